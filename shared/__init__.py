@@ -1,0 +1,1 @@
+"""Open Personalizer's rooms, floor by floor: domain, learning and joining, services with storage and api, runtime."""

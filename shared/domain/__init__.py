@@ -1,0 +1,1 @@
+"""Floor 0: frozen data, ports, errors and the clock; the standard library only."""

@@ -1,0 +1,101 @@
+"""The error tree: facts about what went wrong, never status codes (shared/runtime/failures.py maps those)."""
+
+from datetime import timedelta
+
+
+class PersonalizerError(Exception):
+    """Anything this project raises on purpose; its text may be shown to the caller."""
+
+
+# --- the caller's mistakes -------------------------------------------------------------------------------------------
+
+
+class RequestError(PersonalizerError):
+    """The request cannot be served as it stands; nothing was logged.
+
+    ``target`` names the offending field in the request's own spelling, e.g. ``actions[3].id``.
+    """
+
+    def __init__(self, message: str, *, target: str | None = None) -> None:
+        super().__init__(message)
+        self.target = target
+
+
+class InvalidRankRequestError(RequestError):
+    """A Rank body that breaks a rule of the contract."""
+
+
+class InvalidRewardRequestError(RequestError):
+    """A Reward body that breaks a rule of the contract."""
+
+
+class InvalidEventIdToActivateError(RequestError):
+    """An Activate call whose event id cannot be one."""
+
+
+class InvalidRequestError(RequestError):
+    """A request that is malformed before any operation looks at it: not JSON, a wrong ``api-version``."""
+
+
+class EventTooLargeError(RequestError):
+    """One event would not fit in a row of the log."""
+
+
+class BodyTooLargeError(RequestError):
+    """The request body is longer than the service reads."""
+
+
+class ResourceNotFoundError(RequestError):
+    """No such path."""
+
+
+class MethodNotAllowedError(RequestError):
+    """The path exists, under other methods."""
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class AccessDeniedError(RequestError):
+    """No subscription key, or not one of the two."""
+
+
+# --- the service's own troubles --------------------------------------------------------------------------------------
+
+
+class UnavailableError(PersonalizerError):
+    """Cannot be done now; the caller may repeat the call after ``retry_after``."""
+
+    def __init__(self, message: str, *, retry_after: timedelta = timedelta(seconds=1)) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StorageUnavailableError(UnavailableError):
+    """Storage did not answer, or refused for a passing reason (429, 5xx, a torn connection, too late)."""
+
+
+class BacklogFullError(UnavailableError):
+    """So many appends are waiting for storage that another one would only make it worse."""
+
+
+class ConflictError(PersonalizerError):
+    """Another writer was first: what was computed from the old state must be dropped."""
+
+
+class UnreadableError(PersonalizerError):
+    """Stored bytes that cannot be used: damaged, or not what they claim to be."""
+
+
+class NewerFormatError(UnreadableError):
+    """Stored bytes in a format version that this release does not know."""
+
+    def __init__(self, what: str, *, found: int, known: int) -> None:
+        super().__init__(f"{what} has format version {found}; this release reads up to {known}: upgrade the app")
+        self.found = found
+        self.known = known
+
+
+class SettingsError(PersonalizerError):
+    """A setting whose value cannot be used; the text names it."""

@@ -1,0 +1,98 @@
+"""What a Rank call asks, what was answered, what was observed, and the three put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+Features = Mapping[str, JsonValue]
+"""One features object of the wire format: ``{namespace: {name: value}}`` or ``{name: value}``."""
+
+
+class LearningMode(StrEnum):
+    """What Rank answers with and whether the model learns from it."""
+
+    ONLINE = "Online"
+    APPRENTICE = "Apprentice"
+    LOGGING_ONLY = "LoggingOnly"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One of the things that could be shown."""
+
+    id: str
+    features: tuple[Features, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Context, actions and exclusions of one Rank call, checked: at least one action may be chosen."""
+
+    context: tuple[Features, ...]
+    actions: tuple[Action, ...]
+    excluded: frozenset[str] = frozenset()
+
+    @property
+    def allowed(self) -> tuple[bool, ...]:
+        """One flag an action, in request order: whether it may be chosen."""
+        return tuple(action.id not in self.excluded for action in self.actions)
+
+    @property
+    def baseline(self) -> int:
+        """Index of the application's own choice: the first action that is not excluded."""
+        return self.allowed.index(True)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The logged answer to one Rank call.
+
+    ``probabilities`` are what the choice was drawn from, in request order; ``chosen`` is an index into them.
+    ``situation`` is the request's context and actions as JSON text (`shared.joining.dsjson` gives its shape) and
+    ``encoded`` what Rank computed from it (`shared.learning.encoding`): neither is parsed again on the way to the model.
+    """
+
+    event_id: str
+    decided_at: datetime
+    model_version: str
+    mode: LearningMode
+    probabilities: tuple[float, ...]
+    chosen: int
+    deferred: bool
+    situation: bytes
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A reward reported for an event id, or (``reward`` is None) its activation."""
+
+    event_id: str
+    observed_at: datetime
+    reward: float | None
+
+    @property
+    def is_activation(self) -> bool:
+        """Whether this reports an activation rather than a reward."""
+        return self.reward is None
+
+
+class SkipReason(StrEnum):
+    """Why a logged decision was not learned from."""
+
+    DUPLICATE = "duplicate"
+    NOT_ACTIVATED = "notActivated"
+    LOGGING_ONLY = "loggingOnly"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedEvent:
+    """A decision with its final reward: ready to learn from, unless ``skip`` says why not."""
+
+    decision: Decision
+    reward: float
+    observations: tuple[Observation, ...] = field(default=())
+    skip: SkipReason | None = None
