@@ -1,0 +1,87 @@
+"""The cold log's text: one dsjson line an event, the format of the Vowpal Wabbit tools.
+
+The situation's JSON text is made once, by Rank, and spliced into the line as it is.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from shared.domain.errors import UnreadableError
+from shared.domain.events import Action, Features, JoinedEvent, Observation, Situation
+
+
+def situation_text(situation: Situation) -> bytes:
+    """Write context and actions as dsjson's ``c``: context under ``FromUrl``, an action's id under ``i`` and features under ``j``."""
+    return orjson.dumps(
+        {
+            "FromUrl": situation.context,
+            "_multi": [{"i": {"id": action.id}, "j": action.features} for action in situation.actions],
+        }
+    )
+
+
+def read_situation(text: bytes) -> Situation:
+    """Inverse of `situation_text`, without exclusions (a probability of 0 tells those).
+
+    Raises `UnreadableError` when the text is not of that shape.
+    """
+    try:
+        document = orjson.loads(text)
+        return Situation(
+            context=_features(document["FromUrl"]),
+            actions=tuple(Action(str(each["i"]["id"]), _features(each["j"])) for each in document["_multi"]),
+        )
+    except (orjson.JSONDecodeError, LookupError, TypeError) as cause:
+        raise UnreadableError(f"a logged situation cannot be read: {cause}") from cause
+
+
+def _features(objects: Iterable[Features]) -> tuple[Features, ...]:
+    return tuple(dict(features) for features in objects)
+
+
+def lines(events: Iterable[JoinedEvent]) -> bytes:
+    """Write events as dsjson, a line each."""
+    return b"".join(map(line, events))
+
+
+def line(event: JoinedEvent) -> bytes:
+    """Write one event; ``a`` and ``p`` list the actions with the chosen one first, ``a`` counting from 1."""
+    decision = event.decision
+    order = chosen_first(decision.probabilities, decision.chosen)
+    head: dict[str, object] = {
+        "_label_cost": 0.0 - event.reward,
+        "_label_probability": decision.probabilities[decision.chosen],
+        "_label_Action": decision.chosen + 1,
+        "_labelIndex": decision.chosen,
+        "o": [_observation(observation) for observation in event.observations],
+        "Timestamp": decision.decided_at,
+        "Version": "1",
+        "EventId": decision.event_id,
+        "Mode": decision.mode,
+        "DeferredAction": decision.deferred,
+        "a": [index + 1 for index in order],
+        "p": [decision.probabilities[index] for index in order],
+        "VWState": {"m": decision.model_version},
+        "pdrop": 0.0,
+    }
+    if event.skip is not None:
+        head |= {"_skipLearn": True, "SkipReason": event.skip}
+    return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b',"c":' + decision.situation + b"}\n"
+
+
+def chosen_first(probabilities: Sequence[float], chosen: int) -> list[int]:
+    """Order action indices: the chosen one, then the others from likely to unlikely, ties as requested.
+
+    >>> chosen_first([0.1, 0.2, 0.7], 1)
+    [1, 2, 0]
+    """
+    others = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)  # stable in reverse as well
+    others.remove(chosen)
+    return [chosen, *others]
+
+
+def _observation(observation: Observation) -> dict[str, object]:
+    if observation.is_activation:
+        return {"EventId": observation.event_id, "ts": observation.observed_at, "ActionTaken": True}
+    return {"EventId": observation.event_id, "ts": observation.observed_at, "v": observation.reward}

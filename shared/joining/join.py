@@ -1,0 +1,207 @@
+"""Decisions and observations become joined events; what was not joined is counted, and why.
+
+What becomes of a decision or a reward depends on times and event ids alone: not on the order of arrival, on how the log
+was cut into segments, nor on how time was cut into windows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, SkipReason
+from shared.domain.identity import fingerprint
+from shared.domain.ledger import Counters, Segment, SegmentKey, Sighting
+from shared.domain.loop import LoopSettings
+from shared.joining.aggregation import aggregate
+
+EARLY = timedelta(minutes=2)
+"""How long before its decision an observation may arrive: clients report in parallel, and clocks differ."""
+
+REMEMBERED = timedelta(hours=1)
+"""How long after its wait an event id is still known: repeated decisions are duplicates, and rewards late, until then."""
+
+Sightings = Mapping[int, Sequence[Sighting]]
+"""All logged decisions of the event ids in question, by fingerprint; later and earlier ones than the window's included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one trainer run learns: the segments sealed in ``[since, until)``, and those that turned up behind ``since``.
+
+    ``observations`` are the segments that may hold one of its decisions' observations or are due to be counted;
+    ``uncounted`` names those of the latter. ``unknown`` is `Lookback.unknown` of the commit before.
+    """
+
+    since: datetime
+    until: datetime
+    fresh: Sequence[Segment[Decision]]
+    stragglers: Sequence[Segment[Decision]]
+    observations: Sequence[Segment[Observation]]
+    uncounted: AbstractSet[str]
+    sightings: Sightings
+    unknown: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The window's events in the order of the log, what to add to the counters, and the observations still unknown."""
+
+    events: tuple[JoinedEvent, ...]
+    counters: Counters
+    unknown: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """An observation and the name that tells it from all others."""
+
+    observation: Observation
+    name: str
+
+
+def fingerprints(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[int]:
+    """Collect what to look up the sightings by, for a window of these segments."""
+    decided = (event.event_id for segment in decisions for event in segment.events or ())
+    observed = (event.event_id for segment in observations for event in segment.events or ())
+    return {fingerprint(event_id) for event_id in {*decided, *observed}}
+
+
+def join(window: Window, *, loop: LoopSettings) -> Joined:
+    """Give each decision of the window its final reward, or the reason why it is not learned from."""
+    reports = _reports_by_event(window.observations)
+    events: list[JoinedEvent] = []
+    skipped: Counter[SkipReason] = Counter()
+    placed: set[str] = set()
+    for segment, is_straggler in _in_order(window):
+        if segment.events is None:
+            skipped[SkipReason.QUARANTINED] += segment.head.count
+            continue
+        for index, decision in enumerate(segment.events):
+            own = Sighting(decision.decided_at, segment.head.key, index)
+            mine = [r for r in reports.get(decision.event_id, ()) if _in_time(r.observation, decision.decided_at, loop)]
+            is_duplicate = _is_duplicate(own, decision.event_id, window, loop, is_straggler=is_straggler)
+            event = _joined(decision, mine, loop, is_duplicate=is_duplicate)
+            placed.update(r.name for r in mine)
+            events.append(event)
+            if event.skip is not None:
+                skipped[event.skip] += 1
+    counted, unknown = _count_rewards(window, placed, loop)
+    learned = sum(event.skip is None for event in events)
+    stragglers = sum(segment.head.count for segment in window.stragglers)
+    return Joined(tuple(events), counted.plus(Counters(learned=learned, skipped=_by_name(skipped), stragglers=stragglers)), unknown)
+
+
+def _by_name(skipped: Mapping[SkipReason, int]) -> dict[str, int]:
+    return {reason.value: count for reason, count in skipped.items()}
+
+
+def _in_order(window: Window) -> Iterator[tuple[Segment[Decision], bool]]:
+    for segment in sorted(window.stragglers, key=_key):
+        yield segment, True
+    for segment in sorted(window.fresh, key=_key):
+        yield segment, False
+
+
+def _key(segment: Segment[Decision]) -> SegmentKey:
+    return segment.head.key
+
+
+def _reports_by_event(segments: Iterable[Segment[Observation]]) -> dict[str, list[_Report]]:
+    by_event: dict[str, list[_Report]] = {}
+    for segment in segments:
+        for name, observation in _named(segment):
+            by_event.setdefault(observation.event_id, []).append(_Report(observation, name))
+    for reports in by_event.values():
+        if len(reports) > 1:
+            reports.sort(key=lambda r: (r.observation.observed_at, r.name))
+    return by_event
+
+
+def _named(segment: Segment[Observation]) -> Iterator[tuple[str, Observation]]:
+    for index, observation in enumerate(segment.events or ()):
+        yield f"{segment.head.key.name}#{index}", observation
+
+
+def _in_time(observation: Observation, decided_at: datetime, loop: LoopSettings) -> bool:
+    return decided_at - EARLY <= observation.observed_at <= decided_at + loop.reward_wait
+
+
+def _is_duplicate(own: Sighting, event_id: str, window: Window, loop: LoopSettings, *, is_straggler: bool) -> bool:
+    """Whether another decision of the same event id comes first, or (for a straggler) was learned long ago."""
+    span = loop.reward_wait + REMEMBERED
+    for other in window.sightings.get(fingerprint(event_id), ()):
+        if other == own or abs(own.decided_at - other.decided_at) > span:
+            continue
+        if other < own or (is_straggler and other.segment.sealed_at < window.since and not _is_new(other, window)):
+            return True
+    return False
+
+
+def _is_new(sighting: Sighting, window: Window) -> bool:
+    return any(sighting.segment == segment.head.key for segment in window.stragglers)
+
+
+def _joined(decision: Decision, reports: Sequence[_Report], loop: LoopSettings, *, is_duplicate: bool) -> JoinedEvent:
+    observations = tuple(report.observation for report in reports)
+    rewards = [o.reward for o in observations if o.reward is not None]
+    reward = aggregate(rewards, loop.reward_aggregation) if rewards else loop.default_reward
+    return JoinedEvent(decision, reward, observations, _skip(decision, observations, is_duplicate=is_duplicate))
+
+
+def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplicate: bool) -> SkipReason | None:
+    if is_duplicate:
+        return SkipReason.DUPLICATE
+    if decision.mode is LearningMode.LOGGING_ONLY:
+        return SkipReason.LOGGING_ONLY
+    if decision.deferred and not any(o.is_activation for o in observations):
+        return SkipReason.NOT_ACTIVATED
+    return None
+
+
+def _count_rewards(window: Window, placed: AbstractSet[str], loop: LoopSettings) -> tuple[Counters, frozenset[str]]:
+    """Count the rewards that are due to be counted, and take back those once unknown whose decision has come."""
+    rewards = late = lost = 0
+    came_true = window.unknown & placed
+    unknown: dict[str, datetime] = {}
+    for segment in window.observations:
+        is_due = segment.head.key.name in window.uncounted
+        if is_due:
+            rewards += segment.head.rewards
+            lost += segment.head.rewards if segment.events is None else 0
+        for name, observation in _named(segment):
+            if observation.is_activation or name in placed:
+                continue
+            if name in window.unknown:
+                unknown[name] = observation.observed_at
+            elif is_due:
+                verdict = _verdict(observation, segment.head.key, window, loop)
+                late += verdict is _Verdict.LATE
+                if verdict is _Verdict.UNKNOWN:
+                    unknown[name] = observation.observed_at
+    newly_unknown = len(unknown.keys() - window.unknown)
+    remembered = frozenset(name for name, at in unknown.items() if at >= window.until - EARLY)
+    counters = Counters(rewards=rewards, late_rewards=late, unknown_rewards=newly_unknown + lost - len(came_true))
+    return counters, remembered
+
+
+class _Verdict(Enum):
+    IN_TIME = 1
+    LATE = 2
+    UNKNOWN = 3
+
+
+def _verdict(observation: Observation, key: SegmentKey, window: Window, loop: LoopSettings) -> _Verdict:
+    """Tell what becomes of a reward that no decision of this window takes.
+
+    One that turned up behind the watermark is late for any decision that was learned without it.
+    """
+    sightings = window.sightings.get(fingerprint(observation.event_id), ())
+    is_straggler = key.sealed_at < window.since
+    if any(_in_time(observation, s.decided_at, loop) and (s.segment.sealed_at >= window.since or not is_straggler) for s in sightings):
+        return _Verdict.IN_TIME
+    if any(observation.observed_at >= s.decided_at - EARLY for s in sightings):
+        return _Verdict.LATE
+    return _Verdict.UNKNOWN

@@ -1,0 +1,1 @@
+"""The tests; a package, so that no installed package of that name can take its place."""

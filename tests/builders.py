@@ -1,0 +1,61 @@
+"""Decisions, observations and segments with all that does not matter filled in."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from shared.domain.clock import to_micros
+from shared.domain.events import Action, Decision, LearningMode, Observation, Situation
+from shared.domain.ledger import Segment, SegmentHead, SegmentKey
+from shared.joining.dsjson import situation_text
+from shared.learning.encoding import Encoder
+
+T0 = datetime(2026, 5, 17, 12, 0, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def situation(*ids: str, context: dict | None = None) -> Situation:
+    actions = tuple(Action(each, ({"topic": f"of {each}", "length": 0.5},)) for each in ids or ("a", "b"))
+    return Situation(context=(context or {"user": {"segment": "s1"}},), actions=actions)
+
+
+_ENCODER = Encoder()
+
+
+def decision(
+    event_id: str = "e1",
+    *,
+    at: datetime = T0,
+    chosen: int = 0,
+    probabilities: tuple[float, ...] = (0.75, 0.25),
+    deferred: bool = False,
+    mode: LearningMode = LearningMode.ONLINE,
+    version: str = "",
+    asked: Situation | None = None,
+) -> Decision:
+    asked = asked or situation(*"abcdefghij"[: len(probabilities)])
+    return Decision(
+        event_id=event_id,
+        decided_at=at,
+        model_version=version,
+        mode=mode,
+        probabilities=probabilities,
+        chosen=chosen,
+        deferred=deferred,
+        situation=situation_text(asked),
+        encoded=_ENCODER.encode(asked).logged(chosen),
+    )
+
+
+def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0) -> Observation:
+    return Observation(event_id, at, reward)
+
+
+def segment(events: Sequence, *, sealed_at: datetime | None = None, writer: str = "w") -> Segment:
+    times = [event.decided_at if isinstance(event, Decision) else event.observed_at for event in events]
+    sealed_at = sealed_at or max(times)
+    rewards = sum(isinstance(event, Observation) and not event.is_activation for event in events)
+    key = SegmentKey(sealed_at, f"{to_micros(sealed_at):016d}-{writer}-000001", f"{sealed_at:%Y%m%d%H%M}-00")
+    return Segment(SegmentHead(key, len(events), rewards), tuple(events))

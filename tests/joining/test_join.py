@@ -1,0 +1,241 @@
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.events import Decision, LearningMode, Observation, SkipReason
+from shared.domain.identity import fingerprint
+from shared.domain.ledger import Counters, Segment, Sighting
+from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join
+from tests.builders import T0, after, decision, observation, segment
+
+LONG_AGO, LATER = after(-1000), after(1000)
+LOOP = LoopSettings(reward_wait=timedelta(seconds=60), default_reward=-0.5)
+
+
+def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[int, list[Sighting]]:
+    found: dict[int, list[Sighting]] = {}
+    for each in decisions:
+        for index, event in enumerate(each.events or ()):
+            found.setdefault(fingerprint(event.event_id), []).append(Sighting(event.decided_at, each.head.key, index))
+    return found
+
+
+def window(
+    decisions: Sequence[Segment[Decision]],
+    observations: Sequence[Segment[Observation]] = (),
+    *,
+    since: datetime = LONG_AGO,
+    until: datetime = LATER,
+    unknown: frozenset[str] = frozenset(),
+    seen: frozenset[str] = frozenset(),
+    seen_observations: frozenset[str] = frozenset(),
+) -> Window:
+    """The window that a trainer would make of this whole log, with these segments seen already."""
+    unseen = [s for s in decisions if s.head.key.name not in seen]
+    return Window(
+        since=since,
+        until=until,
+        fresh=[s for s in decisions if since <= s.head.key.sealed_at < until],
+        stragglers=[s for s in unseen if s.head.key.sealed_at < since],
+        observations=observations,
+        uncounted={s.head.key.name for s in observations if s.head.key.sealed_at < until} - seen_observations,
+        sightings=sightings_of(decisions),
+        unknown=unknown,
+    )
+
+
+def joined(*events: Decision | Observation, loop: LoopSettings = LOOP) -> Joined:
+    decisions = [segment([e], writer=f"d{n}") for n, e in enumerate(events) if isinstance(e, Decision)]
+    observations = [segment([e], writer=f"o{n}") for n, e in enumerate(events) if isinstance(e, Observation)]
+    return join(window(decisions, observations), loop=loop)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [("earliest", 0.5), ("sum", 1.75), ("average", 7 / 12), ("median", 0.5), ("min", 0.25), ("max", 1.0)]
+)
+def test_rewards_are_aggregated_as_the_loop_says(how, expected):
+    loop = replace(LOOP, reward_aggregation=RewardAggregation(how))
+    rewards = [observation(reward=0.25, at=after(3)), observation(reward=0.5, at=after(1)), observation(reward=1.0, at=after(2))]
+    assert joined(decision(), *rewards, loop=loop).events[0].reward == pytest.approx(expected)
+
+
+def test_the_largest_of_negative_rewards_is_negative():
+    loop = replace(LOOP, reward_aggregation=RewardAggregation.MAX)
+    rewards = [observation(reward=-0.25, at=after(1)), observation(reward=-0.5, at=after(2))]
+    assert joined(decision(), *rewards, loop=loop).events[0].reward == -0.25
+
+
+def test_a_decision_without_a_reward_gets_the_default():
+    assert joined(decision()).events[0].reward == -0.5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reward"), [(-120, 1.0), (-120.000001, -0.5), (60, 1.0), (60.000001, -0.5)], ids=["early", "too early", "in time", "late"]
+)
+def test_a_reward_counts_from_two_minutes_before_the_decision_until_the_wait_is_over(seconds, reward):
+    assert joined(decision(), observation(at=after(seconds))).events[0].reward == reward
+
+
+def test_a_late_reward_is_counted_as_late_and_one_for_nobody_as_unknown():
+    result = joined(decision(), observation(at=after(61)), observation("nobody", at=after(1)), observation(at=after(5)))
+    assert result.counters == Counters(learned=1, rewards=3, late_rewards=1, unknown_rewards=1)
+
+
+def test_an_activation_is_not_a_reward():
+    assert joined(decision(), observation(reward=None), observation("nobody", None)).counters == Counters(learned=1)
+
+
+def test_a_deferred_decision_is_learned_only_if_it_was_activated_in_time():
+    late = joined(decision(deferred=True), observation(reward=1.0, at=after(1)), observation(reward=None, at=after(61)))
+    assert late.events[0].skip is SkipReason.NOT_ACTIVATED
+    assert late.counters.skipped == {"notActivated": 1}
+    in_time = joined(decision(deferred=True), observation(reward=None, at=after(59)))
+    assert (in_time.events[0].skip, in_time.events[0].reward) == (None, -0.5)
+
+
+def test_a_reward_does_not_activate():
+    assert joined(decision(deferred=True), observation()).counters.learned == 0
+
+
+def test_of_two_decisions_with_one_event_id_the_first_wins():
+    result = joined(decision(at=after(1), chosen=1), decision(at=T0), observation(at=after(2)))
+    assert [(e.decision.decided_at, e.skip) for e in result.events] == [(T0, None), (after(1), SkipReason.DUPLICATE)]
+    assert result.counters.skipped == {"duplicate": 1}
+
+
+def test_the_same_decision_twice_in_one_segment_is_learned_once():
+    result = join(window([segment([decision(), decision(), decision()])]), loop=LOOP)
+    assert (result.counters.learned, result.counters.skipped) == (1, {"duplicate": 2})
+
+
+def test_an_event_id_may_be_used_again_once_it_is_forgotten():
+    span = (LOOP.reward_wait + REMEMBERED).total_seconds()
+    assert joined(decision(), decision(at=after(span))).counters.learned == 1
+    everything = [segment([decision()]), segment([decision(at=after(span + 1))])]
+    assert join(window(everything, until=after(span + 100)), loop=LOOP).counters.learned == 2
+
+
+def test_what_was_only_logged_is_not_learned():
+    assert joined(decision(mode=LearningMode.LOGGING_ONLY)).counters == Counters(skipped={"loggingOnly": 1})
+
+
+def test_a_segment_that_does_not_verify_is_counted_and_the_rest_is_learned():
+    damaged = replace(segment([decision("x"), decision("y")], writer="bad"), events=None)
+    result = join(window([damaged, segment([decision()])]), loop=LOOP)
+    assert result.counters == Counters(learned=1, skipped={"quarantined": 2})
+
+
+def test_rewards_in_a_damaged_segment_are_counted_as_unknown():
+    damaged = replace(segment([observation(), observation(reward=None)]), events=None)
+    assert join(window([segment([decision()])], [damaged]), loop=LOOP).counters == Counters(learned=1, rewards=1, unknown_rewards=1)
+
+
+def test_a_segment_that_turned_up_behind_the_watermark_is_learned_and_counted():
+    late, usual = segment([decision("late", at=after(-5))]), segment([decision("usual", at=after(5))])
+    result = join(window([late, usual], [segment([observation("late", at=after(-4))])], since=T0), loop=LOOP)
+    assert [(e.decision.event_id, e.reward) for e in result.events] == [("late", 1.0), ("usual", -0.5)]
+    assert result.counters.stragglers == 1
+
+
+def test_a_straggler_is_a_duplicate_of_what_was_learned_without_it():
+    late, learned = segment([decision(at=after(-5))], writer="late"), segment([decision(at=after(-4))], writer="learned")
+    result = join(window([late, learned], since=T0, seen=frozenset([learned.head.key.name])), loop=LOOP)
+    assert result.counters == Counters(skipped={"duplicate": 1}, stragglers=1)
+
+
+def test_a_reward_that_turned_up_behind_the_watermark_is_late_for_what_was_learned_without_it():
+    learned = segment([decision(at=after(-100))])
+    lost = segment([observation(at=after(-90))])
+    result = join(window([learned], [lost], since=T0, seen=frozenset([learned.head.key.name])), loop=LOOP)
+    assert result.counters == Counters(rewards=1, late_rewards=1)
+
+
+def test_a_reward_counted_as_unknown_is_taken_back_when_its_decision_comes():
+    early, decided = segment([observation(at=after(-60))]), segment([decision()])
+    first = join(replace(window([], [early], since=after(-100), until=after(-30)), sightings={}), loop=LOOP)
+    assert first.counters == Counters(rewards=1, unknown_rewards=1)
+    seen = frozenset([early.head.key.name])
+    second = join(window([decided], [early], since=after(-30), unknown=first.unknown, seen_observations=seen), loop=LOOP)
+    assert second.counters == Counters(learned=1, unknown_rewards=-1)
+    assert second.events[0].reward == 1.0
+    assert second.unknown == frozenset()
+
+
+def test_unknown_rewards_are_remembered_only_while_their_decision_may_still_come():
+    early = segment([observation(at=after(-60))])
+    result = join(replace(window([], [early], since=after(-100), until=after(-60) + EARLY + timedelta(seconds=1)), sightings={}), loop=LOOP)
+    assert (result.counters.unknown_rewards, result.unknown) == (1, frozenset())
+
+
+# --- laws ----------------------------------------------------------------------------------------------------------------
+
+event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
+seconds = st.integers(0, 400).map(float)
+decisions = st.builds(lambda e, t, deferred: decision(e, at=after(t), deferred=deferred), event_ids, seconds, st.booleans())
+observations = st.builds(
+    lambda e, t, reward: observation(e, reward, at=after(t)), event_ids, seconds, st.none() | st.sampled_from([0.0, 0.5, 1.0])
+)
+
+
+def cut(events: Sequence, sizes: Sequence[int], writer: str) -> list[Segment]:
+    """Make segments of these events: in order of time, so many in each, sealed when their last event was made."""
+    ordered = sorted(events, key=lambda e: getattr(e, "decided_at", None) or e.observed_at)
+    segments: list[Segment] = []
+    while ordered:
+        size = sizes[len(segments) % len(sizes)]
+        segments.append(segment(ordered[:size], writer=f"{writer}{len(segments)}"))
+        ordered = ordered[size:]
+    return segments
+
+
+def outcome(results: Sequence[Joined]) -> tuple[list[tuple[str, datetime, float, object]], Counters]:
+    events = [(e.decision.event_id, e.decision.decided_at, e.reward, e.skip) for r in results for e in r.events]
+    total = Counters()
+    for result in results:
+        total = total.plus(result.counters)
+    return sorted(events, key=str), total
+
+
+def joined_in_windows(decided: list[Segment], observed: list[Segment], ends: Sequence[float]) -> list[Joined]:
+    """Join window after window, as a trainer does that comes by after each of these times."""
+    results: list[Joined] = []
+    since, unknown = T0, frozenset[str]()
+    for end in [*sorted(ends), 1000.0]:
+        until = after(end)
+        if until <= since:
+            continue
+        counted = frozenset(s.head.key.name for s in observed if s.head.key.sealed_at < since)
+        this = window(decided, observed, since=since, until=until, unknown=unknown, seen_observations=counted)
+        results.append(join(replace(this, stragglers=()), loop=LOOP))
+        since, unknown = until, results[-1].unknown
+    return results
+
+
+@given(
+    st.lists(decisions, max_size=12, unique_by=lambda d: (d.event_id, d.decided_at)),
+    st.lists(observations, max_size=20, unique_by=lambda o: (o.event_id, o.observed_at)),
+    st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    st.lists(st.integers(0, 500).map(float), max_size=5),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_result_depends_neither_on_order_nor_on_segments_nor_on_windows(decided, observed, sizes, ends, random):
+    whole = outcome([join(window(cut(decided, [100], "d"), cut(observed, [100], "o"), since=T0), loop=LOOP)])
+    shuffled_decisions, shuffled_observations = cut(decided, sizes, "d"), cut(observed, sizes, "o")
+    random.shuffle(shuffled_decisions)
+    random.shuffle(shuffled_observations)
+    assert outcome(joined_in_windows(shuffled_decisions, shuffled_observations, ends)) == whole
+
+
+@given(st.lists(decisions, max_size=12), st.lists(observations, max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decided, observed):
+    counters = join(window(cut(decided, [3], "d"), cut(observed, [3], "o"), since=T0), loop=LOOP).counters
+    assert counters.processed == len(decided)
+    assert counters.rewards == sum(not o.is_activation for o in observed)
+    assert counters.late_rewards + counters.unknown_rewards <= counters.rewards
