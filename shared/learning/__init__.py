@@ -1,0 +1,1 @@
+"""Floor 1: features to probabilities: encoder, model, learner, exploration, artifact."""

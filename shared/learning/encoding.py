@@ -1,0 +1,357 @@
+"""From a situation to numbers: hashed features of the context and of each action.
+
+Features follow Azure Personalizer: a string is one feature per value, a number is one feature with that value, a bool or
+null is one feature per ``true``, ``false`` or ``null``, an array of numbers is one feature per position, a nested object is
+a dotted path, and names that start with ``_`` are ignored. The strings in an array are a set: their position is no part of
+the feature. An action's id is a feature too, and each side carries a constant, so that crossing context with action
+also gives the effects of either alone.
+"""
+
+import marshal
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.events import Action, Features, JsonValue, Situation
+from shared.learning.segments import Positions, ranges, starts_of
+
+Floats = npt.NDArray[np.float64]
+Floats32 = npt.NDArray[np.float32]
+Hashes = npt.NDArray[np.uint32]
+
+ENCODER_VERSION: Final = 1
+"""Changes whenever a situation would be encoded differently: older logs and models then speak another language."""
+
+WIDTH: Final = 256
+"""Most entries a side. Beyond it, all but the constant and the id are summed, by hash, into the places that are left."""
+
+LARGEST: Final = 1e9
+"""Values are clipped to ± this, so that a cross of two, squared, is a finite float32; below the inverse they count as 0."""
+
+_SMALLEST: Final = 1.0 / LARGEST
+_END: Final = "\x1f"
+"""Ends a namespace, and a name before its value: a character that hardly occurs in either."""
+
+_CACHED_TEXTS: Final = 1 << 15
+_LONGEST_CACHED_TEXT: Final = 128
+_CACHED_ACTIONS: Final = 1 << 12
+_LARGEST_CACHED_ACTION: Final = 1 << 10
+_WORDS: Final = {True: "true", False: "false", None: "null"}
+_OBJECT: Final = (dict, Mapping)  # dict first: the abstract class is slow to ask
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One side of a situation, little endian: ``count`` hashes (uint32) and as many values (float32)."""
+
+    count: int
+    hashes: bytes
+    values: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSituation:
+    """What a model scores: context and actions as hashes and values.
+
+    ``context_*`` have shape [C]; ``action_*`` have shape [K, A], where rows shorter than the longest end in zeros.
+    """
+
+    context_hashes: Hashes
+    context_values: Floats32
+    action_hashes: Hashes
+    action_values: Floats32
+    _context: _Row
+    _actions: tuple[_Row, ...]
+
+    def logged(self, chosen: int) -> bytes:
+        """Give what the decision log carries: the context and the chosen action.
+
+        Little-endian words of 4 bytes: a header (version in bits 0-7, C in 8-19, A in 20-31), the context's C hashes and
+        C values, the action's A hashes and A values.
+        """
+        context, action = self._context, self._actions[chosen]
+        header = struct.pack("<I", ENCODER_VERSION | context.count << 8 | action.count << 20)
+        return b"".join((header, context.hashes, context.values, action.hashes, action.values))
+
+
+def encoder_version(encoded: bytes) -> int:
+    """Give the version of the encoder that wrote this, 0 if none did.
+
+    >>> encoder_version(b"")
+    0
+    """
+    return encoded[0] if encoded else 0
+
+
+class Encoder:
+    """Encodes situations, remembering texts and actions met lately; may be shared between threads.
+
+    What it remembers is bounded, whatever callers send, and changes nothing in what it gives.
+    """
+
+    def __init__(self) -> None:
+        self._remembered_hash = lru_cache(maxsize=_CACHED_TEXTS)(feature_hash)
+        self._remembered_actions = _RecentActions()
+
+    def encode(self, situation: Situation) -> EncodedSituation:
+        """Hash the features of a situation, which has at least one action."""
+        context = self._context(situation.context)
+        actions = tuple([self._action(action) for action in situation.actions])
+        width = 4 * max([row.count for row in actions])
+        hashes = b"".join([row.hashes.ljust(width, b"\0") for row in actions])
+        values = b"".join([row.values.ljust(width, b"\0") for row in actions])
+        return EncodedSituation(
+            np.frombuffer(context.hashes, "<u4"),
+            np.frombuffer(context.values, "<f4"),
+            np.frombuffer(hashes, "<u4").reshape(len(actions), -1),
+            np.frombuffer(values, "<f4").reshape(len(actions), -1),
+            context,
+            actions,
+        )
+
+    def _context(self, context: Iterable[Features]) -> _Row:
+        return _packed({self._hash("constant of c"): 1.0} | self._entries("c", context))
+
+    def _action(self, action: Action) -> _Row:
+        row = self._remembered_actions.get(action)
+        if row is None:
+            own = {self._hash("constant of a"): 1.0, self._hash(f"i{_END}{action.id}"): 1.0}
+            row = _packed(own | self._entries("a", action.features))
+            self._remembered_actions.put(action, row)
+        return row
+
+    def _entries(self, side: str, objects: Iterable[Features]) -> dict[int, float]:
+        entries: dict[int, float] = {}
+        for features in objects:
+            for name, value in features.items():
+                if name.startswith("_"):
+                    continue
+                if isinstance(value, _OBJECT):
+                    self._add_object(entries, f"{side}{name}{_END}", value)
+                else:
+                    self._add(entries, f"{side}{_END}{name}", value)
+        return entries if len(entries) <= WIDTH - 2 else self._folded(side, entries)
+
+    def _add_object(self, entries: dict[int, float], prefix: str, features: Mapping[str, JsonValue]) -> None:
+        for name, value in features.items():
+            if not name.startswith("_"):
+                self._add(entries, prefix + name, value)
+
+    def _add(self, entries: dict[int, float], path: str, value: JsonValue) -> None:
+        if isinstance(value, str):
+            _sum_into(entries, self._hash(f"{path}{_END}{value}"), 1.0)
+        elif value is None or isinstance(value, bool):
+            _sum_into(entries, self._hash(f"{path}{_END}{_WORDS[value]}"), 1.0)
+        elif isinstance(value, (int, float)):
+            _sum_into(entries, self._hash(path), bounded(value))
+        elif isinstance(value, _OBJECT):
+            self._add_object(entries, f"{path}.", value)
+        else:
+            self._add_array(entries, path, value)
+
+    def _add_array(self, entries: dict[int, float], path: str, array: Sequence[JsonValue]) -> None:
+        first = self._hash(path)
+        for position, value in enumerate(array):
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                _sum_into(entries, first * (2 * position + 1) & 0xFFFFFFFF, bounded(value))
+            elif isinstance(value, str):
+                self._add(entries, path, value)
+            else:
+                self._add(entries, f"{path}.{position}", value)
+
+    def _folded(self, side: str, entries: Mapping[int, float]) -> dict[int, float]:
+        folded: dict[int, float] = {}
+        for feature, value in entries.items():
+            _sum_into(folded, self._hash(f"{(feature >> 1) % (WIDTH - 2)} of {side}"), value)
+        return folded
+
+    def _hash(self, text: str) -> int:
+        return self._remembered_hash(text) if len(text) <= _LONGEST_CACHED_TEXT else feature_hash(text)
+
+
+def feature_hash(text: str) -> int:
+    """Hash to an odd number of 32 bits, the same in every process.
+
+    Odd, so that multiplying by it loses nothing (`shared.learning.model.cells`) and 0 is left to mean padding.
+
+    >>> feature_hash("colour") == feature_hash("colour"), feature_hash("colour") % 2
+    (True, 1)
+    """
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=4).digest(), "little") | 1
+
+
+def bounded(number: float) -> float:
+    """Clip to ± `LARGEST`, and to 0 what is nearly so; an int may be beyond any float.
+
+    >>> bounded(-(10**400)), bounded(1e-300), bounded(0.5)
+    (-1000000000.0, 0.0, 0.5)
+    """
+    if _SMALLEST <= abs(number) <= LARGEST:
+        return float(number)
+    if abs(number) < _SMALLEST:
+        return 0.0
+    return LARGEST if number > 0 else -LARGEST
+
+
+def _sum_into(entries: dict[int, float], feature: int, value: float) -> None:
+    if feature in entries:
+        entries[feature] = bounded(entries[feature] + value)
+    elif value:
+        entries[feature] = value
+
+
+def _packed(entries: Mapping[int, float]) -> _Row:
+    count = len(entries)
+    return _Row(count, struct.pack(f"<{count}I", *entries), struct.pack(f"<{count}f", *entries.values()))
+
+
+# --- actions met lately ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _RememberedAction:
+    """An encoded action; ``exact`` is kept where ``==`` does not suffice, as True equals 1 and False equals 0."""
+
+    features: tuple[Features, ...]
+    exact: bytes | None
+    row: _Row
+
+    def is_of(self, features: tuple[Features, ...]) -> bool:
+        return self.features == features and (self.exact is None or self.exact == _exact(features))
+
+
+class _RecentActions:
+    """Rows by action id, in two generations: when the young one is full, the old one is forgotten."""
+
+    def __init__(self) -> None:
+        self._young: dict[str, _RememberedAction] = {}
+        self._old: dict[str, _RememberedAction] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def get(self, action: Action) -> _Row | None:
+        """Give the row if the action last met under this id had these features."""
+        known = self._young.get(action.id)
+        if known is None:
+            known = self._old.get(action.id)
+            if known is None:
+                return None
+            self._keep(action.id, known)
+        return known.row if known.is_of(action.features) else None
+
+    def put(self, action: Action, row: _Row) -> None:
+        """Remember the row, unless its action is large: it is bytes that have to be bounded."""
+        exact = _exact(action.features)
+        if exact is not None and len(exact) + len(action.id) <= _LARGEST_CACHED_ACTION:
+            needed = exact if any(map(_is_ambiguous, action.features)) else None
+            self._keep(action.id, _RememberedAction(action.features, needed, row))
+
+    def _keep(self, action_id: str, action: _RememberedAction) -> None:
+        if len(self._young) >= _CACHED_ACTIONS:
+            self._old, self._young = self._young, {}
+        self._young[action_id] = action
+
+
+def _exact(features: tuple[Features, ...]) -> bytes | None:
+    try:
+        return marshal.dumps(cast(Any, features), 2)  # version 2: the same for equal objects, however they share their parts
+    except ValueError:  # a Mapping that is no dict
+        return None
+
+
+def _is_ambiguous(value: JsonValue) -> bool:
+    """Whether a bool, 0 or 1 is in there.
+
+    >>> _is_ambiguous({"size": [2, {"new": True}]}), _is_ambiguous({"size": [2, "1"]})
+    (True, False)
+    """
+    if isinstance(value, str):
+        return False
+    if value is None or isinstance(value, (int, float)):
+        return value in (0, 1)
+    return any(map(_is_ambiguous, value.values() if isinstance(value, _OBJECT) else value))
+
+
+# --- from the log to the learner -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """n events to learn from, in order; the entries of all events stand one after another.
+
+    Event i has the context entries ``context_starts[i]`` up to ``context_starts[i + 1]``, and its chosen action likewise:
+    ``*_starts`` have shape [n + 1], ``rewards`` and ``probabilities`` (of the chosen action) shape [n].
+    """
+
+    context_hashes: Hashes
+    context_values: Floats32
+    context_starts: Positions
+    action_hashes: Hashes
+    action_values: Floats32
+    action_starts: Positions
+    rewards: Floats
+    probabilities: Floats
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+
+def to_batch(encoded: Sequence[bytes], *, rewards: Sequence[float], probabilities: Sequence[float]) -> Batch:
+    """Read back what `EncodedSituation.logged` wrote, without a step in Python per event.
+
+    Raises `NewerFormatError` if a later release wrote one of them, `UnreadableError` if one is damaged or if a reward or
+    probability is not a finite number.
+    """
+    words, starts = _joined(encoded)
+    headers = words[starts[:-1]]
+    contexts, actions = (headers >> 8 & 0xFFF).astype(np.int64), (headers >> 20).astype(np.int64)
+    wide = (np.minimum(contexts, actions) < 1) | (np.maximum(contexts, actions) > WIDTH)
+    _check_headers(headers.astype(np.uint8), fits=~wide & (np.diff(starts) == 1 + 2 * contexts + 2 * actions))
+    hashes, values = words.astype(np.uint32, copy=False), words.view("<f4").astype(np.float32, copy=False)
+    context_firsts = starts[:-1] + 1
+    action_firsts = context_firsts + 2 * contexts
+    batch = Batch(
+        context_hashes=hashes[ranges(context_firsts, contexts)],
+        context_values=values[ranges(context_firsts + contexts, contexts)],
+        context_starts=starts_of(contexts),
+        action_hashes=hashes[ranges(action_firsts, actions)],
+        action_values=values[ranges(action_firsts + actions, actions)],
+        action_starts=starts_of(actions),
+        rewards=np.array(rewards, dtype=np.float64),
+        probabilities=np.array(probabilities, dtype=np.float64),
+    )
+    _check_numbers(batch)
+    return batch
+
+
+def _joined(encoded: Sequence[bytes]) -> tuple[Hashes, Positions]:
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    damaged = (lengths % 4 != 0) | (lengths == 0)
+    if damaged.any():
+        raise UnreadableError(f"encoded situation {damaged.argmax()} of {len(encoded)} is {lengths[damaged][0]} bytes long")
+    return np.frombuffer(b"".join(encoded), "<u4"), starts_of(lengths // 4)
+
+
+def _check_headers(versions: npt.NDArray[np.uint8], *, fits: npt.NDArray[np.bool_]) -> None:
+    if (versions > ENCODER_VERSION).any():
+        raise NewerFormatError("encoded situation", found=int(versions.max()), known=ENCODER_VERSION)
+    damaged = (versions != ENCODER_VERSION) | ~fits
+    if damaged.any():
+        raise UnreadableError(f"encoded situation {damaged.argmax()} of {len(damaged)} is not what its header says")
+
+
+def _check_numbers(batch: Batch) -> None:
+    for values in (batch.context_values, batch.action_values):
+        if not (np.abs(values) <= LARGEST).all():  # false for NaN
+            raise UnreadableError("an encoded situation holds a value that no encoder writes")
+    for numbers in (batch.rewards, batch.probabilities):
+        if len(numbers) != len(batch.context_starts) - 1 or not np.isfinite(numbers).all():
+            raise UnreadableError("each encoded situation needs a reward and a probability, both finite")

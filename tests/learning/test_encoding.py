@@ -1,0 +1,227 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.events import Action, JsonValue, Situation
+from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Encoder, encoder_version, to_batch
+from tests.learning.building import any_features, encoded, random_logs, random_model, random_outcomes, situation
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def entries(hashes, values):
+    return sorted((h, v) for h, v in zip(hashes.tolist(), values.tolist(), strict=True) if v)
+
+
+def context_of(context):
+    asked = encoded(context)
+    return entries(asked.context_hashes, asked.context_values)
+
+
+def action_of(encoder, action):
+    asked = encoder.encode(Situation((), (action,)))
+    return entries(asked.action_hashes[0], asked.action_values[0])
+
+
+# --- features ---
+
+
+def test_a_string_is_one_feature_per_value_and_a_number_one_feature_with_that_value():
+    [constant] = context_of({})
+    assert len({*context_of({"u": {"city": "Rome"}}), *context_of({"u": {"city": "Oslo"}}), constant}) == 3
+    [small], [large] = (set(context_of({"u": {"age": age}})) - {constant} for age in (2, 40))
+    assert small[0] == large[0]
+    assert (small[1], large[1]) == (2.0, 40.0)
+
+
+def test_bool_and_null_are_words_and_zero_is_no_feature():
+    assert context_of({"u": {"new": True}}) == context_of({"u": {"new": "true"}}) != context_of({"u": {"new": 1}})
+    assert context_of({"u": {"new": None}}) == context_of({"u": {"new": "null"}})
+    assert context_of({"u": {"age": 0}}) == context_of({})
+
+
+def test_the_numbers_of_an_array_are_one_feature_per_position_and_its_strings_a_set():
+    assert len(context_of({"u": {"taste": [1, 2, 3]}})) == 1 + 3
+    assert context_of({"u": {"taste": [1, 2]}}) != context_of({"u": {"taste": [2, 1]}})
+    assert context_of({"u": {"tags": ["a", "b"]}}) == context_of({"u": {"tags": ["b", "a"]}})
+
+
+def test_a_nested_object_is_a_dotted_path():
+    assert context_of({"u": {"home": {"city": "Rome"}}}) == context_of({"u": {"home.city": "Rome"}})
+
+
+def test_names_and_namespaces_that_start_with_an_underscore_are_ignored():
+    assert context_of({"_u": {"a": 1}, "_b": 2, "u": {"_c": 3, "d": {"_e": 4}}}) == context_of({})
+
+
+def test_the_same_feature_is_another_one_in_another_namespace_and_on_the_other_side():
+    in_user, in_place, bare = (context_of(context) for context in ({"u": {"a": "b"}}, {"p": {"a": "b"}}, {"a": "b"}))
+    on_action = action_of(Encoder(), Action("x", ({"u": {"a": "b"}},)))
+    assert len({*in_user, *in_place, *bare, *on_action}) == 1 + 3 + 3  # constant and features; constant, id and feature
+
+
+def test_the_order_of_features_does_not_matter():
+    features = {f"n{i}": i / 7 for i in range(20)}
+    backwards = dict(reversed(features.items()))
+    model = random_model(1)
+    forth, back = (model.scores(encoded({"u": f}, [{"v": f}, {"v": f, "w": 1}])) for f in (features, backwards))
+    np.testing.assert_allclose(forth, back, rtol=1e-6)
+
+
+# --- the same everywhere ---
+
+PROGRAM = """
+from shared.domain.events import Action, JsonValue, Situation
+from shared.learning.encoding import Encoder
+context = {"user": {"age": 31.5, "city": "Zürich", "new": True, "taste": [0.25, -1], "tags": ["x"]}, "hour": 7}
+print(Encoder().encode(Situation((context,), (Action("a", ()), Action("b", ({"price": 2000},))))).logged(1).hex())
+"""
+GOLDEN = (
+    "01083000bdc7a25211628c7c85b6bc0b7144e52bd115c25c73414616071cb898db3fade60000803f0000fc410000803f0000"
+    "803f0000803e000080bf0000803f0000e040f1bf266f31e8feaecbb043140000803f0000803f0000fa44"
+)
+
+
+@pytest.mark.parametrize("seed", ["0", "12345"])
+def test_every_process_encodes_alike(seed):
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == GOLDEN  # if this must change, so must ENCODER_VERSION
+
+
+# --- whatever is sent ---
+
+
+@given(any_features, st.lists(any_features, min_size=1, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_any_json_is_encoded_and_read_back_as_rank_saw_it(context, actions):
+    asked = Encoder().encode(Situation(tuple(context), tuple(Action(str(i), tuple(f)) for i, f in enumerate(actions))))
+    assert max(len(asked.context_hashes), asked.action_hashes.shape[1]) <= WIDTH
+    logged = [asked.logged(chosen) for chosen in range(len(actions))]
+    batch = to_batch(logged, rewards=[0.5] * len(logged), probabilities=[0.1] * len(logged))
+    for chosen in range(len(actions)):
+        of_context = slice(*batch.context_starts[chosen : chosen + 2])
+        of_action = slice(*batch.action_starts[chosen : chosen + 2])
+        np.testing.assert_array_equal(batch.context_hashes[of_context], asked.context_hashes)
+        np.testing.assert_array_equal(batch.context_values[of_context], asked.context_values)
+        width = of_action.stop - of_action.start
+        np.testing.assert_array_equal(batch.action_hashes[of_action], asked.action_hashes[chosen, :width])
+        np.testing.assert_array_equal(batch.action_values[of_action], asked.action_values[chosen, :width])
+        assert not asked.action_values[chosen, width:].any()
+    assert np.isfinite(random_model(2).scores(asked)).all()
+
+
+@pytest.mark.parametrize("number", [10**400, 1e308, float("inf")])
+def test_numbers_beyond_reason_are_clipped(number):
+    assert encoded({"u": {"a": number, "b": -number}}).context_values[1:].tolist() == [LARGEST, -LARGEST]
+
+
+def test_a_number_too_small_to_square_counts_as_zero():
+    assert context_of({"u": {"a": 1e-308}}) == context_of({})
+
+
+def test_more_features_than_fit_are_folded_by_summing():
+    wide = encoded({"u": {"taste": [1] * 5000}}, [{"v": {f"n{i}": 1 for i in range(5000)}}])
+    assert len(wide.context_hashes) == WIDTH - 1
+    assert wide.action_hashes.shape == (1, WIDTH)
+    assert wide.context_values[1:].sum() == wide.action_values[0, 2:].sum() == 5000
+
+
+# --- memory of the encoder ---
+
+
+def test_an_action_met_before_is_encoded_as_if_it_were_new():
+    encoder = Encoder()
+    values: list[JsonValue] = [True, 1, 1.0, False, 0, [1], [True], "1", 2]
+    for value in values * 2:
+        action = Action("a", ({"v": {"n": value}},))
+        assert action_of(encoder, action) == action_of(Encoder(), action)
+
+
+def test_what_the_encoder_remembers_is_bounded():
+    encoder = Encoder()
+    for i in range(300):
+        actions = tuple(Action(f"{i}/{j}", ({"v": {f"n{i}-{j}": f"{k}" for k in range(3)}},)) for j in range(50))
+        encoder.encode(Situation(({"u": {"query": f"{i}", "words": [f"{i} {k}" for k in range(100)]}},), actions))
+    encoder.encode(Situation(({"u": {"long": "x" * 100_000}},), (Action("large", ({"v": list(range(2, 5000))},)),)))
+    assert len(encoder._remembered_actions) <= 2 * 4096
+    assert encoder._remembered_hash.cache_info().currsize <= 1 << 15
+    assert encoder._remembered_actions.get(Action("large", ({"v": list(range(2, 5000))},))) is None
+    assert encoder._remembered_actions.get(Action("299/49", ({"v": {"n299-49": "2"}},))) is not None
+
+
+# --- the log ---
+
+
+def test_the_version_stands_first_and_nothing_has_version_0():
+    assert encoder_version(encoded({}).logged(0)) == ENCODER_VERSION
+    assert encoder_version(b"") == 0
+
+
+def test_an_empty_batch_is_a_batch():
+    assert len(to_batch([], rewards=[], probabilities=[])) == 0
+
+
+def test_a_later_encoders_log_is_told_from_a_damaged_one():
+    good = encoded({"u": {"a": 1}}).logged(0)
+    with pytest.raises(NewerFormatError, match="version 2"):
+        to_batch([good, b"\x02" + good[1:]], rewards=[0, 0], probabilities=[1, 1])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda good: b"",
+        lambda good: good[:-4],
+        lambda good: good[:-1],
+        lambda good: good + b"\0\0\0\0",
+        lambda good: b"\0" + good[1:],
+        lambda good: good[:1] + b"\xff" + good[2:],
+        lambda good: b"\x01\0\0\0",
+        lambda good: good[:-4] + np.float32("nan").tobytes(),
+        lambda good: good[:-4] + np.float32("inf").tobytes(),
+    ],
+)
+def test_damage_is_noticed(damage):
+    good = encoded({"u": {"a": 1}}).logged(0)
+    with pytest.raises(UnreadableError):
+        to_batch([good, damage(good), good], rewards=[0, 0, 0], probabilities=[1, 1, 1])
+
+
+@pytest.mark.parametrize(("reward", "probability"), [(float("nan"), 0.5), (0.5, float("inf"))])
+def test_outcomes_must_be_finite(reward, probability):
+    with pytest.raises(UnreadableError):
+        to_batch([encoded({}).logged(0)], rewards=[reward], probabilities=[probability])
+
+
+@given(st.integers(0, 2**32), st.data())
+@settings(deadline=None, max_examples=60)
+def test_a_flipped_bit_never_raises_anything_else(seed, data):
+    logged = random_logs(seed, 5)
+    row = data.draw(st.integers(0, 4))
+    bit = data.draw(st.integers(0, 8 * len(logged[row]) - 1))
+    flipped = bytearray(logged[row])
+    flipped[bit // 8] ^= 1 << bit % 8
+    logged[row] = bytes(flipped)
+    try:
+        batch = to_batch(logged, **random_outcomes(seed, 5))
+    except UnreadableError:
+        return
+    assert np.isfinite(batch.context_values).all()
+
+
+def test_a_mapping_that_is_no_dict_is_encoded_too():
+    plain, proxied = ({"v": {"n": True}}, MappingProxyType({"v": MappingProxyType({"n": True})}))
+    encoder = Encoder()
+    assert [action_of(encoder, Action("a", (features,))) for features in (plain, proxied, proxied)] == [
+        action_of(Encoder(), Action("a", (plain,)))
+    ] * 3
+    assert situation(proxied).allowed == (True,)
