@@ -1,0 +1,96 @@
+"""The storage account: its clients, made when first needed and closed together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+from azure.core.pipeline.transport import AsyncHttpTransport, HttpTransport
+from azure.data.tables.aio import TableServiceClient
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
+from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
+from azure.storage.blob import BlobServiceClient as BlockingBlobServiceClient
+from azure.storage.blob.aio import BlobServiceClient
+
+_TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
+_TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
+_BLOB_RETRIES: Mapping[str, Any] = MappingProxyType(
+    {"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """Where the account is and how to get in: by connection string, or by its two addresses and an identity.
+
+    ``client_id`` picks a user-assigned managed identity; without one, and with ``managed_identity`` false, the identity is
+    whatever the environment offers (a developer's login, a workload identity).
+    """
+
+    connection_string: str = field(default="", repr=False)
+    blob_uri: str = ""
+    table_uri: str = ""
+    managed_identity: bool = False
+    client_id: str | None = None
+
+
+class StorageAccount:
+    """Clients of one account. ``transport`` and ``blocking_transport`` take the place of the SDK's own, for tests."""
+
+    def __init__(
+        self,
+        settings: AccountSettings,
+        *,
+        transport: AsyncHttpTransport[Any, Any] | None = None,
+        blocking_transport: HttpTransport[Any, Any] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._transport: Mapping[str, Any] = {} if transport is None else {"transport": transport}
+        self._blocking_transport: Mapping[str, Any] = {} if blocking_transport is None else {"transport": blocking_transport}
+
+    @cached_property
+    def tables(self) -> TableServiceClient:
+        """The Table service."""
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **self._transport}
+        if self._settings.connection_string:
+            return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
+        return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
+
+    @cached_property
+    def blobs(self) -> BlobServiceClient:
+        """The Blob service."""
+        options: dict[str, Any] = {**_TIMEOUTS, **_BLOB_RETRIES, **self._transport}
+        if self._settings.connection_string:
+            return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
+        return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
+
+    @cached_property
+    def blocking_blobs(self) -> BlockingBlobServiceClient:
+        """The Blob service, for the thread that polls it."""
+        options: dict[str, Any] = {**_TIMEOUTS, **_BLOB_RETRIES, **self._blocking_transport}
+        if self._settings.connection_string:
+            return BlockingBlobServiceClient.from_connection_string(self._settings.connection_string, **options)
+        credential = self._blocking_credential()
+        return BlockingBlobServiceClient(self._settings.blob_uri, credential=credential, **options)
+
+    @cached_property
+    def _credential(self) -> AsyncManagedIdentityCredential | AsyncDefaultAzureCredential:
+        if self._settings.managed_identity:
+            return AsyncManagedIdentityCredential(client_id=self._settings.client_id)
+        return AsyncDefaultAzureCredential(managed_identity_client_id=self._settings.client_id)
+
+    def _blocking_credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:
+        if self._settings.managed_identity:
+            return ManagedIdentityCredential(client_id=self._settings.client_id)
+        return DefaultAzureCredential(managed_identity_client_id=self._settings.client_id)
+
+    async def close(self) -> None:
+        """Close every client that was made."""
+        made = vars(self)
+        for name in ("tables", "blobs", "_credential"):
+            if name in made:
+                await made.pop(name).close()
+        if "blocking_blobs" in made:
+            made.pop("blocking_blobs").close()

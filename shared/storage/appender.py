@@ -1,0 +1,101 @@
+"""Natural batching: appends that arrive while a row is being written leave together in the next one.
+
+An idle process adds no delay and writes rows of one; a busy one writes few, large rows.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from shared.domain.errors import BacklogFullError, PersonalizerError, StorageUnavailableError
+
+Event = TypeVar("Event")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What may leave together in one row, and what may wait, in events and in bytes before compression."""
+
+    batch_events: int
+    batch_bytes: int
+    waiting_events: int
+    waiting_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Event]):
+    event: Event
+    size: int
+    stored: "asyncio.Future[None]"
+
+
+class Appender(Generic[Event]):
+    """One queue and at most one write under way; ``write`` stores a batch or raises for all of it."""
+
+    def __init__(self, write: Callable[[Sequence[Event]], Awaitable[None]], *, size_of: Callable[[Event], int], limits: Limits) -> None:
+        self._write = write
+        self._size_of = size_of
+        self._limits = limits
+        self._queue: deque[_Waiting[Event]] = deque()
+        self._bytes = 0
+        self._writer: asyncio.Task[None] | None = None
+
+    async def append(self, event: Event) -> None:
+        """Return once the event is stored; raises what ``write`` raised, or `BacklogFullError` at once."""
+        size = self._size_of(event)
+        if len(self._queue) >= self._limits.waiting_events or self._bytes + size > self._limits.waiting_bytes:
+            raise BacklogFullError("too many calls are waiting for storage")
+        waiting = _Waiting(event, size, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._bytes += size
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._drain(), name="append")
+        await waiting.stored
+
+    async def _drain(self) -> None:
+        try:
+            while self._queue:
+                await self._leave(self._take())
+        finally:
+            self._writer = None
+            self._give_up()
+
+    def _take(self) -> list[_Waiting[Event]]:
+        batch = [self._queue.popleft()]
+        size = batch[0].size
+        while self._queue and len(batch) < self._limits.batch_events:
+            size += self._queue[0].size
+            if size > self._limits.batch_bytes:
+                break
+            batch.append(self._queue.popleft())
+        self._bytes -= sum(waiting.size for waiting in batch)
+        return batch
+
+    async def _leave(self, batch: Sequence[_Waiting[Event]]) -> None:
+        error: PersonalizerError = StorageUnavailableError("the append was interrupted")
+        stored = False
+        try:
+            await self._write([waiting.event for waiting in batch])
+            stored = True
+        except PersonalizerError as refused:
+            error = refused
+        finally:
+            for waiting in batch:
+                _settle(waiting.stored, None if stored else error)
+
+    def _give_up(self) -> None:
+        """Leave nobody waiting for a writer that is gone (it ends with an empty queue unless it was cancelled or broke)."""
+        while self._queue:
+            _settle(self._queue.popleft().stored, StorageUnavailableError("the append was interrupted"))
+        self._bytes = 0
+
+
+def _settle(stored: "asyncio.Future[None]", error: PersonalizerError | None) -> None:
+    if stored.done():  # the caller went away
+        return
+    if error is None:
+        stored.set_result(None)
+    else:
+        stored.set_exception(type(error)(*error.args))

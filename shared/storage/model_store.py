@@ -1,0 +1,69 @@
+"""Published models, the cold log and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from shared.domain.clock import to_micros
+from shared.domain.errors import UnreadableError
+from shared.domain.ledger import Pointer, Provenance
+from shared.storage import names
+from shared.storage.account import StorageAccount
+from shared.storage.blobs import BlobFiles
+from shared.storage.lease import lease
+from shared.storage.pointers import read_pointer, write_pointer
+
+
+class BlobModelStore:
+    """Models, chunks and pointer of one loop."""
+
+    def __init__(self, account: StorageAccount, *, loop: str) -> None:
+        self._loop = loop
+        self._models = BlobFiles(account, names.MODELS)
+        self._logs = BlobFiles(account, names.LOGS)
+
+    async def pointer(self) -> tuple[Pointer, str] | None:
+        """Read the published pointer and its ETag."""
+        file = await self._models.read(names.pointer_blob(self._loop))
+        return None if file is None else (read_pointer(file.data), file.etag)
+
+    async def artifact(self, version: str) -> bytes:
+        """Read a published model."""
+        file = await self._models.read(names.model_blob(self._loop, version))
+        if file is None:
+            raise UnreadableError(f"model {version} is not there")
+        return file.data
+
+    async def write_chunk(self, name: str, data: bytes, *, parent: str) -> None:
+        """Write a chunk of the cold log; its metadata name the chunk before it."""
+        await self._logs.write_once(f"loops/{self._loop}/log/{name}", data, metadata={"format": "1", "parent": parent})
+
+    async def write_artifact(self, version: str, data: bytes, *, provenance: Provenance) -> None:
+        """Write a model; its metadata tell what it was made of."""
+        metadata = {
+            "format": "1",
+            "parent": provenance.parent,
+            "since": str(to_micros(provenance.since)),
+            "until": str(to_micros(provenance.until)),
+            "chunk": provenance.chunk,
+            "learned": str(provenance.learned),
+            "settings": provenance.settings,
+        }
+        await self._models.write_once(names.model_blob(self._loop, version), data, metadata=metadata)
+
+    async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
+        """Replace the pointer on condition."""
+        return await self._models.replace(names.pointer_blob(self._loop), write_pointer(pointer), expected=expected)
+
+    def lease(self) -> AbstractAsyncContextManager[bool]:
+        """Hold the right to train."""
+        return lease(self._models, names.lease_blob(self._loop))
+
+    async def versions(self) -> AsyncIterator[str]:
+        """List the models that are kept, oldest first."""
+        prefix = names.models_prefix(self._loop)
+        async for blob in self._models.listing(prefix):
+            yield str(blob.name).removeprefix(prefix).removesuffix(".npz")
+
+    async def delete(self, version: str) -> None:
+        """Delete a model that is no longer kept."""
+        await self._models.delete(names.model_blob(self._loop, version))

@@ -1,0 +1,118 @@
+"""Every name in storage: tables, keys and blobs, each with its loop in it."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from shared.domain.clock import from_micros, to_micros
+from shared.domain.ledger import SegmentKey
+
+MODELS = "personalizer-models"
+LOGS = "personalizer-logs"
+
+_TABLE = re.compile(r"(?P<loop>[a-z][a-z0-9]*)x(?P<generation>\d{4})(?P<kind>[do])(?P<day>\d{8})")
+
+
+class Kind(StrEnum):
+    """The two hot logs."""
+
+    DECISIONS = "d"
+    OBSERVATIONS = "o"
+
+
+@dataclass(frozen=True, slots=True)
+class DayTable:
+    """One hot log's table of one UTC day.
+
+    A dropped table's name cannot be used again for a while, so names carry a generation.
+
+    >>> DayTable("default", 1, Kind.DECISIONS, date(2026, 11, 22)).name
+    'defaultx0001d20261122'
+    """
+
+    loop: str
+    generation: int
+    kind: Kind
+    day: date
+
+    @property
+    def name(self) -> str:
+        """The table's name: letters and digits only, unambiguous since all after the loop has a fixed length."""
+        return f"{self.loop}x{self.generation:04d}{self.kind}{self.day:%Y%m%d}"
+
+    @staticmethod
+    def parse(name: str) -> "DayTable | None":
+        """Inverse of ``name``; None for a table that is not one of ours.
+
+        >>> DayTable.parse("defaultx0001d20261122").day
+        datetime.date(2026, 11, 22)
+        """
+        match = _TABLE.fullmatch(name)
+        if match is None:
+            return None
+        try:
+            day = datetime.strptime(match["day"], "%Y%m%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            return None
+        return DayTable(match["loop"], int(match["generation"]), Kind(match["kind"]), day)
+
+
+def partition(sealed_at: datetime, shard: int) -> str:
+    """Name the partition: the minute, sortable, and the shard."""
+    return f"{sealed_at:%Y%m%d%H%M}-{shard:02d}"
+
+
+def minute(partition_key: str) -> str:
+    """Give the minute's part of a partition's name."""
+    return partition_key[:12]
+
+
+def row_key(sealed_at: datetime, writer: str, number: int) -> str:
+    """Name a segment: sorted by the time it was sealed, unique by its writer's own count."""
+    return f"{row_time(sealed_at)}-{writer}-{number:06d}"
+
+
+def row_time(sealed_at: datetime) -> str:
+    """Give the sealed time's part of a segment's name: what all names from then on are not smaller than."""
+    return f"{to_micros(sealed_at):016d}"
+
+
+def segment_key(partition_key: str, row: str) -> SegmentKey:
+    """Read a segment's key from its row's."""
+    return SegmentKey(from_micros(int(row[:16])), row, partition_key)
+
+
+def partitions_between(since: datetime, until: datetime) -> tuple[str, str]:
+    """Give the partition names ``[first, last)`` that cover ``[since, until)``."""
+    return f"{since:%Y%m%d%H%M}", f"{until + timedelta(minutes=1):%Y%m%d%H%M}"
+
+
+def pointer_blob(loop: str) -> str:
+    """Name the pointer."""
+    return f"loops/{loop}/pointer.json"
+
+
+def lease_blob(loop: str) -> str:
+    """Name the blob whose lease is the right to train."""
+    return f"loops/{loop}/trainer.lease"
+
+
+def configuration_blob(loop: str) -> str:
+    """Name the stored configuration that overrides the app's settings."""
+    return f"loops/{loop}/configuration.json"
+
+
+def model_blob(loop: str, version: str) -> str:
+    """Name a model."""
+    return f"{models_prefix(loop)}{version}.npz"
+
+
+def models_prefix(loop: str) -> str:
+    """Give what all model names of a loop begin with."""
+    return f"loops/{loop}/models/"
+
+
+def quarantine_blob(loop: str, table: str, key: SegmentKey) -> str:
+    """Name the copy of a segment that does not verify."""
+    return f"loops/{loop}/quarantine/{table}/{key.partition}/{key.name}"

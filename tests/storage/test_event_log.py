@@ -1,0 +1,160 @@
+import asyncio
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.domain.errors import NewerFormatError
+from shared.domain.identity import fingerprint
+from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.event_log import TableEventLog
+from shared.storage.names import LOGS, DayTable, Kind
+from tests.builders import T0, after, decision, observation
+from tests.storage.conftest import SETTLED, new_log
+from tests.storage_proxy import StorageProxy
+
+
+async def decided(log: TableEventLog, since: datetime = T0 - timedelta(days=2), until: datetime = T0 + timedelta(days=2)) -> list[str]:
+    heads = [head async for minute in log.decision_heads(since, until) for head in minute]
+    return [event.event_id for segment in await log.decisions(heads) for event in segment.events or ()]
+
+
+async def test_what_was_appended_is_read_back_as_it_was(log):
+    events = [decision("a", probabilities=(0.1, 0.9), chosen=1), decision("ü/%2F", deferred=True)]
+    for event in events:
+        await log.append_decision(event)
+    heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+    assert [event for segment in await log.decisions(heads) for event in segment.events or ()] == events
+
+
+async def test_segments_come_in_the_order_of_their_sealing_across_minutes_shards_and_days(account, clock):
+    logs = [new_log(account, clock, shards=4) for _ in range(6)]
+    expected = []
+    for number in range(30):
+        clock.pass_(3600 * 2 if number % 10 == 9 else 25)
+        event_id = f"e{number:02d}"
+        await logs[number % 6].append_decision(decision(event_id, at=clock.now()))
+        expected.append(event_id)
+    assert await decided(logs[0]) == expected
+
+
+async def test_a_window_takes_what_was_sealed_from_its_start_and_before_its_end(log, clock):
+    for name in ("before", "first", "last", "after"):
+        await log.append_decision(decision(name, at=clock.now()))
+        clock.pass_(30)
+    assert await decided(log, after(30), after(90)) == ["first", "last"]
+
+
+async def test_a_segment_is_never_sealed_before_its_decisions(log):
+    await log.append_decision(decision(at=after(7)))  # another instance's clock is ahead
+    assert await decided(log, after(7), after(8)) == ["e1"]
+
+
+async def test_concurrent_appends_share_rows(log):
+    await asyncio.gather(*(log.append_observation(observation(f"e{n}")) for n in range(500)))
+    heads = [head async for minute in log.observation_heads(T0, after(1)) for head in minute]
+    assert sum(head.count for head in heads) == sum(head.rewards for head in heads) == 500
+    assert len(heads) <= 3
+
+
+async def test_a_batch_too_large_for_one_row_leaves_in_several(log):
+    large = [decision(f"e{n}") for n in range(40)]
+    noise = random.Random(5)
+    await asyncio.gather(*(log.append_decision(replace(event, situation=noise.randbytes(60_000))) for event in large))
+    assert sorted(await decided(log)) == sorted(event.event_id for event in large)
+
+
+async def test_an_empty_log_has_no_beginning_and_no_segments(log):
+    assert await log.earliest() is None
+    assert await decided(log) == []
+
+
+async def test_the_log_begins_with_the_first_day_that_has_a_table(log):
+    await log.append_observation(observation())
+    assert await log.earliest() == datetime(2026, 5, 17, tzinfo=UTC)
+
+
+async def test_loops_do_not_see_each_other(account, clock):
+    mine, other = new_log(account, clock, loop="mine"), new_log(account, clock, loop="minex0001d20260517")
+    await mine.append_decision(decision("mine"))
+    await other.append_decision(decision("other"))
+    assert (await decided(mine), await decided(other)) == (["mine"], ["other"])
+    assert await mine.drop_tables(before=after(86_400 * 2)) == 1
+    assert await decided(other) == ["other"]
+
+
+async def test_sightings_tell_when_and_where_an_event_was_decided(log, clock):
+    await log.append_decision(decision("x", at=T0))
+    clock.pass_(100)
+    await asyncio.gather(log.append_decision(decision("y", at=clock.now())), log.append_decision(decision("x", at=clock.now())))
+    found = await log.sightings(T0, after(200), {fingerprint("x")})
+    assert [(s.decided_at, s.index) for s in sorted(found[fingerprint("x")])] in (
+        [(T0, 0), (after(100), 0)],
+        [(T0, 0), (after(100), 1)],
+    )
+    assert found.keys() == {fingerprint("x")}
+
+
+async def test_what_is_remembered_is_what_would_be_read(account, log, clock):
+    """A warm reader sees what a cold one sees, however often and from wherever it looks."""
+    for number in range(12):
+        clock.pass_(20)
+        await log.append_observation(observation(f"e{number}", at=clock.now()))
+        since, until = clock.now() - timedelta(seconds=60), clock.now() + timedelta(seconds=1)
+        warm = await log.observations_between(since, until)
+        cold = await new_log(account, clock).observations_between(since, until)
+        assert warm == cold
+        assert len(cold) == min(number + 1, 4)
+
+
+async def test_what_is_there_for_good_is_not_read_again(proxied, clock):
+    log, proxy = proxied
+    await log.append_observation(observation(at=clock.now()))
+    clock.pass_(SETTLED.total_seconds() + 60)
+    await log.observations_between(T0, clock.now())
+    proxy.forget()
+    clock.pass_(1)
+    assert len(await log.observations_between(T0, clock.now())) == 1
+    assert len(proxy.calls) == 1  # the end of the log only
+
+
+async def test_a_segment_that_does_not_verify_is_set_aside_and_the_rest_is_read(log, account, clock):
+    await log.append_decision(decision("damaged"))
+    clock.pass_(1)
+    await log.append_decision(decision("whole"))
+    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
+    row = await anext(aiter(table.list_entities()))
+    await table.update_entity({**row, "Payload00": b"nonsense"})
+    heads = [head async for minute in log.decision_heads(T0, after(10)) for head in minute]
+    segments = await log.decisions(heads)
+    assert [None if s.events is None else s.events[0].event_id for s in segments] == [None, "whole"]
+    kept = [blob.name async for blob in account.blobs.get_container_client(LOGS).list_blobs()]
+    assert [name.split("/")[:3] for name in kept] == [["loops", "default", "quarantine"]]
+
+
+async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
+    await log.append_decision(decision())
+    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
+    row = await anext(aiter(table.list_entities()))
+    await table.update_entity({**row, "Format": 99})
+    with pytest.raises(NewerFormatError, match="99"):
+        await decided(log)
+
+
+async def test_days_are_dropped_whole_and_tomorrow_is_made_ahead(log, clock):
+    await log.append_decision(decision("old"))
+    clock.pass_(86_400)
+    await log.append_decision(decision("new", at=clock.now()))
+    await log.create_tables(clock.now() + timedelta(days=1))
+    assert await log.drop_tables(before=clock.now()) == 1
+    assert await decided(log) == ["new"]
+    assert sorted({table.day.day for table in await log.day_tables()}) == [18, 19]
+
+
+@pytest.fixture
+async def proxied(storage, clock):
+    with StorageProxy(storage) as proxy:
+        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        yield new_log(account, clock), proxy
+        await account.close()

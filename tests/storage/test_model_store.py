@@ -1,0 +1,140 @@
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import ConflictError, NewerFormatError, SettingsError, UnreadableError
+from shared.domain.events import LearningMode
+from shared.domain.ledger import Counters, Lookback, Pointer, Provenance
+from shared.domain.loop import LoopSettings
+from shared.storage import names
+from shared.storage.blobs import BlobFiles
+from shared.storage.model_store import BlobModelStore
+from shared.storage.pointers import read_pointer, write_pointer
+from shared.storage.polling import BlobModelFeed, StoredConfiguration, override
+from tests.builders import T0, after
+
+POINTER = Pointer(
+    sequence=3,
+    version="00000003-abc",
+    published_at=T0,
+    watermark=after(1.5),
+    chunk="2026/05/17/1-2-x.json.gz",
+    counters=Counters(learned=5, skipped={"duplicate": 1}, rewards=4, late_rewards=1),
+    lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({"x#0"})),
+)
+
+
+@pytest.fixture
+def store(account):
+    return BlobModelStore(account, loop="default")
+
+
+async def write_pointer_blob(account, data: bytes) -> None:
+    await account.blobs.get_blob_client(names.MODELS, names.pointer_blob("default")).upload_blob(data, overwrite=True)
+
+
+def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
+    assert read_pointer(write_pointer(POINTER)) == POINTER
+    again = replace(POINTER, lookback=Lookback(frozenset({"a", "b"}), frozenset(), frozenset({"x#0"})))
+    assert write_pointer(again) == write_pointer(POINTER)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', write_pointer(POINTER)[:-9], b'{"format": "x"}'])
+def test_a_damaged_pointer_is_unreadable(text):
+    with pytest.raises(UnreadableError):
+        read_pointer(text)
+
+
+def test_a_pointer_of_a_later_release_is_refused_by_name():
+    with pytest.raises(NewerFormatError, match="pointer has format version 2"):
+        read_pointer(b'{"format": 2, "new": "things"}')
+
+
+async def test_there_is_no_pointer_before_the_first_commit(store):
+    assert await store.pointer() is None
+
+
+async def test_a_commit_takes_the_place_of_the_one_it_was_made_from(store):
+    first = await store.commit(POINTER, expected=None)
+    assert await store.pointer() == (POINTER, first)
+    second = await store.commit(replace(POINTER, sequence=4), expected=first)
+    assert second != first
+    assert (await store.pointer()) == (replace(POINTER, sequence=4), second)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_of_two_commits_from_one_state_only_one_succeeds(store, is_first):
+    expected = None if is_first else await store.commit(POINTER, expected=None)
+    attempts = [store.commit(replace(POINTER, sequence=10 + n), expected=expected) for n in range(5)]
+    results = await asyncio.gather(*attempts, return_exceptions=True)
+    assert sum(isinstance(result, ConflictError) for result in results) == 4, results
+
+
+async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
+    made_of = Provenance("00000002-abc", T0, after(60), "chunk", 17, "{}")
+    for _ in range(2):  # again changes nothing
+        await store.write_artifact("00000003-def", b"weights", provenance=made_of)
+    assert await store.artifact("00000003-def") == b"weights"
+    blob = account.blobs.get_blob_client(names.MODELS, names.model_blob("default", "00000003-def"))
+    metadata = (await blob.get_blob_properties()).metadata
+    assert (metadata["parent"], metadata["learned"], metadata["settings"]) == ("00000002-abc", "17", "{}")
+    assert [version async for version in store.versions()] == ["00000003-def"]
+    await store.delete("00000003-def")
+    await store.delete("00000003-def")
+    with pytest.raises(UnreadableError):
+        await store.artifact("00000003-def")
+
+
+async def test_the_right_to_train_has_one_holder_and_is_given_back(store):
+    async with store.lease() as mine, store.lease() as theirs:
+        assert (mine, theirs) == (True, False)
+    async with store.lease() as again:
+        assert again
+
+
+async def test_a_poll_reports_a_pointer_once_and_nothing_before_the_first(store, account):
+    feed = BlobModelFeed(account, loop="default")
+    assert await asyncio.to_thread(feed.news) is None
+    etag = await store.commit(POINTER, expected=None)
+    assert await asyncio.to_thread(feed.news) == POINTER
+    assert await asyncio.to_thread(feed.news) is None
+    await store.commit(replace(POINTER, sequence=4), expected=etag)
+    assert await asyncio.to_thread(feed.news) == replace(POINTER, sequence=4)
+
+
+async def test_a_pointer_that_cannot_be_read_is_reported_until_it_can(store, account):
+    feed = BlobModelFeed(account, loop="default")
+    await store.commit(POINTER, expected=None)
+    await write_pointer_blob(account, b"nonsense")
+    for _ in range(2):
+        with pytest.raises(UnreadableError):
+            await asyncio.to_thread(feed.news)
+    await write_pointer_blob(account, write_pointer(POINTER))
+    assert await asyncio.to_thread(feed.news) == POINTER
+
+
+async def test_a_stored_configuration_overrides_the_app_settings(account):
+    configuration = StoredConfiguration(account, defaults=LoopSettings(exploration_percentage=0.1))
+    assert (await asyncio.to_thread(configuration.read)).exploration_percentage == 0.1
+    text = b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice"}'
+    await BlobFiles(account, names.MODELS).write_once(names.configuration_blob("default"), text)
+    for _ in range(2):
+        settings = await asyncio.to_thread(configuration.read)
+        assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
+        assert settings.exploration_percentage == 0.1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"", b"[]", b"{}", b'{"format": 1, "nonsense": 1}', b'{"format": 1, "reward_wait": "PT0S"}', b'{"format": 1, "name": "other"}'],
+)
+def test_a_stored_configuration_that_cannot_be_used_is_refused(text):
+    with pytest.raises((UnreadableError, SettingsError)):
+        override(LoopSettings(), text)
+
+
+def test_a_stored_configuration_of_a_later_release_is_refused_by_name():
+    with pytest.raises(NewerFormatError, match="configuration"):
+        override(LoopSettings(), b'{"format": 2}')
