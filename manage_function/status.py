@@ -1,0 +1,70 @@
+"""GET status: liveness for anyone; with a key, how far the loop has come, counted from storage."""
+
+from datetime import timedelta
+
+import azure.functions as func
+from pydantic import TypeAdapter
+
+from shared.api.status import CountersBody, LoopBody, StatusResponse
+from shared.domain.clock import SystemClock
+from shared.domain.errors import PersonalizerError
+from shared.runtime.auth import check_key, has_key
+from shared.runtime.http import Call, answer
+from shared.services.progress import Progress
+from shared.services.serving import Served
+
+_SERVICE = "personalizer"
+_DURATION = TypeAdapter(timedelta)
+
+
+async def status(call: Call) -> func.HttpResponse:
+    """Answer 200 as long as the app runs; what it cannot do, it says."""
+    if not has_key(call.request.headers):
+        return answer(200, StatusResponse(service=_SERVICE, api_status="Valid", api_status_message="The service is running."))
+    check_key(call.request.headers, call.services.settings.keys)
+    served = await call.services.progress.served()
+    try:
+        progress = await call.services.progress.read()
+    except PersonalizerError as error:
+        return _degraded(served, str(error))
+    if served.error is not None:
+        return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", _loop(served, progress)))
+    return answer(200, _response("Valid", "The service is running and your key is valid.", _loop(served, progress)))
+
+
+def _degraded(served: Served, reason: str) -> func.HttpResponse:
+    return answer(200, _response("Degraded", f"The loop's progress cannot be read: {reason}", _loop(served, None)))
+
+
+def _response(api_status: str, message: str, loop: LoopBody) -> StatusResponse:
+    return StatusResponse(service=_SERVICE, api_status=api_status, api_status_message=message, loop=loop)
+
+
+def _loop(served: Served, progress: Progress | None) -> LoopBody:
+    age = None if served.published_at is None else (SystemClock().now() - served.published_at).total_seconds()
+    watermark = None if progress is None else progress.watermark
+    return LoopBody(
+        name=served.settings.name,
+        learning_mode=served.settings.learning_mode.value,
+        reward_wait_time=str(_DURATION.dump_python(served.settings.reward_wait, mode="json")),
+        model_version=served.version or None,
+        model_age_seconds=None if age is None else round(max(age, 0.0), 3),
+        published_model_version=None if progress is None else progress.published_version or None,
+        watermark=None if watermark is None else watermark.isoformat().replace("+00:00", "Z"),
+        lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
+        counters=None if progress is None else _counters(progress),
+        error=served.error,
+    )
+
+
+def _counters(progress: Progress) -> CountersBody:
+    return CountersBody(
+        ranked=progress.ranked,
+        learned=progress.counters.learned,
+        skipped=dict(progress.counters.skipped),
+        pending=progress.pending,
+        rewards=progress.rewards,
+        late_rewards=progress.counters.late_rewards,
+        unknown_rewards=progress.counters.unknown_rewards,
+        stragglers=progress.counters.stragglers,
+    )

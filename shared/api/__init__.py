@@ -1,0 +1,1 @@
+"""Floor 2: the wire format, as pydantic models."""

@@ -1,0 +1,17 @@
+"""Errors on the wire: the contract's shape."""
+
+from shared.api.wire import WireModel
+
+
+class ErrorDetail(WireModel):
+    """What went wrong."""
+
+    code: str
+    message: str
+    target: str | None = None
+
+
+class ErrorResponse(WireModel):
+    """The body of every answer that is not a success."""
+
+    error: ErrorDetail

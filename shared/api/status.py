@@ -1,0 +1,46 @@
+"""GET status on the wire."""
+
+import orjson
+
+from shared.api.wire import WireModel
+
+
+class CountersBody(WireModel):
+    """What became of all that was logged; ``ranked`` = ``learned`` + all ``skipped`` + ``pending``."""
+
+    ranked: int
+    learned: int
+    skipped: dict[str, int]
+    pending: int
+    rewards: int
+    late_rewards: int
+    unknown_rewards: int
+    stragglers: int
+
+
+class LoopBody(WireModel):
+    """How far a loop has come. ``modelVersion`` is what the answering process serves."""
+
+    name: str
+    learning_mode: str
+    reward_wait_time: str
+    model_version: str | None
+    model_age_seconds: float | None
+    published_model_version: str | None
+    watermark: str | None
+    lag_seconds: float | None
+    counters: CountersBody | None
+    error: str | None
+
+
+class StatusResponse(WireModel):
+    """Liveness for anyone; with a key, the loop's progress."""
+
+    service: str
+    api_status: str
+    api_status_message: str
+    loop: LoopBody | None = None
+
+    def to_wire(self) -> bytes:
+        """Write as JSON; what is not known of a loop is null, and without a key there is no loop."""
+        return orjson.dumps(self.model_dump(by_alias=True, exclude_unset=True))

@@ -1,0 +1,55 @@
+"""What all bodies share: camelCase names, strict types, and errors that name the field."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic.alias_generators import to_camel
+
+from shared.domain.errors import InvalidRequestError, RequestError
+
+MAX_EVENT_ID_LENGTH = 256
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH)]
+
+_NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
+"""Errors whose own text tells of Python's classes."""
+
+
+class WireModel(BaseModel):
+    """A body, or part of one."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    def to_wire(self) -> bytes:
+        """Write as JSON; members that are null are left out, as the contract does."""
+        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+
+
+Body = TypeVar("Body", bound=WireModel)
+
+
+def parse(body: bytes, model: type[Body], invalid: Callable[..., RequestError]) -> Body:
+    """Read a JSON body; raises `InvalidRequestError` for what is not JSON and ``invalid`` for what breaks the schema."""
+    if not body:
+        raise InvalidRequestError("the request has no body: send JSON with a Content-Length (chunked bodies do not reach every host)")
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as cause:
+        raise InvalidRequestError(f"the body is not valid JSON: {cause}") from cause
+    try:
+        return model.model_validate(document, by_alias=True, by_name=False)
+    except ValidationError as cause:
+        first = cause.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = path(first["loc"])
+        message = "Input should be a JSON object" if first["type"] in _NOT_AN_OBJECT else first["msg"]
+        raise invalid(f"{place or 'the body'}: {message}", target=place or None) from cause
+
+
+def path(places: Sequence[str | int]) -> str:
+    """Write where a field is, as a client would.
+
+    >>> path(("actions", 3, "id"))
+    'actions[3].id'
+    """
+    return "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in places).lstrip(".")

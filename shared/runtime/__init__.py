@@ -1,0 +1,1 @@
+"""Floor 3: settings, wiring, HTTP in and out."""

@@ -1,0 +1,186 @@
+"""App settings: the only reader of the process's environment. A value that cannot be used is a `SettingsError` that names it."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.errors import SettingsError
+from shared.domain.events import LearningMode
+from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.storage.account import AccountSettings
+
+DEFAULTS: Mapping[str, str] = {
+    "PERSONALIZER_KEYS": "",
+    "PERSONALIZER_REWARD_WAIT_TIME": "PT10M",
+    "PERSONALIZER_DEFAULT_REWARD": "0",
+    "PERSONALIZER_REWARD_AGGREGATION": "earliest",
+    "PERSONALIZER_EXPLORATION_PERCENTAGE": "0.2",
+    "PERSONALIZER_LEARNING_MODE": "Online",
+    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT5M",
+    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT10S",
+    "PERSONALIZER_INGEST_GRACE": "PT30S",
+    "PERSONALIZER_TRAINER_SCHEDULE": "0 * * * * *",
+    "PERSONALIZER_LOG_SHARDS": "1",
+    "PERSONALIZER_MODELS_KEPT": "20",
+}
+"""Every setting of the app beside those of its storage account; the README's table and the example settings list the same."""
+
+_DATA_ACCOUNT = "PERSONALIZER_STORAGE"
+_HOST_ACCOUNT = "AzureWebJobsStorage"
+_EMULATOR = "UseDevelopmentStorage=true"
+_DURATION = TypeAdapter(timedelta)
+_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,\-]+")
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """What this deployment was given; see the README's table."""
+
+    keys: tuple[str, ...] = field(repr=False)
+    loop: LoopSettings
+    model_poll_interval: timedelta
+    ingest_grace: timedelta
+    trainer_schedule: str
+    log_shards: int
+    models_kept: int
+    account: AccountSettings
+
+    @property
+    def append_deadline(self) -> timedelta:
+        """How long an append may take, retries included: well inside the grace."""
+        return min(max(self.ingest_grace / 2, timedelta(seconds=2)), timedelta(seconds=10))
+
+    @property
+    def lookback(self) -> timedelta:
+        """How far behind the watermark a segment that turned up late is still looked for."""
+        return self.ingest_grace + self.append_deadline
+
+
+def read_settings(environment: Mapping[str, str]) -> AppSettings:
+    """Read and check all settings; raises `SettingsError`."""
+    reader = _Reader(environment)
+    return AppSettings(
+        keys=_keys(reader.text("KEYS")),
+        loop=LoopSettings(
+            reward_wait=reader.duration("REWARD_WAIT_TIME", minimum=timedelta(seconds=1), maximum=timedelta(days=30)),
+            default_reward=reader.number("DEFAULT_REWARD", minimum=-1.0, maximum=1.0),
+            reward_aggregation=reader.choice("REWARD_AGGREGATION", RewardAggregation),
+            exploration_percentage=reader.number("EXPLORATION_PERCENTAGE", minimum=0.0, maximum=1.0),
+            learning_mode=reader.choice("LEARNING_MODE", LearningMode),
+            model_export_frequency=reader.duration("MODEL_EXPORT_FREQUENCY", minimum=timedelta(seconds=1), maximum=timedelta(days=1)),
+        ),
+        model_poll_interval=reader.duration("MODEL_POLL_INTERVAL", minimum=timedelta(milliseconds=100), maximum=timedelta(hours=1)),
+        ingest_grace=reader.duration("INGEST_GRACE", minimum=timedelta(0), maximum=timedelta(hours=1)),
+        trainer_schedule=_schedule(reader.text("TRAINER_SCHEDULE")),
+        log_shards=int(reader.number("LOG_SHARDS", minimum=1, maximum=64, whole=True)),
+        models_kept=int(reader.number("MODELS_KEPT", minimum=1, maximum=10_000, whole=True)),
+        account=_account(environment),
+    )
+
+
+class _Reader:
+    """Reads settings by the part of their name after ``PERSONALIZER_``."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    def text(self, name: str) -> str:
+        setting = f"PERSONALIZER_{name}"
+        return (self._environment.get(setting) or DEFAULTS[setting]).strip()
+
+    def duration(self, name: str, *, minimum: timedelta, maximum: timedelta) -> timedelta:
+        rule = f"an ISO 8601 duration from {_iso(minimum)} to {_iso(maximum)}, such as {DEFAULTS[f'PERSONALIZER_{name}']}"
+        return self._checked(name, rule, _read_duration, lambda value: minimum <= value <= maximum)
+
+    def number(self, name: str, *, minimum: float, maximum: float, whole: bool = False) -> float:
+        rule = f"a {'whole ' if whole else ''}number from {minimum:g} to {maximum:g}"
+        return self._checked(name, rule, float, lambda value: minimum <= value <= maximum and (not whole or value == int(value)))
+
+    def choice(self, name: str, options: type["Option"]) -> "Option":
+        by_name = {option.value.lower(): option for option in options}
+        rule = f"one of {', '.join(option.value for option in options)}"
+        return self._checked(name, rule, lambda text: by_name[text.lower()], lambda _: True)
+
+    def _checked(self, name: str, rule: str, read: Callable[[str], Value], is_valid: Callable[[Value], bool]) -> Value:
+        text = self.text(name)
+        try:
+            value = read(text)
+            if is_valid(value):
+                return value
+        except (ValueError, LookupError, OverflowError):
+            pass
+        raise SettingsError(f"PERSONALIZER_{name} is {text!r}, but must be {rule}")
+
+
+Option = TypeVar("Option", bound=StrEnum)
+
+
+def _read_duration(text: str) -> timedelta:
+    if not text.upper().startswith("P"):
+        raise ValueError
+    try:
+        return _DURATION.validate_python(text.upper())
+    except ValidationError as cause:
+        raise ValueError from cause
+
+
+def _iso(duration: timedelta) -> str:
+    return str(_DURATION.dump_python(duration, mode="json"))
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    keys = tuple(key.strip() for key in text.split(",") if key.strip())
+    if len(keys) > 2:
+        raise SettingsError(f"PERSONALIZER_KEYS holds {len(keys)} keys, but two are enough: one to use and one to change to")
+    return keys
+
+
+def _schedule(text: str) -> str:
+    parts = text.split()
+    if len(parts) != 6 or not all(map(_CRON_FIELD.fullmatch, parts)):
+        raise SettingsError(
+            f"PERSONALIZER_TRAINER_SCHEDULE is {text!r}, but must be an NCRONTAB expression of six fields, such as '0 * * * * *'"
+        )
+    return text
+
+
+def _account(environment: Mapping[str, str]) -> AccountSettings:
+    """Find the data account: the app's own setting if there is one, else the Functions host's account."""
+    prefix = _DATA_ACCOUNT if any(name.startswith(_DATA_ACCOUNT) for name in environment) else _HOST_ACCOUNT
+    connection = environment.get(prefix, "").strip()
+    if connection:
+        return AccountSettings(connection_string=_expanded(connection))
+    name = environment.get(f"{prefix}__accountName", "")
+    blob_uri = environment.get(f"{prefix}__blobServiceUri") or (f"https://{name}.blob.core.windows.net" if name else "")
+    table_uri = environment.get(f"{prefix}__tableServiceUri") or (f"https://{name}.table.core.windows.net" if name else "")
+    if not blob_uri or not table_uri:
+        raise SettingsError(
+            f"{prefix} must be a connection string, or {prefix}__blobServiceUri and {prefix}__tableServiceUri"
+            f" (or {prefix}__accountName) must name the storage account"
+        )
+    return AccountSettings(
+        blob_uri=blob_uri,
+        table_uri=table_uri,
+        managed_identity=environment.get(f"{prefix}__credential", "").lower() == "managedidentity",
+        client_id=environment.get(f"{prefix}__clientId") or None,
+    )
+
+
+def _expanded(connection: str) -> str:
+    """Spell out the emulator's short form, which only some SDKs know."""
+    if connection.rstrip(";").lower() != _EMULATOR.lower():
+        return connection
+    key = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # published by the emulator
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey={key};"
+        "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+        "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;"
+        "TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+    )

@@ -1,0 +1,1 @@
+"""Floor 2: one use case a module, written against ports."""

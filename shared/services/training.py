@@ -1,0 +1,316 @@
+"""The trainer: joins the window behind the watermark, learns it, and commits model and watermark in one conditional write.
+
+Killed at any step it leaves either the old pointer, and the window is done again, or the new one, and it goes on from there.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
+
+import orjson
+
+from shared.domain.clock import EPOCH, Clock, to_micros
+from shared.domain.errors import ConflictError
+from shared.domain.events import Decision, JoinedEvent, Observation
+from shared.domain.identity import fingerprint
+from shared.domain.ledger import Lookback, Pointer, Provenance, Segment, SegmentHead, Sighting
+from shared.domain.loop import LoopSettings
+from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
+from shared.joining.chunks import write_chunk
+from shared.joining.dsjson import read_situation
+from shared.joining.join import EARLY, REMEMBERED, Joined, Window, fingerprints, join
+from shared.learning import artifact
+from shared.learning.encoding import ENCODER_VERSION, Encoder, encoder_version, to_batch
+from shared.learning.learner import Learner
+
+logger = logging.getLogger(__name__)
+
+_YOUNG_GROWTH = 0.2
+_YOUNG_EVENTS = 10
+_IDLE_ADVANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerSettings:
+    """How the trainer reads the log.
+
+    ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
+    looked for; a window takes at most ``max_events`` decisions and as many observations, so that it fits in memory.
+    """
+
+    grace: timedelta
+    lookback: timedelta
+    max_events: int = 50_000
+    max_steps: int = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one step of the trainer committed."""
+
+    pointer: Pointer
+    learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The segments of the next window; ``is_cut`` when there is more behind it."""
+
+    since: datetime
+    until: datetime
+    fresh: Sequence[SegmentHead]
+    stragglers: Sequence[SegmentHead]
+    observations: Sequence[SegmentHead]
+    is_cut: bool
+
+    @property
+    def decisions(self) -> int:
+        return sum(head.count for head in (*self.fresh, *self.stragglers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a window came to, ready to be written."""
+
+    joined: Joined
+    model: bytes
+    chunk: bytes
+
+
+@dataclass(slots=True)
+class _Warm:
+    """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed."""
+
+    version: str = ""
+    learner: Learner | None = field(default=None)
+
+
+class Trainer:
+    """Learns one loop's log, in bounded steps, as far as it can be learned now."""
+
+    def __init__(
+        self, log: EventLog, store: ModelStore, configuration: LoopConfiguration, *, clock: Clock, settings: TrainerSettings
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._configuration = configuration
+        self._clock = clock
+        self._settings = settings
+        self._encoder = Encoder()
+        self._warm = _Warm()
+
+    async def run(self) -> list[Commit]:
+        """Catch up; gives the commits made. Another trainer at work, or one that was faster, ends the run without harm.
+
+        Raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`; what was committed stays.
+        """
+        commits: list[Commit] = []
+        for _ in range(self._settings.max_steps):
+            loop = await asyncio.to_thread(self._configuration.read)
+            pointer, etag = await self._start()
+            plan = await self._plan(pointer, loop)
+            if plan is None or not self._is_due(plan, pointer, loop):
+                break
+            async with self._store.lease() as is_mine:
+                if not is_mine:
+                    logger.info("another trainer is at work")
+                    break
+                if (await self._start())[1] != etag:
+                    continue
+                try:
+                    commits.append(await self._step(plan, pointer, etag, loop))
+                except ConflictError:
+                    logger.info("another trainer was faster; its work stands and this window's is dropped")
+                    break
+            if not plan.is_cut:
+                break
+        return commits
+
+    async def _start(self) -> tuple[Pointer, str | None]:
+        stored = await self._store.pointer()
+        if stored is not None:
+            return stored
+        earliest = await self._log.earliest()
+        return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now()), None
+
+    # --- what to learn next ----------------------------------------------------------------------------------------------
+
+    async def _plan(self, pointer: Pointer, loop: LoopSettings) -> _Plan | None:
+        """Find the window; None when nothing can be learned yet."""
+        since = pointer.watermark
+        horizon = self._clock.now() - loop.reward_wait - self._settings.grace
+        if horizon <= since:
+            return None
+        behind = since - self._settings.lookback
+        late, fresh, until = await self._collect(self._log.decision_heads(behind, horizon), since, horizon, pointer.lookback.decisions)
+        late_o, fresh_o, until_o = await self._collect(
+            self._log.observation_heads(behind, until), since, until, pointer.lookback.observations
+        )
+        fresh = [head for head in fresh if head.key.sealed_at < until_o]
+        return _Plan(since, until_o, fresh, late, [*late_o, *fresh_o], is_cut=until_o < horizon)
+
+    async def _collect(
+        self, minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: frozenset[str]
+    ) -> tuple[list[SegmentHead], list[SegmentHead], datetime]:
+        """Give stragglers, fresh segments and where the window ends: at ``until``, or before the segment that is too many."""
+        stragglers: list[SegmentHead] = []
+        fresh: list[SegmentHead] = []
+        count = 0
+        async for minute in minutes:
+            for head in minute:
+                at = head.key.sealed_at
+                if at < since:
+                    if head.key.name not in seen:
+                        stragglers.append(head)
+                    continue
+                if count and count + head.count > self._settings.max_events and at > fresh[-1].key.sealed_at:
+                    return stragglers, fresh, at
+                fresh.append(head)
+                count += head.count
+        return stragglers, fresh, until
+
+    def _is_due(self, plan: _Plan, pointer: Pointer, loop: LoopSettings) -> bool:
+        """Whether to commit now: a young loop publishes early, an old one at least every ``model_export_frequency``."""
+        if plan.is_cut:
+            return True
+        if plan.decisions:
+            enough = max(_YOUNG_EVENTS, _YOUNG_GROWTH * pointer.counters.learned)
+            return plan.decisions >= enough or self._clock.now() - pointer.published_at >= loop.model_export_frequency
+        return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= _IDLE_ADVANCE)
+
+    # --- learning it -----------------------------------------------------------------------------------------------------
+
+    async def _step(self, plan: _Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
+        window = await self._read(plan, pointer, loop)
+        learner = await self._learner(pointer.version)
+        work = await self._work(window, learner, loop)
+        new = await self._write(plan, pointer, work, loop)
+        await self._store.commit(new, expected=etag)
+        self._warm = _Warm(new.version, learner)
+        learned = work.joined.counters.learned
+        logger.info(
+            "window committed",
+            extra={"model_version": new.version, "learned": learned, "watermark": new.watermark.isoformat(), "events": plan.decisions},
+        )
+        return Commit(new, learned)
+
+    async def _read(self, plan: _Plan, pointer: Pointer, loop: LoopSettings) -> Window:
+        stragglers = await self._log.decisions(plan.stragglers)
+        fresh = await self._log.decisions(plan.fresh)
+        observations = await self._observations(plan, loop)
+        uncounted = {head.key.name for head in plan.observations}
+        due = [segment for segment in observations if segment.head.key.name in uncounted]
+        horizon = REMEMBERED + loop.reward_wait + EARLY + self._settings.lookback
+        sightings = await self._log.sightings(
+            plan.since - horizon, plan.until + EARLY + self._settings.grace, fingerprints([*fresh, *stragglers], due)
+        )
+        return Window(
+            since=plan.since,
+            until=plan.until,
+            fresh=fresh,
+            stragglers=stragglers,
+            observations=observations,
+            uncounted=uncounted,
+            sightings=_with_stragglers(sightings, stragglers),
+            unknown=pointer.lookback.unknown,
+        )
+
+    async def _observations(self, plan: _Plan, loop: LoopSettings) -> Sequence[Segment[Observation]]:
+        """Open all that may belong to a decision of the window, and all that is to be counted."""
+        early = plan.since - EARLY - 2 * self._settings.lookback
+        segments = list(await self._log.observations_between(early, plan.until + loop.reward_wait + self._settings.grace))
+        present = {segment.head.key.name for segment in segments}
+        missing = [head for head in plan.observations if head.key.name not in present]
+        return [*segments, *await self._log.observations(missing)]
+
+    async def _learner(self, version: str) -> Learner:
+        warm, self._warm = self._warm, _Warm()
+        if not version:
+            return Learner.cold()
+        if warm.learner is not None and warm.version == version:
+            return warm.learner
+        return await asyncio.to_thread(artifact.load_learner, await self._store.artifact(version))
+
+    async def _work(self, window: Window, learner: Learner, loop: LoopSettings) -> _Work:
+        joined = await asyncio.to_thread(join, window, loop=loop)
+        model, chunk = await asyncio.gather(
+            asyncio.to_thread(self._learn, learner, [event for event in joined.events if event.skip is None]),
+            asyncio.to_thread(write_chunk, joined.events),
+        )
+        return _Work(joined, model, chunk)
+
+    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> bytes:
+        if not events:
+            return b""
+        batch = to_batch(
+            [self._encoded(event.decision) for event in events],
+            rewards=[event.reward for event in events],
+            probabilities=[event.decision.probabilities[event.decision.chosen] for event in events],
+        )
+        learner.learn(batch)
+        return artifact.dump(learner)
+
+    def _encoded(self, decision: Decision) -> bytes:
+        """Give what Rank encoded, or encode the text anew when that was done by another version of the encoder."""
+        if encoder_version(decision.encoded) == ENCODER_VERSION:
+            return decision.encoded
+        return self._encoder.encode(read_situation(decision.situation)).logged(decision.chosen)
+
+    # --- committing it ---------------------------------------------------------------------------------------------------
+
+    async def _write(self, plan: _Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
+        """Write chunk and model, under names made from their content, and give the pointer that will make them count."""
+        chunk = pointer.chunk
+        if work.chunk:
+            chunk = f"{plan.since:%Y/%m/%d}/{to_micros(plan.since)}-{to_micros(plan.until)}-{_digest(work.chunk)}.json.gz"
+            await self._store.write_chunk(chunk, work.chunk, parent=pointer.chunk)
+        new = replace(
+            pointer,
+            sequence=pointer.sequence + 1,
+            watermark=plan.until,
+            chunk=chunk,
+            counters=pointer.counters.plus(work.joined.counters),
+            lookback=self._lookback(plan, pointer, work.joined),
+        )
+        if not work.model:
+            return new
+        version = f"{new.sequence:08d}-{_digest(work.model)}"
+        provenance = Provenance(pointer.version, plan.since, plan.until, chunk, new.counters.learned, _text(loop))
+        await self._store.write_artifact(version, work.model, provenance=provenance)
+        return replace(new, version=version, published_at=self._clock.now())
+
+    def _lookback(self, plan: _Plan, pointer: Pointer, joined: Joined) -> Lookback:
+        first = plan.until - self._settings.lookback
+        return Lookback(
+            decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
+            observations=_still_behind(first, pointer.lookback.observations, plan.observations),
+            unknown=joined.unknown,
+        )
+
+
+def _with_stragglers(sightings: dict[int, list[Sighting]], stragglers: Sequence[Segment[Decision]]) -> dict[int, list[Sighting]]:
+    """Add the stragglers' own sightings, which what is remembered of the log may lack."""
+    for segment in stragglers:
+        for index, decision in enumerate(segment.events or ()):
+            own = Sighting(decision.decided_at, segment.head.key, index)
+            present = sightings.setdefault(fingerprint(decision.event_id), [])
+            if own not in present:
+                present.append(own)
+    return sightings
+
+
+def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:
+    """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
+    names = seen | {head.key.name for head in heads}
+    return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _text(loop: LoopSettings) -> str:
+    return orjson.dumps(asdict(loop), default=lambda duration: duration.total_seconds(), option=orjson.OPT_SORT_KEYS).decode()
