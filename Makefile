@@ -1,0 +1,90 @@
+# Needs make and Python >= 3.11 only; everything else is fetched into .venv and .local.
+
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+WORKER := .venv-3.13
+PIP := -m pip install --quiet --disable-pip-version-check
+USABLE = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+
+# A virtual environment that was not finished, or whose Python is gone, counts as not installed and is made anew.
+ifneq ($(shell $(USABLE) && echo yes),yes)
+$(shell rm -f $(VENV)/.installed-*)
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test quick check format bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV)/.installed-dev ## install everything, start nothing
+
+run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071) and show the first call
+	@exec $(BIN)/python -m local
+
+demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
+	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
+
+test: $(VENV)/.installed-dev worker ## run every test; starts its own Azurite
+	$(BIN)/python -m pytest
+
+quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
+	$(BIN)/python -m pytest -m "not azurite and not slow"
+
+check: $(VENV)/.installed-dev ## lint, formatting, types and the floors between the rooms
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/.installed-dev ## measure speed and learning
+	$(BIN)/python -m benchmarks
+
+clean: ## remove what was installed and cached; the service's data in .local/data stay
+	rm -rf $(VENV) $(WORKER) .local/azurite .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed-local: requirements.txt requirements-local.txt | environment
+	@echo "Installing what the service needs ..."
+	@$(BIN)/python $(PIP) -r requirements-local.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-local.txt requirements-dev.txt | environment
+	@echo "Installing what the service and its tests need ..."
+	@$(BIN)/python $(PIP) -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed-local
+
+.PHONY: environment
+environment:
+	@$(USABLE) && exit 0; \
+	rm -rf $(VENV); \
+	for python in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14); do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    if $$python -c 'import venv, ensurepip' 2>/dev/null; then \
+	      echo "Making $(VENV) with $$($$python --version) ..."; exec $$python -m venv $(VENV); \
+	    fi; \
+	    incomplete=$$python; \
+	  fi; \
+	done; \
+	if [ -n "$$incomplete" ]; then \
+	  echo "$$incomplete cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)." >&2; \
+	else \
+	  echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
+	fi; exit 1
+
+# The HTTP tests run a second time in Microsoft's worker, which wants Python 3.13; without one they are skipped and say so.
+.PHONY: worker
+worker: requirements.txt requirements-local.txt requirements-worker.txt
+	@if [ -f $(WORKER)/.installed ] && $(WORKER)/bin/python -c 'import pip' 2>/dev/null && [ -z "$$(find $^ -newer $(WORKER)/.installed)" ]; then exit 0; fi; \
+	for python in $(PYTHON313) python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3; do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+	    echo "Installing Microsoft's worker into $(WORKER) with $$python ..."; \
+	    "$$python" -m venv --clear $(WORKER) && $(WORKER)/bin/python $(PIP) -r requirements-worker.txt && touch $(WORKER)/.installed; exit; \
+	  fi; \
+	done; \
+	echo "No Python 3.13 here: the HTTP tests run in the local host only (PYTHON313=/path/to/python3.13 names one)."

@@ -1,0 +1,59 @@
+"""What ``python -m local`` prints once the service answers."""
+
+import json
+import shlex
+
+RANK = {
+    "contextFeatures": [{"timeOfDay": "morning", "weather": "sunny"}],
+    "actions": [
+        {"id": "pasta", "features": [{"taste": "savoury", "temperature": "hot"}]},
+        {"id": "ice-cream", "features": [{"taste": "sweet", "temperature": "cold"}]},
+    ],
+}
+
+TEXT = """
+Open Personalizer is running. Ctrl-C stops it; the data and the key stay for the next start.
+
+  Endpoint  {endpoint}
+  Key       {key}
+  Storage   {storage}
+
+Rank, from another terminal:
+
+  curl -s {endpoint}/personalizer/v1.0/rank -H {key_header} -H 'Content-Type: application/json' -d {rank}
+
+Reward, with the eventId of that answer:
+
+  curl -i {endpoint}/personalizer/v1.0/events/EVENT_ID/reward -H {key_header} -H 'Content-Type: application/json' -d '{{"value": 1}}'
+
+The official SDK (pip install azure-cognitiveservices-personalizer):
+
+  from azure.cognitiveservices.personalizer import PersonalizerClient
+  from azure.cognitiveservices.personalizer.models import RankableAction, RankRequest
+  from msrest.authentication import CognitiveServicesCredentials
+
+  client = PersonalizerClient({endpoint!r}, CognitiveServicesCredentials({key!r}))
+  actions = [RankableAction(id="pasta", features=[{{"taste": "savoury"}}]), RankableAction(id="ice-cream", features=[{{"taste": "sweet"}}])]
+  answer = client.rank(RankRequest(actions=actions, context_features=[{{"timeOfDay": "morning"}}]))
+  client.events.reward(answer.event_id, value=1.0)
+
+A decision is learned from when its reward wait time is over: ten minutes, as in Azure. To watch it learn within seconds:
+
+  PERSONALIZER_REWARD_WAIT_TIME=PT5S PERSONALIZER_INGEST_GRACE=PT1S PERSONALIZER_MODEL_EXPORT_FREQUENCY=PT5S \\
+  PERSONALIZER_MODEL_POLL_INTERVAL=PT1S PERSONALIZER_TRAINER_SCHEDULE='*/5 * * * * *' make run
+
+  curl -X POST {endpoint}/admin/functions/train      # runs the trainer now
+
+The app's log follows, one JSON object a line.
+"""
+
+
+def banner(endpoint: str, key: str, storage: str) -> str:
+    """Fill in the addresses and the key."""
+    return TEXT.format(
+        endpoint=endpoint,
+        key=key,
+        storage=storage,
+        key_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {key}"),
+        rank=shlex.quote(json.dumps(RANK)),
+    )

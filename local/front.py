@@ -1,0 +1,167 @@
+"""The local host's HTTP side: an ASGI app that stands where the Functions host would."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, TimerTrigger
+from local.routes import Match, Router, decode_path
+from local.settings import route_prefix
+from local.timers import Timers
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY = 100 * 1024 * 1024
+"""The Functions host's default limit, in bytes."""
+
+GRACE = 10.0
+"""Seconds that running requests and timers get to end when the host stops."""
+
+BODILESS = frozenset({204, 304})
+SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
+
+log = logging.getLogger("local.host")
+
+
+class BodyTooLargeError(Exception):
+    """The request's body is over the limit."""
+
+
+class CallerGoneError(Exception):
+    """The connection closed before the whole body arrived."""
+
+
+class Front:
+    """Serves one app's HTTP functions and, if wanted, runs its timers."""
+
+    def __init__(self, backend: Backend, folder: Path, *, timers: bool) -> None:
+        self._backend = backend
+        self._folder = folder
+        self._runs_timers = timers
+        self._router = Router([], prefix="")
+        self._timers = Timers(backend, [])
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Take one ASGI connection: the server's lifespan or a request."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        try:
+            reply = await self._answer(scope, receive)
+        except BodyTooLargeError:
+            reply = HttpReply(413, [("connection", "close")])
+        except CallerGoneError:
+            return
+        await send_reply(reply, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._timers.stop(grace=GRACE)
+        await self._backend.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        triggers = await self._backend.load(self._folder)
+        self._router = Router((t for t in triggers if isinstance(t, HttpTrigger)), prefix=route_prefix(self._folder))
+        self._timers = Timers(self._backend, (t for t in triggers if isinstance(t, TimerTrigger)))
+        for trigger in triggers:
+            if isinstance(trigger, OtherTrigger):
+                log.warning("the local host does not run this function", extra={"function": trigger.name, "trigger": trigger.kind})
+        if self._runs_timers:
+            self._timers.start()
+
+    async def _answer(self, scope: Message, receive: Receive) -> HttpReply:
+        method, path = scope["method"], decode_path(scope["raw_path"].decode("ascii"))
+        if "\0" in path:
+            return HttpReply(400)
+        if path[:7].lower() == "/admin/":
+            return self._administer(method, path)
+        match = self._router.match(path, method)
+        if match is None:
+            return HttpReply(404)
+        return await self._call(match, http_call(scope, match, await read_body(scope, receive)))
+
+    async def _call(self, match: Match, call: HttpCall) -> HttpReply:
+        try:
+            return checked(await self._backend.call_http(match.trigger, call))
+        except Exception:
+            log.exception("function failed", extra={"function": match.trigger.name})
+            return HttpReply(500)
+
+    def _administer(self, method: str, path: str) -> HttpReply:
+        """Do the two of the real host's own operations that help a developer; local, so without its master key."""
+        parts = path.strip("/").split("/")
+        if method == "POST" and len(parts) == 3 and parts[1].lower() == "functions" and self._timers.run_by_hand(parts[2]):
+            return HttpReply(202)
+        if method == "GET" and path.lower() == "/admin/host/status":
+            return HttpReply(200, [("content-type", "application/json")], b'{"state":"Running"}')
+        return HttpReply(404)
+
+
+async def read_body(scope: Message, receive: Receive) -> bytes:
+    """Collect the body, chunked or not; an announced length over the limit is refused before anything is read."""
+    announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+    body = bytearray()
+    more = True
+    while more:
+        if max(announced, len(body)) > MAX_BODY:
+            raise BodyTooLargeError
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGoneError
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+def http_call(scope: Message, match: Match, body: bytes) -> HttpCall:
+    """Describe a request the way the Functions host does to its workers."""
+    headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    raw_query = scope["query_string"].decode("latin-1")
+    url = f"{scope['scheme']}://{headers.get('host', '')}{scope['raw_path'].decode('ascii')}"
+    return HttpCall(
+        method=scope["method"],
+        url=f"{url}?{raw_query}" if raw_query else url,
+        headers=headers,
+        query=joined(parse_qsl(raw_query)) if raw_query else {},
+        route_values=match.values,
+        body=body,
+    )
+
+
+def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Make one value of a repeated name, as ASP.NET does.
+
+    >>> joined([("accept", "text/html"), ("accept", "text/plain")])
+    {'accept': 'text/html,text/plain'}
+    """
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        values[name] = f"{values[name]},{value}" if name in values else value
+    return values
+
+
+def checked(reply: HttpReply) -> HttpReply:
+    """Refuse headers that no server can send, while a 500 can still be answered."""
+    for name, value in reply.headers:
+        f"{name}: {value}".encode("latin-1")
+    return reply
+
+
+async def send_reply(reply: HttpReply, send: Send) -> None:
+    """Send status, headers and body; the length is ours to say, and there is none where there is no body."""
+    body = b"" if reply.status in BODILESS else reply.body
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers if name.lower() not in SET_BY_SERVER
+    ]
+    if reply.status not in BODILESS:
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,134 @@
+"""Child processes that end with their parent, and one lock a folder."""
+
+import contextlib
+import fcntl
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+
+class LocalError(Exception):
+    """Something the person at the terminal has to know and can do something about."""
+
+
+class Child:
+    """A process of ours. It holds one end of a pipe as its standard input and is to stop when that ends.
+
+    So nothing is left behind even when the parent is killed; the child's own part is ``--stop-with-parent`` or
+    `stop_with_parent.cjs`. It runs in a session of its own: Ctrl-C reaches the parent alone, which stops its
+    children in order.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes] | None, lock: int | None
+    ) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=dict(environment),
+            start_new_session=True,
+            pass_fds=[] if lock is None else [lock],  # held until the last child is gone, whatever became of the parent
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative when a signal ended it."""
+        return self._process.poll()
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for its end; None when it still runs after that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self.exit_code
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def stop(self, *, grace: float) -> None:
+        """Ask it to stop; kill it only when it has not after ``grace`` seconds."""
+        self.ask_to_stop()
+        if self.wait(grace) is None:
+            self._process.kill()
+        self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+
+@contextlib.contextmanager
+def stopped_at_the_end(child: Child, *, grace: float) -> Iterator[Child]:
+    """Stop the child when the block is left, in whatever way."""
+    try:
+        yield child
+    finally:
+        child.stop(grace=grace)
+
+
+@contextlib.contextmanager
+def only_one_in(folder: Path, *, patience: float = 10.0) -> Iterator[int]:
+    """Hold the folder's lock and yield its descriptor.
+
+    A lock whose owner is gone but whose children are still stopping is waited for; one whose owner runs is an error.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "lock"
+    with path.open("a+") as file:
+        until = time.monotonic() + patience
+        while not _locked(file):
+            owner = path.read_text()
+            if _runs(owner) or time.monotonic() > until:
+                raise LocalError(f"{folder} is in use: process {owner or '?'} is already running here. Stop it first.")
+            time.sleep(0.2)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a port in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,59 @@
+"""Fixtures every suite shares: Azurite, started once, and the app behind both kinds of host."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.azurite import Azurite, running_azurite
+from tests.running import HostKind, RunningApp
+
+collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
+
+ACCOUNTS = tuple(f"account{number:03}" for number in range(300))
+"""Storage accounts of the session's Azurite; `storage` gives each test one of its own."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Azurite, before markers are looked at: no test has to say it twice."""
+    for item in items:
+        if "emulator" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.azurite)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    """One Azurite for the whole session, on free ports and in a folder that is thrown away."""
+    with running_azurite(tmp_path_factory.mktemp("azurite") / "data", accounts=ACCOUNTS) as azurite:
+        yield azurite
+
+
+@pytest.fixture(scope="session")
+def azurite(emulator: Azurite) -> str:
+    """The connection string of the shared account, which holds what other tests put there."""
+    return emulator.connection_string()
+
+
+@pytest.fixture(scope="session")
+def unused_accounts() -> Iterator[str]:
+    return iter(ACCOUNTS)
+
+
+@pytest.fixture
+def storage(emulator: Azurite, unused_accounts: Iterator[str]) -> str:
+    """The connection string of an empty account nobody else uses."""
+    return emulator.connection_string(next(unused_accounts))
+
+
+@pytest.fixture(scope="session", params=["local", "worker"])
+def host(request: pytest.FixtureRequest) -> HostKind:
+    """Both kinds of host: the local one, and Microsoft's worker behind the same front."""
+    kind: HostKind = request.param
+    return kind
+
+
+@pytest.fixture(scope="session")
+def app(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    """The app, started once for each kind of host on an account of its own, with its timers off."""
+    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host) as running:
+        yield running

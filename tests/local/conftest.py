@@ -1,0 +1,24 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import HostKind, RunningApp
+
+collect_ignore = ["sample_app.py"]  # it is run by a host, not collected
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sample")
+    shutil.copy(Path(__file__).with_name("sample_app.py"), folder / "function_app.py")
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample(host: HostKind, sample_folder: Path) -> Iterator[RunningApp]:
+    with RunningApp("unused", kind=host, folder=sample_folder) as running:
+        yield running

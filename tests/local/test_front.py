@@ -1,0 +1,183 @@
+"""What the Functions host does to requests and replies, seen through both hosts."""
+
+import socket
+import time
+
+import pytest
+
+from tests.running import RunningApp
+
+
+def raw(app: RunningApp, request: bytes) -> bytes:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_header_names_arrive_in_lower_case_and_repeated_ones_are_joined(sample):
+    answer = raw(sample, b"GET /status HTTP/1.1\r\nHost: x\r\nX-CuStom: one\r\nx-custom: two\r\nConnection: close\r\n\r\n")
+    assert b'"x-custom": "one,two"' in answer
+
+
+def test_empty_query_values_are_dropped_and_repeated_ones_are_joined(sample):
+    assert sample.request("GET", "/status?a=&b=1&c=%20x&b=2&d").json["query"] == {"b": "1,2", "c": " x"}
+
+
+def test_the_url_is_the_one_that_was_called(sample):
+    assert sample.request("GET", "/x%2Fy?a=%201").json["url"] == f"{sample.base_url}/x%2Fy?a=%201"
+
+
+@pytest.mark.parametrize("path", ["/STATUS", "/status/", "/./status", "/x/../status"])
+def test_literal_routes_match_in_any_case_with_a_trailing_slash_and_through_dot_segments(sample, path):
+    assert sample.request("GET", path).json["function"] == "status"
+
+
+def test_a_literal_route_wins_over_a_parameter_and_a_parameter_over_a_catch_all(sample):
+    assert sample.request("POST", "/events/latest/reward").json["function"] == "latest"
+    assert sample.request("POST", "/events/7/reward").json["function"] == "reward"
+    assert sample.request("POST", "/events/7").json["function"] == "rest"
+
+
+def test_a_wrong_method_falls_through_to_the_catch_all(sample):
+    assert sample.request("GET", "/events/7/reward").json["function"] == "rest"
+    assert sample.request("POST", "/status").json["function"] == "rest"
+
+
+def test_a_method_no_route_takes_is_not_found(sample):
+    answer = sample.request("DELETE", "/status")
+    assert (answer.status, answer.body) == (404, b"")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("caf%C3%A9%20au%20lait", "café au lait"),
+        ("a%2Fb", "a%2Fb"),
+        ("a%2fb", "a%2fb"),
+        ("%FF%C3", "%FF%C3"),
+        ("a+b", "a+b"),
+        ("100%25", "100%"),
+        ("%", "%"),
+    ],
+)
+def test_route_values_are_decoded_except_for_slashes_and_what_is_not_utf_8(sample, path, value):
+    assert sample.request("POST", f"/events/{path}/reward").json["route"] == {"id": value}
+
+
+@pytest.mark.parametrize("path", ["/events//reward", "//events/7/reward", "/events/7//reward"])
+def test_an_empty_segment_matches_no_specific_route(sample, path):
+    answer = sample.request("POST", path).json
+    assert (answer["function"], answer["route"]["path"]) == ("rest", path[1:])
+
+
+def test_a_zero_byte_in_the_path_is_refused(sample):
+    assert sample.request("GET", "/a%00b").status == 400
+
+
+def test_the_empty_path_reaches_the_catch_all_without_a_value(sample):
+    assert sample.request("GET", "/").json["route"] == {}
+
+
+def test_chunked_bodies_arrive_whole(sample):
+    answer = sample.request("POST", "/events/7/reward", iter([b"one,", b"two"]))
+    assert answer.json["body"] == "one,two"
+
+
+def test_large_bodies_arrive_whole(sample):
+    assert sample.request("POST", "/events/7/reward", b"x" * 20_000_000).json["length"] == 20_000_000
+
+
+def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(sample):
+    length = 100 * 1024 * 1024 + 1
+    answer = raw(sample, b"POST /events/7/reward HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length)
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_chunked_body_is_refused_once_it_is_over_the_limit(sample):
+    with socket.create_connection(("127.0.0.1", sample.port), timeout=30) as connection:
+        connection.sendall(b"POST /events/7/reward HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        chunk = b"1000000\r\n" + b"x" * 0x1000000 + b"\r\n"
+        try:
+            for _ in range(7):
+                connection.sendall(chunk)
+            answer = connection.recv(100)
+        except ConnectionError:  # the host hung up while we were still sending
+            return
+        assert answer.startswith(b"HTTP/1.1 413")
+
+
+def test_a_caller_that_leaves_before_the_body_is_complete_calls_no_function(sample):
+    with socket.create_connection(("127.0.0.1", sample.port), timeout=10) as connection:
+        connection.sendall(b"POST /events/gone/reward HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
+    sample.request("POST", "/events/here/reward")
+    rewarded = [line["id"] for line in sample.log_lines if line["message"] == "reward called"]
+    assert rewarded[-1] == "here"
+    assert "gone" not in rewarded
+
+
+@pytest.mark.parametrize("request_bytes", [b"nonsense\r\n\r\n", b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_what_is_not_http_is_refused(sample, request_bytes):
+    assert raw(sample, request_bytes).startswith(b"HTTP/1.1 400")
+
+
+def test_head_is_a_method_like_others_and_its_answer_has_no_body(sample):
+    answer = sample.request("HEAD", "/events/7/reward")
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+    assert sample.request("HEAD", "/status").status == 404
+
+
+def test_a_204_has_neither_body_nor_length(sample):
+    answer = sample.request("GET", "/answers/no-content")
+    assert (answer.status, answer.body) == (204, b"")
+    assert "content-length" not in answer.headers
+    assert "transfer-encoding" not in answer.headers
+
+
+def test_status_headers_and_content_type_are_the_functions_own(sample):
+    answer = sample.request("GET", "/answers/headers")
+    assert (answer.status, answer.headers["retry-after"]) == (418, "7")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_text_is_an_answer(sample):
+    answer = sample.request("GET", "/answers/text")
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "text/plain; charset=utf-8", b"plain")
+
+
+@pytest.mark.parametrize("answer", ["nothing", "dict", "failure", "failure-in-a-thread", "unsendable"])
+def test_a_failed_function_is_an_empty_500_and_a_log_line(sample, answer):
+    before = len(sample.log_lines)
+    reply = sample.request("GET", f"/answers/{answer}")
+    assert (reply.status, reply.body) == (500, b"")
+    assert any(line["message"] == "function failed" and line["exception"] for line in sample.log_lines[before:])
+
+
+def test_a_function_may_ask_for_its_context(sample):
+    assert sample.request("GET", "/context").body == b"context"
+
+
+def test_a_timer_runs_by_hand_even_where_schedules_are_off(sample):
+    before = len(sample.log_lines)
+    answer = sample.request("POST", "/admin/functions/at_startup", {"input": ""})
+    assert (answer.status, answer.body) == (202, b"")
+    until = time.monotonic() + 5
+    while not any(line["message"] == "at_startup ran" for line in sample.log_lines[before:]):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/admin/functions/unknown"), ("GET", "/admin/functions/at_startup"), ("POST", "/admin/x")]
+)
+def test_the_admin_paths_are_the_hosts_own(sample, method, path):
+    assert sample.request(method, path).status == 404
+
+
+def test_the_host_says_that_it_runs(sample):
+    assert sample.request("GET", "/admin/host/status").json == {"state": "Running"}
+
+
+def test_pipelined_requests_are_answered_in_order(sample):
+    answers = raw(sample, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /answers/text HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert answers.index(b"finished") < answers.index(b"\r\n\r\nplain")

@@ -1,0 +1,156 @@
+"""The host as a process: its timers, how it stops, what it refuses to start with."""
+
+import json
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.running import REPOSITORY, AppDidNotStartError, RunningApp
+
+pytestmark = pytest.mark.slow
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def logged(app: RunningApp, message: str) -> list[dict]:
+    return [line for line in app.log_lines if line["message"] == message]
+
+
+def test_timers_start_on_time_and_never_overlap_themselves(host, sample_folder):
+    with RunningApp("unused", kind=host, folder=sample_folder, timers=True) as app:
+        wait_for(lambda: len(logged(app, "every_second started")) >= 3)
+        turns = [line["message"] for line in app.log_lines if line["message"].startswith("every_second")]
+        assert turns[:4] == ["every_second started", "every_second ended"] * 2
+        assert all(float(line["time"][20:23]) % 999 < 100 for line in logged(app, "every_second started"))
+        assert len(logged(app, "at_startup ran")) == 1
+
+
+def test_a_failing_timer_is_logged_and_runs_again(host, sample_folder):
+    with RunningApp("unused", kind=host, folder=sample_folder, timers=True) as app:
+        wait_for(lambda: len(logged(app, "timer failed")) >= 2)
+        assert logged(app, "timer failed")[0]["function"] == "failing"
+        assert "the timer's own fault" in logged(app, "timer failed")[0]["exception"]
+
+
+def test_without_timers_none_runs(sample_folder):
+    with RunningApp("unused", folder=sample_folder, timers=False) as app:
+        time.sleep(1.2)
+        assert not logged(app, "at_startup ran")
+        assert not logged(app, "every_second started")
+
+
+def test_requests_under_way_are_answered_before_the_host_stops(host, sample_folder):
+    with RunningApp("unused", kind=host, folder=sample_folder) as app:
+        answers: list[bytes] = []
+        caller = threading.Thread(target=lambda: answers.append(app.request("GET", "/slow").body))
+        caller.start()
+        wait_for(lambda: bool(logged(app, "slow started")))
+        assert app.stop() == 0
+        caller.join()
+        assert answers == [b"finished"]
+
+
+def test_a_timer_under_way_ends_before_the_host_stops(sample_folder):
+    with RunningApp("unused", folder=sample_folder, timers=True) as app:
+        wait_for(lambda: bool(logged(app, "every_second started")))
+        assert app.stop() == 0
+        assert len(logged(app, "every_second ended")) == len(logged(app, "every_second started"))
+
+
+def test_ctrl_c_stops_it_without_a_traceback(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app:
+        app.send(signal.SIGINT)
+        assert app.wait() == 0
+        assert "Traceback" not in app.logs
+
+
+def test_it_stops_when_its_parent_is_gone(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app:
+        app.close_input()
+        assert app.wait() == 0
+
+
+def test_it_starts_again_after_a_kill(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app:
+        app.kill()
+        app.start()
+        assert app.request("GET", "/status").status == 200
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("import nothing_of_that_name", "ModuleNotFoundError"),
+        ("import azure.functions as func\na, b = func.FunctionApp(), func.FunctionApp()", "expected one FunctionApp"),
+        ("x = 1", "expected one FunctionApp"),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.route(route='x/{id:int}')\ndef f(req): ...",
+            "the local host reads {name}, {name?} and {*rest} only",
+        ),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.route(route='x')\ndef f(req, unbound): ...",
+            "its bindings",
+        ),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.timer_trigger(schedule='%UNSET%', arg_name='t')\ndef f(t): ...",
+            "the setting UNSET is not set",
+        ),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.timer_trigger(schedule='often', arg_name='t')\ndef f(t): ...",
+            "Wrong number of fields",
+        ),
+    ],
+)
+def test_an_app_that_cannot_be_indexed_stops_the_start_and_says_why(tmp_path, content, complaint):
+    (tmp_path / "function_app.py").write_text(content)
+    with pytest.raises(AppDidNotStartError, match=r"exit code 3") as failure, RunningApp("unused", folder=tmp_path, timers=True):
+        pass
+    assert complaint in str(failure.value)
+
+
+@pytest.fixture
+def prefixed(tmp_path: Path) -> Path:
+    (tmp_path / "function_app.py").write_text(
+        "import os\nimport azure.functions as func\napp = func.FunctionApp()\n"
+        "@app.route(route='status')\ndef f(req: func.HttpRequest) -> str: return os.environ['COLOUR']\n"
+        "@app.queue_trigger(arg_name='message', queue_name='q', connection='AzureWebJobsStorage')\ndef g(message): ...\n"
+    )
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"COLOUR": "red", "OTHER": "1"}}))
+    return tmp_path
+
+
+def test_routes_start_with_api_unless_host_json_says_otherwise(prefixed):
+    with RunningApp("unused", folder=prefixed, ready="/api/status", settings={"COLOUR": "green"}) as app:
+        assert app.request("GET", "/api/status").body == b"green"
+        assert app.request("GET", "/status").status == 404
+
+
+def test_a_trigger_it_does_not_serve_is_named_in_the_log(prefixed):
+    with RunningApp("unused", folder=prefixed, ready="/api/status", settings={"COLOUR": "green"}) as app:
+        [line] = logged(app, "the local host does not run this function")
+        assert (line["function"], line["trigger"]) == ("g", "queueTrigger")
+
+
+def test_local_settings_are_read_and_the_environment_wins(prefixed):
+    with RunningApp("unused", folder=prefixed, ready="/api/status", local_settings=True) as app:
+        assert app.request("GET", "/api/status").body == b"red"
+    with RunningApp("unused", folder=prefixed, ready="/api/status", local_settings=True, settings={"COLOUR": "green"}) as app:
+        assert app.request("GET", "/api/status").body == b"green"
+
+
+def test_a_port_in_use_is_an_error(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app:
+        command = [part for part in app.command if part != "--stop-with-parent"]
+        second = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, env=app.environment)
+        assert second.returncode != 0
+        assert "address already in use" in second.stderr

@@ -1,0 +1,194 @@
+"""`python -m local` end to end, on a sample app and in folders of its own."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.azurite import ensure_installed
+from local.processes import free_port
+from tests.running import OURS, REPOSITORY
+
+pytestmark = [pytest.mark.azurite, pytest.mark.slow]
+
+
+class Supervisor:
+    """One `python -m local` with its output in a file."""
+
+    def __init__(self, app: Path, home: Path, port: int, **settings: str) -> None:
+        self.home, self.port = home, port
+        self._log = home.with_name(f"{home.name}-{port}.log")
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        environment = {**clean, "PERSONALIZER_LOCAL_DIR": str(home), "PORT": str(port), "PYTHONUNBUFFERED": "1", **settings}
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local", "--app", str(app)], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
+            )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text()
+
+    @property
+    def key(self) -> str:
+        return next(line.split()[1] for line in self.output.splitlines() if line.startswith("  Key "))
+
+    def ready(self) -> "Supervisor":
+        wait_for(lambda: "The app's log follows" in self.output or self.process.poll() is not None, seconds=60)
+        assert self.process.poll() is None, self.output
+        return self
+
+    def exit_code(self) -> int:
+        return self.process.wait(30)
+
+    def children(self) -> dict[str, int]:
+        """The numbers of the processes it started, by a word of their command line."""
+        listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        mine = [line.split(None, 2) for line in listed if line.split(None, 2)[1] == str(self.process.pid)]
+        names = {"azurite.js": "azurite", "--no-timers": "http", "--timers": "timers"}
+        return {name: int(pid) for pid, _, command in mine for word, name in names.items() if word in command.replace("/", " ").split()}
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float = 15) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    ensure_installed()
+
+
+@pytest.fixture
+def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
+    with contextlib.ExitStack() as stack:
+
+        def started(*, home: Path = tmp_path / "home", port: int | None = None, **settings: str) -> Supervisor:
+            supervisor = Supervisor(sample_folder, home, free_port() if port is None else port, **settings)
+            stack.callback(supervisor.process.wait, 30)
+            stack.callback(supervisor.process.terminate)
+            return supervisor
+
+        yield started
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_everything_in_order(start, number):
+    supervisor = start().ready()
+    children = supervisor.children()
+    assert set(children) == {"azurite", "http", "timers"}
+    supervisor.process.send_signal(number)
+    assert supervisor.exit_code() == 0
+    assert not any(runs(pid) for pid in children.values())
+    assert "successfully closed" in (supervisor.home / "data.log").read_text()
+    tracebacks = [line for line in supervisor.output.splitlines() if "Traceback" in line]
+    assert all("the timer's own fault" in line for line in tracebacks)
+
+
+def test_the_http_host_has_no_schedules_and_the_timer_host_has(start):
+    supervisor = start().ready()
+    wait_for(lambda: "every_second ended" in supervisor.output)
+    assert supervisor.output.count("at_startup ran") == 1
+
+
+def test_the_second_start_keeps_the_key_and_the_data(start):
+    first = start().ready()
+    first.process.terminate()
+    assert first.exit_code() == 0
+    second = start().ready()
+    assert second.key == first.key
+    assert stat.S_IMODE((second.home / "keys").stat().st_mode) == 0o600
+
+
+def test_given_keys_are_used_and_none_is_made(start):
+    supervisor = start(PERSONALIZER_KEYS="first,second").ready()
+    assert supervisor.key == "first"
+    assert not (supervisor.home / "keys").exists()
+
+
+def test_no_setting_leads_to_another_store(start):
+    elsewhere = {"PERSONALIZER_STORAGE__accountName": "real", "AzureWebJobsStorage__accountName": "real", "AzureWebJobsStorage": "real"}
+    supervisor = start(**elsewhere).ready()
+    with urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port}/store") as answer:
+        store = json.load(answer)
+    assert list(store) == ["AzureWebJobsStorage"]
+    assert "http://127.0.0.1:" in store["AzureWebJobsStorage"]
+
+
+def test_a_port_in_use_is_named_before_anything_starts(start):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        supervisor = start(port=port)
+        assert supervisor.exit_code() == 1
+    assert f"PORT {port} of 127.0.0.1 is in use" in supervisor.output
+    assert not (supervisor.home / "data").exists()
+
+
+@pytest.mark.parametrize("port", ["http", "70000", "-1"])
+def test_what_is_not_a_port_is_refused(start, port):
+    supervisor = start(PORT=port)
+    assert supervisor.exit_code() == 1
+    assert f"PORT={port} is not a port number" in supervisor.output
+
+
+def test_a_second_one_in_the_same_folder_is_refused(start):
+    first = start().ready()
+    second = start()
+    assert second.exit_code() == 1
+    assert f"process {first.process.pid} is already running here" in second.output
+    assert first.process.poll() is None
+
+
+def test_two_run_side_by_side_in_folders_of_their_own(start, tmp_path):
+    first = start().ready()
+    second = start(home=tmp_path / "other").ready()
+    assert first.key != second.key
+
+
+@pytest.mark.parametrize("name", ["http", "timers", "azurite"])
+def test_a_part_that_ends_by_itself_stops_the_rest(start, name):
+    supervisor = start().ready()
+    children = supervisor.children()
+    os.kill(children[name], signal.SIGTERM)
+    assert supervisor.exit_code() == 1
+    assert "ended by itself" in supervisor.output
+    assert not any(runs(pid) for pid in children.values())
+
+
+def test_nothing_is_left_when_it_is_killed_and_the_next_start_waits_for_that(start):
+    killed = start().ready()
+    children = killed.children()
+    killed.process.kill()
+    killed.process.wait()
+    next_one = start().ready()
+    assert not any(runs(pid) for pid in children.values())
+    assert next_one.key == killed.key
+    assert "successfully listening" in (next_one.home / "data.log").read_text()
+
+
+def test_an_app_that_cannot_start_is_an_error_with_its_reason(tmp_path):
+    (tmp_path / "function_app.py").write_text("import nothing_of_that_name")
+    supervisor = Supervisor(tmp_path, tmp_path / "home", free_port())
+    assert supervisor.exit_code() == 1
+    assert "nothing_of_that_name" in supervisor.output
+    assert "host ended by itself (exit code 3)" in supervisor.output
