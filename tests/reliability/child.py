@@ -1,0 +1,36 @@
+"""What a crash test kills: a process that appends or trains as the app does.
+
+``python -m tests.reliability.child append CONNECTION`` writes each event id once it is acknowledged;
+``python -m tests.reliability.child train CONNECTION STORE`` learns the second window.
+"""
+
+import asyncio
+import os
+import sys
+
+from tests.builders import T0, decision
+from tests.clocks import SetClock
+from tests.reliability.world import SECOND, event_log, open_account, trainer
+
+
+async def append(connection_string: str) -> None:
+    account = open_account(connection_string)
+    log = event_log(account, SetClock(T0))
+
+    async def one(event_id: str) -> None:
+        await log.append_decision(decision(event_id))
+        os.write(1, f"{event_id}\n".encode())
+
+    for batch in range(6):
+        await asyncio.gather(*(one(f"e{batch}-{n}") for n in range(10)))
+    await account.close()
+
+
+async def train(connection_string: str, store: str) -> None:
+    account = open_account(connection_string)
+    await trainer(account, SECOND, store=store).run()
+    await account.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(append(sys.argv[2]) if sys.argv[1] == "append" else train(sys.argv[2], sys.argv[3]))

@@ -1,0 +1,133 @@
+"""Processes killed (−9) before and after each of their storage calls: what was acknowledged is there, and learned once."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import asynccontextmanager
+
+import pytest
+
+from shared.storage.model_store import BlobModelStore
+from tests.builders import T0, after
+from tests.clocks import SetClock
+from tests.reliability.test_faults import break_lease, calls_of_second_run, stored
+from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
+from tests.running import REPOSITORY
+from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+
+pytestmark = pytest.mark.slow
+
+WHEN = pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
+
+
+class Child:
+    """A process of `tests.reliability.child` that the proxy kills at one of its storage calls."""
+
+    def __init__(self, proxy: StorageProxy, number: int, *, done_first: bool) -> None:
+        self._proxy, self._number, self._done_first = proxy, number, done_first
+        proxy.forget()
+        proxy.plan = self._kill_before
+        proxy.after = self._kill_after
+        self.pid = 0
+
+    def _kill_before(self, call: Call) -> Fault | None:
+        if call.number != self._number or self._done_first:
+            return None
+        os.kill(self.pid, signal.SIGKILL)
+        return Fault()
+
+    def _kill_after(self, call: Call) -> None:
+        if call.number == self._number and self._done_first:
+            os.kill(self.pid, signal.SIGKILL)
+
+    async def run(self, *arguments: str) -> tuple[int, list[str]]:
+        """Run it to its end; gives its exit code and what it wrote."""
+        command = [sys.executable, "-m", "tests.reliability.child", *arguments]
+        process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stdout=subprocess.PIPE)
+        self.pid = process.pid
+        async with asyncio.timeout(60):
+            written, _ = await process.communicate()
+        self._proxy.plan, self._proxy.after = no_faults, lambda call: None
+        assert process.returncode is not None
+        return process.returncode, written.decode().split()
+
+
+@WHEN
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 8])
+async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(proxy, account, number, done_first):
+    code, acknowledged = await Child(proxy, number, done_first=done_first).run("append", proxy.connection_string)
+    assert code == -signal.SIGKILL
+    present = Counter(await stored(event_log(account, SetClock(T0))))
+    assert set(acknowledged) <= present.keys()
+    assert set(present.values()) <= {1}
+
+
+async def test_without_a_kill_everything_is_acknowledged_and_stored(proxy, account):
+    code, acknowledged = await Child(proxy, 0, done_first=False).run("append", proxy.connection_string)
+    assert (code, len(acknowledged)) == (0, 60)
+    assert sorted(await stored(event_log(account, SetClock(T0)))) == sorted(acknowledged)
+
+
+@WHEN
+async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(proxy, account, faulty, done_first):
+    await write_log(account)
+    calls = await calls_of_second_run(proxy, faulty, account)
+    for number in range(1, calls + 1):
+        store = f"run{number}"
+        await trainer(account, FIRST, store=store).run()
+        code, _ = await Child(proxy, number, done_first=done_first).run("train", proxy.connection_string, store)
+        assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
+        assert code == -signal.SIGKILL or number == calls
+        await break_lease(account, store)
+        await trainer(account, SECOND, store=store).run()
+        await assert_as_undisturbed(account, store)
+
+
+async def test_two_trainers_at_once_learn_everything_once(account, faulty, monkeypatch):
+    await write_log(account)
+    both = [trainer(account, at, store="both") for at in (FIRST, FIRST)]
+    await asyncio.gather(*(each.run() for each in both))
+    later = [trainer(account, SECOND, store="both") for _ in range(4)]
+    await asyncio.gather(*(each.run() for each in later))
+    await trainer(account, SECOND, store="both").run()
+    await assert_as_undisturbed(account, "both")
+
+
+async def test_even_without_the_lease_only_one_of_two_trainers_commits(account, monkeypatch):
+    @asynccontextmanager
+    async def anyone(self):
+        yield True
+
+    await write_log(account)
+    monkeypatch.setattr(BlobModelStore, "lease", anyone)
+    await asyncio.gather(*(trainer(account, FIRST, store="free").run() for _ in range(3)))
+    assert (await committed(account, "free")).sequence == 1
+    await asyncio.gather(*(trainer(account, SECOND, store="free").run() for _ in range(3)))
+    await assert_as_undisturbed(account, "free")
+
+
+async def test_a_window_too_large_for_memory_is_learned_in_several_commits(account):
+    expected = await write_log(account)
+    await trainer(account, SECOND, store="small", max_events=15).run()
+    await trainer(account, SECOND + LOOP.model_export_frequency, store="small", max_events=15).run()
+    pointer = await committed(account, "small")
+    assert pointer.sequence > 5
+    assert pointer.counters == expected
+
+
+async def test_a_trainer_that_comes_again_at_the_same_time_changes_nothing(account):
+    await write_log(account)
+    assert await trainer(account, SECOND, store="expected").run() == []
+
+
+async def test_an_idle_loop_keeps_its_watermark_moving_now_and_then(account):
+    await write_log(account)
+    before = await committed(account, "expected")
+    assert await trainer(account, after(180), store="expected").run() == []
+    assert len(await trainer(account, after(3600), store="expected").run()) == 1
+    moved = await committed(account, "expected")
+    assert (moved.version, moved.counters) == (before.version, before.counters)
+    assert moved.watermark > before.watermark

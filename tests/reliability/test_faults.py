@@ -1,0 +1,112 @@
+"""Storage answers 429, 412, 500, 503, late or not at all, at each call: nothing is lost, learned twice, or left hanging."""
+
+import asyncio
+import time
+
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob.aio import BlobLeaseClient
+
+from shared.domain.errors import PersonalizerError, StorageUnavailableError
+from shared.storage import names
+from tests.builders import T0, after, decision, observation
+from tests.clocks import SetClock
+from tests.reliability.world import FIRST, SECOND, assert_as_undisturbed, event_log, trainer, write_log
+from tests.storage_proxy import Fault, no_faults
+
+FAULTS = {
+    "429": Fault(429),
+    "429, retry after": Fault(429, headers={"Retry-After": "1"}),
+    "500": Fault(500),
+    "500, though done": Fault(500, done_first=True),
+    "503": Fault(503),
+    "torn": Fault(),
+    "torn, though done": Fault(done_first=True),
+    "late": Fault(delay=3.0, done_first=True, status=500),
+}
+DEADLINE = 2.0
+
+
+async def stored(log) -> list[str]:
+    segments = [segment for minute in [m async for m in log.decision_heads(T0, after(60))] for segment in await log.decisions(minute)]
+    return [event.event_id for segment in segments for event in segment.events or ()]
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.parametrize("number", [1, 2, 3], ids=["first write", "new table", "second write"])
+async def test_one_failed_call_costs_no_event(proxy, faulty, account, fault, number):
+    """An append is acknowledged and stored once, or refused in time; after that all is well again."""
+    log = event_log(faulty, SetClock(T0), deadline=DEADLINE)
+    proxy.plan = lambda call: fault if call.number == number else None
+    started = time.monotonic()
+    result = (await asyncio.gather(log.append_decision(decision("first")), return_exceptions=True))[0]
+    assert time.monotonic() - started < DEADLINE + 1
+    present = await stored(event_log(account, SetClock(T0)))
+    if result is None:
+        assert present == ["first"]
+    else:
+        assert isinstance(result, StorageUnavailableError)
+        assert present in ([], ["first"])
+    await log.append_decision(decision("second"))
+    assert sorted(await stored(event_log(account, SetClock(T0))))[-1] == "second"
+
+
+@pytest.mark.parametrize("name", ["429", "503", "torn", "late"])
+async def test_when_storage_stays_away_callers_are_told_in_time(proxy, faulty, name):
+    log = event_log(faulty, SetClock(T0), deadline=DEADLINE)
+    proxy.plan = lambda call: FAULTS[name]
+    started = time.monotonic()
+    appends = [log.append_observation(observation(f"e{n}")) for n in range(20)]
+    results = await asyncio.gather(*appends, return_exceptions=True)
+    assert all(isinstance(result, StorageUnavailableError) for result in results)
+    assert time.monotonic() - started < 2 * DEADLINE + 1  # one row under way, the rest in the next
+
+
+async def calls_of_second_run(proxy, faulty, account) -> int:
+    await trainer(account, FIRST, store="counted").run()
+    proxy.forget()
+    await trainer(faulty, SECOND, store="counted").run()
+    return len(proxy.calls)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses
+@pytest.mark.parametrize(
+    ("name", "step"), [("412", 1), ("500, though done", 2), ("torn", 1), ("torn, though done", 1), ("503 from then on", 6)]
+)
+async def test_a_fault_at_any_call_of_the_trainer_changes_nothing_in_the_end(proxy, faulty, account, name, step):
+    """``step`` leaves calls out where the SDK's patience makes each of them take seconds."""
+    await write_log(account)
+    calls = await calls_of_second_run(proxy, faulty, account)
+    assert calls >= 10
+    for number in range(1, calls + 1, step):
+        store = f"run{number}"
+        await trainer(account, FIRST, store=store).run()
+        proxy.forget()
+        if name == "503 from then on":
+            proxy.plan = lambda call, number=number: Fault(503) if call.number >= number else None
+        else:
+            fault = Fault(412) if name == "412" else FAULTS[name]
+            proxy.plan = lambda call, number=number, fault=fault: fault if call.number == number else None
+        await disturbed_run(faulty, store)
+        proxy.plan = no_faults
+        await break_lease(account, store)
+        await trainer(account, SECOND, store=store).run()
+        await assert_as_undisturbed(account, store)
+
+
+async def disturbed_run(account, store: str) -> None:
+    """Run until it ends, well or not; it must end."""
+    try:
+        await asyncio.wait_for(trainer(account, SECOND, store=store).run(), 60)
+    except PersonalizerError:
+        return
+
+
+async def break_lease(account, store: str) -> None:
+    """Do what 15 seconds would: a lease that its holder could not give back ends."""
+    blob = account.blobs.get_blob_client(names.MODELS, names.lease_blob(store))
+    try:
+        await BlobLeaseClient(blob).break_lease(lease_break_period=0)
+    except HttpResponseError:
+        return

@@ -1,0 +1,87 @@
+"""A small log to train on, and trainers that learn it at set times: what every reliability test starts from."""
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+
+from shared.domain.ledger import Counters, Pointer
+from shared.domain.loop import LoopSettings
+from shared.services.training import Trainer, TrainerSettings
+from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.event_log import TableEventLog
+from shared.storage.hot_log import LogSettings
+from shared.storage.model_store import BlobModelStore
+from shared.storage.polling import StoredConfiguration
+from tests.builders import T0, after, decision, observation
+from tests.clocks import SetClock
+
+LOOP = LoopSettings(reward_wait=timedelta(seconds=10), model_export_frequency=timedelta(seconds=1))
+GRACE = timedelta(seconds=5)
+LOOKBACK = timedelta(seconds=8)
+FIRST, SECOND = after(60), after(120)
+"""When the trainer comes by: each time with a window of its own to learn."""
+
+
+def open_account(connection_string: str) -> StorageAccount:
+    return StorageAccount(AccountSettings(connection_string=connection_string))
+
+
+def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) -> TableEventLog:
+    settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=timedelta(seconds=deadline))
+    return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
+
+
+def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: int = 50_000) -> Trainer:
+    """One whose log is the shared one, and whose models go to a store of their own."""
+    clock = SetClock(at)
+    return Trainer(
+        event_log(account, clock),
+        BlobModelStore(account, loop=store),
+        StoredConfiguration(account, defaults=LOOP),
+        clock=clock,
+        settings=TrainerSettings(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
+    )
+
+
+async def write_log(account: StorageAccount) -> Counters:
+    """Write two windows' worth of decisions and rewards, with some of every oddity; gives what should be counted in the end."""
+    clock = SetClock(T0)
+    log = event_log(account, clock)
+    chance = random.Random(7)
+    for second in range(0, 90, 3):
+        clock.at = after(second)
+        names = [f"e{second}-{n}" for n in range(4)]
+        await asyncio.gather(*(log.append_decision(decision(name, at=clock.at, chosen=chance.randrange(2))) for name in names))
+        rewarded = [name for name in names if chance.random() < 0.7]
+        await asyncio.gather(*(log.append_observation(observation(name, chance.random(), at=clock.at)) for name in rewarded))
+    clock.at = after(90)
+    await log.append_decision(decision("e0-0", at=clock.at))
+    await log.append_decision(decision("deferred", at=clock.at, deferred=True))
+    await log.append_observation(observation("nobody", at=clock.at))
+    await log.append_observation(observation("e3-0", at=clock.at))
+    return (await train_undisturbed(account, store="expected")).counters
+
+
+async def train_undisturbed(account: StorageAccount, *, store: str) -> Pointer:
+    for at in (FIRST, SECOND):
+        await trainer(account, at, store=store).run()
+    return await committed(account, store)
+
+
+async def committed(account: StorageAccount, store: str) -> Pointer:
+    stored = await BlobModelStore(account, loop=store).pointer()
+    assert stored is not None
+    return stored[0]
+
+
+async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
+    """Check that a run came to what the undisturbed one did: counters, watermark, chunk and model, to the byte."""
+    mine, expected = await committed(account, store), await committed(account, "expected")
+    assert (mine.counters, mine.watermark, mine.chunk, mine.version) == (
+        expected.counters,
+        expected.watermark,
+        expected.chunk,
+        expected.version,
+    )
+    ours = await BlobModelStore(account, loop=store).artifact(mine.version)
+    assert ours == await BlobModelStore(account, loop="expected").artifact(expected.version)
