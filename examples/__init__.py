@@ -1,0 +1,1 @@
+"""Runnable examples: they speak to the app through the official SDK only, as any application would."""
