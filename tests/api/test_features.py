@@ -1,0 +1,53 @@
+"""The rules for feature objects, without a server."""
+
+import pytest
+
+from shared.api.features import MAX_DEPTH, has_value, problem
+
+
+def nested(depth: int) -> dict:
+    return {"x": nested(depth - 1)} if depth > 1 else {"x": 1}
+
+
+@pytest.mark.parametrize(
+    "features",
+    [{}, {"x": None}, {"x": []}, {"x": [1, 2.5, -3]}, {"x": {"y": {}}}, {" ": "", "_x": True}, nested(MAX_DEPTH)],
+    ids=lambda features: str(features)[:30],
+)
+def test_features_may_be_scalars_arrays_of_numbers_and_objects(features):
+    assert problem([features], "contextFeatures") is None
+
+
+@pytest.mark.parametrize(
+    ("objects", "place"),
+    [
+        ([{"": 1}], "here[0]"),
+        ([{}, {"x": {"y": {"": 1}}}], "here[1].x.y"),
+        ([{"x": ["1"]}], "here[0].x[0]"),
+        ([{"x": [1, True]}], "here[0].x[1]"),
+        ([{"x": [1, 2, None]}], "here[0].x[2]"),
+        ([{"x": {"y": [[1]]}}], "here[0].x.y[0]"),
+        ([{"x": [{}]}], "here[0].x[0]"),
+        ([nested(MAX_DEPTH + 1)], "here[0]" + ".x" * MAX_DEPTH),
+        ([nested(900)], "here[0]" + ".x" * MAX_DEPTH),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_the_first_broken_rule_is_named_with_its_place(objects, place):
+    found = problem(objects, "here")
+    assert found is not None
+    assert found[0] == place
+
+
+def test_of_several_broken_rules_the_first_in_reading_order_is_named():
+    assert problem([{"a": [1, "x"], "": 1}, {"": 1}], "here") == ("here[0].a[1]", "an array of features may hold only numbers")
+
+
+@pytest.mark.parametrize("value", [0, False, "", 0.0, [0], {"x": 0}, [{"x": {"y": [None, 1]}}]])
+def test_falsy_values_are_values(value):
+    assert has_value(value)
+
+
+@pytest.mark.parametrize("value", [None, {}, [], [{}], {"x": None}, [{"x": {"y": [None, {}]}}]])
+def test_nulls_and_empty_containers_are_none(value):
+    assert not has_value(value)

@@ -1,0 +1,178 @@
+"""Paths, versions, methods and headers."""
+
+import contextlib
+import http.client
+import json
+import uuid
+
+import pytest
+
+from tests.http.building import KEY, QUERY_VERSION, VERSIONS, code_of, event_path, nothing_logged, path, rank, rank_body, refused
+from tests.running import RunningApp
+
+POSTS = ("rank", "events/e1/reward", "events/e1/activate")
+UNDER_2022 = [f"/personalizer/{rest}" for rest in POSTS]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_version_ranks_rewards_and_activates_with_exactly_the_contracts_statuses(app, version):
+    ranked = app.request("POST", path("rank", version=version), rank_body())
+    assert ranked.status == 201
+    assert ranked.json.keys() == {"ranking", "eventId", "rewardActionId"}
+    assert all(action.keys() == {"id", "probability"} for action in ranked.json["ranking"])
+    for verb, body in (("reward", {"value": 1.0}), ("activate", None)):
+        answer = app.request("POST", event_path(ranked.json["eventId"], verb, version=version), body)
+        assert (answer.status, answer.body) == (204, b"")
+
+
+@pytest.mark.parametrize("place", UNDER_2022)
+@pytest.mark.parametrize("query", ["", "?api-version=", "?api-version=2022-09-01", "?api-version=v1.0", "?version=2022-09-01-preview"])
+def test_a_path_without_a_version_needs_the_right_api_version(quiet, place, query):
+    answer = quiet.request("POST", place + query, rank_body() if place.endswith("rank") else {"value": 1})
+    refused(answer, 400, "InvalidRequest", naming=f"api-version={QUERY_VERSION}", target="api-version")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1.1", "v1.1-preview.4", "v2.0", "preview", "v1.0x", "caf%C3%A9"])
+@pytest.mark.parametrize("rest", POSTS)
+def test_a_version_that_does_not_exist_is_not_found_and_those_that_do_are_listed(quiet, version, rest):
+    refused(quiet.request("POST", path(rest, version=version), rank_body()), 404, "ResourceNotFound", naming="v1.0, v1.1-preview.1")
+
+
+def test_a_version_in_the_path_makes_the_query_irrelevant(app):
+    assert app.request("POST", path("rank") + "?api-version=v9&other=1", rank_body()).status == 201
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/",
+        "/personalizer",
+        "/personalizer/v1.0",
+        "/personalizer/v1.0/nothing",
+        "/personalizer/v1.0/rank/more",
+        "/personalizer/v1.0/events",
+        "/personalizer/v1.0/events/e1",
+        "/personalizer/v1.0/events//reward",
+        "/personalizer/v1.0/events/a/b/reward",
+        "/personalizer/v1.0/events/e1/praise",
+        "/api/personalizer/v1.0/rank",
+        "/personalization/v1.0/rank",
+        "/rank",
+        "/caf%C3%A9",
+        f"/{'x' * 5000}",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+def test_an_unknown_path_is_not_found_in_the_contracts_shape(quiet, place, method):
+    refused(quiet.request(method, place), 404, "ResourceNotFound", naming="there is nothing at /")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("place", [*map(path, POSTS), *(f"{place}?api-version={QUERY_VERSION}" for place in UNDER_2022)])
+def test_a_wrong_method_is_refused_and_told_the_right_one(quiet, method, place):
+    answer = quiet.request(method, place, rank_body() if method == "PUT" else None)
+    refused(answer, 405, "BadRequest", naming="POST")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_status_takes_get_only(quiet):
+    answer = quiet.request("POST", "/status", {})
+    refused(answer, 405, "BadRequest", naming="GET")
+    assert answer.headers["allow"] == "GET"
+
+
+def test_a_refusal_of_head_has_no_body(quiet):
+    answer = quiet.request("HEAD", path("rank"))
+    assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", b"")
+
+
+def test_wrong_methods_and_versions_leave_no_trace(quiet):
+    with nothing_logged(quiet):
+        quiet.request("PUT", path("rank"), rank_body())
+        quiet.request("POST", path("rank", version="v9"), rank_body())
+        quiet.request("POST", "/personalizer/rank", rank_body())
+        quiet.request("POST", "/personalizer/events/e1/reward", {"value": 1})
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "//personalizer/v1.0/rank",
+        "/personalizer//v1.0/rank",
+        "/personalizer/v1.0//rank",
+        "/personalizer/v1.0/rank//",
+        "//personalizer///v1.0////rank",
+        f"//personalizer//rank?api-version={QUERY_VERSION}",
+        "/personalizer/v1.0/rank/",
+        f"/personalizer/rank/?api-version={QUERY_VERSION}",
+        "/PERSONALIZER/V1.0/RANK",
+        "/Personalizer/v1.1-PREVIEW.2/Rank/",
+        "//PERSONALIZER//V1.0//RANK//",
+        f"/PERSONALIZER/RANK?api-version={QUERY_VERSION}",
+    ],
+)
+def test_rank_is_found_through_doubled_slashes_a_trailing_slash_and_in_any_case(app, place):
+    assert app.request("POST", place, rank_body()).status == 201
+
+
+@pytest.mark.parametrize("verb", ["reward", "activate"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/personalizer/v1.0//events/e1/{verb}",
+        "//personalizer/v1.0/events//e1//{verb}",
+        "/personalizer//events/e1/{verb}?api-version=2022-09-01-preview",
+        "/personalizer/v1.0/events/e1/{verb}/",
+        "/PERSONALIZER/V1.0/EVENTS/e1/{verb}",
+    ],
+)
+def test_events_are_found_through_doubled_slashes_a_trailing_slash_and_in_any_case(app, place, verb):
+    assert app.request("POST", place.format(verb=verb), {"value": 1}).status == 204
+
+
+def test_doubled_slashes_change_neither_the_need_for_a_key_nor_the_method(quiet):
+    assert quiet.request("POST", "//personalizer/v1.0/rank", rank_body(), keyed=False).status == 401
+    assert quiet.request("GET", "//personalizer/v1.0/rank").headers["allow"] == "POST"
+    refused(quiet.request("POST", "//personalizer//rank", rank_body()), 400, "InvalidRequest", naming="api-version", target="api-version")
+
+
+def test_every_answer_has_a_request_id_of_its_own_and_is_not_to_be_cached(app):
+    answers = [
+        rank(app),
+        app.request("POST", event_path("e1", "activate")),
+        app.request("POST", path("rank"), b"nonsense"),
+        app.request("POST", path("rank"), keyed=False),
+        app.request("GET", "/status"),
+        app.request("GET", "/nothing"),
+    ]
+    assert [answer.status for answer in answers] == [201, 204, 400, 401, 200, 404]
+    assert len({uuid.UUID(answer.headers["apim-request-id"]) for answer in answers}) == len(answers)
+    assert all(answer.headers["cache-control"] == "no-store" for answer in answers)
+    assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in answers)
+    assert all(answer.headers["content-type"] == "application/json; charset=utf-8" for answer in answers if answer.body)
+    assert all(("x-ms-error-code" in answer.headers) == (answer.status >= 400) for answer in answers)
+
+
+def test_one_connection_carries_successes_and_refusals_in_turn(app: RunningApp):
+    calls = [
+        ("POST", path("rank"), json.dumps(rank_body()).encode(), 201),
+        ("POST", event_path("e1", "activate"), None, 204),
+        ("POST", path("rank"), b"x" * 2_000_000, 413),
+        ("POST", event_path("e1", "reward"), b'{"value": 1}', 204),
+        ("DELETE", path("rank"), None, 405),
+        ("POST", path("rank"), b"nonsense", 400),
+        ("POST", path("rank"), iter([json.dumps(rank_body()).encode()]), 201),
+        ("GET", "/status", None, 200),
+    ]
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)) as connection:
+        connection.connect()
+        first = connection.sock
+        for method, place, body, status in calls:
+            connection.request(method, place, body, {KEY: app.key})
+            response = connection.getresponse()
+            response.read()
+            assert (response.status, connection.sock) == (status, first)
+
+
+def test_the_code_in_the_header_is_the_one_in_the_body(quiet):
+    assert code_of(quiet.request("POST", path("rank"), {"actions": []})) == "InvalidRankRequest"

@@ -1,0 +1,49 @@
+"""GET /status: alive for anyone, the loop's progress for the holder of a key."""
+
+import pytest
+
+from tests.http.building import activate, counters, rank, reward
+
+
+def test_status_with_a_key_tells_how_far_the_loop_has_come(app):
+    rank(app)
+    answer = app.request("GET", "/status")
+    assert answer.status == 200
+    assert (answer.json["service"], answer.json["apiStatus"]) == ("personalizer", "Valid")
+    loop = answer.json["loop"]
+    assert {"name", "learningMode", "rewardWaitTime", "modelVersion", "modelAgeSeconds", "watermark", "lagSeconds"} <= loop.keys()
+    assert (loop["name"], loop["learningMode"], loop["rewardWaitTime"]) == ("default", "Online", "PT10M")
+    assert loop["lagSeconds"] >= 0.0
+
+
+def test_what_is_not_known_yet_is_null_rather_than_missing(quiet):
+    loop = quiet.request("GET", "/status").json["loop"]
+    assert [loop[name] for name in ("modelVersion", "modelAgeSeconds", "watermark", "error")] == [None] * 4
+
+
+def test_every_ranked_event_is_learned_skipped_or_pending(app):
+    rank(app)
+    found = counters(app)
+    assert {"ranked", "learned", "skipped", "pending", "rewards", "lateRewards", "unknownRewards"} <= found.keys()
+    assert found["ranked"] == found["learned"] + sum(found["skipped"].values()) + found["pending"]
+    assert found["ranked"] > 0
+
+
+def test_counters_follow_what_was_answered_exactly(quiet):
+    before = counters(quiet)
+    for number in range(3):
+        assert rank(quiet, eventId=f"counted {number}").status == 201
+    assert reward(quiet, "counted 0").status == 204
+    assert reward(quiet, "counted 0", 0.5).status == 204
+    assert activate(quiet, "counted 1").status == 204
+    after = counters(quiet)
+    assert (after["ranked"], after["pending"], after["rewards"]) == (before["ranked"] + 3, before["pending"] + 3, before["rewards"] + 2)
+
+
+def test_asking_for_the_status_changes_nothing(quiet):
+    assert counters(quiet) == counters(quiet)
+
+
+@pytest.mark.parametrize("place", ["/status", "/status/", "/STATUS", "//status", "/status?api-version=anything"])
+def test_status_is_found_however_it_is_spelt(quiet, place):
+    assert quiet.request("GET", place, keyed=False).status == 200
