@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
+MAX_VALUES = 50_000
+"""In one request: an embedding of 768 numbers for each of 50 actions, and room beside it."""
 
 
 def problem(objects: Sequence[Mapping[str, Any]], where: str) -> tuple[str, str] | None:
@@ -29,6 +31,19 @@ def has_value(value: object) -> bool:
     if isinstance(value, list):
         return any(map(has_value, value))
     return value is not None
+
+
+def count_values(value: object) -> int:
+    """Count the single values inside.
+
+    >>> count_values([{"a": 1, "b": {"c": [1, 2, 3], "d": None}}])
+    5
+    """
+    if isinstance(value, dict):
+        return sum(map(count_values, value.values()))
+    if isinstance(value, list):
+        return sum(map(count_values, value)) if value and isinstance(value[0], dict) else len(value)
+    return 1
 
 
 def _problems(features: Mapping[str, Any], where: str, depth: int) -> Iterator[tuple[str, str]]:

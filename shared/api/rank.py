@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from shared.api.features import has_value, problem
+from shared.api.features import MAX_VALUES, count_values, has_value, problem
 from shared.api.wire import EventId, WireModel
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.events import Action, Situation
@@ -49,6 +49,9 @@ class RankRequest(WireModel):
             _refuse(problem(action.features, f"actions[{index}].features"))
             if not has_value(action.features):
                 _refuse((f"actions[{index}].features", "an action needs at least one feature that is not null"))
+        count = count_values(self.context_features or []) + sum(count_values(action.features) for action in self.actions)
+        if count > MAX_VALUES:
+            _refuse(("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {count}"))
 
     def _check_ids(self) -> None:
         places: dict[str, int] = {}

@@ -4,13 +4,23 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from shared.domain.errors import InvalidRequestError, RequestError
 
 MAX_EVENT_ID_LENGTH = 256
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH)]
+
+
+def _can_be_in_a_path(event_id: str) -> str:
+    """Refuse what no Reward call could name: a dot segment is resolved away, and a NUL is refused by servers."""
+    if event_id in {".", ".."} or "\0" in event_id:
+        raise PydanticCustomError("event_id", "An event id may not be '.' or '..' nor hold a NUL: no Reward call could name it")
+    return event_id
+
+
+EventId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH), AfterValidator(_can_be_in_a_path)]
 
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
 """Errors whose own text tells of Python's classes."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.api.features import MAX_DEPTH, has_value, problem
+from shared.api.features import MAX_DEPTH, count_values, has_value, problem
 
 
 def nested(depth: int) -> dict:
@@ -51,3 +51,7 @@ def test_falsy_values_are_values(value):
 @pytest.mark.parametrize("value", [None, {}, [], [{}], {"x": None}, [{"x": {"y": [None, {}]}}]])
 def test_nulls_and_empty_containers_are_none(value):
     assert not has_value(value)
+
+
+def test_every_number_of_an_embedding_is_a_value():
+    assert count_values([{"e": [0.5] * 768, "name": "x"}, {"nested": {"a": [1], "b": None}}]) == 771

@@ -91,14 +91,24 @@ NO_RANK = {
     ),
 }
 
+NO_RANK |= {
+    "110,000 features": (
+        with_context("{" + ",".join(f'"{number:x}":1' for number in range(110_000)) + "}"),
+        "actions: context and actions may hold at most 50000 feature values together",
+        "actions",
+    ),
+    "an event id that is a dot segment": (json.dumps(rank_body() | {"eventId": ".."}).encode(), "eventId: ", "eventId"),
+    "an event id with a NUL": (json.dumps(rank_body() | {"eventId": "a\0"}).encode(), "eventId: ", "eventId"),
+}
+
 LARGE_AND_RIGHT = {
     "32 levels": nested(32),
     "900 levels where nobody looks": b'{"other": ' + b"[" * 900 + b"]" * 900 + b', "actions": ' + ACTIONS.encode() + b"}",
-    "110,000 features of different names": with_context("{" + ",".join(f'"{number:x}":1' for number in range(110_000)) + "}"),
-    "200,000 features in arrays": with_context(",".join(f'{{"{name}":[{",".join("1" * 50_000)}]}}' for name in "abcd")),
+    "49,000 features of different names": with_context("{" + ",".join(f'"{number:x}":1' for number in range(49_000)) + "}"),
+    "48,000 features in arrays": with_context(",".join(f'{{"{name}":[{",".join("1" * 12_000)}]}}' for name in "abcd")),
     "100,000 objects": with_context(",".join(["{}"] * 100_000)),
-    "50 actions of 1,500 features": json.dumps(
-        {"actions": [{"id": f"{each}", "features": [{f"{number:x}": 1 for number in range(1_500)}]} for each in range(50)]}
+    "50 actions of 900 features": json.dumps(
+        {"actions": [{"id": f"{each}", "features": [{f"{number:x}": 1 for number in range(900)}]} for each in range(50)]}
     ).encode(),
     "a value of 900 kB": with_value(f'"{"x" * 900_000}"'),
     "a name of 900 kB": with_context(f'{{"{"x" * 900_000}": 1}}'),
