@@ -12,7 +12,8 @@ from shared.services.ranking import Ranker
 from shared.services.retention import Retention
 from shared.services.rewarding import Rewarder
 from shared.services.serving import ModelServer
-from shared.services.training import Trainer, TrainerSettings
+from shared.services.training import Trainer
+from shared.services.windows import Limits
 from shared.storage.account import StorageAccount
 from shared.storage.event_log import TableEventLog
 from shared.storage.hot_log import LogSettings
@@ -69,7 +70,7 @@ def build(settings: AppSettings, *, account: StorageAccount | None = None, clock
             store,
             trainer_configuration,
             clock=clock,
-            settings=TrainerSettings(grace=settings.ingest_grace, lookback=settings.lookback),
+            limits=Limits(grace=settings.ingest_grace, lookback=settings.lookback),
         ),
         retention=Retention(log, store, trainer_configuration, clock=clock, models_kept=settings.models_kept),
         progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),

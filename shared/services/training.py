@@ -6,9 +6,9 @@ Killed at any step it leaves either the old pointer, and the window is done agai
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 
@@ -25,26 +25,12 @@ from shared.joining.join import EARLY, REMEMBERED, Joined, Window, fingerprints,
 from shared.learning import artifact
 from shared.learning.encoding import ENCODER_VERSION, Encoder, encoder_version, to_batch
 from shared.learning.learner import Learner
+from shared.services.windows import Limits, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
 
-_YOUNG_GROWTH = 0.2
-_YOUNG_EVENTS = 10
-_IDLE_ADVANCE = timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerSettings:
-    """How the trainer reads the log.
-
-    ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
-    looked for; a window takes at most ``max_events`` decisions and as many observations, so that it fits in memory.
-    """
-
-    grace: timedelta
-    lookback: timedelta
-    max_events: int = 50_000
-    max_steps: int = 1_000
+MAX_STEPS = 1_000
+"""Of one run; the next goes on from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +39,6 @@ class Commit:
 
     pointer: Pointer
     learned: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The segments of the next window; ``is_cut`` when there is more behind it."""
-
-    since: datetime
-    until: datetime
-    fresh: Sequence[SegmentHead]
-    stragglers: Sequence[SegmentHead]
-    observations: Sequence[SegmentHead]
-    is_cut: bool
-
-    @property
-    def decisions(self) -> int:
-        return sum(head.count for head in (*self.fresh, *self.stragglers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +61,12 @@ class _Warm:
 class Trainer:
     """Learns one loop's log, in bounded steps, as far as it can be learned now."""
 
-    def __init__(
-        self, log: EventLog, store: ModelStore, configuration: LoopConfiguration, *, clock: Clock, settings: TrainerSettings
-    ) -> None:
+    def __init__(self, log: EventLog, store: ModelStore, configuration: LoopConfiguration, *, clock: Clock, limits: Limits) -> None:
         self._log = log
         self._store = store
         self._configuration = configuration
         self._clock = clock
-        self._settings = settings
+        self._limits = limits
         self._encoder = Encoder()
         self._warm = _Warm()
 
@@ -108,11 +76,12 @@ class Trainer:
         Raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`; what was committed stays.
         """
         commits: list[Commit] = []
-        for _ in range(self._settings.max_steps):
+        for _ in range(MAX_STEPS):
             loop = await asyncio.to_thread(self._configuration.read)
             pointer, etag = await self._start()
-            plan = await self._plan(pointer, loop)
-            if plan is None or not self._is_due(plan, pointer, loop):
+            now = self._clock.now()
+            plan = await plan_window(self._log, pointer, horizon=now - loop.reward_wait - self._limits.grace, limits=self._limits)
+            if plan is None or not is_due(plan, pointer, loop, now=now):
                 break
             async with self._store.lease() as is_mine:
                 if not is_mine:
@@ -136,54 +105,7 @@ class Trainer:
         earliest = await self._log.earliest()
         return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now()), None
 
-    # --- what to learn next ----------------------------------------------------------------------------------------------
-
-    async def _plan(self, pointer: Pointer, loop: LoopSettings) -> _Plan | None:
-        """Find the window; None when nothing can be learned yet."""
-        since = pointer.watermark
-        horizon = self._clock.now() - loop.reward_wait - self._settings.grace
-        if horizon <= since:
-            return None
-        behind = since - self._settings.lookback
-        late, fresh, until = await self._collect(self._log.decision_heads(behind, horizon), since, horizon, pointer.lookback.decisions)
-        late_o, fresh_o, until_o = await self._collect(
-            self._log.observation_heads(behind, until), since, until, pointer.lookback.observations
-        )
-        fresh = [head for head in fresh if head.key.sealed_at < until_o]
-        return _Plan(since, until_o, fresh, late, [*late_o, *fresh_o], is_cut=until_o < horizon)
-
-    async def _collect(
-        self, minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: frozenset[str]
-    ) -> tuple[list[SegmentHead], list[SegmentHead], datetime]:
-        """Give stragglers, fresh segments and where the window ends: at ``until``, or before the segment that is too many."""
-        stragglers: list[SegmentHead] = []
-        fresh: list[SegmentHead] = []
-        count = 0
-        async for minute in minutes:
-            for head in minute:
-                at = head.key.sealed_at
-                if at < since:
-                    if head.key.name not in seen:
-                        stragglers.append(head)
-                    continue
-                if count and count + head.count > self._settings.max_events and at > fresh[-1].key.sealed_at:
-                    return stragglers, fresh, at
-                fresh.append(head)
-                count += head.count
-        return stragglers, fresh, until
-
-    def _is_due(self, plan: _Plan, pointer: Pointer, loop: LoopSettings) -> bool:
-        """Whether to commit now: a young loop publishes early, an old one at least every ``model_export_frequency``."""
-        if plan.is_cut:
-            return True
-        if plan.decisions:
-            enough = max(_YOUNG_EVENTS, _YOUNG_GROWTH * pointer.counters.learned)
-            return plan.decisions >= enough or self._clock.now() - pointer.published_at >= loop.model_export_frequency
-        return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= _IDLE_ADVANCE)
-
-    # --- learning it -----------------------------------------------------------------------------------------------------
-
-    async def _step(self, plan: _Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
+    async def _step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
         window = await self._read(plan, pointer, loop)
         learner = await self._learner(pointer.version)
         work = await self._work(window, learner, loop)
@@ -197,15 +119,15 @@ class Trainer:
         )
         return Commit(new, learned)
 
-    async def _read(self, plan: _Plan, pointer: Pointer, loop: LoopSettings) -> Window:
+    async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
         stragglers = await self._log.decisions(plan.stragglers)
         fresh = await self._log.decisions(plan.fresh)
         observations = await self._observations(plan, loop)
         uncounted = {head.key.name for head in plan.observations}
         due = [segment for segment in observations if segment.head.key.name in uncounted]
-        horizon = REMEMBERED + loop.reward_wait + EARLY + self._settings.lookback
+        horizon = REMEMBERED + loop.reward_wait + EARLY + self._limits.lookback
         sightings = await self._log.sightings(
-            plan.since - horizon, plan.until + EARLY + self._settings.grace, fingerprints([*fresh, *stragglers], due)
+            plan.since - horizon, plan.until + EARLY + self._limits.grace, fingerprints([*fresh, *stragglers], due)
         )
         return Window(
             since=plan.since,
@@ -218,10 +140,10 @@ class Trainer:
             unknown=pointer.lookback.unknown,
         )
 
-    async def _observations(self, plan: _Plan, loop: LoopSettings) -> Sequence[Segment[Observation]]:
+    async def _observations(self, plan: Plan, loop: LoopSettings) -> Sequence[Segment[Observation]]:
         """Open all that may belong to a decision of the window, and all that is to be counted."""
-        early = plan.since - EARLY - 2 * self._settings.lookback
-        segments = list(await self._log.observations_between(early, plan.until + loop.reward_wait + self._settings.grace))
+        early = plan.since - EARLY - 2 * self._limits.lookback
+        segments = list(await self._log.observations_between(early, plan.until + loop.reward_wait + self._limits.grace))
         present = {segment.head.key.name for segment in segments}
         missing = [head for head in plan.observations if head.key.name not in present]
         return [*segments, *await self._log.observations(missing)]
@@ -259,9 +181,7 @@ class Trainer:
             return decision.encoded
         return self._encoder.encode(read_situation(decision.situation)).logged(decision.chosen)
 
-    # --- committing it ---------------------------------------------------------------------------------------------------
-
-    async def _write(self, plan: _Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
+    async def _write(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
         """Write chunk and model, under names made from their content, and give the pointer that will make them count."""
         chunk = pointer.chunk
         if work.chunk:
@@ -282,8 +202,8 @@ class Trainer:
         await self._store.write_artifact(version, work.model, provenance=provenance)
         return replace(new, version=version, published_at=self._clock.now())
 
-    def _lookback(self, plan: _Plan, pointer: Pointer, joined: Joined) -> Lookback:
-        first = plan.until - self._settings.lookback
+    def _lookback(self, plan: Plan, pointer: Pointer, joined: Joined) -> Lookback:
+        first = plan.until - self._limits.lookback
         return Lookback(
             decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
             observations=_still_behind(first, pointer.lookback.observations, plan.observations),

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
-from shared.services.training import Trainer, TrainerSettings
+from shared.services.training import Trainer
+from shared.services.windows import Limits
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.event_log import TableEventLog
 from shared.storage.hot_log import LogSettings
@@ -39,7 +40,7 @@ def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: in
         BlobModelStore(account, loop=store),
         StoredConfiguration(account, defaults=LOOP),
         clock=clock,
-        settings=TrainerSettings(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
+        limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
     )
 
 

@@ -1,0 +1,106 @@
+"""Which segments the trainer learns next, and whether it is time to."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.ledger import Pointer, SegmentHead
+from shared.domain.loop import LoopSettings
+from shared.domain.ports import EventLog
+
+YOUNG_GROWTH = 0.2
+YOUNG_EVENTS = 10
+IDLE_ADVANCE = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How the log is read.
+
+    ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
+    looked for; a window takes at most ``max_events`` decisions and as many observations, so that it fits in memory.
+    """
+
+    grace: timedelta
+    lookback: timedelta
+    max_events: int = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The segments of the next window, ``[since, until)``; ``is_cut`` when there is more to learn behind it.
+
+    ``observations`` are those to be counted: sealed in the window, or turned up behind it.
+    """
+
+    since: datetime
+    until: datetime
+    fresh: Sequence[SegmentHead]
+    stragglers: Sequence[SegmentHead]
+    observations: Sequence[SegmentHead]
+    is_cut: bool
+
+    @property
+    def decisions(self) -> int:
+        """The number of decisions in the window."""
+        return sum(head.count for head in (*self.fresh, *self.stragglers))
+
+
+async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, limits: Limits) -> Plan | None:
+    """Find the window from the watermark to ``horizon``, or to where it would be too large; None when there is no time to learn."""
+    since = pointer.watermark
+    if horizon <= since:
+        return None
+    behind = since - limits.lookback
+    decisions = await _collect(log.decision_heads(behind, horizon), since, horizon, pointer.lookback.decisions, limits)
+    rewards = await _collect(log.observation_heads(behind, decisions.until), since, decisions.until, pointer.lookback.observations, limits)
+    return Plan(
+        since=since,
+        until=rewards.until,
+        fresh=[head for head in decisions.fresh if head.key.sealed_at < rewards.until],
+        stragglers=decisions.stragglers,
+        observations=[*rewards.stragglers, *rewards.fresh],
+        is_cut=rewards.until < horizon,
+    )
+
+
+def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -> bool:
+    """Whether to commit now: a young loop publishes early, an old one at least every ``model_export_frequency``.
+
+    Rewards without decisions are counted at once. An idle loop moves its watermark now and then, lest the next reader has to
+    look through all that time.
+    """
+    if plan.is_cut:
+        return True
+    if plan.decisions:
+        enough = max(YOUNG_EVENTS, YOUNG_GROWTH * pointer.counters.learned)
+        return plan.decisions >= enough or now - pointer.published_at >= loop.model_export_frequency
+    return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= IDLE_ADVANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    stragglers: list[SegmentHead]
+    fresh: list[SegmentHead]
+    until: datetime
+
+
+async def _collect(
+    minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: frozenset[str], limits: Limits
+) -> _Collected:
+    """Take segments up to ``until``, or up to the one that is too many; segments sealed at the same time stay together."""
+    stragglers: list[SegmentHead] = []
+    fresh: list[SegmentHead] = []
+    count = 0
+    async for minute in minutes:
+        for head in minute:
+            at = head.key.sealed_at
+            if at < since:
+                if head.key.name not in seen:
+                    stragglers.append(head)
+                continue
+            if count and count + head.count > limits.max_events and at > fresh[-1].key.sealed_at:
+                return _Collected(stragglers, fresh, at)
+            fresh.append(head)
+            count += head.count
+    return _Collected(stragglers, fresh, until)

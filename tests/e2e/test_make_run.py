@@ -1,0 +1,153 @@
+"""What ``make run`` starts, driven by the official SDK; and the app's process killed under load."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.cognitiveservices.personalizer import PersonalizerClient
+from azure.cognitiveservices.personalizer.models import RankableAction, RankRequest
+from msrest.authentication import ApiKeyCredentials
+
+from local.azurite import ensure_installed
+from local.processes import free_port
+from tests.running import REPOSITORY, RunningApp
+
+pytestmark = [pytest.mark.slow, pytest.mark.azurite]
+
+KEY = "0123456789abcdef"
+QUICK = {
+    "PERSONALIZER_REWARD_WAIT_TIME": "PT2S",
+    "PERSONALIZER_INGEST_GRACE": "PT1S",
+    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.5S",
+    "PERSONALIZER_TRAINER_SCHEDULE": "* * * * * *",
+}
+
+
+class Service:
+    """`python -m local` with short waits."""
+
+    def __init__(self, home: Path) -> None:
+        self.port = free_port()
+        self.home = home
+        self.output = home.with_suffix(".log")
+
+    def start(self) -> None:
+        environment = {**os.environ, **QUICK, "PORT": str(self.port), "PERSONALIZER_LOCAL_DIR": str(self.home), "PERSONALIZER_KEYS": KEY}
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen([sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
+        self.until(lambda: self.status()["apiStatus"] == "Valid", seconds=60)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+    def status(self) -> dict[str, Any]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": KEY})
+            status: dict[str, Any] = json.loads(connection.getresponse().read())
+            return status
+
+    def until(self, is_true: Any, *, seconds: float = 30) -> None:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                if is_true():
+                    return
+            assert self.process.poll() is None, self.output.read_text()
+            time.sleep(0.1)
+        pytest.fail(f"it did not happen\n{self.output.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def service(tmp_path) -> Iterator[Service]:
+    ensure_installed()
+    service = Service(tmp_path / "home")
+    service.start()
+    yield service
+    assert service.stop() == 0
+
+
+def client(port: int, key: str) -> Any:  # the SDK types its operations for no one
+    return PersonalizerClient(f"http://127.0.0.1:{port}/", ApiKeyCredentials(in_headers={"Ocp-Apim-Subscription-Key": key}))
+
+
+def request(event_id: str, *, deferred: bool = False) -> RankRequest:
+    actions = [RankableAction(id=name, features=[{"topic": name}]) for name in ("news", "sports", "weather")]
+    return RankRequest(actions=actions, context_features=[{"time": "morning"}], event_id=event_id, defer_activation=deferred)
+
+
+def test_the_official_sdk_drives_the_loop_and_state_is_kept_over_a_restart(service):
+    with client(service.port, KEY) as sdk:
+        for number in range(30):
+            answer = sdk.rank(request(f"e{number}", deferred=number == 0))
+            assert answer.event_id == f"e{number}"
+            sdk.events.reward(answer.event_id, value=float(answer.reward_action_id == "sports"))
+        sdk.events.activate("e0")
+    service.until(lambda: service.status()["loop"]["counters"]["learned"] == 30)
+    service.until(lambda: service.status()["loop"]["modelVersion"] is not None)
+    before = service.status()["loop"]
+    counters = before["counters"]
+    assert counters["ranked"] == counters["learned"] + sum(counters["skipped"].values()) + counters["pending"]
+    assert (counters["rewards"], counters["lateRewards"], counters["unknownRewards"]) == (30, 0, 0)
+    assert before["modelAgeSeconds"] < 60
+    assert service.stop() == 0
+    service.start()
+    after = service.status()["loop"]
+    assert (after["counters"], after["publishedModelVersion"]) == (counters, before["publishedModelVersion"])
+    with client(service.port, KEY) as sdk:
+        assert len({round(action.probability, 3) for action in sdk.rank(request("again")).ranking}) > 1
+
+
+def test_an_app_killed_under_load_loses_nothing_it_acknowledged(emulator, unused_accounts):
+    """Rank calls from four threads while the process is killed (−9) three times; then every 201 is found, once, in the counters."""
+    storage = emulator.connection_string(next(unused_accounts))
+    acknowledged: list[str] = []
+    refused: list[str] = []
+    done = threading.Event()
+    with RunningApp(storage, settings=QUICK) as app:
+
+        def call_until_done() -> None:
+            while not done.is_set():
+                event_id = uuid.uuid4().hex
+                body = {"eventId": event_id, "actions": [{"id": name, "features": [{"topic": name}]} for name in "abc"]}
+                try:
+                    status = app.request("POST", "/personalizer/v1.0/rank", body).status
+                except (OSError, http.client.HTTPException):
+                    refused.append(event_id)
+                    time.sleep(0.02)
+                    continue
+                assert status == 201
+                acknowledged.append(event_id)
+
+        threads = [threading.Thread(target=call_until_done) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(3):
+            time.sleep(0.7)
+            app.kill()
+            app.start()
+        time.sleep(0.3)
+        done.set()
+        for thread in threads:
+            thread.join()
+        time.sleep(4)
+        until = time.monotonic() + 30
+        while app.request("GET", "/status").json["loop"]["counters"]["pending"] and time.monotonic() < until:
+            app.request("POST", "/admin/functions/train", {})
+            time.sleep(0.3)
+        counters = app.request("GET", "/status").json["loop"]["counters"]
+    assert len(acknowledged) > 50
+    assert counters["skipped"] == {}
+    assert len(acknowledged) <= counters["learned"] <= len(acknowledged) + len(refused)

@@ -1,0 +1,116 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import SettingsError
+from shared.domain.events import LearningMode
+from shared.domain.loop import RewardAggregation
+from shared.runtime.settings import DEFAULTS, read_settings
+
+ACCOUNT = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=eA==;EndpointSuffix=core.windows.net"}
+
+
+def settings(**values: str):
+    return read_settings({**ACCOUNT, **{f"PERSONALIZER_{name}": value for name, value in values.items()}})
+
+
+def test_the_defaults_are_those_of_azure_personalizer():
+    loop = settings().loop
+    assert (loop.reward_wait, loop.default_reward, loop.model_export_frequency) == (timedelta(minutes=10), 0.0, timedelta(minutes=5))
+    assert (loop.reward_aggregation, loop.exploration_percentage, loop.learning_mode) == (
+        RewardAggregation.EARLIEST,
+        0.2,
+        LearningMode.ONLINE,
+    )
+
+
+def test_an_empty_setting_is_the_default():
+    assert settings(**{name.removeprefix("PERSONALIZER_"): "" for name in DEFAULTS}) == settings()
+
+
+def test_values_are_read_as_they_are_documented():
+    read = settings(
+        KEYS=" one , two ",
+        REWARD_WAIT_TIME="pt4h",
+        DEFAULT_REWARD="-0.5",
+        REWARD_AGGREGATION="SUM",
+        LEARNING_MODE="loggingonly",
+        LOG_SHARDS="4",
+        INGEST_GRACE="PT1S",
+        TRAINER_SCHEDULE="*/5 * * * * *",
+    )
+    assert read.keys == ("one", "two")
+    assert (read.loop.reward_wait, read.loop.default_reward) == (timedelta(hours=4), -0.5)
+    assert (read.loop.reward_aggregation, read.loop.learning_mode) == (RewardAggregation.SUM, LearningMode.LOGGING_ONLY)
+    assert (read.log_shards, read.ingest_grace, read.trainer_schedule) == (4, timedelta(seconds=1), "*/5 * * * * *")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REWARD_WAIT_TIME", "10"),
+        ("REWARD_WAIT_TIME", "ten minutes"),
+        ("REWARD_WAIT_TIME", "PT0S"),
+        ("REWARD_WAIT_TIME", "P31D"),
+        ("REWARD_WAIT_TIME", "-PT5S"),
+        ("DEFAULT_REWARD", "2"),
+        ("DEFAULT_REWARD", "nan"),
+        ("REWARD_AGGREGATION", "first"),
+        ("EXPLORATION_PERCENTAGE", "20"),
+        ("EXPLORATION_PERCENTAGE", "20%"),
+        ("LEARNING_MODE", "Offline"),
+        ("MODEL_EXPORT_FREQUENCY", "PT0S"),
+        ("MODEL_POLL_INTERVAL", "P1D"),
+        ("INGEST_GRACE", "PT2H"),
+        ("TRAINER_SCHEDULE", "* * * * *"),
+        ("TRAINER_SCHEDULE", "every minute"),
+        ("LOG_SHARDS", "0"),
+        ("LOG_SHARDS", "1.5"),
+        ("LOG_SHARDS", "inf"),
+        ("MODELS_KEPT", "none"),
+        ("KEYS", "a,b,c"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(name, value):
+    with pytest.raises(SettingsError, match=f"PERSONALIZER_{name}"):
+        settings(**{name: value})
+
+
+def test_without_an_account_the_setting_that_is_missing_is_named():
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage"):
+        read_settings({})
+
+
+def test_the_data_account_may_be_another_than_the_hosts():
+    account = read_settings({**ACCOUNT, "PERSONALIZER_STORAGE__accountName": "mine"}).account
+    assert (account.connection_string, account.blob_uri) == ("", "https://mine.blob.core.windows.net")
+
+
+def test_a_managed_identity_needs_no_secret():
+    account = read_settings(
+        {
+            "AzureWebJobsStorage__blobServiceUri": "https://b",
+            "AzureWebJobsStorage__tableServiceUri": "https://t",
+            "AzureWebJobsStorage__credential": "managedidentity",
+            "AzureWebJobsStorage__clientId": "id",
+        }
+    ).account
+    assert (account.blob_uri, account.table_uri, account.managed_identity, account.client_id) == ("https://b", "https://t", True, "id")
+
+
+def test_the_emulators_short_form_is_spelled_out():
+    assert (
+        "TableEndpoint=http://127.0.0.1:10002"
+        in read_settings({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}).account.connection_string
+    )
+
+
+def test_secrets_are_not_printed():
+    shown = repr(settings(KEYS="a secret"))
+    assert "AccountKey" not in shown
+    assert "a secret" not in shown
+
+
+def test_an_append_gives_up_well_inside_the_grace():
+    assert settings().append_deadline <= settings().ingest_grace / 2
+    assert settings(INGEST_GRACE="PT1S").lookback > settings(INGEST_GRACE="PT1S").append_deadline

@@ -1,0 +1,177 @@
+"""The polling thread: what it serves, what it keeps, and what it says."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
+from shared.domain.ledger import Counters, Pointer
+from shared.domain.loop import LoopSettings
+from shared.learning import artifact
+from shared.learning.encoding import to_batch
+from shared.learning.learner import Learner
+from shared.services.serving import ModelServer
+from tests.builders import T0, decision
+
+INTERVAL = 0.05
+
+
+def trained() -> bytes:
+    learner = Learner.cold()
+    learner.learn(to_batch([decision().encoded], rewards=[1.0], probabilities=[0.75]))
+    return artifact.dump(learner)
+
+
+class Feed:
+    """A model feed and a configuration in memory, which can be made to fail."""
+
+    def __init__(self) -> None:
+        self.pointer: Pointer | None = None
+        self.models: dict[str, bytes] = {}
+        self.settings = LoopSettings()
+        self.error: PersonalizerError | None = None
+        self.settings_error: PersonalizerError | None = None
+        self.hold = threading.Event()
+        self.hold.set()
+        self._given: Pointer | None = None
+
+    def publish(self, version: str, data: bytes | None = None) -> None:
+        self.models[version] = trained() if data is None else data
+        self.pointer = Pointer(sequence=1, version=version, published_at=T0, watermark=T0, counters=Counters(learned=1))
+
+    def news(self) -> Pointer | None:
+        self.hold.wait(5)
+        if self.error is not None:
+            raise self.error
+        news = self.pointer if self.pointer != self._given else None
+        self._given = self.pointer
+        return news
+
+    def artifact(self, version: str) -> bytes:
+        return self.models[version]
+
+    def read(self) -> LoopSettings:
+        if self.settings_error is not None:
+            raise self.settings_error
+        return self.settings
+
+
+@pytest.fixture
+def feed():
+    return Feed()
+
+
+@pytest.fixture
+def server(feed):
+    server = ModelServer(feed, feed, defaults=LoopSettings(), interval=timedelta(seconds=INTERVAL))
+    yield server
+    server.stop()
+
+
+async def eventually(is_true: Callable[[], bool], seconds: float = 5) -> None:
+    until = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < until, "it did not happen"
+        await asyncio.sleep(0.01)
+
+
+async def test_a_process_without_a_model_serves_a_cold_one(server):
+    served = await server.served()
+    assert (served.version, served.model.is_cold, served.error) == ("", True, None)
+
+
+async def test_the_first_call_already_gets_a_published_model(server, feed):
+    feed.publish("1")
+    assert (await server.served()).version == "1"
+
+
+async def test_a_slow_storage_holds_up_the_first_calls_for_half_a_second_in_all(server, feed):
+    feed.hold.clear()
+    started = time.monotonic()
+    assert (await server.served()).version == ""
+    assert (await server.served()).version == ""
+    assert 0.4 < time.monotonic() - started < 1.5
+    started = time.monotonic()
+    await server.served()
+    assert time.monotonic() - started < 0.1
+    feed.hold.set()
+
+
+async def test_a_new_model_is_served_within_a_poll(server, feed):
+    feed.publish("1")
+    await server.served()
+    feed.publish("2")
+    await asyncio.sleep(INTERVAL * 4)
+    served = await server.served()
+    assert (served.version, served.published_at, served.model.learned) == ("2", T0, 1)
+
+
+@pytest.mark.parametrize("error", [StorageUnavailableError("down"), NewerFormatError("the model pointer", found=9, known=1)])
+async def test_a_failed_refresh_keeps_the_old_model_and_says_so(server, feed, error):
+    feed.publish("1")
+    await server.served()
+    feed.error = error
+    await eventually(lambda: server._served.error is not None)
+    served = await server.served()
+    assert (served.version, served.error) == ("1", str(error))
+    feed.error = None
+    feed.publish("2")
+    await eventually(lambda: server._served.version == "2")
+    assert (await server.served()).error is None
+
+
+async def test_a_damaged_model_is_not_served_and_tried_again(server, feed):
+    feed.publish("1")
+    await server.served()
+    feed.publish("2", b"nonsense")
+    await eventually(lambda: server._served.error is not None)
+    assert (await server.served()).version == "1"
+    feed.models["2"] = trained()
+    await eventually(lambda: server._served.version == "2")
+
+
+async def test_settings_and_model_are_refreshed_each_by_itself(server, feed):
+    await server.served()
+    feed.settings_error = UnreadableError("bad configuration")
+    feed.publish("1")
+    await eventually(lambda: server._served.version == "1")
+    assert (await server.served()).error == "bad configuration"
+    feed.settings_error = None
+    feed.settings = replace(feed.settings, exploration_percentage=0.5)
+    await eventually(lambda: server._served.settings.exploration_percentage == 0.5)
+
+
+async def test_the_thread_is_started_again_when_it_is_gone(server, feed):
+    await server.served()
+    server.stop()
+    server._stopped.clear()
+    feed.publish("1")
+    await server.served()
+    await eventually(lambda: server._served.version == "1")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+async def test_a_forked_process_polls_for_itself(server, feed):
+    await server.served()
+    feed.publish("1")
+    pid = os.fork()
+    if pid == 0:
+        server._ensure_polling()
+        until = time.monotonic() + 5
+        while server._served.version != "1" and time.monotonic() < until:
+            time.sleep(0.01)  # noqa: ASYNC251 - the child has no loop
+        os._exit(0 if server._served.version == "1" else 1)
+    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+async def test_the_thread_does_not_keep_a_process_alive(server):
+    await server.served()
+    assert server._thread is not None
+    assert server._thread.daemon
