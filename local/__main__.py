@@ -15,13 +15,16 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from local.azurite import default_ports_if_free, ensure_installed, running_azurite
+from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
 from local.banner import banner
 from local.front import GRACE
 from local.host import REPOSITORY
 from local.processes import Child, LocalError, free_port, only_one_in, port_is_free, stopped_at_the_end
 from local.settings import load_local_settings
+from shared.domain.errors import SettingsError
+from shared.runtime.settings import read_settings
 
+HOME = REPOSITORY / ".local"
 READY_WITHIN = 60.0
 """Seconds the app gets to answer ``/status`` with 200."""
 
@@ -33,9 +36,11 @@ def main() -> int:
     app: Path = parser.parse_args().app.resolve()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping unwind the same way
     load_local_settings(app)
-    home = Path(os.environ.get("PERSONALIZER_LOCAL_DIR") or REPOSITORY / ".local")
+    home = Path(os.environ.get("PERSONALIZER_LOCAL_DIR") or HOME)
     try:
         with only_one_in(home) as lock:
+            if app == REPOSITORY:
+                check_settings()
             run(app, home, lock=lock, port=wanted_port())
     except KeyboardInterrupt:
         print("\nStopped.", flush=True)
@@ -50,7 +55,8 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
     key = service_key(home)
     ensure_installed()
     with contextlib.ExitStack() as stack:
-        azurite = stack.enter_context(running_azurite(home / "data", ports=default_ports_if_free(), lock=lock))
+        ports = default_ports_if_free() if home == HOME else FREE_PORTS  # two that start at once must not both want the usual ones
+        azurite = stack.enter_context(running_azurite(home / "data", ports=ports, lock=lock))
         storage = azurite.connection_string()
         environment = app_environment(storage, key)
         hosts = [
@@ -71,6 +77,14 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
             signal.signal(signal.SIGTERM, _ignore)
             for host in hosts:
                 host.ask_to_stop()
+
+
+def check_settings() -> None:
+    """Refuse a setting that the app would refuse, in one line instead of three processes' logs."""
+    try:
+        read_settings(app_environment("UseDevelopmentStorage=true", key=""))
+    except SettingsError as error:
+        raise LocalError(f"A setting cannot be used: {error}.") from error
 
 
 def app_environment(storage: str, key: str) -> dict[str, str]:

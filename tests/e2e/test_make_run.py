@@ -151,3 +151,11 @@ def test_an_app_killed_under_load_loses_nothing_it_acknowledged(emulator, unused
     assert len(acknowledged) > 50
     assert counters["skipped"] == {}
     assert len(acknowledged) <= counters["learned"] <= len(acknowledged) + len(refused)
+
+
+def test_a_setting_that_cannot_be_used_stops_the_start_with_its_name(tmp_path):
+    environment = {**os.environ, "PORT": "0", "PERSONALIZER_LOCAL_DIR": str(tmp_path), "PERSONALIZER_REWARD_WAIT_TIME": "ten minutes"}
+    ended = subprocess.run([sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().startswith("A setting cannot be used: PERSONALIZER_REWARD_WAIT_TIME is 'ten minutes', but must be")
+    assert len(ended.stderr.strip().splitlines()) == 1
