@@ -1,0 +1,83 @@
+"""The cold log's lines, and that Vowpal Wabbit's own tools read them."""
+
+import gzip
+from dataclasses import replace
+
+import orjson
+import pytest
+import vowpalwabbit
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import UnreadableError
+from shared.domain.events import Action, JoinedEvent, Situation, SkipReason
+from shared.joining.chunks import write_chunk
+from shared.joining.dsjson import line, lines, read_situation, situation_text
+from tests.builders import T0, after, decision, observation, situation
+
+EVENT = JoinedEvent(
+    decision("e1", probabilities=(0.2, 0.5, 0.3), chosen=2, version="00000007-abc"), 0.25, (observation(reward=0.25, at=after(2)),)
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
+    lambda inner: st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, max_size=3) | st.lists(st.integers(0, 9), max_size=3),
+    max_leaves=8,
+)
+features = st.lists(st.dictionaries(st.text("xyz", min_size=1, max_size=3), values, max_size=3), max_size=3).map(tuple)
+situations = st.builds(
+    Situation,
+    context=features,
+    actions=st.lists(st.builds(Action, id=st.text("ab", min_size=1, max_size=4), features=features), min_size=1, max_size=4).map(tuple),
+)
+
+
+def test_a_line_tells_what_was_decided_and_what_came_of_it():
+    told = orjson.loads(line(EVENT))
+    assert (told["_label_cost"], told["_label_probability"], told["_label_Action"], told["_labelIndex"]) == (-0.25, 0.3, 3, 2)
+    assert (told["a"], told["p"]) == ([3, 2, 1], [0.3, 0.5, 0.2])
+    assert (told["EventId"], told["Timestamp"], told["VWState"]) == ("e1", "2026-05-17T12:00:00Z", {"m": "00000007-abc"})
+    assert told["o"] == [{"EventId": "e1", "ts": "2026-05-17T12:00:02Z", "v": 0.25}]
+    assert told["c"] == orjson.loads(EVENT.decision.situation)
+    assert "_skipLearn" not in told
+
+
+def test_what_was_not_learned_says_why():
+    told = orjson.loads(line(replace(EVENT, skip=SkipReason.NOT_ACTIVATED)))
+    assert (told["_skipLearn"], told["SkipReason"]) == (True, "notActivated")
+
+
+@given(situations)
+def test_a_situation_comes_back_from_its_text(asked):
+    assert read_situation(situation_text(asked)) == asked
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"FromUrl": 1, "_multi": []}', b'{"FromUrl": [], "_multi": [{}]}'])
+def test_a_damaged_situation_is_unreadable(text):
+    with pytest.raises(UnreadableError):
+        read_situation(text)
+
+
+def test_a_chunk_is_gzip_and_the_same_events_give_the_same_bytes():
+    chunk = write_chunk([EVENT, EVENT])
+    assert gzip.decompress(chunk) == lines([EVENT, EVENT])
+    assert write_chunk([EVENT, EVENT]) == chunk
+    assert write_chunk([]) == b""
+
+
+def test_vowpal_wabbit_reads_the_log_and_learns_from_it():
+    """The same action is rewarded every time: after reading the log, VW prefers it."""
+    asked = situation("a", "b", "c")
+    workspace = vowpalwabbit.Workspace("--cb_explore_adf --epsilon 0.1 --dsjson --quiet -q ::")
+    for number in range(60):
+        chosen = number % 3
+        event = JoinedEvent(decision(f"e{number}", probabilities=(0.25, 0.5, 0.25), chosen=chosen, at=T0, asked=asked), float(chosen == 1))
+        workspace.learn(workspace.parse(line(event).decode()))
+    unseen = JoinedEvent(decision(asked=asked, probabilities=(0.3, 0.3, 0.4)), 0.0)
+    probabilities = workspace.predict(workspace.parse(line(unseen).decode()))
+    workspace.finish()
+    assert probabilities == pytest.approx([0.1 / 3, 1 - 0.2 / 3, 0.1 / 3])
