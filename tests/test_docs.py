@@ -1,0 +1,270 @@
+"""The documentation says what the code does: names, defaults, routes, errors and links are compared, and its calls are run."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import manage_function
+import rank_function
+import reward_function
+from shared.domain import errors
+from shared.runtime.failures import STATUS
+from shared.runtime.http import MAX_BODY_BYTES, PATH_VERSIONS, QUERY_VERSION
+from shared.runtime.settings import DEFAULTS, read_settings
+from shared.storage.names import LOGS, MODELS, configuration_blob
+from tests.http.building import rank_body
+from tests.running import RunningApp
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README = (REPOSITORY / "README.md").read_text("utf-8")
+CONTRIBUTING = (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")
+REFERENCE = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
+PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((REPOSITORY / "docs").rglob("*.md"))
+LOCAL = "http://127.0.0.1:7071"
+OPERATIONS = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS)
+ACCOUNTS = ("AzureWebJobsStorage", "PERSONALIZER_STORAGE")
+
+LIST_ROUTES = """
+import json, function_app
+bindings = [each for found in function_app.app.get_functions() for each in json.loads(found.get_function_json())["bindings"]]
+print(json.dumps([each["route"] for each in bindings if each["type"] == "httpTrigger"]))
+"""
+
+
+def place(path: Path) -> str:
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def settings_table() -> dict[str, str]:
+    """Read the README's table: the default of each setting."""
+    rows = re.findall(r"^\| `([A-Za-z_]+)` \| (?:`(.*?)`)? *\|", README, re.MULTILINE)
+    return {name: default for name, default in rows if name.startswith(("PERSONALIZER", "AzureWebJobs"))}
+
+
+def example_settings() -> dict[str, str]:
+    content: dict[str, dict[str, str]] = json.loads((REPOSITORY / "local.settings.json.example").read_text("utf-8"))
+    return content["Values"]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def leaves(kind: type[Exception]) -> Iterator[type[Exception]]:
+    below = kind.__subclasses__()
+    for each in below:
+        yield from leaves(each)
+    if not below:
+        yield kind
+
+
+def plain_environment() -> dict[str, str]:
+    """Give this process's environment without what could lead a call elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    return {name: value for name, value in kept.items() if not name.startswith(("PERSONALIZER_", "AzureWebJobs"))}
+
+
+# --- settings --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_has_every_setting_with_its_default_and_no_other():
+    assert settings_table() == {**DEFAULTS, **dict.fromkeys(ACCOUNTS, "")}
+
+
+def test_the_example_settings_are_the_defaults_and_can_be_used():
+    example = example_settings()
+    assert {name: value for name, value in example.items() if name.startswith("PERSONALIZER_")} == dict(DEFAULTS)
+    assert read_settings(example) == read_settings({"AzureWebJobsStorage": "UseDevelopmentStorage=true"})
+
+
+def test_the_ways_to_name_an_account_are_in_the_readme():
+    source = (REPOSITORY / "shared" / "runtime" / "settings.py").read_text("utf-8")
+    suffixes = set(re.findall(r"\{prefix\}(__\w+)", source))
+    assert suffixes == {"__accountName", "__blobServiceUri", "__tableServiceUri", "__credential", "__clientId"}
+    assert not [suffix for suffix in suffixes if f"`{suffix}`" not in README]
+
+
+# --- routes and errors -----------------------------------------------------------------------------------------------------
+
+
+def test_every_registered_route_is_in_the_reference():
+    environment = plain_environment() | {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "PYTHONPATH": str(REPOSITORY)}
+    listed = subprocess.run(
+        [sys.executable, "-c", LIST_ROUTES], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    routes = json.loads(listed.stdout)
+    assert {route for operation in OPERATIONS for _, route in operation.routes} < set(routes)
+    assert not [route for route in routes if f"`{route}`" not in REFERENCE and f"`{route}:" not in REFERENCE]
+
+
+def test_every_version_and_the_body_limit_are_in_the_reference():
+    assert not [version for version in (*PATH_VERSIONS, QUERY_VERSION) if version not in REFERENCE]
+    assert MAX_BODY_BYTES == 1024 * 1024  # "1 MiB" in the reference
+
+
+def test_each_leaf_of_the_error_tree_has_a_status_of_its_own():
+    assert set(leaves(errors.PersonalizerError)) <= set(STATUS)
+
+
+def test_every_status_and_code_is_in_the_reference():
+    rows = re.findall(r"^\| (\d{3}) \| (.*?) \|", REFERENCE, re.MULTILINE)
+    documented = {(int(status), code) for status, codes in rows for code in re.findall(r"`(.*?)`", codes)}
+    assert documented == set(STATUS.values())
+
+
+def test_the_containers_and_the_configuration_blob_are_named_as_they_are():
+    page = (REPOSITORY / "docs" / "how-to" / "override-settings.md").read_text("utf-8")
+    assert MODELS in page
+    assert configuration_blob("default") in page
+    assert LOGS in (REPOSITORY / "docs" / "how-to" / "read-the-joined-log.md").read_text("utf-8")
+
+
+# --- commands and pages ----------------------------------------------------------------------------------------------------
+
+
+def make_targets() -> set[str]:
+    phony = re.search(r"^\.PHONY: (help .*)$", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert phony is not None
+    return set(phony[1].split())
+
+
+def test_every_make_target_is_described_by_make_help_and_in_contributing():
+    help_text = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True).stdout
+    described = set(re.findall(r"^ +make ([a-z]+) +\S", help_text, re.MULTILINE))
+    assert described == make_targets()
+    assert set(re.findall(r"^\| `make ([a-z]+)` \| \S", CONTRIBUTING, re.MULTILINE)) == make_targets()
+
+
+def test_the_readme_names_no_make_target_that_does_not_exist():
+    assert set(re.findall(r"(?:^|`)make ([a-z]+)", README, re.MULTILINE)) <= make_targets()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 120
+
+
+@pytest.mark.parametrize("page", PAGES, ids=place)
+def test_every_relative_link_leads_to_something(page):
+    links = re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text("utf-8"))
+    assert not [link for link in links if not is_there(page, link)]
+
+
+def is_there(page: Path, link: str) -> bool:
+    target, _, anchor = link.partition("#")
+    path = (page.parent / target).resolve() if target else page
+    if not path.exists() or not path.is_relative_to(REPOSITORY):
+        return False
+    return not anchor or anchor in anchors(path)
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_is_in_the_index():
+    index = (REPOSITORY / "docs" / "README.md").read_text("utf-8")
+    pages = [page.relative_to(REPOSITORY / "docs").as_posix() for page in PAGES if page.parent.is_relative_to(REPOSITORY / "docs")]
+    assert not [page for page in pages if page != "README.md" and f"({page})" not in index]
+
+
+def test_every_run_time_dependency_is_justified():
+    page = (REPOSITORY / "docs" / "decisions" / "dependencies.md").read_text("utf-8")
+    required = re.findall(r"^([a-z][a-z\-]+)", (REPOSITORY / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    assert len(required) >= 9
+    assert not [name for name in required if not re.search(rf"^\|.*\b{name}\b.*\|", page, re.MULTILINE)]
+
+
+def test_the_changelog_has_this_version():
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    assert f"## [{version}]" in (REPOSITORY / "CHANGELOG.md").read_text("utf-8")
+
+
+# --- what a reader would run -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def running(storage: str) -> Iterator[RunningApp]:
+    """The app with an empty store and short waits."""
+    settings = {
+        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
+        "PERSONALIZER_INGEST_GRACE": "PT0S",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    }
+    with RunningApp(storage, settings=settings) as app:
+        yield app
+
+
+@pytest.fixture
+def beside(running: RunningApp, tmp_path: Path) -> Path:
+    """A folder as `make run` leaves it: with the key in it."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "keys").write_text(running.key)
+    return tmp_path
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def at(app: RunningApp, text: str) -> str:
+    assert LOCAL in text
+    return text.replace(LOCAL, app.base_url)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_the_calls_by_curl_work_as_printed(running, beside, page):
+    calls = [block for block in blocks((REPOSITORY / page).read_text("utf-8"), "bash") if block.startswith("curl")]
+    assert len(calls) == 1
+    answer = json.loads(run(["bash", "-c", at(running, calls[0])], beside))
+    if page == "README.md":
+        assert {action["id"]: action["probability"] for action in answer["ranking"]} == {"pasta": 0.5, "ice-cream": 0.5}
+    else:
+        assert answer["apiStatus"] == "Valid"
+
+
+def test_the_call_through_the_sdk_works_as_printed(running, beside):
+    (snippet,) = blocks(README, "python")
+    printed = run([sys.executable, "-c", at(running, snippet)], beside)
+    assert printed.split() in (["show", "pasta"], ["show", "ice-cream"])
+    counters = running.request("GET", "/status").json["loop"]["counters"]
+    assert (counters["ranked"], counters["rewards"]) == (1, 1)
+
+
+@pytest.mark.slow
+def test_the_joined_log_is_read_as_printed(running, storage, tmp_path):
+    (snippet,) = blocks((REPOSITORY / "docs" / "how-to" / "read-the-joined-log.md").read_text("utf-8"), "python")
+    for event_id in ("first", "second"):  # a window, and so a chunk, of its own each
+        running.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=event_id))
+        running.request("POST", f"/personalizer/v1.0/events/{event_id}/reward", {"value": 0.5})
+        learned(running, 1 if event_id == "first" else 2)
+    events = json.loads(run([sys.executable, "-c", f"STORAGE = {storage!r}\n{snippet}\nprint(json.dumps(events))"], tmp_path))
+    assert [(event["EventId"], event["_label_cost"]) for event in events] == [("first", -0.5), ("second", -0.5)]
+    assert set(events[0]) | {"_skipLearn", "SkipReason"} == members_of_a_line()
+
+
+def learned(app: RunningApp, number: int) -> None:
+    until = time.monotonic() + 30
+    while app.request("GET", "/status").json["loop"]["counters"]["learned"] < number:
+        assert time.monotonic() < until, app.logs
+        app.request("POST", "/admin/functions/train")
+        time.sleep(0.2)
+
+
+def members_of_a_line() -> set[str]:
+    """Read the table of members, of which `VWState.m` names an inner one."""
+    page = (REPOSITORY / "docs" / "how-to" / "read-the-joined-log.md").read_text("utf-8").split("## A line")[1]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    return {name.split(".")[0] for row in rows for name in re.findall(r"`(.*?)`", row)}

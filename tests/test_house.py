@@ -1,0 +1,143 @@
+"""The rules of the house that neither the linter nor the type checker knows."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import shared
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function")
+DEPLOYED = ("shared", *FUNCTIONS)
+LINTED = (*DEPLOYED, "local", "examples")
+STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
+HIDDEN_BUT_OURS = {".ci", ".github"}
+TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".cfg", ".sh", ""}
+
+
+def files() -> Iterator[Path]:
+    """Walk what is in the repository: not what was installed, built or cached."""
+    for top in sorted(REPOSITORY.iterdir()):
+        if top.name.startswith(".") and top.is_dir() and top.name not in HIDDEN_BUT_OURS:
+            continue
+        if top.is_file() and top.name != ".git":
+            yield top
+        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    for path in files():
+        if path.suffix in TEXT and path != Path(__file__):
+            yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
+
+
+def deployed_modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in [REPOSITORY / "function_app.py", *(found for room in DEPLOYED for found in sorted((REPOSITORY / room).rglob("*.py")))]:
+        yield path.relative_to(REPOSITORY).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def imported(module: ast.Module) -> Iterator[str]:
+    for node in ast.walk(module):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def reads_environment(module: ast.Module) -> bool:
+    attributes = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
+    names = set(imported(module))
+    return bool(attributes & {"environ", "environb", "getenv", "getenvb"} or names & {"os.environ", "os.environb", "os.getenv", "os.*"})
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """A copy of what the import linter looks at, to do wrong in."""
+    for room in LINTED:
+        shutil.copytree(REPOSITORY / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_shared_is_the_folder_of_this_repository_and_no_installed_package():
+    assert Path(shared.__file__).resolve() == REPOSITORY / "shared" / "__init__.py"
+
+
+def test_the_floors_hold():
+    checked = lint_imports(REPOSITORY)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("room", "wrong", "contract"),
+    [
+        ("shared/domain", "import shared.learning.model", "Floors"),
+        ("shared/services", "import shared.storage.names", "Floors"),
+        ("rank_function", "import reward_function", "Floors"),
+        ("shared/joining", "import azure.functions", "The centre is free of frameworks"),
+        ("shared/services", "import pydantic", "The centre is free of frameworks"),
+        ("shared/api", "import azure.storage.blob", "The wire format knows no storage"),
+        ("shared/runtime", "import local.azurite", "What is deployed needs nothing that is not"),
+        ("examples", "import shared.domain.events", "The examples know the service by its HTTP interface"),
+    ],
+)
+def test_an_import_from_above_breaks_the_floors(copied, room, wrong, contract):
+    (copied / room / "wrong.py").write_text(f"{wrong}\n")
+    checked = lint_imports(copied)
+    broken = [line for line in checked.stdout.splitlines() if line.endswith("BROKEN")]
+    assert checked.returncode == 1, checked.stdout + checked.stderr
+    assert any(line.startswith(contract) for line in broken), broken
+
+
+def test_only_storage_speaks_to_storage():
+    """The import linter knows `azure` as one package only; this tells its parts apart."""
+    found = {
+        (place, name)
+        for place, module in deployed_modules()
+        if not place.startswith("shared/storage/")
+        for name in imported(module)
+        if name.startswith(STORAGE_SDKS)
+    }
+    assert not found
+
+
+def test_storage_knows_nothing_of_functions():
+    rooms = [(place, module) for place, module in deployed_modules() if place.startswith("shared/storage/")]
+    assert not [(place, name) for place, module in rooms for name in imported(module) if name.startswith("azure.functions")]
+
+
+def test_of_all_that_is_deployed_only_the_entry_reads_the_environment():
+    assert [place for place, module in deployed_modules() if reads_environment(module)] == ["function_app.py"]
+
+
+def test_the_programming_model_is_the_second():
+    assert not [path for path in files() if path.name == "function.json"]
+
+
+@pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "X" * 3])
+def test_nothing_is_left_for_later(word):
+    assert not [place for place, text in texts() if word in text]
+
+
+def test_what_installs_says_no_address():
+    """Packages are named, and come from wherever the machine's own clients get them."""
+    installing = [
+        REPOSITORY / "Makefile",
+        REPOSITORY / ".ci" / "run",
+        REPOSITORY / "local" / "azurite.py",
+        REPOSITORY / "local" / "node.py",
+    ]
+    installing += REPOSITORY.glob("requirements*.txt")
+    assert len(installing) >= 8
+    assert not [path.name for path in installing if re.search(r"https?://\w", path.read_text("utf-8"))]
