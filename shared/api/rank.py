@@ -1,20 +1,31 @@
 """Rank on the wire."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
 
-from pydantic import Field, StringConstraints
+import msgspec
+import orjson
+from pydantic import Field, InstanceOf, StringConstraints, WithJsonSchema
+from typing_extensions import TypedDict
 
 from shared.api.features import MAX_VALUES, count_values, has_value, problem
-from shared.api.wire import EventId, WireModel
+from shared.api.wire import EventId, WireModel, parse, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.events import Action, Situation
+from shared.domain.recent import Recent
+from shared.joining.dsjson import action_text
 
 MAX_ACTIONS = 50
 MAX_ID_LENGTH = 256
 MAX_PLACE_LENGTH = 200
 """Feature names are part of the places that errors name, and may be as long as the body."""
 
-FeatureObjects = list[dict[str, Any]]
+_REMEMBERED_ACTIONS = 1 << 12
+_LONGEST_REMEMBERED = 1 << 10
+_NULL = msgspec.Raw(b"null")
+
+FeatureObjects = list[Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]]
+"""Not copied while they are checked: `shared.api.features` has their rules."""
 
 
 class RankableAction(WireModel):
@@ -24,46 +35,101 @@ class RankableAction(WireModel):
     features: FeatureObjects
 
 
+_ACTIONS_SCHEMA = {"type": "array", "items": RankableAction.model_json_schema(), "minItems": 1, "maxItems": MAX_ACTIONS}
+
+
 class RankRequest(WireModel):
-    """The body of POST rank; members that the contract does not name are ignored."""
+    """The body of POST rank; members that the contract does not name are ignored.
+
+    The actions are only counted here: `ActionReader` checks them.
+    """
 
     context_features: FeatureObjects | None = None
-    actions: Annotated[list[RankableAction], Field(min_length=1, max_length=MAX_ACTIONS)]
+    actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(_ACTIONS_SCHEMA)]
     excluded_actions: list[str] | None = None
     event_id: EventId | None = None
     defer_activation: bool | None = None
 
-    def to_situation(self) -> Situation:
+    def to_situation(self, reader: "ActionReader") -> Situation:
         """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say."""
-        self._check_features()
-        self._check_ids()
-        return Situation(
-            context=tuple(self.context_features or ()),
-            actions=tuple(Action(action.id, tuple(action.features)) for action in self.actions),
-            excluded=frozenset(self.excluded_actions or ()),
-        )
+        total = _count(self.context_features or [], "contextFeatures")
+        read = [reader.read(given, number) for number, given in enumerate(self.actions)]
+        total += sum([count for _, count in read])
+        if total > MAX_VALUES:
+            _refuse("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {total}")
+        actions = tuple([action for action, _ in read])
+        self._check_ids(actions)
+        return Situation(tuple(self.context_features or ()), actions, frozenset(self.excluded_actions or ()))
 
-    def _check_features(self) -> None:
-        _refuse(problem(self.context_features or [], "contextFeatures"))
-        for index, action in enumerate(self.actions):
-            _refuse(problem(action.features, f"actions[{index}].features"))
-            if not has_value(action.features):
-                _refuse((f"actions[{index}].features", "an action needs at least one feature that is not null"))
-        count = count_values(self.context_features or []) + sum(count_values(action.features) for action in self.actions)
-        if count > MAX_VALUES:
-            _refuse(("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {count}"))
-
-    def _check_ids(self) -> None:
+    def _check_ids(self, actions: Sequence[Action]) -> None:
         places: dict[str, int] = {}
-        for index, action in enumerate(self.actions):
-            if action.id in places:
-                _refuse((f"actions[{index}].id", f"the id is that of actions[{places[action.id]}] already"))
-            places[action.id] = index
-        if places.keys() <= set(self.excluded_actions or ()):
-            _refuse(("excludedActions", "at least one action must not be excluded"))
+        for index, action in enumerate(actions):
+            first = places.setdefault(action.id, index)
+            if first != index:
+                _refuse(f"actions[{index}].id", f"the id is that of actions[{first}] already")
+        if self.excluded_actions and places.keys() <= set(self.excluded_actions):
+            _refuse("excludedActions", "at least one action must not be excluded")
 
 
-class RankedAction(WireModel):
+class ActionReader:
+    """Checks actions; those met lately, to the last character, are not even parsed again: most requests bring the same ones."""
+
+    def __init__(self) -> None:
+        self._recent: Recent[tuple[Action, int]] = Recent(size=_REMEMBERED_ACTIONS, longest=_LONGEST_REMEMBERED)
+
+    def read(self, given: object, index: int) -> tuple[Action, int]:
+        """Give the action at this index of a body, parsed or as text, and how many feature values it has.
+
+        Raises `InvalidRankRequestError`, and `orjson.JSONDecodeError` for text that is not JSON.
+        """
+        text = bytes(given) if isinstance(given, msgspec.Raw) else orjson.dumps(given)
+        known = self._recent.get(text)
+        if known is None:
+            known = _read(orjson.loads(text), index)
+            self._recent.put(text, known)
+        return known
+
+
+class _Outline(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
+    """A body in which each member, and each action, is left as text."""
+
+    actions: list[msgspec.Raw]
+    context_features: msgspec.Raw = _NULL
+    excluded_actions: msgspec.Raw = _NULL
+    event_id: msgspec.Raw = _NULL
+    defer_activation: msgspec.Raw = _NULL
+
+
+_OUTLINE = msgspec.json.Decoder(_Outline)
+
+
+def read_rank(body: bytes, reader: ActionReader) -> tuple[RankRequest, Situation]:
+    """Read the body of a Rank call without parsing the actions that the reader knows.
+
+    Whatever is odd about a body is left to the usual way of reading it, which says what is wrong and where. Raises
+    `InvalidRequestError` or `InvalidRankRequestError`.
+    """
+    try:
+        request = _outlined(body)
+        return request, request.to_situation(reader)
+    except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError):
+        request = parse(body, RankRequest, InvalidRankRequestError)
+        return request, request.to_situation(reader)
+
+
+def _outlined(body: bytes) -> RankRequest:
+    outline = _OUTLINE.decode(body)
+    document = {
+        "actions": outline.actions,
+        "contextFeatures": orjson.loads(bytes(outline.context_features)),
+        "excludedActions": orjson.loads(bytes(outline.excluded_actions)),
+        "eventId": orjson.loads(bytes(outline.event_id)),
+        "deferActivation": orjson.loads(bytes(outline.defer_activation)),
+    }
+    return validated(document, RankRequest, InvalidRankRequestError)
+
+
+class RankedAction(TypedDict):
     """One action of the answer."""
 
     id: str
@@ -77,8 +143,28 @@ class RankResponse(WireModel):
     event_id: str
     reward_action_id: str
 
+    @staticmethod
+    def write(action_ids: Sequence[str], probabilities: Sequence[float], *, event_id: str, reward_action_id: str) -> bytes:
+        """Write an answer as JSON without building it first: it is our own, and on every caller's way."""
+        ranking = [{"id": each, "probability": chance} for each, chance in zip(action_ids, probabilities, strict=True)]
+        return orjson.dumps({"ranking": ranking, "eventId": event_id, "rewardActionId": reward_action_id})
 
-def _refuse(found: tuple[str, str] | None) -> None:
-    if found is not None:
-        place = found[0] if len(found[0]) <= MAX_PLACE_LENGTH else f"{found[0][:MAX_PLACE_LENGTH]}..."
-        raise InvalidRankRequestError(f"{place}: {found[1]}", target=place)
+
+def _read(given: object, index: int) -> tuple[Action, int]:
+    action = validated(given, RankableAction, InvalidRankRequestError, where=("actions", index))
+    count = _count(action.features, f"actions[{index}].features")
+    if not has_value(action.features):
+        _refuse(f"actions[{index}].features", "an action needs at least one feature that is not null")
+    return Action(action.id, tuple(action.features), action_text(action.id, action.features)), count
+
+
+def _count(objects: FeatureObjects, where: str) -> int:
+    count = count_values(objects)
+    if count is None:
+        _refuse(*(problem(objects, where) or (where, "these features break a rule")))
+    return count or 0
+
+
+def _refuse(where: str, what: str) -> NoReturn:
+    place = where if len(where) <= MAX_PLACE_LENGTH else f"{where[:MAX_PLACE_LENGTH]}..."
+    raise InvalidRankRequestError(f"{place}: {what}", target=place)

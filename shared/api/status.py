@@ -1,7 +1,5 @@
 """GET status on the wire."""
 
-import orjson
-
 from shared.api.wire import WireModel
 
 
@@ -43,4 +41,4 @@ class StatusResponse(WireModel):
 
     def to_wire(self) -> bytes:
         """Write as JSON; what is not known of a loop is null, and without a key there is no loop."""
-        return orjson.dumps(self.model_dump(by_alias=True, exclude_unset=True))
+        return self.model_dump_json(by_alias=True, exclude_unset=True).encode()

@@ -22,7 +22,7 @@ def _can_be_in_a_path(event_id: str) -> str:
 
 EventId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH), AfterValidator(_can_be_in_a_path)]
 
-_NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
+_NOT_AN_OBJECT = frozenset({"model_type", "dict_type", "is_instance_of"})
 """Errors whose own text tells of Python's classes."""
 
 
@@ -33,7 +33,7 @@ class WireModel(BaseModel):
 
     def to_wire(self) -> bytes:
         """Write as JSON; members that are null are left out, as the contract does."""
-        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+        return self.model_dump_json(by_alias=True, exclude_none=True).encode()
 
 
 Body = TypeVar("Body", bound=WireModel)
@@ -47,11 +47,16 @@ def parse(body: bytes, model: type[Body], invalid: Callable[..., RequestError]) 
         document = orjson.loads(body)
     except orjson.JSONDecodeError as cause:
         raise InvalidRequestError(f"the body is not valid JSON: {cause}") from cause
+    return validated(document, model, invalid)
+
+
+def validated(document: object, model: type[Body], invalid: Callable[..., RequestError], *, where: tuple[str | int, ...] = ()) -> Body:
+    """Check parsed JSON, which stands at ``where`` in its body; raises ``invalid`` for what breaks the schema."""
     try:
         return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as cause:
         first = cause.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = path(first["loc"])
+        place = path((*where, *first["loc"]))
         message = "Input should be a JSON object" if first["type"] in _NOT_AN_OBJECT else first["msg"]
         raise invalid(f"{place or 'the body'}: {message}", target=place or None) from cause
 

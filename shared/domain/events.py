@@ -20,10 +20,14 @@ class LearningMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One of the things that could be shown."""
+    """One of the things that could be shown.
+
+    ``text`` is the action as the log writes it (`shared.joining.dsjson.action_text`), where that is known already.
+    """
 
     id: str
     features: tuple[Features, ...]
+    text: bytes = field(default=b"", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

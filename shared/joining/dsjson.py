@@ -12,13 +12,18 @@ from shared.domain.events import Action, Features, JoinedEvent, Observation, Sit
 
 
 def situation_text(situation: Situation) -> bytes:
-    """Write context and actions as dsjson's ``c``: context under ``FromUrl``, an action's id under ``i`` and features under ``j``."""
-    return orjson.dumps(
-        {
-            "FromUrl": situation.context,
-            "_multi": [{"i": {"id": action.id}, "j": action.features} for action in situation.actions],
-        }
-    )
+    """Write context and actions as dsjson's ``c``: the context stands under ``FromUrl``."""
+    actions = b",".join([action.text or action_text(action.id, action.features) for action in situation.actions])
+    return b'{"FromUrl":' + orjson.dumps(situation.context) + b',"_multi":[' + actions + b"]}"
+
+
+def action_text(action_id: str, features: Sequence[Features]) -> bytes:
+    """Write an action: its id under ``i`` and its features under ``j``.
+
+    >>> action_text("a", [{"x": 1}])
+    b'{"i":{"id":"a"},"j":[{"x":1}]}'
+    """
+    return orjson.dumps({"i": {"id": action_id}, "j": features})
 
 
 def read_situation(text: bytes) -> Situation:

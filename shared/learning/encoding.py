@@ -7,19 +7,20 @@ the feature. An action's id is a feature too, and each side carries a constant, 
 also gives the effects of either alone.
 """
 
-import marshal
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final, cast
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Action, Features, JsonValue, Situation
+from shared.domain.recent import Recent
 from shared.learning.segments import Positions, ranges, starts_of
 
 Floats = npt.NDArray[np.float64]
@@ -98,7 +99,7 @@ class Encoder:
 
     def __init__(self) -> None:
         self._remembered_hash = lru_cache(maxsize=_CACHED_TEXTS)(feature_hash)
-        self._remembered_actions = _RecentActions()
+        self._remembered_actions: Recent[_Row] = Recent(size=_CACHED_ACTIONS, longest=_LARGEST_CACHED_ACTION)
 
     def encode(self, situation: Situation) -> EncodedSituation:
         """Hash the features of a situation, which has at least one action."""
@@ -120,12 +121,19 @@ class Encoder:
         return _packed({self._hash("constant of c"): 1.0} | self._entries("c", context))
 
     def _action(self, action: Action) -> _Row:
-        row = self._remembered_actions.get(action)
+        try:
+            text = action.text or orjson.dumps((action.id, action.features))
+        except TypeError:  # not from JSON: a Mapping that is no dict, a number beyond 64 bits
+            return self._encoded(action)
+        row = self._remembered_actions.get(text)
         if row is None:
-            own = {self._hash("constant of a"): 1.0, self._hash(f"i{_END}{action.id}"): 1.0}
-            row = _packed(own | self._entries("a", action.features))
-            self._remembered_actions.put(action, row)
+            row = self._encoded(action)
+            self._remembered_actions.put(text, row)
         return row
+
+    def _encoded(self, action: Action) -> _Row:
+        own = {self._hash("constant of a"): 1.0, self._hash(f"i{_END}{action.id}"): 1.0}
+        return _packed(own | self._entries("a", action.features))
 
     def _entries(self, side: str, objects: Iterable[Features]) -> dict[int, float]:
         entries: dict[int, float] = {}
@@ -210,74 +218,6 @@ def _sum_into(entries: dict[int, float], feature: int, value: float) -> None:
 def _packed(entries: Mapping[int, float]) -> _Row:
     count = len(entries)
     return _Row(count, struct.pack(f"<{count}I", *entries), struct.pack(f"<{count}f", *entries.values()))
-
-
-# --- actions met lately ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _RememberedAction:
-    """An encoded action; ``exact`` is kept where ``==`` does not suffice, as True equals 1 and False equals 0."""
-
-    features: tuple[Features, ...]
-    exact: bytes | None
-    row: _Row
-
-    def is_of(self, features: tuple[Features, ...]) -> bool:
-        return self.features == features and (self.exact is None or self.exact == _exact(features))
-
-
-class _RecentActions:
-    """Rows by action id, in two generations: when the young one is full, the old one is forgotten."""
-
-    def __init__(self) -> None:
-        self._young: dict[str, _RememberedAction] = {}
-        self._old: dict[str, _RememberedAction] = {}
-
-    def __len__(self) -> int:
-        return len(self._young) + len(self._old)
-
-    def get(self, action: Action) -> _Row | None:
-        """Give the row if the action last met under this id had these features."""
-        known = self._young.get(action.id)
-        if known is None:
-            known = self._old.get(action.id)
-            if known is None:
-                return None
-            self._keep(action.id, known)
-        return known.row if known.is_of(action.features) else None
-
-    def put(self, action: Action, row: _Row) -> None:
-        """Remember the row, unless its action is large: it is bytes that have to be bounded."""
-        exact = _exact(action.features)
-        if exact is not None and len(exact) + len(action.id) <= _LARGEST_CACHED_ACTION:
-            needed = exact if any(map(_is_ambiguous, action.features)) else None
-            self._keep(action.id, _RememberedAction(action.features, needed, row))
-
-    def _keep(self, action_id: str, action: _RememberedAction) -> None:
-        if len(self._young) >= _CACHED_ACTIONS:
-            self._old, self._young = self._young, {}
-        self._young[action_id] = action
-
-
-def _exact(features: tuple[Features, ...]) -> bytes | None:
-    try:
-        return marshal.dumps(cast(Any, features), 2)  # version 2: the same for equal objects, however they share their parts
-    except ValueError:  # a Mapping that is no dict
-        return None
-
-
-def _is_ambiguous(value: JsonValue) -> bool:
-    """Whether a bool, 0 or 1 is in there.
-
-    >>> _is_ambiguous({"size": [2, {"new": True}]}), _is_ambiguous({"size": [2, "1"]})
-    (True, False)
-    """
-    if isinstance(value, str):
-        return False
-    if value is None or isinstance(value, (int, float)):
-        return value in (0, 1)
-    return any(map(_is_ambiguous, value.values() if isinstance(value, _OBJECT) else value))
 
 
 # --- from the log to the learner -------------------------------------------------------------------------------------

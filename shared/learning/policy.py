@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
+import numpy as np
+
 from shared.learning.encoding import EncodedSituation
 from shared.learning.exploration import at_most, squarecb, uniform, with_floor
 from shared.learning.model import Model
@@ -25,9 +27,10 @@ class Policy:
 
     def probabilities(self, encoded: EncodedSituation, allowed: Sequence[bool]) -> tuple[float, ...]:
         """Give each action's chance, in request order; a cold model gives all that are allowed the same."""
+        flags = np.array(allowed, dtype=np.bool_)
         if self.model.is_cold:
-            return tuple(uniform(allowed).tolist())
+            return tuple(uniform(flags).tolist())
         gamma = _GAMMA * sqrt(self.model.learned)
-        wide = squarecb(self.model.scores(encoded), allowed, gamma=gamma)
+        wide = squarecb(self.model.scores(encoded), flags, gamma=gamma)
         capped = at_most(wide, exploration=self.exploration_percentage)
-        return tuple(with_floor(capped, allowed, floor=FLOOR, exploration=self.exploration_percentage).tolist())
+        return tuple(with_floor(capped, flags, floor=FLOOR, exploration=self.exploration_percentage).tolist())

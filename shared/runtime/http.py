@@ -100,13 +100,13 @@ def fallback(operations: Sequence[Operation], services: Callable[[], Services]) 
     return functions
 
 
-def answer(status: int, body: WireModel | None = None, *, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    """Make a response with the headers that every one has."""
-    content = b"" if body is None else body.to_wire()
+def answer(status: int, body: WireModel | bytes | None = None, *, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Make a response with the headers that every one has; ``body`` is a model, or JSON text already."""
     all_headers = {**_ALWAYS, **(headers or {})}
-    if body is not None:
-        all_headers["Content-Type"] = _JSON
-    return func.HttpResponse(content, status_code=status, headers=all_headers, mimetype=None if body is None else "application/json")
+    if body is None:
+        return func.HttpResponse(b"", status_code=status, headers=all_headers)
+    content = body if isinstance(body, bytes) else body.to_wire()
+    return func.HttpResponse(content, status_code=status, headers={**all_headers, "Content-Type": _JSON}, mimetype="application/json")
 
 
 def decoded(value: str) -> str:

@@ -1,10 +1,13 @@
 """The one place where parts are put together; nothing is built before it is needed."""
 
+import gc
+import logging
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.runtime.settings import AppSettings
 from shared.services.progress import ProgressReport
@@ -30,6 +33,7 @@ class Services:
     log: TableEventLog
     store: BlobModelStore
     models: ModelServer
+    actions: ActionReader
     ranker: Ranker
     rewarder: Rewarder
     trainer: Trainer
@@ -63,6 +67,7 @@ def build(settings: AppSettings, *, account: StorageAccount | None = None, clock
         log=log,
         store=store,
         models=models,
+        actions=ActionReader(),
         ranker=Ranker(log, models, clock=clock),
         rewarder=Rewarder(log, clock=clock),
         trainer=Trainer(
@@ -88,6 +93,14 @@ def once_per_process(make: Callable[[], Services]) -> Callable[[], Services]:
             with lock:
                 present = built.get(os.getpid()) or make()
                 built[os.getpid()] = present
+                _settle()
         return present
 
     return services
+
+
+def _settle() -> None:
+    """Keep what calls need not pay for out of them: the SDK's log of every request, and collections of what is there to stay."""
+    logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)

@@ -14,20 +14,13 @@ from shared.services.serving import ModelServer, Served
 
 
 @dataclass(frozen=True, slots=True)
-class RankedAction:
-    """An action and the probability it was drawn with."""
-
-    id: str
-    probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer: all actions, the one to show, and the id to report its reward under."""
+    """The answer: the action to show, the id to report its reward under, and all actions with their probabilities, in order."""
 
     event_id: str
     reward_action_id: str
-    actions: tuple[RankedAction, ...]
+    action_ids: tuple[str, ...]
+    probabilities: tuple[float, ...]
 
 
 class Ranker:
@@ -76,12 +69,14 @@ class Ranker:
 
 def ranking(situation: Situation, decision: Decision) -> Ranking:
     """Lay out the answer: excluded actions stay where they were, the others follow the chosen one from likely to unlikely."""
-    order = iter([index for index in chosen_first(decision.probabilities, decision.chosen) if situation.allowed[index]])
-    places = [next(order) if allowed else index for index, allowed in enumerate(situation.allowed)]
+    allowed = situation.allowed
+    order = iter([index for index in chosen_first(decision.probabilities, decision.chosen) if allowed[index]])
+    places = [next(order) if may else index for index, may in enumerate(allowed)]
     return Ranking(
         event_id=decision.event_id,
         reward_action_id=situation.actions[decision.chosen].id,
-        actions=tuple(RankedAction(situation.actions[index].id, decision.probabilities[index]) for index in places),
+        action_ids=tuple([situation.actions[index].id for index in places]),
+        probabilities=tuple([decision.probabilities[index] for index in places]),
     )
 
 

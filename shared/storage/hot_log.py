@@ -5,7 +5,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Any, Generic, TypeVar
 
@@ -65,7 +65,7 @@ class HotLog(Generic[Event]):
         self._writer = secrets.token_hex(4)
         self._shard = int(self._writer, 16) % settings.shards
         self._rows = 0
-        self._clients: dict[str, TableClient] = {}
+        self._clients: dict[date, TableClient] = {}
         self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=limits)
         self._reading = asyncio.Semaphore(_READERS)
 
@@ -182,11 +182,11 @@ class HotLog(Generic[Event]):
         """Name the table of this day."""
         return names.DayTable(self._settings.loop, self._settings.generation, self._kind, day.date()).name
 
-    def _table(self, day: datetime) -> TableClient:
-        name = self.table_name(day)
-        if name not in self._clients:
-            self._clients[name] = self._service().get_table_client(name)
-        return self._clients[name]
+    def _table(self, at: datetime) -> TableClient:
+        day = at.date()
+        if day not in self._clients:
+            self._clients[day] = self._service().get_table_client(self.table_name(at))
+        return self._clients[day]
 
 
 def head(row: Row) -> SegmentHead:

@@ -1,6 +1,8 @@
 """The rules for feature objects, without a server."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.api.features import MAX_DEPTH, count_values, has_value, problem
 
@@ -55,3 +57,21 @@ def test_nulls_and_empty_containers_are_none(value):
 
 def test_every_number_of_an_embedding_is_a_value():
     assert count_values([{"e": [0.5] * 768, "name": "x"}, {"nested": {"a": [1], "b": None}}]) == 771
+
+
+@pytest.mark.parametrize(
+    "features", [{"": 1}, {"x": {"": 1}}, {"x": ["1"]}, {"x": [True]}, {"x": [None]}, {"x": [[1]]}, nested(MAX_DEPTH + 1)]
+)
+def test_what_breaks_a_rule_is_not_counted_but_named(features):
+    assert count_values([features]) is None
+    assert problem([features], "here") is not None
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=2),
+        lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=1), x, max_size=3),
+    )
+)
+def test_what_is_counted_has_no_problem_and_the_other_way_round(value):
+    assert (count_values([{"x": value}]) is None) == (problem([{"x": value}], "here") is not None)

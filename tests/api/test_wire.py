@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.api.errors import ErrorDetail, ErrorResponse
-from shared.api.rank import RankedAction, RankRequest, RankResponse
+from shared.api.rank import ActionReader, RankedAction, RankRequest, RankResponse
 from shared.api.reward import RewardRequest
 from shared.api.status import StatusResponse
 from shared.api.wire import parse, path
@@ -25,7 +25,7 @@ def reward(text: bytes) -> RewardRequest:
 
 
 def test_a_rank_becomes_a_situation():
-    situation = rank(contextFeatures=[{"user": {"age": 30}}, {}], excludedActions=["b", "unknown"]).to_situation()
+    situation = rank(contextFeatures=[{"user": {"age": 30}}, {}], excludedActions=["b", "unknown"]).to_situation(ActionReader())
     assert situation.context == ({"user": {"age": 30}}, {})
     assert [(action.id, action.features) for action in situation.actions] == [("a", ({"x": 1},)), ("b", ({"x": 2},))]
     assert situation.allowed == (True, False)
@@ -34,7 +34,7 @@ def test_a_rank_becomes_a_situation():
 def test_absent_null_and_empty_mean_the_same():
     members = ("contextFeatures", "excludedActions", "eventId", "deferActivation")
     assert rank() == rank(**dict.fromkeys(members))
-    assert rank().to_situation() == rank(contextFeatures=[], excludedActions=[]).to_situation()
+    assert rank().to_situation(ActionReader()) == rank(contextFeatures=[], excludedActions=[]).to_situation(ActionReader())
 
 
 def test_members_are_known_by_their_contract_names_only():
@@ -53,14 +53,14 @@ def test_members_are_known_by_their_contract_names_only():
 )
 def test_what_a_schema_cannot_say_is_checked_too(members, target):
     with pytest.raises(InvalidRankRequestError) as caught:
-        rank(**members).to_situation()
+        rank(**members).to_situation(ActionReader())
     assert caught.value.target == target
     assert str(caught.value).startswith(f"{target}: ")
 
 
 def test_a_place_in_a_message_is_cut_where_a_name_is_long():
     with pytest.raises(InvalidRankRequestError) as caught:
-        rank(contextFeatures=[{"x" * 1000: {"": 1}}]).to_situation()
+        rank(contextFeatures=[{"x" * 1000: {"": 1}}]).to_situation(ActionReader())
     assert caught.value.target == f"contextFeatures[0].{'x' * 181}..."
     assert len(str(caught.value)) < 300
 
@@ -75,7 +75,7 @@ def test_a_body_that_is_no_object_is_called_so_in_json_s_own_words(body):
 @pytest.mark.parametrize("members", [{"actions": [FIRST, 1]}, {"contextFeatures": [1]}])
 def test_no_message_tells_of_python(members):
     with pytest.raises(InvalidRankRequestError, match=r"\[[01]\]: Input should be a JSON object$"):
-        rank(**members)
+        rank(**members).to_situation(ActionReader())
 
 
 @pytest.mark.parametrize(("text", "reason"), [(b"", "no body"), (b"{", "not valid JSON"), (b"\xff", "UTF-8"), (b"[" * 5000, "depth")])
