@@ -44,9 +44,8 @@ class Model:
         """Estimate the reward of each action, shape [K]: ``context · W · action``, with W gathered for all at once."""
         hashes = encoded.action_hashes
         gathered = self.weights.take(cells(encoded.context_hashes[:, None], hashes.reshape(1, -1)))
-        of_entries = (encoded.context_values @ gathered).reshape(hashes.shape)
-        of_entries *= encoded.action_values
-        scores: Floats = of_entries.sum(axis=1, dtype=np.float64)
+        of_entries: Floats = encoded.context_values.astype(np.float64) @ gathered
+        scores: Floats = np.einsum("ka,ka->k", of_entries.reshape(hashes.shape), encoded.action_values)
         return scores
 
 
