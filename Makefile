@@ -42,7 +42,7 @@ format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/.installed-dev ## measure speed and learning
+bench: $(VENV)/.installed-dev ## measure speed, as ratios against a floor in the same run
 	$(BIN)/python -m benchmarks
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay

@@ -153,7 +153,8 @@ def _schedule(text: str) -> str:
 
 def _account(environment: Mapping[str, str]) -> AccountSettings:
     """Find the data account: the app's own setting if there is one, else the Functions host's account."""
-    prefix = _DATA_ACCOUNT if any(name.startswith(_DATA_ACCOUNT) for name in environment) else _HOST_ACCOUNT
+    names = [_DATA_ACCOUNT, *(f"{_DATA_ACCOUNT}__{part}" for part in ("accountName", "blobServiceUri", "tableServiceUri"))]
+    prefix = _DATA_ACCOUNT if any(environment.get(name, "").strip() for name in names) else _HOST_ACCOUNT
     connection = environment.get(prefix, "").strip()
     if connection:
         return AccountSettings(connection_string=_expanded(connection))

@@ -32,7 +32,7 @@ class _Changes:
         self._etag: str | None = None
 
     def fetch(self) -> tuple[bytes, str] | None:
-        """Give content and ETag when they are new; None when not, or when there is no blob."""
+        """Give content and ETag when they are new (b"" and "" when the blob is gone); None when they are not, or never were."""
         condition: dict[str, Any] = {}
         if self._etag is not None:
             condition = {"etag": self._etag, "match_condition": MatchConditions.IfModified}
@@ -41,7 +41,7 @@ class _Changes:
                 download = self._blob().download_blob(**condition)
                 return download.readall(), str(download.properties.etag)
             except ResourceNotFoundError:
-                return None
+                return None if self._etag is None else (b"", "")
             except HttpResponseError as answer:
                 if answer.status_code == _NOT_MODIFIED:
                     return None
@@ -49,7 +49,7 @@ class _Changes:
 
     def accept(self, etag: str) -> None:
         """Take note that this content was used."""
-        self._etag = etag
+        self._etag = etag or None
 
     def _blob(self) -> BlobClient:
         return self._account.blocking_blobs.get_blob_client(names.MODELS, self._name)
@@ -66,7 +66,7 @@ class BlobModelFeed:
     def news(self) -> Pointer | None:
         """Give the pointer if it has changed."""
         changed = self._pointer.fetch()
-        if changed is None:
+        if changed is None or not changed[1]:  # a pointer that is gone takes no model away
             return None
         pointer = read_pointer(changed[0])
         self._pointer.accept(changed[1])
@@ -97,7 +97,7 @@ class StoredConfiguration:
         """Give the settings in force now."""
         changed = self._blob.fetch()
         if changed is not None:
-            self._current = override(self._defaults, changed[0])
+            self._current = override(self._defaults, changed[0]) if changed[1] else self._defaults
             self._blob.accept(changed[1])
         return self._current
 

@@ -86,6 +86,12 @@ def test_the_data_account_may_be_another_than_the_hosts():
     assert (account.connection_string, account.blob_uri) == ("", "https://mine.blob.core.windows.net")
 
 
+def test_a_blank_data_account_is_none():
+    assert (
+        read_settings({**ACCOUNT, "PERSONALIZER_STORAGE": " ", "PERSONALIZER_STORAGE_NOTE": "x"}).account == read_settings(ACCOUNT).account
+    )
+
+
 def test_a_managed_identity_needs_no_secret():
     account = read_settings(
         {

@@ -124,6 +124,8 @@ async def test_a_stored_configuration_overrides_the_app_settings(account):
         settings = await asyncio.to_thread(configuration.read)
         assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
         assert settings.exploration_percentage == 0.1
+    await BlobFiles(account, names.MODELS).delete(names.configuration_blob("default"))
+    assert (await asyncio.to_thread(configuration.read)).reward_wait == LoopSettings().reward_wait
 
 
 @pytest.mark.parametrize(
