@@ -1,4 +1,9 @@
-"""From the hot log to a published model, against merely reading the same rows."""
+"""From the hot log to a published model, against reading the same events back.
+
+The floor reads the rows of both tables and opens them to events, which anything has to do that wants to know what is in the log.
+The rows alone are measured as well, but without a goal: a segment makes one row of hundreds of events, so that getting the rows
+takes next to nothing an event, and no reader of events is measured by that.
+"""
 
 import asyncio
 import secrets
@@ -12,10 +17,10 @@ from benchmarks.table import Goal, Line
 from benchmarks.timing import SetClock, median, timed, timed_async
 from shared.domain.clock import EPOCH
 from shared.domain.events import Observation
-from shared.domain.ledger import Pointer, Provenance, Segment
+from shared.domain.ledger import Opened, Pointer, Provenance, Segment
 from shared.domain.loop import LoopSettings
 from shared.joining.chunks import write_chunk
-from shared.joining.join import Window, fingerprints, join
+from shared.joining.join import Window, event_ids, join
 from shared.learning import artifact
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
@@ -85,7 +90,7 @@ async def _run(storage: str, sizes: Sequence[tuple[int, int]], *, rounds: int) -
 
 
 async def _compared(bench: _Bench, rounds: int) -> list[Line]:
-    """Train, read, and read with decoding, in turn."""
+    """Train, get the rows, and read with decoding, in turn."""
     triples = [
         (
             (await timed_async(_train(bench, f"round{number}")))[0],
@@ -97,8 +102,8 @@ async def _compared(bench: _Bench, rounds: int) -> list[Line]:
     ours, rows, decoded = (bench.events / median(column) for column in zip(*triples, strict=True))
     measure = f"{bench.events:,} events in segments of {bench.segment}"
     return [
-        Line("train", f"{measure}, against reading", f"{ours:,.0f}/s", f"{rows:,.0f}/s", median(r / t for t, r, _ in triples), GOAL),
-        Line("train", "  against reading and decoding", f"{ours:,.0f}/s", f"{decoded:,.0f}/s", median(d / t for t, _, d in triples)),
+        Line("train", f"{measure}, against reading", f"{ours:,.0f}/s", f"{decoded:,.0f}/s", median(d / t for t, _, d in triples), GOAL),
+        Line("train", "  against getting the rows alone", f"{ours:,.0f}/s", f"{rows:,.0f}/s", median(r / t for t, r, _ in triples)),
     ]
 
 
@@ -142,7 +147,7 @@ async def _read(bench: _Bench) -> tuple[Rows, Rows]:
 
 
 async def _read_decoded(bench: _Bench) -> None:
-    """Read all rows and open them, as anything has to that wants to know what is in them."""
+    """Read all rows of both logs and open them to events: the floor."""
     _decoded(*await _read(bench))
 
 
@@ -157,7 +162,8 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     decode, (decisions, observations) = timed(lambda: _decoded(decision_rows, observation_rows))
     log = bench.log()
     since, until = _BEGIN, bench.clock.at
-    sight, sightings = await timed_async(log.sightings(since, until, fingerprints(decisions, observations)))
+    opened = Opened(since, until, decisions)
+    sight, sightings = await timed_async(log.sightings(since, until, event_ids(decisions, observations), opened=opened))
     window = Window(since, until, decisions, (), observations, {each.head.key.name for each in observations}, sightings)
     joining, joined = timed(lambda: join(window, loop=LoopSettings()))
     learner = Learner.cold()
@@ -170,7 +176,7 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     dumping, model = timed(lambda: artifact.dump(learner))
     chunking, chunk = timed(lambda: write_chunk(joined.events))
     committing, _ = await timed_async(_commit(BlobModelStore(bench.account, loop="parts"), chunk, model, until))
-    names = ("read rows", "decode", "read sightings", "join", "learn", "dump model", "write chunk", "commit")
+    names = ("read rows", "decode", "find sightings", "join", "learn", "dump model", "write chunk", "commit")
     return list(zip(names, (read, decode, sight, joining, learning, dumping, chunking, committing), strict=True))
 
 

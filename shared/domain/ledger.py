@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 Event = TypeVar("Event")
 
@@ -40,13 +40,24 @@ class Segment(Generic[Event]):
     events: Sequence[Event] | None
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Sighting:
-    """One logged decision of an event id: when it was made and where it stands. The smallest of several is the first."""
+@dataclass(frozen=True, slots=True)
+class Opened(Generic[Event]):
+    """Segments that were opened already; those sealed in ``[since, until)`` are all among them."""
+
+    since: datetime
+    until: datetime
+    segments: Sequence[Segment[Event]]
+
+
+class Sighting(NamedTuple):
+    """One logged decision of an event id: when it was made and where it stands. The smallest of several is the first.
+
+    A tuple, since there is one for each decision of a window: it takes a third of the time to make.
+    """
 
     decided_at: datetime
     segment: SegmentKey
-    index: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

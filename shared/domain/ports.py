@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from shared.domain.events import Decision, Observation
-from shared.domain.ledger import Pointer, Provenance, Segment, SegmentHead, Sighting
+from shared.domain.ledger import Opened, Pointer, Provenance, Segment, SegmentHead, Sighting
 from shared.domain.loop import LoopSettings
 
 
@@ -49,8 +49,13 @@ class EventLog(Protocol):
         """Open all segments sealed in ``[since, until)``, in sealed order."""
         ...
 
-    async def sightings(self, since: datetime, until: datetime, wanted: AbstractSet[int]) -> dict[int, list[Sighting]]:
-        """Find all decisions with these fingerprints in segments sealed in ``[since, until)``."""
+    async def sightings(
+        self, since: datetime, until: datetime, event_ids: AbstractSet[str], *, opened: Opened[Decision] | None = None
+    ) -> dict[str, list[Sighting]]:
+        """Find all decisions of these event ids in segments sealed in ``[since, until)``, and in those of ``opened``.
+
+        What was opened need not be read again; its sightings are given whether or not the log remembers it.
+        """
         ...
 
     async def create_tables(self, day: datetime) -> None:

@@ -12,4 +12,9 @@ _LEVEL = 1
 
 def write_chunk(events: Sequence[JoinedEvent]) -> bytes:
     """Write a window's events; b"" when there are none."""
-    return igzip.compress(lines(events), _LEVEL, mtime=0) if events else b""
+    return compressed(lines(events)) if events else b""
+
+
+def compressed(text: bytes) -> bytes:
+    """Make a chunk of its lines."""
+    return igzip.compress(text, _LEVEL, mtime=0)

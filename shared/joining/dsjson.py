@@ -4,6 +4,7 @@ The situation's JSON text is made once, by Rank, and spliced into the line as it
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import orjson
 
@@ -46,12 +47,16 @@ def _features(objects: Iterable[Features]) -> tuple[Features, ...]:
 
 
 def lines(events: Iterable[JoinedEvent]) -> bytes:
-    """Write events as dsjson, a line each."""
-    return b"".join(map(line, events))
+    """Write events as dsjson, a line each; all are joined at once, lest the situations be copied from text to longer text."""
+    return b"".join(chain.from_iterable(map(_parts, events)))
 
 
 def line(event: JoinedEvent) -> bytes:
     """Write one event; ``a`` and ``p`` list the actions with the chosen one first, ``a`` counting from 1."""
+    return b"".join(_parts(event))
+
+
+def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
     decision = event.decision
     order = chosen_first(decision.probabilities, decision.chosen)
     head: dict[str, object] = {
@@ -72,7 +77,7 @@ def line(event: JoinedEvent) -> bytes:
     }
     if event.skip is not None:
         head |= {"_skipLearn": True, "SkipReason": event.skip}
-    return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1] + b',"c":' + decision.situation + b"}\n"
+    return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"c":', decision.situation, b"}\n"
 
 
 def chosen_first(probabilities: Sequence[float], chosen: int) -> list[int]:

@@ -10,9 +10,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, SkipReason
-from shared.domain.identity import fingerprint
 from shared.domain.ledger import Counters, Segment, SegmentKey, Sighting
 from shared.domain.loop import LoopSettings
 from shared.joining.aggregation import aggregate
@@ -23,8 +23,8 @@ EARLY = timedelta(minutes=2)
 REMEMBERED = timedelta(hours=1)
 """How long after its wait an event id is still known: repeated decisions are duplicates, and rewards late, until then."""
 
-Sightings = Mapping[int, Sequence[Sighting]]
-"""All logged decisions of the event ids in question, by fingerprint; later and earlier ones than the window's included."""
+Sightings = Mapping[str, Sequence[Sighting]]
+"""All logged decisions of the event ids in question; the window's own, and later and earlier ones, included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +54,24 @@ class Joined:
     unknown: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Report:
+class _Report(NamedTuple):
     """An observation and the name that tells it from all others."""
 
-    observation: Observation
     name: str
+    observation: Observation
 
 
-def fingerprints(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[int]:
-    """Collect what to look up the sightings by, for a window of these segments."""
-    decided = (event.event_id for segment in decisions for event in segment.events or ())
-    observed = (event.event_id for segment in observations for event in segment.events or ())
-    return {fingerprint(event_id) for event_id in {*decided, *observed}}
+def event_ids(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[str]:
+    """Collect what to look up the sightings of, for a window of these segments."""
+    ids = {event.event_id for segment in decisions for event in segment.events or ()}
+    return ids.union([event.event_id for segment in observations for event in segment.events or ()])
 
 
 def join(window: Window, *, loop: LoopSettings) -> Joined:
     """Give each decision of the window its final reward, or the reason why it is not learned from."""
-    reports = _reports_by_event(window.observations)
+    named = [(segment, _named(segment)) for segment in window.observations]
+    reports = _by_event(reports for _, reports in named)
+    repeated = {event_id for event_id, sightings in window.sightings.items() if len(sightings) > 1}
     events: list[JoinedEvent] = []
     skipped: Counter[SkipReason] = Counter()
     placed: set[str] = set()
@@ -80,15 +80,18 @@ def join(window: Window, *, loop: LoopSettings) -> Joined:
             skipped[SkipReason.QUARANTINED] += segment.head.count
             continue
         for index, decision in enumerate(segment.events):
-            own = Sighting(decision.decided_at, segment.head.key, index)
-            mine = [r for r in reports.get(decision.event_id, ()) if _in_time(r.observation, decision.decided_at, loop)]
-            is_duplicate = _is_duplicate(own, decision.event_id, window, loop, is_straggler=is_straggler)
-            event = _joined(decision, mine, loop, is_duplicate=is_duplicate)
-            placed.update(r.name for r in mine)
+            observations: tuple[Observation, ...] = ()
+            if decision.event_id in reports:
+                names, observations = _in_time(reports[decision.event_id], decision.decided_at, loop)
+                placed.update(names)
+            is_duplicate = decision.event_id in repeated and _is_duplicate(
+                Sighting(decision.decided_at, segment.head.key, index), decision.event_id, window, loop, is_straggler=is_straggler
+            )
+            event = _joined(decision, observations, loop, is_duplicate=is_duplicate)
             events.append(event)
             if event.skip is not None:
                 skipped[event.skip] += 1
-    counted, unknown = _count_rewards(window, placed, loop)
+    counted, unknown = _count_rewards(window, named, placed, loop)
     learned = sum(event.skip is None for event in events)
     stragglers = sum(segment.head.count for segment in window.stragglers)
     return Joined(tuple(events), counted.plus(Counters(learned=learned, skipped=_by_name(skipped), stragglers=stragglers)), unknown)
@@ -109,30 +112,35 @@ def _key(segment: Segment[Decision]) -> SegmentKey:
     return segment.head.key
 
 
-def _reports_by_event(segments: Iterable[Segment[Observation]]) -> dict[str, list[_Report]]:
+def _named(segment: Segment[Observation]) -> list[_Report]:
+    stem = f"{segment.head.key.name}#"
+    return [_Report(stem + str(index), observation) for index, observation in enumerate(segment.events or ())]
+
+
+def _by_event(segments: Iterable[Sequence[_Report]]) -> dict[str, list[_Report]]:
     by_event: dict[str, list[_Report]] = {}
-    for segment in segments:
-        for name, observation in _named(segment):
-            by_event.setdefault(observation.event_id, []).append(_Report(observation, name))
+    for reports in segments:
+        for report in reports:
+            by_event.setdefault(report.observation.event_id, []).append(report)
     for reports in by_event.values():
         if len(reports) > 1:
             reports.sort(key=lambda r: (r.observation.observed_at, r.name))
     return by_event
 
 
-def _named(segment: Segment[Observation]) -> Iterator[tuple[str, Observation]]:
-    for index, observation in enumerate(segment.events or ()):
-        yield f"{segment.head.key.name}#{index}", observation
-
-
-def _in_time(observation: Observation, decided_at: datetime, loop: LoopSettings) -> bool:
-    return decided_at - EARLY <= observation.observed_at <= decided_at + loop.reward_wait
+def _in_time(reports: Sequence[_Report], decided_at: datetime, loop: LoopSettings) -> tuple[tuple[str, ...], tuple[Observation, ...]]:
+    """Choose the reports that count for a decision of this time; gives their names and their observations."""
+    first, last = decided_at - EARLY, decided_at + loop.reward_wait
+    if len(reports) == 1 and first <= reports[0].observation.observed_at <= last:  # nearly always: worth a path without a loop
+        return (reports[0].name,), (reports[0].observation,)
+    mine = [report for report in reports if first <= report.observation.observed_at <= last]
+    return tuple([report.name for report in mine]), tuple([report.observation for report in mine])
 
 
 def _is_duplicate(own: Sighting, event_id: str, window: Window, loop: LoopSettings, *, is_straggler: bool) -> bool:
     """Whether another decision of the same event id comes first, or (for a straggler) was learned long ago."""
     span = loop.reward_wait + REMEMBERED
-    for other in window.sightings.get(fingerprint(event_id), ()):
+    for other in window.sightings[event_id]:
         if other == own or abs(own.decided_at - other.decided_at) > span:
             continue
         if other < own or (is_straggler and other.segment.sealed_at < window.since and not _is_new(other, window)):
@@ -144,8 +152,7 @@ def _is_new(sighting: Sighting, window: Window) -> bool:
     return any(sighting.segment == segment.head.key for segment in window.stragglers)
 
 
-def _joined(decision: Decision, reports: Sequence[_Report], loop: LoopSettings, *, is_duplicate: bool) -> JoinedEvent:
-    observations = tuple(report.observation for report in reports)
+def _joined(decision: Decision, observations: tuple[Observation, ...], loop: LoopSettings, *, is_duplicate: bool) -> JoinedEvent:
     rewards = [o.reward for o in observations if o.reward is not None]
     reward = aggregate(rewards, loop.reward_aggregation) if rewards else loop.default_reward
     return JoinedEvent(decision, reward, observations, _skip(decision, observations, is_duplicate=is_duplicate))
@@ -161,18 +168,20 @@ def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplica
     return None
 
 
-def _count_rewards(window: Window, placed: AbstractSet[str], loop: LoopSettings) -> tuple[Counters, frozenset[str]]:
+def _count_rewards(
+    window: Window, named: Iterable[tuple[Segment[Observation], Sequence[_Report]]], placed: AbstractSet[str], loop: LoopSettings
+) -> tuple[Counters, frozenset[str]]:
     """Count the rewards that are due to be counted, and take back those once unknown whose decision has come."""
     rewards = late = lost = 0
     came_true = window.unknown & placed
     unknown: dict[str, datetime] = {}
-    for segment in window.observations:
+    for segment, reports in named:
         is_due = segment.head.key.name in window.uncounted
         if is_due:
             rewards += segment.head.rewards
             lost += segment.head.rewards if segment.events is None else 0
-        for name, observation in _named(segment):
-            if observation.is_activation or name in placed:
+        for name, observation in reports:
+            if name in placed or observation.is_activation:
                 continue
             if name in window.unknown:
                 unknown[name] = observation.observed_at
@@ -198,10 +207,14 @@ def _verdict(observation: Observation, key: SegmentKey, window: Window, loop: Lo
 
     One that turned up behind the watermark is late for any decision that was learned without it.
     """
-    sightings = window.sightings.get(fingerprint(observation.event_id), ())
+    sightings = window.sightings.get(observation.event_id, ())
     is_straggler = key.sealed_at < window.since
-    if any(_in_time(observation, s.decided_at, loop) and (s.segment.sealed_at >= window.since or not is_straggler) for s in sightings):
+    at = observation.observed_at
+    if any(
+        s.decided_at - EARLY <= at <= s.decided_at + loop.reward_wait and (s.segment.sealed_at >= window.since or not is_straggler)
+        for s in sightings
+    ):
         return _Verdict.IN_TIME
-    if any(observation.observed_at >= s.decided_at - EARLY for s in sightings):
+    if any(at >= s.decided_at - EARLY for s in sightings):
         return _Verdict.LATE
     return _Verdict.UNKNOWN

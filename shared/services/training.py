@@ -15,16 +15,16 @@ import orjson
 from shared.domain.clock import EPOCH, Clock, to_micros
 from shared.domain.errors import ConflictError
 from shared.domain.events import Decision, JoinedEvent, Observation
-from shared.domain.identity import fingerprint
-from shared.domain.ledger import Lookback, Pointer, Provenance, Segment, SegmentHead, Sighting
+from shared.domain.ledger import Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
-from shared.joining.chunks import write_chunk
-from shared.joining.dsjson import read_situation
-from shared.joining.join import EARLY, REMEMBERED, Joined, Window, fingerprints, join
+from shared.joining.chunks import compressed
+from shared.joining.dsjson import lines, read_situation
+from shared.joining.join import EARLY, REMEMBERED, Joined, Window, event_ids, join
 from shared.learning import artifact
 from shared.learning.encoding import ENCODER_VERSION, Encoder, encoder_version, to_batch
 from shared.learning.learner import Learner
+from shared.services.concurrency import collector_at_rest, together
 from shared.services.windows import Limits, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
@@ -43,11 +43,11 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a window came to, ready to be written."""
+    """What a window came to: ``chunk`` names its chunk, which is written, and ``model`` is ready to be."""
 
     joined: Joined
     model: bytes
-    chunk: bytes
+    chunk: str
 
 
 @dataclass(slots=True)
@@ -106,10 +106,10 @@ class Trainer:
         return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now()), None
 
     async def _step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
-        window = await self._read(plan, pointer, loop)
         learner = await self._learner(pointer.version)
-        work = await self._work(window, learner, loop)
-        new = await self._write(plan, pointer, work, loop)
+        with collector_at_rest():
+            work = await self._work(plan, pointer, learner, loop)
+        new = await self._write_model(plan, pointer, work, loop)
         await self._store.commit(new, expected=etag)
         self._warm = _Warm(new.version, learner)
         learned = work.joined.counters.learned
@@ -120,23 +120,27 @@ class Trainer:
         return Commit(new, learned)
 
     async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
-        stragglers = await self._log.decisions(plan.stragglers)
-        fresh = await self._log.decisions(plan.fresh)
-        observations = await self._observations(plan, loop)
+        observations, opened = await together(  # in this order: they are the smaller part, opened while storage sends the larger
+            self._observations(plan, loop),
+            self._log.decisions([*plan.stragglers, *plan.fresh]),
+        )
         uncounted = {head.key.name for head in plan.observations}
         due = [segment for segment in observations if segment.head.key.name in uncounted]
         horizon = REMEMBERED + loop.reward_wait + EARLY + self._limits.lookback
         sightings = await self._log.sightings(
-            plan.since - horizon, plan.until + EARLY + self._limits.grace, fingerprints([*fresh, *stragglers], due)
+            plan.since - horizon,
+            plan.until + EARLY + self._limits.grace,
+            event_ids(opened, due),
+            opened=Opened(plan.since, plan.until, opened),
         )
         return Window(
             since=plan.since,
             until=plan.until,
-            fresh=fresh,
-            stragglers=stragglers,
+            fresh=[segment for segment in opened if segment.head.key.sealed_at >= plan.since],
+            stragglers=[segment for segment in opened if segment.head.key.sealed_at < plan.since],
             observations=observations,
             uncounted=uncounted,
-            sightings=_with_stragglers(sightings, stragglers),
+            sightings=sightings,
             unknown=pointer.lookback.unknown,
         )
 
@@ -156,13 +160,16 @@ class Trainer:
             return warm.learner
         return await asyncio.to_thread(artifact.load_learner, await self._store.artifact(version))
 
-    async def _work(self, window: Window, learner: Learner, loop: LoopSettings) -> _Work:
+    async def _work(self, plan: Plan, pointer: Pointer, learner: Learner, loop: LoopSettings) -> _Work:
+        """Do all that takes a window's events, so that none of them is left when it is done."""
+        window = await self._read(plan, pointer, loop)
         joined = await asyncio.to_thread(join, window, loop=loop)
-        model, chunk = await asyncio.gather(
+        text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
+        chunk, model = await together(
+            self._write_chunk(plan, pointer, text),
             asyncio.to_thread(self._learn, learner, [event for event in joined.events if event.skip is None]),
-            asyncio.to_thread(write_chunk, joined.events),
         )
-        return _Work(joined, model, chunk)
+        return _Work(replace(joined, events=()), model, chunk)
 
     def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> bytes:
         if not events:
@@ -181,24 +188,29 @@ class Trainer:
             return decision.encoded
         return self._encoder.encode(read_situation(decision.situation)).logged(decision.chosen)
 
-    async def _write(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
-        """Write chunk and model, under names made from their content, and give the pointer that will make them count."""
-        chunk = pointer.chunk
-        if work.chunk:
-            chunk = f"{plan.since:%Y/%m/%d}/{to_micros(plan.since)}-{to_micros(plan.until)}-{_digest(work.chunk)}.json.gz"
-            await self._store.write_chunk(chunk, work.chunk, parent=pointer.chunk)
+    async def _write_chunk(self, plan: Plan, pointer: Pointer, text: bytes) -> str:
+        """Write the window's lines under a name made from their content, which it gives; that of the chunk before if there are none."""
+        if not text:
+            return pointer.chunk
+        chunk = await asyncio.to_thread(compressed, text)
+        name = f"{plan.since:%Y/%m/%d}/{to_micros(plan.since)}-{to_micros(plan.until)}-{_digest(chunk)}.json.gz"
+        await self._store.write_chunk(name, chunk, parent=pointer.chunk)
+        return name
+
+    async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
+        """Write the model under a name made from its content, and give the pointer that will make it and the chunk count."""
         new = replace(
             pointer,
             sequence=pointer.sequence + 1,
             watermark=plan.until,
-            chunk=chunk,
+            chunk=work.chunk,
             counters=pointer.counters.plus(work.joined.counters),
             lookback=self._lookback(plan, pointer, work.joined),
         )
         if not work.model:
             return new
         version = f"{new.sequence:08d}-{_digest(work.model)}"
-        provenance = Provenance(pointer.version, plan.since, plan.until, chunk, new.counters.learned, _text(loop))
+        provenance = Provenance(pointer.version, plan.since, plan.until, work.chunk, new.counters.learned, _text(loop))
         await self._store.write_artifact(version, work.model, provenance=provenance)
         return replace(new, version=version, published_at=self._clock.now())
 
@@ -209,17 +221,6 @@ class Trainer:
             observations=_still_behind(first, pointer.lookback.observations, plan.observations),
             unknown=joined.unknown,
         )
-
-
-def _with_stragglers(sightings: dict[int, list[Sighting]], stragglers: Sequence[Segment[Decision]]) -> dict[int, list[Sighting]]:
-    """Add the stragglers' own sightings, which what is remembered of the log may lack."""
-    for segment in stragglers:
-        for index, decision in enumerate(segment.events or ()):
-            own = Sighting(decision.decided_at, segment.head.key, index)
-            present = sightings.setdefault(fingerprint(decision.event_id), [])
-            if own not in present:
-                present.append(own)
-    return sightings
 
 
 def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:

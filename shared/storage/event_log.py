@@ -1,21 +1,22 @@
 """The event log on Table storage: `shared.domain.ports.EventLog`."""
 
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
-from shared.domain.clock import Clock, from_micros
+from shared.domain.clock import Clock, from_micros, to_micros
 from shared.domain.events import Decision, Observation
-from shared.domain.ledger import Segment, SegmentHead, SegmentKey, Sighting
+from shared.domain.identity import fingerprint
+from shared.domain.ledger import Opened, Segment, SegmentHead, SegmentKey, Sighting
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.failures import storage_failures
 from shared.storage.hot_log import HotLog, LogSettings, Row, head
 from shared.storage.segments import decode_decisions, decode_observations, unpack_sightings
-from shared.storage.tail import Tail
+from shared.storage.tail import Known, Tail
 
 _REMEMBERED_OBSERVATIONS = 2_000_000
 _REMEMBERED_SIGHTINGS = 8_000_000
@@ -44,6 +45,13 @@ class _SightingsOfSegment:
     @property
     def weight(self) -> int:
         return len(self.micros)
+
+
+def _sightings_of(segment: Segment[Decision], marks: Mapping[str, int]) -> _SightingsOfSegment:
+    """Give what the log's row holds besides the events, of a segment that is open."""
+    events = segment.events or ()
+    fingerprints = array("Q", [marks[event.event_id] if event.event_id in marks else fingerprint(event.event_id) for event in events])
+    return _SightingsOfSegment(segment.head.key, fingerprints, array("Q", [to_micros(event.decided_at) for event in events]))
 
 
 class TableEventLog:
@@ -121,14 +129,21 @@ class TableEventLog:
         """Open all segments of observations sealed in ``[since, until)``; what is there for good is read once."""
         return [item.segment for item in await self._open_tail.between(since, until)]
 
-    async def sightings(self, since: datetime, until: datetime, wanted: AbstractSet[int]) -> dict[int, list[Sighting]]:
-        """Find decisions by fingerprint; what is there for good is read once."""
+    async def sightings(
+        self, since: datetime, until: datetime, event_ids: AbstractSet[str], *, opened: Opened[Decision] | None = None
+    ) -> dict[str, list[Sighting]]:
+        """Find decisions by the fingerprint of their event id; what is there for good, or was opened, is read once."""
+        marks = {event_id: fingerprint(event_id) for event_id in event_ids}
+        at_hand = [_sightings_of(segment, marks) for segment in opened.segments if segment.events is not None] if opened else []
+        given = Known(opened.since, opened.until, at_hand) if opened and len(at_hand) == len(opened.segments) else None
+        wanted = set(marks.values())
         found: dict[int, list[Sighting]] = {}
-        for item in await self._sighting_tail.between(since, until):
+        remembered = await self._sighting_tail.between(since, until, given=given)
+        for item in {item.key.name: item for item in (*remembered, *at_hand)}.values():
             for index, mark in enumerate(item.fingerprints):
                 if mark in wanted:
                     found.setdefault(mark, []).append(Sighting(from_micros(item.micros[index]), item.key, index))
-        return found
+        return {event_id: found[mark] for event_id, mark in marks.items() if mark in found}
 
     async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[_OpenObservations]:
         async for row in self._observations.rows(since, until):

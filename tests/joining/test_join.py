@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.events import Decision, LearningMode, Observation, SkipReason
-from shared.domain.identity import fingerprint
 from shared.domain.ledger import Counters, Segment, Sighting
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join
@@ -17,11 +16,11 @@ LONG_AGO, LATER = after(-1000), after(1000)
 LOOP = LoopSettings(reward_wait=timedelta(seconds=60), default_reward=-0.5)
 
 
-def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[int, list[Sighting]]:
-    found: dict[int, list[Sighting]] = {}
+def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[str, list[Sighting]]:
+    found: dict[str, list[Sighting]] = {}
     for each in decisions:
         for index, event in enumerate(each.events or ()):
-            found.setdefault(fingerprint(event.event_id), []).append(Sighting(event.decided_at, each.head.key, index))
+            found.setdefault(event.event_id, []).append(Sighting(event.decided_at, each.head.key, index))
     return found
 
 

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.errors import NewerFormatError
-from shared.domain.identity import fingerprint
+from shared.domain.ledger import Opened
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.event_log import TableEventLog
 from shared.storage.names import LOGS, DayTable, Kind
 from tests.builders import T0, after, decision, observation
+from tests.clocks import SetClock
 from tests.storage.conftest import SETTLED, new_log
 from tests.storage_proxy import StorageProxy
 
@@ -88,12 +89,52 @@ async def test_sightings_tell_when_and_where_an_event_was_decided(log, clock):
     await log.append_decision(decision("x", at=T0))
     clock.pass_(100)
     await asyncio.gather(log.append_decision(decision("y", at=clock.now())), log.append_decision(decision("x", at=clock.now())))
-    found = await log.sightings(T0, after(200), {fingerprint("x")})
-    assert [(s.decided_at, s.index) for s in sorted(found[fingerprint("x")])] in (
+    found = await log.sightings(T0, after(200), {"x"})
+    assert [(s.decided_at, s.position) for s in sorted(found["x"])] in (
         [(T0, 0), (after(100), 0)],
         [(T0, 0), (after(100), 1)],
     )
-    assert found.keys() == {fingerprint("x")}
+    assert found.keys() == {"x"}
+
+
+@pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
+@pytest.mark.parametrize("damaged", [None, 0, 4], ids=["whole", "a straggler damaged", "one of the window damaged"])
+async def test_sightings_are_the_same_whether_or_not_segments_were_opened_before(account, log, clock, is_warm, damaged):
+    for number in range(9):
+        await log.append_decision(decision(f"e{number % 4}", at=clock.now()))
+        clock.pass_(20)
+        if is_warm and number == 5:
+            await log.sightings(T0, clock.now(), set())
+    heads = [head async for minute in log.decision_heads(T0, after(120)) for head in minute]
+    segments = [replace(s, events=None if n == damaged else s.events) for n, s in enumerate(await log.decisions(heads))]
+    ids = {f"e{number}" for number in range(5)}
+    read = await new_log(account, clock).sightings(T0, after(200), ids)
+    given = await log.sightings(T0, after(200), ids, opened=Opened(after(60), after(120), [segments[0], *segments[3:]]))
+    assert {event_id: sorted(found) for event_id, found in given.items()} == read
+    assert await log.sightings(T0, after(200), ids) == read
+
+
+async def test_what_was_opened_is_sighted_though_it_turned_up_behind_what_is_remembered(account, log, clock):
+    await log.append_decision(decision("known", at=clock.now()))
+    clock.pass_(100)
+    await log.sightings(T0, after(50), set())
+    await new_log(account, SetClock(after(10))).append_decision(decision("late", at=after(10)))
+    heads = [head async for minute in log.decision_heads(T0, after(50)) for head in minute]
+    opened = Opened(T0, after(50), await log.decisions(heads))
+    assert (await log.sightings(T0, after(50), {"known", "late"}, opened=opened)).keys() == {"known", "late"}
+
+
+async def test_what_was_opened_is_not_read_again(storage, clock):
+    with StorageProxy(storage) as proxy:
+        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        log = new_log(account, clock)
+        await log.append_decision(decision("e1", at=clock.now()))
+        heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+        opened = Opened(T0, after(1), await log.decisions(heads))
+        proxy.forget()
+        assert (await log.sightings(T0, after(1), {"e1"}, opened=opened)).keys() == {"e1"}
+        assert proxy.calls == []
+        await account.close()
 
 
 async def test_what_is_remembered_is_what_would_be_read(account, log, clock):
