@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -117,7 +118,7 @@ def installed_version(package: Path) -> str | None:
 
 def install() -> None:
     """Fetch Azurite beside its place and move it there when complete: an interrupted install leaves nothing half done."""
-    print(f"Installing Azurite {VERSION} (once, about a minute) ...", flush=True)
+    print(f"Installing Azurite {VERSION} (once, about a minute) ...", file=sys.stderr, flush=True)
     unfinished = INSTALLED.with_suffix(".unfinished")
     for leftover in (unfinished, INSTALLED):
         shutil.rmtree(leftover, ignore_errors=True)
