@@ -132,12 +132,7 @@ def test_nothing_is_left_for_later(word):
 
 def test_what_installs_says_no_address():
     """Packages are named, and come from wherever the machine's own clients get them."""
-    installing = [
-        REPOSITORY / "Makefile",
-        REPOSITORY / ".ci" / "run",
-        REPOSITORY / "local" / "azurite.py",
-        REPOSITORY / "local" / "node.py",
-    ]
+    installing = [REPOSITORY / path for path in ("Makefile", ".ci/run", "local/azurite.py", "local/node.py")]
     installing += REPOSITORY.glob("requirements*.txt")
     assert len(installing) >= 8
     assert not [path.name for path in installing if re.search(r"https?://\w", path.read_text("utf-8"))]
