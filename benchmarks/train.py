@@ -19,7 +19,8 @@ from shared.domain.clock import EPOCH
 from shared.domain.events import Observation
 from shared.domain.ledger import Opened, Pointer, Provenance, Segment
 from shared.domain.loop import LoopSettings
-from shared.joining.chunks import write_chunk
+from shared.joining.chunks import compressed
+from shared.joining.dsjson import lines
 from shared.joining.join import Window, event_ids, join
 from shared.learning import artifact
 from shared.learning.encoding import to_batch
@@ -174,7 +175,7 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     )
     learning, _ = timed(lambda: learner.learn(batch))
     dumping, model = timed(lambda: artifact.dump(learner))
-    chunking, chunk = timed(lambda: write_chunk(joined.events))
+    chunking, chunk = timed(lambda: compressed(lines(joined.events)))
     committing, _ = await timed_async(_commit(BlobModelStore(bench.account, loop="parts"), chunk, model, until))
     names = ("read rows", "decode", "find sightings", "join", "learn", "dump model", "write chunk", "commit")
     return list(zip(names, (read, decode, sight, joining, learning, dumping, chunking, committing), strict=True))

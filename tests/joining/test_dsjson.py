@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, Situation, SkipReason
-from shared.joining.chunks import write_chunk
+from shared.joining.chunks import compressed
 from shared.joining.dsjson import line, lines, read_situation, situation_text
 from tests.builders import T0, after, decision, observation, situation
 
@@ -62,11 +62,10 @@ def test_a_damaged_situation_is_unreadable(text):
         read_situation(text)
 
 
-def test_a_chunk_is_gzip_and_the_same_events_give_the_same_bytes():
-    chunk = write_chunk([EVENT, EVENT])
-    assert gzip.decompress(chunk) == lines([EVENT, EVENT])
-    assert write_chunk([EVENT, EVENT]) == chunk
-    assert write_chunk([]) == b""
+def test_a_chunk_is_gzip_and_the_same_lines_give_the_same_bytes():
+    text = lines([EVENT, EVENT])
+    assert gzip.decompress(compressed(text)) == text == line(EVENT) * 2
+    assert compressed(text) == compressed(text)
 
 
 def test_vowpal_wabbit_reads_the_log_and_learns_from_it():

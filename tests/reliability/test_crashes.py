@@ -55,11 +55,16 @@ class Child:
         return process.returncode, written.decode().split()
 
 
+APPENDING_CALLS = 8
+"""What the child makes at least: the first row, which finds no table; the table; the row again; and a row for each later batch."""
+
+
 @WHEN
-@pytest.mark.parametrize("number", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("number", range(1, APPENDING_CALLS + 1))
 async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(proxy, account, number, done_first):
     code, acknowledged = await Child(proxy, number, done_first=done_first).run("append", proxy.connection_string)
-    assert code == -signal.SIGKILL
+    assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
+    assert code == -signal.SIGKILL or number == APPENDING_CALLS
     present = Counter(await stored(event_log(account, SetClock(T0))))
     assert set(acknowledged) <= present.keys()
     assert set(present.values()) <= {1}
@@ -68,6 +73,7 @@ async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(proxy, acc
 async def test_without_a_kill_everything_is_acknowledged_and_stored(proxy, account):
     code, acknowledged = await Child(proxy, 0, done_first=False).run("append", proxy.connection_string)
     assert (code, len(acknowledged)) == (0, 60)
+    assert len(proxy.calls) >= APPENDING_CALLS
     assert sorted(await stored(event_log(account, SetClock(T0)))) == sorted(acknowledged)
 
 
@@ -86,7 +92,7 @@ async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(proxy, 
         await assert_as_undisturbed(account, store)
 
 
-async def test_two_trainers_at_once_learn_everything_once(account, faulty, monkeypatch):
+async def test_two_trainers_at_once_learn_everything_once(account):
     await write_log(account)
     both = [trainer(account, at, store="both") for at in (FIRST, FIRST)]
     await asyncio.gather(*(each.run() for each in both))
