@@ -33,6 +33,10 @@ class InvalidEventIdToActivateError(RequestError):
     """An Activate call whose event id cannot be one."""
 
 
+class InvalidPolicyConfigurationError(RequestError):
+    """A learning policy whose arguments cannot be followed; the text names the option."""
+
+
 class InvalidRequestError(RequestError):
     """A request that is malformed before any operation looks at it: not JSON, a wrong ``api-version``."""
 

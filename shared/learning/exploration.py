@@ -1,6 +1,8 @@
 """How much chance each action gets, and the draw.
 
-``allowed`` has one flag an action, at least one of them true. Whatever is not allowed gets exactly 0.
+``allowed`` has one flag an action, at least one of them true. Whatever is not allowed gets exactly 0. ``scores`` are the
+estimated rewards, float64 [K], finite; only their differences count. ``draws``, float64 [K, M] with M ≥ 1, say how unsure
+they are: each column is how far one draw from the model's posterior deviates from the scores. Ties go to the first.
 """
 
 from collections.abc import Sequence
@@ -16,6 +18,9 @@ Flags = npt.NDArray[np.bool_] | Sequence[bool]
 
 _UNITS: Final = 1 << 53
 """As many numbers in [0, 1) as a float64 can tell apart evenly."""
+
+_FARTHEST: Final = 1e100
+"""Gaps between scores are clipped to this: next to nothing is left for such an action, and no product with it overflows."""
 
 
 def uniform(allowed: Flags) -> Floats:
@@ -50,8 +55,94 @@ def squarecb(scores: Floats, allowed: Flags, *, gamma: float) -> Floats:
     """
     flags = np.asarray(allowed, dtype=np.bool_)
     best = _best(scores, flags)
-    gaps = np.maximum(scores[best] - scores, 0.0)  # what is not allowed may score higher
-    return _rest_to(best, flags / (np.count_nonzero(flags) + gamma * gaps))
+    return _rest_to(best, flags / (np.count_nonzero(flags) + gamma * _gaps(scores, best)))
+
+
+def softmax(scores: Floats, allowed: Flags, *, scale: float) -> Floats:
+    """Weight by ``exp(scale · score)``: e times the chance for every ``1 / scale`` of reward.
+
+    Cesa-Bianchi et al. (2017), "Boltzmann exploration done right", say where it fails: ``scale`` knows nothing of doubt.
+
+    >>> softmax(np.array([0.0, 1.0]), [True, True], scale=float(np.log(3.0))).round(9).tolist()
+    [0.25, 0.75]
+    """
+    flags = np.asarray(allowed, dtype=np.bool_)
+    weights = np.exp(-scale * _gaps(scores, _best(scores, flags))) * flags
+    return weights / float(weights.sum())  # the best one weighs 1: no division by 0
+
+
+def first(scores: Floats, allowed: Flags, *, learned: int, events: int) -> Floats:
+    """Give all the same chance until ``events`` have been learned, and then all of it to the best.
+
+    Langford & Zhang (2007), "The epoch-greedy algorithm for contextual multi-armed bandits", spread the same over time.
+
+    >>> first(np.array([0.2, 0.9]), [True, True], learned=99, events=100).tolist()
+    [0.5, 0.5]
+    >>> first(np.array([0.2, 0.9]), [True, True], learned=100, events=100).tolist()
+    [0.0, 1.0]
+    """
+    return uniform(allowed) if learned < events else epsilon_greedy(scores, allowed, epsilon=0.0)
+
+
+def bag(scores: Floats, draws: Floats, allowed: Flags) -> Floats:
+    """Give each action the share of the draws in which it is the best.
+
+    Bietti, Agarwal & Langford (2021), "A contextual bandit bake-off", vote by bootstrapped policies; here the posterior's
+    draws vote, which makes it Thompson sampling with its probabilities written out.
+
+    >>> bag(np.array([0.5, 0.6]), np.array([[0.0, 0.3, 0.0, 0.0], [0.0, 0.0, 0.2, -0.2]]), [True, True]).tolist()
+    [0.5, 0.5]
+    """
+    winners = _drawn_scores(scores, draws, allowed).argmax(axis=1)
+    return np.bincount(winners, minlength=len(scores)) / len(winners)
+
+
+def cover(scores: Floats, draws: Floats, allowed: Flags, *, psi: float) -> Floats:
+    """Mix M + 1 greedy policies, each of which is paid for choosing what the ones before it did not.
+
+    The first is greedy on the scores, each further one on a draw, to which ``ψ · spread / (1 + n)`` is added: n of the
+    policies so far chose this action, and spread is the mean size of its deviations. An action gets the share of the
+    policies that choose it. So no bonus is left where the model is certain, and ψ = 0 is `bag` with one more draw.
+
+    After the online cover of Agarwal et al. (2014), "Taming the monster: a fast and simple algorithm for contextual
+    bandits". There the policies are trained one after another, on rewards with a bonus for what is rarely chosen; here
+    the posterior takes the place of the training, and its spread sets the size of the bonus.
+
+    >>> unsure = np.array([[0.1, -0.1], [0.1, -0.1], [0.1, -0.1]])
+    >>> cover(np.array([0.5, 0.52, 0.54]), unsure, [True, True, True], psi=0.0).tolist()
+    [0.0, 0.0, 1.0]
+    >>> cover(np.array([0.5, 0.52, 0.54]), unsure, [True, True, True], psi=1.0).round(3).tolist()
+    [0.333, 0.333, 0.333]
+    """
+    chosen = np.zeros(len(scores))
+    chosen[_best(scores, allowed)] = 1.0
+    full = psi * np.abs(draws).mean(axis=1)
+    bonus = full / (1.0 + chosen)
+    rows = _drawn_scores(scores, draws, allowed)
+    for row in rows:
+        action = int((row + bonus).argmax())
+        chosen[action] += 1.0
+        bonus[action] = full[action] / (1.0 + chosen[action])
+    return chosen / (1 + len(rows))
+
+
+def regcb(scores: Floats, deviations: Floats, allowed: Flags, *, optimistic: bool) -> Floats:
+    """Give the same chance to every action that may be the best one; if ``optimistic``, all of it to the likeliest of them.
+
+    An action's reward lies within ``score ± deviation``, the deviations being float64 [K] and not negative. It may be the
+    best if its upper bound reaches the highest lower bound; the likeliest has the highest upper bound.
+
+    Foster et al. (2018), "Practical contextual bandits with regression oracles".
+
+    >>> regcb(np.array([0.5, 0.4, 0.1]), np.array([0.1, 0.1, 0.2]), [True, True, True], optimistic=False).tolist()
+    [0.5, 0.5, 0.0]
+    >>> regcb(np.array([0.5, 0.4, 0.1]), np.array([0.1, 0.3, 0.2]), [True, True, True], optimistic=True).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    flags = np.asarray(allowed, dtype=np.bool_)
+    behind = np.where(flags, -_gaps(scores, _best(scores, flags)), -np.inf)
+    upper = behind + deviations
+    return epsilon_greedy(upper, flags, epsilon=0.0) if optimistic else uniform(upper >= (behind - deviations).max())
 
 
 def at_most(probabilities: Floats, *, exploration: float) -> Floats:
@@ -110,7 +201,23 @@ def _best(scores: Floats, allowed: Flags) -> int:
     return int(np.where(allowed, scores, -np.inf).argmax())
 
 
+def _gaps(scores: Floats, best: int) -> Floats:
+    """How far each is behind the best; what is not allowed may score higher, and counts as equal."""
+    highest: float = scores.item(best)
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        gaps: Floats = np.minimum(np.maximum(highest - scores, 0.0), _FARTHEST)
+    return gaps
+
+
+def _drawn_scores(scores: Floats, draws: Floats, allowed: Flags) -> Floats:
+    """Give the scores of each draw, shape [M, K], up to a constant; −∞ for what is not allowed."""
+    return np.where(allowed, -_gaps(scores, _best(scores, allowed)), -np.inf) + draws.T
+
+
 def _rest_to(best: int, probabilities: Floats) -> Floats:
     probabilities[best] = 0.0
-    probabilities[best] = 1.0 - probabilities.sum()
+    rest = 1.0 - float(probabilities.sum())
+    if rest < 0.5:  # another one may have as much, of which rounding must not make more
+        rest = max(rest, float(probabilities.max()))
+    probabilities[best] = rest
     return probabilities

@@ -10,6 +10,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.InvalidRankRequestError: (400, "InvalidRankRequest"),
         errors.InvalidRewardRequestError: (400, "InvalidRewardRequest"),
         errors.InvalidEventIdToActivateError: (400, "InvalidEventIdToActivate"),
+        errors.InvalidPolicyConfigurationError: (400, "InvalidPolicyConfiguration"),
         errors.InvalidRequestError: (400, "InvalidRequest"),
         errors.EventTooLargeError: (400, "PayloadSizeExceeded"),
         errors.BodyTooLargeError: (413, "PayloadSizeExceeded"),
