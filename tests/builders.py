@@ -1,6 +1,7 @@
 """Decisions, observations and segments with all that does not matter filled in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.clock import to_micros
@@ -34,8 +35,10 @@ def decision(
     mode: LearningMode = LearningMode.ONLINE,
     version: str = "",
     asked: Situation | None = None,
+    slot: str = "",
 ) -> Decision:
     asked = asked or situation(*"abcdefghij"[: len(probabilities)])
+    asked = replace(asked, slot=slot, baseline_id=asked.actions[0].id) if slot else asked
     return Decision(
         event_id=event_id,
         decided_at=at,
@@ -46,11 +49,12 @@ def decision(
         deferred=deferred,
         situation=situation_text(asked),
         encoded=_ENCODER.encode(asked).logged(chosen),
+        slot=slot,
     )
 
 
-def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0) -> Observation:
-    return Observation(event_id, at, reward)
+def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0, slot: str = "") -> Observation:
+    return Observation(event_id, at, reward, slot)
 
 
 def segment(events: Sequence, *, sealed_at: datetime | None = None, writer: str = "w") -> Segment:

@@ -56,6 +56,7 @@ class StorageProxy:
         self.plan: Plan = no_faults
         self.after: Callable[[Call], None] = lambda call: None
         self.calls: list[Call] = []
+        self.answered_bytes = 0
         self._started = threading.Event()
 
     def __enter__(self) -> Self:
@@ -77,6 +78,7 @@ class StorageProxy:
     def forget(self) -> None:
         """Start counting anew."""
         self.calls.clear()
+        self.answered_bytes = 0
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._serve())
@@ -109,6 +111,7 @@ class StorageProxy:
             fault = self.plan(call)
             if fault is None:
                 answer = await _forward(client, upstream, request, body)
+                self.answered_bytes += answer.content_length or 0
                 self.after(call)
                 return answer
             if fault.done_first:

@@ -9,6 +9,9 @@ JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[st
 Features = Mapping[str, JsonValue]
 """One features object of the wire format: ``{namespace: {name: value}}`` or ``{name: value}``."""
 
+EventKey = str | tuple[str, str]
+"""What rewards and repeated decisions are matched by: the event id, or event id and slot where there is a slot."""
+
 
 class LearningMode(StrEnum):
     """What Rank answers with and whether the model learns from it."""
@@ -32,11 +35,17 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Context, actions and exclusions of one Rank call, checked: at least one action may be chosen."""
+    """Context, actions and exclusions of one choice, checked: at least one action may be chosen.
+
+    ``slot`` names the slot of a multi-slot call that it is for ("": none), and ``baseline_id`` the action that the
+    application would choose there ("": the first that may be chosen).
+    """
 
     context: tuple[Features, ...]
     actions: tuple[Action, ...]
     excluded: frozenset[str] = frozenset()
+    slot: str = ""
+    baseline_id: str = ""
 
     @property
     def allowed(self) -> tuple[bool, ...]:
@@ -45,13 +54,15 @@ class Situation:
 
     @property
     def baseline(self) -> int:
-        """Index of the application's own choice: the first action that is not excluded."""
-        return self.allowed.index(True)
+        """Index of the application's own choice: the action it names, or else the first that is not excluded."""
+        allowed = self.allowed
+        named = [index for index, action in enumerate(self.actions) if allowed[index] and action.id == self.baseline_id]
+        return named[0] if named else allowed.index(True)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The logged answer to one Rank call.
+    """The logged answer to one Rank call, or to one slot of it ("": it has none).
 
     ``probabilities`` are what the choice was drawn from, in request order; ``chosen`` is an index into them.
     ``situation`` is the request's context and actions as JSON text (`shared.joining.dsjson` gives its shape) and
@@ -67,15 +78,27 @@ class Decision:
     deferred: bool
     situation: bytes
     encoded: bytes
+    slot: str = ""
+
+    @property
+    def key(self) -> EventKey:
+        """What its rewards name."""
+        return (self.event_id, self.slot) if self.slot else self.event_id
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A reward reported for an event id, or (``reward`` is None) its activation."""
+    """A reward reported for an event id, or for one slot of it, or (``reward`` is None) the activation of the whole event."""
 
     event_id: str
     observed_at: datetime
     reward: float | None
+    slot: str = ""
+
+    @property
+    def key(self) -> EventKey:
+        """What it reports on."""
+        return (self.event_id, self.slot) if self.slot else self.event_id
 
     @property
     def is_activation(self) -> bool:

@@ -50,7 +50,7 @@ class Opened(Generic[Event]):
 
 
 class Sighting(NamedTuple):
-    """One logged decision of an event id: when it was made and where it stands. The smallest of several is the first.
+    """One logged decision of an event id (and slot): when it was made and where it stands. The smallest of several is the first.
 
     A tuple, since there is one for each decision of a window: it takes a third of the time to make.
     """

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
-from shared.domain.events import Decision, Observation
+from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.ledger import Opened, Pointer, Provenance, Segment, SegmentHead, Sighting
 from shared.domain.loop import LoopSettings
 
@@ -21,8 +21,16 @@ class EventLog(Protocol):
         """
         ...
 
+    async def append_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Return once these decisions, at least one, are stored in one row: all or none; raises as `append_decision`."""
+        ...
+
     async def append_observation(self, observation: Observation) -> None:
         """Return once the observation is stored; raises as `append_decision`."""
+        ...
+
+    async def append_observations(self, observations: Sequence[Observation]) -> None:
+        """Return once these observations, at least one, are stored in one row: all or none; raises as `append_decision`."""
         ...
 
     async def earliest(self) -> datetime | None:
@@ -50,9 +58,9 @@ class EventLog(Protocol):
         ...
 
     async def sightings(
-        self, since: datetime, until: datetime, event_ids: AbstractSet[str], *, opened: Opened[Decision] | None = None
-    ) -> dict[str, list[Sighting]]:
-        """Find all decisions of these event ids in segments sealed in ``[since, until)``, and in those of ``opened``.
+        self, since: datetime, until: datetime, keys: AbstractSet[EventKey], *, opened: Opened[Decision] | None = None
+    ) -> dict[EventKey, list[Sighting]]:
+        """Find all decisions of these events, or of their slots, in segments sealed in ``[since, until)``, and in those of ``opened``.
 
         What was opened need not be read again; its sightings are given whether or not the log remembers it.
         """

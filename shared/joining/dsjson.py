@@ -13,9 +13,10 @@ from shared.domain.events import Action, Features, JoinedEvent, Observation, Sit
 
 
 def situation_text(situation: Situation) -> bytes:
-    """Write context and actions as dsjson's ``c``: the context stands under ``FromUrl``."""
+    """Write context and actions as dsjson's ``c``: the context stands under ``FromUrl``, and slot and baseline under ``_slot``."""
     actions = b",".join([action.text or action_text(action.id, action.features) for action in situation.actions])
-    return b'{"FromUrl":' + orjson.dumps(situation.context) + b',"_multi":[' + actions + b"]}"
+    slot = b',"_slot":' + orjson.dumps({"id": situation.slot, "baseline": situation.baseline_id}) if situation.slot else b""
+    return b'{"FromUrl":' + orjson.dumps(situation.context) + slot + b',"_multi":[' + actions + b"]}"
 
 
 def action_text(action_id: str, features: Sequence[Features]) -> bytes:
@@ -34,9 +35,13 @@ def read_situation(text: bytes) -> Situation:
     """
     try:
         document = orjson.loads(text)
+        context = _features(document["FromUrl"])
+        slot = document.get("_slot", {"id": "", "baseline": ""})
         return Situation(
-            context=_features(document["FromUrl"]),
+            context=context,
             actions=tuple(Action(str(each["i"]["id"]), _features(each["j"])) for each in document["_multi"]),
+            slot=str(slot["id"]),
+            baseline_id=str(slot["baseline"]),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError) as cause:
         raise UnreadableError(f"a logged situation cannot be read: {cause}") from cause
@@ -75,6 +80,8 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
         "VWState": {"m": decision.model_version},
         "pdrop": 0.0,
     }
+    if decision.slot:
+        head["Slot"] = decision.slot
     if event.skip is not None:
         head |= {"_skipLearn": True, "SkipReason": event.skip}
     return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"c":', decision.situation, b"}\n"

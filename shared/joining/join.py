@@ -1,6 +1,6 @@
 """Decisions and observations become joined events; what was not joined is counted, and why.
 
-What becomes of a decision or a reward depends on times and event ids alone: not on the order of arrival, on how the log
+What becomes of a decision or a reward depends on times, event ids and slots alone: not on the order of arrival, on how the log
 was cut into segments, nor on how time was cut into windows.
 """
 
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
-from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, SkipReason
+from shared.domain.events import Decision, EventKey, JoinedEvent, LearningMode, Observation, SkipReason
 from shared.domain.ledger import Counters, Segment, SegmentKey, Sighting
 from shared.domain.loop import LoopSettings
 from shared.joining.aggregation import aggregate
@@ -23,8 +23,8 @@ EARLY = timedelta(minutes=2)
 REMEMBERED = timedelta(hours=1)
 """How long after its wait an event id is still known: repeated decisions are duplicates, and rewards late, until then."""
 
-Sightings = Mapping[str, Sequence[Sighting]]
-"""All logged decisions of the event ids in question; the window's own, and later and earlier ones, included."""
+Sightings = Mapping[EventKey, Sequence[Sighting]]
+"""All logged decisions of the events (and slots) in question; the window's own, and later and earlier ones, included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +61,17 @@ class _Report(NamedTuple):
     observation: Observation
 
 
-def event_ids(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[str]:
+def event_ids(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[EventKey]:
     """Collect what to look up the sightings of, for a window of these segments."""
-    ids = {event.event_id for segment in decisions for event in segment.events or ()}
-    return ids.union([event.event_id for segment in observations for event in segment.events or ()])
+    keys = {event.key for segment in decisions for event in segment.events or ()}
+    return keys.union([event.key for segment in observations for event in segment.events or ()])
 
 
 def join(window: Window, *, loop: LoopSettings) -> Joined:
     """Give each decision of the window its final reward, or the reason why it is not learned from."""
     named = [(segment, _named(segment)) for segment in window.observations]
-    reports = _by_event(reports for _, reports in named)
-    repeated = {event_id for event_id, sightings in window.sightings.items() if len(sightings) > 1}
+    reports = _by_key(reports for _, reports in named)
+    repeated = {key for key, sightings in window.sightings.items() if len(sightings) > 1}
     events: list[JoinedEvent] = []
     skipped: Counter[SkipReason] = Counter()
     placed: set[str] = set()
@@ -81,11 +81,15 @@ def join(window: Window, *, loop: LoopSettings) -> Joined:
             continue
         for index, decision in enumerate(segment.events):
             observations: tuple[Observation, ...] = ()
-            if decision.event_id in reports:
-                names, observations = _in_time(reports[decision.event_id], decision.decided_at, loop)
+            if decision.slot:
+                key, mine = decision.key, _of_slot(decision, reports)
+            else:  # nearly always, and cheaper than asking for the key
+                key, mine = decision.event_id, reports.get(decision.event_id, ())
+            if mine:
+                names, observations = _in_time(mine, decision.decided_at, loop)
                 placed.update(names)
-            is_duplicate = decision.event_id in repeated and _is_duplicate(
-                Sighting(decision.decided_at, segment.head.key, index), decision.event_id, window, loop, is_straggler=is_straggler
+            is_duplicate = key in repeated and _is_duplicate(
+                Sighting(decision.decided_at, segment.head.key, index), key, window, loop, is_straggler=is_straggler
             )
             event = _joined(decision, observations, loop, is_duplicate=is_duplicate)
             events.append(event)
@@ -117,15 +121,25 @@ def _named(segment: Segment[Observation]) -> list[_Report]:
     return [_Report(stem + str(index), observation) for index, observation in enumerate(segment.events or ())]
 
 
-def _by_event(segments: Iterable[Sequence[_Report]]) -> dict[str, list[_Report]]:
-    by_event: dict[str, list[_Report]] = {}
+def _by_key(segments: Iterable[Sequence[_Report]]) -> dict[EventKey, list[_Report]]:
+    by_key: dict[EventKey, list[_Report]] = {}
     for reports in segments:
         for report in reports:
-            by_event.setdefault(report.observation.event_id, []).append(report)
-    for reports in by_event.values():
+            by_key.setdefault(report.observation.key, []).append(report)
+    for reports in by_key.values():
         if len(reports) > 1:
-            reports.sort(key=lambda r: (r.observation.observed_at, r.name))
-    return by_event
+            reports.sort(key=_arrival)
+    return by_key
+
+
+def _of_slot(decision: Decision, reports: Mapping[EventKey, Sequence[_Report]]) -> Sequence[_Report]:
+    """Give the rewards of a decision's slot and the activations of its event: those name no slot."""
+    activations = [report for report in reports.get(decision.event_id, ()) if report.observation.is_activation]
+    return sorted([*reports.get(decision.key, ()), *activations], key=_arrival)
+
+
+def _arrival(report: _Report) -> tuple[datetime, str]:
+    return report.observation.observed_at, report.name
 
 
 def _in_time(reports: Sequence[_Report], decided_at: datetime, loop: LoopSettings) -> tuple[tuple[str, ...], tuple[Observation, ...]]:
@@ -137,10 +151,10 @@ def _in_time(reports: Sequence[_Report], decided_at: datetime, loop: LoopSetting
     return tuple([report.name for report in mine]), tuple([report.observation for report in mine])
 
 
-def _is_duplicate(own: Sighting, event_id: str, window: Window, loop: LoopSettings, *, is_straggler: bool) -> bool:
-    """Whether another decision of the same event id comes first, or (for a straggler) was learned long ago."""
+def _is_duplicate(own: Sighting, key: EventKey, window: Window, loop: LoopSettings, *, is_straggler: bool) -> bool:
+    """Whether another decision of the same event (and slot) comes first, or (for a straggler) was learned long ago."""
     span = loop.reward_wait + REMEMBERED
-    for other in window.sightings[event_id]:
+    for other in window.sightings[key]:
         if other == own or abs(own.decided_at - other.decided_at) > span:
             continue
         if other < own or (is_straggler and other.segment.sealed_at < window.since and not _is_new(other, window)):
@@ -207,7 +221,7 @@ def _verdict(observation: Observation, key: SegmentKey, window: Window, loop: Lo
 
     One that turned up behind the watermark is late for any decision that was learned without it.
     """
-    sightings = window.sightings.get(observation.event_id, ())
+    sightings = window.sightings.get(observation.key, ())
     is_straggler = key.sealed_at < window.since
     at = observation.observed_at
     if any(

@@ -1,16 +1,13 @@
 """Rank: a situation in, a stored decision out."""
 
-import secrets
 from dataclasses import dataclass
 
 from shared.domain.clock import Clock
-from shared.domain.events import Decision, LearningMode, Situation
+from shared.domain.events import Decision, Situation
 from shared.domain.ports import EventLog
-from shared.joining.dsjson import chosen_first, situation_text
-from shared.learning.encoding import EncodedSituation, Encoder
-from shared.learning.exploration import draw
-from shared.learning.policy import Policy
-from shared.services.serving import ModelServer, Served
+from shared.joining.dsjson import chosen_first
+from shared.services.deciding import Decider, new_event_id
+from shared.services.serving import ModelServer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +27,17 @@ class Ranker:
         self._log = log
         self._models = models
         self._clock = clock
-        self._encoder = Encoder()
+        self._decider = Decider()
 
     async def rank(self, situation: Situation, *, event_id: str | None, deferred: bool) -> Ranking:
         """Choose an action; the same event id, situation and model give the same answer.
 
         Raises `EventTooLargeError`, `StorageUnavailableError` or `BacklogFullError`, and then nothing was acknowledged.
         """
-        decision = self._decide(situation, await self._models.served(), event_id=event_id or new_event_id(), deferred=deferred)
+        served = await self._models.served()
+        decision = self._decider.decide(situation, served, event_id=event_id or new_event_id(), at=self._clock.now(), deferred=deferred)
         await self._log.append_decision(decision)
         return ranking(situation, decision)
-
-    def _decide(self, situation: Situation, served: Served, *, event_id: str, deferred: bool) -> Decision:
-        settings = served.settings
-        encoded = self._encoder.encode(situation)
-        probabilities = self._probabilities(situation, encoded, served)
-        chosen = draw(probabilities, loop=settings.name, event_id=event_id)
-        return Decision(
-            event_id=event_id,
-            decided_at=self._clock.now(),
-            model_version=served.version,
-            mode=settings.learning_mode,
-            probabilities=probabilities,
-            chosen=chosen,
-            deferred=deferred,
-            situation=situation_text(situation),
-            encoded=encoded.logged(chosen),
-        )
-
-    def _probabilities(self, situation: Situation, encoded: EncodedSituation, served: Served) -> tuple[float, ...]:
-        """Give what to draw from: the policy's, or, outside Online mode, the application's own choice."""
-        if served.settings.learning_mode is LearningMode.ONLINE:
-            policy = Policy(served.model, exploration_percentage=served.settings.exploration_percentage)
-            return policy.probabilities(encoded, situation.allowed)
-        baseline = situation.baseline
-        return tuple(float(index == baseline) for index in range(len(situation.actions)))
 
 
 def ranking(situation: Situation, decision: Decision) -> Ranking:
@@ -78,8 +51,3 @@ def ranking(situation: Situation, decision: Decision) -> Ranking:
         action_ids=tuple([situation.actions[index].id for index in places]),
         probabilities=tuple([decision.probabilities[index] for index in places]),
     )
-
-
-def new_event_id() -> str:
-    """Make an event id: 128 random bits in hexadecimal."""
-    return secrets.token_hex(16)

@@ -26,29 +26,33 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting(Generic[Event]):
-    event: Event
+    events: Sequence[Event]
     size: int
     stored: "asyncio.Future[None]"
 
 
 class Appender(Generic[Event]):
-    """One queue and at most one write under way; ``write`` stores a batch or raises for all of it."""
+    """One queue and at most one write under way; ``write`` stores a batch of appends or raises for all of it."""
 
-    def __init__(self, write: Callable[[Sequence[Event]], Awaitable[None]], *, size_of: Callable[[Event], int], limits: Limits) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[Sequence[Event]]], Awaitable[None]], *, size_of: Callable[[Event], int], limits: Limits
+    ) -> None:
         self._write = write
         self._size_of = size_of
         self._limits = limits
         self._queue: deque[_Waiting[Event]] = deque()
+        self._events = 0
         self._bytes = 0
         self._writer: asyncio.Task[None] | None = None
 
-    async def append(self, event: Event) -> None:
-        """Return once the event is stored; raises what ``write`` raised, or `BacklogFullError` at once."""
-        size = self._size_of(event)
-        if len(self._queue) >= self._limits.waiting_events or self._bytes + size > self._limits.waiting_bytes:
+    async def append(self, events: Sequence[Event]) -> None:
+        """Return once these events, which stay together, are stored; raises what ``write`` raised, or `BacklogFullError` at once."""
+        size = sum(map(self._size_of, events))
+        if self._events + len(events) > self._limits.waiting_events or self._bytes + size > self._limits.waiting_bytes:
             raise BacklogFullError("too many calls are waiting for storage")
-        waiting = _Waiting(event, size, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(events, size, asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
+        self._events += len(events)
         self._bytes += size
         if self._writer is None:
             self._writer = asyncio.create_task(self._drain(), name="append")
@@ -63,21 +67,25 @@ class Appender(Generic[Event]):
             self._give_up()
 
     def _take(self) -> list[_Waiting[Event]]:
-        batch = [self._queue.popleft()]
-        size = batch[0].size
-        while self._queue and len(batch) < self._limits.batch_events:
-            size += self._queue[0].size
-            if size > self._limits.batch_bytes:
+        batch: list[_Waiting[Event]] = []
+        events = size = 0
+        while self._queue:
+            waiting = self._queue[0]
+            is_full = events + len(waiting.events) > self._limits.batch_events or size + waiting.size > self._limits.batch_bytes
+            if batch and is_full:
                 break
+            events += len(waiting.events)
+            size += waiting.size
             batch.append(self._queue.popleft())
-        self._bytes -= sum(waiting.size for waiting in batch)
+        self._events -= events
+        self._bytes -= size
         return batch
 
     async def _leave(self, batch: Sequence[_Waiting[Event]]) -> None:
         error: PersonalizerError = StorageUnavailableError("the append was interrupted")
         stored = False
         try:
-            await self._write([waiting.event for waiting in batch])
+            await self._write([waiting.events for waiting in batch])
             stored = True
         except PersonalizerError as refused:
             error = refused
@@ -89,7 +97,7 @@ class Appender(Generic[Event]):
         """Leave nobody waiting for a writer that is gone (it ends with an empty queue unless it was cancelled or broke)."""
         while self._queue:
             _settle(self._queue.popleft().stored, StorageUnavailableError("the append was interrupted"))
-        self._bytes = 0
+        self._events = self._bytes = 0
 
 
 def _settle(stored: "asyncio.Future[None]", error: PersonalizerError | None) -> None:

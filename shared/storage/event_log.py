@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from shared.domain.clock import Clock, from_micros, to_micros
-from shared.domain.events import Decision, Observation
+from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import Opened, Segment, SegmentHead, SegmentKey, Sighting
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.failures import storage_failures
-from shared.storage.hot_log import HotLog, LogSettings, Row, head
+from shared.storage.hot_log import KEY_COLUMNS, HotLog, LogSettings, Row, head
 from shared.storage.segments import decode_decisions, decode_observations, unpack_sightings
 from shared.storage.tail import Known, Tail
 
@@ -47,10 +47,10 @@ class _SightingsOfSegment:
         return len(self.micros)
 
 
-def _sightings_of(segment: Segment[Decision], marks: Mapping[str, int]) -> _SightingsOfSegment:
+def _sightings_of(segment: Segment[Decision], marks: Mapping[EventKey, int]) -> _SightingsOfSegment:
     """Give what the log's row holds besides the events, of a segment that is open."""
     events = segment.events or ()
-    fingerprints = array("Q", [marks[event.event_id] if event.event_id in marks else fingerprint(event.event_id) for event in events])
+    fingerprints = array("Q", [marks.get(key) or fingerprint(key) for key in [event.key for event in events]])
     return _SightingsOfSegment(segment.head.key, fingerprints, array("Q", [to_micros(event.decided_at) for event in events]))
 
 
@@ -72,11 +72,19 @@ class TableEventLog:
 
     async def append_decision(self, decision: Decision) -> None:
         """Return once the decision is stored."""
-        await self._decisions.append(decision)
+        await self._decisions.append((decision,))
+
+    async def append_decisions(self, decisions: Sequence[Decision]) -> None:
+        """Return once the decisions are stored, in one row."""
+        await self._decisions.append(decisions)
 
     async def append_observation(self, observation: Observation) -> None:
         """Return once the observation is stored."""
-        await self._observations.append(observation)
+        await self._observations.append((observation,))
+
+    async def append_observations(self, observations: Sequence[Observation]) -> None:
+        """Return once the observations are stored, in one row."""
+        await self._observations.append(observations)
 
     async def earliest(self) -> datetime | None:
         """Tell the first day that has a table."""
@@ -130,10 +138,10 @@ class TableEventLog:
         return [item.segment for item in await self._open_tail.between(since, until)]
 
     async def sightings(
-        self, since: datetime, until: datetime, event_ids: AbstractSet[str], *, opened: Opened[Decision] | None = None
-    ) -> dict[str, list[Sighting]]:
-        """Find decisions by the fingerprint of their event id; what is there for good, or was opened, is read once."""
-        marks = {event_id: fingerprint(event_id) for event_id in event_ids}
+        self, since: datetime, until: datetime, keys: AbstractSet[EventKey], *, opened: Opened[Decision] | None = None
+    ) -> dict[EventKey, list[Sighting]]:
+        """Find decisions by their fingerprint; what is there for good, or was opened, is read once."""
+        marks = {key: fingerprint(key) for key in keys}
         at_hand = [_sightings_of(segment, marks) for segment in opened.segments if segment.events is not None] if opened else []
         given = Known(opened.since, opened.until, at_hand) if opened and len(at_hand) == len(opened.segments) else None
         wanted = set(marks.values())
@@ -143,7 +151,7 @@ class TableEventLog:
             for index, mark in enumerate(item.fingerprints):
                 if mark in wanted:
                     found.setdefault(mark, []).append(Sighting(from_micros(item.micros[index]), item.key, index))
-        return {event_id: found[mark] for event_id, mark in marks.items() if mark in found}
+        return {key: found[mark] for key, mark in marks.items() if mark in found}
 
     async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[_OpenObservations]:
         async for row in self._observations.rows(since, until):
@@ -152,7 +160,7 @@ class TableEventLog:
             yield _OpenObservations(segment)
 
     async def _load_sightings(self, since: datetime, until: datetime) -> AsyncIterator[_SightingsOfSegment]:
-        async for row in self._decisions.rows(since, until, select=["PartitionKey", "RowKey", "Format", "Count", "Sightings"]):
+        async for row in self._decisions.rows(since, until, select=[*KEY_COLUMNS, "Sightings"]):
             fingerprints, micros = unpack_sightings(row["Sightings"])
             yield _SightingsOfSegment(head(row).key, fingerprints, micros)
 

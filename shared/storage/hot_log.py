@@ -20,14 +20,15 @@ from shared.domain.ledger import Segment, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
 from shared.storage.failures import storage_failures
-from shared.storage.segments import MAX_EVENTS, TooLargeError, approximate_bytes, check_format, check_size, encode
+from shared.storage.segments import MAX_BYTES, MAX_EVENTS, TooLargeError, approximate_bytes, check_size, encode
 
 logger = logging.getLogger(__name__)
 
 Event = TypeVar("Event", Decision, Observation)
 
-LIMITS = Limits(batch_events=MAX_EVENTS, batch_bytes=4 * 1024 * 1024, waiting_events=20_000, waiting_bytes=64 * 1024 * 1024)
-_HEAD_COLUMNS = ["PartitionKey", "RowKey", "Format", "Count", "Rewards"]
+LIMITS = Limits(batch_events=MAX_EVENTS, batch_bytes=MAX_BYTES, waiting_events=20_000, waiting_bytes=64 * 1024 * 1024)
+KEY_COLUMNS = ["PartitionKey", "RowKey"]
+"""All that it takes to list segments: their names tell the rest."""
 _READERS = 4
 """Partitions read at once."""
 
@@ -71,25 +72,24 @@ class HotLog(Generic[Event]):
 
     # --- writing ---------------------------------------------------------------------------------------------------------
 
-    async def append(self, event: Event) -> None:
-        """Return once the event is stored; see `shared.domain.ports.EventLog`."""
-        check_size(event)
-        await self._appender.append(event)
+    async def append(self, events: Sequence[Event]) -> None:
+        """Return once the events are stored, in one row; see `shared.domain.ports.EventLog`."""
+        check_size(events)
+        await self._appender.append(events)
 
-    async def _write(self, events: Sequence[Event]) -> None:
+    async def _write(self, appends: Sequence[Sequence[Event]]) -> None:
+        events = [event for append in appends for event in append]
         try:
             columns = encode(events)
         except TooLargeError:
-            middle = len(events) // 2  # each event fits by itself: check_size saw to it
-            await self._write(events[:middle])
-            await self._write(events[middle:])
+            middle = len(appends) // 2  # each append fits by itself: check_size saw to it
+            await self._write(appends[:middle])
+            await self._write(appends[middle:])
             return
         sealed_at = max(self._clock.now(), *map(_time, events))
         self._rows += 1
-        key = {
-            "PartitionKey": names.partition(sealed_at, self._shard),
-            "RowKey": names.row_key(sealed_at, self._writer, self._rows),
-        }
+        name = names.RowName(sealed_at, self._writer, self._rows, count=len(events), rewards=sum(map(_is_reward, events)))
+        key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
         async with storage_failures("append to the log", deadline=self._settings.append_deadline):
             await self._put(self._table(sealed_at), {**key, **columns})
 
@@ -118,7 +118,7 @@ class HotLog(Generic[Event]):
         """List segments without opening them, a minute at a time, in sealed order."""
         minute = ""
         heads: list[SegmentHead] = []
-        async for row in self.rows(since, until, select=_HEAD_COLUMNS):
+        async for row in self.rows(since, until, select=KEY_COLUMNS):
             if names.minute(row["PartitionKey"]) != minute:
                 if heads:
                     yield sorted(heads, key=_key)
@@ -159,12 +159,15 @@ class HotLog(Generic[Event]):
 
     def decode(self, row: Row) -> tuple[Segment[Event], Row | None]:
         """Open one row; a damaged one comes back without events and with the row itself."""
-        check_format(row)
+        segment_head = head(row)
         try:
-            return Segment(head(row), self._decode(row)), None
+            events = self._decode(row)
+            if len(events) != segment_head.count:
+                raise UnreadableError("a segment does not hold as many events as it says")
         except UnreadableError as damage:
             logger.error("a segment of the log does not verify", extra={"row": row["RowKey"], "damage": str(damage)})
-            return Segment(head(row), None), row
+            return Segment(segment_head, None), row
+        return Segment(segment_head, events), None
 
     async def _query(self, day: datetime, chosen: str, *, select: list[str] | None = None) -> AsyncIterator[Row]:
         table = self._table(day)
@@ -190,9 +193,9 @@ class HotLog(Generic[Event]):
 
 
 def head(row: Row) -> SegmentHead:
-    """Read what a row tells of its segment; raises `NewerFormatError`."""
-    check_format(row)
-    return SegmentHead(names.segment_key(row["PartitionKey"], row["RowKey"]), int(row["Count"]), int(row.get("Rewards") or 0))
+    """Read what a row's keys tell of its segment; raises `NewerFormatError` or `UnreadableError`."""
+    name = names.RowName.parse(row["RowKey"])
+    return SegmentHead(SegmentKey(name.sealed_at, row["RowKey"], row["PartitionKey"]), name.count, name.rewards)
 
 
 def _key(segment_head: SegmentHead) -> SegmentKey:
@@ -201,6 +204,10 @@ def _key(segment_head: SegmentHead) -> SegmentKey:
 
 def _time(event: Decision | Observation) -> datetime:
     return event.decided_at if isinstance(event, Decision) else event.observed_at
+
+
+def _is_reward(event: Decision | Observation) -> bool:
+    return isinstance(event, Observation) and not event.is_activation
 
 
 def _days(since: datetime, until: datetime) -> Iterable[datetime]:

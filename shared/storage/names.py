@@ -6,10 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from shared.domain.clock import from_micros, to_micros
+from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import SegmentKey
 
 MODELS = "personalizer-models"
 LOGS = "personalizer-logs"
+
+FORMAT = 1
+"""Of a segment: its name and what is under it."""
 
 _TABLE = re.compile(r"(?P<loop>[a-z][a-z0-9]*)x(?P<generation>\d{4})(?P<kind>[do])(?P<day>\d{8})")
 
@@ -68,19 +72,41 @@ def minute(partition_key: str) -> str:
     return partition_key[:12]
 
 
-def row_key(sealed_at: datetime, writer: str, number: int) -> str:
-    """Name a segment: sorted by the time it was sealed, unique by its writer's own count."""
-    return f"{row_time(sealed_at)}-{writer}-{number:06d}"
+@dataclass(frozen=True, slots=True)
+class RowName:
+    """A segment's name: sorted by the time it was sealed, unique by its writer's own count of rows.
+
+    It tells how many events and rewards there are as well, so that they are counted by reading keys alone.
+
+    >>> str(RowName(datetime(2026, 5, 17, tzinfo=UTC), "a1b2", 7, count=3, rewards=2))
+    '1778976000000000-a1b2-000007-1-3-2'
+    """
+
+    sealed_at: datetime
+    writer: str
+    number: int
+    count: int
+    rewards: int
+
+    def __str__(self) -> str:
+        return f"{row_time(self.sealed_at)}-{self.writer}-{self.number:06d}-{FORMAT}-{self.count}-{self.rewards}"
+
+    @staticmethod
+    def parse(name: str) -> "RowName":
+        """Inverse of ``str``; raises `NewerFormatError`, or `UnreadableError` for what is no segment's name."""
+        try:
+            sealed_at, writer, number, found, rest = name.split("-", 4)
+            if int(found) > FORMAT:
+                raise NewerFormatError("a segment of the log", found=int(found), known=FORMAT)
+            count, rewards = rest.split("-")
+            return RowName(from_micros(int(sealed_at)), writer, int(number), int(count), int(rewards))
+        except (ValueError, OverflowError) as cause:
+            raise UnreadableError(f"a row of the log has the name of no segment: {name!r}") from cause
 
 
 def row_time(sealed_at: datetime) -> str:
     """Give the sealed time's part of a segment's name: what all names from then on are not smaller than."""
     return f"{to_micros(sealed_at):016d}"
-
-
-def segment_key(partition_key: str, row: str) -> SegmentKey:
-    """Read a segment's key from its row's."""
-    return SegmentKey(from_micros(int(row[:16])), row, partition_key)
 
 
 def partitions_between(since: datetime, until: datetime) -> tuple[str, str]:

@@ -1,7 +1,7 @@
-"""A segment as a table row: many events compressed together, with a count, a checksum and a format version.
+"""A segment as a table row: many events compressed together, behind a checksum.
 
 Azure allows 64 KiB a property, 1 MiB a row and 252 own properties, and the emulator 1 MiB of JSON text, in which binary
-properties take a third more: the payload is kept well below.
+properties take a third more: the payload is kept well below. Each property costs time to send and to store, so there are few.
 """
 
 import struct
@@ -9,39 +9,43 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from isal import isal_zlib
 
 from shared.domain.clock import from_micros, to_micros
-from shared.domain.errors import EventTooLargeError, NewerFormatError, UnreadableError
+from shared.domain.errors import EventTooLargeError, UnreadableError
 from shared.domain.events import Decision, LearningMode, Observation
 from shared.domain.identity import fingerprint
 
-FORMAT = 1
 MAX_EVENTS = 4_000
 """A decision's fingerprint and time take 16 bytes of one property."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Before compression: what a row holds is handled as a whole."""
 _PROPERTY_BYTES = 64 * 1024
 _MAX_PAYLOAD = 10 * _PROPERTY_BYTES
 _MAX_INFLATED = 64 * 1024 * 1024
 _LEVEL = 1
-_LENGTH = struct.Struct("<I")
+_NUMBER = struct.Struct("<I")
+"""A length or a checksum."""
 
 Row = Mapping[str, Any]
-Event = TypeVar("Event")
 
 
 class TooLargeError(Exception):
     """These events do not fit in one row together."""
 
 
-def check_size(event: Decision | Observation) -> None:
-    """Raise `EventTooLargeError` if the event would not fit in a row of its own."""
-    if approximate_bytes(event) < _MAX_PAYLOAD // 2:
+def check_size(events: Sequence[Decision | Observation]) -> None:
+    """Raise `EventTooLargeError` if the events, which have to be stored together, would not fit in a row of their own."""
+    size = sum(map(approximate_bytes, events))
+    if size < _MAX_PAYLOAD // 2:
         return
     try:
-        encode([event])
+        if size > MAX_BYTES:
+            raise TooLargeError
+        encode(events)
     except TooLargeError as cause:
         raise EventTooLargeError("the event is too large to be logged: send fewer or shorter features") from cause
 
@@ -49,8 +53,9 @@ def check_size(event: Decision | Observation) -> None:
 def approximate_bytes(event: Decision | Observation) -> int:
     """Estimate the event's size before compression."""
     if isinstance(event, Decision):
-        return len(event.situation) + len(event.encoded) + 4 * len(event.event_id) + 24 * len(event.probabilities) + 100
-    return 4 * len(event.event_id) + 50
+        names = 4 * (len(event.event_id) + len(event.slot))
+        return len(event.situation) + len(event.encoded) + names + 24 * len(event.probabilities) + 100
+    return 4 * (len(event.event_id) + len(event.slot)) + 50
 
 
 def encode(events: Sequence[Decision | Observation]) -> dict[str, Any]:
@@ -60,23 +65,15 @@ def encode(events: Sequence[Decision | Observation]) -> dict[str, Any]:
     """
     decisions = [event for event in events if isinstance(event, Decision)]
     observations = [event for event in events if isinstance(event, Observation)]
-    payload = isal_zlib.compress(_pack_decisions(decisions) if decisions else _pack_observations(observations), _LEVEL)
+    compressed = isal_zlib.compress(_pack_decisions(decisions) if decisions else _pack_observations(observations), _LEVEL)
+    payload = _NUMBER.pack(zlib.crc32(compressed)) + compressed
     if len(payload) > _MAX_PAYLOAD or len(events) > MAX_EVENTS:
         raise TooLargeError
-    row: dict[str, Any] = {"Format": FORMAT, "Count": len(events), "Checksum": zlib.crc32(payload) - 2**31}
+    parts = range(0, len(payload), _PROPERTY_BYTES)
+    row: dict[str, Any] = {f"Payload{number:02d}": payload[start : start + _PROPERTY_BYTES] for number, start in enumerate(parts)}
     if decisions:
         row["Sightings"] = pack_sightings(decisions)
-    else:
-        row["Rewards"] = sum(not observation.is_activation for observation in observations)
-    parts = range(0, len(payload), _PROPERTY_BYTES)
-    return row | {f"Payload{number:02d}": payload[start : start + _PROPERTY_BYTES] for number, start in enumerate(parts)}
-
-
-def check_format(row: Row) -> None:
-    """Raise `NewerFormatError` for a row that a later release wrote."""
-    found = int(row.get("Format", 0))
-    if found > FORMAT:
-        raise NewerFormatError("a segment of the log", found=found, known=FORMAT)
+    return row
 
 
 def decode_decisions(row: Row) -> list[Decision]:
@@ -86,9 +83,11 @@ def decode_decisions(row: Row) -> list[Decision]:
         columns, rest = _head(raw)
         count = len(columns["id"])
         situations, rest = _cut(raw, rest, count)
+        if "shared" in columns:
+            situations = _with_ends(situations, columns["shared"])
         encoded, _ = _cut(raw, rest, count)
         versions, modes = columns["versions"], [LearningMode(mode) for mode in columns["modes"]]
-        events = [
+        return [
             Decision(  # by position: keywords would take a third longer, for every event that is ever read
                 event_id,
                 from_micros(at),
@@ -99,35 +98,35 @@ def decode_decisions(row: Row) -> list[Decision]:
                 deferred,
                 situation,
                 features,
+                slot,
             )
-            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features in zip(
+            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features, slot in zip(
                 *(columns[name] for name in ("id", "at", "version", "mode", "probabilities", "chosen", "deferred")),
                 situations,
                 encoded,
+                _slots(columns),
                 strict=True,
             )
         ]
     except _DAMAGE as cause:
         raise UnreadableError(f"a segment of decisions does not verify: {cause}") from cause
-    return _counted(events, row)
 
 
 def decode_observations(row: Row) -> list[Observation]:
     """Inverse of `encode`; raises `UnreadableError`."""
     try:
         columns, _ = _head(_payload(row))
-        events = [
-            Observation(event_id, from_micros(at), reward)
-            for event_id, at, reward in zip(columns["id"], columns["at"], columns["reward"], strict=True)
+        return [
+            Observation(event_id, from_micros(at), reward, slot)
+            for event_id, at, reward, slot in zip(columns["id"], columns["at"], columns["reward"], _slots(columns), strict=True)
         ]
     except _DAMAGE as cause:
         raise UnreadableError(f"a segment of observations does not verify: {cause}") from cause
-    return _counted(events, row)
 
 
 def pack_sightings(decisions: Sequence[Decision]) -> bytes:
     """Write fingerprint and time of each decision, 8 bytes each."""
-    packed = array("Q", (fingerprint(decision.event_id) for decision in decisions))
+    packed = array("Q", (fingerprint(decision.key) for decision in decisions))
     packed.extend(to_micros(decision.decided_at) for decision in decisions)
     return _little_endian(packed).tobytes()
 
@@ -154,7 +153,7 @@ _DAMAGE: tuple[type[Exception], ...] = (
 def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
     versions = list(dict.fromkeys(decision.model_version for decision in decisions))
     modes = list(dict.fromkeys(decision.mode for decision in decisions))
-    columns = {
+    columns: dict[str, object] = {
         "versions": versions,
         "modes": modes,
         "id": [decision.event_id for decision in decisions],
@@ -164,8 +163,11 @@ def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
         "probabilities": [decision.probabilities for decision in decisions],
         "chosen": [decision.chosen for decision in decisions],
         "deferred": [decision.deferred for decision in decisions],
+        **_slot_column(decisions),
     }
     situations = [decision.situation for decision in decisions]
+    if "slot" in columns:
+        columns["shared"], situations = _without_ends(decisions)
     encoded = [decision.encoded for decision in decisions]
     return b"".join([*_framed(columns), _lengths(situations), *situations, _lengths(encoded), *encoded])
 
@@ -175,13 +177,58 @@ def _pack_observations(observations: Sequence[Observation]) -> bytes:
         "id": [observation.event_id for observation in observations],
         "at": [to_micros(observation.observed_at) for observation in observations],
         "reward": [observation.reward for observation in observations],
+        **_slot_column(observations),
     }
     return b"".join(_framed(columns))
 
 
+def _slot_column(events: Sequence[Decision] | Sequence[Observation]) -> dict[str, list[str]]:
+    """Give the column of slots: none where there are none, which is nearly always."""
+    slots = [event.slot for event in events]
+    return {"slot": slots} if any(slots) else {}
+
+
+def _slots(columns: Mapping[str, Any]) -> Sequence[str]:
+    return columns["slot"] if "slot" in columns else [""] * len(columns["id"])
+
+
+def _without_ends(decisions: Sequence[Decision]) -> tuple[list[int], list[bytes]]:
+    """Leave out what a slot's situation ends in just as that of the slot before: the actions, which may be most of it.
+
+    Gives how many bytes that is for each, and what is left.
+    """
+    pairs = zip([None, *decisions], decisions, strict=False)
+    shared = [_same_end(one.situation, other.situation) if one and one.event_id == other.event_id else 0 for one, other in pairs]
+    return shared, [each.situation[: len(each.situation) - count] for each, count in zip(decisions, shared, strict=True)]
+
+
+def _with_ends(situations: Sequence[bytes], shared: Sequence[int]) -> list[bytes]:
+    """Inverse of `_without_ends`."""
+    whole: list[bytes] = []
+    size, last = 0, b""
+    for situation, count in zip(situations, shared, strict=True):
+        if not 0 <= count <= len(last):
+            raise ValueError("a situation is cut short")
+        last = situation + last[len(last) - count :]
+        size += len(last)
+        if size > _MAX_INFLATED:
+            raise ValueError("larger than any segment")
+        whole.append(last)
+    return whole
+
+
+def _same_end(one: bytes, other: bytes) -> int:
+    """Count the bytes at the end that are the same in both."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:  # halving: comparing bytes one by one would take long for what may be a megabyte
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one.endswith(other[-middle:]) else (low, middle - 1)
+    return low
+
+
 def _framed(columns: Mapping[str, object]) -> tuple[bytes, bytes]:
     head = orjson.dumps(columns)
-    return _LENGTH.pack(len(head)), head
+    return _NUMBER.pack(len(head)), head
 
 
 def _lengths(texts: Sequence[bytes]) -> bytes:
@@ -193,18 +240,19 @@ def _payload(row: Row) -> bytes:
     while (part := row.get(f"Payload{len(parts):02d}")) is not None:
         parts.append(part)
     payload = b"".join(parts)
-    if zlib.crc32(payload) - 2**31 != row["Checksum"]:
+    checksum, compressed = _NUMBER.unpack_from(payload)[0], payload[_NUMBER.size :]
+    if zlib.crc32(compressed) != checksum:
         raise ValueError("wrong checksum")
     inflate = isal_zlib.decompressobj()
-    raw = bytes(inflate.decompress(payload, _MAX_INFLATED))
+    raw = bytes(inflate.decompress(compressed, _MAX_INFLATED))
     if not inflate.eof:
         raise ValueError("cut short, or larger than any segment")
     return raw
 
 
 def _head(raw: bytes) -> tuple[dict[str, Any], int]:
-    end = _LENGTH.size + _LENGTH.unpack_from(raw)[0]
-    return orjson.loads(raw[_LENGTH.size : end]), end
+    end = _NUMBER.size + _NUMBER.unpack_from(raw)[0]
+    return orjson.loads(raw[_NUMBER.size : end]), end
 
 
 def _cut(raw: bytes, start: int, count: int) -> tuple[list[bytes], int]:
@@ -218,12 +266,6 @@ def _cut(raw: bytes, start: int, count: int) -> tuple[list[bytes], int]:
     if at > len(raw):
         raise ValueError("cut short")
     return parts, at
-
-
-def _counted(events: list[Event], row: Row) -> list[Event]:
-    if len(events) != row["Count"]:
-        raise UnreadableError("a segment does not hold as many events as it says")
-    return events
 
 
 def _little_endian(numbers: "array[int]") -> "array[int]":

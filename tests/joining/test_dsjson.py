@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, Situation, SkipReason
+from shared.domain.slots import Filling, MultiSlotSituation, Slot
 from shared.joining.chunks import compressed
 from shared.joining.dsjson import line, lines, read_situation, situation_text
 from tests.builders import T0, after, decision, observation, situation
@@ -20,6 +21,7 @@ EVENT = JoinedEvent(
 )
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+ODD_SLOTS = [b'{"FromUrl": [], "_slot": %b, "_multi": []}' % slot for slot in (b"null", b"1", b'"x"', b"[]", b"{}", b'{"id": "x"}')]
 values = st.recursive(
     st.none()
     | st.booleans()
@@ -34,6 +36,7 @@ situations = st.builds(
     context=features,
     actions=st.lists(st.builds(Action, id=st.text("ab", min_size=1, max_size=4), features=features), min_size=1, max_size=4).map(tuple),
 )
+slot_situations = st.builds(lambda asked, slot, own: replace(asked, slot=slot, baseline_id=own), situations, st.text(min_size=1), texts)
 
 
 def test_a_line_tells_what_was_decided_and_what_came_of_it():
@@ -51,12 +54,18 @@ def test_what_was_not_learned_says_why():
     assert (told["_skipLearn"], told["SkipReason"]) == (True, "notActivated")
 
 
-@given(situations)
+def test_a_line_of_a_slot_names_it_and_others_do_not():
+    told = orjson.loads(line(replace(EVENT, decision=decision("e1", slot="top"))))
+    assert (told["EventId"], told["Slot"], told["c"]["_slot"]) == ("e1", "top", {"id": "top", "baseline": "a"})
+    assert b"lot" not in line(EVENT)
+
+
+@given(situations | slot_situations)
 def test_a_situation_comes_back_from_its_text(asked):
     assert read_situation(situation_text(asked)) == asked
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"FromUrl": 1, "_multi": []}', b'{"FromUrl": [], "_multi": [{}]}'])
+@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"FromUrl": 1, "_multi": []}', b'{"FromUrl": [], "_multi": [{}]}', *ODD_SLOTS])
 def test_a_damaged_situation_is_unreadable(text):
     with pytest.raises(UnreadableError):
         read_situation(text)
@@ -80,3 +89,22 @@ def test_vowpal_wabbit_reads_the_log_and_learns_from_it():
     probabilities = workspace.predict(workspace.parse(line(unseen).decode()))
     workspace.finish()
     assert probabilities == pytest.approx([0.1 / 3, 1 - 0.2 / 3, 0.1 / 3])
+
+
+def test_vowpal_wabbit_tells_slots_apart():
+    """One action is rewarded in one slot and the other in the other."""
+    actions = situation("a", "b").actions
+    asked = MultiSlotSituation((), actions, (Slot("top", "a", features=({"size": {"is": "large"}},)), Slot("side", "b")))
+    workspace = vowpalwabbit.Workspace("--cb_explore_adf --epsilon 0.1 --dsjson --quiet -q ::")
+    filling = Filling(asked)
+    lines_of_slots = {}
+    for slot, liked in zip(asked.slots, (0, 1), strict=True):
+        chosen = [decision("e", probabilities=(0.5, 0.5), chosen=n, asked=filling.situation(slot), slot=slot.id) for n in (0, 1)]
+        lines_of_slots[slot.id] = [line(JoinedEvent(each, float(each.chosen == liked))).decode() for each in chosen]
+    for _ in range(40):
+        for each in [*lines_of_slots["top"], *lines_of_slots["side"]]:
+            workspace.learn(workspace.parse(each))
+    probabilities = {slot: workspace.predict(workspace.parse(each[0])) for slot, each in lines_of_slots.items()}
+    workspace.finish()
+    assert probabilities["top"] == pytest.approx([0.95, 0.05])
+    assert probabilities["side"] == pytest.approx([0.05, 0.95])

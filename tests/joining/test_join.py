@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.events import Decision, LearningMode, Observation, SkipReason
+from shared.domain.events import Decision, EventKey, LearningMode, Observation, SkipReason
 from shared.domain.ledger import Counters, Segment, Sighting
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join
@@ -16,11 +16,11 @@ LONG_AGO, LATER = after(-1000), after(1000)
 LOOP = LoopSettings(reward_wait=timedelta(seconds=60), default_reward=-0.5)
 
 
-def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[str, list[Sighting]]:
-    found: dict[str, list[Sighting]] = {}
+def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[EventKey, list[Sighting]]:
+    found: dict[EventKey, list[Sighting]] = {}
     for each in decisions:
         for index, event in enumerate(each.events or ()):
-            found.setdefault(event.event_id, []).append(Sighting(event.decided_at, each.head.key, index))
+            found.setdefault(event.key, []).append(Sighting(event.decided_at, each.head.key, index))
     return found
 
 
@@ -171,13 +171,73 @@ def test_unknown_rewards_are_remembered_only_while_their_decision_may_still_come
     assert (result.counters.unknown_rewards, result.unknown) == (1, frozenset())
 
 
+# --- slots ---------------------------------------------------------------------------------------------------------------
+
+
+def test_each_slot_gets_its_own_rewards():
+    slots = [decision(slot="top"), decision(slot="side"), decision(slot="foot")]
+    result = joined(*slots, observation(reward=0.25, slot="side", at=after(1)), observation(reward=1.0, slot="top", at=after(2)))
+    assert {e.decision.slot: e.reward for e in result.events} == {"top": 1.0, "side": 0.25, "foot": -0.5}
+    assert result.counters == Counters(learned=3, rewards=2)
+
+
+def test_several_rewards_for_a_slot_become_one_as_for_any_event():
+    loop = replace(LOOP, reward_aggregation=RewardAggregation.SUM)
+    rewards = [observation(reward=0.25, slot="top", at=after(n)) for n in range(3)]
+    result = joined(decision(slot="top"), decision(slot="side"), *rewards, loop=loop)
+    assert {e.decision.slot: e.reward for e in result.events} == {"top": 0.75, "side": -0.5}
+
+
+def test_an_activation_names_the_event_and_is_for_all_its_slots():
+    slots = [decision(slot="top", deferred=True), decision(slot="side", deferred=True)]
+    assert joined(*slots, observation(slot="top")).counters == Counters(skipped={"notActivated": 2}, rewards=1)
+    activated = joined(*slots, observation(slot="top", at=after(2)), observation(reward=None, at=after(1)))
+    assert activated.counters == Counters(learned=2, rewards=1)
+    assert [[o.reward for o in e.observations] for e in activated.events] == [[None, 1.0], [None]]
+
+
+def test_a_slot_of_an_event_is_decided_once():
+    result = joined(decision(slot="top"), decision(slot="side"), decision(slot="top", at=after(1)))
+    assert [(e.decision.slot, e.skip) for e in result.events] == [("top", None), ("side", None), ("top", SkipReason.DUPLICATE)]
+
+
+def test_a_reward_without_a_slot_is_for_no_slot_and_one_for_a_slot_not_for_the_event():
+    result = joined(decision(slot="top"), decision("e2"), observation(), observation("e2", slot="top"), observation(slot="none"))
+    assert [e.reward for e in result.events] == [-0.5, -0.5]
+    assert result.counters == Counters(learned=2, rewards=3, unknown_rewards=3)
+
+
+def test_an_event_id_may_be_used_with_and_without_slots():
+    both = [decision(deferred=True), decision(slot="top", deferred=True)]
+    result = joined(*both, observation(reward=0.5), observation(reward=0.25, slot="top"), observation(reward=None))
+    assert [(e.decision.slot, e.reward, e.skip) for e in result.events] == [("", 0.5, None), ("top", 0.25, None)]
+
+
+@pytest.mark.parametrize("separator", ["\x1f", "\0", ":", ""])
+def test_no_event_id_and_slot_can_be_taken_for_others(separator):
+    result = joined(decision(f"a{separator}b"), decision("a", slot="b"), observation("a", slot="b"))
+    assert [e.reward for e in result.events] == [-0.5, 1.0]
+
+
+def test_a_late_reward_of_a_slot_is_late():
+    result = joined(decision(slot="top"), decision(slot="side", at=after(30)), observation(slot="top", at=after(61)))
+    assert result.counters == Counters(learned=2, rewards=1, late_rewards=1)
+
+
 # --- laws ----------------------------------------------------------------------------------------------------------------
 
 event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
 seconds = st.integers(0, 400).map(float)
-decisions = st.builds(lambda e, t, deferred: decision(e, at=after(t), deferred=deferred), event_ids, seconds, st.booleans())
+slots = st.sampled_from(["", "", "s1", "s2"])
+decisions = st.builds(
+    lambda e, t, deferred, slot: decision(e, at=after(t), deferred=deferred, slot=slot), event_ids, seconds, st.booleans(), slots
+)
 observations = st.builds(
-    lambda e, t, reward: observation(e, reward, at=after(t)), event_ids, seconds, st.none() | st.sampled_from([0.0, 0.5, 1.0])
+    lambda e, t, reward, slot: observation(e, reward, at=after(t), slot=slot if reward is not None else ""),
+    event_ids,
+    seconds,
+    st.none() | st.sampled_from([0.0, 0.5, 1.0]),
+    slots,
 )
 
 
@@ -192,8 +252,8 @@ def cut(events: Sequence, sizes: Sequence[int], writer: str) -> list[Segment]:
     return segments
 
 
-def outcome(results: Sequence[Joined]) -> tuple[list[tuple[str, datetime, float, object]], Counters]:
-    events = [(e.decision.event_id, e.decision.decided_at, e.reward, e.skip) for r in results for e in r.events]
+def outcome(results: Sequence[Joined]) -> tuple[list[tuple[EventKey, datetime, float, object]], Counters]:
+    events = [(e.decision.key, e.decision.decided_at, e.reward, e.skip) for r in results for e in r.events]
     total = Counters()
     for result in results:
         total = total.plus(result.counters)
@@ -216,8 +276,8 @@ def joined_in_windows(decided: list[Segment], observed: list[Segment], ends: Seq
 
 
 @given(
-    st.lists(decisions, max_size=12, unique_by=lambda d: (d.event_id, d.decided_at)),
-    st.lists(observations, max_size=20, unique_by=lambda o: (o.event_id, o.observed_at)),
+    st.lists(decisions, max_size=12, unique_by=lambda d: (d.key, d.decided_at)),
+    st.lists(observations, max_size=20, unique_by=lambda o: (o.key, o.observed_at)),
     st.lists(st.integers(1, 5), min_size=1, max_size=4),
     st.lists(st.integers(0, 500).map(float), max_size=5),
     st.randoms(use_true_random=False),
@@ -229,6 +289,28 @@ def test_the_result_depends_neither_on_order_nor_on_segments_nor_on_windows(deci
     random.shuffle(shuffled_decisions)
     random.shuffle(shuffled_observations)
     assert outcome(joined_in_windows(shuffled_decisions, shuffled_observations, ends)) == whole
+
+
+@given(
+    st.lists(decisions, max_size=12, unique_by=lambda d: (d.key, d.decided_at)),
+    st.lists(observations, max_size=20, unique_by=lambda o: (o.key, o.observed_at)),
+    st.sampled_from(["s1", "s2"]),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_slot_fares_as_an_event_of_its_own_would(decided, observed, slot):
+    """Its rewards being that event's, and the activations of the whole event its own."""
+    loop = replace(LOOP, reward_aggregation=RewardAggregation.SUM)
+    own = [d for d in decided if d.slot == slot]
+    reports = [o for o in observed if o.slot == slot or o.is_activation]
+    alone = join(
+        window(cut([replace(d, slot="") for d in own], [3], "d"), cut([replace(o, slot="") for o in reports], [3], "o")), loop=loop
+    )
+    among = join(window(cut(decided, [3], "d"), cut(observed, [3], "o")), loop=loop)
+
+    def fates(result: Joined, slot: str) -> list[tuple[str, datetime, float, object]]:
+        return [(e.decision.event_id, e.decision.decided_at, e.reward, e.skip) for e in result.events if e.decision.slot == slot]
+
+    assert sorted(fates(among, slot), key=str) == sorted(fates(alone, ""), key=str)
 
 
 @given(st.lists(decisions, max_size=12), st.lists(observations, max_size=20))

@@ -18,11 +18,11 @@ class Store:
         self.gate.set()
         self.error: Exception | None = None
 
-    async def write(self, events: Sequence[str]) -> None:
+    async def write(self, appends: Sequence[Sequence[str]]) -> None:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
-        self.batches.append(list(events))
+        self.batches.append([event for events in appends for event in events])
 
 
 @pytest.fixture
@@ -35,15 +35,15 @@ def appender(store: Store, limits: Limits = ROOMY) -> Appender[str]:
 
 
 async def waiting(log: Appender[str], *events: str) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(log.append(event)) for event in events]
+    tasks = [asyncio.create_task(log.append([event])) for event in events]
     await asyncio.sleep(0.01)
     return tasks
 
 
 async def test_an_idle_process_writes_rows_of_one(store):
     log = appender(store)
-    await log.append("a")
-    await log.append("b")
+    await log.append(["a"])
+    await log.append(["b"])
     assert store.batches == [["a"], ["b"]]
 
 
@@ -59,17 +59,38 @@ async def test_what_arrives_during_a_write_leaves_together_in_the_next(store):
 
 async def test_a_batch_is_bounded_in_events_and_in_bytes(store):
     log = appender(store, Limits(batch_events=3, batch_bytes=10, waiting_events=100, waiting_bytes=1_000))
-    await asyncio.gather(*(log.append("x" * size) for size in (1, 1, 1, 1, 9, 2, 20)))
+    await asyncio.gather(*(log.append(["x" * size]) for size in (1, 1, 1, 1, 9, 2, 20)))
     assert [[len(event) for event in batch] for batch in store.batches] == [[1, 1, 1], [1, 9], [2], [20]]
+
+
+async def test_what_is_appended_together_is_never_torn_apart(store):
+    log = appender(store, Limits(batch_events=3, batch_bytes=6, waiting_events=100, waiting_bytes=1_000))
+    together = [["a", "b"], ["c", "d"], ["e"], ["ff", "ff", "ff"], ["g"], ["h"] * 5, ["i" * 9, "j"], ["k"]]
+    await asyncio.gather(*(log.append(events) for events in together))
+    assert store.batches == [["a", "b"], ["c", "d", "e"], ["ff", "ff", "ff"], ["g"], ["h"] * 5, ["i" * 9, "j"], ["k"]]
+
+
+async def test_each_event_of_an_append_counts_against_the_backlog(store):
+    log = appender(store, Limits(batch_events=1, batch_bytes=10, waiting_events=3, waiting_bytes=1_000))
+    store.gate.clear()
+    tasks = await waiting(log, "a")  # being written
+    tasks += [asyncio.create_task(log.append(["b", "c"]))]
+    await asyncio.sleep(0.01)
+    with pytest.raises(BacklogFullError):
+        await log.append(["d", "e"])
+    tasks += await waiting(log, "f")
+    store.gate.set()
+    await asyncio.gather(*tasks)
+    assert store.batches == [["a"], ["b", "c"], ["f"]]
 
 
 async def test_a_failed_write_reaches_every_caller_of_its_batch_and_no_other(store):
     log = appender(store)
     store.error = StorageUnavailableError("down")
-    results = await asyncio.gather(*(log.append(event) for event in "abc"), return_exceptions=True)
+    results = await asyncio.gather(*(log.append([event]) for event in "abc"), return_exceptions=True)
     assert [str(result) for result in results] == ["down"] * 3
     store.error = None
-    await log.append("d")
+    await log.append(["d"])
     assert store.batches == [["d"]]
 
 
@@ -80,10 +101,10 @@ async def test_a_full_backlog_refuses_at_once_and_recovers(store, limits):
     tasks = await waiting(log, "a")  # being written
     tasks += await waiting(log, "b", "c")
     with pytest.raises(BacklogFullError):
-        await log.append("d")
+        await log.append(["d"])
     store.gate.set()
     await asyncio.gather(*tasks)
-    await log.append("e")
+    await log.append(["e"])
     assert [event for batch in store.batches for event in batch] == ["a", "b", "c", "e"]
 
 
@@ -101,8 +122,8 @@ async def test_a_caller_that_goes_away_takes_nothing_with_it(store):
 async def test_nobody_waits_for_a_writer_that_broke(store):
     log = appender(store, Limits(batch_events=1, batch_bytes=10, waiting_events=10, waiting_bytes=100))
     store.error = ZeroDivisionError("a bug")
-    results = await asyncio.wait_for(asyncio.gather(*(log.append(event) for event in "abc"), return_exceptions=True), 5)
+    results = await asyncio.wait_for(asyncio.gather(*(log.append([event]) for event in "abc"), return_exceptions=True), 5)
     assert all(isinstance(result, StorageUnavailableError) for result in results)
     store.error = None
-    await log.append("d")
+    await log.append(["d"])
     assert store.batches == [["d"]]

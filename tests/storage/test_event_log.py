@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.domain.errors import NewerFormatError
+from shared.domain.errors import EventTooLargeError, NewerFormatError
 from shared.domain.ledger import Opened
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.event_log import TableEventLog
@@ -178,9 +178,69 @@ async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
     await log.append_decision(decision())
     table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
     row = await anext(aiter(table.list_entities()))
-    await table.update_entity({**row, "Format": 99})
-    with pytest.raises(NewerFormatError, match="99"):
+    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-1-1-0", "-000002-99-{}")})
+    with pytest.raises(NewerFormatError, match=r"version 99.*upgrade"):
         await decided(log)
+    with pytest.raises(NewerFormatError):
+        await log.sightings(T0, after(1), {"e1"})
+
+
+async def test_a_segment_that_holds_less_than_its_name_says_is_set_aside(log, account):
+    await log.append_decision(decision())
+    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
+    row = await anext(aiter(table.list_entities()))
+    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-1-1-0", "-000001-1-2-0")})
+    heads = [head async for minute in log.decision_heads(T0, after(10)) for head in minute]
+    assert [s.events and len(s.events) for s in await log.decisions(heads)] == [1, None]
+
+
+async def test_listing_and_sighting_do_not_transfer_what_is_in_the_segments(proxied):
+    log, proxy = proxied
+    noise = random.Random(5)
+    await asyncio.gather(*(log.append_decision(replace(decision(f"e{n}"), situation=noise.randbytes(60_000))) for n in range(20)))
+    proxy.forget()
+    heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+    assert sum(head.count for head in heads) == 20
+    assert len(await log.sightings(T0, after(1), {f"e{n}" for n in range(20)})) == 20
+    assert 0 < proxy.answered_bytes < 10_000
+
+
+async def test_what_is_appended_together_is_in_one_row(log):
+    slots = [[decision(f"e{n}", slot=f"s{m}") for m in range(3)] for n in range(50)]
+    rewards = [[observation(f"e{n}", slot=f"s{m}") for m in range(2)] for n in range(50)]
+    await asyncio.gather(*map(log.append_decisions, slots), *map(log.append_observations, rewards))
+    opened = await log.decisions([head async for minute in log.decision_heads(T0, after(1)) for head in minute])
+    observed = await log.observations([head async for minute in log.observation_heads(T0, after(1)) for head in minute])
+    for together, segments in ((slots, opened), (rewards, observed)):
+        rows = [list(segment.events or ()) for segment in segments]
+        assert [event for row in rows for event in row] == [event for each in together for event in each]
+        assert not [each for each in together if not any(set(each) <= set(row) for row in rows)]
+
+
+async def test_slots_too_large_for_one_row_with_others_leave_in_one_of_their_own(log):
+    """Both fit by themselves, and would be cut in two if their rows were cut by number of events."""
+    noise = random.Random(5)
+    large = [[replace(decision(f"e{n}", slot=f"s{m}"), situation=noise.randbytes(80_000)) for m in range(5)] for n in range(3)]
+    await asyncio.gather(*map(log.append_decisions, large))
+    heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+    assert [head.count for head in heads] == [5, 5, 5]
+
+
+async def test_slots_that_cannot_be_stored_together_are_refused_and_none_is_stored(log):
+    noise = random.Random(5)
+    with pytest.raises(EventTooLargeError):
+        await log.append_decisions([replace(decision(slot=f"s{n}"), situation=noise.randbytes(80_000)) for n in range(20)])
+    assert await decided(log) == []
+
+
+async def test_the_slots_of_an_event_are_sighted_apart(log):
+    await log.append_decisions([decision("x", slot="s1"), decision("x", slot="s2")])
+    await log.append_decision(decision("x"))
+    heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+    wanted = {"x", ("x", "s1"), ("x", "s2"), ("x", "s3")}
+    read = await log.sightings(T0, after(1), wanted)
+    assert {key: len(found) for key, found in read.items()} == {"x": 1, ("x", "s1"): 1, ("x", "s2"): 1}
+    assert await log.sightings(T0, after(1), wanted, opened=Opened(T0, after(1), await log.decisions(heads))) == read
 
 
 async def test_days_are_dropped_whole_and_tomorrow_is_made_ahead(log, clock):

@@ -1,21 +1,22 @@
 import random
+import struct
 import zlib
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from isal import isal_zlib
 
 from shared.domain.clock import from_micros
-from shared.domain.errors import EventTooLargeError, NewerFormatError, UnreadableError
+from shared.domain.errors import EventTooLargeError, UnreadableError
 from shared.domain.events import Decision, LearningMode, Observation
 from shared.domain.identity import fingerprint
 from shared.storage.segments import (
-    FORMAT,
+    MAX_BYTES,
     MAX_EVENTS,
     TooLargeError,
-    check_format,
     check_size,
     decode_decisions,
     decode_observations,
@@ -38,8 +39,9 @@ decisions = st.builds(
     deferred=st.booleans(),
     situation=st.binary(max_size=300),
     encoded=st.binary(max_size=300),
+    slot=st.just("") | texts,
 )
-observations = st.builds(Observation, event_id=texts, observed_at=times, reward=st.none() | st.floats(-1, 1))
+observations = st.builds(Observation, event_id=texts, observed_at=times, reward=st.none() | st.floats(-1, 1), slot=st.just("") | texts)
 
 
 def incompressible(size: int) -> bytes:
@@ -56,16 +58,36 @@ def test_observations_come_back_to_the_last_bit(events):
     assert decode_observations(encode(events)) == events
 
 
-def test_a_row_tells_its_counts_without_being_opened():
-    assert encode([decision(), decision("e2")])["Count"] == 2
-    row = encode([observation(), observation(reward=None)])
-    assert (row["Count"], row["Rewards"]) == (2, 1)
+@given(st.lists(st.sampled_from(["e1", "e2"]).flatmap(lambda e: st.tuples(st.just(e), st.text("ab]}", max_size=9))), min_size=1))
+def test_slots_come_back_to_the_last_bit_however_much_their_situations_have_in_common(pairs):
+    events = [replace(decision(event_id, slot="s"), situation=text.encode()) for event_id, text in pairs]
+    assert decode_decisions(encode(events)) == events
+
+
+def test_the_actions_of_a_multi_slot_event_are_stored_once():
+    actions = incompressible(60_000)
+    slots = [replace(decision(slot=f"s{n}"), situation=b'{"FromUrl":[%d],"_multi":[' % n + actions) for n in range(10)]
+    assert len(encode(slots)["Payload00"]) < 61_000
+    assert decode_decisions(encode(slots)) == slots
+
+
+def test_rows_without_slots_do_not_speak_of_them():
+    for events in ([decision(), decision("e2")], [observation(), observation("e2")]):
+        assert b'"slot"' not in isal_zlib.decompress(encode(events)["Payload00"][4:])
+
+
+def test_a_row_has_as_few_properties_as_can_be():
+    assert encode([decision(), decision("e2")]).keys() == {"Payload00", "Sightings"}
+    assert encode([observation()]).keys() == {"Payload00"}
 
 
 def test_a_row_tells_whose_decisions_it_holds():
     fingerprints, micros = unpack_sightings(encode([decision("x", at=after(1)), decision("y", at=after(2))])["Sightings"])
     assert list(fingerprints) == [fingerprint("x"), fingerprint("y")]
     assert micros[1] - micros[0] == 1_000_000
+    fingerprints, _ = unpack_sightings(encode([decision("x", slot="s1"), decision("x", slot="s2"), decision("x")])["Sightings"])
+    assert list(fingerprints) == [fingerprint(("x", "s1")), fingerprint(("x", "s2")), fingerprint("x")]
+    assert len(set(fingerprints)) == 3
 
 
 def test_no_property_is_larger_than_azure_allows():
@@ -84,12 +106,19 @@ def test_too_many_events_for_one_row_are_refused():
 
 
 def test_an_event_too_large_for_a_row_of_its_own_is_refused_before_it_is_logged():
-    check_size(replace(decision(), situation=b" " * 2_000_000))  # compresses well
+    check_size([replace(decision(), situation=b" " * 2_000_000)])  # compresses well
     with pytest.raises(EventTooLargeError):
-        check_size(replace(decision(), situation=incompressible(1_000_000)))
+        check_size([replace(decision(), situation=incompressible(1_000_000))])
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "count", "checksum"])
+def test_so_is_what_has_to_be_stored_together_and_would_not_fit():
+    slots = [replace(decision(slot=f"s{n}"), situation=b" " * (MAX_BYTES // 10)) for n in range(10)]
+    check_size(slots[:9])
+    with pytest.raises(EventTooLargeError):
+        check_size(slots)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone", "empty", "checksum"])
 def test_a_damaged_segment_is_unreadable(damage):
     row = encode([decision(f"e{n}") for n in range(10)])
     payload = row["Payload00"]
@@ -97,20 +126,31 @@ def test_a_damaged_segment_is_unreadable(damage):
         "flip": {"Payload00": payload[:50] + bytes([payload[50] ^ 1]) + payload[51:]},
         "cut": {"Payload00": payload[:-20]},
         "gone": {"Payload00": None},
-        "count": {"Count": 9},
-        "checksum": {"Checksum": 0},
+        "empty": {"Payload00": b""},
+        "checksum": {"Payload00": bytes(4) + payload[4:]},
     }[damage]
     with pytest.raises(UnreadableError):
         decode_decisions(row)
 
 
-def test_a_segment_of_a_later_release_is_refused_by_name():
-    with pytest.raises(NewerFormatError, match=f"version {FORMAT + 1}.*upgrade"):
-        check_format({**encode([decision()]), "Format": FORMAT + 1})
+def sealed(raw: bytes) -> dict[str, bytes]:
+    """Make a row of what is in it, whatever that is."""
+    compressed = isal_zlib.compress(raw, 3)
+    return {"Payload00": struct.pack("<I", zlib.crc32(compressed)) + compressed}
 
 
 def test_a_segment_that_inflates_without_end_is_refused():
-    bomb = isal_zlib.compress(bytes(100 * 1024 * 1024), 3)
-    row = {"Format": FORMAT, "Count": 1, "Checksum": zlib.crc32(bomb) - 2**31, "Payload00": bomb}
     with pytest.raises(UnreadableError):
-        decode_decisions(row)
+        decode_decisions(sealed(bytes(100 * 1024 * 1024)))
+
+
+@pytest.mark.parametrize(
+    "shared", [[0] * 99, [1_000_000] * 100, [-1] * 100, [0] + [900_000] * 99], ids=["few", "long", "negative", "endless"]
+)
+def test_slots_whose_situations_cannot_be_put_together_are_refused(shared):
+    raw = isal_zlib.decompress(encode([replace(decision(slot="s"), situation=b"")] * 100)["Payload00"][4:])
+    head, rest = orjson.loads(raw[4 : 4 + int.from_bytes(raw[:4], "little")]), raw[4 + int.from_bytes(raw[:4], "little") :]
+    text = orjson.dumps(head | {"shared": shared})
+    first = struct.pack("<I", 900_000) + rest[4:400] + b" " * 900_000 + rest[400:]
+    with pytest.raises(UnreadableError, match=r"shorter|cut short|larger"):
+        decode_decisions(sealed(struct.pack("<I", len(text)) + text + first))

@@ -1,0 +1,57 @@
+"""Multi-slot Rank: several slots in, a stored decision for each out."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shared.domain.clock import Clock
+from shared.domain.events import Decision
+from shared.domain.ports import EventLog
+from shared.domain.slots import Filling, MultiSlotSituation
+from shared.services.deciding import Decider, new_event_id
+from shared.services.serving import ModelServer, Served
+
+
+@dataclass(frozen=True, slots=True)
+class FilledSlot:
+    """The action to show in a slot."""
+
+    slot_id: str
+    reward_action_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MultiSlotRanking:
+    """The answer: the id to report rewards under, and the slots in the order of the request."""
+
+    event_id: str
+    slots: tuple[FilledSlot, ...]
+
+
+class MultiSlotRanker:
+    """Answers multi-slot Rank calls; a call returns only when the decisions of all its slots are stored, in one row."""
+
+    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock) -> None:
+        self._log = log
+        self._models = models
+        self._clock = clock
+        self._decider = Decider()
+
+    async def rank(self, asked: MultiSlotSituation, *, event_id: str | None, deferred: bool) -> MultiSlotRanking:
+        """Fill the slots in order, each with an action of its own; outside Online mode each gets its baseline.
+
+        The same event id, situation and model give the same answer. Raises `EventTooLargeError`, `StorageUnavailableError` or
+        `BacklogFullError`, and then nothing was acknowledged.
+        """
+        served = await self._models.served()
+        decisions = list(self._decide(asked, served, event_id=event_id or new_event_id(), deferred=deferred))
+        await self._log.append_decisions(decisions)
+        filled = [FilledSlot(each.slot, asked.actions[each.chosen].id) for each in decisions]
+        return MultiSlotRanking(decisions[0].event_id, tuple(filled))
+
+    def _decide(self, asked: MultiSlotSituation, served: Served, *, event_id: str, deferred: bool) -> Iterator[Decision]:
+        now = self._clock.now()
+        filling = Filling(asked)
+        for slot in asked.slots:
+            decision = self._decider.decide(filling.situation(slot), served, event_id=event_id, at=now, deferred=deferred)
+            filling.take(asked.actions[decision.chosen].id)
+            yield decision

@@ -1,0 +1,44 @@
+"""Names that carry something."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.clock import from_micros
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.storage.names import FORMAT, RowName, row_time
+from tests.builders import T0
+
+counts = st.integers(0, 10**9)
+segment_names = st.builds(
+    RowName,
+    sealed_at=st.integers(0, 4_000_000_000_000_000).map(from_micros),
+    writer=st.text("0123456789abcdef", min_size=8, max_size=8),
+    number=counts,
+    count=counts,
+    rewards=counts,
+)
+
+
+@given(segment_names)
+def test_a_segments_name_is_read_as_it_was_written(name):
+    assert RowName.parse(str(name)) == name
+
+
+@given(segment_names, segment_names)
+def test_names_sort_by_the_time_of_sealing(one, other):
+    assert (str(one) >= row_time(other.sealed_at)) == (one.sealed_at >= other.sealed_at)
+    assert str(one) < row_time(one.sealed_at + timedelta(microseconds=1))
+
+
+def test_a_name_of_a_later_release_is_refused_by_name_whatever_else_it_says():
+    with pytest.raises(NewerFormatError, match=f"version {FORMAT + 1}.*upgrade"):
+        RowName.parse(f"{row_time(T0)}-a1b2-000001-{FORMAT + 1}-who-knows-what")
+
+
+@pytest.mark.parametrize("name", ["", "row", "1-a-1-1-1", "x-a-000001-1-1-0", f"{10**30}-a-000001-1-1-0", f"{row_time(T0)}-a-000001-1-1"])
+def test_what_is_no_segments_name_is_unreadable(name):
+    with pytest.raises(UnreadableError):
+        RowName.parse(name)
