@@ -1,0 +1,81 @@
+"""The bench of speed runs, in a size that says nothing about speed, and measures what it says."""
+
+import doctest
+from itertools import islice
+
+import pytest
+import vowpalwabbit
+
+from benchmarks import speed
+from benchmarks.problems import Shape, made
+from benchmarks.samples import Traffic
+from benchmarks.speed import BENCHMARKS, _renewed, in_turn, log_of, main
+from benchmarks.vw import interactions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_prints_its_figures_beside_vowpal_wabbits(name, capsys):
+    assert main([name, "--quick"]) == 0
+    _, _, heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["benchmark", "measure", "ours", "floor", "ratio", "goal"]
+    assert all(line.startswith(name) for line in lines)
+    assert name == "cost" or any(line.endswith(("pass", "FAIL")) for line in lines)
+
+
+def test_what_grows_is_summed_up_by_its_slope(capsys):
+    main(["cost", "--quick"])
+    printed = capsys.readouterr().out
+    for name in ("features", "actions", "distinct features"):
+        assert f"{name}: slope of rank" in printed
+        assert f"{name}: slope of train" in printed
+
+
+def test_an_unknown_benchmark_is_refused_by_name(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["rnak"])
+    assert exit_.value.code == 2
+    assert "there is no benchmark rnak" in capsys.readouterr().err
+
+
+def test_calls_alternate_and_so_does_who_is_first():
+    called = []
+    ours, theirs = in_turn([(lambda: called.append("ours"), lambda: called.append("theirs"))] * 3)
+    assert called == ["theirs", "ours", "ours", "theirs", "theirs", "ours"]
+    assert len(ours) == len(theirs) == 3
+
+
+def test_vowpal_wabbits_driver_reads_all_events_and_their_rewards(tmp_path):
+    log = log_of(islice(made(Shape(actions=4), seed=0), 50), seed=1)
+    path = log.write(tmp_path / "events.json")
+    crossed = interactions(log.situations).split()
+    workspace = vowpalwabbit.Workspace(arg_list=["--cb_explore_adf", "--dsjson", "--quiet", *crossed, "-d", str(path)])
+    assert workspace.get_weighted_examples() == 50
+    assert workspace.get_sum_loss() < 0.0
+    workspace.finish()
+    assert 5 <= sum(log.rewards) <= 25
+
+
+def test_made_requests_have_the_shape_that_was_asked_for():
+    situation = next(made(Shape(features=3, actions=5, values=1), seed=0))
+    assert situation.context == ({"user": {"f0": "v0", "f1": "v0", "f2": "v0"}},)
+    assert len({action.id for action in situation.actions}) == 5
+    assert situation == next(made(Shape(features=3, actions=5, values=1), seed=0))
+
+
+def test_new_actions_were_never_met_before():
+    traffic = Traffic(actions=10, seed=1)
+    bodies = [_renewed(traffic.body("e"), number) for number in range(20)]
+    assert len({action["id"] for body in bodies for action in body["actions"]}) == 200
+    assert all(len(action["features"][0]["article"]) == 7 for body in bodies for action in body["actions"])
+
+
+def test_training_sees_each_event_once_in_order():
+    log = log_of(islice(made(Shape(), seed=0), 10), seed=1)
+    windows = list(speed._windows(log.encoded, 4))
+    assert [len(events) for events, _, _ in windows] == [4, 4, 2]
+    assert [event for events, _, _ in windows for event in events] == log.encoded[0]
+
+
+def test_the_examples_hold():
+    assert doctest.testmod(speed).failed == 0
