@@ -13,7 +13,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench clean
+.PHONY: help setup run demo test quick check format bench speed quality clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,12 @@ format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
 
 bench: $(VENV)/.installed-dev ## measure speed, as ratios against a floor in the same run
 	$(BIN)/python -m benchmarks
+
+speed: $(VENV)/.installed-dev ## measure Rank and training beside Vowpal Wabbit, in one process
+	$(BIN)/python -m benchmarks.speed
+
+quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and print what is earned (ARGS: --vw, --protocol, --seeds)
+	$(BIN)/python -m benchmarks.quality --data "$(DATA)" $(ARGS)
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay
 	rm -rf $(VENV) $(WORKER) .local/azurite .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

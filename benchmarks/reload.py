@@ -18,7 +18,7 @@ from benchmarks.timing import percentile, timed
 from shared.domain.ledger import Counters, Pointer, Provenance
 from shared.learning import artifact
 from shared.learning.learner import Learner
-from shared.learning.model import CELLS
+from shared.learning.local_ridge import ARMS, SIZE, Arm
 from shared.runtime.settings import read_settings
 from shared.storage.account import StorageAccount
 from shared.storage.model_store import BlobModelStore
@@ -87,13 +87,15 @@ class _Publisher:
 
 
 def largest_model() -> bytes:
-    """Make a model all of whose cells have been met: none can be larger."""
-    learner = Learner.cold()
-    learner.weights[:] = np.random.default_rng(4).normal(0.0, 0.01, CELLS)
-    learner.squares[:] = 1.0
-    learner.scales[:] = 1.0
+    """Make a model all of whose cells have been met, with all the arms there can be: none can be larger."""
+    rng, learner = np.random.default_rng(4), Learner.cold()
+    learner.shared.met[:] = True
+    learner.shared.weights[:, :2] = rng.normal(0.0, 0.01, learner.shared.weights[:, :2].shape)
+    learner.local.arms = {2 * number + 1: Arm(seen=_LEARNED) for number in range(ARMS)}
+    for arm in learner.local.arms.values():
+        arm.steady.weights[:, 0] = rng.normal(0.0, 0.01, SIZE)
     learner.learned = _LEARNED
-    return artifact.dump(learner)
+    return artifact.dump_model(learner)
 
 
 @contextmanager

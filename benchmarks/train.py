@@ -174,7 +174,7 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
         probabilities=[event.decision.probabilities[event.decision.chosen] for event in joined.events],
     )
     learning, _ = timed(lambda: learner.learn(batch))
-    dumping, model = timed(lambda: artifact.dump(learner))
+    dumping, model = timed(lambda: artifact.dump_model(learner))
     chunking, chunk = timed(lambda: compressed(lines(joined.events)))
     committing, _ = await timed_async(_commit(BlobModelStore(bench.account, loop="parts"), chunk, model, until))
     names = ("read rows", "decode", "find sightings", "join", "learn", "dump model", "write chunk", "commit")

@@ -5,7 +5,8 @@ from datetime import timedelta
 import azure.functions as func
 from pydantic import TypeAdapter
 
-from shared.api.status import CountersBody, LoopBody, StatusResponse
+from shared.api.status import ApprenticeBody, CountersBody, LoopBody, StatusResponse
+from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
 from shared.runtime.auth import check_key, has_key
@@ -53,6 +54,7 @@ def _loop(served: Served, progress: Progress | None) -> LoopBody:
         watermark=None if watermark is None else watermark.isoformat().replace("+00:00", "Z"),
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),
+        apprentice=None if progress is None or not progress.apprentice.rewards else _apprentice(progress.apprentice),
         error=served.error,
     )
 
@@ -67,4 +69,16 @@ def _counters(progress: Progress) -> CountersBody:
         late_rewards=progress.counters.late_rewards,
         unknown_rewards=progress.counters.unknown_rewards,
         stragglers=progress.counters.stragglers,
+    )
+
+
+def _apprentice(metrics: ApprenticeMetrics) -> ApprenticeBody:
+    return ApprenticeBody(
+        number_of_events=len(metrics.rewards),
+        number_of_imitated_events=sum(metrics.imitated),
+        sum_of_rewards=metrics.sum_of_rewards,
+        sum_of_imitated_rewards=metrics.sum_of_imitated_rewards,
+        baseline_average_reward=metrics.baseline_average_reward,
+        personalizer_average_reward=metrics.personalizer_average_reward,
+        achievement_ratio=metrics.achievement_ratio,
     )

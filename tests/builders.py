@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.clock import to_micros
-from shared.domain.events import Action, Decision, LearningMode, Observation, Situation
+from shared.domain.events import Action, Decision, LearningMode, Observation, Proposal, Situation
 from shared.domain.ledger import Segment, SegmentHead, SegmentKey
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoder
@@ -36,6 +36,7 @@ def decision(
     version: str = "",
     asked: Situation | None = None,
     slot: str = "",
+    proposal: Proposal | None = None,
 ) -> Decision:
     asked = asked or situation(*"abcdefghij"[: len(probabilities)])
     asked = replace(asked, slot=slot, baseline_id=asked.actions[0].id) if slot else asked
@@ -48,9 +49,16 @@ def decision(
         chosen=chosen,
         deferred=deferred,
         situation=situation_text(asked),
-        encoded=_ENCODER.encode(asked).logged(chosen),
+        encoded=_ENCODER.encode(asked).logged(proposal.action if proposal and proposal.is_lesson else chosen),
         slot=slot,
+        proposal=proposal,
     )
+
+
+def apprentice(event_id: str = "e1", *, proposed: int = 0, chance: float = 0.5, is_lesson: bool = True, **others) -> Decision:
+    """A decision of Apprentice mode: the first of two actions was shown."""
+    proposal = Proposal(proposed, chance, is_lesson)
+    return decision(event_id, mode=LearningMode.APPRENTICE, probabilities=(1.0, 0.0), proposal=proposal, **others)
 
 
 def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0, slot: str = "") -> Observation:

@@ -252,7 +252,7 @@ def test_the_joined_log_is_read_as_printed(running, storage, tmp_path):
         learned(running, 1 if event_id == "first" else 2)
     events = json.loads(run([sys.executable, "-c", f"STORAGE = {storage!r}\n{snippet}\nprint(json.dumps(events))"], tmp_path))
     assert [(event["EventId"], event["_label_cost"]) for event in events] == [("first", -0.5), ("second", -0.5)]
-    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot"} == members_of_a_line()
+    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed"} == members_of_a_line()
 
 
 def learned(app: RunningApp, number: int) -> None:

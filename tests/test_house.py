@@ -15,7 +15,7 @@ import shared
 REPOSITORY = Path(__file__).resolve().parent.parent
 FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function")
 DEPLOYED = ("shared", *FUNCTIONS)
-LINTED = (*DEPLOYED, "local", "examples")
+LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
 HIDDEN_BUT_OURS = {".ci", ".github"}
 TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".cfg", ".sh", ""}
@@ -89,6 +89,7 @@ def test_the_floors_hold():
         ("shared/services", "import pydantic", "The centre is free of frameworks"),
         ("shared/api", "import azure.storage.blob", "The wire format knows no storage"),
         ("shared/runtime", "import local.azurite", "What is deployed needs nothing that is not"),
+        ("shared/services", "import cli.replay", "Floors"),
         ("examples", "import shared.domain.events", "The examples know the service by its HTTP interface"),
     ],
 )

@@ -16,6 +16,18 @@ class CountersBody(WireModel):
     stragglers: int
 
 
+class ApprenticeBody(WireModel):
+    """How the policy would have done in the baseline's place, over the latest events of Apprentice mode, of which there are some."""
+
+    number_of_events: int
+    number_of_imitated_events: int
+    sum_of_rewards: float
+    sum_of_imitated_rewards: float
+    baseline_average_reward: float
+    personalizer_average_reward: float
+    achievement_ratio: float | None
+
+
 class LoopBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves."""
 
@@ -28,6 +40,7 @@ class LoopBody(WireModel):
     watermark: str | None
     lag_seconds: float | None
     counters: CountersBody | None
+    apprentice: ApprenticeBody | None
     error: str | None
 
 

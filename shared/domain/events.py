@@ -50,7 +50,8 @@ class Situation:
     @property
     def allowed(self) -> tuple[bool, ...]:
         """One flag an action, in request order: whether it may be chosen."""
-        return tuple(action.id not in self.excluded for action in self.actions)
+        excluded = self.excluded
+        return tuple([action.id not in excluded for action in self.actions]) if excluded else (True,) * len(self.actions)
 
     @property
     def baseline(self) -> int:
@@ -61,12 +62,26 @@ class Situation:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the policy drew in Apprentice mode, where the baseline was shown: the action's index, and what it was drawn with.
+
+    If it ``is_lesson``, the model learns to propose the baseline from it: reward 1 if it did, else 0. If not, the model learns
+    from what the baseline earned.
+    """
+
+    action: int
+    probability: float
+    is_lesson: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The logged answer to one Rank call, or to one slot of it ("": it has none).
 
     ``probabilities`` are what the choice was drawn from, in request order; ``chosen`` is an index into them.
     ``situation`` is the request's context and actions as JSON text (`shared.joining.dsjson` gives its shape) and
-    ``encoded`` what Rank computed from it (`shared.learning.encoding`): neither is parsed again on the way to the model.
+    ``encoded`` what Rank computed from it (`shared.learning.encoding`), with the action that is learned about: neither is parsed
+    again on the way to the model. ``proposal`` is there in Apprentice mode only.
     """
 
     event_id: str
@@ -79,11 +94,22 @@ class Decision:
     situation: bytes
     encoded: bytes
     slot: str = ""
+    proposal: Proposal | None = None
 
     @property
     def key(self) -> EventKey:
         """What its rewards name."""
         return (self.event_id, self.slot) if self.slot else self.event_id
+
+    @property
+    def learned_action(self) -> int:
+        """Index of the action that the model learns about, which ``encoded`` holds."""
+        return self.proposal.action if self.proposal is not None and self.proposal.is_lesson else self.chosen
+
+    @property
+    def is_imitated(self) -> bool:
+        """Whether the policy proposed what was shown."""
+        return self.proposal is not None and self.proposal.action == self.chosen
 
 
 @dataclass(frozen=True, slots=True)

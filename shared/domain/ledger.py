@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
+from shared.domain.apprentice import ApprenticeMetrics
+
 Event = TypeVar("Event")
 
 
@@ -118,6 +120,7 @@ class Pointer:
     chunk: str = ""
     counters: Counters = field(default_factory=Counters)
     lookback: Lookback = field(default_factory=Lookback)
+    apprentice: ApprenticeMetrics = field(default_factory=ApprenticeMetrics)
 
 
 @dataclass(frozen=True, slots=True)

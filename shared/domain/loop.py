@@ -23,6 +23,13 @@ class RewardAggregation(StrEnum):
     MAX = "max"
 
 
+class ApprenticeLearning(StrEnum):
+    """What the model learns in Apprentice mode: to choose as the baseline does, or what the baseline's choices earn."""
+
+    IMITATE = "Imitate"
+    OBSERVE = "Observe"
+
+
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
     """What a loop's owner chooses; the defaults are Azure Personalizer's.
@@ -36,6 +43,7 @@ class LoopSettings:
     reward_aggregation: RewardAggregation = RewardAggregation.EARLIEST
     exploration_percentage: float = 0.2
     learning_mode: LearningMode = LearningMode.ONLINE
+    apprentice_learning: ApprenticeLearning = ApprenticeLearning.IMITATE
     model_export_frequency: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:

@@ -86,15 +86,23 @@ class ModelStore(Protocol):
         ...
 
     async def artifact(self, version: str) -> bytes:
-        """Read a published model; raises `UnreadableError` when it is not there."""
+        """Read a published model, which Rank serves; raises `UnreadableError` when it is not there."""
+        ...
+
+    async def state(self, version: str) -> bytes:
+        """Read the learner that a model was made of, to go on learning; raises as `artifact`."""
         ...
 
     async def write_chunk(self, name: str, data: bytes, *, parent: str) -> None:
         """Write a chunk of the cold log under a name made from its content; writing it again changes nothing."""
         ...
 
+    async def write_state(self, version: str, data: bytes) -> None:
+        """Write the learner behind a model, before the model: where a model is, its state is too. Again changes nothing."""
+        ...
+
     async def write_artifact(self, version: str, data: bytes, *, provenance: Provenance) -> None:
-        """Write a model under a version made from its content; writing it again changes nothing."""
+        """Write a model under a version made from its content and its state's; writing it again changes nothing."""
         ...
 
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
@@ -108,8 +116,12 @@ class ModelStore(Protocol):
         """List the models that are kept, oldest first."""
         ...
 
+    def states(self) -> AsyncIterator[str]:
+        """List the versions whose state is there; one without a model is left from a run that was stopped."""
+        ...
+
     async def delete(self, version: str) -> None:
-        """Delete a model; doing so again changes nothing."""
+        """Delete a model and then its state, whichever is there; doing so again changes nothing."""
         ...
 
     def lease(self) -> AbstractAsyncContextManager[bool]:

@@ -9,7 +9,7 @@ from itertools import chain
 import orjson
 
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Action, Features, JoinedEvent, Observation, Situation
+from shared.domain.events import Action, Features, JoinedEvent, Observation, Proposal, Situation
 
 
 def situation_text(situation: Situation) -> bytes:
@@ -82,9 +82,15 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
     }
     if decision.slot:
         head["Slot"] = decision.slot
+    if decision.proposal is not None:
+        head["Proposed"] = _proposed(decision.proposal)
     if event.skip is not None:
         head |= {"_skipLearn": True, "SkipReason": event.skip}
     return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"c":', decision.situation, b"}\n"
+
+
+def _proposed(proposal: Proposal) -> dict[str, object]:
+    return {"a": proposal.action + 1, "p": proposal.probability, "lesson": proposal.is_lesson}
 
 
 def chosen_first(probabilities: Sequence[float], chosen: int) -> list[int]:

@@ -169,7 +169,8 @@ def _is_new(sighting: Sighting, window: Window) -> bool:
 def _joined(decision: Decision, observations: tuple[Observation, ...], loop: LoopSettings, *, is_duplicate: bool) -> JoinedEvent:
     rewards = [o.reward for o in observations if o.reward is not None]
     reward = aggregate(rewards, loop.reward_aggregation) if rewards else loop.default_reward
-    return JoinedEvent(decision, reward, observations, _skip(decision, observations, is_duplicate=is_duplicate))
+    exact = 0.0 + reward  # -0.0 would come back from the joined log as 0.0
+    return JoinedEvent(decision, exact, observations, _skip(decision, observations, is_duplicate=is_duplicate))
 
 
 def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplicate: bool) -> SkipReason | None:

@@ -1,139 +1,267 @@
-"""A learner as bytes and back: an uncompressed ``.npz`` without pickle, checked before use.
+"""A learner as bytes and back, in two: the model that Rank loads, and the state with which a trainer goes on.
 
-Only the cells that were met are stored, so a young loop's artifact is small, and nothing is left to inflate: a file can
-not become larger in memory than its crosses allow.
+Both are checked before they are used. Only the weights that were met are stored, so a young loop's are small.
 """
 
-import re
-import zipfile
 from collections.abc import Mapping
-from io import BytesIO
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning.encoding import ENCODER_VERSION
-from shared.learning.learner import Learner, unscaled
-from shared.learning.model import CELLS, Model, read_only
+from shared.learning import npz
+from shared.learning.crosses import CELLS
+from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch
+from shared.learning.learner import WINDOW, Learner, Losses
+from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge, Sums
+from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
+from shared.learning.model import MEMBERS, Model
+from shared.learning.segments import Positions, starts_of
+from shared.learning.shared_ridge import DRAWS, SharedRidge
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
-_HEADER: Final = "header"
-"""Format version, encoder version and learned events. In any later format its first number will still be the version."""
+_Arrays = Mapping[str, npt.NDArray[Any]]
 
-_DTYPES: Final = {_HEADER: "<i8", "sums": "<f8", "cells": "<u4", "weights": "<f4", "squares": "<f4", "scales": "<f4"}
-_LARGEST: Final = CELLS * 16 + 4096
-_WRITTEN_AT: Final = (1980, 1, 1, 0, 0, 0)  # the same learner gives the same bytes
-_NPY: Final = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(<[fiu][48])', 'fortran_order': False, 'shape': \((\d{1,9}),\), \} *\n", re.DOTALL
-)
+_MODEL: Final = {
+    npz.HEADER: "<i8",  # versions, learned, columns of weights, columns of arm_weights
+    "mixture": "<f8",  # events remembered, deviation, share, ridge
+    "cells": "<u4",
+    "weights": "<f4",
+    "arms": "<u4",
+    "arm_weights": "<f4",
+    "measured": "<u4",
+    "sizes": "<f8",
+    "quantiles": "<i4",  # how many each measured feature has
+    "edges": "<f8",
+}
+_STATE: Final = {
+    npz.HEADER: "<i8",  # versions, learned, columns of weights, columns of anchors, events that the shared ridge met
+    "sums": "<f8",  # squared errors of the members, discounted events, lowest and highest reward, squares
+    "sampled": "<u4",
+    "counts": "<i4",
+    "values": "<f8",
+    "context_hashes": "<u4",
+    "context_values": "<f4",
+    "contexts": "<i4",
+    "action_hashes": "<u4",
+    "action_values": "<f4",
+    "actions": "<i4",
+    "rewards": "<f8",
+    "cells": "<u4",
+    "weights": "<f4",
+    "anchors": "<f4",
+    "settled": "<f4",
+    "arms": "<u4",
+    "seen": "<i8",
+    "grams": "<f8",  # the upper triangles: the steady arms' and then the recent ones', as below
+    "moments": "<f8",
+    "arm_weights": "<f8",
+}
+_TRIANGLE: Final = np.triu_indices(SIZE)
+_LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * ARMS * (2 + DRAWS) * SIZE + 100 * MOST + (1 << 16)
+_LARGEST_STATE: Final = (
+    CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2)
+) + WINDOW * (4 * WIDTH * 4 + 20)
 
-_Array = npt.NDArray[Any]
 
-
-def dump(learner: Learner) -> bytes:
-    """Write a learner; the same state gives the same bytes."""
-    cells = np.flatnonzero(learner.scales)
-    return _zipped(
+def dump_model(learner: Learner) -> bytes:
+    """Write what Rank needs; the same state gives the same bytes."""
+    model = learner.model()
+    counts = np.isfinite(model.measures.edges).sum(axis=1)
+    return npz.write(
         {
-            _HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, learner.learned]),
-            "sums": np.array([learner.squared_values, learner.squared_errors]),
-            "cells": cells,
-            "weights": learner.weights[cells],
-            "squares": learner.squares[cells],
-            "scales": learner.scales[cells],
-        }
+            npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, model.learned, model.weights.shape[1], model.arm_weights.shape[1]]),
+            "mixture": np.array([model.remembered, model.deviation, model.share, model.ridge]),
+            "cells": model.cells,
+            "weights": model.weights,
+            "arms": model.arms,
+            "arm_weights": model.arm_weights,
+            "measured": model.measures.hashes,
+            "sizes": model.measures.sizes,
+            "quantiles": counts,
+            "edges": model.measures.edges[np.isfinite(model.measures.edges)],
+        },
+        _MODEL,
+    )
+
+
+def load_model(data: bytes) -> Model:
+    """Read what `dump_model` wrote: the same model that the dumped learner would give.
+
+    Raises `NewerFormatError` for what a later release wrote and `UnreadableError` for anything else that is not as
+    `dump_model` writes it; `load_learner` likewise.
+    """
+    arrays = npz.read(data, _MODEL, what="model", version=FORMAT_VERSION, largest=_LARGEST_MODEL)
+    _, learned, columns, arm_columns = _header(arrays, 5)
+    _require({columns, arm_columns} <= {1, 1 + DRAWS} and len(arrays["mixture"]) == 4)
+    _check_cells(arrays["cells"], arrays["weights"], columns)
+    _require(len(arrays["arms"]) <= ARMS and len(arrays["arm_weights"]) == (len(arrays["arms"]) + 1) * arm_columns * SIZE)
+    remembered, deviation, share, ridge = arrays["mixture"].tolist()
+    _require(0.0 <= remembered <= learned and deviation >= 0.0 and 0.0 <= share <= 1.0 and ridge > 0.0)
+    return Model(
+        learned,
+        remembered,
+        deviation,
+        share,
+        ridge,
+        arrays["cells"],
+        arrays["weights"].reshape(-1, columns),
+        arrays["arms"],
+        arrays["arm_weights"].reshape(-1, arm_columns, SIZE),
+        _measures(arrays),
+    )
+
+
+def dump_state(learner: Learner) -> bytes:
+    """Write what a trainer needs to go on exactly where this learner stands; the same state gives the same bytes."""
+    shared, losses, window, arms = learner.shared, learner.losses, learner.window, learner.local.arms
+    met = np.flatnonzero(shared.met)
+    columns = 2 + DRAWS if shared.is_open else 2
+    samples = learner.samples.values
+    sums = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
+    return npz.write(
+        {
+            npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
+            "sums": np.array([*losses.squared, losses.events, losses.lowest, losses.highest, shared.squares]),
+            "sampled": np.array(list(samples), dtype=np.uint32),
+            "counts": np.array([len(sample) for sample in samples.values()]),
+            "values": np.array([value for sample in samples.values() for value in sample]),
+            "context_hashes": window.context_hashes,
+            "context_values": window.context_values,
+            "contexts": np.diff(window.context_starts),
+            "action_hashes": window.action_hashes,
+            "action_values": window.action_values,
+            "actions": np.diff(window.action_starts),
+            "rewards": window.rewards,
+            "cells": met,
+            "weights": shared.weights[met, :columns],
+            "anchors": shared.anchors[met, : columns - 1],
+            "settled": shared.settled[met],
+            "arms": np.array(list(arms), dtype=np.uint32),
+            "seen": np.array([arm.seen for arm in arms.values()]),
+            "grams": _joined([each.gram[_TRIANGLE] for each in sums]),
+            "moments": _joined([each.moments for each in sums]),
+            "arm_weights": _joined([each.weights for each in sums]),
+        },
+        _STATE,
     )
 
 
 def load_learner(data: bytes) -> Learner:
-    """Read what `dump` wrote, to go on learning exactly where it stood.
-
-    Raises `NewerFormatError` for what a later release wrote and `UnreadableError` for anything else that is not as `dump`
-    writes it; `load_model` likewise.
-    """
-    arrays = _checked(data)
-    learner = Learner.cold()
-    for name, into in (("weights", learner.weights), ("squares", learner.squares), ("scales", learner.scales)):
-        into[arrays["cells"]] = arrays[name]
-    learner.learned = int(arrays[_HEADER][2])
-    learner.squared_values, learner.squared_errors = arrays["sums"].tolist()
-    return learner
-
-
-def load_model(data: bytes) -> Model:
-    """Read only what Rank needs: the same model that the dumped learner would give."""
-    arrays = _checked(data)
-    weights = np.zeros(CELLS, dtype=np.float32)
-    weights[arrays["cells"]] = unscaled(arrays["weights"], arrays["scales"])
-    return Model(read_only(weights), learned=int(arrays[_HEADER][2]))
+    """Read what `dump_state` wrote, to go on learning exactly where it stood."""
+    arrays = npz.read(data, _STATE, what="state", version=FORMAT_VERSION, largest=_LARGEST_STATE)
+    _, learned, columns, anchor_columns, met = _header(arrays, 6)
+    _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
+    sums = arrays["sums"].tolist()
+    samples = _samples(arrays)
+    return Learner(
+        learned=learned,
+        samples=samples,
+        window=_window(arrays),
+        shared=_shared(arrays, columns, squares=sums[-1], learned=met),
+        local=_local(arrays),
+        losses=Losses(np.array(sums[:MEMBERS]), *sums[MEMBERS:-1]),
+        measures=samples.measures(),
+    )
 
 
-def _zipped(arrays: Mapping[str, _Array]) -> bytes:
-    written = BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            member = BytesIO()
-            np.lib.format.write_array(member, array.astype(_DTYPES[name]), version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", _WRITTEN_AT)
-            info.create_system = 3  # by default it tells on which system it was written
-            archive.writestr(info, member.getvalue())
-    return written.getvalue()
-
-
-def _checked(data: bytes) -> dict[str, _Array]:
-    if len(data) > _LARGEST:
-        raise UnreadableError(f"a model has at most {_LARGEST} bytes, not {len(data)}")
-    try:
-        arrays = _unzipped(data)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UnreadableError(f"not a model: {error}") from error
-    _check(arrays)
-    return arrays
-
-
-def _unzipped(data: bytes) -> dict[str, _Array]:
-    with zipfile.ZipFile(BytesIO(data)) as archive:
-        members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED or member.file_size > len(data) for member in members):
-            raise UnreadableError("a model's members are stored as they are, not compressed")
-        header = _array(archive.read(f"{_HEADER}.npy"), _DTYPES[_HEADER])
-        _check_versions(header)
-        if [member.filename for member in members] != [f"{name}.npy" for name in _DTYPES]:
-            raise UnreadableError("a model has other members than these")
-        return {name: _array(archive.read(f"{name}.npy"), dtype) for name, dtype in _DTYPES.items()}
-
-
-def _array(member: bytes, dtype: str) -> _Array:
-    head = _NPY.match(member)  # matched, not evaluated as `numpy.load` would
-    if head is None or head[1].decode() != dtype:
-        raise UnreadableError(f"a model's member is not a plain array of {dtype}")
-    array = np.frombuffer(member, dtype, offset=head.end())
-    if len(array) != int(head[2]):
-        raise UnreadableError("a model's array has another length than it says")
-    return array
-
-
-def _check_versions(header: _Array) -> None:
-    if len(header) > 0 and header[0] > FORMAT_VERSION:
-        raise NewerFormatError("model", found=int(header[0]), known=FORMAT_VERSION)
-    if len(header) != 3 or header[0] != FORMAT_VERSION or header[2] < 0:
-        raise UnreadableError("a model's header makes no sense")
+def _header(arrays: _Arrays, length: int) -> list[int]:
+    """Give what follows the format version: the encoder's version, the events learned, and more."""
+    header: list[int] = arrays[npz.HEADER].tolist()
+    _require(len(header) == length and min(header) >= 0)
     if header[1] > ENCODER_VERSION:
-        raise NewerFormatError("model's encoder", found=int(header[1]), known=ENCODER_VERSION)
+        raise NewerFormatError("model's encoder", found=header[1], known=ENCODER_VERSION)
     if header[1] != ENCODER_VERSION:
         raise UnreadableError(f"the model speaks the language of encoder {header[1]}, this release that of {ENCODER_VERSION}")
+    return header[1:]
 
 
-def _check(arrays: Mapping[str, _Array]) -> None:
-    cells, sums, scales = arrays["cells"], arrays["sums"], arrays["scales"]
-    if any(len(arrays[name]) != len(cells) for name in ("weights", "squares", "scales")) or len(sums) != 2:
-        raise UnreadableError("a model's arrays do not fit each other")
-    if not all(np.isfinite(arrays[name]).all() for name in ("sums", "weights", "squares", "scales")):
-        raise UnreadableError("a model holds a number that is not finite")
-    if (scales <= 0).any() or (arrays["squares"] < 0).any() or (sums < 0).any():
-        raise UnreadableError("a model holds a negative size")
-    if len(cells) and (cells[-1] >= CELLS or (np.diff(cells.astype(np.int64)) <= 0).any()):
-        raise UnreadableError("a model's cells are not in order")
+def _measures(arrays: _Arrays) -> Measures:
+    features, sizes, counts, quantiles = arrays["measured"], arrays["sizes"], arrays["quantiles"], arrays["edges"]
+    _require(len(features) == len(sizes) == len(counts) <= MOST and _ascends(features) and bool((sizes > 0.0).all()))
+    _require(bool(np.isin(counts, [0, *range(3, EDGES + 1)]).all()) and counts.sum() == len(quantiles))
+    edges = np.full((len(features), EDGES), np.inf)
+    edges[np.arange(EDGES) < counts[:, None]] = quantiles
+    pairs = (edges[:, 1:] > edges[:, :-1]) | np.isinf(edges[:, 1:])
+    _require(bool(pairs.all()))
+    return Measures(features, sizes, edges)
+
+
+def _samples(arrays: _Arrays) -> Samples:
+    features, counts, values = arrays["sampled"].tolist(), arrays["counts"], arrays["values"]
+    _require(len(set(features)) == len(features) == len(counts) <= MOST and int(counts.sum()) == len(values))
+    _require(bool(((counts > 0) & (counts <= SAMPLE)).all()) and bool((np.abs(values) <= LARGEST).all()))
+    parts = np.split(values, np.cumsum(counts)[:-1]) if features else []
+    return Samples({feature: part.tolist() for feature, part in zip(features, parts, strict=True)})
+
+
+def _window(arrays: _Arrays) -> Batch:
+    contexts, actions, rewards = (arrays[name] for name in ("contexts", "actions", "rewards"))
+    _require(len(contexts) == len(actions) == len(rewards) <= WINDOW)
+    for side, sizes in (("context", contexts), ("action", actions)):
+        hashes, values = arrays[f"{side}_hashes"], arrays[f"{side}_values"]
+        _require(bool(((sizes > 0) & (sizes <= WIDTH)).all()) and int(sizes.sum()) == len(hashes) == len(values))
+        _require(bool((np.abs(values) <= LARGEST).all()))
+    return Batch(
+        arrays["context_hashes"],
+        arrays["context_values"],
+        _starts(contexts),
+        arrays["action_hashes"],
+        arrays["action_values"],
+        _starts(actions),
+        rewards,
+        np.ones(len(rewards)),
+    )
+
+
+def _shared(arrays: _Arrays, columns: int, *, squares: float, learned: int) -> SharedRidge:
+    cells, settled = arrays["cells"], arrays["settled"]
+    _check_cells(cells, arrays["weights"], columns)
+    _require(len(arrays["anchors"]) == len(cells) * (columns - 1) and len(settled) == len(cells) and bool((settled >= 0.0).all()))
+    shared = SharedRidge(squares=squares, learned=learned)
+    shared.met[cells] = True
+    shared.weights[cells, :columns] = arrays["weights"].reshape(-1, columns)
+    shared.anchors[cells, : columns - 1] = arrays["anchors"].reshape(-1, columns - 1)
+    shared.settled[cells] = settled
+    return shared
+
+
+def _local(arrays: _Arrays) -> LocalRidge:
+    arms, seen = arrays["arms"].tolist(), arrays["seen"].tolist()
+    count = 2 * len(arms)
+    _require(len(set(arms)) == len(arms) == len(seen) <= ARMS and len(arrays["grams"]) == count * len(_TRIANGLE[0]))
+    _require(len(arrays["moments"]) == len(arrays["arm_weights"]) == count * SIZE * (1 + DRAWS))
+    grams = arrays["grams"].reshape(count, len(_TRIANGLE[0]))
+    moments, weights = (arrays[name].reshape(count, SIZE, 1 + DRAWS) for name in ("moments", "arm_weights"))
+    sums = [Sums(_symmetric(grams[number]), moments[number].copy(), weights[number]) for number in range(count)]
+    return LocalRidge(dict(zip(arms, map(Arm, sums[: len(arms)], sums[len(arms) :], seen), strict=True)))
+
+
+def _symmetric(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    full = np.zeros((SIZE, SIZE))
+    full[_TRIANGLE] = triangle
+    full.T[_TRIANGLE] = triangle
+    return full
+
+
+def _check_cells(cells: npt.NDArray[np.uint32], weights: npt.NDArray[np.float32], columns: int) -> None:
+    _require(len(weights) == len(cells) * columns and _ascends(cells) and (not len(cells) or int(cells[-1]) < CELLS))
+
+
+def _ascends(numbers: npt.NDArray[np.uint32]) -> bool:
+    return bool((numbers[1:] > numbers[:-1]).all())
+
+
+def _starts(sizes: npt.NDArray[np.int32]) -> Positions:
+    return starts_of(sizes.astype(np.int64))
+
+
+def _joined(parts: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise UnreadableError("what is read as a model, or a state, is not as one is written")

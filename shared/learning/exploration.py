@@ -7,6 +7,7 @@ they are: each column is how far one draw from the model's posterior deviates fr
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from math import inf
 from typing import Final
 
 import numpy as np
@@ -172,6 +173,31 @@ def with_floor(probabilities: Floats, allowed: Flags, *, floor: float, explorati
     lowest = min(floor, exploration)
     kept = 1.0 - lowest / exploration  # what is spent on the floor is not spent otherwise
     return _rest_to(int(probabilities.argmax()), lowest * uniform(allowed) + kept * probabilities)
+
+
+def adaptive(scores: Sequence[float], allowed: Sequence[bool], *, gamma: float, exploration: float, floor: float) -> tuple[float, ...]:
+    """Do at once what `squarecb`, `at_most` and `with_floor` do one after another: it is on the way of every Rank call.
+
+    In plain floats, which for some ten actions are faster than arrays.
+
+    >>> adaptive([0.5, 1.0], [True, True], gamma=16.0, exploration=1.0, floor=0.0)
+    (0.1, 0.9)
+    """
+    candidates = scores if all(allowed) else [score if may else -inf for score, may in zip(scores, allowed, strict=True)]
+    best = max(candidates)
+    place, count = candidates.index(best), sum(allowed)
+    gaps = [1.0 / (count + gamma * (best - score)) for score in candidates]
+    spent = sum(gaps) - gaps[place]
+    lowest = min(floor, exploration)
+    kept = (exploration - lowest) / max(spent, exploration) if exploration else 0.0
+    least = lowest / count
+    chances = [least + kept * gap for gap in gaps]
+    if count < len(gaps):
+        chances = [chance if may else 0.0 for chance, may in zip(chances, allowed, strict=True)]
+    chances[place] = 0.0
+    rest = 1.0 - sum(chances)
+    chances[place] = rest if rest >= 0.5 else max(rest, *chances)  # of equals, rounding must not make another the likeliest
+    return tuple(chances)
 
 
 def draw(probabilities: Sequence[float], *, loop: str, event_id: str) -> int:

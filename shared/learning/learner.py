@@ -1,179 +1,152 @@
-"""What updates the weights: normalised AdaGrad on squared loss, with importance-aware steps, a block of events at a time.
+"""What learns: an ensemble of second-order regressions, a block of events at a time.
 
-Four ideas make it need no tuning and never diverge:
-
-* every cross is learned in units of the largest value it had, so that the scale of a feature does not matter (Ross,
-  Mineiro & Langford 2013, "Normalized online learning");
-* every weight has its own rate, the inverse root of its squared gradients so far (AdaGrad);
-* an event of importance h moves as h infinitely small steps would, which never overshoot its reward (Karampatziakis &
-  Langford 2011, "Online importance weight aware updates");
-* the steps of a block are taken together, and shortened to the best point on their line where they add up to too much.
+Its members (`shared.learning.shared_ridge` and `shared.learning.local_ridge`, each steady and recent) are averaged by how well each
+predicted the latest events before learning from them, with exponential weights (Cesa-Bianchi & Lugosi 2006, "Prediction, learning,
+and games", chapter 2).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Final
 
 import numpy as np
 
-from shared.learning.encoding import Batch, Floats, Floats32
-from shared.learning.model import CELLS, Model, read_only
-from shared.learning.model import cells as cells_of
-from shared.learning.segments import Positions, ranges, starts_of
+from shared.learning.crosses import Crosses, counted, crossed
+from shared.learning.encoding import Batch, Floats, Floats32, no_events
+from shared.learning.fourier import gaussians
+from shared.learning.local_ridge import LocalRidge, arms_of, contexts_of
+from shared.learning.measures import Measures, Samples
+from shared.learning.model import MEMBERS, Mixture, Model
+from shared.learning.segments import starts_of
+from shared.learning.shared_ridge import DRAWS, SharedRidge
 
-BLOCK: Final = 16
-"""Events learned at once. A batch that is cut at a multiple of it teaches exactly what the uncut one does."""
+WINDOW: Final = 4096
+"""Events that are kept to fit the shared part on, unless they have too many crosses."""
 
-_STEPS: Final = 2  # a block; the second one corrects what the events of the block did to each other
-_RATE: Final = 0.25
-_LEAST_PROBABILITY: Final = 0.3  # bounds the importance: one rare draw must not outweigh a day
+WINDOW_CROSSES: Final = 1 << 20
+
+_LARGEST_BLOCK: Final = 2048
+_SMALLEST_BLOCK: Final = 10
+_BLOCK_CROSSES: Final = 1 << 19
+_GROWTH: Final = 0.2
+"""A block is at most this part of all that was learned: a young learner looks at its errors often, a window of whatever size."""
+
 _LARGEST_REWARD: Final = 1e6
-_CROSSES_AT_ONCE: Final = 1 << 17  # bounds the memory, unless a single block has more
-_SMALLEST_SCALE: Final = np.float32(1e-18)  # the smallest cross that the encoder can give
-_SMALLEST_SQUARE: Final = np.float32(1e-10)
-_TINY: Final = 1e-30
+
+_DISCOUNT: Final = 0.998
+_SHARPNESS: Final = 4.0
+_MARGIN: Final = 0.5
+"""How far beyond the rewards seen a prediction may count as wrong."""
+
+_NEGLIGIBLE: Final = 1e-3
+
+
+@dataclass(eq=False, slots=True)
+class Losses:
+    """Each member's discounted squared errors (in the order of `Mixture`), and the discounted number of events."""
+
+    squared: Floats = field(default_factory=lambda: np.zeros(MEMBERS))
+    events: float = 0.0
+    lowest: float = 0.0
+    highest: float = 1.0
+
+    def add(self, predictions: Floats, rewards: Floats) -> None:
+        """Count what the members predicted, [n, MEMBERS], before they learned the rewards [n]."""
+        self.lowest, self.highest = min(self.lowest, float(rewards.min())), max(self.highest, float(rewards.max()))
+        errors = np.clip(predictions, self.lowest - _MARGIN, self.highest + _MARGIN) - rewards[:, None]
+        fading = _DISCOUNT ** np.arange(len(rewards) - 1, -1, -1.0)
+        faded = _DISCOUNT ** len(rewards)
+        self.squared = faded * self.squared + fading @ errors**2
+        self.events = faded * self.events + float(fading.sum())
+
+    def shares(self) -> Floats:
+        """Give each member's share in the average, shape [MEMBERS]."""
+        shares = np.exp(-_SHARPNESS * (self.squared - self.squared.min()))
+        shares /= shares.sum()
+        shares[shares < _NEGLIGIBLE] = 0.0
+        given: Floats = shares / shares.sum()
+        return given
+
+    def deviation(self) -> float:
+        """Give the standard deviation of rewards around the best member's predictions; near .5 before there are any."""
+        return sqrt((float(self.squared.min()) + 5.0) / (self.events + 20.0))
 
 
 @dataclass(eq=False, slots=True)
 class Learner:
-    """The only thing that changes: everybody else gets a copy of its weights.
+    """The only thing that changes: everybody else gets a copy of what it learned."""
 
-    ``weights``, ``squares`` (summed squared gradients) and ``scales`` (largest value; 0 for a cross never met) are float32
-    [CELLS], in units of the scale. ``squared_values`` and ``squared_errors`` are sums over the ``learned`` events.
-    """
-
-    weights: Floats32
-    squares: Floats32
-    scales: Floats32
-    learned: int
-    squared_values: float
-    squared_errors: float
+    learned: int = 0
+    samples: Samples = field(default_factory=Samples)
+    window: Batch = field(default_factory=no_events)
+    shared: SharedRidge = field(default_factory=SharedRidge)
+    local: LocalRidge = field(default_factory=LocalRidge)
+    losses: Losses = field(default_factory=Losses)
+    measures: Measures = field(default_factory=Measures.none)
+    _crosses: Crosses | None = None  # of the window, as the measures are now
 
     @staticmethod
     def cold() -> "Learner":
         """Give a learner that knows nothing."""
-        weights, squares, scales = (np.zeros(CELLS, dtype=np.float32) for _ in range(3))
-        return Learner(weights, squares, scales, learned=0, squared_values=0.0, squared_errors=0.0)
-
-    @property
-    def progressive_loss(self) -> float:
-        """Mean squared error of predicting each event before learning from it; 0 when cold."""
-        return self.squared_errors / max(self.learned, 1)
-
-    def model(self) -> Model:
-        """Give a copy of what was learned, ready to score."""
-        return Model(read_only(unscaled(self.weights, self.scales)), self.learned)
+        return Learner()
 
     def learn(self, batch: Batch) -> None:
-        """Learn from the events in their order; rewards count up to ± a million."""
-        for events in _crossed(batch):
-            for first in range(0, len(events), BLOCK):
-                self._learn_block(events.cut(first, min(first + BLOCK, len(events))))
+        """Learn from the events in their order; rewards count up to ± a million.
 
-    def _learn_block(self, events: "_CrossedEvents") -> None:
-        cells, values = events.cells, self._scaled(events)
-        weights = self.weights[cells]
-        errors = events.rewards - events.sums(weights * values)
-        squares = values * values
-        self.learned += len(events)
-        self.squared_values += float(squares.sum(dtype=np.float64))
-        self.squared_errors += float(errors @ errors)
+        The same events in the same batches give the same learner; cut otherwise, nearly the same.
+        """
+        crosses = starts_of(counted(batch))
+        first = 0
+        while first < len(batch):
+            most = min(max(_SMALLEST_BLOCK, int(_GROWTH * self.learned)), _LARGEST_BLOCK)
+            fitting = int(np.searchsorted(crosses, crosses[first] + _BLOCK_CROSSES, side="right")) - 1 - first
+            last = min(first + max(min(most, fitting), 1), len(batch))
+            self._learn_block(batch.cut(first, last))
+            first = last
 
-        rates = self._rates(events, squares, errors)
-        reach = events.sums(rates * squares)  # how far each prediction moves per unit of step
-        steps = -np.expm1(-events.importances * reach) / np.maximum(reach, _TINY)  # Karampatziakis & Langford, table 1
-        directions = rates * values
-        for _ in range(_STEPS):
-            np.add.at(self.weights, cells, events.spread(steps * errors) * directions)
-            moved = self.weights[cells] - weights
-            shifts = events.sums(moved * values)
-            shortened = _best_fraction(errors, shifts, events.importances)
-            if shortened < 1.0:
-                moved *= np.float32(shortened)
-                shifts *= shortened
-                self.weights[cells] = weights + moved  # the same cell gets the same weight, however often it is there
-            weights += moved
-            errors -= shifts
+    def model(self) -> Model:
+        """Give what Rank needs of it, ready to score."""
+        mixture = Mixture(*self.losses.shares().tolist())
+        return Model.of(self.shared, self.local, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
 
-    def _scaled(self, events: "_CrossedEvents") -> Floats32:
-        sizes = np.abs(events.values)
-        scales = self.scales[events.cells]
-        larger = sizes > scales
-        if larger.any():
-            np.maximum.at(self.scales, events.cells[larger], sizes[larger])
-            scales = self.scales[events.cells]
-        return unscaled(events.values, scales)
+    def _learn_block(self, block: Batch) -> None:
+        rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
+        crosses = crossed(block, self.measures)
+        contexts = contexts_of(block, self.measures)
+        shared = self.shared.predict(crosses)
+        self.losses.add(np.column_stack([shared, self.local.predict(contexts, arms_of(block), shared)]), rewards)
 
-    def _rates(self, events: "_CrossedEvents", squares: Floats32, errors: Floats) -> Floats32:
-        np.add.at(self.squares, events.cells, events.spread(events.importances * errors * errors) * squares)
-        rate = np.float32(_RATE * sqrt(self.learned / max(self.squared_values, _TINY)))
-        rates: Floats32 = rate / np.sqrt(self.squares[events.cells] + _SMALLEST_SQUARE)
-        return rates
+        changed = self.samples.observe(block.context_hashes, block.context_values)
+        changed |= self.samples.observe(block.action_hashes, block.action_values)
+        if changed:
+            self.measures = self.samples.measures()
+            crosses, contexts = crossed(block, self.measures), contexts_of(block, self.measures)
+        self.shared.meet(crosses)
+        self.learned += len(block)
+        of_window = self._slide(block, crosses, anew=changed)
+        self._learn_local(block, contexts, anew=changed)
+        targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
+        self.shared.solve(of_window, targets, self._noise(len(self.window)))
 
+    def _slide(self, block: Batch, crosses: Crosses, *, anew: bool) -> Crosses:
+        """Move the window to end with the block; gives its crosses."""
+        before = crossed(self.window, self.measures) if anew or self._crosses is None else self._crosses
+        window, crosses = self.window.joined(block), before.joined(crosses)
+        leaving = max(len(window) - WINDOW, int(np.searchsorted(crosses.starts, crosses.starts[-1] - WINDOW_CROSSES)), 0)
+        if leaving:
+            self.shared.settle(crosses.cut(0, leaving))
+        self.window, self._crosses = window.cut(leaving, len(window)), crosses.cut(leaving, len(crosses))
+        return self._crosses
 
-def unscaled(values: Floats32, scales: Floats32) -> Floats32:
-    """Divide by the scales, where there are any."""
-    divisors: Floats32 = np.maximum(scales, _SMALLEST_SCALE)
-    return values / divisors
+    def _learn_local(self, block: Batch, contexts: Floats32, *, anew: bool) -> None:
+        """Add the block; or, when numbers are measured otherwise now and all events are still there, all of them anew."""
+        if anew and len(self.window) == self.learned:
+            self.local = LocalRidge()
+            block, contexts = self.window, contexts_of(self.window, self.measures)
+        rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
+        self.local.learn(contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))]), last=self.learned)
 
-
-def _best_fraction(errors: Floats, shifts: Floats, importances: Floats) -> float:
-    """Give the fraction of the shifts, at most 1, that leaves the least weighted squared error."""
-    gain = float((importances * errors) @ shifts)
-    return min(max(gain / max(float(importances @ (shifts * shifts)), _TINY), 0.0), 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class _CrossedEvents:
-    """Events with all crosses of their features: event i has those from ``starts[i]`` up to ``starts[i + 1]``."""
-
-    cells: Positions
-    values: Floats32
-    starts: Positions
-    rewards: Floats
-    importances: Floats
-
-    def __len__(self) -> int:
-        return len(self.rewards)
-
-    def cut(self, first: int, last: int) -> "_CrossedEvents":
-        begin, end = self.starts[first], self.starts[last]
-        starts = self.starts[first : last + 1] - begin
-        return _CrossedEvents(self.cells[begin:end], self.values[begin:end], starts, self.rewards[first:last], self.importances[first:last])
-
-    def sums(self, of_crosses: Floats32) -> Floats:
-        """Sum over the crosses of each event, which has at least one."""
-        return np.add.reduceat(of_crosses, self.starts[:-1]).astype(np.float64)
-
-    def spread(self, of_events: Floats) -> Floats32:
-        """Repeat each event's number for all its crosses."""
-        return np.repeat(of_events.astype(np.float32), self.starts[1:] - self.starts[:-1])
-
-
-def _crossed(batch: Batch) -> Iterator[_CrossedEvents]:
-    contexts, actions = np.diff(batch.context_starts), np.diff(batch.action_starts)
-    rewards = np.clip(batch.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-    importances = 1.0 / np.clip(batch.probabilities, _LEAST_PROBABILITY, 1.0)
-    for first, last in _pieces(contexts * actions):
-        entries = slice(batch.context_starts[first], batch.context_starts[last])
-        repeats = np.repeat(actions[first:last], contexts[first:last])  # each context entry meets each action entry
-        partners = ranges(np.repeat(batch.action_starts[first:last], contexts[first:last]), repeats)
-        yield _CrossedEvents(
-            cells_of(np.repeat(batch.context_hashes[entries], repeats), batch.action_hashes[partners]).astype(np.int64),
-            np.repeat(batch.context_values[entries], repeats) * batch.action_values[partners],
-            starts_of(contexts[first:last] * actions[first:last]),
-            rewards[first:last],
-            importances[first:last],
-        )
-
-
-def _pieces(sizes: Positions) -> Iterator[tuple[int, int]]:
-    """Cut events of so many crosses each into pieces of whole blocks that fit into memory."""
-    ends = starts_of(sizes)
-    first = 0
-    while first < len(sizes):
-        fitting = int(np.searchsorted(ends, ends[first] + _CROSSES_AT_ONCE, side="right")) - 1 - first
-        last = min(first + max(fitting // BLOCK, 1) * BLOCK, len(sizes))
-        yield first, last
-        first = last
+    def _noise(self, events: int) -> Floats:
+        """Give the latest events' noise, [n, DRAWS]: an event keeps its own."""
+        numbers = np.arange(self.learned - events, self.learned, dtype=np.int64).astype(np.uint32)
+        return gaussians(numbers * np.uint32(0x9E3779B9), DRAWS).astype(np.float64)

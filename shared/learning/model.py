@@ -1,55 +1,261 @@
-"""What Rank scores with: one weight for each hashed cross of a context feature with an action feature."""
+"""What Rank scores with: one weight for each cross of a context feature with an action feature, and an action's own waves.
 
-from dataclasses import dataclass
-from typing import Any, Final
+All members of the learner's ensemble are linear in these, so their average is one model of the same shape.
+"""
+
+from dataclasses import dataclass, field
+from functools import cache
+from math import sqrt
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.encoding import EncodedSituation, Floats, Floats32, Hashes
+from shared.learning.crosses import CELLS, cells
+from shared.learning.encoding import NUMERIC, EncodedSituation, Floats32, Hashes, Row
+from shared.learning.fourier import WAVES, frequencies, wave
+from shared.learning.local_ridge import SIZE, LocalRidge
+from shared.learning.local_ridge import prior_draws as prior_draws_of_arms
+from shared.learning.measures import UNKNOWN, Measures
+from shared.learning.segments import starts_of
+from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, SharedRidge, prior_draws
 
-CELLS_BITS: Final = 18
-CELLS: Final = 1 << CELLS_BITS
-"""How many weights there are; crosses that meet in one share it."""
+_LEAST_SHARE: Final = 0.02
+"""A member with less of a share has nothing to say about what is uncertain."""
+
+_CONTEXT_PLACES: Final = 1024
+_ACTION_PLACES: Final = 512
+
+Places = npt.NDArray[np.int64]
 
 
-def cells(context: Hashes, action: Hashes) -> Hashes:
-    """Give the weight of each cross: multiply-shift hashing, for which the encoder made every hash odd.
+class Scores(NamedTuple):
+    """Of K actions: the estimated rewards [K], and what M draws from the posterior deviate from them [K, M] (M may be 0)."""
 
-    The arrays broadcast. A padding hash, 0, meets cell 0; its value is 0 as well.
-    """
-    product = context * action
-    product >>= np.uint32(32 - CELLS_BITS)
-    return product
+    mean: Floats32
+    draws: Floats32
+
+
+class Mixture(NamedTuple):
+    """The shares of the learner's members in their average."""
+
+    steady: float
+    recent: float
+    local: float
+    recent_local: float
+
+    def remembered(self, learned: int) -> float:
+        """Give how many events the average remembers: recent members forget."""
+        forgetful = self.recent + self.recent_local
+        return learned - forgetful * max(learned - 1.0 / (1.0 - FORGETTING), 0.0)
+
+
+MEMBERS: Final = len(Mixture._fields)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Model:
-    """``weights`` (float32 [CELLS], read-only) after ``learned`` events."""
+    """A published model; nothing in it changes but what it remembers of features met lately (by one thread at a time).
 
-    weights: Floats32
+    ``cells`` (uint32 [n], ascending) are the crosses that were met, ``weights`` (float32 [n, 1 or 1 + DRAWS]) their weights and
+    perhaps draws; ``ridge`` scales the draws of the others. ``deviation`` is that of rewards around predictions, and ``remembered``
+    how many of the ``learned`` events still count. ``arms`` (uint32 [a]) are ids' hashes with weights of their own,
+    ``arm_weights`` (float32 [a + 1, 1 or 1 + DRAWS, SIZE]), which count for ``share`` of the score; the last row is for all others.
+    """
+
     learned: int
+    remembered: float
+    deviation: float
+    share: float
+    ridge: float
+    cells: Hashes
+    weights: Floats32
+    arms: Hashes
+    arm_weights: Floats32
+    measures: Measures
+    _memory: "list[_Memory]" = field(default_factory=list, init=False, repr=False)
 
     @staticmethod
     def cold() -> "Model":
         """Give a model that knows nothing."""
-        return Model(read_only(np.zeros(CELLS, dtype=np.float32)), learned=0)
+        return Model(0, 0.0, 0.5, 0.0, 1.0, *_no_weights(), *_no_arms(), Measures.none())
+
+    @staticmethod
+    def of(shared: SharedRidge, local: LocalRidge, measures: Measures, mixture: Mixture, *, learned: int, deviation: float) -> "Model":
+        """Average the members of an ensemble; draws are those of the one with the largest share that has any."""
+        of_shared, of_local = mixture.steady + mixture.recent, mixture.local + mixture.recent_local
+        ask_shared = shared.is_open and of_shared >= max(of_local, _LEAST_SHARE)
+        met = np.flatnonzero(shared.met)
+        weights = shared.weights[met].astype(np.float64)
+        mean = (mixture.steady * weights[:, STEADY] + mixture.recent * weights[:, RECENT]) / of_shared if of_shared else weights[:, STEADY]
+        columns = [mean, *(weights[:, 2:].T if ask_shared else ())]
+        arms = _arms(local, mixture, draws=not ask_shared and of_local >= _LEAST_SHARE) if of_local else _no_arms()
+        return Model(
+            learned,
+            mixture.remembered(learned),
+            deviation,
+            of_local,
+            shared.precision,
+            met.astype(np.uint32),
+            np.column_stack(columns).astype(np.float32),
+            *arms,
+            measures,
+        )
 
     @property
     def is_cold(self) -> bool:
         """Whether it has yet to learn from a first event."""
         return self.learned == 0
 
-    def scores(self, encoded: EncodedSituation) -> Floats:
-        """Estimate the reward of each action, shape [K]: ``context · W · action``, with W gathered for all at once."""
-        hashes = encoded.action_hashes
-        gathered = self.weights.take(cells(encoded.context_hashes[:, None], hashes.reshape(1, -1)))
-        of_entries: Floats = encoded.context_values.astype(np.float64) @ gathered
-        scores: Floats = np.einsum("ka,ka->k", of_entries.reshape(hashes.shape), encoded.action_values)
-        return scores
+    def scores(self, encoded: EncodedSituation) -> Scores:
+        """Estimate the reward of each action, and how far off the estimate may be."""
+        if not self._memory:
+            self._memory.append(_Memory(self))  # made by the one who scores first: who only writes a model needs none
+        return self._memory[0].scores(encoded)
+
+
+class _Memory:
+    """What pairs of features that were met lately are worth, so that they need not be looked up, and multiplied out, again.
+
+    A place is a number for a context feature or for an action; ``pairs`` [context places · action places, channels] has what each
+    pair of places adds to the score per unit of the context feature, ``known`` which of them were filled in. When places run
+    out, all of that side are given anew.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._measures = model.measures
+        self._share = model.share
+        self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
+        self._arm_weights = model.arm_weights
+        self._table = _whole_table(model)
+        channels = model.weights.shape[1]
+        self._pairs = np.zeros((_CONTEXT_PLACES * _ACTION_PLACES, channels), dtype=np.float32)
+        self._known = np.zeros(_CONTEXT_PLACES * _ACTION_PLACES, dtype=np.bool_)
+        self._contexts: dict[int, int] = {}
+        self._frequencies = np.zeros((_CONTEXT_PLACES, WAVES), dtype=np.float32)
+        self._actions: dict[Row, int] = {}
+        self._arm_of = np.zeros(_ACTION_PLACES, dtype=np.int64)
+        self._shared_share = np.ones(_ACTION_PLACES, dtype=np.float32)
+
+    def scores(self, encoded: EncodedSituation) -> Scores:
+        context = encoded.context
+        scaled, ranked = self._numbers(context)
+        contexts, actions = self._context_places(context.hashes), self._action_places(encoded.actions)
+        if not self._share:
+            shared = self._shared(encoded, scaled, contexts, actions)
+            return Scores(shared[:, 0], shared[:, 1:])
+        angles = ranked @ self._frequencies.take(contexts, axis=0)
+        arms, channels = self._arm_weights.take(self._arm_of.take(actions), axis=0), self._arm_weights.shape[1]
+        own = (arms.reshape(-1, SIZE) @ wave(angles, len(contexts) - 1)).reshape(-1, channels)
+        shares = self._shared_share.take(actions)
+        if not shares.any():
+            return Scores(own[:, 0], own[:, 1:])
+        shared = self._shared(encoded, scaled, contexts, actions)
+        return Scores(shares * shared[:, 0] + own[:, 0], shared[:, 1:] if shared.shape[1] > 1 else own[:, 1:])
+
+    def _shared(self, encoded: EncodedSituation, scaled: Floats32, contexts: Places, actions: Places) -> Floats32:
+        pairs = contexts[:, None] * _ACTION_PLACES + actions
+        if not self._known.take(pairs).all():
+            self._fill(encoded, pairs)
+        channels = self._pairs.shape[1]
+        if channels == 1:
+            single: Floats32 = scaled @ self._pairs.ravel().take(pairs)
+            return single[:, None]
+        several: Floats32 = scaled @ self._pairs.take(pairs, axis=0).reshape(len(scaled), -1)
+        return several.reshape(-1, channels)
+
+    def _numbers(self, context: Row) -> tuple[Floats32, Floats32]:
+        """Give the context's values put to scale, and between their quantiles."""
+        scaled, ranked, measure_of = list(context.values), list(context.values), self._measures.of
+        for number, name in enumerate(context.hashes):
+            if name & NUMERIC:
+                measure, value = measure_of(name), scaled[number]
+                scaled[number], ranked[number] = measure.scaled(value), measure.ranked(value)
+            elif scaled[number] != 1.0:  # something said more than once, or folded
+                scaled[number] = ranked[number] = UNKNOWN.scaled(scaled[number])
+        ranked[0] = 0.0  # the constant is no feature to be similar in
+        return np.array(scaled, dtype=np.float32), np.array(ranked, dtype=np.float32)
+
+    def _context_places(self, names: tuple[int, ...]) -> Places:
+        known = self._contexts
+        places = [known.get(name, -1) for name in names]
+        if -1 in places:
+            new = [name for name in names if name not in known]
+            if len(known) + len(new) > _CONTEXT_PLACES:
+                known.clear()
+                self._known[:] = False
+                new = list(names)
+            first = len(known)
+            known.update(zip(new, range(first, first + len(new)), strict=True))
+            if self._share:
+                self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
+            places = [known[name] for name in names]
+        return np.array(places)
+
+    def _action_places(self, rows: tuple[Row, ...]) -> Places:
+        known = self._actions
+        places = [known.get(row, -1) for row in rows]
+        if -1 in places:
+            new = [row for row in rows if row not in known]
+            if len(known) + len(new) > _ACTION_PLACES:
+                known.clear()
+                self._known[:] = False
+                new = list(rows)
+            first = len(known)
+            known.update(zip(new, range(first, first + len(new)), strict=True))
+            arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
+            self._arm_of[first : len(known)] = arms
+            self._shared_share[first : len(known)] = np.where(arms < len(self._arms), 1.0 - self._share, 1.0)
+            places = [known[row] for row in rows]
+        return np.array(places)
+
+    def _fill(self, encoded: EncodedSituation, pairs: Places) -> None:
+        rows = encoded.actions
+        names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
+        values = np.array([value for row in rows for value in row.values], dtype=np.float32)
+        starts = starts_of(np.array([len(row.hashes) for row in rows]))[:-1]
+        crossed = cells(np.array(encoded.context.hashes, dtype=np.uint32)[:, None], names)
+        worth = self._table.take(crossed, axis=0)
+        worth *= self._measures.scaled(names, values).astype(np.float32)[:, None]
+        self._pairs[pairs] = np.add.reduceat(worth, starts, axis=1)
+        self._known[pairs] = True
+
+
+def _whole_table(model: Model) -> Floats32:
+    channels = model.weights.shape[1]
+    table = np.zeros((CELLS, channels), dtype=np.float32)
+    if channels > 1:
+        np.divide(_unknown_draws(), np.float32(sqrt(model.ridge)), out=table[:, 1:])
+    table[model.cells] = model.weights
+    return table
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Freeze an array in place and give it back."""
     array.flags.writeable = False
     return array
+
+
+@cache
+def _unknown_draws() -> Floats32:
+    """Give the draws of every cross, were none of them ever met, for a ridge of 1."""
+    return prior_draws(np.arange(CELLS), 1.0).astype(np.float32)
+
+
+def _arms(local: LocalRidge, mixture: Mixture, *, draws: bool) -> tuple[Hashes, Floats32]:
+    channels = 1 + DRAWS if draws else 1
+    weights = np.zeros((len(local.arms) + 1, channels, SIZE), dtype=np.float32)
+    for number, arm in enumerate(local.arms.values()):
+        surer = arm.steady if mixture.local >= mixture.recent_local else arm.recent
+        weights[number, 1:] = surer.weights[:, 1:channels].T
+        weights[number, 0] = mixture.local * arm.steady.weights[:, 0] + mixture.recent_local * arm.recent.weights[:, 0]
+    weights[-1, 1:] = prior_draws_of_arms().T[: channels - 1]
+    return np.array(list(local.arms), dtype=np.uint32), weights
+
+
+def _no_weights() -> tuple[Hashes, Floats32]:
+    return np.zeros(0, np.uint32), np.zeros((0, 1), np.float32)
+
+
+def _no_arms() -> tuple[Hashes, Floats32]:
+    return np.zeros(0, np.uint32), np.zeros((1, 1, SIZE), np.float32)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
-from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.domain.loop import ApprenticeLearning, LoopSettings, RewardAggregation
 from shared.storage.account import AccountSettings
 
 DEFAULTS: Mapping[str, str] = {
@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_REWARD_AGGREGATION": "earliest",
     "PERSONALIZER_EXPLORATION_PERCENTAGE": "0.2",
     "PERSONALIZER_LEARNING_MODE": "Online",
+    "PERSONALIZER_APPRENTICE_LEARNING": "Imitate",
     "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT5M",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT10S",
     "PERSONALIZER_INGEST_GRACE": "PT30S",
@@ -74,6 +75,7 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
             reward_aggregation=reader.choice("REWARD_AGGREGATION", RewardAggregation),
             exploration_percentage=reader.number("EXPLORATION_PERCENTAGE", minimum=0.0, maximum=1.0),
             learning_mode=reader.choice("LEARNING_MODE", LearningMode),
+            apprentice_learning=reader.choice("APPRENTICE_LEARNING", ApprenticeLearning),
             model_export_frequency=reader.duration("MODEL_EXPORT_FREQUENCY", minimum=timedelta(seconds=1), maximum=timedelta(days=1)),
         ),
         model_poll_interval=reader.duration("MODEL_POLL_INTERVAL", minimum=timedelta(milliseconds=100), maximum=timedelta(hours=1)),

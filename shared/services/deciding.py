@@ -1,14 +1,25 @@
 """From a situation to the decision that is logged: what both kinds of Rank call share."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.events import Decision, LearningMode, Situation
+from shared.domain.events import Decision, LearningMode, Proposal, Situation
+from shared.domain.loop import ApprenticeLearning
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import EncodedSituation, Encoder
 from shared.learning.exploration import draw
 from shared.learning.policy import Policy
 from shared.services.serving import Served
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What to show, what it is drawn from, and, in Apprentice mode, what the policy would have shown."""
+
+    action: int
+    probabilities: tuple[float, ...]
+    proposal: Proposal | None = None
 
 
 class Decider:
@@ -19,31 +30,44 @@ class Decider:
 
     def decide(self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool) -> Decision:
         """Choose an action; the same event id, slot, situation and model give the same choice."""
-        settings = served.settings
         encoded = self._encoder.encode(situation)
-        probabilities = _probabilities(situation, encoded, served)
-        chosen = draw(probabilities, loop=settings.name, event_id=f"{event_id}\0{situation.slot}" if situation.slot else event_id)
+        choice = _choice(situation, encoded, served, event_id)
+        proposal = choice.proposal
         return Decision(
             event_id=event_id,
             decided_at=at,
             model_version=served.version,
-            mode=settings.learning_mode,
-            probabilities=probabilities,
-            chosen=chosen,
+            mode=served.settings.learning_mode,
+            probabilities=choice.probabilities,
+            chosen=choice.action,
             deferred=deferred,
             situation=situation_text(situation),
-            encoded=encoded.logged(chosen),
+            encoded=encoded.logged(proposal.action if proposal is not None and proposal.is_lesson else choice.action),
             slot=situation.slot,
+            proposal=proposal,
         )
 
 
-def _probabilities(situation: Situation, encoded: EncodedSituation, served: Served) -> tuple[float, ...]:
-    """Give what to draw from: the policy's, or, outside Online mode, the application's own choice."""
-    if served.settings.learning_mode is LearningMode.ONLINE:
-        policy = Policy(served.model, exploration_percentage=served.settings.exploration_percentage)
-        return policy.probabilities(encoded, situation.allowed)
+def _choice(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
+    """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown."""
+    mode = served.settings.learning_mode
+    if mode is LearningMode.ONLINE:
+        return _drawn(situation, encoded, served, event_id)
     baseline = situation.baseline
-    return tuple(float(index == baseline) for index in range(len(situation.actions)))
+    certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
+    if mode is LearningMode.LOGGING_ONLY:
+        return _Choice(baseline, certain)
+    drawn = _drawn(situation, encoded, served, event_id)
+    is_lesson = served.settings.apprentice_learning is ApprenticeLearning.IMITATE
+    return _Choice(baseline, certain, Proposal(drawn.action, drawn.probabilities[drawn.action], is_lesson))
+
+
+def _drawn(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
+    settings = served.settings
+    policy = Policy(served.model, exploration_percentage=settings.exploration_percentage)
+    probabilities = policy.probabilities(encoded, situation.allowed)
+    seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
+    return _Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
 
 
 def new_event_id() -> str:

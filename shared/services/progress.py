@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.ledger import Counters, Pointer, SegmentHead
 from shared.domain.ports import EventLog, ModelStore
@@ -25,6 +26,7 @@ class Progress:
     watermark: datetime | None
     lag: timedelta
     counters: Counters
+    apprentice: ApprenticeMetrics
     pending: int
     pending_rewards: int
 
@@ -71,6 +73,7 @@ class ProgressReport:
             watermark=pointer.watermark if stored else None,
             lag=max(timedelta(0), self._clock.now() - due),
             counters=pointer.counters,
+            apprentice=pointer.apprentice,
             pending=sum(head.count for head in waiting),
             pending_rewards=sum(head.rewards for head in rewards),
         )

@@ -36,8 +36,11 @@ class Retention:
         logger.info("retention done", extra={"tables_dropped": dropped, "models_dropped": pruned})
 
     async def _prune(self, published: str) -> int:
-        versions = sorted([version async for version in self._store.versions()])
-        old = [version for version in versions[: -self._models_kept] if version < published]
+        """Delete what is older than the published model: all but the last models, and states that have none."""
+        models = sorted([version async for version in self._store.versions()])
+        kept = set(models[-self._models_kept :])
+        states = {version async for version in self._store.states()}
+        old = [version for version in sorted(states.union(models)) if version < published and version not in kept]
         for version in old:
             await self._store.delete(version)
         return len(old)

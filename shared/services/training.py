@@ -12,19 +12,21 @@ from datetime import datetime
 
 import orjson
 
+from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, to_micros
 from shared.domain.errors import ConflictError
-from shared.domain.events import Decision, JoinedEvent, Observation
+from shared.domain.events import JoinedEvent, Observation
 from shared.domain.ledger import Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import compressed
-from shared.joining.dsjson import lines, read_situation
+from shared.joining.dsjson import lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, event_ids, join
 from shared.learning import artifact
-from shared.learning.encoding import ENCODER_VERSION, Encoder, encoder_version, to_batch
+from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
+from shared.services.lessons import lessons
 from shared.services.windows import Limits, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
@@ -42,12 +44,21 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
+class _Learned:
+    """A learner as bytes, ready to be written: all of it for the next run, and what Rank needs; none if nothing was learned."""
+
+    state: bytes = b""
+    model: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class _Work:
-    """What a window came to: ``chunk`` names its chunk, which is written, and ``model`` is ready to be."""
+    """What a window came to: ``chunk`` names its chunk, which is written."""
 
     joined: Joined
-    model: bytes
+    learned: _Learned
     chunk: str
+    apprentice: ApprenticeMetrics
 
 
 @dataclass(slots=True)
@@ -158,35 +169,26 @@ class Trainer:
             return Learner.cold()
         if warm.learner is not None and warm.version == version:
             return warm.learner
-        return await asyncio.to_thread(artifact.load_learner, await self._store.artifact(version))
+        return await asyncio.to_thread(artifact.load_learner, await self._store.state(version))
 
     async def _work(self, plan: Plan, pointer: Pointer, learner: Learner, loop: LoopSettings) -> _Work:
         """Do all that takes a window's events, so that none of them is left when it is done."""
         window = await self._read(plan, pointer, loop)
         joined = await asyncio.to_thread(join, window, loop=loop)
         text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
-        chunk, model = await together(
+        apprentice = pointer.apprentice.after(joined.events)
+        chunk, learned = await together(
             self._write_chunk(plan, pointer, text),
-            asyncio.to_thread(self._learn, learner, [event for event in joined.events if event.skip is None]),
+            asyncio.to_thread(self._learn, learner, joined.events),
         )
-        return _Work(replace(joined, events=()), model, chunk)
+        return _Work(replace(joined, events=()), learned, chunk, apprentice)
 
-    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> bytes:
-        if not events:
-            return b""
-        batch = to_batch(
-            [self._encoded(event.decision) for event in events],
-            rewards=[event.reward for event in events],
-            probabilities=[event.decision.probabilities[event.decision.chosen] for event in events],
-        )
+    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> _Learned:
+        batch = lessons(events, self._encoder)
+        if not len(batch):
+            return _Learned()
         learner.learn(batch)
-        return artifact.dump(learner)
-
-    def _encoded(self, decision: Decision) -> bytes:
-        """Give what Rank encoded, or encode the text anew when that was done by another version of the encoder."""
-        if encoder_version(decision.encoded) == ENCODER_VERSION:
-            return decision.encoded
-        return self._encoder.encode(read_situation(decision.situation)).logged(decision.chosen)
+        return _Learned(artifact.dump_state(learner), artifact.dump_model(learner))
 
     async def _write_chunk(self, plan: Plan, pointer: Pointer, text: bytes) -> str:
         """Write the window's lines under a name made from their content, which it gives; that of the chunk before if there are none."""
@@ -198,7 +200,7 @@ class Trainer:
         return name
 
     async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
-        """Write the model under a name made from its content, and give the pointer that will make it and the chunk count."""
+        """Write state and model under a name made from their content, and give the pointer that will make them and the chunk count."""
         new = replace(
             pointer,
             sequence=pointer.sequence + 1,
@@ -206,12 +208,14 @@ class Trainer:
             chunk=work.chunk,
             counters=pointer.counters.plus(work.joined.counters),
             lookback=self._lookback(plan, pointer, work.joined),
+            apprentice=work.apprentice,
         )
-        if not work.model:
+        if not work.learned.model:
             return new
-        version = f"{new.sequence:08d}-{_digest(work.model)}"
+        version = f"{new.sequence:08d}-{_digest(work.learned.state, work.learned.model)}"
         provenance = Provenance(pointer.version, plan.since, plan.until, work.chunk, new.counters.learned, _text(loop))
-        await self._store.write_artifact(version, work.model, provenance=provenance)
+        await self._store.write_state(version, work.learned.state)
+        await self._store.write_artifact(version, work.learned.model, provenance=provenance)
         return replace(new, version=version, published_at=self._clock.now())
 
     def _lookback(self, plan: Plan, pointer: Pointer, joined: Joined) -> Lookback:
@@ -229,8 +233,11 @@ def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[Segment
     return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
 
 
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:12]
 
 
 def _text(loop: LoopSettings) -> str:

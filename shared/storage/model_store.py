@@ -1,4 +1,4 @@
-"""Published models, the cold log and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
+"""Published models with their learners, the cold log and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from shared.storage.pointers import read_pointer, write_pointer
 
 
 class BlobModelStore:
-    """Models, chunks and pointer of one loop."""
+    """Models, states, chunks and pointer of one loop."""
 
     def __init__(self, account: StorageAccount, *, loop: str) -> None:
         self._loop = loop
@@ -28,14 +28,25 @@ class BlobModelStore:
 
     async def artifact(self, version: str) -> bytes:
         """Read a published model."""
-        file = await self._models.read(names.model_blob(self._loop, version))
+        return await self._present(names.model_blob(self._loop, version), f"model {version}")
+
+    async def state(self, version: str) -> bytes:
+        """Read the learner behind a model."""
+        return await self._present(names.state_blob(self._loop, version), f"the learner's state behind model {version}")
+
+    async def _present(self, name: str, what: str) -> bytes:
+        file = await self._models.read(name)
         if file is None:
-            raise UnreadableError(f"model {version} is not there")
+            raise UnreadableError(f"{what} is not there")
         return file.data
 
     async def write_chunk(self, name: str, data: bytes, *, parent: str) -> None:
         """Write a chunk of the cold log; its metadata name the chunk before it."""
         await self._logs.write_once(f"loops/{self._loop}/log/{name}", data, metadata={"format": "1", "parent": parent})
+
+    async def write_state(self, version: str, data: bytes) -> None:
+        """Write the learner behind a model."""
+        await self._models.write_once(names.state_blob(self._loop, version), data, metadata={"format": "1"})
 
     async def write_artifact(self, version: str, data: bytes, *, provenance: Provenance) -> None:
         """Write a model; its metadata tell what it was made of."""
@@ -60,10 +71,19 @@ class BlobModelStore:
 
     async def versions(self) -> AsyncIterator[str]:
         """List the models that are kept, oldest first."""
-        prefix = names.models_prefix(self._loop)
+        async for version in self._versions(names.models_prefix(self._loop)):
+            yield version
+
+    async def states(self) -> AsyncIterator[str]:
+        """List the versions whose state is there."""
+        async for version in self._versions(names.states_prefix(self._loop)):
+            yield version
+
+    async def _versions(self, prefix: str) -> AsyncIterator[str]:
         async for blob in self._models.listing(prefix):
             yield str(blob.name).removeprefix(prefix).removesuffix(".npz")
 
     async def delete(self, version: str) -> None:
-        """Delete a model that is no longer kept."""
+        """Delete a model that is no longer kept and then its state: at no time is there a model without one."""
         await self._models.delete(names.model_blob(self._loop, version))
+        await self._models.delete(names.state_blob(self._loop, version))

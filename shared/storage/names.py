@@ -139,6 +139,21 @@ def models_prefix(loop: str) -> str:
     return f"loops/{loop}/models/"
 
 
+def state_blob(loop: str, version: str) -> str:
+    """Name the learner behind a model."""
+    return f"{states_prefix(loop)}{version}.npz"
+
+
+def states_prefix(loop: str) -> str:
+    """Give what the names of a loop's learners begin with."""
+    return f"loops/{loop}/states/"
+
+
+def chunks_prefix(loop: str) -> str:
+    """Give what the names of a loop's chunks of the joined log begin with."""
+    return f"loops/{loop}/log/"
+
+
 def quarantine_blob(loop: str, table: str, key: SegmentKey) -> str:
     """Name the copy of a segment that does not verify."""
     return f"loops/{loop}/quarantine/{table}/{key.partition}/{key.name}"

@@ -16,7 +16,7 @@ from isal import isal_zlib
 
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import EventTooLargeError, UnreadableError
-from shared.domain.events import Decision, LearningMode, Observation
+from shared.domain.events import Decision, LearningMode, Observation, Proposal
 from shared.domain.identity import fingerprint
 
 MAX_EVENTS = 4_000
@@ -99,12 +99,14 @@ def decode_decisions(row: Row) -> list[Decision]:
                 situation,
                 features,
                 slot,
+                proposal,
             )
-            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features, slot in zip(
+            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features, slot, proposal in zip(
                 *(columns[name] for name in ("id", "at", "version", "mode", "probabilities", "chosen", "deferred")),
                 situations,
                 encoded,
                 _slots(columns),
+                _proposals(columns),
                 strict=True,
             )
         ]
@@ -164,6 +166,7 @@ def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
         "chosen": [decision.chosen for decision in decisions],
         "deferred": [decision.deferred for decision in decisions],
         **_slot_column(decisions),
+        **_proposal_column(decisions),
     }
     situations = [decision.situation for decision in decisions]
     if "slot" in columns:
@@ -190,6 +193,18 @@ def _slot_column(events: Sequence[Decision] | Sequence[Observation]) -> dict[str
 
 def _slots(columns: Mapping[str, Any]) -> Sequence[str]:
     return columns["slot"] if "slot" in columns else [""] * len(columns["id"])
+
+
+def _proposal_column(decisions: Sequence[Decision]) -> dict[str, object]:
+    """Give the column of proposals: none outside Apprentice mode."""
+    proposals = [each and (each.action, each.probability, each.is_lesson) for each in [decision.proposal for decision in decisions]]
+    return {"proposal": proposals} if any(proposals) else {}
+
+
+def _proposals(columns: Mapping[str, Any]) -> Sequence[Proposal | None]:
+    if "proposal" not in columns:
+        return [None] * len(columns["id"])
+    return [each and Proposal(*each) for each in columns["proposal"]]
 
 
 def _without_ends(decisions: Sequence[Decision]) -> tuple[list[int], list[bytes]]:

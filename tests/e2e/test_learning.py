@@ -112,6 +112,7 @@ async def test_retention_keeps_what_is_needed_and_only_that_many_models(services
     await kept.retention.run()
     versions = [version async for version in kept.store.versions()]
     assert len(versions) == 2
+    assert [version async for version in kept.store.states()] == versions
     assert before.published_version in versions
     after = await kept.progress.read()
     assert (after.ranked, after.counters) == (before.ranked, before.counters)

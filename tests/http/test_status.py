@@ -1,8 +1,11 @@
 """GET /status: alive for anyone, the loop's progress for the holder of a key."""
 
+import time
+
 import pytest
 
 from tests.http.building import activate, counters, rank, reward
+from tests.running import RunningApp
 
 
 def test_status_with_a_key_tells_how_far_the_loop_has_come(app):
@@ -42,6 +45,40 @@ def test_counters_follow_what_was_answered_exactly(quiet):
 
 def test_asking_for_the_status_changes_nothing(quiet):
     assert counters(quiet) == counters(quiet)
+
+
+def test_outside_apprentice_mode_there_are_no_figures_of_it(app):
+    assert app.request("GET", "/status").json["loop"]["apprentice"] is None
+
+
+@pytest.mark.slow
+def test_in_apprentice_mode_the_status_tells_how_the_policy_would_have_done(storage):
+    settings = {
+        "PERSONALIZER_LEARNING_MODE": "Apprentice",
+        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
+        "PERSONALIZER_INGEST_GRACE": "PT0S",
+    }
+    with RunningApp(storage, settings=settings) as apprentice:
+        for number in range(8):
+            assert rank(apprentice, eventId=f"e{number}").status == 201
+            assert reward(apprentice, f"e{number}", 0.5).status == 204
+        until = time.monotonic() + 30
+        while counters(apprentice)["pending"]:
+            assert time.monotonic() < until, apprentice.logs
+            apprentice.request("POST", "/admin/functions/train")
+            time.sleep(0.2)
+        figures = apprentice.request("GET", "/status").json["loop"]["apprentice"]
+    imitated = figures["numberOfImitatedEvents"]
+    assert 0 <= imitated <= 8
+    assert figures == {
+        "numberOfEvents": 8,
+        "numberOfImitatedEvents": imitated,
+        "sumOfRewards": 4.0,
+        "sumOfImitatedRewards": imitated / 2,
+        "baselineAverageReward": 0.5,
+        "personalizerAverageReward": imitated / 16,
+        "achievementRatio": imitated / 8,
+    }
 
 
 @pytest.mark.parametrize("place", ["/status", "/status/", "/STATUS", "//status", "/status?api-version=anything"])

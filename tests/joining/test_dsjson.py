@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Action, JoinedEvent, Situation, SkipReason
+from shared.domain.events import Action, JoinedEvent, Proposal, Situation, SkipReason
 from shared.domain.slots import Filling, MultiSlotSituation, Slot
 from shared.joining.chunks import compressed
 from shared.joining.dsjson import line, lines, read_situation, situation_text
-from tests.builders import T0, after, decision, observation, situation
+from shared.joining.reading import read_line
+from tests.builders import T0, after, apprentice, decision, observation, situation
 
 EVENT = JoinedEvent(
     decision("e1", probabilities=(0.2, 0.5, 0.3), chosen=2, version="00000007-abc"), 0.25, (observation(reward=0.25, at=after(2)),)
@@ -60,6 +61,23 @@ def test_a_line_of_a_slot_names_it_and_others_do_not():
     assert b"lot" not in line(EVENT)
 
 
+@pytest.mark.parametrize("is_lesson", [True, False])
+def test_a_line_of_apprentice_mode_tells_what_was_proposed_and_others_do_not(is_lesson):
+    event = replace(EVENT, decision=apprentice(proposed=1, chance=0.3, is_lesson=is_lesson))
+    told = orjson.loads(line(event))
+    assert (told["_labelIndex"], told["_label_probability"], told["_label_cost"]) == (0, 1.0, -0.25)
+    assert told["Proposed"] == {"a": 2, "p": 0.3, "lesson": is_lesson}
+    assert read_line(line(event)) == replace(event, decision=replace(event.decision, encoded=b""))
+    assert b"Proposed" not in line(EVENT)
+
+
+@pytest.mark.parametrize("proposed", [b'{"a":3,"p":0.3,"lesson":true}', b'{"a":0,"p":0.3,"lesson":true}', b'{"p":0.3}', b"1", b"[]"])
+def test_a_proposal_that_makes_no_sense_is_unreadable(proposed):
+    good = line(replace(EVENT, decision=apprentice(proposed=1, chance=0.3)))
+    with pytest.raises(UnreadableError):
+        read_line(good.replace(b'{"a":2,"p":0.3,"lesson":true}', proposed))
+
+
 @given(situations | slot_situations)
 def test_a_situation_comes_back_from_its_text(asked):
     assert read_situation(situation_text(asked)) == asked
@@ -89,6 +107,19 @@ def test_vowpal_wabbit_reads_the_log_and_learns_from_it():
     probabilities = workspace.predict(workspace.parse(line(unseen).decode()))
     workspace.finish()
     assert probabilities == pytest.approx([0.1 / 3, 1 - 0.2 / 3, 0.1 / 3])
+
+
+def test_to_vowpal_wabbit_a_proposal_is_nothing():
+    """Lines that differ only in what was proposed teach it the same."""
+    learned = []
+    for proposed in (None, Proposal(1, 0.1, is_lesson=True)):
+        workspace = vowpalwabbit.Workspace("--cb_explore_adf --epsilon 0.1 --dsjson --quiet -q ::")
+        for number in range(20):
+            shown = replace(decision(probabilities=(0.25, 0.75), chosen=number % 2), proposal=proposed)
+            workspace.learn(workspace.parse(line(JoinedEvent(shown, float(number % 2))).decode()))
+        learned.append(workspace.predict(workspace.parse(line(JoinedEvent(decision(), 0.0)).decode())))
+        workspace.finish()
+    assert learned[0] == learned[1] == pytest.approx([0.05, 0.95])
 
 
 def test_vowpal_wabbit_tells_slots_apart():

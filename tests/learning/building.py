@@ -1,17 +1,17 @@
-"""What the tests of this room say in one word: situations, any JSON, and a small world to learn in."""
+"""What the tests of this room say in one word: situations, any JSON, random logs, and small worlds to learn in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 from hypothesis import strategies as st
 
 from shared.domain.events import Action, Features, Situation
-from shared.learning.encoding import Batch, EncodedSituation, Encoder, to_batch
+from shared.learning.encoding import Batch, EncodedSituation, Encoder, Row, to_batch
 from shared.learning.exploration import draw
 from shared.learning.learner import Learner
-from shared.learning.model import CELLS, Model
+from shared.learning.model import Model
 from shared.learning.policy import Policy
 
 any_text = st.text(st.characters(codec=None), max_size=20)
@@ -36,15 +36,26 @@ def encoded(context: Features, actions: Sequence[Features] = ({},)) -> EncodedSi
     return Encoder().encode(situation(context, actions))
 
 
-def learned_from(logged: Sequence[bytes], rewards: Sequence[float], *, probability: float = 0.5) -> Learner:
+def entries(row: Row) -> list[tuple[int, float]]:
+    return sorted(zip(row.hashes, row.values, strict=True))
+
+
+def batch_of(logged: Sequence[bytes], rewards: Sequence[float], *, probability: float = 0.5) -> Batch:
+    return to_batch(logged, rewards=rewards, probabilities=[probability] * len(logged))
+
+
+def learned_from(logged: Sequence[bytes], rewards: Sequence[float]) -> Learner:
     learner = Learner.cold()
-    learner.learn(to_batch(logged, rewards=rewards, probabilities=[probability] * len(logged)))
+    learner.learn(batch_of(logged, rewards))
     return learner
 
 
-def random_model(seed: int) -> Model:
-    weights = np.random.default_rng(seed).normal(size=CELLS).astype(np.float32)
-    return Model(weights, learned=1000)
+# --- random logs: few crosses, so that draws stay open, or so many that they close ---
+
+
+class Outcomes(TypedDict):
+    rewards: list[float]
+    probabilities: list[float]
 
 
 def random_batch(seed: int, events: int) -> Batch:
@@ -55,23 +66,62 @@ def random_logs(seed: int, events: int) -> list[bytes]:
     rng, encoder = np.random.default_rng(seed), Encoder()
     numbers = rng.normal(size=(events, 6)).round(3).tolist()
     contexts = [{f"n{i}": number for i, number in enumerate(row[: 1 + index % 6])} for index, row in enumerate(numbers)]
-    return [encoder.encode(situation({"user": context})).logged(0) for context in contexts]
+    return [encoder.encode(situation({"user": context}, [{}] * 3)).logged(index % 3) for index, context in enumerate(contexts)]
 
 
-class Outcomes(TypedDict):
-    rewards: list[float]
-    probabilities: list[float]
-
-
-def random_outcomes(seed: int, events: int, *, first: int = 0, last: int | None = None) -> Outcomes:
+def random_outcomes(seed: int, events: int) -> Outcomes:
     rng = np.random.default_rng(seed + 1)
-    return {"rewards": rng.random(events).tolist()[first:last], "probabilities": rng.uniform(0.01, 1, events).tolist()[first:last]}
+    return {"rewards": rng.random(events).tolist(), "probabilities": rng.uniform(0.01, 1, events).tolist()}
+
+
+def many_crosses(seed: int, events: int) -> Batch:
+    """About nine new crosses an event, numbers among them: draws close within some hundred and twenty."""
+    rng, encoder = np.random.default_rng(seed), Encoder()
+    actions: list[Features] = [{"v": {"kind": f"k{number % 2}", "price": 10.0 * number}} for number in range(3)]
+    logged = []
+    for names, age in zip(rng.integers(10_000, size=(events, 3)).tolist(), rng.normal(40, 20, events).tolist(), strict=True):
+        asked = encoder.encode(situation({"u": {"names": [f"u{name}" for name in names], "age": age}}, actions))
+        logged.append(asked.logged(names[0] % 3))
+    return to_batch(logged, **random_outcomes(seed, events))
+
+
+def random_model(seed: int) -> Model:
+    learner = Learner.cold()
+    learner.learn(random_batch(seed, 60))
+    return learner.model()
+
+
+# --- worlds ---
+
+
+def learned_in(world: Callable[[Any, int], float], contexts: Sequence[Features], *, actions: int, events: int, seed: int) -> Learner:
+    """Show actions at random in these contexts, drawn at random; ``world`` tells the expected reward, which is drawn as a click."""
+    rng, learner = np.random.default_rng(seed), Learner.cold()
+    return goes_on_in(learner, world, contexts, actions=actions, events=events, rng=rng)
+
+
+def goes_on_in(
+    learner: Learner,
+    world: Callable[[Any, int], float],
+    contexts: Sequence[Features],
+    *,
+    actions: int,
+    events: int,
+    rng: np.random.Generator,
+) -> Learner:
+    asked = [encoded({"u": context}, [{}] * actions) for context in contexts]
+    which, shown = rng.integers(len(contexts), size=events), rng.integers(actions, size=events)
+    rewards = [float(rng.random() < world(contexts[at], action)) for at, action in zip(which, shown.tolist(), strict=True)]
+    for first, last in pairwise([*range(0, events, 100), events]):
+        logged = [asked[at].logged(action) for at, action in zip(which[first:last], shown[first:last], strict=True)]
+        learner.learn(batch_of(logged, rewards[first:last]))
+    return learner
 
 
 GROUPS = ("reader", "player", "buyer", "guest")
 
 
-def last_third_of_a_life(*, noise: Features, seed: int = 7, events: int = 3000, published_every: int = 100) -> float:
+def last_third_of_a_life(*, noise: Features, seed: int = 7, events: int = 1500, published_every: int = 100) -> float:
     """Live through a world where each group of users likes one of four actions; give the mean reward of the last third.
 
     The liked action pays .8 and the others .2, drawn as clicks: chance earns .35, knowing everything .8. ``noise`` are
@@ -79,8 +129,7 @@ def last_third_of_a_life(*, noise: Features, seed: int = 7, events: int = 3000, 
     """
     rng, encoder, learner = np.random.default_rng(seed), Encoder(), Learner.cold()
     policy, rewards = Policy(Model.cold(), exploration_percentage=0.2), np.zeros(events)
-    edges = [*range(0, events, published_every), events]
-    for first, last in pairwise(edges):
+    for first, last in pairwise([*range(0, events, published_every), events]):
         logged, probabilities = [], []
         for event in range(first, last):
             group = int(rng.integers(len(GROUPS)))

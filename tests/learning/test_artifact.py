@@ -1,6 +1,7 @@
 import time
 import tracemalloc
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -9,14 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning.artifact import dump, load_learner, load_model
+from shared.learning.artifact import FORMAT_VERSION, dump_model, dump_state, load_learner, load_model
+from shared.learning.crosses import CELLS
+from shared.learning.encoding import ENCODER_VERSION
 from shared.learning.learner import Learner
-from tests.learning.building import random_batch
+from shared.learning.local_ridge import ARMS, Arm
+from tests.learning.building import encoded, learned_from, many_crosses, random_batch
 
-LEARNER = Learner.cold()
-LEARNER.learn(random_batch(1, 200))
-GOOD = dump(LEARNER)
-MEMBERS = ("header", "sums", "cells", "weights", "squares", "scales")
+
+def learned(*batches):
+    learner = Learner.cold()
+    for batch in batches:
+        learner.learn(batch)
+    return learner
+
+
+LEARNERS = {"cold": Learner.cold(), "open": learned(random_batch(1, 60)), "closed": learned(many_crosses(2, 150))}
+EVERY_LEARNER = pytest.mark.parametrize("learner", LEARNERS.values(), ids=LEARNERS.keys())
+MODEL, STATE = dump_model(LEARNERS["open"]), dump_state(LEARNERS["open"])
+FORMATS = {"model": (load_model, MODEL), "state": (load_learner, STATE)}
+BOTH = pytest.mark.parametrize(("load", "good"), FORMATS.values(), ids=FORMATS.keys())
 
 
 def arrays_of(data):
@@ -24,136 +37,290 @@ def arrays_of(data):
         return {name: archive[name] for name in archive.files}
 
 
-def with_arrays(save=np.savez, **replaced):
+def with_arrays(good, save=np.savez, **replaced):
     written = BytesIO()
-    arrays = arrays_of(GOOD) | replaced
+    arrays = arrays_of(good) | replaced
     save(written, allow_pickle=True, **{name: array for name, array in arrays.items() if array is not None})
     return written.getvalue()
 
 
-def test_what_was_dumped_is_loaded_to_the_last_bit():
-    assert dump(load_learner(GOOD)) == GOOD
-    assert dump(load_learner(dump(Learner.cold()))) == dump(Learner.cold())
+def parts(model):
+    """All that a model is made of."""
+    measures = model.measures
+    arrays = (model.cells, model.weights, model.arms, model.arm_weights, measures.hashes, measures.sizes, measures.edges)
+    return [model.learned, model.remembered, model.deviation, model.share, model.ridge, *(each.tolist() for each in arrays)]
 
 
-def test_a_loaded_learner_goes_on_as_if_it_had_never_been_away():
-    stayed, returned = load_learner(GOOD), load_learner(dump(load_learner(GOOD)))
-    for learner in (stayed, returned):
-        learner.learn(random_batch(2, 100))
-    assert dump(returned) == dump(stayed)
+# --- there and back ---
 
 
-def test_the_loaded_model_is_the_learners_own():
-    loaded, own = load_model(GOOD), load_learner(GOOD).model()
-    np.testing.assert_array_equal(loaded.weights, own.weights)
-    assert loaded.learned == own.learned == 200
-    assert not loaded.weights.flags.writeable
-    assert load_model(dump(Learner.cold())).is_cold
+@EVERY_LEARNER
+def test_what_was_dumped_is_loaded_to_the_last_bit(learner):
+    returned = load_learner(dump_state(learner))
+    assert dump_state(returned) == dump_state(learner)
+    assert dump_model(returned) == dump_model(learner)
 
 
-def test_numpy_reads_it_too():
-    assert tuple(arrays_of(GOOD)) == MEMBERS
-    assert arrays_of(with_arrays()).keys() == arrays_of(GOOD).keys()
-    assert dump(load_learner(with_arrays())) == GOOD
+@EVERY_LEARNER
+def test_a_loaded_learner_goes_on_as_if_it_had_never_been_away(learner):
+    stayed, returned = load_learner(dump_state(learner)), load_learner(dump_state(load_learner(dump_state(learner))))
+    for each in (stayed, returned):
+        each.learn(random_batch(3, 30))
+    assert dump_state(returned) == dump_state(stayed)
 
 
-def test_a_young_loops_artifact_is_small_and_a_full_one_bounded():
-    assert len(dump(Learner.cold())) < 4_000
-    full = Learner.cold()
-    for array in (full.weights, full.squares, full.scales):
-        array[:] = np.random.default_rng(1).random(len(array), dtype=np.float32) + np.float32(0.1)
-    data = dump(full)
-    assert len(data) < 4.3e6
-    assert dump(load_learner(data)) == data
+@EVERY_LEARNER
+def test_the_loaded_model_is_the_learners_own(learner):
+    loaded, own = load_model(dump_model(learner)), learner.model()
+    assert parts(loaded) == parts(own)
+    assert loaded.is_cold == (learner.learned == 0)
+    asked = encoded({"user": {"n0": 1.5, "n9": 1}, "u": {"names": ["u1"], "age": 33}}, [{}, {"v": {"kind": "k1"}}, {"v": {"price": 10.0}}])
+    for one, other in zip(loaded.scores(asked), own.scores(asked), strict=True):
+        assert one.tolist() == other.tolist()
 
 
-# --- what is not a model ---
+@BOTH
+def test_numpy_reads_it_too(load, good):
+    again = load(with_arrays(good))
+    assert parts(again) == parts(load_model(MODEL)) if load is load_model else dump_state(again) == STATE
+
+
+def test_a_model_is_small_beside_its_state():
+    assert len(dump_model(Learner.cold())) < 5_000
+    assert len(dump_state(Learner.cold())) < 8_000
+    assert len(MODEL) < 20_000
+    assert len(STATE) < 1_000_000
+
+
+@pytest.mark.slow
+def test_what_can_not_grow_any_more_is_bounded_and_read():
+    rng, full = np.random.default_rng(1), Learner.cold()
+    full.shared.met[:] = True
+    full.shared.weights[:, :2] = rng.normal(size=(CELLS, 2))
+    full.local.arms = {2 * number + 1: Arm(seen=number) for number in range(ARMS)}
+    full.learned = 10**9
+    model, state = dump_model(full), dump_state(full)
+    assert len(model) < 2.4e6
+    assert len(state) < 20e6
+    assert parts(load_model(model)) == parts(full.model())
+    assert dump_state(load_learner(state)) == state
+
+
+def test_a_model_is_not_a_state_nor_the_other_way_round():
+    for load, data in ((load_model, STATE), (load_learner, MODEL)):
+        with pytest.raises(UnreadableError):
+            load(data)
+
+
+# --- what is neither ---
+
+
+NOT_FINITE = [
+    (kind, name, bad)
+    for kind, (_, good) in FORMATS.items()
+    for name, array in arrays_of(good).items()
+    if array.dtype.kind == "f" and len(array)
+    for bad in (np.nan, np.inf, -np.inf)
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "bad"), NOT_FINITE)
+def test_a_number_that_is_none_is_refused(kind, name, bad):
+    load, good = FORMATS[kind]
+    array = arrays_of(good)[name].copy()
+    array[len(array) // 2] = bad
+    with pytest.raises(UnreadableError):
+        load(with_arrays(good, **{name: array}))
+
+
+OTHERWISE = {
+    "one less": lambda array: array[:-1],
+    "one more": lambda array: np.append(array, array[:1]),
+    "none": lambda array: array[:0],
+    "two-dimensional": lambda array: array.reshape(-1, 1),
+    "another type": lambda array: np.ones(len(array), "<f2"),
+    "big endian": lambda array: array.astype(array.dtype.newbyteorder(">")),
+    "objects": lambda array: array.astype(object),
+    "not there": lambda array: None,
+}
+MEMBERS = [(kind, name) for kind, (_, good) in FORMATS.items() for name, array in arrays_of(good).items() if len(array)]
+
+
+@pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE.keys())
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_an_array_that_is_not_as_it_is_written_is_refused(kind, name, change):
+    load, good = FORMATS[kind]
+    with pytest.raises(UnreadableError):
+        load(with_arrays(good, **{name: change(arrays_of(good)[name])}))
+
+
+@BOTH
+@pytest.mark.parametrize("replaced", [{"extra": np.zeros(3)}, {"cells": None, "weights": None}, {"header": np.array([], np.int64)}])
+def test_other_members_are_refused(load, good, replaced):
+    with pytest.raises(UnreadableError):
+        load(with_arrays(good, **replaced))
+
+
+def negative(array):
+    return (-1 - array.astype(np.int64)).astype(array.dtype) if array.dtype.kind == "i" else -1 - array
 
 
 @pytest.mark.parametrize(
-    "replaced",
+    ("kind", "name", "change"),
     [
-        {"weights": np.full(3, np.nan, "<f4")},
-        dict.fromkeys(MEMBERS),
-        {"extra": np.zeros(3)},
-        {"scales": None},
-        {"sums": np.array([np.inf, 0.0])},
-        {"sums": np.zeros(3)},
-        {"sums": np.zeros((2, 1))},
-        {"sums": np.array([-1.0, 0.0])},
-        {"sums": np.zeros(2, dtype=">f8")},
-        {"header": np.array([1, 0, 5])},
-        {"header": np.array([0, 1, 5])},
-        {"header": np.array([1, 1, -5])},
-        {"header": np.array([], dtype=np.int64)},
-        {"header": np.array(["1", "1", "5"], dtype=object)},
-        {"header": np.array([1.0, 1.0, 5.0])},
-        {"weights": arrays_of(GOOD)["weights"].astype("<f8")},
-        {"weights": arrays_of(GOOD)["weights"][:-1]},
-        {"weights": np.where(np.arange(len(arrays_of(GOOD)["weights"])) == 3, np.nan, 0).astype("<f4")},
-        {"squares": -arrays_of(GOOD)["squares"]},
-        {"scales": 0 * arrays_of(GOOD)["scales"]},
-        {"cells": arrays_of(GOOD)["cells"][::-1].copy()},
-        {"cells": arrays_of(GOOD)["cells"] + np.uint32(1 << 18)},
-        {"cells": 0 * arrays_of(GOOD)["cells"]},
+        ("model", "cells", lambda array: array[::-1].copy()),
+        ("model", "cells", lambda array: array + np.uint32(CELLS)),
+        ("model", "cells", lambda array: 0 * array),
+        ("model", "mixture", negative),
+        ("model", "mixture", lambda array: array + 1e12),
+        ("model", "mixture", lambda array: 0 * array),
+        ("model", "header", negative),
+        ("model", "header", lambda array: 0 * array),
+        ("model", "measured", lambda array: array[::-1].copy()),
+        ("model", "sizes", lambda array: 0 * array),
+        ("model", "sizes", negative),
+        ("model", "quantiles", negative),
+        ("model", "quantiles", lambda array: array - 7),
+        ("model", "edges", lambda array: 0 * array),
+        ("model", "edges", lambda array: array[::-1].copy()),
+        ("state", "header", negative),
+        ("state", "counts", negative),
+        ("state", "counts", lambda array: 0 * array),
+        ("state", "values", lambda array: array + 1e10),
+        ("state", "sampled", lambda array: 0 * array),
+        ("state", "contexts", negative),
+        ("state", "actions", lambda array: 0 * array),
+        ("state", "context_values", lambda array: array + np.float32(1e10)),
+        ("state", "cells", lambda array: array[::-1].copy()),
+        ("state", "cells", lambda array: array + np.uint32(CELLS)),
+        ("state", "settled", lambda array: array - 1),
+        ("state", "arms", lambda array: 0 * array),
     ],
 )
-def test_a_file_that_is_not_as_dump_writes_it_is_refused(replaced):
-    for load in (load_learner, load_model):
-        with pytest.raises(UnreadableError):
-            load(with_arrays(**replaced))
-
-
-@pytest.mark.parametrize("header", [[2, 1, 5], [2], [7, 9, 9, 9], [1, 2, 5]])
-def test_a_later_releases_model_asks_for_an_upgrade(header):
-    with pytest.raises(NewerFormatError, match="upgrade"):
-        load_model(with_arrays(header=np.array(header), extra=np.zeros(1)) if header[0] > 1 else with_arrays(header=np.array(header)))
-
-
-@pytest.mark.parametrize("data", [b"", b"PK", b"not a zip", GOOD[::-1], b"\0" * 10_000_000])
-def test_what_is_no_archive_is_refused(data):
+def test_what_no_learner_would_have_written_is_refused(kind, name, change):
+    load, good = FORMATS[kind]
     with pytest.raises(UnreadableError):
-        load_model(data)
+        load(with_arrays(good, **{name: change(arrays_of(good)[name])}))
 
 
-def test_a_zip_bomb_is_refused_before_it_inflates():
+@pytest.mark.parametrize("kind", FORMATS)
+@given(seed=st.integers(0, 2**32), data=st.data())
+@settings(deadline=None, max_examples=60)
+def test_whatever_numbers_the_arrays_hold_nothing_but_the_one_error_is_raised(kind, seed, data):
+    """One array of any bits, as long as it was or not; what is loaded then is a wrong model, but one of the right shape."""
+    load, good = FORMATS[kind]
+    name = data.draw(st.sampled_from(sorted(arrays_of(good))))
+    array, rng = arrays_of(good)[name], np.random.default_rng(seed)
+    length = len(array) if seed % 4 else int(rng.integers(0, 2 * len(array) + 2))
+    bits = rng.integers(0, 256, length * array.itemsize, dtype=np.uint8).view(array.dtype)
+    small = rng.integers(0, 4, length).astype(array.dtype)
+    with suppress(UnreadableError, NewerFormatError):
+        load(with_arrays(good, **{name: small if seed % 3 else bits}))
+
+
+@BOTH
+@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 99])
+def test_a_later_releases_format_asks_for_an_upgrade_whatever_else_it_has(load, good, version):
+    later = np.array([version, 7, 7])
+    for replaced in ({"header": later}, {"header": later, "cells": None, "extra": np.zeros((2, 2))}):
+        with pytest.raises(NewerFormatError, match="upgrade"):
+            load(with_arrays(good, **replaced))
+
+
+@BOTH
+def test_a_later_encoder_asks_for_an_upgrade_and_an_earlier_one_is_refused(load, good):
+    header = arrays_of(good)["header"]
+    assert header[:2].tolist() == [FORMAT_VERSION, ENCODER_VERSION]
+    for version, error in ((ENCODER_VERSION + 1, NewerFormatError), (ENCODER_VERSION - 1, UnreadableError)):
+        with pytest.raises(error):
+            load(with_arrays(good, header=np.concatenate([header[:1], [version], header[2:]])))
+
+
+@BOTH
+def test_an_earlier_format_is_refused(load, good):
+    with pytest.raises(UnreadableError):
+        load(with_arrays(good, header=np.array([1, 1, 5])))
+
+
+@BOTH
+@pytest.mark.parametrize("data", [b"", b"PK", b"not a zip", MODEL[::-1], b"\0" * 1_000_000])
+def test_what_is_no_archive_is_refused(load, good, data):
+    with pytest.raises(UnreadableError):
+        load(data)
+
+
+@BOTH
+def test_what_is_larger_than_any_can_be_is_refused_unread(load, good):
+    with pytest.raises(UnreadableError, match="at most"):
+        load(good + bytes(200_000_000))
+
+
+@BOTH
+def test_a_zip_bomb_is_refused_before_it_inflates(load, good):
     written = BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in MEMBERS:
-            archive.writestr(f"{name}.npy", bytes(32_000_000))
+        for name in arrays_of(good):
+            archive.writestr(f"{name}.npy", bytes(8_000_000))
     tracemalloc.start()
     began = time.perf_counter()
     with pytest.raises(UnreadableError, match="not compressed"):
-        load_model(written.getvalue())
+        load(written.getvalue())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
     assert time.perf_counter() - began < 1
 
 
-def test_an_honest_but_compressed_file_is_refused_too():
+@BOTH
+def test_an_honest_but_compressed_file_is_refused_too(load, good):
     with pytest.raises(UnreadableError, match="not compressed"):
-        load_model(with_arrays(save=np.savez_compressed))
+        load(with_arrays(good, save=np.savez_compressed))
 
 
-@given(st.integers(0, len(GOOD) - 1))
-@settings(deadline=None, max_examples=100)
-def test_a_truncated_file_is_refused(length):
-    with pytest.raises(UnreadableError):
-        load_learner(GOOD[:length])
+# --- damage ---
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_a_damaged_file_is_refused_or_the_damage_is_beside_the_model(seed):
-    rng = np.random.default_rng(seed)
-    near_the_end = rng.random(150) < 0.5  # where the directory is
-    places = np.where(near_the_end, len(GOOD) - 1 - rng.integers(0, 500, 150), rng.integers(0, len(GOOD), 150))
-    refused = 0
-    for place in places.tolist():
-        damaged = bytearray(GOOD)
-        damaged[place] ^= int(rng.integers(1, 256))
-        try:
-            assert dump(load_learner(bytes(damaged))) == GOOD
-        except UnreadableError:
-            refused += 1
-    assert refused > 75
+def same(kind, data):
+    """Whether it is loaded as what it was before it was damaged; what is refused, is."""
+    try:
+        return parts(load_model(data)) == parts(load_model(MODEL)) if kind == "model" else dump_state(load_learner(data)) == STATE
+    except UnreadableError:
+        return None
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(share=st.floats(0, 1, exclude_max=True))
+@settings(deadline=None, max_examples=60)
+def test_a_truncated_file_is_refused(kind, share):
+    good = FORMATS[kind][1]
+    assert same(kind, good[: int(share * len(good))]) is None
+
+
+@pytest.mark.slow
+def test_every_byte_of_a_model_is_refused_when_damaged_or_is_beside_the_model():
+    rng = np.random.default_rng(1)
+    outcomes = [same("model", MODEL[:at] + bytes([MODEL[at] ^ int(rng.integers(1, 256))]) + MODEL[at + 1 :]) for at in range(len(MODEL))]
+    assert False not in outcomes
+    assert outcomes.count(None) > 0.6 * len(MODEL)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damage_in_many_places_is_refused_or_beside_what_counts(kind):
+    rng, good = np.random.default_rng(2), FORMATS[kind][1]
+    near_the_end = rng.random(200) < 0.5  # where the directory is
+    places = np.where(near_the_end, len(good) - 1 - rng.integers(0, 1500, 200), rng.integers(0, len(good), 200))
+    outcomes = []
+    for count in (1, 3):
+        for _ in range(100):
+            damaged = bytearray(good)
+            for place in rng.choice(places, count).tolist():
+                damaged[place] ^= int(rng.integers(1, 256))
+            outcomes.append(same(kind, bytes(damaged)))
+    assert False not in outcomes
+    assert outcomes.count(None) > 100
+
+
+def test_a_learner_of_one_event_is_written_and_read():
+    learner = learned_from([encoded({}).logged(0)], [1.0])
+    assert dump_state(load_learner(dump_state(learner))) == dump_state(learner)
+    assert parts(load_model(dump_model(learner))) == parts(learner.model())

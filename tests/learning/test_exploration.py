@@ -4,6 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.learning.exploration import (
+    adaptive,
     at_most,
     bag,
     cover,
@@ -115,6 +116,24 @@ def test_no_more_is_explored_than_allowed_and_the_floor_holds_within_it(situatio
     assert lifted[allowed].min() >= min(0.02, exploration) / sum(allowed) - 1e-12
 
 
+@given(
+    st.one_of(unsure(EXACT), unsure(HOSTILE), unsure(np.array([0.0, 1.0, 1.0 + 2**-52, 0.3]))),
+    percentages | st.sampled_from([0.0, 0.2, 1.0, 1e-9]),
+    st.floats(1e-3, 1e9),
+    st.sampled_from([0.0, 0.01, 0.02, 1.0]),
+)
+def test_adaptive_does_at_once_what_three_steps_do(situation, exploration, gamma, floor):
+    values, _, allowed = situation
+    capped = at_most(squarecb(values, allowed, gamma=gamma), exploration=exploration)
+    expected = with_floor(capped, allowed, floor=floor, exploration=exploration)
+    given_ = adaptive(values.tolist(), allowed, gamma=gamma, exploration=exploration, floor=floor)
+    assert given_ == pytest.approx(tuple(expected.tolist()), abs=1e-12)
+    assert min(given_) >= 0.0
+    assert abs(sum(given_) - 1.0) <= 1e-9
+    assert not any(chance for chance, may in zip(given_, allowed, strict=True) if not may)
+    assert given_[int(expected.argmax())] >= max(given_) - 1e-12
+
+
 @given(scored())
 def test_no_exploration_is_greedy(situation):
     values, allowed = situation
@@ -122,6 +141,7 @@ def test_no_exploration_is_greedy(situation):
         epsilon_greedy(values, allowed, epsilon=0.0),
         first(values, allowed, learned=0, events=0),
         with_floor(at_most(squarecb(values, allowed, gamma=1.0), exploration=0.0), allowed, floor=0.02, exploration=0.0),
+        np.array(adaptive(values.tolist(), allowed, gamma=1.0, exploration=0.0, floor=0.02)),
     ):
         assert sorted(probabilities)[:-1] == [0.0] * (len(allowed) - 1)
         assert probabilities.max() == 1.0
@@ -146,6 +166,9 @@ def test_the_first_of_equals_is_the_best():
 def test_the_first_of_equals_keeps_what_is_not_explored(size):
     even = squarecb(np.zeros(size), [True] * size, gamma=100.0)
     assert at_most(even, exploration=0.2).argmax() == 0
+    for exploration in (0.2, 1.0):
+        chances = adaptive([0.0] * size, [True] * size, gamma=100.0, exploration=exploration, floor=0.01)
+        assert chances.index(max(chances)) == 0
 
 
 def test_squarecb_gives_less_chance_to_a_wider_gap_and_to_more_certainty():

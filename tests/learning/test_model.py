@@ -1,45 +1,193 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from shared.domain.events import Action, Situation
+from shared.learning.crosses import cells, crossed
 from shared.learning.encoding import Encoder
-from shared.learning.model import CELLS, Model, cells
-from tests.learning.building import encoded, learned_from, random_model, situation
+from shared.learning.local_ridge import arms_of, contexts_of
+from shared.learning.model import Mixture, Model
+from shared.learning.shared_ridge import DRAWS
+from tests.learning.building import batch_of, encoded, learned_in, many_crosses, random_batch
+from tests.learning.test_learner import CORNERS, learned
+
+
+def mixed(learner, *shares):
+    return Model.of(learner.shared, learner.local, learner.measures, Mixture(*shares), learned=learner.learned, deviation=0.4)
+
+
+YOUNG, GROWN = learned(random_batch(1, 60)), learned(many_crosses(2, 150))
+OPEN = mixed(YOUNG, 0.5, 0.5, 0.0, 0.0)
+MIXED = mixed(YOUNG, 0.4, 0.3, 0.2, 0.1)
+CLOSED = mixed(GROWN, 0.6, 0.4, 0.0, 0.0)
+LOCAL = learned_in(
+    lambda context, action: 0.9 if (context["left"] == context["right"]) == (action == 0) else 0.1, CORNERS, actions=2, events=400, seed=1
+).model()
+"""Most of its score is the actions' own: no sum over single features tells what is right there."""
+
+KINDS = {"open": OPEN, "mixed": MIXED, "closed": CLOSED, "local": LOCAL, "cold": Model.cold()}
+EVERY_KIND = pytest.mark.parametrize("model", KINDS.values(), ids=KINDS.keys())
+
+
+def anew(model):
+    """The same model with nothing in its memory."""
+    return replace(model)
 
 
 def test_a_cold_model_scores_everything_alike():
     cold = Model.cold()
     assert cold.is_cold
-    assert cold.scores(encoded({"u": {"a": 1}}, [{}, {"b": 2}])).tolist() == [0.0, 0.0]
+    assert cold.scores(encoded({"u": {"a": 1}}, [{}, {"b": 2}])).mean.tolist() == [0.0, 0.0]
 
 
-def test_the_weights_cannot_be_written_to():
-    for model in (Model.cold(), learned_from([encoded({}).logged(0)], [1.0]).model()):
-        with pytest.raises(ValueError, match="read-only"):
-            model.weights[0] = 1.0
+def test_draws_are_of_the_shared_part_while_it_has_any_and_counts_most():
+    assert [model.weights.shape[1] - 1 for model in (OPEN, MIXED, CLOSED, LOCAL)] == [DRAWS, DRAWS, 0, 0]
+    assert [model.arm_weights.shape[1] - 1 for model in (OPEN, MIXED, CLOSED, LOCAL)] == [0, 0, 0, DRAWS]
+    assert mixed(GROWN, 0.5, 0.0, 0.5, 0.0).arm_weights.shape[1] - 1 == DRAWS
+    assert LOCAL.share > 0.5
 
 
-def test_a_score_is_the_sum_over_all_crosses():
-    model, asked = random_model(3), encoded({"u": {"a": 0.5, "b": "x"}}, [{"c": 2}, {"d": "y", "e": -1}])
-    for row, score in enumerate(model.scores(asked)):
-        crosses = [
-            float(model.weights[cells(asked.context_hashes[i : i + 1], asked.action_hashes[row, j : j + 1])[0]]) * float(c) * float(a)
-            for i, c in enumerate(asked.context_values)
-            for j, a in enumerate(asked.action_values[row])
-        ]
-        assert score == pytest.approx(sum(crosses), rel=1e-9)
+def test_the_average_remembers_the_less_the_more_the_recent_members_count():
+    assert mixed(YOUNG, 1.0, 0.0, 0.0, 0.0).remembered == YOUNG.learned == 60
+    old = [Mixture(1.0 - share, share / 2, 0.0, share / 2).remembered(100_000) for share in (0.0, 0.5, 1.0)]
+    assert old == pytest.approx([100_000, 50_250, 500])
 
 
-def test_an_actions_score_does_not_depend_on_the_company():
-    model, encoder = random_model(4), Encoder()
-    actions = [{"v": {f"n{i}": 1.5 for i in range(size)}} for size in (0, 1, 9, 30)]
-    together = model.scores(encoder.encode(situation({"u": {"a": 1}}, actions)))
-    without_wide = model.scores(encoder.encode(situation({"u": {"a": 1}}, actions[:2])))
-    np.testing.assert_allclose(together[:2], without_wide, rtol=1e-12)
+@EVERY_KIND
+@pytest.mark.parametrize("count", [1, 2, 50])
+def test_there_is_an_estimate_for_each_action_and_each_draw(model, count):
+    scores = model.scores(encoded({"u": {"a": 1}}, [{"b": i} for i in range(count)]))
+    assert scores.mean.shape == (count,)
+    assert scores.draws.shape in ((count, 0), (count, DRAWS))
+    assert scores.mean.dtype == scores.draws.dtype == np.float32
 
 
-def test_crosses_are_spread_over_all_cells():
-    rng = np.random.default_rng(5)
-    hashes = rng.integers(0, 1 << 32, size=(2, 2000), dtype=np.uint32) | np.uint32(1)
-    met = np.bincount(cells(hashes[0][:, None], hashes[1]).ravel(), minlength=CELLS)
-    assert met.mean() == pytest.approx(15.26, abs=0.01)
-    assert met.std() == pytest.approx(15.26**0.5, rel=0.1)  # as if thrown at random
+# --- what is remembered changes nothing ---
+
+WIDE = 200
+
+
+def pool():
+    """Situations with 200 features of 3,000 and 30 actions of 900: more of both than a model has places for."""
+    rng, encoder = np.random.default_rng(3), Encoder()
+    actions = [Action(f"a{i}", ({"v": {"kind": f"k{i % 7}", "price": float(i)}},)) for i in range(900)]
+    made = []
+    for number in range(40):
+        names = rng.choice(3000, 1 if number % 4 == 0 else WIDE, replace=False).tolist()
+        context = {"u": {f"f{name}": (f"x{name}" if name % 2 else name / 100) for name in names}}
+        shown = rng.choice(900, 30, replace=False).tolist()
+        made.append(encoder.encode(Situation((context,), tuple(actions[each] for each in shown))))
+    return made
+
+
+POOL = pool()
+
+
+@EVERY_KIND
+def test_scores_do_not_depend_on_what_was_scored_before(model):
+    expected = [anew(model).scores(one) for one in POOL]
+    seasoned = anew(model)
+
+    @given(st.lists(st.integers(0, len(POOL) - 1), max_size=60))
+    @settings(deadline=None, max_examples=10)
+    def in_any_order(order):
+        for number in order:
+            scores = seasoned.scores(POOL[number])
+            assert scores.mean.tolist() == expected[number].mean.tolist()
+            assert scores.draws.tolist() == expected[number].draws.tolist()
+
+    in_any_order()
+
+
+def test_scores_given_are_not_written_to_by_later_ones():
+    model = anew(MIXED)
+    first = model.scores(POOL[0])
+    before = first.mean.copy(), first.draws.copy()
+    for one in POOL:
+        model.scores(one)
+    assert first.mean.tolist() == before[0].tolist()
+    assert first.draws.tolist() == before[1].tolist()
+
+
+@EVERY_KIND
+def test_an_actions_score_does_not_depend_on_the_company(model):
+    together = anew(model).scores(POOL[1])
+    for at in (0, 7, 29):
+        alone = anew(model).scores(replace(POOL[1], actions=POOL[1].actions[at : at + 1]))
+        np.testing.assert_allclose(alone.mean[0], together.mean[at], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(alone.draws[0], together.draws[at], rtol=1e-4, atol=1e-2)  # some hundreds large
+
+
+def test_rank_sees_what_the_learner_sees():
+    """A model scores what was logged as its members predict it, strings said often and numbers far out included."""
+    learner = learned(random_batch(6, 60))
+    said = {"user": {"n0": 1e9, "n1": -7.5, "n2": 0.25}, "words": {"w": ["x"] * 50 + ["y"] * 3}}
+    asked = encoded(said, [{"v": {"tags": ["t"] * 20, "price": 1e7}}, {}])
+    learner.learn(batch_of([asked.logged(0), asked.logged(1)] * 10, [0.3, 0.9] * 10))
+    batch = batch_of([asked.logged(0), asked.logged(1)], [0.0, 0.0])
+    shared = learner.shared.predict(crossed(batch, learner.measures))
+    local = learner.local.predict(contexts_of(batch, learner.measures), arms_of(batch), shared)
+    for shares, predicted in zip(np.eye(4).tolist(), [*shared.T, *local.T], strict=True):
+        assert mixed(learner, *shares).scores(asked).mean == pytest.approx(predicted, abs=1e-3)
+
+
+# --- what a score is ---
+
+
+def shared_score(model, asked, row):
+    """Sum over all crosses, one at a time."""
+    weights = dict(zip(model.cells.tolist(), model.weights[:, 0].tolist(), strict=True))
+    measures, action = model.measures, asked.actions[row]
+    sides = [(each.hashes, measures.scaled(np.array(each.hashes, np.uint32), each.values)) for each in (asked.context, action)]
+    (names, sizes), (partners, partner_sizes) = sides
+    places = cells(np.array(names, np.uint32)[:, None], np.array(partners, np.uint32))
+    return sum(
+        weights.get(int(places[i, j]), 0.0) * float(sizes[i]) * float(partner_sizes[j])
+        for i in range(len(names))
+        for j in range(len(partners))
+    )
+
+
+@pytest.mark.parametrize("model", [OPEN, MIXED, CLOSED], ids=["open", "mixed", "closed"])
+def test_the_shared_part_of_a_score_is_the_sum_over_all_crosses(model):
+    often = ["u1", "u77"] + ["u5"] * 9  # more often than counts
+    asked = encoded({"u": {"names": often, "age": 55.5}, "user": {"n0": 0.5, "n1": -3}}, [{"v": {"kind": "k1", "price": 20}}, {}])
+    scores = replace(model, share=0.0).scores(asked).mean
+    assert scores == pytest.approx([shared_score(model, asked, row) for row in range(2)], abs=1e-5)
+
+
+def test_of_an_action_without_a_part_of_its_own_only_the_shared_part_is_asked():
+    actions = (Action("a0", ()), Action("new", ({"v": {"b": 2}},)), Action("a1", ()))
+    asked = Encoder().encode(Situation(({"u": {"left": "x", "right": "y"}},), actions))
+    whole, shared = LOCAL.scores(asked).mean, replace(LOCAL, share=0.0).scores(asked).mean
+    assert whole[1] == pytest.approx(shared[1], abs=1e-6)
+    assert abs(whole[0] - shared[0]) > 0.05
+    assert abs(whole[2] - shared[2]) > 0.05
+
+
+def test_a_score_is_the_average_of_its_parts():
+    asked = encoded({"user": {"n0": 0.5, "n1": -3}}, [{}] * 3)
+    members = [mixed(YOUNG, *shares).scores(asked).mean for shares in np.eye(4).tolist()]
+    assert mixed(YOUNG, 0.4, 0.3, 0.2, 0.1).scores(asked).mean == pytest.approx(np.array([0.4, 0.3, 0.2, 0.1]) @ members, abs=1e-5)
+
+
+def test_of_what_was_never_met_less_is_certain():
+    """Known and unknown features for the shared part's draws; known and unknown actions for those of the actions' own."""
+    for known, unknown in (({"n0": 0.5}, {"never": 0.5}), ({"n1": -1}, {"v": "never"})):
+        deviations = [np.abs(OPEN.scores(encoded({"user": each}, [{}] * 3)).draws).mean() for each in (known, unknown)]
+        assert deviations[1] > 2 * deviations[0]
+    actions = (Action("a0", ()), Action("new", ()))
+    stranger = Encoder().encode(Situation(({"u": {"left": "x", "right": "y"}},), actions))
+    old, new = np.abs(LOCAL.scores(stranger).draws).mean(axis=1)
+    assert new > 3 * old
+
+
+def test_more_events_make_it_more_certain():
+    deviations = []
+    for events in (40, 400):
+        model = learned_in(lambda context, action: 0.5, CORNERS, actions=2, events=events, seed=4).model()
+        deviations.append(np.mean([np.abs(model.scores(encoded({"u": corner}, [{}, {}])).draws).mean() for corner in CORNERS]))
+    assert deviations[1] < 0.6 * deviations[0]

@@ -1,6 +1,7 @@
 """Storage answers 429, 412, 500, 503, late or not at all, at each call: nothing is lost, learned twice, or left hanging."""
 
 import asyncio
+import re
 import time
 
 import pytest
@@ -8,10 +9,22 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.domain.errors import PersonalizerError, StorageUnavailableError
+from shared.domain.ledger import Provenance
 from shared.storage import names
+from shared.storage.model_store import BlobModelStore
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
-from tests.reliability.world import FIRST, SECOND, assert_as_undisturbed, event_log, trainer, write_log
+from tests.reliability.world import (
+    FIRST,
+    SECOND,
+    assert_as_undisturbed,
+    committed,
+    event_log,
+    models_and_states,
+    retention,
+    trainer,
+    write_log,
+)
 from tests.storage_proxy import Fault, no_faults
 
 FAULTS = {
@@ -93,6 +106,49 @@ async def test_a_fault_at_any_call_of_the_trainer_changes_nothing_in_the_end(pro
         await break_lease(account, store)
         await trainer(account, SECOND, store=store).run()
         await assert_as_undisturbed(account, store)
+
+
+async def test_a_commit_writes_the_state_then_the_model_and_last_the_pointer(proxy, faulty, account):
+    await write_log(account)
+    await calls_of_second_run(proxy, faulty, account)
+    written = [re.search(r"/loops/counted/(log|states|models|pointer)", call.path) for call in proxy.calls if call.method == "PUT"]
+    assert [each[1] for each in written if each] == ["log", "states", "models", "pointer"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+async def test_retention_stopped_at_any_call_leaves_no_model_without_its_state_and_the_next_run_does_the_rest(proxy, faulty, account):
+    await write_log(account)
+    for number in range(1, 100):
+        store = f"kept{number}"
+        await trainer(account, SECOND, store=store, max_events=40).run()
+        await leave_behind(account, store)
+        proxy.forget()
+        proxy.plan = lambda call, number=number: Fault(412) if call.number >= number else None
+        try:
+            await retention(faulty, store=store, models_kept=2).run()
+        except PersonalizerError:
+            stopped = True
+        else:
+            stopped = False
+        proxy.plan = no_faults
+        models, states = await models_and_states(account, store)
+        assert set(models) <= set(states)
+        await retention(account, store=store, models_kept=2).run()
+        assert await models_and_states(account, store) == (models[-2:], models[-2:])
+        assert (await committed(account, store)).version == models[-1]
+        if not stopped:
+            break
+    assert number > 6
+    assert not stopped
+
+
+async def leave_behind(account, store: str) -> None:
+    """Do as a run that was stopped: one after its state, long ago, and one after its model."""
+    kept = BlobModelStore(account, loop=store)
+    await kept.write_state("00000001-ffff", b"state")
+    await kept.write_state("00000000-ffff", b"state")
+    await kept.write_artifact("00000000-ffff", b"model", provenance=Provenance("", T0, T0, "", 0, ""))
 
 
 async def disturbed_run(account, store: str) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
+from shared.services.retention import Retention
 from shared.services.training import Trainer
 from shared.services.windows import Limits
 from shared.storage.account import AccountSettings, StorageAccount
@@ -13,7 +14,7 @@ from shared.storage.event_log import TableEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.model_store import BlobModelStore
 from shared.storage.polling import StoredConfiguration
-from tests.builders import T0, after, decision, observation
+from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 
 LOOP = LoopSettings(reward_wait=timedelta(seconds=10), model_export_frequency=timedelta(seconds=1))
@@ -21,6 +22,10 @@ GRACE = timedelta(seconds=5)
 LOOKBACK = timedelta(seconds=8)
 FIRST, SECOND = after(60), after(120)
 """When the trainer comes by: each time with a window of its own to learn."""
+
+
+IN_APPRENTICE_MODE = 30
+"""Of the log's decisions, those that are learned."""
 
 
 def open_account(connection_string: str) -> StorageAccount:
@@ -44,6 +49,17 @@ def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: in
     )
 
 
+def retention(account: StorageAccount, *, store: str, models_kept: int) -> Retention:
+    clock = SetClock(SECOND)
+    kept = BlobModelStore(account, loop=store)
+    return Retention(event_log(account, clock), kept, StoredConfiguration(account, defaults=LOOP), clock=clock, models_kept=models_kept)
+
+
+async def models_and_states(account: StorageAccount, store: str) -> tuple[list[str], list[str]]:
+    kept = BlobModelStore(account, loop=store)
+    return [version async for version in kept.versions()], [version async for version in kept.states()]
+
+
 async def write_log(account: StorageAccount) -> Counters:
     """Write two windows' worth of decisions and rewards, with some of every oddity; gives what should be counted in the end."""
     clock = SetClock(T0)
@@ -52,7 +68,9 @@ async def write_log(account: StorageAccount) -> Counters:
     for second in range(0, 90, 3):
         clock.at = after(second)
         names = [f"e{second}-{n}" for n in range(4)]
-        await asyncio.gather(*(log.append_decision(decision(name, at=clock.at, chosen=chance.randrange(2))) for name in names))
+        decisions = [decision(name, at=clock.at, chosen=chance.randrange(2)) for name in names[1:]]
+        decisions.append(apprentice(names[0], at=clock.at, proposed=chance.randrange(2)))
+        await asyncio.gather(*map(log.append_decision, decisions))
         rewarded = [name for name in names if chance.random() < 0.7]
         await asyncio.gather(*(log.append_observation(observation(name, chance.random(), at=clock.at)) for name in rewarded))
     clock.at = after(90)
@@ -76,13 +94,16 @@ async def committed(account: StorageAccount, store: str) -> Pointer:
 
 
 async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
-    """Check that a run came to what the undisturbed one did: counters, watermark, chunk and model, to the byte."""
+    """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    assert (mine.counters, mine.watermark, mine.chunk, mine.version) == (
+    assert (mine.counters, mine.apprentice, mine.watermark, mine.chunk, mine.version) == (
         expected.counters,
+        expected.apprentice,
         expected.watermark,
         expected.chunk,
         expected.version,
     )
-    ours = await BlobModelStore(account, loop=store).artifact(mine.version)
-    assert ours == await BlobModelStore(account, loop="expected").artifact(expected.version)
+    assert len(mine.apprentice.rewards) == IN_APPRENTICE_MODE
+    ours, theirs = BlobModelStore(account, loop=store), BlobModelStore(account, loop="expected")
+    assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
+    assert await ours.state(mine.version) == await theirs.state(expected.version)

@@ -4,7 +4,7 @@ import pytest
 
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
-from shared.domain.loop import RewardAggregation
+from shared.domain.loop import ApprenticeLearning, RewardAggregation
 from shared.runtime.settings import DEFAULTS, read_settings
 
 ACCOUNT = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=eA==;EndpointSuffix=core.windows.net"}
@@ -22,6 +22,7 @@ def test_the_defaults_are_those_of_azure_personalizer():
         0.2,
         LearningMode.ONLINE,
     )
+    assert loop.apprentice_learning is ApprenticeLearning.IMITATE
 
 
 def test_an_empty_setting_is_the_default():
@@ -35,6 +36,7 @@ def test_values_are_read_as_they_are_documented():
         DEFAULT_REWARD="-0.5",
         REWARD_AGGREGATION="SUM",
         LEARNING_MODE="loggingonly",
+        APPRENTICE_LEARNING="observe",
         LOG_SHARDS="4",
         INGEST_GRACE="PT1S",
         TRAINER_SCHEDULE="*/5 * * * * *",
@@ -42,6 +44,7 @@ def test_values_are_read_as_they_are_documented():
     assert read.keys == ("one", "two")
     assert (read.loop.reward_wait, read.loop.default_reward) == (timedelta(hours=4), -0.5)
     assert (read.loop.reward_aggregation, read.loop.learning_mode) == (RewardAggregation.SUM, LearningMode.LOGGING_ONLY)
+    assert read.loop.apprentice_learning is ApprenticeLearning.OBSERVE
     assert (read.log_shards, read.ingest_grace, read.trainer_schedule) == (4, timedelta(seconds=1), "*/5 * * * * *")
 
 
@@ -59,6 +62,7 @@ def test_values_are_read_as_they_are_documented():
         ("EXPLORATION_PERCENTAGE", "20"),
         ("EXPLORATION_PERCENTAGE", "20%"),
         ("LEARNING_MODE", "Offline"),
+        ("APPRENTICE_LEARNING", "both"),
         ("MODEL_EXPORT_FREQUENCY", "PT0S"),
         ("MODEL_POLL_INTERVAL", "P1D"),
         ("INGEST_GRACE", "PT2H"),

@@ -25,7 +25,7 @@ INTERVAL = 0.05
 def trained() -> bytes:
     learner = Learner.cold()
     learner.learn(to_batch([decision().encoded], rewards=[1.0], probabilities=[0.75]))
-    return artifact.dump(learner)
+    return artifact.dump_model(learner)
 
 
 class Feed:

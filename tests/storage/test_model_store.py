@@ -2,12 +2,14 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 
+from shared.domain.apprentice import LATEST, ApprenticeMetrics
 from shared.domain.errors import ConflictError, NewerFormatError, SettingsError, UnreadableError
 from shared.domain.events import LearningMode
 from shared.domain.ledger import Counters, Lookback, Pointer, Provenance
-from shared.domain.loop import LoopSettings
+from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.storage import names
 from shared.storage.blobs import BlobFiles
 from shared.storage.model_store import BlobModelStore
@@ -23,6 +25,7 @@ POINTER = Pointer(
     chunk="2026/05/17/1-2-x.json.gz",
     counters=Counters(learned=5, skipped={"duplicate": 1}, rewards=4, late_rewards=1),
     lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({"x#0"})),
+    apprentice=ApprenticeMetrics((0.1, -1.0), (True, False)),
 )
 
 
@@ -39,6 +42,17 @@ def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
     assert read_pointer(write_pointer(POINTER)) == POINTER
     again = replace(POINTER, lookback=Lookback(frozenset({"a", "b"}), frozenset(), frozenset({"x#0"})))
     assert write_pointer(again) == write_pointer(POINTER)
+
+
+def test_a_pointer_stays_small_however_many_events_apprentice_mode_saw():
+    odd = ApprenticeMetrics(tuple([n / 7919 for n in range(LATEST)]), (False,) * LATEST)
+    assert len(write_pointer(replace(POINTER, apprentice=odd))) < 32 * 1024
+
+
+def test_a_pointer_without_apprentice_figures_has_none():
+    document = orjson.loads(write_pointer(POINTER))
+    del document["apprentice"]
+    assert read_pointer(orjson.dumps(document)) == replace(POINTER, apprentice=ApprenticeMetrics())
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', write_pointer(POINTER)[:-9], b'{"format": "x"}'])
@@ -75,16 +89,21 @@ async def test_of_two_commits_from_one_state_only_one_succeeds(store, is_first):
 async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
     made_of = Provenance("00000002-abc", T0, after(60), "chunk", 17, "{}")
     for _ in range(2):  # again changes nothing
+        await store.write_state("00000003-def", b"weights and more")
         await store.write_artifact("00000003-def", b"weights", provenance=made_of)
     assert await store.artifact("00000003-def") == b"weights"
+    assert await store.state("00000003-def") == b"weights and more"
+    assert await asyncio.to_thread(BlobModelFeed(account, loop="default").artifact, "00000003-def") == b"weights"
     blob = account.blobs.get_blob_client(names.MODELS, names.model_blob("default", "00000003-def"))
     metadata = (await blob.get_blob_properties()).metadata
     assert (metadata["parent"], metadata["learned"], metadata["settings"]) == ("00000002-abc", "17", "{}")
-    assert [version async for version in store.versions()] == ["00000003-def"]
+    assert [version async for version in store.versions()] == [version async for version in store.states()] == ["00000003-def"]
     await store.delete("00000003-def")
     await store.delete("00000003-def")
-    with pytest.raises(UnreadableError):
-        await store.artifact("00000003-def")
+    assert [version async for version in store.versions()] + [version async for version in store.states()] == []
+    for read in (store.artifact, store.state):
+        with pytest.raises(UnreadableError, match="model 00000003-def is not there"):
+            await read("00000003-def")
 
 
 async def test_the_right_to_train_has_one_holder_and_is_given_back(store):
@@ -118,12 +137,12 @@ async def test_a_pointer_that_cannot_be_read_is_reported_until_it_can(store, acc
 async def test_a_stored_configuration_overrides_the_app_settings(account):
     configuration = StoredConfiguration(account, defaults=LoopSettings(exploration_percentage=0.1))
     assert (await asyncio.to_thread(configuration.read)).exploration_percentage == 0.1
-    text = b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice"}'
+    text = b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice", "apprentice_learning": "Observe"}'
     await BlobFiles(account, names.MODELS).write_once(names.configuration_blob("default"), text)
     for _ in range(2):
         settings = await asyncio.to_thread(configuration.read)
         assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
-        assert settings.exploration_percentage == 0.1
+        assert (settings.apprentice_learning, settings.exploration_percentage) == (ApprenticeLearning.OBSERVE, 0.1)
     await BlobFiles(account, names.MODELS).delete(names.configuration_blob("default"))
     assert (await asyncio.to_thread(configuration.read)).reward_wait == LoopSettings().reward_wait
 

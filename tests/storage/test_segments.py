@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from shared.domain.clock import from_micros
 from shared.domain.errors import EventTooLargeError, UnreadableError
-from shared.domain.events import Decision, LearningMode, Observation
+from shared.domain.events import Decision, LearningMode, Observation, Proposal
 from shared.domain.identity import fingerprint
 from shared.storage.segments import (
     MAX_BYTES,
@@ -23,7 +23,7 @@ from shared.storage.segments import (
     encode,
     unpack_sightings,
 )
-from tests.builders import after, decision, observation
+from tests.builders import after, apprentice, decision, observation
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 times = st.integers(0, 4_000_000_000_000_000).map(from_micros)
@@ -40,6 +40,7 @@ decisions = st.builds(
     situation=st.binary(max_size=300),
     encoded=st.binary(max_size=300),
     slot=st.just("") | texts,
+    proposal=st.none() | st.builds(Proposal, st.integers(0, 49), st.floats(0, 1), st.booleans()),
 )
 observations = st.builds(Observation, event_id=texts, observed_at=times, reward=st.none() | st.floats(-1, 1), slot=st.just("") | texts)
 
@@ -74,6 +75,11 @@ def test_the_actions_of_a_multi_slot_event_are_stored_once():
 def test_rows_without_slots_do_not_speak_of_them():
     for events in ([decision(), decision("e2")], [observation(), observation("e2")]):
         assert b'"slot"' not in isal_zlib.decompress(encode(events)["Payload00"][4:])
+
+
+def test_rows_without_proposals_do_not_speak_of_them():
+    assert b"proposal" not in isal_zlib.decompress(encode([decision(), decision("e2")])["Payload00"][4:])
+    assert b"proposal" in isal_zlib.decompress(encode([decision(), apprentice("e2")])["Payload00"][4:])
 
 
 def test_a_row_has_as_few_properties_as_can_be():

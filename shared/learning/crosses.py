@@ -1,0 +1,74 @@
+"""Each context feature with each feature of the chosen action: what the shared part of the model is linear in."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from shared.learning.encoding import Batch, Floats, Hashes
+from shared.learning.measures import Measures
+from shared.learning.segments import Positions, ranges, starts_of
+
+CELLS_BITS: Final = 18
+CELLS: Final = 1 << CELLS_BITS
+"""How many weights there are; crosses that meet in one share it."""
+
+
+def cells(context: Hashes, action: Hashes) -> Hashes:
+    """Give the weight of each cross: multiply-shift hashing, for which the encoder made every hash odd. The arrays broadcast."""
+    product = context * action
+    product >>= np.uint32(32 - CELLS_BITS)
+    return product
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Crosses:
+    """The crosses of n events, those of event i from ``starts[i]`` up to ``starts[i + 1]``: a sparse matrix [n, CELLS]."""
+
+    cells: Positions
+    values: Floats
+    starts: Positions
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def sums(self, table: Floats) -> Floats:
+        """Multiply by a table [k, m], where the cells are places in m: gives [k, n]."""
+        return np.stack([np.add.reduceat(column.take(self.cells) * self.values, self.starts[:-1]) for column in table])
+
+    def spread(self, of_events: Floats, size: int) -> Floats:
+        """Multiply the transpose by [k, n]: gives [k, size]."""
+        sizes = np.diff(self.starts)
+        return np.stack([np.bincount(self.cells, np.repeat(column, sizes) * self.values, size) for column in of_events])
+
+    def joined(self, later: "Crosses") -> "Crosses":
+        """Give the crosses of these events and then those of the later ones."""
+        return Crosses(
+            np.concatenate([self.cells, later.cells]),
+            np.concatenate([self.values, later.values]),
+            np.concatenate([self.starts, later.starts[1:] + self.starts[-1]]),
+        )
+
+    def cut(self, first: int, last: int) -> "Crosses":
+        """Give those of the events from ``first`` up to ``last``."""
+        starts = self.starts[first : last + 1]
+        return Crosses(self.cells[starts[0] : starts[-1]], self.values[starts[0] : starts[-1]], starts - starts[0])
+
+
+def counted(batch: Batch) -> Positions:
+    """Give how many crosses each event has."""
+    return np.diff(batch.context_starts) * np.diff(batch.action_starts)
+
+
+def crossed(batch: Batch, measures: Measures) -> Crosses:
+    """Cross the features of each event, numbers put to scale; every event has at least one."""
+    contexts, actions = np.diff(batch.context_starts), np.diff(batch.action_starts)
+    repeats = np.repeat(actions, contexts)  # each context entry meets each action entry
+    partners = ranges(np.repeat(batch.action_starts[:-1], contexts), repeats)
+    of_context = measures.scaled(batch.context_hashes, batch.context_values)
+    of_action = measures.scaled(batch.action_hashes, batch.action_values)
+    return Crosses(
+        cells(np.repeat(batch.context_hashes, repeats), batch.action_hashes[partners]).astype(np.int64),
+        np.repeat(of_context, repeats) * of_action[partners],
+        starts_of(contexts * actions),
+    )

@@ -1,0 +1,86 @@
+"""Random Fourier features: what makes a linear learner see similarity instead of single features.
+
+The inner product of two contexts' waves approaches a Gaussian kernel of the distance between the contexts (Rahimi & Recht 2007,
+"Random features for large-scale kernel machines"). Distances are taken per feature, so that they mean the same whether a
+context has three features or fifty.
+"""
+
+from functools import cache
+from math import pi, sqrt
+from statistics import NormalDist
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.learning.encoding import Floats32, Hashes
+
+WAVES: Final = 128
+
+_SPREAD: Final = 2.0
+"""Of the frequencies; the kernel's width is its inverse. Set by trial, as is the weight of the waves against the constant."""
+
+AMPLITUDE: Final = 3.0 * sqrt(2.0 / WAVES)
+_QUANTILES: Final = 4096
+
+
+def gaussians(keys: Hashes, count: int) -> Floats32:
+    """Give ``count`` standard normal numbers for each key, shape [n, count]: the same in every process, and without a state.
+
+    >>> gaussians(np.array([1, 2], dtype=np.uint32), 3).shape
+    (2, 3)
+    """
+    steps = np.arange(1, count + 1, dtype=np.uint32) * np.uint32(0x9E3779B1)
+    given: Floats32 = _normal_quantiles()[_mixed(keys[:, None] + steps) >> np.uint32(20)]
+    return given
+
+
+def frequencies(hashes: Hashes) -> Floats32:
+    """Give each feature's frequencies, shape [n, WAVES]."""
+    return gaussians(hashes, WAVES) * np.float32(_SPREAD)
+
+
+def waves(angles: Floats32, features: npt.NDArray[np.int64]) -> Floats32:
+    """Give the features of contexts: a constant and `WAVES` cosines, shape [n, 1 + WAVES].
+
+    ``angles`` [n, WAVES] are each context's frequencies, weighted by its ranked values and summed; ``features`` [n] is how
+    many it has.
+    """
+    given = np.empty((len(angles), 1 + WAVES), dtype=np.float32)
+    given[:, 0] = 1.0
+    widths = np.sqrt(np.maximum(features, 1).astype(np.float32))[:, None]
+    np.cos(angles / widths + phases(), out=given[:, 1:])
+    given[:, 1:] *= np.float32(AMPLITUDE)
+    return given
+
+
+def wave(angles: Floats32, features: int) -> Floats32:
+    """Do for one context, ``angles`` [WAVES], what `waves` does."""
+    given = np.empty(1 + WAVES, dtype=np.float32)
+    given[0] = 1.0
+    turned = angles * np.float32(1.0 / sqrt(max(features, 1)))
+    turned += phases()
+    np.cos(turned, out=given[1:])
+    given[1:] *= np.float32(AMPLITUDE)
+    return given
+
+
+@cache
+def phases() -> Floats32:
+    """Give where each wave starts, shape [WAVES], in radians."""
+    mixed = _mixed(np.arange(WAVES, dtype=np.uint32) + np.uint32(0x51ED270B))
+    return (mixed * (2.0 * pi / 2.0**32)).astype(np.float32)
+
+
+@cache
+def _normal_quantiles() -> Floats32:
+    normal = NormalDist()
+    return np.array([normal.inv_cdf((place + 0.5) / _QUANTILES) for place in range(_QUANTILES)], dtype=np.float32)
+
+
+def _mixed(words: Hashes) -> Hashes:
+    """Appleby's MurmurHash3 finaliser."""
+    mixed = (words ^ words >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    mixed = (mixed ^ mixed >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    given: Hashes = mixed ^ mixed >> np.uint32(16)
+    return given

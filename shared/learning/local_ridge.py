@@ -1,0 +1,161 @@
+"""The part of the model that is an action's own: ridge regression on the waves of the context, for each action by its id.
+
+It sees what no sum over single features can (two features that only together mean something, a number that is best in the middle),
+for actions that stay around. Its statistics are sums: *steady* ones remember all events, *recent* ones fade.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Final
+
+import numpy as np
+
+from shared.learning.encoding import Batch, Floats, Floats32, Hashes
+from shared.learning.fourier import WAVES, frequencies, gaussians, waves
+from shared.learning.measures import Measures
+from shared.learning.segments import Positions
+from shared.learning.shared_ridge import DRAWS, FORGETTING
+
+ARMS: Final = 64
+"""Actions that have a part of their own; what further ones are worth, the shared part tells alone."""
+
+SIZE: Final = 1 + WAVES
+PRECISION: Final = 1.0
+
+_STALE: Final = 4096
+"""An action that was not shown for so many events gives up its place to a new one."""
+
+_ENTRIES_AT_ONCE: Final = 1 << 15  # of features times waves: bounds the memory
+
+
+@dataclass(eq=False, slots=True)
+class Sums:
+    """What is known of one action: ``gram`` [SIZE, SIZE] = Σ g·ψψᵀ, ``moments`` [SIZE, 1 + DRAWS] = Σ ψ·(g·reward, √g·noise).
+
+    ``weights`` [SIZE, 1 + DRAWS] solve them; g is what forgetting has left of an event.
+    """
+
+    gram: Floats = field(default_factory=lambda: np.zeros((SIZE, SIZE)))
+    moments: Floats = field(default_factory=lambda: np.zeros((SIZE, 1 + DRAWS)))
+    weights: Floats = field(default_factory=lambda: np.zeros((SIZE, 1 + DRAWS)))
+
+    def fade(self, left: float) -> None:
+        """Forget all but this part."""
+        self.gram *= left
+        self.moments[:, 0] *= left
+        self.moments[:, 1:] *= sqrt(left)
+
+    def add(self, contexts: Floats32, targets: Floats, left: Floats) -> None:
+        """Add waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which ``left`` [n] counts."""
+        root = np.sqrt(left)
+        faded = contexts * root.astype(np.float32)[:, None]
+        self.gram += faded.T @ faded
+        self.moments[:, 0] += faded.T @ (root * targets[:, 0])
+        self.moments[:, 1:] += faded.T @ targets[:, 1:]
+
+    def solve(self, prior: Floats) -> None:
+        """Fit what was added; ``prior`` [SIZE, DRAWS] are the draws of an action that was never shown."""
+        regularised = self.gram.copy()
+        regularised.flat[:: SIZE + 1] += PRECISION
+        moments = self.moments.copy()
+        moments[:, 1:] += PRECISION * prior
+        self.weights = np.linalg.solve(regularised, moments).astype(np.float64, copy=False)
+
+
+@dataclass(eq=False, slots=True)
+class Arm:
+    """One action, with the sums of all its events and those of the recent ones.
+
+    ``seen`` is the number of the event at which it was last shown.
+    """
+
+    steady: Sums = field(default_factory=Sums)
+    recent: Sums = field(default_factory=Sums)
+    seen: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class LocalRidge:
+    """The arms by the hash of their action's id, in the order in which they were met."""
+
+    arms: dict[int, Arm] = field(default_factory=dict)
+
+    def predict(self, contexts: Floats32, actions: Hashes, otherwise: Floats) -> Floats:
+        """Give the steady and the recent prediction [n, 2] for waves [n, SIZE]; ``otherwise`` [n, 2] for what is no arm."""
+        predictions = otherwise.copy()
+        for action, events in _grouped(actions):
+            if (arm := self.arms.get(action)) is not None:
+                both = np.column_stack([arm.steady.weights[:, 0], arm.recent.weights[:, 0]])
+                predictions[events] = contexts[events] @ both
+        return predictions
+
+    def learn(self, contexts: Floats32, actions: Hashes, targets: Floats, *, last: int) -> None:
+        """Add events: waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which the last is event number ``last``; then solve."""
+        count, prior = len(actions), prior_draws()
+        left = FORGETTING ** np.arange(count - 1, -1, -1.0)
+        for arm in self.arms.values():
+            arm.recent.fade(FORGETTING**count)
+        for action, events in _grouped(actions):
+            seen = last - count + 1 + int(events[-1])
+            if (shown := self._arm(action, seen)) is None:
+                continue
+            own, its = contexts[events], targets[events]
+            shown.steady.add(own, its, np.ones(len(events)))
+            shown.recent.add(own, its, left[events])
+            shown.seen = seen
+            shown.steady.solve(prior)
+            shown.recent.solve(prior)
+
+    def _arm(self, action: int, seen: int) -> Arm | None:
+        if action in self.arms:
+            return self.arms[action]
+        if len(self.arms) >= ARMS:
+            oldest = min(self.arms, key=lambda each: self.arms[each].seen)
+            if seen - self.arms[oldest].seen <= _STALE:
+                return None
+            del self.arms[oldest]
+        return self.arms.setdefault(action, Arm())
+
+
+def contexts_of(batch: Batch, measures: Measures) -> Floats32:
+    """Give the waves of each event's context, shape [n, SIZE]."""
+    ranked = measures.ranked(batch.context_hashes, batch.context_values).astype(np.float32)
+    ranked[batch.context_starts[:-1]] = 0.0  # the constant is no feature to be similar in
+    features, places = np.unique(batch.context_hashes, return_inverse=True)
+    angles = np.empty((len(batch), WAVES), dtype=np.float32)
+    for first, last in _pieces(batch.context_starts):
+        entries = slice(batch.context_starts[first], batch.context_starts[last])
+        known, own = np.unique(places[entries], return_inverse=True)
+        weighted = frequencies(features[known])[own] * ranked[entries, None]
+        angles[first:last] = np.add.reduceat(weighted, batch.context_starts[first:last] - entries.start, axis=0)
+    return waves(angles, np.diff(batch.context_starts) - 1)
+
+
+def arms_of(batch: Batch) -> Hashes:
+    """Give the hash of each event's action id."""
+    return batch.action_hashes[batch.action_starts[:-1]]
+
+
+def prior_draws() -> Floats:
+    """Give the draws of an action of which nothing is known, shape [SIZE, DRAWS]."""
+    draws: Floats = gaussians(np.arange(SIZE, dtype=np.uint32) + np.uint32(0x2545F491), DRAWS) / np.float64(PRECISION**0.5)
+    return draws
+
+
+def _grouped(actions: Hashes) -> Iterator[tuple[int, Positions]]:
+    """Give each action, in the order of its first event, and its events."""
+    distinct, firsts, places = np.unique(actions, return_index=True, return_inverse=True)
+    by_action = np.argsort(places, kind="stable")
+    groups = np.split(by_action, np.cumsum(np.bincount(places, minlength=len(distinct)))[:-1])
+    for number in np.argsort(firsts).tolist():
+        yield int(distinct[number]), groups[number]
+
+
+def _pieces(starts: Positions) -> Iterator[tuple[int, int]]:
+    """Cut events into pieces of so few entries that their frequencies fit into memory."""
+    first = 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(starts, starts[first] + _ENTRIES_AT_ONCE, side="right")) - 1
+        yield first, (last := max(last, first + 1))
+        first = last

@@ -1,0 +1,141 @@
+"""The part of the model that all actions share: ridge regression on hashed crosses, exact over the latest events.
+
+It holds two answers. *Steady* weights all events alike; what is too old for the window stays as a diagonal Gaussian around the
+weights of that time. *Recent* forgets with a half-life of some hundred events, for worlds that change. Both are solved by
+conjugate gradients that start from the last answer, which costs a few passes over the window however many weights there are.
+
+While there are few weights, draws from the posterior of the steady answer come along: each solves the same equations for noise in
+place of the rewards (perturb and optimise: Papandreou & Yuille 2010, "Gaussian sampling by local perturbations").
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.learning.crosses import CELLS, Crosses
+from shared.learning.encoding import Floats, Floats32
+from shared.learning.fourier import gaussians
+from shared.learning.segments import Positions
+
+DRAWS: Final = 4
+OPEN_CELLS: Final = 1024
+"""Up to so many weights there are draws; beyond, nearly every event meets a weight that nobody knows, and all seem worth trying."""
+
+STEADY: Final = 0
+RECENT: Final = 1
+
+FORGETTING: Final = 0.998
+"""Of what is recent, per event: as if some 500 were remembered."""
+
+_ITERATIONS: Final = 5
+_LEAST_PRECISION: Final = 0.1
+_PRECISION: Final = 0.1  # per mean squared length of an event's crosses
+_SUREST: Final = 1e30  # a float32 holds it
+_TINY: Final = 1e-30
+
+
+@dataclass(eq=False, slots=True)
+class SharedRidge:
+    """``weights`` [CELLS, 2 + DRAWS] are the steady and the recent ones, then the draws' deviations from the steady ones.
+
+    ``anchors`` [CELLS, 1 + DRAWS] are the steady weights and deviations, and ``settled`` [CELLS] the precision, that remain of
+    events behind the window; ``met`` [CELLS] tells which crosses ever occurred. ``squares`` sums the squared lengths of the
+    ``learned`` events.
+    """
+
+    weights: Floats32 = field(default_factory=lambda: np.zeros((CELLS, 2 + DRAWS), dtype=np.float32))
+    anchors: Floats32 = field(default_factory=lambda: np.zeros((CELLS, 1 + DRAWS), dtype=np.float32))
+    settled: Floats32 = field(default_factory=lambda: np.zeros(CELLS, dtype=np.float32))
+    met: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(CELLS, dtype=np.bool_))
+    squares: float = 0.0
+    learned: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there are few enough weights for draws."""
+        return int(np.count_nonzero(self.met)) <= OPEN_CELLS
+
+    @property
+    def precision(self) -> float:
+        """The ridge: how sure the learner is from the start that weights are 0."""
+        return max(_LEAST_PRECISION, _PRECISION * self.squares / max(self.learned, 1))
+
+    def predict(self, crosses: Crosses) -> Floats:
+        """Give the steady and the recent prediction of each event, shape [n, 2]."""
+        of_crosses = self.weights[crosses.cells, :2] * crosses.values[:, None]
+        predictions: Floats = np.add.reduceat(of_crosses, crosses.starts[:-1], axis=0)
+        return predictions
+
+    def meet(self, crosses: Crosses) -> None:
+        """Take note of new events."""
+        self.met[crosses.cells] = True
+        self.squares += float(crosses.values @ crosses.values)
+        self.learned += len(crosses)
+
+    def settle(self, leaving: Crosses) -> None:
+        """Keep of these events, which leave the window, what the weights have learned from them."""
+        touched, places = np.unique(leaving.cells, return_inverse=True)
+        self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(places, leaving.values**2), _SUREST)
+        self.anchors[touched, 0] = self.weights[touched, STEADY]
+        self.anchors[touched, 1:] = self.weights[touched, 2:]
+
+    def solve(self, window: Crosses, rewards: Floats, noise: Floats) -> None:
+        """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS]."""
+        present, crosses = _compact(window)
+        draws = DRAWS if self.is_open else 0
+        columns = [STEADY, RECENT, *range(2, 2 + draws)]
+        settled, ridge = self.settled[present].astype(np.float64), self.precision
+        precisions = np.stack([ridge + settled, np.full(len(present), ridge), *[ridge + settled] * draws])
+        means = np.zeros_like(precisions)
+        means[STEADY] = self.anchors[present, 0]
+        means[2:] = (self.anchors[present, 1 : 1 + draws] + prior_draws(present, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
+        importances = np.ones((len(columns), len(crosses)))
+        importances[RECENT] = FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
+        targets = np.stack([rewards, rewards, *noise[:, :draws].T])
+        start = self.weights[present][:, columns].T.astype(np.float64)
+        self.weights[np.ix_(present, columns)] = _solved(crosses, targets, importances, precisions, means, start).T
+        if not draws:
+            self.weights[:, 2:] = 0.0
+            self.anchors[:, 1:] = 0.0
+
+
+def prior_draws(cells: Positions, precision: float) -> Floats:
+    """Give the draws' deviations for weights of which nothing is known, shape [n, DRAWS]."""
+    draws: Floats = gaussians(cells.astype(np.uint32), DRAWS) / np.float64(precision**0.5)
+    return draws
+
+
+def _compact(window: Crosses) -> tuple[Positions, Crosses]:
+    """Give the cells that are there, and the crosses with places among those instead."""
+    is_present = np.zeros(CELLS, dtype=np.bool_)
+    is_present[window.cells] = True
+    present = np.flatnonzero(is_present)
+    places = np.zeros(CELLS, dtype=np.int64)
+    places[present] = np.arange(len(present))
+    return present, Crosses(places[window.cells], window.values, window.starts)
+
+
+def _solved(crosses: Crosses, targets: Floats, importances: Floats, precisions: Floats, means: Floats, start: Floats) -> Floats:
+    """Minimise ``Σ importance·(target − Z·w)² + precision·(w − mean)²`` for each row of [k, m], nearly.
+
+    Conjugate gradients with a diagonal preconditioner (Shewchuk 1994, algorithm B3), all rows at once.
+    """
+    size = start.shape[1]
+    squares = Crosses(crosses.cells, crosses.values**2, crosses.starts)
+    diagonal = precisions + squares.spread(importances, size)
+    weights = start
+    residuals = crosses.spread(importances * (targets - crosses.sums(weights)), size) + precisions * (means - weights)
+    conditioned = residuals / diagonal
+    directions = conditioned
+    lengths = np.einsum("km,km->k", residuals, conditioned)
+    for _ in range(_ITERATIONS):
+        curved = crosses.spread(importances * crosses.sums(directions), size) + precisions * directions
+        steps = lengths / np.maximum(np.einsum("km,km->k", directions, curved), _TINY)
+        weights = weights + steps[:, None] * directions
+        residuals = residuals - steps[:, None] * curved
+        conditioned = residuals / diagonal
+        before, lengths = lengths, np.einsum("km,km->k", residuals, conditioned)
+        directions = conditioned + (lengths / np.maximum(before, _TINY))[:, None] * directions
+    return weights

@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.learning.local_ridge import ARMS, PRECISION, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
+from shared.learning.measures import Measures
+from shared.learning.shared_ridge import DRAWS, FORGETTING
+from tests.learning.building import batch_of, encoded, many_crosses, random_batch
+
+STALE = 4096
+
+
+def waves_of(seed, events):
+    return contexts_of(random_batch(seed, events), Measures.none())
+
+
+def targets_of(seed, events):
+    return np.random.default_rng(seed).normal(size=(events, 1 + DRAWS))
+
+
+def actions(*names):
+    return np.array(names, dtype=np.uint32)
+
+
+def closed_form(contexts, targets, left=None):
+    left = np.ones(len(contexts)) if left is None else left
+    weighted = contexts.T * left
+    return np.linalg.solve(weighted @ contexts + PRECISION * np.eye(SIZE), weighted @ targets)
+
+
+def test_each_action_is_a_ridge_regression_on_its_own_events():
+    contexts, targets = waves_of(1, 300), targets_of(2, 300)
+    shown = np.random.default_rng(3).integers(3, size=300).astype(np.uint32) * np.uint32(2) + np.uint32(1)
+    ridge = LocalRidge()
+    for first in range(0, 300, 100):
+        part = slice(first, first + 100)
+        ridge.learn(contexts[part], shown[part], targets[part], last=first + 100)
+    left = FORGETTING ** np.arange(299, -1, -1.0)
+    for action, arm in ridge.arms.items():
+        own = shown == action
+        steady = closed_form(contexts[own], targets[own, 0])
+        recent = closed_form(contexts[own], targets[own, 0], left[own])
+        assert arm.steady.weights[:, 0] == pytest.approx(steady, abs=1e-3)
+        assert arm.recent.weights[:, 0] == pytest.approx(recent, abs=1e-3)  # solved when it was last shown
+        assert arm.seen == 1 + np.flatnonzero(own)[-1]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=6))
+@settings(deadline=None, max_examples=20)
+def test_how_events_are_put_together_hardly_matters(cuts):
+    events = sum(cuts)
+    contexts, targets = waves_of(4, 240)[:events], targets_of(5, 240)[:events]
+    shown = np.full(events, 7, dtype=np.uint32)
+    whole, cut, first = LocalRidge(), LocalRidge(), 0
+    whole.learn(contexts, shown, targets, last=events)
+    for count in cuts:
+        part = slice(first, first := first + count)
+        cut.learn(contexts[part], shown[part], targets[part], last=first)
+    for one, other in ((whole.arms[7].steady, cut.arms[7].steady), (whole.arms[7].recent, cut.arms[7].recent)):
+        np.testing.assert_allclose(one.weights, other.weights, atol=1e-3)
+
+
+def test_draws_of_an_action_have_the_posteriors_covariance_in_the_directions_that_count():
+    """Of 128 actions, `DRAWS` each, all shown in the same contexts."""
+    contexts, rng = waves_of(6, 20), np.random.default_rng(7)
+    samples = []
+    for _ in range(128):
+        ridge = LocalRidge()
+        noise = np.column_stack([np.zeros(20), rng.normal(size=(20, DRAWS))])
+        ridge.learn(contexts, actions(*[9] * 20), noise, last=20)
+        samples.append(contexts @ ridge.arms[9].steady.weights[:, 1:])
+    deviations = np.concatenate(samples, axis=1).std(axis=1)
+    covariance = np.linalg.inv(contexts.T @ contexts + PRECISION * np.eye(SIZE))
+    expected = np.sqrt(np.einsum("nw,wv,nv->n", contexts, covariance, contexts))
+    assert deviations == pytest.approx(expected, rel=0.25)
+    assert (expected < 1.0).all()
+    assert prior_draws().std() == pytest.approx(PRECISION**-0.5, rel=0.1)
+
+
+def test_an_action_that_was_never_shown_is_left_to_somebody_else():
+    ridge, contexts = LocalRidge(), waves_of(8, 4)
+    ridge.learn(contexts, actions(1, 1, 3, 3), targets_of(9, 4), last=4)
+    otherwise = np.arange(8.0).reshape(4, 2)
+    predictions = ridge.predict(contexts, actions(1, 5, 5, 3), otherwise)
+    assert predictions[1:3].tolist() == otherwise[1:3].tolist()
+    for row, action in ((0, 1), (3, 3)):
+        arm = ridge.arms[action]
+        assert predictions[row] == pytest.approx([contexts[row] @ each.weights[:, 0] for each in (arm.steady, arm.recent)])
+
+
+# --- places are few ---
+
+
+def filled():
+    """All places taken; the first of them at event 1, the next at event 2, and so on."""
+    ridge = LocalRidge()
+    ridge.learn(waves_of(10, ARMS), actions(*range(1, ARMS + 1)), targets_of(11, ARMS), last=ARMS)
+    return ridge
+
+
+def shown_once(ridge, action, *, at):
+    ridge.learn(waves_of(12, 1), actions(action), targets_of(13, 1), last=at)
+
+
+def test_no_more_actions_than_places_are_learned_while_all_are_shown():
+    ridge = filled()
+    shown_once(ridge, 1000, at=ARMS + 1)
+    assert list(ridge.arms) == list(range(1, ARMS + 1))
+
+
+def test_a_new_action_takes_the_place_of_the_one_that_was_not_shown_the_longest():
+    ridge = filled()
+    shown_once(ridge, 1, at=ARMS + 1)
+    shown_once(ridge, 1000, at=2 + STALE)
+    assert 1000 not in ridge.arms
+    shown_once(ridge, 1000, at=3 + STALE)
+    assert 2 not in ridge.arms
+    assert {1, 3, 1000} < ridge.arms.keys()
+    assert len(ridge.arms) == ARMS
+
+
+# --- contexts ---
+
+
+def test_a_context_has_its_waves_in_whatever_company():
+    batch = many_crosses(14, 400)
+    measures = Measures.none()
+    together = contexts_of(batch, measures)
+    for at in (0, 1, 399):
+        np.testing.assert_allclose(contexts_of(batch.cut(at, at + 1), measures)[0], together[at], atol=1e-5)
+
+
+def test_contexts_are_the_more_alike_the_more_they_share():
+    def waves(**features):
+        return contexts_of(batch_of([encoded({"u": features}).logged(0)], [0]), Measures.none())[0, 1:]
+
+    base = waves(a="x", b="x", c="x", d="x")
+    likeness = [
+        base @ waves(a="x", b="x", c="x", d="x"),
+        base @ waves(a="x", b="x", c="x", d="y"),
+        base @ waves(a="y", b="z", c="y", d="z"),
+    ]
+    assert likeness == sorted(likeness, reverse=True)
+    assert likeness[2] < 0.4 * likeness[0]
+
+
+def test_contexts_without_features_are_all_alike():
+    batch = batch_of([encoded({}).logged(0)] * 2, [0, 0])
+    alike = contexts_of(batch, Measures.none())
+    assert np.isfinite(alike).all()
+    assert alike[0].tolist() == alike[1].tolist()
+
+
+def test_arms_are_told_apart_by_their_ids():
+    asked = encoded({}, [{"same": 1}, {"same": 1}])
+    one, other = arms_of(batch_of([asked.logged(0), asked.logged(1)], [0, 0])).tolist()
+    assert (one, other) == (asked.actions[0].hashes[0], asked.actions[1].hashes[0])
+    assert one != other
