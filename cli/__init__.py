@@ -1,0 +1,1 @@
+"""The operator's command line: thin commands over the use cases of `shared.services`."""
