@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.events import Action, Situation
+from shared.domain.events import Action, Features, Situation
 from shared.learning.crosses import cells, crossed
 from shared.learning.encoding import Encoder
 from shared.learning.local_ridge import arms_of, contexts_of
@@ -124,7 +124,7 @@ def test_an_actions_score_does_not_depend_on_the_company(model):
 def test_rank_sees_what_the_learner_sees():
     """A model scores what was logged as its members predict it, strings said often and numbers far out included."""
     learner = learned(random_batch(6, 60))
-    said = {"user": {"n0": 1e9, "n1": -7.5, "n2": 0.25}, "words": {"w": ["x"] * 50 + ["y"] * 3}}
+    said: Features = {"user": {"n0": 1e9, "n1": -7.5, "n2": 0.25}, "words": {"w": ["x"] * 50 + ["y"] * 3}}
     asked = encoded(said, [{"v": {"tags": ["t"] * 20, "price": 1e7}}, {}])
     learner.learn(batch_of([asked.logged(0), asked.logged(1)] * 10, [0.3, 0.9] * 10))
     batch = batch_of([asked.logged(0), asked.logged(1)], [0.0, 0.0])
