@@ -13,7 +13,7 @@ from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.learning import npz
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch
-from shared.learning.learner import WINDOW, Learner, Losses
+from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner, Losses
 from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge, Sums
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
 from shared.learning.model import MEMBERS, Model
@@ -200,6 +200,7 @@ def _samples(arrays: _Arrays) -> Samples:
 def _window(arrays: _Arrays) -> Batch:
     contexts, actions, rewards = (arrays[name] for name in ("contexts", "actions", "rewards"))
     _require(len(contexts) == len(actions) == len(rewards) <= WINDOW)
+    _require(int(contexts.astype(np.int64) @ actions) <= WINDOW_CROSSES + WIDTH * WIDTH)
     for side, sizes in (("context", contexts), ("action", actions)):
         hashes, values = arrays[f"{side}_hashes"], arrays[f"{side}_values"]
         _require(bool(((sizes > 0) & (sizes <= WIDTH)).all()) and int(sizes.sum()) == len(hashes) == len(values))

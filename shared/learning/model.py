@@ -196,11 +196,11 @@ class _Memory:
         known = self._actions
         places = [known.get(row, -1) for row in rows]
         if -1 in places:
-            new = [row for row in rows if row not in known]
+            new = [row for row in dict.fromkeys(rows) if row not in known]
             if len(known) + len(new) > _ACTION_PLACES:
                 known.clear()
                 self._known[:] = False
-                new = list(rows)
+                new = list(dict.fromkeys(rows))
             first = len(known)
             known.update(zip(new, range(first, first + len(new)), strict=True))
             arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
