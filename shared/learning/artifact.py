@@ -88,7 +88,7 @@ def dump_model(learner: Learner) -> bytes:
 
 
 def load_model(data: bytes) -> Model:
-    """Read what `dump_model` wrote: the same model that the dumped learner would give.
+    """Read what `dump_model` wrote: the same model that the dumped learner would give, prepared to score.
 
     Raises `NewerFormatError` for what a later release wrote and `UnreadableError` for anything else that is not as
     `dump_model` writes it; `load_learner` likewise.
@@ -100,7 +100,7 @@ def load_model(data: bytes) -> Model:
     _require(len(arrays["arms"]) <= ARMS and len(arrays["arm_weights"]) == (len(arrays["arms"]) + 1) * arm_columns * SIZE)
     remembered, deviation, share, ridge = arrays["mixture"].tolist()
     _require(0.0 <= remembered <= learned and deviation >= 0.0 and 0.0 <= share <= 1.0 and ridge > 0.0)
-    return Model(
+    model = Model(
         learned,
         remembered,
         deviation,
@@ -112,6 +112,8 @@ def load_model(data: bytes) -> Model:
         arrays["arm_weights"].reshape(-1, arm_columns, SIZE),
         _measures(arrays),
     )
+    model.prepare()
+    return model
 
 
 def dump_state(learner: Learner) -> bytes:

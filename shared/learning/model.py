@@ -110,8 +110,12 @@ class Model:
     def scores(self, encoded: EncodedSituation) -> Scores:
         """Estimate the reward of each action, and how far off the estimate may be."""
         if not self._memory:
-            self._memory.append(_Memory(self))  # made by the one who scores first: who only writes a model needs none
+            self.prepare()
         return self._memory[0].scores(encoded)
+
+    def prepare(self) -> None:
+        """Lay out what scoring takes, so that no request has to wait for it; who only writes a model does without."""
+        self._memory.append(_Memory(self))
 
 
 class _Memory:
