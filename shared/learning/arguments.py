@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.learning.interactions import ANY, EVERYTHING, Interactions
 
 LONGEST: Final = 4096
 MOST_TOKENS: Final = 256
@@ -21,9 +22,6 @@ MOST_TOKENS: Final = 256
 
 DEFAULT_ARGUMENTS: Final = "--cb_explore_adf"
 """Names no algorithm and no interactions: all is left to the product."""
-
-ANY: Final = ":"
-"""Stands for every namespace in an interaction."""
 
 
 # --- what arguments mean ---------------------------------------------------------------------------------------------
@@ -97,16 +95,12 @@ class PolicyArguments:
     """What a learning policy asks for.
 
     ``floor`` is the share that all allowed actions get evenly, as by `shared.learning.exploration.with_floor`: ``--epsilon``
-    beside another algorithm. ``interactions`` are two or three namespace letters each, `ANY` among them, sorted, none of them
-    covered by another; None leaves them to the product. ``ignored_linear`` are ignored but for their interactions.
+    beside another algorithm. In ``interactions`` crosses are sorted, and none of them is covered by another.
     """
 
     exploration: Exploration = Adaptive()
     floor: float = 0.0
-    interactions: tuple[str, ...] | None = None
-    ignored: frozenset[str] = frozenset()
-    ignored_linear: frozenset[str] = frozenset()
-    constant: bool = True
+    interactions: Interactions = EVERYTHING
 
 
 # --- the options -----------------------------------------------------------------------------------------------------
@@ -212,8 +206,8 @@ OPTIONS: Final = (
     ),
     _implemented("--ignore", _letters("namespace letters", 1, LONGEST, wild=False), "these namespaces are not used"),
     _implemented("--ignore_linear", _letters("namespace letters", 1, LONGEST, wild=False), "these are used in interactions only"),
-    _implemented("--noconstant", None, "no constant feature"),
     _accepted("--cb_explore_adf --ccb_explore_adf", None, "one of them is required; which one makes no difference"),
+    _accepted("--noconstant", None, "no weight is common to all actions"),
     _accepted("--cb_adf", None, "follows from the above"),
     _accepted("--cb_type", _one_of("mtr", "ips", "dr", "dm", "sm"), "rewards are always regressed"),
     _accepted("-l --learning_rate", _any_number(), "the learner finds its own steps"),
@@ -265,20 +259,21 @@ def parse_arguments(text: str) -> PolicyArguments:
 
     Raises `InvalidPolicyConfigurationError`, and nothing else, for what is refused, unknown, contradictory or out of range.
 
-    >>> parse_arguments("--cb_explore_adf --epsilon 0.2 -l 0.001 -q ::")
+    >>> parse_arguments("--cb_explore_adf --epsilon 0.2 -l 0.001 -q ::")  # everything is crossed anyway
     ... # doctest: +NORMALIZE_WHITESPACE
-    PolicyArguments(exploration=EpsilonGreedy(epsilon=0.2), floor=0.0, interactions=('::',),
-                    ignored=frozenset(), ignored_linear=frozenset(), constant=True)
+    PolicyArguments(exploration=EpsilonGreedy(epsilon=0.2), floor=0.0,
+                    interactions=Interactions(crosses=None, ignored=frozenset(), ignored_linear=frozenset()))
     """
     given = _given(_words(text))
     _check(given)
     return PolicyArguments(
         exploration=_exploration(given),
         floor=_float(given, "--epsilon", 0.0) if _algorithms(given) else 0.0,
-        interactions=_interactions(given),
-        ignored=frozenset("".join(given.get("--ignore", ()))),
-        ignored_linear=frozenset("".join(given.get("--ignore_linear", ()))),
-        constant="--noconstant" not in given,
+        interactions=Interactions(
+            _crosses(given),
+            ignored=frozenset("".join(given.get("--ignore", ()))),
+            ignored_linear=frozenset("".join(given.get("--ignore_linear", ()))),
+        ),
     )
 
 
@@ -411,8 +406,11 @@ def _float(given: _Given, name: str, otherwise: float) -> float:
 # --- interactions ----------------------------------------------------------------------------------------------------
 
 
-def _interactions(given: _Given) -> tuple[str, ...] | None:
+def _crosses(given: _Given) -> tuple[str, ...] | None:
+    """Give what is crossed; None for everything, whether it was said or not."""
     crosses = {"".join(sorted(cross)) for name in _CROSSES for cross in given.get(name, ())}
+    if any(set(cross) == {ANY} for cross in crosses):
+        return None
     return tuple(sorted(cross for cross in crosses if not _wider(cross) & crosses)) or None
 
 

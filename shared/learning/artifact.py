@@ -11,8 +11,10 @@ import numpy.typing as npt
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.learning import npz
+from shared.learning.arguments import LONGEST
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch
+from shared.learning.interactions import Interactions
 from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner, Losses
 from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge, Sums
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
@@ -20,7 +22,7 @@ from shared.learning.model import MEMBERS, Model
 from shared.learning.segments import Positions, starts_of
 from shared.learning.shared_ridge import DRAWS, SharedRidge
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -35,6 +37,7 @@ _MODEL: Final = {
     "sizes": "<f8",
     "quantiles": "<i4",  # how many each measured feature has
     "edges": "<f8",
+    "interactions": "<u4",  # the text's code points
 }
 _STATE: Final = {
     npz.HEADER: "<i8",  # versions, learned, columns of weights, columns of anchors, events that the shared ridge met
@@ -58,7 +61,9 @@ _STATE: Final = {
     "grams": "<f8",  # the upper triangles: the steady arms' and then the recent ones', as below
     "moments": "<f8",
     "arm_weights": "<f8",
+    "interactions": "<u4",
 }
+_CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
 _LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * ARMS * (2 + DRAWS) * SIZE + 100 * MOST + (1 << 16)
 _LARGEST_STATE: Final = (
@@ -82,6 +87,7 @@ def dump_model(learner: Learner) -> bytes:
             "sizes": model.measures.sizes,
             "quantiles": counts,
             "edges": model.measures.edges[np.isfinite(model.measures.edges)],
+            "interactions": _code_points(model.interactions),
         },
         _MODEL,
     )
@@ -111,6 +117,7 @@ def load_model(data: bytes) -> Model:
         arrays["arms"],
         arrays["arm_weights"].reshape(-1, arm_columns, SIZE),
         _measures(arrays),
+        _interactions(arrays),
     )
     model.prepare()
     return model
@@ -146,6 +153,7 @@ def dump_state(learner: Learner) -> bytes:
             "grams": _joined([each.gram[_TRIANGLE] for each in sums]),
             "moments": _joined([each.moments for each in sums]),
             "arm_weights": _joined([each.weights for each in sums]),
+            "interactions": _code_points(learner.interactions),
         },
         _STATE,
     )
@@ -166,6 +174,7 @@ def load_learner(data: bytes) -> Learner:
         local=_local(arrays),
         losses=Losses(np.array(sums[:MEMBERS]), *sums[MEMBERS:-1]),
         measures=samples.measures(),
+        interactions=_interactions(arrays),
     )
 
 
@@ -178,6 +187,16 @@ def _header(arrays: _Arrays, length: int) -> list[int]:
     if header[1] != ENCODER_VERSION:
         raise UnreadableError(f"the model speaks the language of encoder {header[1]}, this release that of {ENCODER_VERSION}")
     return header[1:]
+
+
+def _code_points(interactions: Interactions) -> npt.NDArray[np.uint32]:
+    return np.array([ord(character) for character in interactions.text()], dtype=np.uint32)
+
+
+def _interactions(arrays: _Arrays) -> Interactions:
+    code_points = arrays["interactions"]
+    _require(len(code_points) <= LONGEST and bool((code_points < _CODE_POINTS).all()))
+    return Interactions.read("".join(map(chr, code_points.tolist())))
 
 
 def _measures(arrays: _Arrays) -> Measures:

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from shared.learning.encoding import Batch, Floats, Hashes
+from shared.learning.interactions import EVERYTHING, Interactions, groups_of
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions, ranges, starts_of
 
@@ -60,15 +61,15 @@ def counted(batch: Batch) -> Positions:
     return np.diff(batch.context_starts) * np.diff(batch.action_starts)
 
 
-def crossed(batch: Batch, measures: Measures) -> Crosses:
-    """Cross the features of each event, numbers put to scale; every event has at least one."""
+def crossed(batch: Batch, measures: Measures, interactions: Interactions = EVERYTHING) -> Crosses:
+    """Cross the features of each event, numbers put to scale; what a policy does not cross is worth 0."""
     contexts, actions = np.diff(batch.context_starts), np.diff(batch.action_starts)
     repeats = np.repeat(actions, contexts)  # each context entry meets each action entry
     partners = ranges(np.repeat(batch.action_starts[:-1], contexts), repeats)
     of_context = measures.scaled(batch.context_hashes, batch.context_values)
     of_action = measures.scaled(batch.action_hashes, batch.action_values)
-    return Crosses(
-        cells(np.repeat(batch.context_hashes, repeats), batch.action_hashes[partners]).astype(np.int64),
-        np.repeat(of_context, repeats) * of_action[partners],
-        starts_of(contexts * actions),
-    )
+    of_contexts, of_actions = np.repeat(batch.context_hashes, repeats), batch.action_hashes[partners]
+    values = np.repeat(of_context, repeats) * of_action[partners]
+    if interactions.mask is not None:
+        values *= interactions.mask[groups_of(of_contexts), groups_of(of_actions)]
+    return Crosses(cells(of_contexts, of_actions).astype(np.int64), values, starts_of(contexts * actions))

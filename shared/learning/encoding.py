@@ -8,7 +8,7 @@ also gives the effect of an action alone.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -21,13 +21,14 @@ import orjson
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Action, Features, JsonValue, Situation
 from shared.domain.recent import Recent
+from shared.learning.interactions import EVERYTHING, GROUP_MASK, GROUPS, ID, UNNAMED, Interactions
 from shared.learning.segments import Positions, ranges, starts_of
 
 Floats = npt.NDArray[np.float64]
 Floats32 = npt.NDArray[np.float32]
 Hashes = npt.NDArray[np.uint32]
 
-ENCODER_VERSION: Final = 2
+ENCODER_VERSION: Final = 3
 """Changes whenever a situation would be encoded differently: older logs and models then speak another language."""
 
 WIDTH: Final = 256
@@ -43,13 +44,16 @@ _SMALLEST: Final = 1.0 / LARGEST
 END: Final = "\x1f"
 """Ends a namespace, and a name before its value: a character that hardly occurs in either."""
 
-_CACHED_TEXTS: Final = 1 << 15
+_CACHED_TEXTS: Final = 1 << 14  # in each of two generations
 _LONGEST_CACHED_TEXT: Final = 128
-_SHORT: Final = 96
 _CACHED_ACTIONS: Final = 1 << 12
 _LARGEST_CACHED_ACTION: Final = 1 << 10
 _WORDS: Final = {True: "true", False: "false", None: "null"}
 _OBJECT: Final = (dict, Mapping)  # dict first: the abstract class is slow to ask
+_HEADER_WORDS: Final = 2
+_ENCODERS: Final = 4
+
+_Key = str | tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,19 +74,20 @@ class Row:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class EncodedSituation:
-    """What a model scores."""
+    """What a model scores; ``fingerprint`` is that of the interactions it was encoded for."""
 
     context: Row
     actions: tuple[Row, ...]
+    fingerprint: int = 0
 
     def logged(self, chosen: int) -> bytes:
         """Give what the decision log carries: the context and the chosen action.
 
-        Little-endian words of 4 bytes: a header (version in bits 0-7, C in 8-19, A in 20-31), the context's C hashes and
-        C values, the action's A hashes and A values.
+        Little-endian words of 4 bytes: a header (version in bits 0-7, C in 8-19, A in 20-31), the fingerprint of the
+        interactions, the context's C hashes and C values, the action's A hashes and A values.
         """
         context, action = self.context, self.actions[chosen]
-        header = struct.pack("<I", ENCODER_VERSION | len(context.hashes) << 8 | len(action.hashes) << 20)
+        header = struct.pack("<II", ENCODER_VERSION | len(context.hashes) << 8 | len(action.hashes) << 20, self.fingerprint)
         return b"".join((header, context.packed(), action.packed()))
 
 
@@ -95,14 +100,23 @@ def encoder_version(encoded: bytes) -> int:
     return encoded[0] if encoded else 0
 
 
+def is_encoded_for(encoded: bytes, interactions: Interactions) -> bool:
+    """Whether an encoder of this version wrote this, for these interactions."""
+    return encoder_version(encoded) == ENCODER_VERSION and encoded[4:8] == interactions.fingerprint.to_bytes(4, "little")
+
+
 class Encoder:
     """Encodes situations, remembering texts and actions met lately; may be shared between threads.
 
-    What it remembers is bounded, whatever callers send, and changes nothing in what it gives.
+    What it remembers is bounded, whatever callers send, and changes nothing in what it gives. ``interactions`` say what is left
+    out, and mark features with the group of their namespace where namespaces are told apart.
     """
 
-    def __init__(self) -> None:
-        self._remembered_hash: Callable[[str], int] = lru_cache(maxsize=_CACHED_TEXTS)(feature_hash)
+    def __init__(self, interactions: Interactions = EVERYTHING) -> None:
+        self.interactions = interactions
+        self._uses_all = interactions == EVERYTHING
+        self._young: dict[_Key, int] = {}
+        self._old: dict[_Key, int] = {}
         self._remembered_actions: Recent[Row] = Recent(size=_CACHED_ACTIONS, longest=_LARGEST_CACHED_ACTION)
 
     def encode(self, situation: Situation) -> EncodedSituation:
@@ -110,10 +124,10 @@ class Encoder:
         rows = self._remembered_actions.several([action.text for action in situation.actions])
         if None in rows:
             rows = [row or self._action(action) for row, action in zip(rows, situation.actions, strict=True)]
-        return EncodedSituation(self._context(situation.context), tuple(rows))  # type: ignore[arg-type]  # no None is left
+        return EncodedSituation(self._context(situation.context), tuple(rows), self.interactions.fingerprint)  # type: ignore[arg-type]  # no None is left
 
     def _context(self, context: Iterable[Features]) -> Row:
-        return _row({CONSTANT: 1.0} | self._entries("c", context))
+        return self._row(CONSTANT, "c", context)
 
     def _action(self, action: Action) -> Row:
         try:
@@ -127,30 +141,55 @@ class Encoder:
         return row
 
     def _encoded(self, action: Action) -> Row:
-        return _row({self._hash(f"i{END}{action.id}"): 1.0} | self._entries("a", action.features))
+        first = NO_ID if ID in self.interactions.ignored else self._hash(f"{ID}{END}{action.id}")
+        return self._row(first, "a", action.features)
 
-    def _entries(self, side: str, objects: Iterable[Features]) -> dict[int, float]:
-        entries: dict[int, float] = {}
+    def _row(self, first: int, side: str, objects: Iterable[Features]) -> Row:
+        entries: dict[int, float] = {first: 1.0}
         for features in objects:
-            for name, value in features.items():
-                if name.startswith("_"):
-                    continue
-                if isinstance(value, _OBJECT):
+            if self._uses_all:
+                self._add_namespaces(entries, side, features)
+            else:
+                self._add_namespaces(entries, side, self._used(side, features))
+        if len(entries) > WIDTH:
+            entries = self._folded(side, first, entries)
+        return Row(tuple(entries), tuple(entries.values()))
+
+    def _used(self, side: str, features: Features) -> Features:
+        """Leave out the namespaces that say nothing here."""
+        leaves_out, of_context = self.interactions.leaves_out, side == "c"
+        letters = {name: name[:1] if isinstance(value, _OBJECT) and name else UNNAMED for name, value in features.items()}
+        return {name: value for name, value in features.items() if not leaves_out(letters[name], of_context=of_context)}
+
+    def _add_namespaces(self, entries: dict[int, float], side: str, features: Features) -> None:
+        bare: dict[str, JsonValue] = {}
+        for name, value in features.items():
+            if isinstance(value, _OBJECT):
+                if not name.startswith("_"):
                     self._add_object(entries, f"{side}{name}{END}", value)
-                else:
-                    self._add(entries, f"{side}{END}{name}", value)
-        return entries if len(entries) <= WIDTH - 1 else self._folded(side, entries)
+            else:
+                bare[name] = value
+        if bare:
+            self._add_object(entries, f"{side}{END}", bare)
 
     def _add_object(self, entries: dict[int, float], prefix: str, features: Mapping[str, JsonValue]) -> None:
-        remembered = self._remembered_hash
+        known = self._young.get
         for name, value in features.items():
             if name.startswith("_"):
                 continue
-            if type(value) is str and len(value) + len(name) < _SHORT:  # most features are such: spelled out, it takes half the time
-                feature = remembered(f"{prefix}{name}{END}{value}")
-                entries[feature] = 1.0 if feature not in entries else bounded(entries[feature] + 1.0)
+            kind = type(value)
+            if kind is str:
+                feature = known((prefix, name, value)) or self._feature((prefix, name, value))  # type: ignore[arg-type]  # it is a text
+                worth = 1.0
+            elif kind is float or kind is int:
+                feature = (known((prefix, name)) or self._feature((prefix, name))) | NUMERIC
+                worth = bounded(value)  # type: ignore[arg-type]  # it is a number
+                if not worth:
+                    continue
             else:
                 self._add(entries, prefix + name, value)
+                continue
+            entries[feature] = worth if feature not in entries else bounded(entries[feature] + worth)
 
     def _add(self, entries: dict[int, float], path: str, value: JsonValue) -> None:
         if isinstance(value, str):
@@ -174,17 +213,55 @@ class Encoder:
             else:
                 self._add(entries, f"{path}.{position}", value)
 
-    def _folded(self, side: str, entries: Mapping[int, float]) -> dict[int, float]:
-        folded: dict[int, float] = {}
+    def _folded(self, side: str, first: int, entries: Mapping[int, float]) -> dict[int, float]:
+        """Sum all but the first entry into the places that are left, each group into its own."""
+        groups = 1 if self.interactions.mask is None else GROUPS
+        folded = {first: 1.0}
         for feature, value in entries.items():
-            _sum_into(folded, self._hash(f"{(feature >> 2) % (WIDTH - 1)} of {side}"), value)
+            if feature != first:
+                place = self._hash(f"{(feature >> 6) % ((WIDTH - 1) // groups)} of {side}")
+                _sum_into(folded, place if groups == 1 else place & ~GROUP_MASK | feature & GROUP_MASK, value)
         return folded
 
     def _place(self, array: int, position: int) -> int:
-        return array * (2 * position + 1) & 0xFFFFFFFF | NUMERIC
+        return array * (2 * position + 1) & 0xFFFFFFFF & ~GROUP_MASK | array & GROUP_MASK | NUMERIC
 
     def _hash(self, text: str) -> int:
-        return self._remembered_hash(text) if len(text) <= _LONGEST_CACHED_TEXT else feature_hash(text)
+        return self._young.get(text) or self._feature(text)
+
+    def _feature(self, key: _Key) -> int:
+        """Hash a text, or namespace, name and perhaps value that make one, and remember it unless it is long."""
+        feature = self._old.get(key)
+        if feature is None:
+            text = key if isinstance(key, str) else key[0] + END.join(key[1:])
+            feature = self._fresh(text)
+            if len(text) > _LONGEST_CACHED_TEXT:
+                return feature
+        if len(self._young) >= _CACHED_TEXTS:
+            self._old, self._young = self._young, {}
+        self._young[key] = feature
+        return feature
+
+    def _fresh(self, text: str) -> int:
+        feature = feature_hash(text)
+        return feature if self.interactions.mask is None else self.interactions.grouped(feature, self.interactions.group(_letter(text)))
+
+
+def _letter(text: str) -> str:
+    """Give the first letter of the namespace of a feature's text."""
+    side, namespace = text[:1], text[1:].partition(END)[0]
+    return ID if side == ID else namespace[:1] or UNNAMED
+
+
+class Encoders:
+    """An encoder for each of the interactions met lately; a loop seldom has more than one or two."""
+
+    def __init__(self) -> None:
+        self._of = lru_cache(maxsize=_ENCODERS)(Encoder)
+
+    def of(self, interactions: Interactions) -> Encoder:
+        """Give the encoder for these interactions, with what it remembers."""
+        return self._of(interactions)
 
 
 def feature_hash(text: str) -> int:
@@ -202,8 +279,11 @@ def feature_hash(text: str) -> int:
     return (mixed ^ mixed >> 16) & ~NUMERIC | 1
 
 
-CONSTANT: Final = feature_hash("constant of c")
-"""The first entry of every context."""
+CONSTANT: Final = feature_hash("constant of c") | GROUP_MASK
+"""The first entry of every context, marked as a group of its own."""
+
+NO_ID: Final = feature_hash("no id") & ~GROUP_MASK
+"""The first entry of an action whose id is ignored."""
 
 
 def bounded(number: float) -> float:
@@ -224,10 +304,6 @@ def _sum_into(entries: dict[int, float], feature: int, value: float) -> None:
         entries[feature] = bounded(entries[feature] + value)
     elif value:
         entries[feature] = value
-
-
-def _row(entries: Mapping[int, float]) -> Row:
-    return Row(tuple(entries), tuple(entries.values()))
 
 
 # --- from the log to the learner -------------------------------------------------------------------------------------
@@ -298,9 +374,9 @@ def to_batch(encoded: Sequence[bytes], *, rewards: Sequence[float], probabilitie
     headers = words[starts[:-1]]
     contexts, actions = (headers >> 8 & 0xFFF).astype(np.int64), (headers >> 20).astype(np.int64)
     wide = (np.minimum(contexts, actions) < 1) | (np.maximum(contexts, actions) > WIDTH)
-    _check_headers(headers.astype(np.uint8), fits=~wide & (np.diff(starts) == 1 + 2 * contexts + 2 * actions))
+    _check_headers(headers.astype(np.uint8), fits=~wide & (np.diff(starts) == _HEADER_WORDS + 2 * contexts + 2 * actions))
     hashes, values = words.astype(np.uint32, copy=False), words.view("<f4").astype(np.float32, copy=False)
-    context_firsts = starts[:-1] + 1
+    context_firsts = starts[:-1] + _HEADER_WORDS
     action_firsts = context_firsts + 2 * contexts
     batch = Batch(
         context_hashes=hashes[ranges(context_firsts, contexts)],

@@ -12,8 +12,9 @@ import numpy as np
 
 from shared.domain.events import Situation
 from shared.learning.crosses import cells
-from shared.learning.encoding import CONSTANT, END, NUMERIC, Encoder, Floats, Hashes, Row, feature_hash
+from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, frequencies, phases
+from shared.learning.interactions import Interactions, groups_of
 from shared.learning.model import Model
 
 _STILL: Final = 1e-9
@@ -43,7 +44,7 @@ class Explanation:
 
 def explain(model: Model, situation: Situation, action: int) -> Explanation:
     """Take the score of one action apart; a cold model scores 0, for no reason."""
-    encoder = _NamingEncoder()
+    encoder = _NamingEncoder(model.interactions)
     encoded = encoder.encode(situation)
     context, own = encoded.context, encoded.actions[action]
     parts = _of_shared(model, context, own) | _of_arm(model, context, own)
@@ -63,6 +64,8 @@ def _of_shared(model: Model, context: Row, action: Row) -> _Parts:
     share = 1.0 - model.share if action.hashes[0] in model.arms else 1.0
     of_context, of_action = (np.array(row.hashes, dtype=np.uint32) for row in (context, action))
     values = np.outer(model.measures.scaled(of_context, context.values), model.measures.scaled(of_action, action.values))
+    if (mask := model.interactions.mask) is not None:
+        values *= mask[groups_of(of_context)[:, None], groups_of(of_action)]
     worths = share * values * _weights(model, cells(of_context[:, None], of_action))
     pairs = [(of, with_) for of in context.hashes for with_ in action.hashes]
     return dict(zip(pairs, worths.ravel().tolist(), strict=True))
@@ -101,17 +104,16 @@ def _weights(model: Model, wanted: Hashes) -> Floats:
 class _NamingEncoder(Encoder):
     """Encodes alike, and remembers the name of every feature it meets; for one situation."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._names = {CONSTANT: "", _NOTHING: ""}
-        self._remembered_hash = self._hash
+    def __init__(self, interactions: Interactions) -> None:
+        super().__init__(interactions)
+        self._names = {CONSTANT: "", NO_ID: "", _NOTHING: ""}
 
     def name(self, feature: int) -> str:
         """Give a feature's name: ``namespace.name`` or ``namespace.name=value``."""
         return self._names.get(feature) or self._names.get(feature & ~NUMERIC, "")
 
-    def _hash(self, text: str) -> int:
-        feature = feature_hash(text)
+    def _fresh(self, text: str) -> int:
+        feature = super()._fresh(text)
         self._names.setdefault(feature, _readable(text))
         return feature
 

@@ -5,7 +5,7 @@ predicted the latest events before learning from them, with exponential weights 
 and games", chapter 2).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Final
 
@@ -14,6 +14,7 @@ import numpy as np
 from shared.learning.crosses import Crosses, counted, crossed
 from shared.learning.encoding import Batch, Floats, Floats32, no_events
 from shared.learning.fourier import gaussians
+from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.local_ridge import LocalRidge, arms_of, contexts_of
 from shared.learning.measures import Measures, Samples
 from shared.learning.model import MEMBERS, Mixture, Model
@@ -83,12 +84,13 @@ class Learner:
     local: LocalRidge = field(default_factory=LocalRidge)
     losses: Losses = field(default_factory=Losses)
     measures: Measures = field(default_factory=Measures.none)
+    interactions: Interactions = EVERYTHING
     _crosses: Crosses | None = None  # of the window, as the measures are now
 
     @staticmethod
-    def cold() -> "Learner":
-        """Give a learner that knows nothing."""
-        return Learner()
+    def cold(interactions: Interactions = EVERYTHING) -> "Learner":
+        """Give a learner that knows nothing; it learns what was encoded for these interactions."""
+        return Learner(interactions=interactions)
 
     def learn(self, batch: Batch) -> None:
         """Learn from the events in their order; rewards count up to ± a million.
@@ -107,11 +109,12 @@ class Learner:
     def model(self) -> Model:
         """Give what Rank needs of it, ready to score."""
         mixture = Mixture(*self.losses.shares().tolist())
-        return Model.of(self.shared, self.local, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
+        of_members = Model.of(self.shared, self.local, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
+        return replace(of_members, interactions=self.interactions)
 
     def _learn_block(self, block: Batch) -> None:
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        crosses = crossed(block, self.measures)
+        crosses = crossed(block, self.measures, self.interactions)
         contexts = contexts_of(block, self.measures)
         shared = self.shared.predict(crosses)
         self.losses.add(np.column_stack([shared, self.local.predict(contexts, arms_of(block), shared)]), rewards)
@@ -120,7 +123,7 @@ class Learner:
         changed |= self.samples.observe(block.action_hashes, block.action_values)
         if changed:
             self.measures = self.samples.measures()
-            crosses, contexts = crossed(block, self.measures), contexts_of(block, self.measures)
+            crosses, contexts = crossed(block, self.measures, self.interactions), contexts_of(block, self.measures)
         self.shared.meet(crosses)
         self.learned += len(block)
         of_window = self._slide(block, crosses, anew=changed)
@@ -130,7 +133,7 @@ class Learner:
 
     def _slide(self, block: Batch, crosses: Crosses, *, anew: bool) -> Crosses:
         """Move the window to end with the block; gives its crosses."""
-        before = crossed(self.window, self.measures) if anew or self._crosses is None else self._crosses
+        before = crossed(self.window, self.measures, self.interactions) if anew or self._crosses is None else self._crosses
         window, crosses = self.window.joined(block), before.joined(crosses)
         leaving = max(len(window) - WINDOW, int(np.searchsorted(crosses.starts, crosses.starts[-1] - WINDOW_CROSSES)), 0)
         if leaving:

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from shared.learning.encoding import Batch, Floats, Floats32, Hashes
+from shared.learning.encoding import NO_ID, Batch, Floats, Floats32, Hashes
 from shared.learning.fourier import WAVES, frequencies, gaussians, waves
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions
@@ -110,6 +110,8 @@ class LocalRidge:
     def _arm(self, action: int, seen: int) -> Arm | None:
         if action in self.arms:
             return self.arms[action]
+        if action == NO_ID:
+            return None
         if len(self.arms) >= ARMS:
             oldest = min(self.arms, key=lambda each: self.arms[each].seen)
             if seen - self.arms[oldest].seen <= _STALE:

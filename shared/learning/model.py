@@ -6,7 +6,7 @@ All members of the learner's ensemble are linear in these, so their average is o
 from dataclasses import dataclass, field
 from functools import cache
 from math import sqrt
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from shared.learning.crosses import CELLS, cells
 from shared.learning.encoding import NUMERIC, EncodedSituation, Floats32, Hashes, Row
 from shared.learning.fourier import WAVES, frequencies, wave
+from shared.learning.interactions import EVERYTHING, Interactions, groups_of
 from shared.learning.local_ridge import SIZE, LocalRidge
 from shared.learning.local_ridge import prior_draws as prior_draws_of_arms
 from shared.learning.measures import UNKNOWN, Measures
@@ -61,6 +62,7 @@ class Model:
     perhaps draws; ``ridge`` scales the draws of the others. ``deviation`` is that of rewards around predictions, and ``remembered``
     how many of the ``learned`` events still count. ``arms`` (uint32 [a]) are ids' hashes with weights of their own,
     ``arm_weights`` (float32 [a + 1, 1 or 1 + DRAWS, SIZE]), which count for ``share`` of the score; the last row is for all others.
+    It scores what was encoded for its ``interactions``.
     """
 
     learned: int
@@ -73,6 +75,7 @@ class Model:
     arms: Hashes
     arm_weights: Floats32
     measures: Measures
+    interactions: Interactions = EVERYTHING
     _memory: "list[_Memory]" = field(default_factory=list, init=False, repr=False)
 
     @staticmethod
@@ -128,6 +131,7 @@ class _Memory:
 
     def __init__(self, model: Model) -> None:
         self._measures = model.measures
+        self._mask = model.interactions.mask
         self._share = model.share
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
         self._arm_weights = model.arm_weights
@@ -218,9 +222,11 @@ class _Memory:
         names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
         values = np.array([value for row in rows for value in row.values], dtype=np.float32)
         starts = starts_of(np.array([len(row.hashes) for row in rows]))[:-1]
-        crossed = cells(np.array(encoded.context.hashes, dtype=np.uint32)[:, None], names)
-        worth = self._table.take(crossed, axis=0)
+        of_context = np.array(encoded.context.hashes, dtype=np.uint32)[:, None]
+        worth = self._table.take(cells(of_context, names), axis=0)
         worth *= self._measures.scaled(names, values).astype(np.float32)[:, None]
+        if self._mask is not None:
+            worth *= self._mask[groups_of(of_context), groups_of(names)][:, :, None]
         self._pairs[pairs] = np.add.reduceat(worth, starts, axis=1)
         self._known[pairs] = True
 
@@ -232,12 +238,6 @@ def _whole_table(model: Model) -> Floats32:
         np.divide(_unknown_draws(), np.float32(sqrt(model.ridge)), out=table[:, 1:])
     table[model.cells] = model.weights
     return table
-
-
-def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Freeze an array in place and give it back."""
-    array.flags.writeable = False
-    return array
 
 
 @cache

@@ -70,7 +70,7 @@ class SharedRidge:
 
     def meet(self, crosses: Crosses) -> None:
         """Take note of new events."""
-        self.met[crosses.cells] = True
+        self.met[crosses.cells[crosses.values != 0.0]] = True
         self.squares += float(crosses.values @ crosses.values)
         self.learned += len(crosses)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.domain.events import Decision, LearningMode, Proposal, Situation
 from shared.domain.loop import ApprenticeLearning
 from shared.joining.dsjson import situation_text
-from shared.learning.encoding import EncodedSituation, Encoder
+from shared.learning.encoding import EncodedSituation, Encoders
 from shared.learning.exploration import draw
 from shared.learning.policy import Policy
 from shared.services.serving import Served
@@ -26,11 +26,11 @@ class Decider:
     """Decides by what is served; remembers actions met lately, which changes nothing in what it decides."""
 
     def __init__(self) -> None:
-        self._encoder = Encoder()
+        self._encoders = Encoders()
 
     def decide(self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool) -> Decision:
         """Choose an action; the same event id, slot, situation and model give the same choice."""
-        encoded = self._encoder.encode(situation)
+        encoded = self._encoders.of(served.model.interactions).encode(situation)
         choice = _choice(situation, encoded, served, event_id)
         proposal = choice.proposal
         return Decision(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from shared.domain.events import Decision, JoinedEvent
 from shared.joining.dsjson import read_situation
-from shared.learning.encoding import ENCODER_VERSION, Batch, Encoder, encoder_version, to_batch
+from shared.learning.encoding import Batch, Encoder, is_encoded_for, to_batch
 
 
 def lessons(events: Sequence[JoinedEvent], encoder: Encoder) -> Batch:
@@ -27,7 +27,7 @@ def _outcome(event: JoinedEvent) -> tuple[float, float]:
 
 
 def _encoded(decision: Decision, encoder: Encoder) -> bytes:
-    """Give what Rank encoded, or encode the text anew when that was done by another version of the encoder."""
-    if encoder_version(decision.encoded) == ENCODER_VERSION:
+    """Give what Rank encoded, or encode the text anew when that was done by another version of the encoder, or for other interactions."""
+    if is_encoded_for(decision.encoded, encoder.interactions):
         return decision.encoded
     return encoder.encode(read_situation(decision.situation)).logged(decision.learned_action)

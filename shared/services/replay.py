@@ -14,7 +14,7 @@ from shared.domain.ledger import Provenance
 from shared.domain.ports import ModelStore
 from shared.joining.reading import read_lines
 from shared.learning import artifact
-from shared.learning.encoding import Encoder
+from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest
 from shared.services.lessons import lessons
@@ -67,7 +67,7 @@ class Replay:
     def __init__(self, log: ColdLog, store: ModelStore) -> None:
         self._log = log
         self._store = store
-        self._encoder = Encoder()
+        self._encoders = Encoders()
 
     async def plan(self, version: str = "", *, start: str = "") -> Route:
         """Find the way to a model ("": the published one), from another one's state if ``start`` names it.
@@ -110,7 +110,7 @@ class Replay:
 
     def _learn_text(self, learner: Learner, name: str, text: bytes) -> Step:
         events = list(read_lines(text))
-        batch = lessons(events, self._encoder)
+        batch = lessons(events, self._encoders.of(learner.interactions))
         if len(batch):
             learner.learn(batch)
         return Step(name, learned=len(batch), skipped=len(events) - len(batch))

@@ -23,7 +23,7 @@ from shared.joining.chunks import compressed
 from shared.joining.dsjson import lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, event_ids, join
 from shared.learning import artifact
-from shared.learning.encoding import Encoder
+from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
 from shared.services.lessons import lessons
@@ -78,7 +78,7 @@ class Trainer:
         self._configuration = configuration
         self._clock = clock
         self._limits = limits
-        self._encoder = Encoder()
+        self._encoders = Encoders()
         self._warm = _Warm()
 
     async def run(self) -> list[Commit]:
@@ -184,7 +184,7 @@ class Trainer:
         return _Work(replace(joined, events=()), learned, chunk, apprentice)
 
     def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> _Learned:
-        batch = lessons(events, self._encoder)
+        batch = lessons(events, self._encoders.of(learner.interactions))
         if not len(batch):
             return _Learned()
         learner.learn(batch)

@@ -24,6 +24,7 @@ from shared.learning.arguments import (
     Treatment,
     parse_arguments,
 )
+from shared.learning.interactions import EVERYTHING, Interactions
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "policy-arguments.md").read_text("utf-8")
 NAMES = [name for option in OPTIONS for name in option.names]
@@ -48,19 +49,19 @@ def refusal(text: str) -> str:
 @pytest.mark.parametrize(
     ("rest", "epsilon", "interactions"),
     [
-        ("--epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::", 0.2, ("::",)),
-        ("--epsilon 0.20000000298023224 --power_t 0 -l 0.001 --cb_type mtr -q ::", 0.20000000298023224, ("::",)),
+        ("--epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::", 0.2, None),
+        ("--epsilon 0.20000000298023224 --power_t 0 -l 0.001 --cb_type mtr -q ::", 0.20000000298023224, None),
         ("--epsilon 0.2 --dsjson --cb_type ips -l 0.5 --l1 1E-07 --power_t 0.5", 0.2, None),
         ("--epsilon 0.4 --power_t 0 -l 1e-05 --cb_type ips -q OE -q GS -q OS", 0.4, ("EO", "GS", "OS")),
     ],
 )
 def test_policies_of_azure_are_epsilon_greedy(kind, rest, epsilon, interactions):
-    expected = PolicyArguments(EpsilonGreedy(epsilon), interactions=interactions)
+    expected = PolicyArguments(EpsilonGreedy(epsilon), interactions=Interactions(interactions))
     assert parse_arguments(f"{kind} {rest}") == parse_arguments(f" {rest}  {kind}\n") == expected
 
 
 def test_what_is_not_said_is_left_to_the_product():
-    everything_left = PolicyArguments(Adaptive(), 0.0, interactions=None, ignored=frozenset(), ignored_linear=frozenset(), constant=True)
+    everything_left = PolicyArguments(Adaptive(), 0.0, interactions=EVERYTHING)
     assert parse_arguments(DEFAULT_ARGUMENTS) == PolicyArguments() == everything_left
 
 
@@ -112,17 +113,18 @@ def test_a_parameter_without_its_algorithm_is_refused(option):
     [
         ("-q ab", ("ab",)),
         ("-qba", ("ab",)),
-        ("-q::", ("::",)),
+        ("-q::", None),
         ("--quadratic=ab --cubic abc --interactions ca", ("ab", "abc", "ac")),
         ("-q ab -q ba --quadratic ab --interactions ab", ("ab",)),
         ("-q :a -q ab -q bc", (":a", "bc")),
-        ("-q :: -q ab -q aa -q :a --cubic abc", ("::", "abc")),
+        ("-q :: -q ab -q aa -q :a --cubic abc", None),
+        ("--cubic :::", None),
         ("--cubic :aa --cubic aab --cubic abb", (":aa", "abb")),
         ("-q 'é='", ("=é",)),
     ],
 )
 def test_interactions_are_sorted_and_none_of_them_is_covered_by_another(text, interactions):
-    assert parsed(text).interactions == interactions
+    assert parsed(text).interactions == Interactions(interactions)
 
 
 letters = st.sampled_from("abc:")
@@ -137,7 +139,10 @@ def made(cross):
 
 @given(crosses)
 def test_normalised_interactions_make_the_same_and_no_more_of_them_than_needed(given_crosses):
-    kept = parsed(" ".join(f"--interactions {cross}" for cross in given_crosses)).interactions or ()
+    kept = parsed(" ".join(f"--interactions {cross}" for cross in given_crosses)).interactions.crosses
+    if kept is None:
+        assert {":"} in map(set, given_crosses)
+        return
     assert set().union(*map(made, kept)) == set().union(*map(made, given_crosses))
     assert len(set(kept)) == len(kept) <= len(given_crosses)
     assert not [(one, other) for one in kept for other in kept if one != other and made(one) <= made(other)]
@@ -145,7 +150,7 @@ def test_normalised_interactions_make_the_same_and_no_more_of_them_than_needed(g
 
 def test_ignored_namespaces_add_up():
     read = parsed("--ignore ab --ignore=bc --ignore_linear x --ignore_linear yz --noconstant")
-    assert read == PolicyArguments(ignored=frozenset("abc"), ignored_linear=frozenset("xyz"), constant=False)
+    assert read == PolicyArguments(interactions=Interactions(ignored=frozenset("abc"), ignored_linear=frozenset("xyz")))
 
 
 # --- what is refused -----------------------------------------------------------------------------------------------------
@@ -232,7 +237,7 @@ def test_whatever_is_sent_is_read_or_refused_by_the_one_error(text):
         str(error).encode()  # so that it can be sent
     else:
         assert 0.0 <= read.floor <= 1.0
-        assert all(len(cross) in (2, 3) for cross in read.interactions or ())
+        assert all(len(cross) in (2, 3) for cross in read.interactions.crosses or ())
 
 
 # --- the table -----------------------------------------------------------------------------------------------------------

@@ -106,8 +106,8 @@ context = {"user": {"age": 31.5, "city": "Zürich", "new": True, "taste": [0.25,
 print(Encoder().encode(Situation((context,), (Action("a", ()), Action("b", ({"price": 2000},))))).logged(1).hex())
 """
 GOLDEN = (
-    "0208200095babff97b804129498e06d26d80dddf1f1d2ed457578a7c1d5e7509ab79edb90000803f0000fc410000803f0000"
-    "803f0000803e000080bf0000803f0000e0401d64a23d57b4382a0000803f0000fa44"
+    "0308200000000000bdbabff97b804129498e06d26d80dddf1f1d2ed45f578a7c1d5e7509ab79edb90000803f0000fc410000"
+    "803f0000803f0000803e000080bf0000803f0000e0401d64a23d57b4382a0000803f0000fa44"
 )
 
 
@@ -186,7 +186,8 @@ def test_what_the_encoder_remembers_is_bounded():
         encoder.encode(Situation(({"u": {"query": f"{i}", "words": [f"{i} {k}" for k in range(100)]}},), actions))
     encoder.encode(Situation(({"u": {"long": "x" * 100_000}},), (Action("large", ({"v": list(range(2, 5000))},)),)))
     assert len(encoder._remembered_actions) <= 2 * 4096
-    assert encoder._remembered_hash.cache_info().currsize <= 1 << 15  # type: ignore[attr-defined]  # it is an `lru_cache`
+    assert len(encoder._young) + len(encoder._old) <= 1 << 15
+    assert max(map(len, map("".join, (*encoder._young, *encoder._old)))) <= 128
     texts = [*encoder._remembered_actions._young, *encoder._remembered_actions._old]
     assert not any(b"large" in text for text in texts)
     assert any(b"299/49" in text for text in texts)

@@ -1,0 +1,123 @@
+"""Which features a policy uses, and which namespaces it crosses: named by their first letters, as in Vowpal Wabbit.
+
+What a policy does not say is left to the product, which uses everything and crosses the context with the action.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.domain.errors import InvalidPolicyConfigurationError, UnreadableError
+
+ANY: Final = ":"
+"""Stands for every namespace in an interaction."""
+
+ID: Final = "i"
+"""The letter of an action's id."""
+
+UNNAMED: Final = "j"
+"""The letter of features that stand in no namespace."""
+
+MOST_LETTERS: Final = 14
+GROUPS: Final = 16
+"""Namespaces that are told apart: 0 for all that no interaction names, and the last for the context's constant."""
+
+CONSTANT_GROUP: Final = GROUPS - 1
+
+_GROUP_BITS: Final = 2
+GROUP_MASK: Final = CONSTANT_GROUP << _GROUP_BITS
+"""Where in a feature's hash its group stands, when namespaces are told apart."""
+
+_PARTS: Final = 3
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """``crosses`` are two or three letters each, `ANY` among them; None crosses everything. ``ignored`` namespaces are not used.
+
+    ``ignored_linear`` ones are used in crosses only. ``mask`` [GROUPS, GROUPS] tells which group of the context is crossed with
+    which group of the action, None where all are.
+    """
+
+    crosses: tuple[str, ...] | None = None
+    ignored: frozenset[str] = frozenset()
+    ignored_linear: frozenset[str] = frozenset()
+    mask: Mask | None = field(init=False, repr=False, compare=False)
+    fingerprint: int = field(init=False, repr=False, compare=False)
+    _groups: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        letters = sorted(({*"".join(self.crosses or ())} | self.ignored_linear) - self.ignored - {ANY})
+        if len(letters) > MOST_LETTERS:
+            raise InvalidPolicyConfigurationError(f"interactions tell at most {MOST_LETTERS} namespaces apart, not {len(letters)}")
+        object.__setattr__(self, "_groups", {letter: number for number, letter in enumerate(letters, 1)})
+        object.__setattr__(self, "mask", self._mask() if self.crosses is not None or self.ignored_linear else None)
+        object.__setattr__(self, "fingerprint", crc32(text.encode("utf-8", "surrogatepass")) if (text := self.text()) else 0)
+
+    def text(self) -> str:
+        """Write them down; "" for everything.
+
+        >>> Interactions(("ab", "b:"), frozenset("xy")).text().split(chr(10))
+        ['ab b:', 'xy', '']
+        """
+        if self.crosses is None and not self.ignored and not self.ignored_linear:
+            return ""
+        crosses = "-" if self.crosses is None else " ".join(self.crosses)
+        return "\n".join((crosses, *("".join(sorted(letters)) for letters in (self.ignored, self.ignored_linear))))
+
+    @staticmethod
+    def read(text: str) -> "Interactions":
+        """Read what `text` wrote; raises `UnreadableError`."""
+        if not text:
+            return EVERYTHING
+        parts = text.split("\n")
+        if len(parts) != _PARTS:
+            raise UnreadableError("these are not a policy's interactions")
+        try:
+            return Interactions(None if parts[0] == "-" else tuple(parts[0].split(" ")), *(frozenset(letters) for letters in parts[1:]))
+        except InvalidPolicyConfigurationError as cause:
+            raise UnreadableError(f"these are not a policy's interactions: {cause}") from cause
+
+    def group(self, letter: str) -> int:
+        """Give the group of namespaces with this first letter."""
+        return self._groups.get(letter, 0)
+
+    def leaves_out(self, letter: str, *, of_context: bool) -> bool:
+        """Whether namespaces with this first letter say nothing on this side: what is alike for all actions needs a cross."""
+        if letter in self.ignored:
+            return True
+        return of_context and self.crosses is not None and self.mask is not None and not self.mask[self.group(letter)].any()
+
+    def grouped(self, feature: int, group: int) -> int:
+        """Mark a feature's hash with its group, if namespaces are told apart."""
+        return feature if self.mask is None else feature & ~GROUP_MASK | group << _GROUP_BITS
+
+    def _mask(self) -> Mask:
+        mask = np.zeros((GROUPS, GROUPS), dtype=np.bool_)
+        for cross in [ANY * 2] if self.crosses is None else self.crosses:
+            for one, other in combinations(cross, 2):  # of three, what two of them say; see docs/concepts/policy-arguments.md
+                mask[np.ix_(self._named(one), self._named(other))] = True
+                mask[np.ix_(self._named(other), self._named(one))] = True
+        mask[CONSTANT_GROUP] = True
+        mask[CONSTANT_GROUP, [self.group(letter) for letter in self.ignored_linear]] = False
+        return mask
+
+    def _named(self, letter: str) -> list[int]:
+        if letter == ANY:
+            return list(range(CONSTANT_GROUP))
+        return [self._groups[letter]] if letter in self._groups else []
+
+
+EVERYTHING: Final = Interactions()
+
+
+def groups_of(hashes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """Give the group that each hash is marked with."""
+    return hashes >> np.uint32(_GROUP_BITS) & np.uint32(CONSTANT_GROUP)
