@@ -2,7 +2,7 @@
 
 import resource
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -73,6 +73,10 @@ class Ours:
         """Give the artifact."""
         return artifact.dump_model(self._learner)
 
+    def dump_state(self) -> bytes:
+        """Give what the trainer writes besides, to go on from."""
+        return artifact.dump_state(self._learner)
+
     def load(self, model: bytes) -> None:
         """Serve the model of an artifact."""
         self._policy = Policy(artifact.load_model(model), exploration_percentage=self._exploration)
@@ -81,14 +85,6 @@ class Ours:
 def largest_model() -> bytes:
     """Give the artifact of a model that can not grow any more."""
     return reload.largest_model()
-
-
-Learn = Callable[[Sequence[bytes], Sequence[float], Sequence[float]], None]
-
-
-def first_order() -> Learn | None:
-    """Give a cold learner of the first order by itself, where there is one to be had."""
-    return None  # all members of the ensemble are of the second order
 
 
 def weigh(path: str) -> float:

@@ -54,17 +54,6 @@ def waves(angles: Floats32, features: npt.NDArray[np.int64]) -> Floats32:
     return given
 
 
-def wave(angles: Floats32, features: int) -> Floats32:
-    """Do for one context, ``angles`` [WAVES], what `waves` does."""
-    given = np.empty(1 + WAVES, dtype=np.float32)
-    given[0] = 1.0
-    turned = angles * np.float32(1.0 / sqrt(max(features, 1)))
-    turned += phases()
-    np.cos(turned, out=given[1:])
-    given[1:] *= np.float32(AMPLITUDE)
-    return given
-
-
 @cache
 def phases() -> Floats32:
     """Give where each wave starts, shape [WAVES], in radians."""

@@ -113,10 +113,10 @@ class LocalRidge:
         if action == NO_ID:
             return None
         if len(self.arms) >= ARMS:
-            oldest = min(self.arms, key=lambda each: self.arms[each].seen)
-            if seen - self.arms[oldest].seen <= _STALE:
+            longest_unseen = min([arm.seen for arm in self.arms.values()])
+            if seen - longest_unseen <= _STALE:
                 return None
-            del self.arms[oldest]
+            del self.arms[next(action for action, arm in self.arms.items() if arm.seen == longest_unseen)]
         return self.arms.setdefault(action, Arm())
 
 

@@ -3,6 +3,7 @@
 All members of the learner's ensemble are linear in these, so their average is one model of the same shape.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from math import sqrt
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning.crosses import CELLS, cells
-from shared.learning.encoding import NUMERIC, EncodedSituation, Floats32, Hashes, Row
-from shared.learning.fourier import WAVES, frequencies, wave
+from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
+from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
 from shared.learning.interactions import EVERYTHING, Interactions, groups_of
 from shared.learning.local_ridge import SIZE, LocalRidge
 from shared.learning.local_ridge import prior_draws as prior_draws_of_arms
@@ -24,8 +25,10 @@ from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, Shar
 _LEAST_SHARE: Final = 0.02
 """A member with less of a share has nothing to say about what is uncertain."""
 
+_AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
 _CONTEXT_PLACES: Final = 1024
 _ACTION_PLACES: Final = 512
+_FILLED_AT_ONCE: Final = 1 << 19  # crosses: bounds the memory that the widest request takes
 
 Places = npt.NDArray[np.int64]
 
@@ -134,7 +137,7 @@ class _Memory:
         self._mask = model.interactions.mask
         self._share = model.share
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
-        self._arm_weights = model.arm_weights
+        self._arm_weights = model.arm_weights * _AMPLITUDES
         self._table = _whole_table(model)
         channels = model.weights.shape[1]
         self._pairs = np.zeros((_CONTEXT_PLACES * _ACTION_PLACES, channels), dtype=np.float32)
@@ -146,22 +149,27 @@ class _Memory:
         self._shared_share = np.ones(_ACTION_PLACES, dtype=np.float32)
 
     def scores(self, encoded: EncodedSituation) -> Scores:
-        context = encoded.context
-        scaled, ranked = self._numbers(context)
-        contexts, actions = self._context_places(context.hashes), self._action_places(encoded.actions)
+        contexts, actions = self._context_places(encoded.context.hashes), self._action_places(encoded.actions)
         if not self._share:
-            shared = self._shared(encoded, scaled, contexts, actions)
+            shared = self._shared(encoded, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        angles = ranked @ self._frequencies.take(contexts, axis=0)
-        arms, channels = self._arm_weights.take(self._arm_of.take(actions), axis=0), self._arm_weights.shape[1]
-        own = (arms.reshape(-1, SIZE) @ wave(angles, len(contexts) - 1)).reshape(-1, channels)
+        own = self._own(encoded.context, contexts, actions)
         shares = self._shared_share.take(actions)
         if not shares.any():
             return Scores(own[:, 0], own[:, 1:])
-        shared = self._shared(encoded, scaled, contexts, actions)
+        shared = self._shared(encoded, contexts, actions)
         return Scores(shares * shared[:, 0] + own[:, 0], shared[:, 1:] if shared.shape[1] > 1 else own[:, 1:])
 
-    def _shared(self, encoded: EncodedSituation, scaled: Floats32, contexts: Places, actions: Places) -> Floats32:
+    def _own(self, context: Row, contexts: Places, actions: Places) -> Floats32:
+        waves = np.empty(SIZE, dtype=np.float32)
+        waves[0] = 1.0
+        np.cos(self._ranked(context) @ self._frequencies.take(contexts, axis=0), out=waves[1:])
+        arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
+        own: Floats32 = np.matmul(arms.reshape(-1, SIZE), waves, dtype=np.float32)
+        return own.reshape(len(actions), -1)
+
+    def _shared(self, encoded: EncodedSituation, contexts: Places, actions: Places) -> Floats32:
+        scaled = self._scaled(encoded.context)
         pairs = contexts[:, None] * _ACTION_PLACES + actions
         if not self._known.take(pairs).all():
             self._fill(encoded, pairs)
@@ -172,17 +180,27 @@ class _Memory:
         several: Floats32 = scaled @ self._pairs.take(pairs, axis=0).reshape(len(scaled), -1)
         return several.reshape(-1, channels)
 
-    def _numbers(self, context: Row) -> tuple[Floats32, Floats32]:
-        """Give the context's values put to scale, and between their quantiles."""
-        scaled, ranked, measure_of = list(context.values), list(context.values), self._measures.of
+    def _scaled(self, context: Row) -> Floats32:
+        """Give the context's values put to scale."""
+        scaled, measure_of = list(context.values), self._measures.of
         for number, name in enumerate(context.hashes):
             if name & NUMERIC:
-                measure, value = measure_of(name), scaled[number]
-                scaled[number], ranked[number] = measure.scaled(value), measure.ranked(value)
+                scaled[number] = measure_of(name).scaled(scaled[number])
             elif scaled[number] != 1.0:  # something said more than once, or folded
-                scaled[number] = ranked[number] = UNKNOWN.scaled(scaled[number])
-        ranked[0] = 0.0  # the constant is no feature to be similar in
-        return np.array(scaled, dtype=np.float32), np.array(ranked, dtype=np.float32)
+                scaled[number] = UNKNOWN.scaled(scaled[number])
+        return np.array(scaled, dtype=np.float32)
+
+    def _ranked(self, context: Row) -> Floats32:
+        """Give the context's values between their quantiles, over the root of their number; the constant stands for the phases."""
+        measure_of, share = self._measures.of, 1.0 / sqrt(max(len(context.hashes) - 1, 1))
+        ranked = [share] * len(context.hashes)
+        for number, (name, value) in enumerate(zip(context.hashes, context.values, strict=True)):
+            if name & NUMERIC:
+                ranked[number] = share * measure_of(name).ranked(value)
+            elif value != 1.0:
+                ranked[number] = share * UNKNOWN.scaled(value)
+        ranked[0] = 1.0
+        return np.array(ranked, dtype=np.float32)
 
     def _context_places(self, names: tuple[int, ...]) -> Places:
         known = self._contexts
@@ -197,6 +215,8 @@ class _Memory:
             known.update(zip(new, range(first, first + len(new)), strict=True))
             if self._share:
                 self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
+                if CONSTANT in new:
+                    self._frequencies[known[CONSTANT]] = phases()
             places = [known[name] for name in names]
         return np.array(places)
 
@@ -218,11 +238,16 @@ class _Memory:
         return np.array(places)
 
     def _fill(self, encoded: EncodedSituation, pairs: Places) -> None:
-        rows = encoded.actions
+        rows, widest = encoded.actions, max([len(row.hashes) for row in encoded.actions])
+        step = max(_FILLED_AT_ONCE // (len(pairs) * widest), 1)
+        for first in range(0, len(rows), step):
+            self._fill_some(encoded.context, rows[first : first + step], pairs[:, first : first + step])
+
+    def _fill_some(self, context: Row, rows: Sequence[Row], pairs: Places) -> None:
         names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
         values = np.array([value for row in rows for value in row.values], dtype=np.float32)
         starts = starts_of(np.array([len(row.hashes) for row in rows]))[:-1]
-        of_context = np.array(encoded.context.hashes, dtype=np.uint32)[:, None]
+        of_context = np.array(context.hashes, dtype=np.uint32)[:, None]
         worth = self._table.take(cells(of_context, names), axis=0)
         worth *= self._measures.scaled(names, values).astype(np.float32)[:, None]
         if self._mask is not None:

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -166,6 +167,22 @@ def test_of_an_action_without_a_part_of_its_own_only_the_shared_part_is_asked():
     assert whole[1] == pytest.approx(shared[1], abs=1e-6)
     assert abs(whole[0] - shared[0]) > 0.05
     assert abs(whole[2] - shared[2]) > 0.05
+
+
+def test_the_widest_request_is_scored_in_bounded_memory(monkeypatch):
+    wide = {"u": {f"n{i}": 0.01 * i for i in range(1, 300)}}
+    asked = encoded(wide, [{"v": {f"m{j}-{i}": 0.1 for i in range(300)}} for j in range(50)])
+    model = replace(OPEN)
+    model.prepare()
+    tracemalloc.start()
+    at_once = model.scores(asked)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40e6
+    monkeypatch.setattr("shared.learning.model._FILLED_AT_ONCE", 1)
+    one_by_one = replace(OPEN).scores(asked)
+    assert np.array_equal(at_once.mean, one_by_one.mean)
+    assert np.array_equal(at_once.draws, one_by_one.draws)
 
 
 def test_a_score_is_the_average_of_its_parts():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from shared.domain.events import JoinedEvent, SkipReason
+from shared.joining.dsjson import read_situation
+from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Batch, Encoder, to_batch
 from shared.services.lessons import lessons
 from tests.builders import apprentice, decision
@@ -59,3 +61,18 @@ def test_both_kinds_can_be_in_one_window_and_what_was_skipped_is_left_out():
 def test_what_is_encoded_anew_is_what_rank_would_have_encoded(decided, logged):
     anew = replace(decided, encoded=logged)
     assert same(learned(JoinedEvent(anew, 1.0)), learned(JoinedEvent(decided, 1.0)))
+
+
+@pytest.mark.parametrize("damage", [lambda good: good[:-4], lambda good: good[:-4] + np.float32("nan").tobytes(), lambda good: good[:8]])
+def test_one_damaged_encoding_is_made_anew_and_stops_no_other(damage):
+    sound = [decision(f"e{number}", chosen=number % 2) for number in range(5)]
+    damaged = [replace(each, encoded=damage(each.encoded)) if number == 2 else each for number, each in enumerate(sound)]
+    assert same(learned(*[JoinedEvent(each, 0.5) for each in damaged]), learned(*[JoinedEvent(each, 0.5) for each in sound]))
+
+
+def test_what_was_encoded_for_other_interactions_is_encoded_anew():
+    decided = decision(chosen=1)
+    interactions = parse_arguments("--cb_explore_adf --ignore i").interactions
+    learned_ = lessons([JoinedEvent(decided, 1.0)], Encoder(interactions))
+    expected = Encoder(interactions).encode(read_situation(decided.situation)).logged(1)
+    assert same(learned_, to_batch([expected], rewards=[1.0], probabilities=[decided.probabilities[1]]))
