@@ -26,7 +26,7 @@ _LEAST_SHARE: Final = 0.02
 """A member with less of a share has nothing to say about what is uncertain."""
 
 _AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
-_CONTEXT_PLACES: Final = 1024
+_CONTEXT_PLACES: Final = 4096
 _ACTION_PLACES: Final = 512
 _FILLED_AT_ONCE: Final = 1 << 19  # crosses: bounds the memory that the widest request takes
 
@@ -140,10 +140,11 @@ class _Memory:
         self._arm_weights = model.arm_weights * _AMPLITUDES
         self._table = _whole_table(model)
         channels = model.weights.shape[1]
-        self._pairs = np.zeros((_CONTEXT_PLACES * _ACTION_PLACES, channels), dtype=np.float32)
-        self._known = np.zeros(_CONTEXT_PLACES * _ACTION_PLACES, dtype=np.bool_)
+        self._most_contexts = _CONTEXT_PLACES // channels  # where there are draws, there are few features
+        self._pairs = np.zeros((self._most_contexts * _ACTION_PLACES, channels), dtype=np.float32)
+        self._known = np.zeros(len(self._pairs), dtype=np.bool_)
         self._contexts: dict[int, int] = {}
-        self._frequencies = np.zeros((_CONTEXT_PLACES, WAVES), dtype=np.float32)
+        self._frequencies = np.zeros((self._most_contexts, WAVES), dtype=np.float32)
         self._actions: dict[Row, int] = {}
         self._arm_of = np.zeros(_ACTION_PLACES, dtype=np.int64)
         self._shared_share = np.ones(_ACTION_PLACES, dtype=np.float32)
@@ -171,8 +172,8 @@ class _Memory:
     def _shared(self, encoded: EncodedSituation, contexts: Places, actions: Places) -> Floats32:
         scaled = self._scaled(encoded.context)
         pairs = contexts[:, None] * _ACTION_PLACES + actions
-        if not self._known.take(pairs).all():
-            self._fill(encoded, pairs)
+        if not (known := self._known.take(pairs)).all():
+            self._fill(encoded, pairs, ~known)
         channels = self._pairs.shape[1]
         if channels == 1:
             single: Floats32 = scaled @ self._pairs.ravel().take(pairs)
@@ -207,7 +208,7 @@ class _Memory:
         places = [known.get(name, -1) for name in names]
         if -1 in places:
             new = [name for name in names if name not in known]
-            if len(known) + len(new) > _CONTEXT_PLACES:
+            if len(known) + len(new) > self._most_contexts:
                 known.clear()
                 self._known[:] = False
                 new = list(names)
@@ -237,17 +238,20 @@ class _Memory:
             places = [known[row] for row in rows]
         return np.array(places)
 
-    def _fill(self, encoded: EncodedSituation, pairs: Places) -> None:
-        rows, widest = encoded.actions, max([len(row.hashes) for row in encoded.actions])
-        step = max(_FILLED_AT_ONCE // (len(pairs) * widest), 1)
+    def _fill(self, encoded: EncodedSituation, pairs: Places, missing: npt.NDArray[np.bool_]) -> None:
+        """Look up the pairs of all context features and of all actions of which one is missing."""
+        contexts, actions = np.flatnonzero(missing.any(axis=1)), np.flatnonzero(missing.any(axis=0))
+        features = np.array(encoded.context.hashes, dtype=np.uint32)[contexts]
+        rows, places = [encoded.actions[number] for number in actions.tolist()], pairs[np.ix_(contexts, actions)]
+        step = max(_FILLED_AT_ONCE // (len(features) * max([len(row.hashes) for row in rows])), 1)
         for first in range(0, len(rows), step):
-            self._fill_some(encoded.context, rows[first : first + step], pairs[:, first : first + step])
+            self._fill_some(features, rows[first : first + step], places[:, first : first + step])
 
-    def _fill_some(self, context: Row, rows: Sequence[Row], pairs: Places) -> None:
+    def _fill_some(self, features: Hashes, rows: Sequence[Row], pairs: Places) -> None:
         names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
         values = np.array([value for row in rows for value in row.values], dtype=np.float32)
         starts = starts_of(np.array([len(row.hashes) for row in rows]))[:-1]
-        of_context = np.array(context.hashes, dtype=np.uint32)[:, None]
+        of_context = features[:, None]
         worth = self._table.take(cells(of_context, names), axis=0)
         worth *= self._measures.scaled(names, values).astype(np.float32)[:, None]
         if self._mask is not None:
