@@ -20,7 +20,8 @@ from shared.learning.arguments import (
     SquareCB,
 )
 from shared.learning.encoding import EncodedSituation, Floats
-from shared.learning.model import Model, Scores
+from shared.learning.model import Model
+from shared.learning.scorer import Scores
 
 FLOOR: Final = 0.01
 """Shared among the actions as the least they get: it costs little reward and keeps the log fit for offline evaluation."""

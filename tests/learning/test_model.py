@@ -179,7 +179,7 @@ def test_the_widest_request_is_scored_in_bounded_memory(monkeypatch):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 40e6
-    monkeypatch.setattr("shared.learning.model._FILLED_AT_ONCE", 1)
+    monkeypatch.setattr("shared.learning.scorer._LOOKED_UP_AT_ONCE", 1)
     one_by_one = replace(OPEN).scores(asked)
     assert np.array_equal(at_once.mean, one_by_one.mean)
     assert np.array_equal(at_once.draws, one_by_one.draws)

@@ -1,0 +1,236 @@
+"""How a model scores fast: what it needs of features met lately is laid out, so that it need not be hashed, and looked up, again."""
+
+from collections.abc import Iterator
+from functools import cache
+from math import sqrt
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.learning.crosses import CELLS, cells
+from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
+from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
+from shared.learning.interactions import Mask, groups_of
+from shared.learning.local_ridge import SIZE
+from shared.learning.measures import UNKNOWN, Measures
+from shared.learning.segments import Positions, ranges, starts_of
+from shared.learning.shared_ridge import prior_draws
+
+if TYPE_CHECKING:
+    from shared.learning.model import Model
+
+CONTEXT_PLACES: Final = 4096
+ACTION_PLACES: Final = 512
+
+_AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
+_LOOKED_UP_AT_ONCE: Final = 1 << 19
+"""Crosses: bounds the memory that the widest request takes, and what is laid out beyond what a request asks for."""
+
+Places = npt.NDArray[np.int64]
+
+
+class Scores(NamedTuple):
+    """Of K actions: the estimated rewards [K], and what M draws from the posterior deviate from them [K, M] (M may be 0)."""
+
+    mean: Floats32
+    draws: Floats32
+
+
+class Scorer:
+    """Scores by a model, for one thread at a time; what it remembers changes nothing in what it gives.
+
+    Each context feature and each action met has a place. When places run out, all of that side are given anew.
+    """
+
+    def __init__(self, model: "Model") -> None:
+        self._measures = model.measures
+        self._share = model.share
+        self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
+        self._arm_weights = model.arm_weights * _AMPLITUDES
+        self._pairs = _Pairs(_whole_table(model), model.interactions.mask)
+        self._contexts: dict[int, int] = {}
+        self._frequencies = np.zeros((self._pairs.most_contexts, WAVES), dtype=np.float32)
+        self._actions: dict[Row, int] = {}
+        self._arm_of = np.zeros(ACTION_PLACES, dtype=np.int64)
+        self._shared_share = np.ones(ACTION_PLACES, dtype=np.float32)
+
+    def scores(self, encoded: EncodedSituation) -> Scores:
+        """Do what `shared.learning.model.Model.scores` says."""
+        contexts, actions = self._context_places(encoded.context.hashes), self._action_places(encoded.actions)
+        if not self._share:
+            shared = self._shared(encoded.context, contexts, actions)
+            return Scores(shared[:, 0], shared[:, 1:])
+        own = self._own(encoded.context, contexts, actions)
+        shares = self._shared_share.take(actions)
+        if not shares.any():
+            return Scores(own[:, 0], own[:, 1:])
+        shared = self._shared(encoded.context, contexts, actions)
+        return Scores(shares * shared[:, 0] + own[:, 0], shared[:, 1:] if shared.shape[1] > 1 else own[:, 1:])
+
+    def _own(self, context: Row, contexts: Places, actions: Places) -> Floats32:
+        waves = np.empty(SIZE, dtype=np.float32)
+        waves[0] = 1.0
+        np.cos(self._ranked(context) @ self._frequencies.take(contexts, axis=0), out=waves[1:])
+        arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
+        own: Floats32 = np.matmul(arms.reshape(-1, SIZE), waves, dtype=np.float32)
+        return own.reshape(len(actions), -1)
+
+    def _shared(self, context: Row, contexts: Places, actions: Places) -> Floats32:
+        worths = self._pairs.worths(context.hashes, contexts, actions)
+        shared: Floats32 = self._scaled(context) @ worths.reshape(len(contexts), -1)
+        return shared.reshape(len(actions), -1)
+
+    def _scaled(self, context: Row) -> Floats32:
+        """Give the context's values put to scale."""
+        scaled, measure_of = list(context.values), self._measures.of
+        for number, name in enumerate(context.hashes):
+            if name & NUMERIC:
+                scaled[number] = measure_of(name).scaled(scaled[number])
+            elif scaled[number] != 1.0:  # something said more than once, or folded
+                scaled[number] = UNKNOWN.scaled(scaled[number])
+        return np.array(scaled, dtype=np.float32)
+
+    def _ranked(self, context: Row) -> Floats32:
+        """Give the context's values between their quantiles, over the root of their number; the constant stands for the phases."""
+        measure_of, share = self._measures.of, 1.0 / sqrt(max(len(context.hashes) - 1, 1))
+        ranked = [share] * len(context.hashes)
+        for number, (name, value) in enumerate(zip(context.hashes, context.values, strict=True)):
+            if name & NUMERIC:
+                ranked[number] = share * measure_of(name).ranked(value)
+            elif value != 1.0:
+                ranked[number] = share * UNKNOWN.scaled(value)
+        ranked[0] = 1.0
+        return np.array(ranked, dtype=np.float32)
+
+    def _context_places(self, names: tuple[int, ...]) -> Places:
+        known = self._contexts
+        places = [known.get(name, -1) for name in names]
+        if -1 in places:
+            new = [name for name in names if name not in known]
+            if len(known) + len(new) > self._pairs.most_contexts:
+                known.clear()
+                self._pairs.forget()
+                new = list(names)
+            first = len(known)
+            known.update(zip(new, range(first, first + len(new)), strict=True))
+            if self._share:
+                self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
+                if CONSTANT in new:
+                    self._frequencies[known[CONSTANT]] = phases()
+            places = [known[name] for name in names]
+        return np.array(places)
+
+    def _action_places(self, rows: tuple[Row, ...]) -> Places:
+        known = self._actions
+        places = [known.get(row, -1) for row in rows]
+        if -1 in places:
+            new = [row for row in dict.fromkeys(rows) if row not in known]
+            if len(known) + len(new) > ACTION_PLACES:
+                known.clear()
+                self._pairs.forget(actions=True)
+                new = list(dict.fromkeys(rows))
+            first = len(known)
+            known.update(zip(new, range(first, first + len(new)), strict=True))
+            self._pairs.add(new, self._measures)
+            arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
+            self._arm_of[first : len(known)] = arms
+            self._shared_share[first : len(known)] = np.where(arms < len(self._arms), 1.0 - self._share, 1.0)
+            places = [known[row] for row in rows]
+        return np.array(places)
+
+
+class _Pairs:
+    """What each context feature adds to the score of each action, per unit of the feature.
+
+    ``_worths`` has shape [context places, action places, channels]; ``_known`` tells which of them were looked up. The entries of
+    the actions stand one after another: those at place p from ``_starts[p]`` up to ``_starts[p + 1]``.
+    """
+
+    def __init__(self, table: Floats32, mask: Mask | None) -> None:
+        self._table = table
+        self._mask = mask
+        channels = table.shape[1]
+        self.most_contexts = CONTEXT_PLACES // channels  # where there are draws, there are few features
+        self._worths = np.zeros((self.most_contexts, ACTION_PLACES, channels), dtype=np.float32)
+        self._flat = self._worths.ravel() if channels == 1 else self._worths.reshape(-1, channels)
+        self._known = np.zeros((self.most_contexts, ACTION_PLACES), dtype=np.bool_)
+        self._names = np.zeros(0, dtype=np.uint32)
+        self._values = np.zeros(0, dtype=np.float32)
+        self._starts: Positions = np.zeros(1, dtype=np.int64)
+
+    def forget(self, *, actions: bool = False) -> None:
+        """Forget all that was looked up, and perhaps the actions."""
+        self._known[:] = False
+        if actions:
+            self._names, self._values, self._starts = self._names[:0], self._values[:0], self._starts[:1]
+
+    def add(self, rows: list[Row], measures: Measures) -> None:
+        """Give these actions the next places."""
+        names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
+        values = np.array([value for row in rows for value in row.values], dtype=np.float32)
+        starts = starts_of(np.array([len(row.hashes) for row in rows]))
+        self._names = np.concatenate([self._names, names])
+        self._values = np.concatenate([self._values, measures.scaled(names, values).astype(np.float32)])
+        self._starts = np.concatenate([self._starts, starts[1:] + self._starts[-1]])
+
+    def worths(self, names: tuple[int, ...], contexts: Places, actions: Places) -> Floats32:
+        """Give what these context features, which have these places, add to these actions: [n, K], or [n, K, channels] if several."""
+        pairs = contexts[:, None] * ACTION_PLACES + actions
+        known = self._known.take(pairs)
+        if not known.all():
+            self._look_up(np.array(names, dtype=np.uint32), contexts, actions, known)
+        given: Floats32 = self._flat.take(pairs, axis=0)
+        return given
+
+    def _look_up(self, names: Hashes, contexts: Places, actions: Places, known: npt.NDArray[np.bool_]) -> None:
+        """Look up what is missing: of new actions for this context, and else, since more will be asked for, of all actions at once."""
+        is_new = ~known.any(axis=0)
+        rows = np.flatnonzero(~known[:, ~is_new].all(axis=1))
+        if len(rows) * len(self._names) <= _LOOKED_UP_AT_ONCE:
+            self._look_up_all(names[rows], contexts[rows], np.arange(len(self._starts) - 1))
+            self._look_up_all(names, contexts, actions[is_new])
+        else:
+            self._look_up_all(names, contexts, actions)
+
+    def _look_up_all(self, names: Hashes, contexts: Places, actions: Places) -> None:
+        if not len(names) or not len(actions):
+            return
+        sizes = self._starts[actions + 1] - self._starts[actions]
+        for first, last in _pieces(sizes, _LOOKED_UP_AT_ONCE // len(names)):
+            piece, starts = actions[first:last], starts_of(sizes[first:last])
+            entries = ranges(self._starts[piece], sizes[first:last])
+            with_ = self._names[entries]
+            worths = self._table.take(cells(names[:, None], with_), axis=0)
+            worths *= self._values[entries, None]
+            if self._mask is not None:
+                worths *= self._mask[groups_of(names)[:, None], groups_of(with_)][:, :, None]
+            places = np.ix_(contexts, piece)
+            self._worths[places] = np.add.reduceat(worths, starts[:-1], axis=1)
+            self._known[places] = True
+
+
+def _pieces(sizes: Positions, most: int) -> Iterator[tuple[int, int]]:
+    """Cut segments into pieces of ``most`` entries together, or of one segment."""
+    ends = np.cumsum(sizes)
+    first = 0
+    while first < len(sizes):
+        before = int(ends[first - 1]) if first else 0
+        last = max(int(np.searchsorted(ends, before + most, side="right")), first + 1)
+        yield first, last
+        first = last
+
+
+def _whole_table(model: "Model") -> Floats32:
+    channels = model.weights.shape[1]
+    table = np.zeros((CELLS, channels), dtype=np.float32)
+    if channels > 1:
+        np.divide(_unknown_draws(), np.float32(sqrt(model.ridge)), out=table[:, 1:])
+    table[model.cells] = model.weights
+    return table
+
+
+@cache
+def _unknown_draws() -> Floats32:
+    """Give the draws of every cross, were none of them ever met, for a ridge of 1."""
+    return prior_draws(np.arange(CELLS), 1.0).astype(np.float32)
