@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from benchmarks.plot import Panel, svg
 from benchmarks.problems import Shape, made
 from benchmarks.quality_ours import Choice, Ours, largest_model
 from benchmarks.samples import Traffic
@@ -214,9 +215,10 @@ def _memory(model: bytes) -> float:
     return float(done.stdout)
 
 
-def cost(*, quick: bool) -> list[Line]:
-    """Measure how the time grows with each size; a slope of 1 in logarithms means proportional."""
+def cost(*, quick: bool, plot: Path | None = None) -> list[Line]:
+    """Measure how the time grows with each size, and perhaps plot it; a slope of 1 in logarithms means proportional."""
     lines: list[Line] = []
+    panels: list[Panel] = []
     for name, shapes in _SHAPES.items():
         points = [_point(shape, quick=quick) for shape in (shapes[:2] if quick else shapes)]
         sizes = [{"features": point.shape.features, "actions": point.shape.actions}.get(name, point.distinct) for point in points]
@@ -228,7 +230,20 @@ def cost(*, quick: bool) -> list[Line]:
             ("train", [point.train for point in points], [point.vw_train for point in points]),
         ):
             lines.append(Line("cost", f"{name}: slope of {what}", f"{slope(sizes, ours):.2f}", f"{slope(sizes, theirs):.2f}"))
+        panels.append(_panel(name, sizes, points))
+    if plot is not None:
+        plot.write_text(svg(panels, unit="µs"), "utf-8")
     return lines
+
+
+def _panel(name: str, sizes: Sequence[int], points: "Sequence[_Point]") -> Panel:
+    named = {
+        "Rank": [point.rank for point in points],
+        "Rank, Vowpal Wabbit": [point.vw_rank for point in points],
+        "training, an event": [point.train for point in points],
+        "training, Vowpal Wabbit": [point.vw_train for point in points],
+    }
+    return Panel(name, sizes, {line: [1e6 * seconds for seconds in values] for line, values in named.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +340,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; 1 with ``--strict`` when a goal was missed, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed", description="Measure speed against Vowpal Wabbit's.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the lines of `cost` as SVG")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast it is")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal is missed")
     options = parser.parse_args(arguments)
@@ -333,7 +349,7 @@ def main(arguments: Sequence[str]) -> int:
     lines: list[Line] = []
     for name in options.names or BENCHMARKS:
         begin = time.monotonic()
-        lines += BENCHMARKS[name](quick=options.quick)
+        lines += cost(quick=options.quick, plot=options.plot) if name == "cost" else BENCHMARKS[name](quick=options.quick)
         print(f"{name}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
     print("floor: Vowpal Wabbit's, or the bound; a ratio of at least so much: times as fast\n")
     show(lines)

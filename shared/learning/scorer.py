@@ -184,14 +184,13 @@ class _Pairs:
         return given
 
     def _look_up(self, names: Hashes, contexts: Places, actions: Places, known: npt.NDArray[np.bool_]) -> None:
-        """Look up what is missing: of new actions for this context, and else, since more will be asked for, of all actions at once."""
-        is_new = ~known.any(axis=0)
-        rows = np.flatnonzero(~known[:, ~is_new].all(axis=1))
-        if len(rows) * len(self._names) <= _LOOKED_UP_AT_ONCE:
-            self._look_up_all(names[rows], contexts[rows], np.arange(len(self._starts) - 1))
-            self._look_up_all(names, contexts, actions[is_new])
-        else:
-            self._look_up_all(names, contexts, actions)
+        """Look up what is missing; for a feature that was met before, of all actions at once, since more will be asked for."""
+        met, is_new = known.any(axis=1), ~known.any(axis=0)
+        self._look_up_all(names[~met], contexts[~met], actions)
+        self._look_up_all(names[met], contexts[met], actions[is_new])
+        lacking = met & ~known[:, ~is_new].all(axis=1)
+        is_small = np.count_nonzero(lacking) * len(self._names) <= _LOOKED_UP_AT_ONCE
+        self._look_up_all(names[lacking], contexts[lacking], np.arange(len(self._starts) - 1) if is_small else actions)
 
     def _look_up_all(self, names: Hashes, contexts: Places, actions: Places) -> None:
         if not len(names) or not len(actions):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from shared.learning.exploration import at_most, squarecb, with_floor
 from shared.learning.model import Model
-from shared.learning.scorer import Scores
 from shared.learning.policy import FLOOR, GAMMA, Policy, optimistic
+from shared.learning.scorer import Scores
 from tests.learning.building import encoded, random_model
 from tests.learning.test_model import CLOSED, LOCAL, OPEN
 
