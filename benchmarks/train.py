@@ -29,6 +29,7 @@ from shared.runtime.settings import read_settings
 from shared.services.training import Trainer
 from shared.services.windows import Limits
 from shared.storage.account import StorageAccount
+from shared.storage.cold_log import BlobColdLog
 from shared.storage.event_log import TableEventLog
 from shared.storage.hot_log import LogSettings, head
 from shared.storage.model_store import BlobModelStore
@@ -132,6 +133,7 @@ async def _train(bench: _Bench, name: str) -> None:
     name = f"{bench.loop}{name}"
     trainer = Trainer(
         bench.log(),
+        BlobColdLog(bench.account, loop=name),
         BlobModelStore(bench.account, loop=name),
         StoredConfiguration(bench.account, defaults=LoopSettings(name=name)),
         clock=bench.clock,

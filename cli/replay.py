@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from shared.domain.errors import SettingsError
+from shared.domain.errors import ResourceNotFoundError, SettingsError
+from shared.domain.loop import DEFAULT_LOOP, LoopRecord, is_loop_name
 from shared.runtime.settings import read_settings
 from shared.services.replay import Replay, Route, Step
 from shared.storage.account import StorageAccount
 from shared.storage.cold_log import BlobColdLog
+from shared.storage.loop_store import BlobLoopStore
 from shared.storage.model_store import BlobModelStore
 
 _DESCRIPTION = """\
@@ -36,8 +38,9 @@ def add_to(commands: Any) -> None:
         dest="start",
         default="",
         metavar="VERSION",
-        help="go on from the state of this kept model (default: from nothing, or the oldest that will do if the log's beginning is gone)",
+        help="go on from the state of this kept model (default: from nothing, or the oldest that will do where that is not known)",
     )
+    parser.add_argument("--loop", default=DEFAULT_LOOP, metavar="NAME", help="the loop (default: %(default)s)")
     parser.add_argument(
         "--connection-string",
         default="",
@@ -49,7 +52,7 @@ def add_to(commands: Any) -> None:
 
 async def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Print a line a chunk and the outcome; gives the exit code, or raises `PersonalizerError`."""
-    async with _replay(arguments.connection_string, environment) as replay:
+    async with _replay(arguments.connection_string, arguments.loop, environment) as replay:
         route = await replay.plan(arguments.version, start=arguments.start)
         print(_beginning(route), flush=True)
         identical, number = "", 0
@@ -65,16 +68,25 @@ async def run(arguments: argparse.Namespace, environment: Mapping[str, str]) -> 
 
 
 @asynccontextmanager
-async def _replay(connection_string: str, environment: Mapping[str, str]) -> AsyncIterator[Replay]:
+async def _replay(connection_string: str, loop: str, environment: Mapping[str, str]) -> AsyncIterator[Replay]:
     given = {"PERSONALIZER_STORAGE": connection_string} if connection_string else {}
-    settings = read_settings({**environment, **given})
-    account = StorageAccount(settings.account)
+    account = StorageAccount(read_settings({**environment, **given}).account)
     try:
         _check_address(account)
-        loop = settings.loop.name
-        yield Replay(BlobColdLog(account, loop=loop), BlobModelStore(account, loop=loop))
+        place = await _place(account, loop)
+        yield Replay(BlobColdLog(account, loop=place), BlobModelStore(account, loop=place))
     finally:
         await account.close()
+
+
+async def _place(account: StorageAccount, loop: str) -> str:
+    """Give the name that the loop's blobs carry."""
+    stored = await BlobLoopStore(account).read(loop) if is_loop_name(loop) else None
+    if stored is not None and stored[0].is_there:
+        return stored[0].place
+    if loop != DEFAULT_LOOP:
+        raise ResourceNotFoundError(f"there is no loop {loop!r}")
+    return LoopRecord(DEFAULT_LOOP).place
 
 
 def _check_address(account: StorageAccount) -> None:
@@ -86,7 +98,7 @@ def _check_address(account: StorageAccount) -> None:
 
 def _beginning(route: Route) -> str:
     start = f"the state of model {route.start}" if route.start else "nothing"
-    reason = f" The log before that is gone: chunk {route.missing} is missing." if route.missing else ""
+    reason = f" It cannot be from further back: {route.reason}." if route.reason else ""
     return f"Rebuilding model {route.version} from {start} and {len(route.chunks)} chunks.{reason}"
 
 

@@ -52,13 +52,13 @@ def main() -> int:
 
 def run(app: Path, home: Path, *, lock: int, port: int) -> None:
     """Start Azurite and the hosts, say how to call them and watch them; leaves only by an exception."""
-    key = service_key(home)
+    key, admin_key = service_key(home), administrators_key(home)
     ensure_installed()
     with contextlib.ExitStack() as stack:
         ports = default_ports_if_free() if home == HOME else FREE_PORTS  # two that start at once must not both want the usual ones
         azurite = stack.enter_context(running_azurite(home / "data", ports=ports, lock=lock))
         storage = azurite.connection_string()
-        environment = app_environment(storage, key)
+        environment = app_environment(storage, key, admin_key)
         hosts = [
             Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock)
             for name, options in {
@@ -70,7 +70,7 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
             stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
         try:
             wait_until_ready(port, key, [azurite.process, *hosts])
-            print(banner(f"http://127.0.0.1:{port}", key, storage), flush=True)
+            print(banner(f"http://127.0.0.1:{port}", key, admin_key, storage), flush=True)
             watch([azurite.process, *hosts])
         finally:
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
@@ -82,15 +82,19 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
 def check_settings() -> None:
     """Refuse a setting that the app would refuse, in one line instead of three processes' logs."""
     try:
-        read_settings(app_environment("UseDevelopmentStorage=true", key=""))
+        read_settings(app_environment("UseDevelopmentStorage=true", key="", admin_key=""))
     except SettingsError as error:
         raise LocalError(f"A setting cannot be used: {error}.") from error
 
 
-def app_environment(storage: str, key: str) -> dict[str, str]:
+def app_environment(storage: str, key: str, admin_key: str) -> dict[str, str]:
     """Hand on this process's settings, but none that could lead to another store than this Azurite."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AzureWebJobsStorage", "PERSONALIZER_STORAGE"))}
-    return {**kept, "AzureWebJobsStorage": storage, "PERSONALIZER_KEYS": os.environ.get("PERSONALIZER_KEYS") or key}
+    keys = {
+        "PERSONALIZER_KEYS": os.environ.get("PERSONALIZER_KEYS") or key,
+        "PERSONALIZER_ADMIN_KEY": os.environ.get("PERSONALIZER_ADMIN_KEY") or admin_key,
+    }
+    return {**kept, "AzureWebJobsStorage": storage, **keys}
 
 
 def host_command(app: Path) -> list[str]:
@@ -113,7 +117,16 @@ def service_key(home: Path) -> str:
     """Return the first of ``PERSONALIZER_KEYS``, or the key made on the first start and kept for the next ones."""
     if given := os.environ.get("PERSONALIZER_KEYS"):
         return given.split(",")[0].strip()
-    path = home / "keys"
+    return kept_key(home / "keys")
+
+
+def administrators_key(home: Path) -> str:
+    """Return ``PERSONALIZER_ADMIN_KEY``, or the key made on the first start and kept for the next ones."""
+    return os.environ.get("PERSONALIZER_ADMIN_KEY", "").strip() or kept_key(home / "admin-key")
+
+
+def kept_key(path: Path) -> str:
+    """Return the key in this file, which is made if it is not there; only its owner may read it."""
     if not path.exists():
         unfinished = path.with_suffix(".unfinished")
         unfinished.touch(mode=0o600)

@@ -12,11 +12,12 @@ RANK = {
 }
 
 TEXT = """
-Open Personalizer is running. Ctrl-C stops it; the data and the key stay for the next start.
+Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
 
-  Endpoint  {endpoint}
-  Key       {key}
-  Storage   {storage}
+  Endpoint   {endpoint}
+  Key        {key}
+  Admin key  {admin_key}
+  Storage    {storage}
 
 Rank, from another terminal:
 
@@ -37,6 +38,11 @@ The official SDK (pip install azure-cognitiveservices-personalizer):
   answer = client.rank(RankRequest(actions=actions, context_features=[{{"timeOfDay": "morning"}}]))
   client.events.reward(answer.event_id, value=1.0)
 
+More loops, each with keys of its own, which are told once; the SDK's endpoint is then {endpoint}/loops/news:
+
+  curl -s -X PUT {endpoint}/loops/news -H {admin_header} -H 'Content-Type: application/json' -d '{{"tier": "S0"}}'
+  curl -s {endpoint}/loops -H {admin_header}
+
 A decision is learned from when its reward wait time is over: ten minutes, as in Azure. To watch it learn within seconds:
 
   PERSONALIZER_REWARD_WAIT_TIME=PT5S PERSONALIZER_INGEST_GRACE=PT1S PERSONALIZER_MODEL_EXPORT_FREQUENCY=PT5S \\
@@ -48,12 +54,14 @@ The app's log follows, one JSON object a line.
 """
 
 
-def banner(endpoint: str, key: str, storage: str) -> str:
-    """Fill in the addresses and the key."""
+def banner(endpoint: str, key: str, admin_key: str, storage: str) -> str:
+    """Fill in the addresses and the keys."""
     return TEXT.format(
         endpoint=endpoint,
         key=key,
+        admin_key=admin_key,
         storage=storage,
         key_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {key}"),
+        admin_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {admin_key}"),
         rank=shlex.quote(json.dumps(RANK)),
     )

@@ -1,21 +1,31 @@
-"""HTTP: status, and every path that no other function takes."""
+"""HTTP: everything but the calls that an application makes all day: configuration, policy, loops, status.
 
-from collections.abc import Callable, Sequence
+One function takes all operations under each beginning of a path, so their number does not grow with that of the operations; the last
+one takes every path that no other function takes.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 
 import azure.functions as func
 
-from manage_function.status import status
-from shared.runtime.http import Operation, blueprint, fallback
-from shared.runtime.wiring import Services
+from manage_function import configuration, logs, loops, model, policy, receipts, status
+from shared.runtime.http import Operation, blueprint, dispatcher
+from shared.runtime.wiring import Deployment
 
-OPERATIONS = (Operation("status", "GET", "status", status, versioned=False, needs_key=False),)
+OPERATIONS = (
+    *configuration.OPERATIONS,
+    *policy.OPERATIONS,
+    *loops.OPERATIONS,
+    *model.OPERATIONS,
+    *logs.OPERATIONS,
+    *receipts.OPERATIONS,
+    *status.OPERATIONS,
+)
 
 
-def manage_blueprint(services: Callable[[], Services]) -> func.Blueprint:
-    """Give the functions of this folder."""
-    return blueprint(OPERATIONS, services)
-
-
-def fallback_blueprint(operations: Sequence[Operation], services: Callable[[], Services]) -> func.Blueprint:
-    """Give the function that takes all other paths, knowing these operations."""
-    return fallback(operations, services)
+def manage_blueprints(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
+    """Give the functions of this folder; ``operations`` are all that the service has."""
+    yield blueprint(status.OPERATIONS, deployment)
+    yield dispatcher("manage", "personalizer/", operations, deployment)
+    yield dispatcher("loops", "loops/", operations, deployment)
+    yield dispatcher("unmatched", "", operations, deployment)

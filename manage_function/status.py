@@ -5,12 +5,12 @@ from datetime import timedelta
 import azure.functions as func
 from pydantic import TypeAdapter
 
-from shared.api.status import ApprenticeBody, CountersBody, LoopBody, StatusResponse
+from shared.api.status import ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
-from shared.runtime.auth import check_key, has_key
-from shared.runtime.http import Call, answer
+from shared.runtime.auth import has_key
+from shared.runtime.http import Call, Operation, answer
 from shared.services.progress import Progress
 from shared.services.serving import Served
 
@@ -22,10 +22,10 @@ async def status(call: Call) -> func.HttpResponse:
     """Answer 200 as long as the app runs; what it cannot do, it says."""
     if not has_key(call.request.headers):
         return answer(200, StatusResponse(service=_SERVICE, api_status="Valid", api_status_message="The service is running."))
-    check_key(call.request.headers, call.services.settings.keys)
-    served = await call.services.progress.served()
+    services = await call.deployment.admit(call.loop, call.request.headers)
+    served = await services.progress.served()
     try:
-        progress = await call.services.progress.read()
+        progress = await services.progress.read()
     except PersonalizerError as error:
         return _degraded(served, str(error))
     if served.error is not None:
@@ -37,14 +37,14 @@ def _degraded(served: Served, reason: str) -> func.HttpResponse:
     return answer(200, _response("Degraded", f"The loop's progress cannot be read: {reason}", _loop(served, None)))
 
 
-def _response(api_status: str, message: str, loop: LoopBody) -> StatusResponse:
+def _response(api_status: str, message: str, loop: LoopProgressBody) -> StatusResponse:
     return StatusResponse(service=_SERVICE, api_status=api_status, api_status_message=message, loop=loop)
 
 
-def _loop(served: Served, progress: Progress | None) -> LoopBody:
+def _loop(served: Served, progress: Progress | None) -> LoopProgressBody:
     age = None if served.published_at is None else (SystemClock().now() - served.published_at).total_seconds()
     watermark = None if progress is None else progress.watermark
-    return LoopBody(
+    return LoopProgressBody(
         name=served.settings.name,
         learning_mode=served.settings.learning_mode.value,
         reward_wait_time=str(_DURATION.dump_python(served.settings.reward_wait, mode="json")),
@@ -82,3 +82,6 @@ def _apprentice(metrics: ApprenticeMetrics) -> ApprenticeBody:
         personalizer_average_reward=metrics.personalizer_average_reward,
         achievement_ratio=metrics.achievement_ratio,
     )
+
+
+OPERATIONS = (Operation("status", "GET", "status", status, versioned=False, needs_key=False),)

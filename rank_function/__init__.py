@@ -1,12 +1,13 @@
-"""HTTP: rank."""
+"""HTTP: rank, of one slot or of several."""
 
 from collections.abc import Callable
 
 import azure.functions as func
 
+from rank_function import multislot
 from shared.api.rank import RankResponse, read_rank
 from shared.runtime.http import Call, Operation, answer, blueprint
-from shared.runtime.wiring import Services
+from shared.runtime.wiring import Deployment
 
 
 async def rank(call: Call) -> func.HttpResponse:
@@ -14,14 +15,18 @@ async def rank(call: Call) -> func.HttpResponse:
     body, situation = read_rank(call.body, call.services.actions)
     ranking = await call.services.ranker.rank(situation, event_id=body.event_id, deferred=bool(body.defer_activation))
     content = RankResponse.write(
-        ranking.action_ids, ranking.probabilities, event_id=ranking.event_id, reward_action_id=ranking.reward_action_id
+        ranking.action_ids,
+        ranking.probabilities,
+        event_id=ranking.event_id,
+        reward_action_id=ranking.reward_action_id,
+        reasons=ranking.reasons,
     )
     return answer(201, content)
 
 
-OPERATIONS = (Operation("rank", "POST", "rank", rank),)
+OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True), *multislot.OPERATIONS)
 
 
-def rank_blueprint(services: Callable[[], Services]) -> func.Blueprint:
+def rank_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     """Give the functions of this folder."""
-    return blueprint(OPERATIONS, services)
+    return blueprint(OPERATIONS, deployment)

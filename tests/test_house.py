@@ -14,7 +14,7 @@ import pytest
 import shared
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function")
+FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function", "evaluation_function")
 DEPLOYED = ("shared", *FUNCTIONS)
 LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")

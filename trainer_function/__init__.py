@@ -1,36 +1,69 @@
-"""Timers: train and publish; retention."""
+"""Timers: train and publish; mirror the joined log; retention. Each goes over all loops, one after another."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import azure.functions as func
 
-from shared.domain.errors import PersonalizerError
-from shared.runtime.wiring import Services
+from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
 
 _HOURLY = "0 30 * * * *"
 
 
-def trainer_blueprint(services: Callable[[], Services], *, schedule: str) -> func.Blueprint:
+def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) -> func.Blueprint:
     """Give the functions of this folder."""
     functions = func.Blueprint()
 
     async def train(timer: func.TimerRequest) -> None:
         """Learn what can be learned; a run that fails is made up for by the next, from the watermark."""
-        try:
-            await services().trainer.run()
-        except PersonalizerError as error:
-            logger.error("training did not finish: %s", error, extra={"error": type(error).__name__})
-            raise
+        await for_each_loop(deployment(), _train, "training did not finish")
+
+    async def mirror(timer: func.TimerRequest) -> None:
+        """Copy what was committed to the containers of the loops' owners; beside the training, which no slow container holds up."""
+        await for_each_loop(deployment(), _mirror, "mirroring did not finish")
 
     async def retention(timer: func.TimerRequest) -> None:
         """Make tomorrow's tables, drop what is no longer needed."""
-        await services().retention.run()
+        await for_each_loop(deployment(), _retain, "retention did not finish")
 
     every = functions.timer_trigger(arg_name="timer", schedule=schedule, use_monitor=False)
     functions.function_name("train")(every(train))
+    beside = functions.timer_trigger(arg_name="timer", schedule=schedule, use_monitor=False)
+    functions.function_name("mirror")(beside(mirror))
     hourly = functions.timer_trigger(arg_name="timer", schedule=_HOURLY, use_monitor=False)
     functions.function_name("retention")(hourly(retention))
     return functions
+
+
+async def for_each_loop(deployment: Deployment, do: Callable[[Deployment, str], Awaitable[object]], failure: str) -> None:
+    """Do it for every loop that has a record; one that fails stops none of the others, and all failures are raised at the end."""
+    failures: list[Exception] = []
+    for name in await deployment.names():
+        try:
+            await do(deployment, name)
+        except Exception as error:
+            logger.exception(failure, extra={"loop": name, "error": type(error).__name__})
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup(failure, failures)
+
+
+async def _train(deployment: Deployment, loop: str) -> None:
+    services = await deployment.fresh(loop)
+    if services is not None:
+        await services.trainer.run()
+
+
+async def _mirror(deployment: Deployment, loop: str) -> None:
+    services = await deployment.fresh(loop)
+    if services is not None:
+        await services.mirroring.run()
+
+
+async def _retain(deployment: Deployment, loop: str) -> None:
+    services = await deployment.fresh(loop)
+    if services is not None:
+        await services.retention.run()
+    await deployment.erase(loop)

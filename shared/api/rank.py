@@ -35,7 +35,7 @@ class RankableAction(WireModel):
     features: FeatureObjects
 
 
-_ACTIONS_SCHEMA = {"type": "array", "items": RankableAction.model_json_schema(), "minItems": 1, "maxItems": MAX_ACTIONS}
+ACTIONS_SCHEMA = {"type": "array", "items": RankableAction.model_json_schema(), "minItems": 1, "maxItems": MAX_ACTIONS}
 
 
 class RankRequest(WireModel):
@@ -45,14 +45,14 @@ class RankRequest(WireModel):
     """
 
     context_features: FeatureObjects | None = None
-    actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(_ACTIONS_SCHEMA)]
+    actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(ACTIONS_SCHEMA)]
     excluded_actions: list[str] | None = None
     event_id: EventId | None = None
     defer_activation: bool | None = None
 
     def to_situation(self, reader: "ActionReader") -> Situation:
         """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say."""
-        total = _count(self.context_features or [], "contextFeatures")
+        total = checked_count(self.context_features or [], "contextFeatures")
         read = [reader.read(given, number) for number, given in enumerate(self.actions)]
         total += sum([count for _, count in read])
         if total > MAX_VALUES:
@@ -136,29 +136,63 @@ class RankedAction(TypedDict):
     probability: float
 
 
+class FeatureInfluence(TypedDict):
+    """What a feature of the context, one of the action (``name``: ``namespace.feature``) or two crossed (``a.b^c.d``) add to a score."""
+
+    name: str
+    score: float
+
+
+class ExplainedAction(TypedDict):
+    """Why an action's score is what it is."""
+
+    id: str
+    features: list[FeatureInfluence]
+
+
+Reasons = tuple[str, Sequence[tuple[str, float]]]
+"""An action's id, and what adds how much to its score."""
+
+
 class RankResponse(WireModel):
-    """The answer to POST rank."""
+    """The answer to POST rank; it explains itself where the loop's settings say so."""
 
     ranking: list[RankedAction]
     event_id: str
     reward_action_id: str
+    inference_explanation: list[ExplainedAction] | None = None
 
     @staticmethod
-    def write(action_ids: Sequence[str], probabilities: Sequence[float], *, event_id: str, reward_action_id: str) -> bytes:
+    def write(
+        action_ids: Sequence[str],
+        probabilities: Sequence[float],
+        *,
+        event_id: str,
+        reward_action_id: str,
+        reasons: Sequence[Reasons] = (),
+    ) -> bytes:
         """Write an answer as JSON without building it first: it is our own, and on every caller's way."""
         ranking = [{"id": each, "probability": chance} for each, chance in zip(action_ids, probabilities, strict=True)]
-        return orjson.dumps({"ranking": ranking, "eventId": event_id, "rewardActionId": reward_action_id})
+        body: dict[str, object] = {"ranking": ranking, "eventId": event_id, "rewardActionId": reward_action_id}
+        if reasons:
+            body["inferenceExplanation"] = [_explained(action_id, influences) for action_id, influences in reasons]
+        return orjson.dumps(body)
+
+
+def _explained(action_id: str, influences: Sequence[tuple[str, float]]) -> ExplainedAction:
+    return ExplainedAction(id=action_id, features=[FeatureInfluence(name=name, score=worth) for name, worth in influences])
 
 
 def _read(given: object, index: int) -> tuple[Action, int]:
     action = validated(given, RankableAction, InvalidRankRequestError, where=("actions", index))
-    count = _count(action.features, f"actions[{index}].features")
+    count = checked_count(action.features, f"actions[{index}].features")
     if not has_value(action.features):
         _refuse(f"actions[{index}].features", "an action needs at least one feature that is not null")
     return Action(action.id, tuple(action.features), action_text(action.id, action.features)), count
 
 
-def _count(objects: FeatureObjects, where: str) -> int:
+def checked_count(objects: FeatureObjects, where: str) -> int:
+    """Count the feature values at this place of a body; raises `InvalidRankRequestError` for features that break a rule."""
     count = count_values(objects)
     if count is None:
         _refuse(*(problem(objects, where) or (where, "these features break a rule")))

@@ -28,7 +28,7 @@ class ApprenticeBody(WireModel):
     achievement_ratio: float | None
 
 
-class LoopBody(WireModel):
+class LoopProgressBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves."""
 
     name: str
@@ -50,7 +50,7 @@ class StatusResponse(WireModel):
     service: str
     api_status: str
     api_status_message: str
-    loop: LoopBody | None = None
+    loop: LoopProgressBody | None = None
 
     def to_wire(self) -> bytes:
         """Write as JSON; what is not known of a loop is null, and without a key there is no loop."""

@@ -1,10 +1,10 @@
 """What all bodies share: camelCase names, strict types, and errors that name the field."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -20,7 +20,14 @@ def _can_be_in_a_path(event_id: str) -> str:
     return event_id
 
 
-EventId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH), AfterValidator(_can_be_in_a_path)]
+EVENT_ID_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_ID_LENGTH, "pattern": r"^(?!\.{1,2}$)[^\u0000]*$"}
+
+EventId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_EVENT_ID_LENGTH),
+    AfterValidator(_can_be_in_a_path),
+    WithJsonSchema(EVENT_ID_SCHEMA),
+]
 
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type", "is_instance_of"})
 """Errors whose own text tells of Python's classes."""
@@ -34,6 +41,11 @@ class WireModel(BaseModel):
     def to_wire(self) -> bytes:
         """Write as JSON; members that are null are left out, as the contract does."""
         return self.model_dump_json(by_alias=True, exclude_none=True).encode()
+
+
+def one_of(words: Iterable[str]) -> WithJsonSchema:
+    """Describe a member that holds one of these words."""
+    return WithJsonSchema({"type": "string", "enum": [*words]})
 
 
 Body = TypeVar("Body", bound=WireModel)

@@ -37,6 +37,46 @@ class InvalidPolicyConfigurationError(RequestError):
     """A learning policy whose arguments cannot be followed; the text names the option."""
 
 
+class InvalidPolicyContractError(RequestError):
+    """A learning policy that lacks its name or arguments, or has them too long."""
+
+
+class InvalidConfigurationError(RequestError):
+    """A service configuration that breaks a rule of the contract."""
+
+
+class InvalidLearningModeChangeError(RequestError):
+    """A change of the learning mode together with a change of what rewards are: these take two calls."""
+
+
+class InvalidRewardWaitTimeError(RequestError):
+    """A reward wait time out of its range."""
+
+
+class InvalidLogRetentionDaysError(RequestError):
+    """A retention that is shorter than what the reward wait time needs."""
+
+
+class InvalidModelRetrainDaysError(RequestError):
+    """More days to learn anew from than the log is kept."""
+
+
+class InvalidSasUriError(RequestError):
+    """An address that logs cannot be mirrored to."""
+
+
+class InvalidContainerError(InvalidSasUriError):
+    """The same, under the name that the versions of the path have for it."""
+
+
+class AutoOptimizationError(RequestError):
+    """Automatic optimisation together with a policy for several slots."""
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """A body that is plainly not what the operation reads."""
+
+
 class InvalidRequestError(RequestError):
     """A request that is malformed before any operation looks at it: not JSON, a wrong ``api-version``."""
 
@@ -84,6 +124,14 @@ class BacklogFullError(UnavailableError):
     """So many appends are waiting for storage that another one would only make it worse."""
 
 
+class QuotaExceededError(UnavailableError):
+    """The loop's tier answers no more Rank calls this month."""
+
+
+class BusyError(UnavailableError):
+    """Others kept changing the same record; repeated later, the call will find it at rest."""
+
+
 class ConflictError(PersonalizerError):
     """Another writer was first: what was computed from the old state must be dropped."""
 
@@ -103,3 +151,69 @@ class NewerFormatError(UnreadableError):
 
 class SettingsError(PersonalizerError):
     """A setting whose value cannot be used; the text names it."""
+
+
+# --- several slots, evaluations and feature importances --------------------------------------------------------------
+
+
+class InvalidMultiSlotApiAccessError(RequestError):
+    """A multi-slot call to a loop whose settings are for single-slot calls."""
+
+
+class InvalidEvaluationContractError(RequestError):
+    """An evaluation asked for in a way that breaks a rule of the contract."""
+
+
+class InvalidEvaluationDatesError(RequestError):
+    """An evaluation of a range that ends before it begins."""
+
+
+class TooManyPoliciesError(RequestError):
+    """An evaluation of more policies than are compared at a time."""
+
+
+class DuplicatePolicyNamesError(RequestError):
+    """Two policies of one evaluation with the same name."""
+
+
+class InvalidContractError(RequestError):
+    """A body, not of an evaluation, that breaks a rule of the contract."""
+
+
+class EvaluationAlreadyExistsError(RequestError):
+    """The id is that of an evaluation already."""
+
+
+class FeatureImportanceAlreadyExistsError(RequestError):
+    """The id is that of a feature importance already."""
+
+
+class TooManyKeptError(RequestError):
+    """As many are kept as may be: some have to be deleted first."""
+
+
+class EvaluationNotFoundError(RequestError):
+    """No evaluation of this id."""
+
+
+class FeatureImportanceNotFoundError(RequestError):
+    """No feature importance of this id."""
+
+
+class LearningSettingsNotFoundError(RequestError):
+    """No policy of this name in the evaluation."""
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+class InvalidModelImportFormatError(RequestError):
+    """What was sent is not a signed model, or holds no model that can be used."""
+
+
+class InvalidModelImportSignatureError(RequestError):
+    """A signed model whose signature does not fit, or whose signer is not trusted."""
+
+
+class UnusableModelError(RequestError):
+    """A kept model that this release cannot go on from."""

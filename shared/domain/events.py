@@ -139,6 +139,7 @@ class SkipReason(StrEnum):
     NOT_ACTIVATED = "notActivated"
     LOGGING_ONLY = "loggingOnly"
     QUARANTINED = "quarantined"
+    LOG_DELETED = "logDeleted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Generic, NamedTuple, TypeVar
 
 from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.clock import EPOCH
 
 Event = TypeVar("Event")
 
@@ -40,6 +42,15 @@ class Segment(Generic[Event]):
 
     head: SegmentHead
     events: Sequence[Event] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The segments that hold decisions of one event, among all sealed from ``since`` on; ``is_cut`` if that is later than was asked."""
+
+    heads: Sequence[SegmentHead]
+    since: datetime
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +117,39 @@ class Lookback:
 
 
 @dataclass(frozen=True, slots=True)
+class LogEpoch:
+    """What the log consists of since it was deleted last: the names of its tables and chunks carry the ``generation``.
+
+    Writers that have not heard of the deletion yet go on in an older generation, ``oldest`` or later: what they sealed from ``since``
+    on belongs to the log all the same, and nothing that was sealed earlier does.
+    """
+
+    generation: int = 1
+    since: datetime = EPOCH
+    oldest: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where an unbroken line of models begins: each was learned from the one before and the chunks in between, all behind ``chunk``.
+
+    ``version`` is the model that it begins with ("": nothing was known), ``chunk`` the newest chunk at that time ("": there was none)
+    and ``at`` when the model began that this one goes on from.
+    """
+
+    version: str = ""
+    chunk: str = ""
+    at: datetime = EPOCH
+
+
+@dataclass(frozen=True, slots=True)
 class Pointer:
     """The commit: which model is published, how far it has learned, and what was counted on the way.
 
     ``sequence`` counts commits, ``published_at`` tells when ``version`` was first pointed to, and ``chunk`` names the newest
-    chunk of the cold log ("" before the first one).
+    chunk of the cold log ("" before the first one). ``version`` is "" when there is no model, and ``previous`` then names the one
+    that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
+    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed.
     """
 
     sequence: int
@@ -121,11 +160,30 @@ class Pointer:
     counters: Counters = field(default_factory=Counters)
     lookback: Lookback = field(default_factory=Lookback)
     apprentice: ApprenticeMetrics = field(default_factory=ApprenticeMetrics)
+    log: LogEpoch = field(default_factory=LogEpoch)
+    learned: int = 0
+    previous: str = ""
+    resets: int = 0
+    origin: Origin = field(default_factory=Origin)
+
+
+class ModelKind(StrEnum):
+    """How a model came about."""
+
+    TRAINED = "trained"
+    RETRAINED = "retrained"
+    IMPORTED = "imported"
+    RESTORED = "restored"
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What a model was made of: its parent, the window and chunk it learned, and how (JSON text)."""
+    """What a model was made of, and how (``settings``, JSON text).
+
+    A trained one was learned from ``parent`` and one window, whose chunk it names; a retrained one from nothing and all chunks from
+    ``first`` to ``chunk``; a restored one is a copy of ``parent``, and an imported one comes from outside. ``learned`` counts the
+    events behind it, ``replaced`` names the model that was published before it, and ``origin`` tells where its line begins.
+    """
 
     parent: str
     since: datetime
@@ -133,3 +191,8 @@ class Provenance:
     chunk: str
     learned: int
     settings: str
+    kind: ModelKind = ModelKind.TRAINED
+    published_at: datetime = EPOCH
+    replaced: str = ""
+    first: str = ""
+    origin: Origin = field(default_factory=Origin)

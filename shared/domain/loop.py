@@ -1,15 +1,27 @@
-"""A learning loop's own settings."""
+"""A learning loop: its settings, and the record of what its owner has decided."""
 
 import re
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
 
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
 
 LOOP_NAME = re.compile(r"[a-z][a-z0-9]{0,30}")
 """Loop names are part of table names, which take letters and digits only."""
+
+DEFAULT_LOOP: Final = "default"
+"""The loop that is always there."""
+
+LONGEST_WAIT: Final = timedelta(days=30)
+LONGEST_EXPORT: Final = timedelta(days=1)
+MOST_LIVES: Final = 9_999
+MAX_ARGUMENTS: Final = 1_024
+MAX_POLICY_NAME: Final = 256
 
 
 class RewardAggregation(StrEnum):
@@ -31,13 +43,24 @@ class ApprenticeLearning(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LearningPolicy:
+    """How the loop explores and learns, in the policy syntax of `shared.learning.arguments`."""
+
+    name: str = "default"
+    arguments: str = "--cb_explore_adf"
+
+
+@dataclass(frozen=True, slots=True)
 class LoopSettings:
     """What a loop's owner chooses; the defaults are Azure Personalizer's.
+
+    ``resets`` counts how often the model was to be forgotten and learned anew from the last ``model_retrain_days`` (0: from nothing);
+    the trainer does so when it is ahead of the published pointer's. ``log_retention_days`` of -1 keep the joined log for ever.
 
     Raises `SettingsError`, naming the field, for a value out of its range.
     """
 
-    name: str = "default"
+    name: str = DEFAULT_LOOP
     reward_wait: timedelta = timedelta(minutes=10)
     default_reward: float = 0.0
     reward_aggregation: RewardAggregation = RewardAggregation.EARLIEST
@@ -45,15 +68,106 @@ class LoopSettings:
     learning_mode: LearningMode = LearningMode.ONLINE
     apprentice_learning: ApprenticeLearning = ApprenticeLearning.IMITATE
     model_export_frequency: timedelta = timedelta(minutes=5)
+    model_retrain_days: int = 2
+    resets: int = 0
+    policy: LearningPolicy = field(default_factory=LearningPolicy)
+    log_retention_days: int = 90
+    log_mirror_enabled: bool = False
+    log_mirror_sas_uri: str = field(default="", repr=False)
+    is_auto_optimization_enabled: bool = False
+    auto_optimization_frequency: timedelta = timedelta(days=28)
+    auto_optimization_start: datetime | None = None
+    is_inference_explainability_enabled: bool = False
+    edited_at: datetime | None = None
 
     def __post_init__(self) -> None:
         if not LOOP_NAME.fullmatch(self.name):
             raise SettingsError(f"name: {self.name!r} must be a lower-case letter followed by at most 30 letters or digits")
-        if not timedelta(seconds=1) <= self.reward_wait <= timedelta(days=30):
+        if not timedelta(seconds=1) <= self.reward_wait <= LONGEST_WAIT:
             raise SettingsError("rewardWaitTime: must be between 1 second and 30 days")
         if not -1.0 <= self.default_reward <= 1.0:
             raise SettingsError("defaultReward: must be between -1 and 1")
         if not 0.0 <= self.exploration_percentage <= 1.0:
             raise SettingsError("explorationPercentage: must be between 0 and 1")
-        if not timedelta(seconds=1) <= self.model_export_frequency <= timedelta(days=1):
+        if not timedelta(seconds=1) <= self.model_export_frequency <= LONGEST_EXPORT:
             raise SettingsError("modelExportFrequency: must be between 1 second and 1 day")
+
+
+class Tier(StrEnum):
+    """What a loop is for, by the names of Azure's price tiers."""
+
+    F0 = "F0"
+    S0 = "S0"
+    E0 = "E0"
+
+    @property
+    def preset(self) -> Mapping[str, Any]:
+        """The settings that a loop of this tier starts with, in place of the app's."""
+        mode = LearningMode.APPRENTICE if self is Tier.E0 else LearningMode.ONLINE
+        return MappingProxyType({"learning_mode": mode})
+
+    @property
+    def monthly_ranks(self) -> int | None:
+        """How many Rank calls it answers in a calendar month (UTC); None: any number."""
+        return 50_000 if self is Tier.F0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What a life of a loop left in storage under the name ``place`` when it ended."""
+
+    place: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRecord:
+    """What is stored of a loop; all that changes it replaces it on condition.
+
+    ``overrides`` are fields of `LoopSettings` that take the place of the app's. ``keys`` are digests (`key_digest`) of the two
+    subscription keys, none while the app's own are in force. A loop lives once more each time it is created again under its
+    name: nothing of an earlier life is read, and ``remains`` names what is still to be erased.
+    """
+
+    name: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    tier: Tier = Tier.S0
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    created_at: datetime | None = None
+    life: int = 0
+    deleted_at: datetime | None = None
+    remains: tuple[Remains, ...] = ()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it was created, as the default loop need not be, and not deleted since."""
+        return self.deleted_at is None and (self.life > 0 or self.name == DEFAULT_LOOP)
+
+    @property
+    def place(self) -> str:
+        """The name that the loop's tables and blobs carry in this life.
+
+        >>> LoopRecord("default").place, LoopRecord("news", life=2).place
+        ('default', 'newsx0002')
+        """
+        return self.name if self.name == DEFAULT_LOOP else f"{self.name}x{self.life:04d}"
+
+    def settings(self, defaults: LoopSettings) -> LoopSettings:
+        """Give the settings in force: the app's, overridden; raises `SettingsError`."""
+        return replace(defaults, **{**self.overrides, "name": self.name})
+
+    def overriding(self, changes: Mapping[str, Any]) -> "LoopRecord":
+        """Override these fields too."""
+        return replace(self, overrides={**self.overrides, **changes})
+
+
+OVERRIDABLE: Final = frozenset(each.name for each in fields(LoopSettings)) - {"name"}
+
+
+def is_loop_name(name: str) -> bool:
+    """Whether a loop may be called so: not like the place of another one.
+
+    >>> is_loop_name("news"), is_loop_name("News"), is_loop_name("newsx0001")
+    (True, False, False)
+    """
+    return LOOP_NAME.fullmatch(name) is not None and re.search(r"x\d{4}$", name) is None

@@ -1,14 +1,16 @@
 """What the use cases need from the outside world; `shared.storage` provides it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
+from shared.domain.evaluation import Listed
 from shared.domain.events import Decision, EventKey, Observation
-from shared.domain.ledger import Opened, Pointer, Provenance, Segment, SegmentHead, Sighting
-from shared.domain.loop import LoopSettings
+from shared.domain.ledger import LogEpoch, Opened, Pointer, Provenance, Segment, SegmentHead, Sighting, Sought
+from shared.domain.loop import LoopRecord, LoopSettings
+from shared.domain.models import SignedModel
 
 
 class EventLog(Protocol):
@@ -31,6 +33,27 @@ class EventLog(Protocol):
 
     async def append_observations(self, observations: Sequence[Observation]) -> None:
         """Return once these observations, at least one, are stored in one row: all or none; raises as `append_decision`."""
+        ...
+
+    @property
+    def epoch(self) -> LogEpoch:
+        """What this process knows of the log's deletions."""
+        ...
+
+    def follow(self, epoch: LogEpoch) -> None:
+        """Write and read this epoch's generation from now on, unless a later one is known; any thread may say so."""
+        ...
+
+    async def cut(self) -> datetime:
+        """Part what this process has sealed so far from what it will seal from that time on; the former is stored, or has failed."""
+        ...
+
+    async def generations(self) -> AbstractSet[int]:
+        """List the generations that something is stored of."""
+        ...
+
+    async def sweep(self, *, settled_for: timedelta) -> int:
+        """Drop the tables of older generations that nobody has written to for this long, and tell how many; again does the rest."""
         ...
 
     async def earliest(self) -> datetime | None:
@@ -66,12 +89,51 @@ class EventLog(Protocol):
         """
         ...
 
+    async def search(self, event_id: str, since: datetime, until: datetime, *, limit: int) -> Sought:
+        """Find the segments that hold decisions of this event, of all its slots, sealed in ``[since, until)``, without opening any.
+
+        Looks from the end backwards, until so many decisions were gone through.
+        """
+        ...
+
     async def create_tables(self, day: datetime) -> None:
         """Make room for a day ahead of its first event."""
         ...
 
     async def drop_tables(self, *, before: datetime) -> int:
         """Forget the days that ended before this time, and tell how many tables went."""
+        ...
+
+    async def drop_all(self) -> int:
+        """Forget everything, and tell how many tables went."""
+        ...
+
+
+class JoinedLog(Protocol):
+    """The joined log, chunk by chunk; what is from before the log was deleted is not there. Raises as `ModelStore` does."""
+
+    async def models(self) -> Mapping[str, Provenance]:
+        """Tell of each model that is kept what it was made of."""
+        ...
+
+    async def chain(self) -> Sequence[str]:
+        """List the chunks that count, in order; raises `UnreadableError` for one that is missing between others."""
+        ...
+
+    async def parent(self, name: str) -> str | None:
+        """Tell which chunk was before this one ("": it is the first); None if this one is not there any more."""
+        ...
+
+    async def chunk(self, name: str) -> bytes:
+        """Read a chunk's lines; raises `UnreadableError` when it is not there or not what its name says."""
+        ...
+
+    async def drop_chunks(self, *, before: datetime | None) -> int:
+        """Delete the chunks of windows that ended before this time (None: none of them), oldest first, and what the log's deletion left."""
+        ...
+
+    async def drop_quarantined(self, *, before: datetime | None) -> int:
+        """Delete the copies of damaged segments in the same way."""
         ...
 
 
@@ -129,6 +191,18 @@ class ModelStore(Protocol):
         ...
 
 
+class ModelSigner(Protocol):
+    """The deployment's signature on models; raises `StorageUnavailableError`, and `UnreadableError` for a key that is damaged."""
+
+    async def sign(self, model: bytes) -> SignedModel:
+        """Sign a model: the same bytes every time."""
+        ...
+
+    async def verify(self, signed: SignedModel) -> None:
+        """Raise `InvalidModelImportSignatureError` unless a trusted key has signed exactly this model."""
+        ...
+
+
 class ModelFeed(Protocol):
     """The published model as a polling thread reads it: blocking calls that move no bytes when nothing is new.
 
@@ -144,9 +218,66 @@ class ModelFeed(Protocol):
         ...
 
 
+class LoopStore(Protocol):
+    """The records of all loops.
+
+    Raises `StorageUnavailableError`, and for what is stored `NewerFormatError` or `UnreadableError`.
+    """
+
+    async def read(self, loop: str) -> tuple[LoopRecord, str] | None:
+        """Read a loop's record and its ETag; None when there is none."""
+        ...
+
+    async def write(self, record: LoopRecord, *, expected: str | None) -> str:
+        """Replace the record if its ETag is still ``expected`` (None: if there is none yet), and give the new ETag.
+
+        Raises `ConflictError` when another write came first.
+        """
+        ...
+
+    async def names(self) -> Sequence[str]:
+        """List the loops that have a record, deleted ones among them, in alphabetical order."""
+        ...
+
+
+class Usage(Protocol):
+    """How many calls of a month were granted to the processes that answer them."""
+
+    async def grant(self, month: str, *, wanted: int, limit: int) -> int:
+        """Take up to this many of what is left of the month, in one conditional write; gives how many, 0 when nothing is left."""
+        ...
+
+
 class LoopConfiguration(Protocol):
     """The loop's settings: the app's own, overridden by what is stored. Blocking; raises as `ModelFeed`."""
 
     def read(self) -> LoopSettings:
         """Give the settings in force now."""
+        ...
+
+
+Analysis = TypeVar("Analysis")
+
+
+class JobStore(Protocol[Analysis]):
+    """Where a loop's analyses of one kind are kept, each under its id; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self, job_id: str) -> tuple[Analysis, str] | None:
+        """Read an analysis and its ETag; None when there is none of this id. Raises `NewerFormatError` or `UnreadableError`."""
+        ...
+
+    async def create(self, analysis: Analysis) -> None:
+        """Store an analysis under its id; raises `ConflictError` when there is another one there."""
+        ...
+
+    async def replace(self, analysis: Analysis, *, expected: str) -> str:
+        """Store an analysis if its ETag is still ``expected``, and give the new ETag; raises `ConflictError` when it is not."""
+        ...
+
+    async def delete(self, job_id: str) -> bool:
+        """Delete an analysis, and tell whether there was one."""
+        ...
+
+    async def listed(self) -> Sequence[Listed]:
+        """List all, the newest first; an entry that cannot be read is left out."""
         ...

@@ -1,13 +1,75 @@
-"""A chunk of the cold log: one window's lines, gzipped; the same lines give the same bytes."""
+"""A chunk of the cold log: one window's lines, gzipped; the same lines give the same bytes. Chunks are named and chained here."""
 
 import gzip
+import re
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 from isal import igzip
 
+from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import UnreadableError
 
 _LEVEL = 1
+_NAME = re.compile(r"(?:g(?P<generation>\d{4,9})/)?\d{4}/\d\d/\d\d/(?P<since>\d{1,17})-(?P<until>\d{1,17})-(?P<digest>[0-9a-z]+)\.json\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkName:
+    """What a chunk's name tells: the generation of the log, the window ``[since, until)``, the beginning of the content's SHA-256.
+
+    >>> str(ChunkName(1, from_micros(0), from_micros(5), "ab12")), str(ChunkName(2, from_micros(0), from_micros(5), "ab12"))
+    ('1970/01/01/0-5-ab12.json.gz', 'g0002/1970/01/01/0-5-ab12.json.gz')
+    """
+
+    generation: int
+    since: datetime
+    until: datetime
+    digest: str
+
+    def __str__(self) -> str:
+        generation = "" if self.generation == 1 else f"g{self.generation:04d}/"
+        return f"{generation}{self.since:%Y/%m/%d}/{to_micros(self.since)}-{to_micros(self.until)}-{self.digest}.json.gz"
+
+    @staticmethod
+    def is_one(name: str) -> bool:
+        """Whether this is a chunk's name."""
+        return _NAME.fullmatch(name) is not None
+
+    @staticmethod
+    def parse(name: str) -> "ChunkName":
+        """Inverse of ``str``; raises `UnreadableError` for what is no chunk's name."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise UnreadableError(f"{name!r} is not the name of a chunk of the joined log")
+        since, until = from_micros(int(match["since"])), from_micros(int(match["until"]))
+        return ChunkName(int(match["generation"] or 1), since, until, match["digest"])
+
+
+def chain(newest: str, parents: Mapping[str, str]) -> list[str]:
+    """Follow the chunks back from the newest to where the log begins, and give them from there on.
+
+    ``parents`` names the one before each that is there. The log begins behind a chunk that names none, and where retention or a
+    deletion has left off: behind that there are no older ones. Raises `UnreadableError`, naming it, for one that is missing while older
+    ones are still there.
+    """
+    found: dict[str, None] = {}
+    name = newest
+    while name in parents and name not in found:
+        found[name] = None
+        name = parents[name]
+    if name and _is_gap(name, found, parents):
+        raise UnreadableError(f"chunk {name} of the joined log is missing")
+    return [*reversed(found)]
+
+
+def _is_gap(missing: str, found: Mapping[str, None], parents: Mapping[str, str]) -> bool:
+    if missing in found:
+        return True
+    since = ChunkName.parse(missing).since
+    return any(ChunkName.parse(other).until <= since for other in parents)
 
 
 def compressed(text: bytes) -> bytes:

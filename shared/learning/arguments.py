@@ -277,6 +277,15 @@ def parse_arguments(text: str) -> PolicyArguments:
     )
 
 
+def is_multi_slot(text: str) -> bool:
+    """Whether a learning policy is one for several slots a call; raises as `parse_arguments`.
+
+    >>> is_multi_slot("--ccb_explore_adf --epsilon 0.2"), is_multi_slot("--cb_explore_adf")
+    (True, False)
+    """
+    return _KINDS[1] in _given(_words(text))
+
+
 def _words(text: str) -> list[str]:
     if len(text) > LONGEST:
         raise _invalid(f"arguments have at most {LONGEST} characters")

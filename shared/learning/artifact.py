@@ -65,6 +65,10 @@ _STATE: Final = {
 }
 _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
+_LARGEST_COUNT: Final = 10**15
+_LARGEST_WEIGHT: Final = 1e12
+_LARGEST_SUM: Final = 1e24
+"""Beyond what rewards of a million and features of `LARGEST` come to; what is learned from more would overflow."""
 _LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * ARMS * (2 + DRAWS) * SIZE + 100 * MOST + (1 << 16)
 _LARGEST_STATE: Final = (
     CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2)
@@ -165,6 +169,7 @@ def load_learner(data: bytes) -> Learner:
     _, learned, columns, anchor_columns, met = _header(arrays, 6)
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
+    _check_sums(arrays, learned=learned, met=met)
     samples = _samples(arrays)
     return Learner(
         learned=learned,
@@ -176,6 +181,18 @@ def load_learner(data: bytes) -> Learner:
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
+
+
+def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
+    """Demand what is true of every learner's numbers and keeps what is learned next finite."""
+    *squared, events, lowest, highest, squares = arrays["sums"].tolist()
+    _require(met <= learned <= _LARGEST_COUNT and len(arrays["rewards"]) <= learned)
+    _require(min(*squared, events, squares) >= 0.0 and lowest <= 0.0 <= 1.0 <= highest)
+    _require(bool((arrays["seen"] >= 0).all()) and bool((arrays["seen"] <= learned).all()))
+    for name in ("weights", "anchors", "arm_weights"):
+        _require(bool((np.abs(arrays[name]) <= _LARGEST_WEIGHT).all()))
+    for name in ("sums", "grams", "moments"):
+        _require(bool((np.abs(arrays[name]) <= _LARGEST_SUM).all()))
 
 
 def _header(arrays: _Arrays, length: int) -> list[int]:

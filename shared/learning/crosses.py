@@ -1,14 +1,18 @@
 """Each context feature with each feature of the chosen action: what the shared part of the model is linear in."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.learning.encoding import Batch, Floats, Hashes
-from shared.learning.interactions import EVERYTHING, Interactions, groups_of
+from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, GROUP_BITS, Interactions
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions, ranges, starts_of
+
+Mask = npt.NDArray[np.bool_]
 
 CELLS_BITS: Final = 18
 CELLS: Final = 1 << CELLS_BITS
@@ -20,6 +24,17 @@ def cells(context: Hashes, action: Hashes) -> Hashes:
     product = context * action
     product >>= np.uint32(32 - CELLS_BITS)
     return product
+
+
+def groups_of(hashes: Hashes) -> Hashes:
+    """Give the group of namespaces that each hash is marked with."""
+    return hashes >> np.uint32(GROUP_BITS) & np.uint32(CONSTANT_GROUP)
+
+
+@lru_cache(maxsize=16)
+def mask_of(interactions: Interactions) -> Mask | None:
+    """Give which group of the context is crossed with which of the action, [groups, groups]; None where all are."""
+    return None if interactions.mask is None else np.array(interactions.mask)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -70,6 +85,6 @@ def crossed(batch: Batch, measures: Measures, interactions: Interactions = EVERY
     of_action = measures.scaled(batch.action_hashes, batch.action_values)
     of_contexts, of_actions = np.repeat(batch.context_hashes, repeats), batch.action_hashes[partners]
     values = np.repeat(of_context, repeats) * of_action[partners]
-    if interactions.mask is not None:
-        values *= interactions.mask[groups_of(of_contexts), groups_of(of_actions)]
+    if (mask := mask_of(interactions)) is not None:
+        values *= mask[groups_of(of_contexts), groups_of(of_actions)]
     return Crosses(cells(of_contexts, of_actions).astype(np.int64), values, starts_of(contexts * actions))

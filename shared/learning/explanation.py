@@ -5,20 +5,25 @@ integrated gradients from a context without features (Sundararajan, Taly & Yan 2
 which have a closed form here: a wave's change goes to each feature in proportion to what it adds to the wave's angle.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from shared.domain.events import Situation
-from shared.learning.crosses import cells
+from shared.learning.crosses import cells, groups_of, mask_of
 from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, frequencies, phases
-from shared.learning.interactions import Interactions, groups_of
+from shared.learning.interactions import Interactions
 from shared.learning.model import Model
 
+LONGEST_NAME: Final = 256
+OTHERS: Final = "other features"
+"""The name of all that is not told one by one."""
+
 _STILL: Final = 1e-9
-"""An angle this small is as good as none: the gradient is taken in its place."""
+"""A worth this small is as good as none, and so is an angle: the gradient is taken in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,15 @@ class Contribution:
     context: str
     action: str
     worth: float
+
+    @property
+    def name(self) -> str:
+        """One name for it.
+
+        >>> Contribution("user.age", "news.topic", 0.5).name, Contribution("", "news.topic", 0.5).name
+        ('user.age^news.topic', 'news.topic')
+        """
+        return f"{self.context}^{self.action}" if self.context and self.action else self.context or self.action
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +58,82 @@ class Explanation:
 
 def explain(model: Model, situation: Situation, action: int) -> Explanation:
     """Take the score of one action apart; a cold model scores 0, for no reason."""
-    encoder = _NamingEncoder(model.interactions)
+    encoder = _NamingEncoder(model.interactions, _readable)
     encoded = encoder.encode(situation)
     context, own = encoded.context, encoded.actions[action]
-    parts = _of_shared(model, context, own) | _of_arm(model, context, own)
+    parts = _of_shared(model, context, own) | _of_arm(model, context, own, _turned(model, context))
     named = [Contribution(encoder.name(of), encoder.name(with_), worth) for (of, with_), worth in parts.items() if worth]
     named.sort(key=lambda each: -abs(each.worth))
     return Explanation(situation.actions[action].id, float(model.scores(encoded).mean[action]), tuple(named))
+
+
+def explain_all(model: Model, situation: Situation, *, most: int) -> tuple[Explanation, ...]:
+    """Take the scores of all actions apart, by features whatever their value, in the order of the request.
+
+    At most ``most`` contributions each, the largest first; what the others are worth comes last, as `OTHERS`. Names have no
+    values, and no more than `LONGEST_NAME` characters. An action by itself, without any feature, is its ``id``.
+    """
+    encoder = _NamingEncoder(model.interactions, _feature)
+    encoded = encoder.encode(situation)
+    turned = _turned(model, encoded.context)
+    context = _Groups.of([encoder.name(each) for each in encoded.context.hashes])
+    explanations = []
+    for action, row, score in zip(situation.actions, encoded.actions, model.scores(encoded).mean.tolist(), strict=True):
+        own = _Groups.of([encoder.name(each) for each in row.hashes])
+        grid = own.summed(context.summed(_grid(model, encoded.context, row)).T).T
+        parts = _largest(grid, context.names, own.names, most)
+        for (of, _), worth in _of_arm(model, encoded.context, row, turned).items():
+            name = encoder.name(of)
+            pair = (name, "") if name else ("", _ALONE)
+            parts[pair] = parts.get(pair, 0.0) + worth
+        explanations.append(Explanation(action.id, score, _few(parts, most)))
+    return tuple(explanations)
+
+
+_Named = dict[tuple[str, str], float]
+"""Worths by the names of a context feature and an action feature."""
+
+_ALONE: Final = "id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Features that share a name: the names, in order, and for each feature the place of its own."""
+
+    names: tuple[str, ...]
+    places: tuple[int, ...]
+
+    @staticmethod
+    def of(features: Sequence[str]) -> "_Groups":
+        names = tuple(dict.fromkeys(features))
+        place = {name: number for number, name in enumerate(names)}
+        return _Groups(names, tuple([place[each] for each in features]))
+
+    def summed(self, worths: Floats) -> Floats:
+        """Add up the rows [features, n] of each name."""
+        if len(self.names) == len(self.places):
+            return worths
+        totals = np.zeros((len(self.names), worths.shape[1]))
+        np.add.at(totals, list(self.places), worths)
+        return totals
+
+
+def _largest(grid: Floats, contexts: Sequence[str], actions: Sequence[str], most: int) -> _Named:
+    """Name the largest of all pairs, and sum up the others."""
+    flat = grid.ravel()
+    order = np.argsort(-np.abs(flat), kind="stable")[:most] if len(flat) <= most else np.argpartition(-np.abs(flat), most)[:most]
+    rest = float(flat.sum() - flat[order].sum())
+    found = [(divmod(place, len(actions)), worth) for place, worth in zip(order.tolist(), flat[order].tolist(), strict=True) if worth]
+    named = {(contexts[of], actions[with_]): worth for (of, with_), worth in found}
+    return named | ({(OTHERS, ""): rest} if len(flat) > most else {})
+
+
+def _few(parts: _Named, most: int) -> tuple[Contribution, ...]:
+    rest = parts.pop((OTHERS, ""), 0.0)
+    ordered = sorted(parts.items(), key=lambda part: -abs(part[1]))
+    told = [Contribution(of, with_, worth) for (of, with_), worth in ordered[:most] if worth]
+    rest += sum([worth for _, worth in ordered[most:]])
+    return (*told, Contribution(OTHERS, "", rest)) if abs(rest) > _STILL else tuple(told)
 
 
 _Parts = dict[tuple[int, int], float]
@@ -61,27 +144,37 @@ _NOTHING: Final = 0
 
 
 def _of_shared(model: Model, context: Row, action: Row) -> _Parts:
+    pairs = [(of, with_) for of in context.hashes for with_ in action.hashes]
+    return dict(zip(pairs, _grid(model, context, action).ravel().tolist(), strict=True))
+
+
+def _grid(model: Model, context: Row, action: Row) -> Floats:
+    """Give what each pair of features adds by the weights that all actions share, [context features, action features]."""
     share = 1.0 - model.share if action.hashes[0] in model.arms else 1.0
     of_context, of_action = (np.array(row.hashes, dtype=np.uint32) for row in (context, action))
     values = np.outer(model.measures.scaled(of_context, context.values), model.measures.scaled(of_action, action.values))
-    if (mask := model.interactions.mask) is not None:
+    if (mask := mask_of(model.interactions)) is not None:
         values *= mask[groups_of(of_context)[:, None], groups_of(of_action)]
-    worths = share * values * _weights(model, cells(of_context[:, None], of_action))
-    pairs = [(of, with_) for of in context.hashes for with_ in action.hashes]
-    return dict(zip(pairs, worths.ravel().tolist(), strict=True))
+    worths: Floats = share * values * _weights(model, cells(of_context[:, None], of_action))
+    return worths
 
 
-def _of_arm(model: Model, context: Row, action: Row) -> _Parts:
+def _of_arm(model: Model, context: Row, action: Row, turned: Floats) -> _Parts:
     places = np.flatnonzero(model.arms == action.hashes[0])
     if not len(places):
         return {}
     weights = model.arm_weights[places[0], 0].astype(np.float64)
+    shares = turned @ (AMPLITUDE * weights[1:])
+    alone = float(weights[0]) + AMPLITUDE * float(np.cos(phases()) @ weights[1:])
+    return {(CONSTANT, _NOTHING): alone} | {(of, _NOTHING): worth for of, worth in zip(context.hashes[1:], shares.tolist(), strict=True)}
+
+
+def _turned(model: Model, context: Row) -> Floats:
+    """Give how each feature of the context moves each wave, [features without the constant, WAVES]."""
     hashes = np.array(context.hashes, dtype=np.uint32)
     ranked = model.measures.ranked(hashes, context.values)[1:]
     angles = ranked[:, None] * frequencies(hashes[1:]) / np.sqrt(max(len(ranked), 1))
-    shares = _divided(angles, phases().astype(np.float64)) @ (AMPLITUDE * weights[1:])
-    alone = weights[0] + AMPLITUDE * float(np.cos(phases()) @ weights[1:])
-    return {(CONSTANT, _NOTHING): alone} | {(of, _NOTHING): worth for of, worth in zip(context.hashes[1:], shares.tolist(), strict=True)}
+    return _divided(angles, phases().astype(np.float64))
 
 
 def _divided(angles: Floats, starts: Floats) -> Floats:
@@ -104,8 +197,9 @@ def _weights(model: Model, wanted: Hashes) -> Floats:
 class _NamingEncoder(Encoder):
     """Encodes alike, and remembers the name of every feature it meets; for one situation."""
 
-    def __init__(self, interactions: Interactions) -> None:
+    def __init__(self, interactions: Interactions, named: Callable[[str], str]) -> None:
         super().__init__(interactions)
+        self._named = named
         self._names = {CONSTANT: "", NO_ID: "", _NOTHING: ""}
 
     def name(self, feature: int) -> str:
@@ -114,12 +208,14 @@ class _NamingEncoder(Encoder):
 
     def _fresh(self, text: str) -> int:
         feature = super()._fresh(text)
-        self._names.setdefault(feature, _readable(text))
+        if feature not in self._names:
+            self._names[feature] = self._named(text)
         return feature
 
     def _place(self, array: int, position: int) -> int:
         feature = super()._place(array, position)
-        self._names.setdefault(feature, f"{self.name(array)}[{position}]")
+        if feature not in self._names:
+            self._names[feature] = f"{self.name(array)}[{position}]" if self._named is _readable else self.name(array)
         return feature
 
 
@@ -132,6 +228,20 @@ def _readable(text: str) -> str:
     if text.startswith(f"i{END}"):
         return f"id={text[2:]}"
     if END not in text:
-        return "other features"
+        return OTHERS
     namespace, name, *value = text[1:].split(END, 2)
     return ".".join(part for part in (namespace, name) if part) + "".join(f"={each}" for each in value)
+
+
+def _feature(text: str) -> str:
+    """Name a feature as the encoder writes it, whatever its value.
+
+    >>> _feature(f"cuser{END}age"), _feature(f"auser{END}group{END}reader"), _feature(f"i{END}a1"), _feature(f"c{END}age")
+    ('user.age', 'user.group', 'id', 'age')
+    """
+    if text.startswith(f"i{END}"):
+        return _ALONE
+    if END not in text:
+        return OTHERS
+    namespace, name = text[1:].split(END, 2)[:2]
+    return ".".join(part for part in (namespace, name) if part)[:LONGEST_NAME]

@@ -5,12 +5,9 @@ What a policy does not say is left to the product, which uses everything and cro
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from typing import Final
 from zlib import crc32
-
-import numpy as np
-import numpy.typing as npt
 
 from shared.domain.errors import InvalidPolicyConfigurationError, UnreadableError
 
@@ -29,20 +26,20 @@ GROUPS: Final = 16
 
 CONSTANT_GROUP: Final = GROUPS - 1
 
-_GROUP_BITS: Final = 2
-GROUP_MASK: Final = CONSTANT_GROUP << _GROUP_BITS
+GROUP_BITS: Final = 2
+GROUP_MASK: Final = CONSTANT_GROUP << GROUP_BITS
 """Where in a feature's hash its group stands, when namespaces are told apart."""
 
 _PARTS: Final = 3
 
-Mask = npt.NDArray[np.bool_]
+Mask = tuple[tuple[bool, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
     """``crosses`` are two or three letters each, `ANY` among them; None crosses everything. ``ignored`` namespaces are not used.
 
-    ``ignored_linear`` ones are used in crosses only. ``mask`` [GROUPS, GROUPS] tells which group of the context is crossed with
+    ``ignored_linear`` ones are used in crosses only. ``mask``, GROUPS rows of GROUPS, tells which group of the context is crossed with
     which group of the action, None where all are.
     """
 
@@ -93,21 +90,20 @@ class Interactions:
         """Whether namespaces with this first letter say nothing on this side: what is alike for all actions needs a cross."""
         if letter in self.ignored:
             return True
-        return of_context and self.crosses is not None and self.mask is not None and not self.mask[self.group(letter)].any()
+        return of_context and self.crosses is not None and self.mask is not None and not any(self.mask[self.group(letter)])
 
     def grouped(self, feature: int, group: int) -> int:
         """Mark a feature's hash with its group, if namespaces are told apart."""
-        return feature if self.mask is None else feature & ~GROUP_MASK | group << _GROUP_BITS
+        return feature if self.mask is None else feature & ~GROUP_MASK | group << GROUP_BITS
 
     def _mask(self) -> Mask:
-        mask = np.zeros((GROUPS, GROUPS), dtype=np.bool_)
+        crossed: set[tuple[int, int]] = set()
         for cross in [ANY * 2] if self.crosses is None else self.crosses:
             for one, other in combinations(cross, 2):  # of three, what two of them say; see docs/concepts/policy-arguments.md
-                mask[np.ix_(self._named(one), self._named(other))] = True
-                mask[np.ix_(self._named(other), self._named(one))] = True
-        mask[CONSTANT_GROUP] = True
-        mask[CONSTANT_GROUP, [self.group(letter) for letter in self.ignored_linear]] = False
-        return mask
+                crossed |= {*product(self._named(one), self._named(other)), *product(self._named(other), self._named(one))}
+        linear = set(range(GROUPS)) - {self.group(letter) for letter in self.ignored_linear}
+        crossed |= {(CONSTANT_GROUP, group) for group in linear}
+        return tuple(tuple((context, action) in crossed for action in range(GROUPS)) for context in range(GROUPS))
 
     def _named(self, letter: str) -> list[int]:
         if letter == ANY:
@@ -116,8 +112,3 @@ class Interactions:
 
 
 EVERYTHING: Final = Interactions()
-
-
-def groups_of(hashes: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """Give the group that each hash is marked with."""
-    return hashes >> np.uint32(_GROUP_BITS) & np.uint32(CONSTANT_GROUP)

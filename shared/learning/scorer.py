@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.crosses import CELLS, cells
+from shared.learning.crosses import CELLS, Mask, cells, groups_of, mask_of
 from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
-from shared.learning.interactions import Mask, groups_of
 from shared.learning.local_ridge import SIZE
 from shared.learning.measures import UNKNOWN, Measures
 from shared.learning.segments import Positions, ranges, starts_of
@@ -48,7 +47,7 @@ class Scorer:
         self._share = model.share
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
         self._arm_weights = model.arm_weights * _AMPLITUDES
-        self._pairs = _Pairs(_whole_table(model), model.interactions.mask)
+        self._pairs = _Pairs(_whole_table(model), mask_of(model.interactions))
         self._contexts: dict[int, int] = {}
         self._frequencies = np.zeros((self._pairs.most_contexts, WAVES), dtype=np.float32)
         self._actions: dict[Row, int] = {}

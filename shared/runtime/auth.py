@@ -1,9 +1,9 @@
-"""The subscription key: two of them, compared in constant time, and nobody gets in while none is set."""
+"""Keys: a loop's two and the administrator's one, compared by their digests; nobody gets in while none is set."""
 
-import hmac
 from collections.abc import Mapping, Sequence
 
 from shared.domain.errors import AccessDeniedError
+from shared.domain.keys import is_one_of
 
 HEADER = "Ocp-Apim-Subscription-Key"
 
@@ -13,20 +13,34 @@ def has_key(headers: Mapping[str, str]) -> bool:
     return bool(headers.get(HEADER.lower()))
 
 
-def check_key(headers: Mapping[str, str], keys: Sequence[str]) -> None:
-    """Let the holder of a key pass; raises `AccessDeniedError` for everyone else.
+def is_known(headers: Mapping[str, str], digests: Sequence[str]) -> bool:
+    """Whether the caller holds one of these keys; ``headers`` have lower-case names, as the Functions host gives them."""
+    given = headers.get(HEADER.lower(), "")
+    return bool(given) and is_one_of(given, digests)
 
-    ``headers`` have lower-case names, as the Functions host gives them.
-    """
-    given = headers.get(HEADER.lower(), "").encode("utf-8", "surrogatepass")
-    matches = [hmac.compare_digest(given, key.encode()) for key in keys]
-    if given and any(matches):
+
+def check_key(headers: Mapping[str, str], digests: Sequence[str]) -> None:
+    """Let the holder of one of the service's keys pass; raises `AccessDeniedError` for everyone else."""
+    if is_known(headers, digests):
         return
-    if not keys:
+    if not any(digests):
         raise AccessDeniedError("Access denied: this service has no subscription key yet. Set PERSONALIZER_KEYS and restart it.")
-    if not given:
-        raise AccessDeniedError(f"Access denied: the request has no subscription key. Send it in the {HEADER} header.")
-    raise AccessDeniedError(
-        "Access denied due to invalid subscription key. Make sure to provide one of the keys that this service was given"
-        " (PERSONALIZER_KEYS), and its own endpoint."
+    raise refusal(
+        headers, "one of the keys that this service was given (PERSONALIZER_KEYS, unless they were regenerated), and its own endpoint"
     )
+
+
+def check_admin(headers: Mapping[str, str], digests: Sequence[str]) -> None:
+    """Let the administrator pass; raises `AccessDeniedError` for everyone else."""
+    if is_known(headers, digests):
+        return
+    if not any(digests):
+        raise AccessDeniedError("Access denied: this service has no administrator's key yet. Set PERSONALIZER_ADMIN_KEY and restart it.")
+    raise refusal(headers, "the administrator's key (PERSONALIZER_ADMIN_KEY)")
+
+
+def refusal(headers: Mapping[str, str], needed: str) -> AccessDeniedError:
+    """Give the error that says what key is needed, and nothing of those there are."""
+    if not has_key(headers):
+        return AccessDeniedError(f"Access denied: the request has no subscription key. Send it in the {HEADER} header.")
+    return AccessDeniedError(f"Access denied due to invalid subscription key. Make sure to provide {needed}.")

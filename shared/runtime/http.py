@@ -4,7 +4,9 @@ import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 
 import azure.functions as func
@@ -19,41 +21,80 @@ from shared.domain.errors import (
     RequestError,
     ResourceNotFoundError,
     UnavailableError,
+    UnsupportedMediaTypeError,
 )
-from shared.runtime.auth import check_key
+from shared.domain.loop import DEFAULT_LOOP
+from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, status_of
-from shared.runtime.wiring import Services
+from shared.runtime.wiring import Deployment, LoopServices
 
 logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 PATH_VERSIONS = ("v1.0", "v1.1-preview.1", "v1.1-preview.2", "v1.1-preview.3")
 QUERY_VERSION = "2022-09-01-preview"
+VERSIONS = (*PATH_VERSIONS, QUERY_VERSION)
+PREVIEWS = VERSIONS[1:]
+"""All but the first, which knows less."""
+LOOP_PREFIX = "loops/{loop}/"
+"""What stands before the routes of a loop that is not the default one."""
 
 _JSON = "application/json; charset=utf-8"
-_ALWAYS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_BYTES = "application/octet-stream"
+_ALWAYS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Strict-Transport-Security": "max-age=31536000",
+}
+_READ_AS_JSON = frozenset({"application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"})
+"""The last two are what clients send that were told nothing."""
+
+_METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, with what its route captured."""
 
-    services: Services
+    deployment: Deployment
     request: func.HttpRequest
     params: Mapping[str, str]
+    max_body: int = MAX_BODY_BYTES
+    admitted: LoopServices | None = None
+
+    @property
+    def services(self) -> LoopServices:
+        """The services of the loop whose key was sent: only for operations that need one."""
+        if self.admitted is None:
+            raise RuntimeError("this operation admits callers without a loop's key")
+        return self.admitted
+
+    @property
+    def loop(self) -> str:
+        """The name of the loop that the path names, whether there is one or not."""
+        return self.params.get("loop", DEFAULT_LOOP).lower()
+
+    @property
+    def version(self) -> str:
+        """The version of the contract that is spoken."""
+        return self.params.get("version", "").lower() or QUERY_VERSION
 
     @property
     def body(self) -> bytes:
         """The request's body; raises `BodyTooLargeError`."""
         body = self.request.get_body()
-        if len(body) > MAX_BODY_BYTES:
-            raise BodyTooLargeError(f"the body has {len(body)} bytes; at most {MAX_BODY_BYTES} are read")
+        if len(body) > self.max_body:
+            raise BodyTooLargeError(f"the body has {len(body)} bytes; at most {self.max_body} are read")
         return body
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the service: ``path`` stands under every version's prefix, or at the root for what is not versioned."""
+    """One operation of the service: ``path`` stands under the prefix of each of its versions, or at the root for what has none.
+
+    Every operation is there for the default loop and for the others under `LOOP_PREFIX`, but those of the administrator. A metered one
+    counts against what the loop's tier answers a month. ``reads_json`` is false where a body may be anything.
+    """
 
     name: str
     method: str
@@ -61,42 +102,55 @@ class Operation:
     handler: Callable[[Call], Awaitable[func.HttpResponse]]
     versioned: bool = True
     needs_key: bool = True
+    needs_admin: bool = False
+    metered: bool = False
+    reads_json: bool = True
+    max_body: int = MAX_BODY_BYTES
+    versions: tuple[str, ...] = VERSIONS
 
     @property
     def routes(self) -> tuple[tuple[str, str], ...]:
-        """Function names and route templates; the contract's 2022 version has no version in its path."""
+        """Function names and route templates of the default loop; the contract's 2022 version has no version in its path."""
         if not self.versioned:
             return ((self.name, self.path),)
-        return ((self.name, f"personalizer/{{version}}/{self.path}"), (f"{self.name}_2022", f"personalizer/{self.path}"))
+        with_version = ((self.name, f"personalizer/{{version}}/{self.path}"),) if self.versions != (QUERY_VERSION,) else ()
+        without = ((f"{self.name}_2022", f"personalizer/{self.path}"),) if QUERY_VERSION in self.versions else ()
+        return with_version + without
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """Route templates of all loops."""
+        templates = tuple(template for _, template in self.routes)
+        return templates if self.needs_admin else (*templates, *(LOOP_PREFIX + template for template in templates))
 
 
-def blueprint(operations: Sequence[Operation], services: Callable[[], Services]) -> func.Blueprint:
-    """Register each operation as an HTTP function under each of its routes."""
+def blueprint(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
+    """Register each operation as an HTTP function of its own under each of the default loop's routes."""
     functions = func.Blueprint()
     for operation in operations:
         for name, route in operation.routes:
-            handler = _entry(operation, services, by_query=not route.startswith("personalizer/{") and operation.versioned)
             trigger = functions.route(route=route, methods=[operation.method], auth_level=func.AuthLevel.ANONYMOUS)
-            functions.function_name(name)(trigger(handler))
+            functions.function_name(name)(trigger(_entry(operation, deployment, route)))
     return functions
 
 
-def fallback(operations: Sequence[Operation], services: Callable[[], Services]) -> func.Blueprint:
-    """Register what takes all other paths: those with doubled slashes are served, the rest get a 404 or 405 in the contract's shape."""
+def dispatcher(name: str, prefix: str, operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
+    """Register one function for all paths that begin so; what is none of these operations gets a 404 or 405 in the contract's shape."""
     functions = func.Blueprint()
-    matchers = [(_pattern(route), operation) for operation in operations for _, route in operation.routes]
+    table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
+    matchers = [(_pattern(template), operation) for template, operation in table]
 
-    async def unmatched(req: func.HttpRequest) -> func.HttpResponse:
-        path = re.sub(r"/{2,}", "/", req.route_params.get("path", "")).strip("/")
+    async def dispatch(req: func.HttpRequest) -> func.HttpResponse:
+        path = re.sub(r"/{2,}", "/", f"{prefix}{req.route_params.get('path') or ''}").strip("/")
         found = [(operation, match) for pattern, operation in matchers if (match := pattern.fullmatch(path))]
-        for operation, match in found:
+        spoken = [(operation, match) for operation, match in found if _is_spoken(operation, match.groupdict())] or found
+        for operation, match in spoken:
             if operation.method == req.method.upper():
-                return await _serve(operation, services, req, match.groupdict())
-        return await _serve(_refusal([operation.method for operation, _ in found], path), services, req, {})
+                return await _serve(operation, deployment, req, match.groupdict())
+        return await _serve(_refusal([operation.method for operation, _ in spoken], path), deployment, req, {})
 
-    methods = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"]
-    trigger = functions.route(route="{*path}", methods=methods, auth_level=func.AuthLevel.ANONYMOUS)
-    functions.function_name("unmatched")(trigger(unmatched))
+    trigger = functions.route(route=f"{prefix}{{*path}}", methods=list(_METHODS), auth_level=func.AuthLevel.ANONYMOUS)
+    functions.function_name(name)(trigger(dispatch))
     return functions
 
 
@@ -109,6 +163,14 @@ def answer(status: int, body: WireModel | bytes | None = None, *, headers: Mappi
     return func.HttpResponse(content, status_code=status, headers={**all_headers, "Content-Type": _JSON}, mimetype="application/json")
 
 
+def attachment(content: bytes, *, name: str, modified_at: datetime | None) -> func.HttpResponse:
+    """Make a response that a client saves as a file of this name."""
+    headers = {**_ALWAYS, "Content-Disposition": f"attachment; filename={name}", "Content-Type": _BYTES}
+    if modified_at is not None:
+        headers["Last-Modified"] = format_datetime(modified_at.astimezone(UTC), usegmt=True)
+    return func.HttpResponse(content, status_code=200, headers=headers, mimetype=_BYTES)
+
+
 def decoded(value: str) -> str:
     """Finish decoding a captured part of the path: hosts decode all but an encoded slash.
 
@@ -118,26 +180,24 @@ def decoded(value: str) -> str:
     return re.sub("%2F", "/", value, flags=re.IGNORECASE)
 
 
-def _entry(operation: Operation, services: Callable[[], Services], *, by_query: bool) -> Callable[..., Any]:
+def _entry(operation: Operation, deployment: Callable[[], Deployment], route: str) -> Callable[..., Any]:
+    captured = re.findall(r"\{(\w+)\}", route)
+
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        params = dict(req.route_params) if not by_query else {**req.route_params, "version": ""}
-        return await _serve(operation, services, req, params)
+        return await _serve(operation, deployment, req, {name: req.route_params.get(name) for name in captured})
 
     handle.__name__ = operation.name
     return handle
 
 
 async def _serve(
-    operation: Operation, services: Callable[[], Services], req: func.HttpRequest, params: Mapping[str, str | None]
+    operation: Operation, deployment: Callable[[], Deployment], req: func.HttpRequest, params: Mapping[str, str | None]
 ) -> func.HttpResponse:
     request_id = str(uuid.uuid4())
     try:
-        call = Call(services(), req, {name: decoded(value) for name, value in params.items() if value is not None})
-        if operation.needs_key:
-            check_key(req.headers, call.services.settings.keys)
-        if operation.versioned:
-            _check_version(req, call.params.get("version", ""))
-        response = await operation.handler(call)
+        given = {name: decoded(value) for name, value in params.items() if value is not None}
+        call = Call(deployment(), req, given, operation.max_body)
+        response = await _answered(operation, await _admitted(operation, call))
     except PersonalizerError as error:
         response = _refused(error, operation, request_id)
     except Exception:
@@ -147,14 +207,52 @@ async def _serve(
     return response
 
 
-def _check_version(req: func.HttpRequest, version: str) -> None:
-    if version:
-        if version.lower() not in PATH_VERSIONS:
-            raise ResourceNotFoundError(f"there is no API version {version[:40]!r}; there are {', '.join(PATH_VERSIONS)}")
-        return
-    asked = req.params.get("api-version", "")
-    if asked != QUERY_VERSION:
+async def _admitted(operation: Operation, call: Call) -> Call:
+    """Check key, version and kind of body, in this order: who has no key is told nothing else."""
+    if operation.needs_admin:
+        check_admin(call.request.headers, call.deployment.settings.admin_digests)
+    elif operation.needs_key:
+        call = replace(call, admitted=await call.deployment.admit(call.loop, call.request.headers))
+    if operation.versioned:
+        _check_version(operation, call)
+    if operation.reads_json and operation.method in ("POST", "PUT"):
+        _check_media_type(call.request)
+    return call
+
+
+async def _answered(operation: Operation, call: Call) -> func.HttpResponse:
+    """Answer, and count it if it is counted and not refused."""
+    if not operation.metered:
+        return await operation.handler(call)
+    month = await call.services.allowance.take(call.services.record.tier)
+    try:
+        return await operation.handler(call)
+    except PersonalizerError:
+        call.services.allowance.give_back(month)
+        raise
+
+
+def _check_version(operation: Operation, call: Call) -> None:
+    version = call.params.get("version", "")
+    if version and version.lower() not in PATH_VERSIONS:
+        raise ResourceNotFoundError(f"there is no API version {version[:40]!r}; there are {', '.join(PATH_VERSIONS)}")
+    if not version and call.request.params.get("api-version", "") != QUERY_VERSION:
         raise InvalidRequestError(f"a path without a version needs the query parameter api-version={QUERY_VERSION}", target="api-version")
+    if call.version not in operation.versions:
+        raise ResourceNotFoundError(f"this is not part of API version {call.version}, but of {', '.join(operation.versions)}")
+
+
+def _check_media_type(req: func.HttpRequest) -> None:
+    sent = req.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if "/" not in sent or sent in _READ_AS_JSON or sent.endswith("+json") or not req.get_body():
+        return
+    raise UnsupportedMediaTypeError(f"Content-Type: the body has to be JSON (application/json), not {sent[:100]!r}", target="Content-Type")
+
+
+def _is_spoken(operation: Operation, params: Mapping[str, str | None]) -> bool:
+    """Whether the operation is part of the version that the path names; one that names none that is known is left to be refused."""
+    version = (params.get("version") or "").lower() or QUERY_VERSION
+    return not operation.versioned or version in operation.versions or version not in VERSIONS
 
 
 def _refused(error: PersonalizerError, operation: Operation, request_id: str) -> func.HttpResponse:
@@ -182,14 +280,21 @@ def _error(
 
 
 def _refusal(allowed: Sequence[str], path: str) -> Operation:
+    methods = tuple(dict.fromkeys(allowed))
+
     async def refuse(_: Call) -> func.HttpResponse:
-        if allowed:
-            raise MethodNotAllowedError(f"use {' or '.join(allowed)} for this path", allowed=tuple(allowed))
+        if methods:
+            raise MethodNotAllowedError(f"use {' or '.join(methods)} for this path", allowed=methods)
         raise ResourceNotFoundError(f"there is nothing at /{path[:100]}")
 
     return Operation("unmatched", "", "", refuse, versioned=False, needs_key=False)
 
 
-def _pattern(route: str) -> re.Pattern[str]:
-    parts = (f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in route.split("/"))
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = (f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in template.split("/"))
     return re.compile("/".join(parts), re.IGNORECASE)
+
+
+def _precedence(entry: tuple[str, Operation]) -> tuple[bool, ...]:
+    """Order templates from specific to general as the host does: at the first part that differs, the literal one comes first."""
+    return tuple(part.startswith("{") for part in entry[0].split("/"))

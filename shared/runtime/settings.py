@@ -9,19 +9,23 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.errors import SettingsError
+from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
 from shared.domain.events import LearningMode
-from shared.domain.loop import ApprenticeLearning, LoopSettings, RewardAggregation
+from shared.domain.keys import key_digest
+from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
+from shared.learning.arguments import parse_arguments
 from shared.storage.account import AccountSettings
 
 DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_KEYS": "",
+    "PERSONALIZER_ADMIN_KEY": "",
     "PERSONALIZER_REWARD_WAIT_TIME": "PT10M",
     "PERSONALIZER_DEFAULT_REWARD": "0",
     "PERSONALIZER_REWARD_AGGREGATION": "earliest",
     "PERSONALIZER_EXPLORATION_PERCENTAGE": "0.2",
     "PERSONALIZER_LEARNING_MODE": "Online",
     "PERSONALIZER_APPRENTICE_LEARNING": "Imitate",
+    "PERSONALIZER_POLICY_ARGUMENTS": "--cb_explore_adf",
     "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT5M",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT10S",
     "PERSONALIZER_INGEST_GRACE": "PT30S",
@@ -44,7 +48,8 @@ Value = TypeVar("Value")
 class AppSettings:
     """What this deployment was given; see the README's table."""
 
-    keys: tuple[str, ...] = field(repr=False)
+    key_digests: tuple[str, ...] = field(repr=False)
+    admin_digests: tuple[str, ...] = field(repr=False)
     loop: LoopSettings
     model_poll_interval: timedelta
     ingest_grace: timedelta
@@ -68,7 +73,8 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
     """Read and check all settings; raises `SettingsError`."""
     reader = _Reader(environment)
     return AppSettings(
-        keys=_keys(reader.text("KEYS")),
+        key_digests=tuple(map(key_digest, _keys(reader.text("KEYS")))),
+        admin_digests=tuple(key_digest(key) for key in [reader.text("ADMIN_KEY")] if key),
         loop=LoopSettings(
             reward_wait=reader.duration("REWARD_WAIT_TIME", minimum=timedelta(seconds=1), maximum=timedelta(days=30)),
             default_reward=reader.number("DEFAULT_REWARD", minimum=-1.0, maximum=1.0),
@@ -77,6 +83,7 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
             learning_mode=reader.choice("LEARNING_MODE", LearningMode),
             apprentice_learning=reader.choice("APPRENTICE_LEARNING", ApprenticeLearning),
             model_export_frequency=reader.duration("MODEL_EXPORT_FREQUENCY", minimum=timedelta(seconds=1), maximum=timedelta(days=1)),
+            policy=LearningPolicy(arguments=_policy_arguments(reader.text("POLICY_ARGUMENTS"))),
         ),
         model_poll_interval=reader.duration("MODEL_POLL_INTERVAL", minimum=timedelta(milliseconds=100), maximum=timedelta(hours=1)),
         ingest_grace=reader.duration("INGEST_GRACE", minimum=timedelta(0), maximum=timedelta(hours=1)),
@@ -142,6 +149,16 @@ def _keys(text: str) -> tuple[str, ...]:
     if len(keys) > 2:
         raise SettingsError(f"PERSONALIZER_KEYS holds {len(keys)} keys, but two are enough: one to use and one to change to")
     return keys
+
+
+def _policy_arguments(text: str) -> str:
+    if len(text) > MAX_ARGUMENTS:
+        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS has {len(text)} characters, but may have at most {MAX_ARGUMENTS}")
+    try:
+        parse_arguments(text)
+    except InvalidPolicyConfigurationError as cause:
+        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS cannot be followed: {cause}") from cause
+    return text
 
 
 def _schedule(text: str) -> str:

@@ -1,93 +1,312 @@
 """The one place where parts are put together; nothing is built before it is needed."""
 
+import asyncio
 import gc
 import logging
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TypeVar
 
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
+from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
+from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.recent import Recent
+from shared.learning.arguments import parse_arguments
+from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.settings import AppSettings
+from shared.services.allowance import Allowance
+from shared.services.configuring import Configurator
+from shared.services.erasure import Erasure
+from shared.services.evaluations import Evaluations, FeatureImportances
+from shared.services.logs import Logs
+from shared.services.loops import Loops
+from shared.services.mirroring import Mirroring
+from shared.services.models import ModelKeeper
+from shared.services.multislot import MultiSlotRanker
 from shared.services.progress import ProgressReport
 from shared.services.ranking import Ranker
-from shared.services.retention import Retention
+from shared.services.receipts import Receipts
+from shared.services.retention import Retention, Terms
 from shared.services.rewarding import Rewarder
-from shared.services.serving import ModelServer
+from shared.services.serving import ModelServer, Polling
 from shared.services.training import Trainer
+from shared.services.uploads import Uploads
 from shared.services.windows import Limits
 from shared.storage.account import StorageAccount
-from shared.storage.event_log import TableEventLog
+from shared.storage.cold_log import BlobColdLog
+from shared.storage.evaluation_store import evaluation_store, importance_store
+from shared.storage.event_log import FollowedFeed, TableEventLog
 from shared.storage.hot_log import LogSettings
+from shared.storage.loop_files import BlobLoopFiles
+from shared.storage.loop_store import BlobLoopStore, BlobUsage
+from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
 from shared.storage.model_store import BlobModelStore
 from shared.storage.polling import BlobModelFeed, StoredConfiguration
+from shared.storage.signing_keys import BlobModelSigner
+
+_NAMES_REMEMBERED = 1_000
+"""Of loops that are not there: asking for one again and again costs storage nothing."""
+
+_WRITTEN_AFTER = timedelta(days=1)
+"""How long after a loop's end a process that had not heard of it may have written."""
+
+_OF_A_LOOP = "one of the keys of this loop, and that there is a loop of this name"
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """The use cases of one loop, on real storage."""
+class LoopServices:
+    """The use cases of one loop, on real storage; ``place`` is the name that the tables and blobs of this life carry."""
 
     settings: AppSettings
+    place: str
     account: StorageAccount
+    polling: Polling
+    configuration: StoredConfiguration
     log: TableEventLog
     store: BlobModelStore
     models: ModelServer
     actions: ActionReader
+    allowance: Allowance
     ranker: Ranker
+    slots: MultiSlotRanker
     rewarder: Rewarder
     trainer: Trainer
     retention: Retention
+    keeper: ModelKeeper
     progress: ProgressReport
+    logs: Logs
+    uploads: Uploads
+    receipts: Receipts
+    mirroring: Mirroring
+    evaluations: Evaluations
+    importances: FeatureImportances
+    configurator: Configurator
+
+    @property
+    def record(self) -> LoopRecord:
+        """What this process last read of the loop."""
+        return self.configuration.record
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the loop is still there, and in the same life."""
+        return self.record.is_there and self.record.place == self.place
+
+    @property
+    def key_digests(self) -> Sequence[str]:
+        """The digests of the keys that open the loop: for the default one the app's own, until one was regenerated."""
+        own = self.settings.key_digests if self.record.name == DEFAULT_LOOP else ()
+        return self.record.keys or own
 
     async def close(self) -> None:
-        """Stop the polling thread and close the connections."""
-        self.models.stop()
+        """Stop the polling thread and close the connections; all loops of a process share them."""
+        self.polling.stop()
         await self.account.close()
 
 
-def build(settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> Services:
-    """Put the app together; ``account`` and ``clock`` take the place of the real ones, for tests."""
-    account = account or StorageAccount(settings.account)
-    clock = clock or SystemClock()
-    loop = settings.loop
-    log = TableEventLog(
-        account,
-        settings=LogSettings(loop=loop.name, shards=settings.log_shards, append_deadline=settings.append_deadline),
-        clock=clock,
-        settled=settings.lookback,
-    )
-    store = BlobModelStore(account, loop=loop.name)
-    configuration = StoredConfiguration(account, defaults=loop)
-    models = ModelServer(BlobModelFeed(account, loop=loop.name), configuration, defaults=loop, interval=settings.model_poll_interval)
-    trainer_configuration = StoredConfiguration(account, defaults=loop)
-    return Services(
-        settings=settings,
-        account=account,
-        log=log,
-        store=store,
-        models=models,
-        actions=ActionReader(),
-        ranker=Ranker(log, models, clock=clock),
-        rewarder=Rewarder(log, clock=clock),
-        trainer=Trainer(
-            log,
-            store,
-            trainer_configuration,
-            clock=clock,
-            limits=Limits(grace=settings.ingest_grace, lookback=settings.lookback),
-        ),
-        retention=Retention(log, store, trainer_configuration, clock=clock, models_kept=settings.models_kept),
-        progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
-    )
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """A loop that was not there: until when that is believed, and whose keys opened it once."""
+
+    until: float
+    key_digests: Sequence[str]
 
 
-def once_per_process(make: Callable[[], Services]) -> Callable[[], Services]:
-    """Give a function that builds the services at its first call in each process."""
+class Deployment:
+    """All loops of the app in this process: what serves one is built when it is first asked for, and let go when it is deleted."""
+
+    def __init__(self, settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.account = account or StorageAccount(settings.account)
+        self.clock = clock or SystemClock()
+        self.polling = Polling(settings.model_poll_interval)
+        self.store = BlobLoopStore(self.account)
+        self.signer = BlobModelSigner(self.account, clock=self.clock)
+        self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
+        self._actions = ActionReader()
+        self._present: dict[str, LoopServices] = {}
+        self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
+
+    async def admit(self, loop: str, headers: Mapping[str, str]) -> LoopServices:
+        """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
+
+        Raises `ResourceNotFoundError` when there is no such loop and the caller holds a key of the default loop, of the administrator
+        or of the loop that was there: to others a loop that is not there looks like one whose key they lack.
+        """
+        services = await self.find(loop)
+        if loop == DEFAULT_LOOP and services is not None:
+            check_key(headers, services.key_digests)
+            return services
+        if services is not None and is_known(headers, services.key_digests):
+            return services
+        if services is None and is_known(headers, await self._may_know_of(loop)):
+            raise ResourceNotFoundError(f"there is no loop {loop[:40]!r}")
+        raise refusal(headers, _OF_A_LOOP)
+
+    async def find(self, loop: str) -> LoopServices | None:
+        """Give the services of a loop that is there, which is polled for from now on.
+
+        Storage is asked for a loop that is new to this process; raises as `shared.domain.ports.LoopStore`.
+        """
+        present = self._present.get(loop)
+        if present is None or not present.is_current:
+            present = None if self._is_known_absent(loop) else await self._look_for(loop)
+        if present is not None:
+            present.models.watch()
+        return present
+
+    async def fresh(self, loop: str) -> LoopServices | None:
+        """Give the services of a loop that is there, by its record as it is stored now; raises as `find`."""
+        record = await self.record(loop)
+        return self.services_of(record) if record.is_there else None
+
+    async def names(self) -> Sequence[str]:
+        """List the loops, deleted ones among them: the default one, then by name."""
+        return [DEFAULT_LOOP, *[name for name in await self.store.names() if name != DEFAULT_LOOP]]
+
+    async def record(self, loop: str) -> LoopRecord:
+        """Read a loop's record; an empty one if there is none.
+
+        Of the default loop one that cannot be read leaves the app's settings in force, but with the keys that are in it.
+        """
+        try:
+            stored = await self.store.read(loop)
+        except UnreadableError:
+            if loop != DEFAULT_LOOP:
+                raise
+            return LoopRecord(loop, keys=tuple(await self.store.keys(loop)))
+        return LoopRecord(loop) if stored is None else stored[0]
+
+    def services_of(self, record: LoopRecord) -> LoopServices:
+        """Give what serves this life of the loop, built if it is not there yet."""
+        present = self._present.get(record.name)
+        if present is None or present.place != record.place:
+            self._let_go(record.name)
+            present = self._present[record.name] = self._build(record)
+        return present
+
+    async def note(self, record: LoopRecord) -> None:
+        """Follow a change that was made through this process at once."""
+        self._absent.put(record.name.encode(), _Absent(0.0, ()))
+        present = self._present.get(record.name)
+        if present is None:
+            return
+        present.configuration.record = record
+        if present.is_current:
+            await asyncio.to_thread(present.models.refresh)
+        else:
+            self._let_go(record.name)
+
+    async def erase(self, loop: str) -> None:
+        """Erase what lives of this loop that ended left behind; a place where something may still be written is looked at again."""
+        for remains in (await self.record(loop)).remains:
+            log = self._event_log(remains.place)
+            is_empty = await Erasure(log, BlobLoopFiles(self.account, loop=remains.place)).run()
+            if is_empty and self.clock.now() - remains.ended_at > _WRITTEN_AFTER:
+                await self.loops.erased(loop, remains)
+
+    async def close(self) -> None:
+        """Stop the polling thread and close the connections."""
+        self.polling.stop()
+        await self.account.close()
+
+    async def _look_for(self, loop: str) -> LoopServices | None:
+        if not is_loop_name(loop):
+            return None
+        record = await self.record(loop)
+        if record.is_there:
+            return self.services_of(record)
+        self._let_go(loop)
+        until = time.monotonic() + self.settings.model_poll_interval.total_seconds()
+        self._absent.put(loop.encode(), _Absent(until, record.keys))
+        return None
+
+    def _is_known_absent(self, loop: str) -> bool:
+        absent = self._absent.get(loop.encode("utf-8", "surrogatepass"))
+        return absent is not None and time.monotonic() < absent.until
+
+    async def _may_know_of(self, loop: str) -> Sequence[str]:
+        default = await self.find(DEFAULT_LOOP)
+        absent = self._absent.get(loop.encode("utf-8", "surrogatepass"))
+        return [*self.settings.admin_digests, *(default.key_digests if default else ()), *(absent.key_digests if absent else ())]
+
+    def _let_go(self, loop: str) -> None:
+        present = self._present.pop(loop, None)
+        if present is not None:
+            present.models.stop()
+
+    def _check_mirror(self, uri: str) -> None:
+        check_mirror(uri, loopback=is_emulated(self.account))
+
+    def _event_log(self, place: str) -> TableEventLog:
+        settings = self.settings
+        return TableEventLog(
+            self.account,
+            settings=LogSettings(loop=place, shards=settings.log_shards, append_deadline=settings.append_deadline),
+            clock=self.clock,
+            settled=settings.lookback,
+        )
+
+    def _build(self, record: LoopRecord) -> LoopServices:
+        settings, account, clock, place = self.settings, self.account, self.clock, record.place
+        defaults = replace(settings.loop, name=record.name)
+        configuration = StoredConfiguration(account, defaults=defaults, record=record)
+        log = self._event_log(place)
+        store = BlobModelStore(account, loop=place)
+        models = ModelServer(
+            FollowedFeed(BlobModelFeed(account, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
+        )
+        joined = BlobColdLog(account, loop=place)
+        terms = Terms(settings.models_kept, settled_for=2 * settings.model_poll_interval + settings.lookback)
+        limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
+        logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
+        return LoopServices(
+            settings=settings,
+            place=place,
+            account=account,
+            polling=self.polling,
+            configuration=configuration,
+            log=log,
+            store=store,
+            models=models,
+            actions=self._actions,
+            allowance=Allowance(BlobUsage(account, place=place), clock=clock),
+            ranker=Ranker(log, models, clock=clock),
+            slots=MultiSlotRanker(log, models, clock=clock),
+            rewarder=Rewarder(log, clock=clock),
+            trainer=Trainer(log, joined, store, configuration, clock=clock, limits=limits),
+            retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
+            keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
+            progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            logs=logs,
+            uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
+            receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
+            mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
+            evaluations=Evaluations(evaluation_store(account, loop=place), logs, clock=clock),
+            importances=FeatureImportances(importance_store(account, loop=place), logs, clock=clock),
+            configurator=Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror),
+        )
+
+
+def build(settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> LoopServices:
+    """Put the default loop together by itself, for tools; ``account`` and ``clock`` take the place of the real ones, for tests."""
+    return Deployment(settings, account=account, clock=clock).services_of(LoopRecord(DEFAULT_LOOP))
+
+
+Built = TypeVar("Built")
+
+
+def once_per_process(make: Callable[[], Built]) -> Callable[[], Built]:
+    """Give a function that builds at its first call in each process."""
     lock = threading.Lock()
-    built: dict[int, Services] = {}
+    built: dict[int, Built] = {}
 
-    def services() -> Services:
+    def get() -> Built:
         present = built.get(os.getpid())
         if present is None:
             with lock:
@@ -96,7 +315,17 @@ def once_per_process(make: Callable[[], Services]) -> Callable[[], Services]:
                 _settle()
         return present
 
-    return services
+    return get
+
+
+def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:
+    """Give the settings to serve until the first look; a stored policy that cannot be followed is that look's to tell of."""
+    settings = record.settings(defaults)
+    try:
+        parse_arguments(settings.policy.arguments)
+    except InvalidPolicyConfigurationError:
+        return replace(settings, policy=defaults.policy)
+    return settings
 
 
 def _settle() -> None:

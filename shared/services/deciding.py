@@ -64,7 +64,7 @@ def _choice(situation: Situation, encoded: EncodedSituation, served: Served, eve
 
 def _drawn(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
     settings = served.settings
-    policy = Policy(served.model, exploration_percentage=settings.exploration_percentage)
+    policy = Policy(served.model, exploration_percentage=settings.exploration_percentage, arguments=served.arguments)
     probabilities = policy.probabilities(encoded, situation.allowed)
     seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
     return _Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)

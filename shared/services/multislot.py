@@ -2,13 +2,33 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from shared.domain.clock import Clock
+from shared.domain.errors import EventTooLargeError, InvalidMultiSlotApiAccessError
 from shared.domain.events import Decision
+from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog
 from shared.domain.slots import Filling, MultiSlotSituation
+from shared.learning.arguments import is_multi_slot
 from shared.services.deciding import Decider, new_event_id
 from shared.services.serving import ModelServer, Served
+
+MOST_BYTES: Final = 4 * 1024 * 1024
+"""Of a call's situations, one for each slot: no row of the log holds more, so the work on a call that has more ends at once."""
+
+_is_multi_slot = lru_cache(maxsize=128)(is_multi_slot)
+
+
+def check_multi_slot(settings: LoopSettings) -> None:
+    """Raise `InvalidMultiSlotApiAccessError` unless the loop's settings are for several slots a call."""
+    if not _is_multi_slot(settings.policy.arguments):
+        raise InvalidMultiSlotApiAccessError(
+            "this loop ranks one slot a call: replace --cb_explore_adf by --ccb_explore_adf in its learning policy to rank several"
+        )
+    if settings.is_auto_optimization_enabled:
+        raise InvalidMultiSlotApiAccessError("this loop optimises its policy by itself, which several slots a call do not go with")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +69,12 @@ class MultiSlotRanker:
         return MultiSlotRanking(decisions[0].event_id, tuple(filled))
 
     def _decide(self, asked: MultiSlotSituation, served: Served, *, event_id: str, deferred: bool) -> Iterator[Decision]:
-        now = self._clock.now()
+        now, size = self._clock.now(), 0
         filling = Filling(asked)
         for slot in asked.slots:
             decision = self._decider.decide(filling.situation(slot), served, event_id=event_id, at=now, deferred=deferred)
+            size += len(decision.situation)
+            if size > MOST_BYTES:
+                raise EventTooLargeError("the event is too large to be logged: send fewer slots, or fewer or shorter features")
             filling.take(asked.actions[decision.chosen].id)
             yield decision

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock
+from shared.domain.errors import BusyError
 from shared.domain.ledger import Counters, Pointer, SegmentHead
 from shared.domain.ports import EventLog, ModelStore
 from shared.services.serving import ModelServer, Served
 
-_AHEAD = timedelta(days=1)
+AHEAD = timedelta(days=1)
 """Another instance's clock may be ahead of ours."""
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +61,67 @@ class ProgressReport:
         return await self._models.served()
 
     async def read(self) -> Progress:
-        """Count; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`."""
+        """Count; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`, or `BusyError` if the log is being deleted."""
+        for _ in range(_ATTEMPTS):
+            committed = await self._pointer()
+            pointer = committed or await self._beginning()
+            progress = await self._count(pointer, is_committed=committed is not None)
+            if (await self._pointer() or pointer).log == pointer.log == self._log.epoch:
+                return progress
+        raise BusyError("the log is being deleted")
+
+    async def _count(self, pointer: Pointer, *, is_committed: bool) -> Progress:
         served = await self._models.served()
-        stored = await self._store.pointer()
-        pointer = stored[0] if stored else await self._beginning()
-        since, until = pointer.watermark - self._lookback, self._clock.now() + _AHEAD
-        waiting = await _unseen(self._log.decision_heads(since, until), pointer.lookback.decisions, pointer.watermark)
-        rewards = await _unseen(self._log.observation_heads(since, until), pointer.lookback.observations, pointer.watermark)
-        due = min((head.key.sealed_at for head in waiting), default=until) + served.settings.reward_wait + self._grace
+        until = self._clock.now() + AHEAD
+        behind = await waiting(self._log, pointer, until=until, lookback=self._lookback)
+        due = min((head.key.sealed_at for head in behind.decisions), default=until) + served.settings.reward_wait + self._grace
         return Progress(
             served=served,
             published_version=pointer.version,
-            watermark=pointer.watermark if stored else None,
+            watermark=pointer.watermark if is_committed else None,
             lag=max(timedelta(0), self._clock.now() - due),
             counters=pointer.counters,
             apprentice=pointer.apprentice,
-            pending=sum(head.count for head in waiting),
-            pending_rewards=sum(head.rewards for head in rewards),
+            pending=behind.count,
+            pending_rewards=behind.rewards,
         )
+
+    async def _pointer(self) -> Pointer | None:
+        stored = await self._store.pointer()
+        if stored is None:
+            return None
+        self._log.follow(stored[0].log)
+        return stored[0]
 
     async def _beginning(self) -> Pointer:
         earliest = await self._log.earliest()
-        return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now())
+        return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now(), log=self._log.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The segments that no commit has dealt with."""
+
+    decisions: Sequence[SegmentHead]
+    observations: Sequence[SegmentHead]
+
+    @property
+    def count(self) -> int:
+        """How many decisions they hold."""
+        return sum(head.count for head in self.decisions)
+
+    @property
+    def rewards(self) -> int:
+        """How many rewards they hold."""
+        return sum(head.rewards for head in self.observations)
+
+
+async def waiting(log: EventLog, pointer: Pointer, *, until: datetime, lookback: timedelta) -> Waiting:
+    """List what was sealed before ``until`` and waits behind the watermark, stragglers included."""
+    since = pointer.watermark - lookback
+    decisions = await _unseen(log.decision_heads(since, until), pointer.lookback.decisions, pointer.watermark)
+    observations = await _unseen(log.observation_heads(since, until), pointer.lookback.observations, pointer.watermark)
+    return Waiting(decisions, observations)
 
 
 async def _unseen(minutes: AsyncIterator[Sequence[SegmentHead]], seen: frozenset[str], watermark: datetime) -> list[SegmentHead]:

@@ -1,23 +1,37 @@
 """Rank: a situation in, a stored decision out."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from shared.domain.clock import Clock
-from shared.domain.events import Decision, Situation
+from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.ports import EventLog
 from shared.joining.dsjson import chosen_first
+from shared.learning.explanation import explain_all
 from shared.services.deciding import Decider, new_event_id
-from shared.services.serving import ModelServer
+from shared.services.serving import ModelServer, Served
+
+MOST_REASONS: Final = 100
+"""How many contributions to a score are told one by one."""
+
+
+Reasons = tuple[str, tuple[tuple[str, float], ...]]
+"""An action's id, and what adds how much to its score, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The answer: the action to show, the id to report its reward under, and all actions with their probabilities, in order."""
+    """The answer: the action to show, the id to report its reward under, and all actions with their probabilities, in order.
+
+    ``reasons`` tell of each action, in that order too, what adds how much to its score; there are none unless the settings ask
+    for them.
+    """
 
     event_id: str
     reward_action_id: str
     action_ids: tuple[str, ...]
     probabilities: tuple[float, ...]
+    reasons: tuple[Reasons, ...] = ()
 
 
 class Ranker:
@@ -36,11 +50,21 @@ class Ranker:
         """
         served = await self._models.served()
         decision = self._decider.decide(situation, served, event_id=event_id or new_event_id(), at=self._clock.now(), deferred=deferred)
+        reasons = _reasons(situation, served)
         await self._log.append_decision(decision)
-        return ranking(situation, decision)
+        return ranking(situation, decision, reasons)
 
 
-def ranking(situation: Situation, decision: Decision) -> Ranking:
+def _reasons(situation: Situation, served: Served) -> tuple[Reasons, ...]:
+    """Explain each action's score, where that is asked for; in LoggingOnly mode there is none."""
+    settings = served.settings
+    if not settings.is_inference_explainability_enabled or settings.learning_mode is LearningMode.LOGGING_ONLY:
+        return ()
+    explained = explain_all(served.model, situation, most=MOST_REASONS)
+    return tuple([(each.action_id, tuple([(part.name, part.worth) for part in each.contributions])) for each in explained])
+
+
+def ranking(situation: Situation, decision: Decision, reasons: tuple[Reasons, ...] = ()) -> Ranking:
     """Lay out the answer: excluded actions stay where they were, the others follow the chosen one from likely to unlikely."""
     allowed = situation.allowed
     order = iter([index for index in chosen_first(decision.probabilities, decision.chosen) if allowed[index]])
@@ -50,4 +74,5 @@ def ranking(situation: Situation, decision: Decision) -> Ranking:
         reward_action_id=situation.actions[decision.chosen].id,
         action_ids=tuple([situation.actions[index].id for index in places]),
         probabilities=tuple([decision.probabilities[index] for index in places]),
+        reasons=tuple([reasons[index] for index in places]) if reasons else (),
     )

@@ -1,7 +1,8 @@
 """Replay: a kept model built anew from the joined log, chunk by chunk as the trainer learned it, and compared byte by byte.
 
 A chunk tells all that was learned from its window: what was decided, with which probability, and what it earned in the end.
-The loop's settings have had their say by then, and the learner asks none. One chunk at a time is in memory.
+The loop's settings have had their say by then, and the learner asks none; but a model that was learned anew after its settings had
+changed tells of those, and its chunks are joined again by them. One chunk at a time is in memory.
 """
 
 import asyncio
@@ -10,29 +11,22 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
-from shared.domain.ledger import Provenance
+from shared.domain.ledger import ModelKind, Provenance
+from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
-from shared.joining.reading import read_lines
 from shared.learning import artifact
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest
-from shared.services.lessons import lessons
+from shared.services.publishing import reward_settings
+from shared.services.retraining import Chunks, study
 
 
-class ColdLog(Protocol):
+class ColdLog(Chunks, Protocol):
     """The joined log, and what the kept models were made of; raises as `ModelStore` does."""
 
     async def models(self) -> Mapping[str, Provenance]:
         """Tell of each model that is kept what it was made of."""
-        ...
-
-    async def chunks(self) -> Mapping[str, str]:
-        """Tell of each chunk which one was before it ("": it was the first); some belong to no commit."""
-        ...
-
-    async def chunk(self, name: str) -> bytes:
-        """Read a chunk's lines; raises `UnreadableError` when it is not there or not what its name says."""
         ...
 
 
@@ -40,7 +34,9 @@ class ColdLog(Protocol):
 class Route:
     """How to come to ``version``: from the state of the model ``start`` ("": from nothing) through these chunks, in order.
 
-    ``models`` tells which kept model a chunk led to. ``missing`` names the chunk for want of which it is not from nothing.
+    ``models`` tells which kept model a chunk led to, and ``rejoined`` under which settings (JSON text) a chunk was learned anew.
+    Where it does not begin with nothing, or not with that of the loop's first model, ``reason`` says why, and ``missing`` names the
+    chunk for want of which that is, if it is for that.
     """
 
     version: str
@@ -48,6 +44,8 @@ class Route:
     chunks: Sequence[str]
     models: Mapping[str, str]
     missing: str = ""
+    reason: str = ""
+    rejoined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,8 @@ class Replay:
     async def plan(self, version: str = "", *, start: str = "") -> Route:
         """Find the way to a model ("": the published one), from another one's state if ``start`` names it.
 
-        Raises `ResourceNotFoundError` for a model that is not kept, and `UnreadableError`, naming it, for a chunk that is missing.
+        Raises `ResourceNotFoundError` for a model that is not kept, or that cannot be rebuilt for what it was made of, and
+        `UnreadableError`, naming it, for a chunk that is missing.
         """
         models = await self._log.models()
         return find_route(version or await self._published(), start, models, await self._log.chunks())
@@ -80,7 +79,7 @@ class Replay:
     async def _published(self) -> str:
         stored = await self._store.pointer()
         if stored is None or not stored[0].version:
-            raise ResourceNotFoundError("no model has been published yet")
+            raise ResourceNotFoundError("no model is published")
         return stored[0].version
 
     async def run(self, route: Route) -> AsyncIterator[Step]:
@@ -88,11 +87,12 @@ class Replay:
 
         Raises `UnreadableError`, naming it, for a chunk that cannot be used.
         """
-        learner = Learner.cold()
-        if route.start:
-            learner = await asyncio.to_thread(artifact.load_learner, await self._store.state(route.start))
+        learner = await asyncio.to_thread(artifact.load_learner, await self._store.state(route.start or route.version))
+        if not route.start:
+            learner = Learner.cold(learner.interactions)  # they never change in the life of a learner
         for name in route.chunks:
-            step = await self._learn(learner, name)
+            loop = reward_settings(route.rejoined[name]) if name in route.rejoined else None
+            step = await self._learn(learner, name, loop)
             if name in route.models:
                 version = route.models[name]
                 step = replace(step, version=version, differing=await self._differing(learner, version))
@@ -100,20 +100,14 @@ class Replay:
             if step.differing:
                 return
 
-    async def _learn(self, learner: Learner, name: str) -> Step:
+    async def _learn(self, learner: Learner, name: str, loop: LoopSettings | None) -> Step:
         text = await self._log.chunk(name)
         with collector_at_rest():
             try:
-                return await asyncio.to_thread(self._learn_text, learner, name, text)
+                studied = await asyncio.to_thread(study, learner, text, self._encoders, loop=loop)
             except UnreadableError as cause:
                 raise UnreadableError(f"chunk {name} cannot be used: {cause}") from cause
-
-    def _learn_text(self, learner: Learner, name: str, text: bytes) -> Step:
-        events = list(read_lines(text))
-        batch = lessons(events, self._encoders.of(learner.interactions))
-        if len(batch):
-            learner.learn(batch)
-        return Step(name, learned=len(batch), skipped=len(events) - len(batch))
+        return Step(name, studied.learned, studied.skipped)
 
     async def _differing(self, learner: Learner, version: str) -> Sequence[str]:
         model, state = await asyncio.to_thread(lambda: (artifact.dump_model(learner), artifact.dump_state(learner)))
@@ -121,22 +115,66 @@ class Replay:
         return [part for part, (rebuilt, stored) in pairs.items() if rebuilt != stored]
 
 
-def find_route(version: str, start: str, models: Mapping[str, Provenance], chunks: Mapping[str, str]) -> Route:
-    """Follow the chain back from the model's chunk to that of ``start``, or to the first of all.
+@dataclass(slots=True)
+class _Way:
+    """The way back from a model: chunks, newest first, and the kept models that were passed, each with the chunks behind it."""
 
-    When the beginning is gone and no start is asked for, the oldest kept model from which on all is there takes its place.
+    chunks: list[str] = field(default_factory=list)
+    rejoined: dict[str, str] = field(default_factory=dict)
+    passed: dict[str, int] = field(default_factory=dict)
+    missing: str = ""
+    reason: str = ""
+
+    def to(self, version: str) -> list[str]:
+        """Give the chunks that were learned after this model, in order."""
+        return [*reversed(self.chunks[: self.passed[version]])]
+
+    def led_to(self) -> dict[str, str]:
+        """Tell which model each chunk led to; of copies of one another, the latest."""
+        found: dict[str, str] = {}
+        for version, behind in self.passed.items():
+            if behind < len(self.chunks):
+                found.setdefault(self.chunks[behind], version)
+        return found
+
+
+def find_route(version: str, start: str, models: Mapping[str, Provenance], chunks: Mapping[str, str]) -> Route:
+    """Follow what was learned back from the model to ``start``, or to where there was nothing yet.
+
+    When that cannot be reached and no start is asked for, the oldest kept model from which on all is there takes its place.
     """
     for each in filter(None, (version, start)):
         _check_kept(each, models)
-    line = _lineage(version, models)
-    if start and start not in list(line.values())[1:]:
+    way = _back(version, models, chunks)
+    if start:
+        return _from_start(version, start, way, models)
+    if way.reason:
+        start = [*way.passed][-1]
+        if not way.to(start):
+            raise UnreadableError(way.reason) if way.missing else ResourceNotFoundError(way.reason)
+    found = way.to(start) if start else [*reversed(way.chunks)]
+    return _route(version, start, found, way, missing=way.missing, reason=way.reason)
+
+
+def _from_start(version: str, start: str, way: _Way, models: Mapping[str, Provenance]) -> Route:
+    if start == version or (start not in way.passed and not (way.missing and start in _ancestors(version, models))):
         raise ResourceNotFoundError(f"model {start} is not one that model {version} was made from")
-    found, missing = _back(models[version].chunk, models[start].chunk if start else "", chunks)
-    if missing and start:
-        raise _gone(missing)
-    if missing:
-        start, found = _later_start(version, line, found, missing)
-    return Route(version, start, found, {chunk: line[chunk] for chunk in found if chunk in line}, missing)
+    if start not in way.passed:
+        raise UnreadableError(way.reason)
+    return _route(version, start, way.to(start), way)
+
+
+def _route(version: str, start: str, found: list[str], way: _Way, *, missing: str = "", reason: str = "") -> Route:
+    led_to = way.led_to()
+    return Route(
+        version,
+        start,
+        found,
+        {chunk: led_to[chunk] for chunk in found if chunk in led_to},
+        missing,
+        reason,
+        {chunk: way.rejoined[chunk] for chunk in found if chunk in way.rejoined},
+    )
 
 
 def _check_kept(version: str, models: Mapping[str, Provenance]) -> None:
@@ -145,35 +183,64 @@ def _check_kept(version: str, models: Mapping[str, Provenance]) -> None:
         raise ResourceNotFoundError(f"there is no model {version}: {kept}")
 
 
-def _lineage(version: str, models: Mapping[str, Provenance]) -> dict[str, str]:
-    """Give the model and those that it was made from, as long as they are kept, newest first, by their chunks."""
-    line: dict[str, str] = {}
-    while version in models and models[version].chunk not in line:
-        line[models[version].chunk] = version
-        version = models[version].parent
-    return line
+def _back(version: str, models: Mapping[str, Provenance], chunks: Mapping[str, str]) -> _Way:
+    """Follow the way back until nothing was known, or until it cannot be followed any further."""
+    way = _Way()
+    seen: set[str] = set()
+    while version and not way.reason:
+        if version not in models or version in seen:
+            way.reason = f"what model {version} was made of is no longer kept"
+            break
+        seen.add(version)
+        way.passed[version] = len(way.chunks)
+        made_of = models[version]
+        match made_of.kind:
+            case ModelKind.IMPORTED:
+                way.reason = f"model {version} was imported: what it had learned before is not in this log"
+            case ModelKind.RESTORED:
+                version = made_of.parent
+            case ModelKind.RETRAINED:
+                version = _anew(made_of, way, chunks)
+            case ModelKind.TRAINED:
+                version = _along(version, way, models, chunks)
+    return way
 
 
-def _back(last: str, first: str, chunks: Mapping[str, str]) -> tuple[list[str], str]:
-    """Give the chunks behind ``first`` up to ``last`` in order, and the name of one that is missing between ("": none is)."""
-    found: dict[str, None] = {}
-    name = last
+def _anew(made_of: Provenance, way: _Way, chunks: Mapping[str, str]) -> str:
+    """Follow all chunks that a model was learned anew from; behind them is nothing."""
+    before = len(way.chunks)
+    _follow(made_of.chunk, chunks.get(made_of.first, ""), way, chunks, {})
+    way.rejoined |= dict.fromkeys(way.chunks[before:], made_of.settings)
+    return ""
+
+
+def _along(version: str, way: _Way, models: Mapping[str, Provenance], chunks: Mapping[str, str]) -> str:
+    """Follow an unbroken line of trained models to where it begins, and give the model there ("": nothing)."""
+    origin = models[version].origin
+    line = {models[each].chunk: each for each in _ancestors(version, models) if models[each].kind is ModelKind.TRAINED}
+    _follow(models[version].chunk, origin.chunk, way, chunks, line)
+    return origin.version
+
+
+def _follow(last: str, first: str, way: _Way, chunks: Mapping[str, str], line: Mapping[str, str]) -> None:
+    """Go from ``last`` back to before ``first``, past the models that chunks led to."""
+    name, seen = last, set[str]()
     while name != first:
-        if name not in chunks or name in found:
-            return [*reversed(found)], name
-        found[name] = None
+        if name in line:
+            way.passed.setdefault(line[name], len(way.chunks))
+        if name not in chunks or name in seen:
+            way.missing = name
+            way.reason = f"chunk {name} of the joined log is missing" if name else "the beginning of the joined log was deleted"
+            return
+        seen.add(name)
+        way.chunks.append(name)
         name = chunks[name]
-    return [*reversed(found)], ""
 
 
-def _later_start(version: str, line: Mapping[str, str], found: list[str], missing: str) -> tuple[str, list[str]]:
-    """Pick the oldest of the line that has all chunks behind it, other than the model itself; give it and those chunks."""
-    for index, chunk in enumerate([missing, *found]):
-        start = line.get(chunk, version)
-        if start != version:
-            return start, found[index:]
-    raise _gone(missing)
-
-
-def _gone(chunk: str) -> UnreadableError:
-    return UnreadableError(f"chunk {chunk} of the joined log is missing")
+def _ancestors(version: str, models: Mapping[str, Provenance]) -> list[str]:
+    """Give the model and those that it was made from, as long as they are kept, newest first."""
+    found: dict[str, None] = {}
+    while version in models and version not in found:
+        found[version] = None
+        version = models[version].parent
+    return [*found]

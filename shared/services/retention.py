@@ -1,44 +1,77 @@
-"""Housekeeping: tomorrow's tables ahead of midnight, old days and old models dropped whole."""
+"""Housekeeping: tomorrow's tables ahead of midnight; what is old, or from before the log was deleted, dropped whole."""
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.clock import Clock
-from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
+from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.join import EARLY, REMEMBERED
+from shared.services.erasure import clear_deleted
 
 logger = logging.getLogger(__name__)
 
 _MARGIN = timedelta(days=1)
 
 
-class Retention:
-    """Keeps the hot log as long as the trainer may need it, and the last models; the cold log is not its business."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How many models are kept, and after what time every writer has heard that the log was deleted."""
 
-    def __init__(self, log: EventLog, store: ModelStore, configuration: LoopConfiguration, *, clock: Clock, models_kept: int) -> None:
+    models_kept: int
+    settled_for: timedelta
+
+
+class Retention:
+    """Keeps the hot log as long as the trainer may need it, the joined log as long as the loop's owner wants it, and the last models."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        joined: JoinedLog,
+        store: ModelStore,
+        configuration: LoopConfiguration,
+        *,
+        clock: Clock,
+        terms: Terms,
+    ) -> None:
         self._log = log
+        self._joined = joined
         self._store = store
         self._configuration = configuration
         self._clock = clock
-        self._models_kept = models_kept
+        self._terms = terms
 
     async def run(self) -> None:
-        """Do what is due; doing so again changes nothing."""
+        """Do what is due; doing so again changes nothing, and stopped half-way, the next run does the rest."""
         stored = await self._store.pointer()
         if stored is None:
             return
+        pointer = stored[0]
+        self._log.follow(pointer.log)
         loop = await asyncio.to_thread(self._configuration.read)
         await self._log.create_tables(self._clock.now() + timedelta(days=1))
-        needed = stored[0].watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
+        needed = pointer.watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
         dropped = await self._log.drop_tables(before=needed)
-        pruned = await self._prune(stored[0].version)
-        logger.info("retention done", extra={"tables_dropped": dropped, "models_dropped": pruned})
+        pruned = await self._prune(pointer.version)
+        cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
+        expired = await self._expire(loop.log_retention_days)
+        facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
+        logger.info("retention done", extra=facts)
+
+    async def _expire(self, days: int) -> int:
+        """Delete chunks, and copies of damaged segments, that are older than this many days; none if it is negative."""
+        if days < 0:
+            return 0
+        before = self._clock.now() - timedelta(days=days)
+        chunks = await self._joined.drop_chunks(before=before)
+        return chunks + await self._joined.drop_quarantined(before=before)
 
     async def _prune(self, published: str) -> int:
         """Delete what is older than the published model: all but the last models, and states that have none."""
         models = sorted([version async for version in self._store.versions()])
-        kept = set(models[-self._models_kept :])
+        kept = set(models[-self._terms.models_kept :])
         states = {version async for version in self._store.states()}
         old = [version for version in sorted(states.union(models)) if version < published and version not in kept]
         for version in old:

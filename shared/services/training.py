@@ -4,13 +4,10 @@ Killed at any step it leaves either the old pointer, and the window is done agai
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-
-import orjson
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, to_micros
@@ -19,7 +16,7 @@ from shared.domain.events import JoinedEvent, Observation
 from shared.domain.ledger import Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
-from shared.joining.chunks import compressed
+from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, event_ids, join
 from shared.learning import artifact
@@ -27,6 +24,8 @@ from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
 from shared.services.lessons import lessons
+from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
+from shared.services.retraining import Chunks, Retrainer
 from shared.services.windows import Limits, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
@@ -44,19 +43,26 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class _Learned:
-    """A learner as bytes, ready to be written: all of it for the next run, and what Rank needs; none if nothing was learned."""
+class _Task:
+    """What is to be done next, and from where: to learn the window of the plan, or to begin the model anew."""
 
-    state: bytes = b""
-    model: bytes = b""
+    pointer: Pointer
+    etag: str | None
+    loop: LoopSettings
+    plan: Plan | None
+
+    @property
+    def is_last(self) -> bool:
+        """Whether nothing more waits behind it."""
+        return self.plan is not None and not self.plan.is_cut
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a window came to: ``chunk`` names its chunk, which is written."""
+    """What a window came to: ``chunk`` names its chunk, which is written, and ``content`` is None if nothing was learned."""
 
     joined: Joined
-    learned: _Learned
+    content: Content | None
     chunk: str
     apprentice: ApprenticeMetrics
 
@@ -72,12 +78,22 @@ class _Warm:
 class Trainer:
     """Learns one loop's log, in bounded steps, as far as it can be learned now."""
 
-    def __init__(self, log: EventLog, store: ModelStore, configuration: LoopConfiguration, *, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        chunks: Chunks,
+        store: ModelStore,
+        configuration: LoopConfiguration,
+        *,
+        clock: Clock,
+        limits: Limits,
+    ) -> None:
         self._log = log
         self._store = store
         self._configuration = configuration
         self._clock = clock
         self._limits = limits
+        self._retrainer = Retrainer(chunks, store, clock=clock)
         self._encoders = Encoders()
         self._warm = _Warm()
 
@@ -88,36 +104,51 @@ class Trainer:
         """
         commits: list[Commit] = []
         for _ in range(MAX_STEPS):
-            loop = await asyncio.to_thread(self._configuration.read)
-            pointer, etag = await self._start()
-            now = self._clock.now()
-            plan = await plan_window(self._log, pointer, horizon=now - loop.reward_wait - self._limits.grace, limits=self._limits)
-            if plan is None or not is_due(plan, pointer, loop, now=now):
+            task = await self._due()
+            if task is None:
                 break
             async with self._store.lease() as is_mine:
                 if not is_mine:
                     logger.info("another trainer is at work")
                     break
-                if (await self._start())[1] != etag:
+                if (await self._stored())[1] != task.etag:
                     continue
                 try:
-                    commits.append(await self._step(plan, pointer, etag, loop))
+                    commits.append(await self._do(task))
                 except ConflictError:
-                    logger.info("another trainer was faster; its work stands and this window's is dropped")
+                    logger.info("another commit came first; it stands and this run's work is dropped")
                     break
-            if not plan.is_cut:
+            if task.is_last:
                 break
         return commits
 
-    async def _start(self) -> tuple[Pointer, str | None]:
+    async def _due(self) -> _Task | None:
+        pointer, etag = await self._stored()
+        loop = await asyncio.to_thread(self._configuration.read)  # after the pointer, which followed no later settings than these
+        pointer = pointer or await beginning(self._log, loop, clock=self._clock)
+        if loop.resets != pointer.resets:
+            return _Task(pointer, etag, loop, None)
+        now = self._clock.now()
+        plan = await plan_window(self._log, pointer, horizon=now - loop.reward_wait - self._limits.grace, limits=self._limits)
+        return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else None
+
+    async def _stored(self) -> tuple[Pointer | None, str | None]:
         stored = await self._store.pointer()
-        if stored is not None:
-            return stored
-        earliest = await self._log.earliest()
-        return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now()), None
+        if stored is None:
+            return None, None
+        self._log.follow(stored[0].log)
+        return stored
+
+    async def _do(self, task: _Task) -> Commit:
+        if task.plan is not None:
+            return await self._step(task.plan, task.pointer, task.etag, task.loop)
+        self._warm = _Warm()
+        anew = await self._retrainer.run(task.pointer, task.etag, task.loop)
+        self._warm = _Warm(anew.pointer.version, anew.learner)
+        return Commit(anew.pointer, anew.pointer.learned)
 
     async def _step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
-        learner = await self._learner(pointer.version)
+        learner = await self._learner(pointer.version, loop)
         with collector_at_rest():
             work = await self._work(plan, pointer, learner, loop)
         new = await self._write_model(plan, pointer, work, loop)
@@ -163,10 +194,10 @@ class Trainer:
         missing = [head for head in plan.observations if head.key.name not in present]
         return [*segments, *await self._log.observations(missing)]
 
-    async def _learner(self, version: str) -> Learner:
+    async def _learner(self, version: str, loop: LoopSettings) -> Learner:
         warm, self._warm = self._warm, _Warm()
         if not version:
-            return Learner.cold()
+            return beginner(loop)
         if warm.learner is not None and warm.version == version:
             return warm.learner
         return await asyncio.to_thread(artifact.load_learner, await self._store.state(version))
@@ -177,25 +208,25 @@ class Trainer:
         joined = await asyncio.to_thread(join, window, loop=loop)
         text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
         apprentice = pointer.apprentice.after(joined.events)
-        chunk, learned = await together(
+        chunk, content = await together(
             self._write_chunk(plan, pointer, text),
             asyncio.to_thread(self._learn, learner, joined.events),
         )
-        return _Work(replace(joined, events=()), learned, chunk, apprentice)
+        return _Work(replace(joined, events=()), content, chunk, apprentice)
 
-    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> _Learned:
+    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> Content | None:
         batch = lessons(events, self._encoders.of(learner.interactions))
         if not len(batch):
-            return _Learned()
+            return None
         learner.learn(batch)
-        return _Learned(artifact.dump_state(learner), artifact.dump_model(learner))
+        return Content.of(learner)
 
     async def _write_chunk(self, plan: Plan, pointer: Pointer, text: bytes) -> str:
         """Write the window's lines under a name made from their content, which it gives; that of the chunk before if there are none."""
         if not text:
             return pointer.chunk
         chunk = await asyncio.to_thread(compressed, text)
-        name = f"{plan.since:%Y/%m/%d}/{to_micros(plan.since)}-{to_micros(plan.until)}-{_digest(chunk)}.json.gz"
+        name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
         await self._store.write_chunk(name, chunk, parent=pointer.chunk)
         return name
 
@@ -210,13 +241,23 @@ class Trainer:
             lookback=self._lookback(plan, pointer, work.joined),
             apprentice=work.apprentice,
         )
-        if not work.learned.model:
+        if work.content is None:
             return new
-        version = f"{new.sequence:08d}-{_digest(work.learned.state, work.learned.model)}"
-        provenance = Provenance(pointer.version, plan.since, plan.until, work.chunk, new.counters.learned, _text(loop))
-        await self._store.write_state(version, work.learned.state)
-        await self._store.write_artifact(version, work.learned.model, provenance=provenance)
-        return replace(new, version=version, published_at=self._clock.now())
+        now, version = self._clock.now(), work.content.version(new.sequence)
+        origin = pointer.origin if pointer.origin.at > EPOCH else replace(pointer.origin, at=now)
+        provenance = Provenance(
+            parent=pointer.version,
+            since=plan.since,
+            until=plan.until,
+            chunk=work.chunk,
+            learned=work.content.learned,
+            settings=settings_text(loop),
+            published_at=now,
+            replaced=pointer.version or pointer.previous,
+            origin=origin,
+        )
+        await write_version(self._store, version, work.content, provenance=provenance)
+        return replace(new, version=version, published_at=now, learned=work.content.learned, previous="", origin=origin)
 
     def _lookback(self, plan: Plan, pointer: Pointer, joined: Joined) -> Lookback:
         first = plan.until - self._limits.lookback
@@ -231,14 +272,3 @@ def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[Segment
     """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
     names = seen | {head.key.name for head in heads}
     return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
-
-
-def _digest(*parts: bytes) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part)
-    return digest.hexdigest()[:12]
-
-
-def _text(loop: LoopSettings) -> str:
-    return orjson.dumps(asdict(loop), default=lambda duration: duration.total_seconds(), option=orjson.OPT_SORT_KEYS).decode()

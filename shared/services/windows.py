@@ -65,7 +65,7 @@ async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, lim
 
 
 def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -> bool:
-    """Whether to commit now: a young loop publishes early, an old one at least every ``model_export_frequency``.
+    """Whether to commit now: a young model is published early, an old one at least every ``model_export_frequency``.
 
     Rewards without decisions are counted at once. An idle loop moves its watermark now and then, lest the next reader has to
     look through all that time.
@@ -73,8 +73,8 @@ def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -
     if plan.is_cut:
         return True
     if plan.decisions:
-        enough = max(YOUNG_EVENTS, YOUNG_GROWTH * pointer.counters.learned)
-        return plan.decisions >= enough or now - pointer.published_at >= loop.model_export_frequency
+        enough = max(YOUNG_EVENTS, YOUNG_GROWTH * pointer.learned)
+        return not pointer.version or plan.decisions >= enough or now - pointer.published_at >= loop.model_export_frequency
     return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= IDLE_ADVANCE)
 
 

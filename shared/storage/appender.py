@@ -106,4 +106,4 @@ def _settle(stored: "asyncio.Future[None]", error: PersonalizerError | None) -> 
     if error is None:
         stored.set_result(None)
     else:
-        stored.set_exception(type(error)(*error.args))
+        stored.set_exception(error)

@@ -42,6 +42,15 @@ class BlobFiles:
             except ResourceNotFoundError:
                 return None
 
+    async def metadata(self, name: str) -> Mapping[str, str] | None:
+        """Read a file's metadata alone; None when there is none."""
+        async with storage_failures(f"look at {name}"):
+            try:
+                properties = await self.container.get_blob_client(name).get_blob_properties()
+            except ResourceNotFoundError:
+                return None
+        return {label: text or "" for label, text in (properties.metadata or {}).items()}
+
     async def write_once(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write a file whose name tells its content: if it is there already, nothing has to be done."""
         try:

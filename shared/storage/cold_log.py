@@ -1,22 +1,24 @@
 """The joined log read back, and what the kept models were made of: `shared.services.replay.ColdLog` on Blob storage."""
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
 
-from shared.domain.clock import from_micros
+from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.domain.ledger import Provenance
-from shared.joining.chunks import decompressed
+from shared.domain.ledger import Pointer, Provenance
+from shared.joining.chunks import ChunkName, chain, decompressed
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
+from shared.storage.pointers import read_pointer
+from shared.storage.provenance import read_provenance
 
 _FORMAT = 1
-_SUFFIX = ".json.gz"
 
 
 class BlobColdLog:
-    """Chunks and models of one loop, with what their metadata tell."""
+    """Chunks and models of one loop, with what their metadata tell. Chunks from before the log was deleted are not there."""
 
     def __init__(self, account: StorageAccount, *, loop: str) -> None:
         self._loop = loop
@@ -26,22 +28,74 @@ class BlobColdLog:
     async def models(self) -> dict[str, Provenance]:
         """Tell of each model that is kept what it was made of; raises `NewerFormatError` or `UnreadableError`."""
         listed = _labels(self._models, names.models_prefix(self._loop))
-        return {name.removesuffix(".npz"): _provenance(name, labels) async for name, labels in listed}
+        return {name.removesuffix(".npz"): read_provenance(name, labels) async for name, labels in listed}
 
     async def chunks(self) -> dict[str, str]:
         """Tell of each chunk which one was before it; raises as `models`."""
-        listed = _labels(self._logs, names.chunks_prefix(self._loop))
-        return {name: _checked(name, labels).get("parent", "") async for name, labels in listed}
+        generation = await self._generation()
+        listed = self._listed_chunks()
+        return {str(name): _checked(str(name), labels).get("parent", "") async for name, labels in listed if name.generation >= generation}
+
+    async def chain(self) -> Sequence[str]:
+        """List the chunks that count, in order; raises as `models`, and for one that is missing between others."""
+        pointer = await self._pointer()
+        return chain(pointer.chunk, await self.chunks()) if pointer is not None and pointer.chunk else ()
+
+    async def parent(self, name: str) -> str | None:
+        """Tell which chunk was before this one ("": it is the first); None if this one is not there any more."""
+        if ChunkName.parse(name).generation < await self._generation():
+            return None
+        labels = await self._logs.metadata(names.chunks_prefix(self._loop) + name)
+        return None if labels is None else _checked(name, labels).get("parent", "")
 
     async def chunk(self, name: str) -> bytes:
         """Read a chunk's lines; its name ends with the beginning of its content's SHA-256."""
+        parsed = ChunkName.parse(name)
+        if parsed.generation < await self._generation():
+            raise UnreadableError(f"chunk {name} of the joined log is not there any more: the log was deleted")
         file = await self._logs.read(names.chunks_prefix(self._loop) + name)
         if file is None:
             raise UnreadableError(f"chunk {name} of the joined log is missing")
-        digest = name.removesuffix(_SUFFIX).rpartition("-")[2]
-        if not digest or not hashlib.sha256(file.data).hexdigest().startswith(digest):
+        if not hashlib.sha256(file.data).hexdigest().startswith(parsed.digest):
             raise UnreadableError(f"chunk {name} of the joined log is damaged: its content is not what its name says")
         return decompressed(file.data)
+
+    async def drop_chunks(self, *, before: datetime | None) -> int:
+        """Delete the chunks whose window ended before this time (None: none of them), and those from before the log was deleted.
+
+        The oldest go first: stopped half-way, what is left is the end of the log without a gap. Tells how many went.
+        """
+        generation = await self._generation()
+        found = [name async for name, _ in self._listed_chunks()]
+        old = [each for each in found if each.generation < generation or (before is not None and each.until < before)]
+        for each in sorted(old, key=lambda chunk: (chunk.generation, chunk.until)):
+            await self._logs.delete(names.chunks_prefix(self._loop) + str(each))
+        return len(old)
+
+    async def drop_quarantined(self, *, before: datetime | None) -> int:
+        """Delete the copies of damaged segments sealed before this time, and those from before the log was deleted."""
+        pointer = await self._pointer()
+        limit = max(before or EPOCH, pointer.log.since if pointer else EPOCH)
+        prefix = names.quarantine_prefix(self._loop)
+        found = [name async for name, _ in _labels(self._logs, prefix)]
+        old = [name for name in found if name.rpartition("/")[2] < names.row_time(limit)]
+        for name in old:
+            await self._logs.delete(prefix + name)
+        return len(old)
+
+    async def _listed_chunks(self) -> AsyncIterator[tuple[ChunkName, Mapping[str, str]]]:
+        """List chunks of whatever generation; what else lies there is no business of ours."""
+        async for name, labels in _labels(self._logs, names.chunks_prefix(self._loop)):
+            if ChunkName.is_one(name):
+                yield ChunkName.parse(name), labels
+
+    async def _generation(self) -> int:
+        pointer = await self._pointer()
+        return pointer.log.generation if pointer is not None else 1
+
+    async def _pointer(self) -> Pointer | None:
+        file = await self._models.read(names.pointer_blob(self._loop))
+        return None if file is None else read_pointer(file.data)
 
 
 async def _labels(files: BlobFiles, prefix: str) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
@@ -57,18 +111,3 @@ def _checked(name: str, labels: Mapping[str, str]) -> Mapping[str, str]:
     if int(found) > _FORMAT:
         raise NewerFormatError(name, found=int(found), known=_FORMAT)
     return labels
-
-
-def _provenance(name: str, labels: Mapping[str, str]) -> Provenance:
-    try:
-        _checked(name, labels)
-        return Provenance(
-            parent=labels["parent"],
-            since=from_micros(int(labels["since"])),
-            until=from_micros(int(labels["until"])),
-            chunk=labels["chunk"],
-            learned=int(labels["learned"]),
-            settings=labels["settings"],
-        )
-    except (LookupError, ValueError, OverflowError) as cause:
-        raise UnreadableError(f"{name} does not say what it was made of: {cause}") from cause

@@ -1,5 +1,6 @@
 """The event log on Table storage: `shared.domain.ports.EventLog`."""
 
+import logging
 from array import array
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -7,20 +8,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from shared.domain.clock import Clock, from_micros, to_micros
+from shared.domain.errors import UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
-from shared.domain.ledger import Opened, Segment, SegmentHead, SegmentKey, Sighting
+from shared.domain.ledger import LogEpoch, Opened, Pointer, Segment, SegmentHead, SegmentKey, Sighting, Sought
+from shared.domain.ports import ModelFeed
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.failures import storage_failures
 from shared.storage.hot_log import KEY_COLUMNS, HotLog, LogSettings, Row, head
-from shared.storage.segments import decode_decisions, decode_observations, unpack_sightings
+from shared.storage.pointers import read_pointer
+from shared.storage.segments import decode_decisions, decode_observations, unpack_events, unpack_sightings
 from shared.storage.tail import Known, Tail
+
+logger = logging.getLogger(__name__)
 
 _REMEMBERED_OBSERVATIONS = 2_000_000
 _REMEMBERED_SIGHTINGS = 8_000_000
 """At 16 bytes each."""
+_BLOCK = timedelta(minutes=10)
+"""Of the log, read at once when an event is looked for; the next one is twice as long if this held little."""
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +69,94 @@ class TableEventLog:
     def __init__(self, account: StorageAccount, *, settings: LogSettings, clock: Clock, settled: timedelta) -> None:
         self._account = account
         self._settings = settings
+        self._clock = clock
+        self._settled = settled
+        self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
+        self._pointers = BlobFiles(account, names.MODELS)
         self._quarantine = BlobFiles(account, names.LOGS)
         self._decisions: HotLog[Decision] = HotLog(
-            lambda: account.tables, kind=names.Kind.DECISIONS, settings=settings, clock=clock, decode=decode_decisions
+            lambda: account.tables, kind=names.Kind.DECISIONS, settings=settings, clock=clock, decode=decode_decisions, epochs=self
         )
         self._observations: HotLog[Observation] = HotLog(
-            lambda: account.tables, kind=names.Kind.OBSERVATIONS, settings=settings, clock=clock, decode=decode_observations
+            lambda: account.tables, kind=names.Kind.OBSERVATIONS, settings=settings, clock=clock, decode=decode_observations, epochs=self
         )
-        self._open_tail = Tail(self._load_observations, clock=clock, settled=settled, max_weight=_REMEMBERED_OBSERVATIONS)
-        self._sighting_tail = Tail(self._load_sightings, clock=clock, settled=settled, max_weight=_REMEMBERED_SIGHTINGS)
+        self._remember(self._epoch)
+
+    def _remember(self, epoch: LogEpoch) -> None:
+        """Start remembering what is read of this epoch."""
+        self._remembered = epoch
+        self._open_tail = Tail(self._load_observations, clock=self._clock, settled=self._settled, max_weight=_REMEMBERED_OBSERVATIONS)
+        self._sighting_tail = Tail(self._load_sightings, clock=self._clock, settled=self._settled, max_weight=_REMEMBERED_SIGHTINGS)
+
+    def _tails(self) -> tuple[Tail[_OpenObservations], Tail[_SightingsOfSegment]]:
+        """Give what is remembered of the log, none of it from before the log was deleted."""
+        epoch = self._epoch
+        if epoch != self._remembered:
+            self._remember(epoch)
+        return self._open_tail, self._sighting_tail
+
+    # --- epochs ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> LogEpoch:
+        """What this process knows of."""
+        return self._epoch
+
+    def follow(self, epoch: LogEpoch) -> None:
+        """Write and read this epoch's generation from now on, unless a later one is known; any thread may say so."""
+        if epoch.generation > self._epoch.generation:
+            self._epoch = epoch
+
+    async def refresh(self) -> None:
+        """Follow what the pointer says; raises `StorageUnavailableError`.
+
+        One that cannot be read, as after a downgrade, tells nothing: what is known goes on, lest Rank stop for it.
+        """
+        file = await self._pointers.read(names.pointer_blob(self._settings.loop))
+        if file is None:
+            return
+        try:
+            self.follow(read_pointer(file.data).log)
+        except UnreadableError as reason:
+            logger.warning("whether the log was deleted is not known: %s", reason)
+
+    async def cut(self) -> datetime:
+        """Part what this process has sealed so far from what it will seal; what was sealed before is stored, or has failed."""
+        logs = (self._decisions, self._observations)
+        at = max(self._clock.now(), *[log.newest + _MICROSECOND for log in logs])
+        for log in logs:
+            log.seal_from(at)
+        for log in logs:
+            await log.row_under_way()
+        return at
+
+    async def generations(self) -> set[int]:
+        """List the generations that have a table."""
+        return {table.generation for table in await self._all_tables()}
+
+    async def sweep(self, *, settled_for: timedelta) -> int:
+        """Drop the tables of older generations that nobody writes to any more, and tell how many.
+
+        What belongs to the log all the same, written by those who had not heard of the deletion, is moved first. Of those tables
+        none has got a row for this long. Stopped half-way, the next call does the rest.
+        """
+        epoch = self._epoch
+        quiet_since = self._clock.now() - settled_for
+        old = [table for table in await self._all_tables() if table.generation < epoch.generation]
+        dropped = 0
+        for table in old:
+            if table.day >= epoch.since.date():
+                if epoch.since > quiet_since or await self._log_of(table).is_written(table, since=quiet_since):
+                    continue
+                await self._log_of(table).move(table, since=epoch.since)
+            await self._drop(table)
+            dropped += 1
+        return dropped
+
+    def _log_of(self, table: names.DayTable) -> "HotLog[Decision] | HotLog[Observation]":
+        return self._decisions if table.kind is names.Kind.DECISIONS else self._observations
+
+    # --- appending -------------------------------------------------------------------------------------------------------
 
     async def append_decision(self, decision: Decision) -> None:
         """Return once the decision is stored."""
@@ -86,17 +174,21 @@ class TableEventLog:
         """Return once the observations are stored, in one row."""
         await self._observations.append(observations)
 
+    # --- days ------------------------------------------------------------------------------------------------------------
+
     async def earliest(self) -> datetime | None:
-        """Tell the first day that has a table."""
+        """Tell the first day that has a table, or when the log was deleted on that day."""
         days = [table.day for table in await self.day_tables()]
-        return datetime.combine(min(days), time(), tzinfo=UTC) if days else None
+        return max(datetime.combine(min(days), time(), tzinfo=UTC), self._epoch.since) if days else None
 
     async def day_tables(self) -> list[names.DayTable]:
-        """List this loop's tables."""
+        """List the tables of this loop's log: those of the generation that is written now."""
+        return [table for table in await self._all_tables() if table.generation == self._epoch.generation]
+
+    async def _all_tables(self) -> list[names.DayTable]:
         async with storage_failures("list the tables of the log"):
             found = [names.DayTable.parse(table.name) async for table in self._account.tables.list_tables()]
-        mine = (self._settings.loop, self._settings.generation)
-        return [table for table in found if table is not None and (table.loop, table.generation) == mine]
+        return [table for table in found if table is not None and table.loop == self._settings.loop]
 
     async def create_tables(self, day: datetime) -> None:
         """Make a day's tables ahead of their first rows."""
@@ -107,9 +199,21 @@ class TableEventLog:
         """Drop the tables of the days that ended before this time, and tell how many."""
         old = [table for table in await self.day_tables() if table.day < before.date()]
         for table in old:
-            async with storage_failures("drop a table of the log"):
-                await self._account.tables.delete_table(table.name)
+            await self._drop(table)
         return len(old)
+
+    async def drop_all(self) -> int:
+        """Drop every table of this loop, of whatever generation, and tell how many."""
+        tables = await self._all_tables()
+        for table in tables:
+            await self._drop(table)
+        return len(tables)
+
+    async def _drop(self, table: names.DayTable) -> None:
+        async with storage_failures("drop a table of the log"):
+            await self._account.tables.delete_table(table.name)
+
+    # --- reading ---------------------------------------------------------------------------------------------------------
 
     def decision_heads(self, since: datetime, until: datetime) -> AsyncIterator[Sequence[SegmentHead]]:
         """List segments of decisions."""
@@ -135,7 +239,7 @@ class TableEventLog:
 
     async def observations_between(self, since: datetime, until: datetime) -> Sequence[Segment[Observation]]:
         """Open all segments of observations sealed in ``[since, until)``; what is there for good is read once."""
-        return [item.segment for item in await self._open_tail.between(since, until)]
+        return [item.segment for item in await self._tails()[0].between(since, until)]
 
     async def sightings(
         self, since: datetime, until: datetime, keys: AbstractSet[EventKey], *, opened: Opened[Decision] | None = None
@@ -146,12 +250,28 @@ class TableEventLog:
         given = Known(opened.since, opened.until, at_hand) if opened and len(at_hand) == len(opened.segments) else None
         wanted = set(marks.values())
         found: dict[int, list[Sighting]] = {}
-        remembered = await self._sighting_tail.between(since, until, given=given)
+        remembered = await self._tails()[1].between(since, until, given=given)
         for item in {item.key.name: item for item in (*remembered, *at_hand)}.values():
             for index, mark in enumerate(item.fingerprints):
                 if mark in wanted:
                     found.setdefault(mark, []).append(Sighting(from_micros(item.micros[index]), item.key, index))
         return {key: found[mark] for key, mark in marks.items() if mark in found}
+
+    async def search(self, event_id: str, since: datetime, until: datetime, *, limit: int) -> Sought:
+        """Find the segments of an event, by its fingerprint and that of the event of a slot; remembers nothing of it."""
+        mark = fingerprint(event_id)
+        found: list[SegmentHead] = []
+        passed, span, end = 0, _BLOCK, until
+        while end > since and passed < limit:
+            start = max(since, min(end, self._clock.now()) - span)
+            before = passed
+            async for row in self._decisions.rows(start, end, select=[*KEY_COLUMNS, "Sightings", "Events"]):
+                fingerprints, _ = unpack_sightings(row["Sightings"])
+                passed += len(fingerprints)
+                if mark in fingerprints or mark in unpack_events(row.get("Events") or b""):
+                    found.append(head(row))
+            end, span = start, _BLOCK if passed - before > limit // 16 else 2 * span
+        return Sought(sorted(found, key=lambda each: each.key), end, is_cut=end > since)
 
     async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[_OpenObservations]:
         async for row in self._observations.rows(since, until):
@@ -169,3 +289,22 @@ class TableEventLog:
         if damaged is not None:
             payload = b"".join(value for name, value in sorted(damaged.items()) if name.startswith("Payload") and isinstance(value, bytes))
             await self._quarantine.write_once(names.quarantine_blob(self._settings.loop, table, key), payload)
+
+
+class FollowedFeed:
+    """A feed of models that tells the log of the epoch that comes with them: `shared.domain.ports.ModelFeed`."""
+
+    def __init__(self, feed: ModelFeed, log: TableEventLog) -> None:
+        self._feed = feed
+        self._log = log
+
+    def news(self) -> Pointer | None:
+        """Give the pointer if it has changed."""
+        pointer = self._feed.news()
+        if pointer is not None:
+            self._log.follow(pointer.log)
+        return pointer
+
+    def artifact(self, version: str) -> bytes:
+        """Read a published model."""
+        return self._feed.artifact(version)

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from shared.domain.clock import Clock
+from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Decision, Observation
-from shared.domain.ledger import Segment, SegmentHead, SegmentKey
+from shared.domain.ledger import LogEpoch, Segment, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
 from shared.storage.failures import storage_failures
@@ -31,18 +31,36 @@ KEY_COLUMNS = ["PartitionKey", "RowKey"]
 """All that it takes to list segments: their names tell the rest."""
 _READERS = 4
 """Partitions read at once."""
+_CLIENTS = 64
+"""Tables whose clients are kept."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Whose log it is, over how many partitions a minute is spread, and how long an append may take, retries included."""
+    """Whose log it is, over how many partitions a minute is spread, and how long an append may take, retries included.
+
+    ``generation`` is the log's first: a later one is told by the pointer.
+    """
 
     loop: str
     shards: int
     append_deadline: timedelta
     generation: int = 1
+
+
+class Epochs(Protocol):
+    """What says which generation is written and which are read."""
+
+    @property
+    def epoch(self) -> LogEpoch:
+        """What this process knows of."""
+        ...
+
+    async def refresh(self) -> None:
+        """Ask storage; raises `StorageUnavailableError`."""
+        ...
 
 
 class HotLog(Generic[Event]):
@@ -56,18 +74,22 @@ class HotLog(Generic[Event]):
         settings: LogSettings,
         clock: Clock,
         decode: Callable[[Row], list[Event]],
-        limits: Limits = LIMITS,
+        epochs: Epochs,
     ) -> None:
         self._service = tables
         self._kind = kind
         self._settings = settings
         self._clock = clock
         self._decode: Callable[[Row], list[Event]] = decode
+        self._epochs = epochs
         self._writer = secrets.token_hex(4)
         self._shard = int(self._writer, 16) % settings.shards
         self._rows = 0
-        self._clients: dict[date, TableClient] = {}
-        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=limits)
+        self._newest = EPOCH
+        self._floor = EPOCH
+        self._row_under_way = asyncio.Lock()
+        self._clients: dict[str, TableClient] = {}
+        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=LIMITS)
         self._reading = asyncio.Semaphore(_READERS)
 
     # --- writing ---------------------------------------------------------------------------------------------------------
@@ -86,25 +108,59 @@ class HotLog(Generic[Event]):
             await self._write(appends[:middle])
             await self._write(appends[middle:])
             return
-        sealed_at = max(self._clock.now(), *map(_time, events))
-        self._rows += 1
-        name = names.RowName(sealed_at, self._writer, self._rows, count=len(events), rewards=sum(map(_is_reward, events)))
-        key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
-        async with storage_failures("append to the log", deadline=self._settings.append_deadline):
-            await self._put(self._table(sealed_at), {**key, **columns})
+        async with self._row_under_way:
+            sealed_at = self._newest = max(self._clock.now(), self._floor, *map(_time, events))
+            self._rows += 1
+            name = names.RowName(sealed_at, self._writer, self._rows, count=len(events), rewards=sum(map(_is_reward, events)))
+            key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
+            async with storage_failures("append to the log", deadline=self._settings.append_deadline):
+                await self._put({**key, **columns}, sealed_at)
 
-    async def _put(self, table: TableClient, row: Row) -> None:
-        """Write the row under its own unique key: doing so again, after an answer that was lost, changes nothing."""
+    async def _put(self, row: Row, sealed_at: datetime) -> None:
+        """Write the row under its own unique key: doing so again, after an answer that was lost, changes nothing.
+
+        Without a table it is the day's first row, or the log was deleted: which of them it is has to be known before one is made.
+        """
         try:
-            await table.upsert_entity(row, mode=UpdateMode.REPLACE)
-        except ResourceNotFoundError:  # the day's first row
+            await self._current_table(sealed_at).upsert_entity(row, mode=UpdateMode.REPLACE)
+        except ResourceNotFoundError:
+            await self._epochs.refresh()
+            table = self._current_table(sealed_at)
             await self._create(table)
             await table.upsert_entity(row, mode=UpdateMode.REPLACE)
+
+    @property
+    def newest(self) -> datetime:
+        """When this process sealed its newest row."""
+        return self._newest
+
+    def seal_from(self, at: datetime) -> None:
+        """Seal no row earlier than this from now on."""
+        self._floor = max(self._floor, at)
+
+    async def row_under_way(self) -> None:
+        """Return once the row that is being written, if there is one, is stored or has failed."""
+        async with self._row_under_way:
+            return
 
     async def create_table(self, day: datetime) -> None:
         """Make the day's table ahead of its first row."""
         async with storage_failures("create a table of the log"):
-            await self._create(self._table(day))
+            await self._create(self._current_table(day))
+
+    async def move(self, table: names.DayTable, *, since: datetime) -> int:
+        """Copy what was sealed from then on to the table that is written now, and tell how many rows; again changes nothing."""
+        moved = 0
+        async for row in self._query(self._table(table.name), _sealed_from(since)):
+            async with storage_failures("move a row of the log"):
+                await self._put(row, names.RowName.parse(row["RowKey"]).sealed_at)
+            moved += 1
+        return moved
+
+    async def is_written(self, table: names.DayTable, *, since: datetime) -> bool:
+        """Whether a row of this table was sealed from then on."""
+        rows = self._query(self._table(table.name), _sealed_from(since), select=KEY_COLUMNS)
+        return await anext(rows, None) is not None
 
     async def _create(self, table: TableClient) -> None:
         try:
@@ -129,13 +185,15 @@ class HotLog(Generic[Event]):
 
     async def rows(self, since: datetime, until: datetime, *, select: list[str] | None = None) -> AsyncIterator[Row]:
         """Read the rows sealed in ``[since, until)``, minute by minute; within a minute in the order of the shards."""
-        first, last = names.partitions_between(since, until)
-        chosen = (
-            f"PartitionKey ge '{first}' and PartitionKey lt '{last}'"
-            f" and RowKey ge '{names.row_time(since)}' and RowKey lt '{names.row_time(until)}'"
-        )
+        epoch = self._epochs.epoch
         for day in _days(since, until):
-            async for row in self._query(day, chosen, select=select):
+            parts = []
+            for generation in _generations(epoch, day.date()):
+                first = since if generation == epoch.generation else max(since, epoch.since)
+                if first < until:
+                    table = self._table(self._name(generation, day.date()))
+                    parts.append(self._query(table, _sealed_between(first, until), select=select))
+            async for row in _merged(parts):
                 yield row
 
     async def open(self, heads: Sequence[SegmentHead]) -> Sequence[tuple[Segment[Event], Row | None]]:
@@ -151,11 +209,17 @@ class HotLog(Generic[Event]):
         return sorted(opened, key=lambda each: each[0].head.key)
 
     async def _open_partition(self, heads: Sequence[SegmentHead]) -> list[tuple[Segment[Event], Row | None]]:
-        wanted = {each.key.name: each for each in heads}
+        epoch, day = self._epochs.epoch, heads[0].key.sealed_at.date()
+        wanted = {each.key.name: each.key for each in heads}
         chosen = f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{heads[0].key.name}' and RowKey le '{heads[-1].key.name}'"
+        found: dict[str, Row] = {}
         async with self._reading:
-            rows = self._query(heads[0].key.sealed_at, chosen)
-            return [self.decode(row) async for row in rows if row["RowKey"] in wanted]
+            for generation in _generations(epoch, day):
+                async for row in self._query(self._table(self._name(generation, day)), chosen):
+                    key = wanted.get(row["RowKey"])
+                    if key is not None and (generation == epoch.generation or key.sealed_at >= epoch.since):
+                        found[key.name] = row
+        return [self.decode(row) for row in found.values()]
 
     def decode(self, row: Row) -> tuple[Segment[Event], Row | None]:
         """Open one row; a damaged one comes back without events and with the row itself."""
@@ -169,8 +233,7 @@ class HotLog(Generic[Event]):
             return Segment(segment_head, None), row
         return Segment(segment_head, events), None
 
-    async def _query(self, day: datetime, chosen: str, *, select: list[str] | None = None) -> AsyncIterator[Row]:
-        table = self._table(day)
+    async def _query(self, table: TableClient, chosen: str, *, select: list[str] | None = None) -> AsyncIterator[Row]:
         pages = table.query_entities(chosen, select=select).by_page()
         while True:
             async with storage_failures("read the log"):
@@ -182,20 +245,65 @@ class HotLog(Generic[Event]):
                 yield row
 
     def table_name(self, day: datetime) -> str:
-        """Name the table of this day."""
-        return names.DayTable(self._settings.loop, self._settings.generation, self._kind, day.date()).name
+        """Name the table that this day's rows are written to."""
+        return self._name(self._epochs.epoch.generation, day.date())
 
-    def _table(self, at: datetime) -> TableClient:
-        day = at.date()
-        if day not in self._clients:
-            self._clients[day] = self._service().get_table_client(self.table_name(at))
-        return self._clients[day]
+    def _name(self, generation: int, day: date) -> str:
+        return names.DayTable(self._settings.loop, generation, self._kind, day).name
+
+    def _current_table(self, at: datetime) -> TableClient:
+        return self._table(self.table_name(at))
+
+    def _table(self, name: str) -> TableClient:
+        if name not in self._clients:
+            if len(self._clients) >= _CLIENTS:
+                self._clients.clear()
+            self._clients[name] = self._service().get_table_client(name)
+        return self._clients[name]
 
 
 def head(row: Row) -> SegmentHead:
     """Read what a row's keys tell of its segment; raises `NewerFormatError` or `UnreadableError`."""
     name = names.RowName.parse(row["RowKey"])
     return SegmentHead(SegmentKey(name.sealed_at, row["RowKey"], row["PartitionKey"]), name.count, name.rewards)
+
+
+def _generations(epoch: LogEpoch, day: date) -> Sequence[int]:
+    """Say which generations have rows of this day.
+
+    A writer makes no table before it has asked for the generation, and tables are made at most a day ahead: those of older
+    generations get no rows of later days.
+    """
+    is_shared = epoch.since.date() <= day <= epoch.since.date() + timedelta(days=1)
+    return range(epoch.oldest, epoch.generation + 1) if is_shared else (epoch.generation,)
+
+
+def _sealed_from(since: datetime) -> str:
+    first, _ = names.partitions_between(since, since)
+    return f"PartitionKey ge '{first}' and RowKey ge '{names.row_time(since)}'"
+
+
+def _sealed_between(since: datetime, until: datetime) -> str:
+    _, last = names.partitions_between(since, until)
+    return f"{_sealed_from(since)} and PartitionKey lt '{last}' and RowKey lt '{names.row_time(until)}'"
+
+
+async def _merged(parts: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:
+    """Put the rows of several tables together, minute by minute; one that is in several of them, being moved, counts once."""
+    if len(parts) == 1:  # nearly always
+        async for row in parts[0]:
+            yield row
+        return
+    waiting: list[Row | None] = [await anext(part, None) for part in parts]
+    while any(waiting):
+        minute = min(names.minute(row["PartitionKey"]) for row in waiting if row)
+        given: set[str] = set()
+        for index, part in enumerate(parts):
+            while (first := waiting[index]) and names.minute(first["PartitionKey"]) == minute:
+                if first["RowKey"] not in given:
+                    given.add(first["RowKey"])
+                    yield first
+                waiting[index] = await anext(part, None)
 
 
 def _key(segment_head: SegmentHead) -> SegmentKey:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
-from shared.domain.clock import to_micros
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer, Provenance
 from shared.storage import names
@@ -11,6 +10,7 @@ from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.lease import lease
 from shared.storage.pointers import read_pointer, write_pointer
+from shared.storage.provenance import write_provenance
 
 
 class BlobModelStore:
@@ -50,16 +50,7 @@ class BlobModelStore:
 
     async def write_artifact(self, version: str, data: bytes, *, provenance: Provenance) -> None:
         """Write a model; its metadata tell what it was made of."""
-        metadata = {
-            "format": "1",
-            "parent": provenance.parent,
-            "since": str(to_micros(provenance.since)),
-            "until": str(to_micros(provenance.until)),
-            "chunk": provenance.chunk,
-            "learned": str(provenance.learned),
-            "settings": provenance.settings,
-        }
-        await self._models.write_once(names.model_blob(self._loop, version), data, metadata=metadata)
+        await self._models.write_once(names.model_blob(self._loop, version), data, metadata=write_provenance(provenance))
 
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer on condition."""

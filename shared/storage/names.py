@@ -1,5 +1,6 @@
 """Every name in storage: tables, keys and blobs, each with its loop in it."""
 
+import hashlib
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -11,6 +12,9 @@ from shared.domain.ledger import SegmentKey
 
 MODELS = "personalizer-models"
 LOGS = "personalizer-logs"
+
+LOOPS = "loops/"
+"""What the names of all loops' blobs begin with."""
 
 FORMAT = 1
 """Of a segment: its name and what is under it."""
@@ -129,6 +133,16 @@ def configuration_blob(loop: str) -> str:
     return f"loops/{loop}/configuration.json"
 
 
+def usage_blob(loop: str, month: str) -> str:
+    """Name the count of a month's Rank calls."""
+    return f"{LOOPS}{loop}/usage/{month}.json"
+
+
+def mirror_blob(loop: str) -> str:
+    """Name the record of how far the log was mirrored."""
+    return f"loops/{loop}/mirror.json"
+
+
 def model_blob(loop: str, version: str) -> str:
     """Name a model."""
     return f"{models_prefix(loop)}{version}.npz"
@@ -154,6 +168,41 @@ def chunks_prefix(loop: str) -> str:
     return f"loops/{loop}/log/"
 
 
+def quarantine_prefix(loop: str) -> str:
+    """Give what the names of the copies of a loop's damaged segments begin with."""
+    return f"loops/{loop}/quarantine/"
+
+
 def quarantine_blob(loop: str, table: str, key: SegmentKey) -> str:
     """Name the copy of a segment that does not verify."""
-    return f"loops/{loop}/quarantine/{table}/{key.partition}/{key.name}"
+    return f"{quarantine_prefix(loop)}{table}/{key.partition}/{key.name}"
+
+
+def loop_prefix(loop: str) -> str:
+    """Give what the names of all blobs of a loop begin with."""
+    return f"{LOOPS}{loop}/"
+
+
+def evaluations_prefix(loop: str) -> str:
+    """Give what the names of a loop's evaluations begin with."""
+    return f"loops/{loop}/evaluations/"
+
+
+def importances_prefix(loop: str) -> str:
+    """Give what the names of a loop's feature importances begin with."""
+    return f"loops/{loop}/importances/"
+
+
+def job_file(job_id: str) -> str:
+    """Name an analysis by the SHA-256 of its id, which is the caller's text: of one length, and safe in a path."""
+    return f"{hashlib.sha256(job_id.encode()).hexdigest()}.json"
+
+
+def signing_blob() -> str:
+    """Name the deployment's key for signing models, with its certificate."""
+    return "signing/signer.pem"
+
+
+def trusted_prefix() -> str:
+    """Give what the names of the certificates begin with whose signatures are trusted beside the deployment's own."""
+    return "trusted/"

@@ -6,7 +6,9 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer
 
-FORMAT = 1
+FORMAT = 2
+"""The first format knew no deletion of log or model, no resets, and nothing of where a line of models begins."""
+
 _POINTER = TypeAdapter(Pointer)
 
 
@@ -22,6 +24,8 @@ def read_pointer(text: bytes) -> Pointer:
         found = int(document.pop("format"))
         if found > FORMAT:
             raise NewerFormatError("the model pointer", found=found, known=FORMAT)
+        if found == 1:
+            document["learned"] = document["counters"]["learned"]
         return _POINTER.validate_python(document)
     except (orjson.JSONDecodeError, ValidationError, LookupError, AttributeError, TypeError, ValueError) as cause:
         raise UnreadableError(f"the model pointer cannot be read: {cause}") from cause

@@ -2,25 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from typing import Any
 
-import orjson
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient
-from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.errors import NewerFormatError, SettingsError, StorageUnavailableError, UnreadableError
+from shared.domain.errors import StorageUnavailableError, UnreadableError
 from shared.domain.ledger import Pointer
-from shared.domain.loop import LoopSettings
+from shared.domain.loop import LoopRecord, LoopSettings
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.loop_records import read_record
 from shared.storage.pointers import read_pointer
 
-CONFIGURATION_FORMAT = 1
 _NOT_MODIFIED = 304
-_LOOP_SETTINGS = TypeAdapter(LoopSettings)
 
 
 class _Changes:
@@ -83,39 +79,28 @@ class BlobModelFeed:
 
 
 class StoredConfiguration:
-    """The app's settings, overridden by the stored ones: `shared.domain.ports.LoopConfiguration`.
+    """A loop's record and the settings it gives: `shared.domain.ports.LoopConfiguration`.
 
-    The blob holds ``{"format": 1}`` and any of `LoopSettings`' fields but the name, durations in ISO 8601.
+    ``record`` is what the process found last, and stays what it was when a later one cannot be read. It may be shared between
+    threads, and is replaced by whoever writes a newer one.
     """
 
-    def __init__(self, account: StorageAccount, *, defaults: LoopSettings) -> None:
+    def __init__(self, account: StorageAccount, *, defaults: LoopSettings, record: LoopRecord | None = None) -> None:
         self._defaults = defaults
-        self._current = defaults
         self._blob = _Changes(account, names.configuration_blob(defaults.name))
+        self.record = LoopRecord(defaults.name) if record is None else record
 
     def read(self) -> LoopSettings:
         """Give the settings in force now."""
         changed = self._blob.fetch()
         if changed is not None:
-            self._current = override(self._defaults, changed[0]) if changed[1] else self._defaults
+            name = self._defaults.name
+            record = read_record(name, changed[0]) if changed[1] else LoopRecord(name)
+            settings = record.settings(self._defaults)
+            self.record = record
             self._blob.accept(changed[1])
-        return self._current
-
-
-def override(defaults: LoopSettings, text: bytes) -> LoopSettings:
-    """Apply a stored configuration; raises `NewerFormatError` or `UnreadableError`."""
-    try:
-        stored = orjson.loads(text)
-        found = int(stored.pop("format"))
-        if found > CONFIGURATION_FORMAT:
-            raise NewerFormatError("the stored configuration", found=found, known=CONFIGURATION_FORMAT)
-        known = {field.name for field in fields(LoopSettings)} - {"name"}
-        if unknown := stored.keys() - known:
-            raise UnreadableError(f"the stored configuration has unknown fields: {', '.join(sorted(unknown))}")
-        checked = _LOOP_SETTINGS.validate_python(stored)
-        return replace(defaults, **{name: getattr(checked, name) for name in stored})
-    except (orjson.JSONDecodeError, ValidationError, SettingsError, LookupError, AttributeError, TypeError, ValueError) as cause:
-        raise UnreadableError(f"the stored configuration cannot be read: {cause}") from cause
+            return settings
+        return self.record.settings(self._defaults)
 
 
 @contextmanager

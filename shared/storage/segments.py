@@ -73,7 +73,14 @@ def encode(events: Sequence[Decision | Observation]) -> dict[str, Any]:
     row: dict[str, Any] = {f"Payload{number:02d}": payload[start : start + _PROPERTY_BYTES] for number, start in enumerate(parts)}
     if decisions:
         row["Sightings"] = pack_sightings(decisions)
+        row |= _events_column(decisions)
     return row
+
+
+def _events_column(decisions: Sequence[Decision]) -> dict[str, bytes]:
+    """Write the fingerprints of the events that have slots, which those of their slots do not tell: none where there are none."""
+    events = dict.fromkeys(decision.event_id for decision in decisions if decision.slot)
+    return {"Events": _little_endian(array("Q", map(fingerprint, events))).tobytes()} if events else {}
 
 
 def decode_decisions(row: Row) -> list[Decision]:
@@ -131,6 +138,13 @@ def pack_sightings(decisions: Sequence[Decision]) -> bytes:
     packed = array("Q", (fingerprint(decision.key) for decision in decisions))
     packed.extend(to_micros(decision.decided_at) for decision in decisions)
     return _little_endian(packed).tobytes()
+
+
+def unpack_events(packed: bytes) -> "array[int]":
+    """Give the fingerprints of the events with slots in a segment of decisions."""
+    numbers = array("Q")
+    numbers.frombytes(packed[: len(packed) // 8 * 8])
+    return _little_endian(numbers)
 
 
 def unpack_sightings(packed: bytes) -> tuple["array[int]", "array[int]"]:

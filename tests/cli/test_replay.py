@@ -7,10 +7,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from shared.domain.loop import LoopRecord
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.loop_store import BlobLoopStore
+from tests.builders import after, decision
+from tests.clocks import SetClock
+from tests.keeping import keeper, pointer_of
 from tests.kept_models import LOOP, learn, overwrite
-from tests.reliability.world import open_account
+from tests.reliability.world import FIRST, event_log, open_account, trainer, write_log
 from tests.running import OURS, REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -49,10 +54,43 @@ async def test_the_published_model_is_found_identical_until_one_is_changed(accou
 
 def test_what_cannot_be_done_is_told_in_one_line(storage):
     unpublished = replay("--connection-string", storage)
-    assert (unpublished.returncode, unpublished.stderr) == (2, "This cannot be done: no model has been published yet.\n")
+    assert (unpublished.returncode, unpublished.stderr) == (2, "This cannot be done: no model is published.\n")
     nowhere = replay()
     assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
     assert "AzureWebJobsStorage" in nowhere.stderr
     nonsense = replay("--connection-string", "nonsense")
     assert (nonsense.returncode, nonsense.stderr.count("\n")) == (2, 1)
     assert replay("--unknown").returncode == 2
+    for loop in ("nobody", "../default"):
+        unknown = replay("--connection-string", storage, "--loop", loop)
+        assert (unknown.returncode, unknown.stderr) == (2, f"This cannot be done: there is no loop {loop!r}.\n")
+
+
+async def test_where_the_history_of_a_model_ends_is_told(account, storage):
+    versions = await learn(account)
+    keeping = keeper(account, after(150), store=LOOP)
+    package, _ = await keeping.export_signed()
+    await keeping.delete()
+    await keeping.import_(package)
+    imported = (await pointer_of(account, LOOP)).version
+    alone = replay("--connection-string", storage)
+    said = f"model {imported} was imported: what it had learned before is not in this log"
+    assert (alone.returncode, alone.stderr) == (2, f"This cannot be done: {said}.\n")
+    await event_log(account, SetClock(after(160))).append_decision(decision("later", at=after(160)))
+    await trainer(account, after(200), store=LOOP).run()
+    done = replay("--connection-string", storage)
+    published = (await pointer_of(account, LOOP)).version
+    assert (done.returncode, done.stderr) == (0, "")
+    first = f"Rebuilding model {published} from the state of model {imported} and 1 chunks. It cannot be from further back: {said}."
+    assert done.stdout.splitlines()[0] == first
+    assert replay(versions[-1], "--connection-string", storage).returncode == 0
+
+
+async def test_another_loops_models_are_rebuilt_by_its_name(account, storage):
+    record = LoopRecord("news", life=2)
+    await BlobLoopStore(account).write(record, expected=None)
+    await write_log(account)
+    await trainer(account, FIRST, store=record.place).run()
+    done = replay("--connection-string", storage, "--loop", "news")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Model {(await pointer_of(account, record.place)).version} is identical" in done.stdout

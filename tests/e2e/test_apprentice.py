@@ -14,7 +14,7 @@ from shared.domain.clock import SystemClock
 from shared.domain.events import Action, LearningMode, Situation
 from shared.domain.slots import MultiSlotSituation, Slot
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Services, build
+from shared.runtime.wiring import LoopServices, build
 from shared.services.deciding import Decider
 from shared.services.multislot import MultiSlotRanker
 from tests.e2e.test_learning import SETTINGS, settled
@@ -32,7 +32,7 @@ SEATINGS = [(guest, time) for guest in GUESTS for time in ("noon", "night")]
 
 
 @asynccontextmanager
-async def restaurant(storage: str, learning: str) -> AsyncIterator[Services]:
+async def restaurant(storage: str, learning: str) -> AsyncIterator[LoopServices]:
     own = {"PERSONALIZER_LEARNING_MODE": "Apprentice", "PERSONALIZER_APPRENTICE_LEARNING": learning}
     services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS, **own}))
     yield services
@@ -52,7 +52,7 @@ def reward_for(dish: str, guest: str, chance: random.Random) -> float:
     return float(chance.random() < (0.9 if dish == LIKED[guest] else 0.2))
 
 
-async def serve(services: Services, chance: random.Random, event_id: str, baseline: Callable[[str, str], str]) -> float:
+async def serve(services: LoopServices, chance: random.Random, event_id: str, baseline: Callable[[str, str], str]) -> float:
     guest, time = chance.choice(SEATINGS)
     first = baseline(guest, time)
     ranking = await services.ranker.rank(dinner(guest, time, first), event_id=event_id, deferred=False)
@@ -62,7 +62,7 @@ async def serve(services: Services, chance: random.Random, event_id: str, baseli
     return reward
 
 
-async def evening(services: Services, chance: random.Random, round_: int, baseline: Callable[[str, str], str]) -> list[float]:
+async def evening(services: LoopServices, chance: random.Random, round_: int, baseline: Callable[[str, str], str]) -> list[float]:
     """Serve 250 guests, learn from it, and wait until what was learned is served."""
     rewards = [await each for each in [serve(services, chance, f"dinner-{round_}-{n}", baseline) for n in range(250)]]
     await settled(services)
@@ -70,7 +70,7 @@ async def evening(services: Services, chance: random.Random, round_: int, baseli
     return rewards
 
 
-async def best(services: Services, asked: Situation) -> str:
+async def best(services: LoopServices, asked: Situation) -> str:
     """Tell what would be shown in Online mode, without exploration."""
     served = await services.models.served()
     online = replace(served, settings=replace(served.settings, learning_mode=LearningMode.ONLINE, exploration_percentage=0.0))

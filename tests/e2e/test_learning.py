@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.events import Action, Situation
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Services, build
+from shared.runtime.wiring import LoopServices, build
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ BASELINE = 0.9 / 3 + 0.1 * 2 / 3
 
 
 @pytest.fixture
-async def services(storage) -> AsyncIterator[Services]:
+async def services(storage) -> AsyncIterator[LoopServices]:
     services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS}))
     yield services
     await services.close()
@@ -37,7 +37,7 @@ def dinner(guest: str) -> Situation:
     return Situation(context=({"guest": {"name": guest}},), actions=actions)
 
 
-async def serve(services: Services, chance: random.Random, number: int, round_: int) -> float:
+async def serve(services: LoopServices, chance: random.Random, number: int, round_: int) -> float:
     guest = chance.choice(list(PALATES))
     ranking = await services.ranker.rank(dinner(guest), event_id=f"dinner-{round_}-{number}", deferred=False)
     is_liked = DISHES[ranking.reward_action_id] == PALATES[guest]
@@ -47,7 +47,7 @@ async def serve(services: Services, chance: random.Random, number: int, round_: 
     return reward
 
 
-async def settled(services: Services, seconds: float = 20) -> None:
+async def settled(services: LoopServices, seconds: float = 20) -> None:
     """Train as the timer would until nothing is pending."""
     async with asyncio.timeout(seconds):
         while (await services.progress.read()).pending:

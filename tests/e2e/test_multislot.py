@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.domain.clock import SystemClock
 from shared.domain.events import Action
 from shared.domain.slots import MultiSlotSituation, Slot
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Services, build
+from shared.runtime.wiring import LoopServices, build
 from shared.services.multislot import MultiSlotRanker
 from tests.e2e.test_learning import DISHES, SETTINGS, settled
 
@@ -22,15 +21,15 @@ BASELINES = {"starter": "bread", "snack": "cake", "dessert": "pickle"}
 
 
 @pytest.fixture
-async def services(storage) -> AsyncIterator[Services]:
+async def services(storage) -> AsyncIterator[LoopServices]:
     services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS}))
     yield services
     await services.close()
 
 
 @pytest.fixture
-def ranker(services) -> MultiSlotRanker:
-    return MultiSlotRanker(services.log, services.models, clock=SystemClock())
+def ranker(services: LoopServices) -> MultiSlotRanker:
+    return services.slots
 
 
 def menu() -> MultiSlotSituation:
@@ -39,7 +38,7 @@ def menu() -> MultiSlotSituation:
     return MultiSlotSituation(context=({"guest": {"name": "ann"}},), actions=actions, slots=slots)
 
 
-async def serve(services: Services, ranker: MultiSlotRanker, chance: random.Random, event_id: str) -> float:
+async def serve(services: LoopServices, ranker: MultiSlotRanker, chance: random.Random, event_id: str) -> float:
     ranking = await ranker.rank(menu(), event_id=event_id, deferred=False)
     liked = [(filled.slot_id, DISHES[filled.reward_action_id] == COURSES[filled.slot_id]) for filled in ranking.slots]
     rewards = [(slot_id, float(chance.random() < (0.9 if is_liked else 0.1))) for slot_id, is_liked in liked]

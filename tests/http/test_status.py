@@ -57,6 +57,7 @@ def test_in_apprentice_mode_the_status_tells_how_the_policy_would_have_done(stor
         "PERSONALIZER_LEARNING_MODE": "Apprentice",
         "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
         "PERSONALIZER_INGEST_GRACE": "PT0S",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
     }
     with RunningApp(storage, settings=settings) as apprentice:
         for number in range(8):

@@ -195,6 +195,16 @@ def negative(array):
         ("state", "cells", lambda array: array + np.uint32(CELLS)),
         ("state", "settled", lambda array: array - 1),
         ("state", "arms", lambda array: 0 * array),
+        ("state", "header", lambda array: np.concatenate([array[:2], array[2:3] + 10**16, array[3:]])),
+        ("state", "sums", negative),
+        ("state", "sums", lambda array: array * 1e30),
+        ("state", "seen", negative),
+        ("state", "seen", lambda array: array + 10**9),
+        ("state", "weights", lambda array: array + np.float32(1e13)),
+        ("state", "anchors", lambda array: array - np.float32(1e13)),
+        ("state", "grams", lambda array: array + 1e25),
+        ("state", "moments", lambda array: array - 1e25),
+        ("state", "arm_weights", lambda array: array + 1e13),
     ],
 )
 def test_what_no_learner_would_have_written_is_refused(kind, name, change):

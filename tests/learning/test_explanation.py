@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.domain.events import Action, Situation
 from shared.learning.encoding import Encoder, to_batch
-from shared.learning.explanation import explain
+from shared.learning.explanation import LONGEST_NAME, OTHERS, explain, explain_all
 from shared.learning.learner import Learner
 from shared.learning.model import Model
 
@@ -59,3 +59,58 @@ def test_every_part_has_a_name_that_a_reader_knows(model):
 def test_a_cold_model_has_no_reasons():
     explanation = explain(Model.cold(), colourful("red", 1.0), 0)
     assert (explanation.action_id, explanation.score, explanation.contributions) == ("a0", 0.0, ())
+
+
+# --- all actions at once ---------------------------------------------------------------------------------------------
+
+
+@given(colour=st.sampled_from([*COLOURS, "never met"]), size=st.floats(-1e6, 1e6), most=st.integers(1, 20))
+def test_of_each_action_the_contributions_sum_to_its_score_however_few_are_told(model, colour, size, most):
+    asked = colourful(colour, size)
+    scores = model.scores(Encoder().encode(asked)).mean.tolist()
+    explained = explain_all(model, asked, most=most)
+    assert [each.action_id for each in explained] == ["a0", "a1", "a2"]
+    assert [each.score for each in explained] == pytest.approx(scores)
+    for each in explained:
+        assert sum(part.worth for part in each.contributions) == pytest.approx(each.score, abs=1e-4)
+        assert len(each.contributions) <= most + 1
+        assert all(type(part.worth) is float for part in each.contributions)
+
+
+def test_all_together_say_what_each_says_alone_with_the_values_put_together(model):
+    """A sum over the values of a feature and the places of an array; an action without any feature is its id."""
+    asked = colourful("green", 4.0)
+    for number, explained in enumerate(explain_all(model, asked, most=1000)):
+        sums: dict[str, float] = {}
+        for part in explain(model, asked, number).contributions:
+            names = [name.partition("=")[0].partition("[")[0] for name in (part.context, part.action)]
+            whole = "^".join(name for name in names if name) or "id"
+            sums[whole] = sums.get(whole, 0.0) + part.worth
+        assert {part.name: part.worth for part in explained.contributions} == pytest.approx(sums, abs=1e-6)
+
+
+def test_names_are_those_of_features_whatever_their_value(model):
+    names = {part.name for part in explain_all(model, colourful("green", 4.0), most=100)[0].contributions}
+    of_context = {"user.colour", "user.size", "list.numbers"}
+    of_action = {"id", "kind.kind"}
+    assert names <= of_context | of_action | {f"{of}^{with_}" for of in of_context for with_ in of_action}
+
+
+def test_what_is_not_told_one_by_one_is_told_in_one_and_comes_last(model):
+    (every, *_) = explain_all(model, colourful("green", 4.0), most=100)
+    (few, *_) = explain_all(model, colourful("green", 4.0), most=2)
+    told, (rest,) = few.contributions[:2], few.contributions[2:]
+    assert [abs(part.worth) for part in told] == [abs(part.worth) for part in every.contributions[:2]]  # which of equal ones is open
+    assert rest.name == OTHERS
+    assert rest.worth == pytest.approx(sum(part.worth for part in every.contributions if part not in told))
+
+
+def test_a_name_is_cut_when_it_is_long(model):
+    long = "x" * 100_000
+    asked = Situation(({"user": {"colour": "green", long: 1.0}},), colourful("green", 1.0).actions)
+    for explained in explain_all(model, asked, most=1000):
+        assert max(len(part.name) for part in explained.contributions) <= 2 * LONGEST_NAME + 1
+
+
+def test_of_a_cold_model_no_action_has_reasons():
+    assert [each.contributions for each in explain_all(Model.cold(), colourful("red", 1.0), most=10)] == [(), (), ()]

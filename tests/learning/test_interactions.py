@@ -7,10 +7,10 @@ from shared.domain.errors import InvalidPolicyConfigurationError, UnreadableErro
 from shared.domain.events import Action, Features, Situation
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
-from shared.learning.crosses import crossed
+from shared.learning.crosses import crossed, groups_of
 from shared.learning.encoding import CONSTANT, ENCODER_VERSION, NO_ID, WIDTH, Encoder, is_encoded_for, to_batch
 from shared.learning.explanation import explain
-from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, Interactions, groups_of
+from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.local_ridge import arms_of, contexts_of
 from shared.learning.measures import Measures

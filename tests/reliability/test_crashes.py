@@ -55,8 +55,9 @@ class Child:
         return process.returncode, written.decode().split()
 
 
-APPENDING_CALLS = 8
-"""What the child makes at least: the first row, which finds no table; the table; the row again; and a row for each later batch."""
+APPENDING_CALLS = 9
+"""What the child makes at least: the first row, which finds no table; the pointer, lest the log was deleted; the table; the row again; and
+a row for each later batch."""
 
 
 @WHEN

@@ -46,7 +46,7 @@ async def stored(log) -> list[str]:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-@pytest.mark.parametrize("number", [1, 2, 3], ids=["first write", "new table", "second write"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4], ids=["first write", "look for a deletion", "new table", "second write"])
 async def test_one_failed_call_costs_no_event(proxy, faulty, account, fault, number):
     """An append is acknowledged and stored once, or refused in time; after that all is well again."""
     log = event_log(faulty, SetClock(T0), deadline=DEADLINE)

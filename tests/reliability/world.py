@@ -2,14 +2,16 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
-from shared.services.retention import Retention
+from shared.services.retention import Retention, Terms
 from shared.services.training import Trainer
 from shared.services.windows import Limits
 from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.cold_log import BlobColdLog
 from shared.storage.event_log import TableEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.model_store import BlobModelStore
@@ -18,8 +20,12 @@ from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 
 LOOP = LoopSettings(reward_wait=timedelta(seconds=10), model_export_frequency=timedelta(seconds=1))
+RESET = replace(LOOP, resets=1)
+"""After a change of settings that has the model begun anew."""
+
 GRACE = timedelta(seconds=5)
 LOOKBACK = timedelta(seconds=8)
+SETTLED_FOR = timedelta(seconds=30)
 FIRST, SECOND = after(60), after(120)
 """When the trainer comes by: each time with a window of its own to learn."""
 
@@ -37,13 +43,14 @@ def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) 
     return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
-def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: int = 50_000) -> Trainer:
+def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: int = 50_000, loop: LoopSettings = LOOP) -> Trainer:
     """One whose log is the shared one, and whose models go to a store of their own."""
     clock = SetClock(at)
     return Trainer(
         event_log(account, clock),
+        BlobColdLog(account, loop=store),
         BlobModelStore(account, loop=store),
-        StoredConfiguration(account, defaults=LOOP),
+        StoredConfiguration(account, defaults=loop),
         clock=clock,
         limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
     )
@@ -52,7 +59,14 @@ def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: in
 def retention(account: StorageAccount, *, store: str, models_kept: int) -> Retention:
     clock = SetClock(SECOND)
     kept = BlobModelStore(account, loop=store)
-    return Retention(event_log(account, clock), kept, StoredConfiguration(account, defaults=LOOP), clock=clock, models_kept=models_kept)
+    return Retention(
+        event_log(account, clock),
+        BlobColdLog(account, loop=store),
+        kept,
+        StoredConfiguration(account, defaults=LOOP),
+        clock=clock,
+        terms=Terms(models_kept, SETTLED_FOR),
+    )
 
 
 async def models_and_states(account: StorageAccount, store: str) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ import pytest
 
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
+from shared.domain.keys import key_digest
 from shared.domain.loop import ApprenticeLearning, RewardAggregation
 from shared.runtime.settings import DEFAULTS, read_settings
 
@@ -32,6 +33,8 @@ def test_an_empty_setting_is_the_default():
 def test_values_are_read_as_they_are_documented():
     read = settings(
         KEYS=" one , two ",
+        ADMIN_KEY=" three ",
+        POLICY_ARGUMENTS="--cb_explore_adf --softmax",
         REWARD_WAIT_TIME="pt4h",
         DEFAULT_REWARD="-0.5",
         REWARD_AGGREGATION="SUM",
@@ -41,7 +44,9 @@ def test_values_are_read_as_they_are_documented():
         INGEST_GRACE="PT1S",
         TRAINER_SCHEDULE="*/5 * * * * *",
     )
-    assert read.keys == ("one", "two")
+    assert read.key_digests == (key_digest("one"), key_digest("two"))
+    assert read.admin_digests == (key_digest("three"),)
+    assert read.loop.policy.arguments == "--cb_explore_adf --softmax"
     assert (read.loop.reward_wait, read.loop.default_reward) == (timedelta(hours=4), -0.5)
     assert (read.loop.reward_aggregation, read.loop.learning_mode) == (RewardAggregation.SUM, LearningMode.LOGGING_ONLY)
     assert read.loop.apprentice_learning is ApprenticeLearning.OBSERVE
@@ -73,6 +78,9 @@ def test_values_are_read_as_they_are_documented():
         ("LOG_SHARDS", "inf"),
         ("MODELS_KEPT", "none"),
         ("KEYS", "a,b,c"),
+        ("POLICY_ARGUMENTS", "--cb_explore_adf --nonsense"),
+        ("POLICY_ARGUMENTS", "--epsilon 0.2"),
+        ("POLICY_ARGUMENTS", "--cb_explore_adf" + " " * 2_000 + "--softmax"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(name, value):
@@ -116,9 +124,14 @@ def test_the_emulators_short_form_is_spelled_out():
 
 
 def test_secrets_are_not_printed():
-    shown = repr(settings(KEYS="a secret"))
+    shown = repr(settings(KEYS="a secret", ADMIN_KEY="a secret too"))
     assert "AccountKey" not in shown
     assert "a secret" not in shown
+    assert key_digest("a secret") not in shown
+
+
+def test_without_keys_there_are_none():
+    assert (settings().key_digests, settings(KEYS=" , ").key_digests, settings(ADMIN_KEY=" ").admin_digests) == ((), (), ())
 
 
 def test_an_append_gives_up_well_inside_the_grace():

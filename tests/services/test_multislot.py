@@ -5,19 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from shared.domain.errors import StorageUnavailableError
-from shared.domain.events import Decision, LearningMode, Observation
-from shared.domain.loop import LoopSettings
+from shared.domain.errors import EventTooLargeError, InvalidMultiSlotApiAccessError, StorageUnavailableError
+from shared.domain.events import Decision, LearningMode, Observation, Situation
+from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.slots import MultiSlotSituation, Slot
 from shared.joining.dsjson import read_situation
 from shared.learning.encoding import Encoder
 from shared.services.deciding import Decider
-from shared.services.multislot import FilledSlot, MultiSlotRanker
+from shared.services.multislot import MOST_BYTES, FilledSlot, MultiSlotRanker, check_multi_slot
 from shared.services.rewarding import Rewarder
-from shared.services.serving import ModelServer
+from shared.services.serving import ModelServer, Polling
 from tests.builders import T0, situation
 from tests.clocks import SetClock
 from tests.services.test_serving import Feed
@@ -60,7 +61,7 @@ class World:
     def __init__(self) -> None:
         self.log = Log()
         self.feed = Feed()
-        self.models = ModelServer(self.feed, self.feed, defaults=LoopSettings(), interval=timedelta(hours=1))
+        self.models = ModelServer(self.feed, self.feed, defaults=LoopSettings(), polling=Polling(timedelta(hours=1)))
         self.ranker = MultiSlotRanker(self.log, self.models, clock=SetClock(T0))  # type: ignore[arg-type]  # as much of a log as it needs
 
     async def rank(self, event_id: str | None = "e1", *, deferred: bool = False) -> list[str]:
@@ -169,3 +170,42 @@ async def test_rewards_name_their_slot_and_an_activation_names_none(world):
 async def test_many_calls_at_once_do_not_disturb_each_other(world):
     alone = [await world.rank(f"e{n}") for n in range(30)]
     assert await asyncio.gather(*(world.rank(f"e{n}") for n in range(30))) == alone
+
+
+# --- which loops, and how much ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", ["--ccb_explore_adf", "--ccb_explore_adf --epsilon 0.2", "--epsilon=0.2 --ccb_explore_adf"])
+def test_a_policy_for_several_slots_lets_several_be_ranked(arguments):
+    check_multi_slot(LoopSettings(policy=LearningPolicy("mine", arguments)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (LoopSettings(), "--ccb_explore_adf"),
+        (LoopSettings(policy=LearningPolicy("--ccb_explore_adf", "--cb_explore_adf")), "--ccb_explore_adf"),
+        (LoopSettings(policy=LearningPolicy("mine", "--ccb_explore_adf"), is_auto_optimization_enabled=True), "optimises"),
+    ],
+)
+def test_other_settings_do_not_and_the_refusal_says_which(settings, why):
+    with pytest.raises(InvalidMultiSlotApiAccessError, match=why):
+        check_multi_slot(settings)
+
+
+async def test_a_call_that_no_row_could_hold_is_given_up_half_way(world, monkeypatch):
+    slots = (*ASKED.slots, Slot("more", "d"), Slot("most", "e"))
+    large = MultiSlotSituation(({"text": {"is": "x" * (MOST_BYTES // 4)}},), ASKED.actions, slots)
+    decided: list[str] = []
+
+    class Noting(Decider):
+        def decide(self, situation: Situation, *args: Any, **others: Any) -> Decision:
+            decided.append(situation.slot)
+            return super().decide(situation, *args, **others)
+
+    monkeypatch.setattr("shared.services.multislot.Decider", Noting)
+    ranker = MultiSlotRanker(world.log, world.models, clock=SetClock(T0))
+    with pytest.raises(EventTooLargeError):
+        await ranker.rank(large, event_id="e1", deferred=False)
+    assert decided == ["top", "side", "foot", "more"]
+    assert world.log.decisions == []

@@ -12,11 +12,13 @@ import pytest
 
 from shared.domain.errors import NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import Counters, Pointer
-from shared.domain.loop import LoopSettings
+from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.learning import artifact
+from shared.learning.arguments import PolicyArguments, Softmax, parse_arguments
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
-from shared.services.serving import ModelServer
+from shared.services import serving
+from shared.services.serving import ModelServer, Polling
 from tests.builders import T0, decision
 
 INTERVAL = 0.05
@@ -68,10 +70,15 @@ def feed():
 
 
 @pytest.fixture
-def server(feed):
-    server = ModelServer(feed, feed, defaults=LoopSettings(), interval=timedelta(seconds=INTERVAL))
-    yield server
-    server.stop()
+def polling():
+    polling = Polling(timedelta(seconds=INTERVAL))
+    yield polling
+    polling.stop()
+
+
+@pytest.fixture
+def server(feed, polling):
+    return ModelServer(feed, feed, defaults=LoopSettings(), polling=polling)
 
 
 async def eventually(is_true: Callable[[], bool], seconds: float = 5) -> None:
@@ -147,10 +154,9 @@ async def test_settings_and_model_are_refreshed_each_by_itself(server, feed):
     await eventually(lambda: server._served.settings.exploration_percentage == 0.5)
 
 
-async def test_the_thread_is_started_again_when_it_is_gone(server, feed):
+async def test_the_thread_is_started_again_when_it_is_gone(server, feed, polling):
     await server.served()
-    server.stop()
-    server._stopped.clear()
+    polling.stop()
     feed.publish("1")
     await server.served()
     await eventually(lambda: server._served.version == "1")
@@ -162,7 +168,7 @@ async def test_a_forked_process_polls_for_itself(server, feed):
     feed.publish("1")
     pid = os.fork()
     if pid == 0:
-        server._ensure_polling()
+        server.watch()
         until = time.monotonic() + 5
         while server._served.version != "1" and time.monotonic() < until:
             time.sleep(0.01)  # noqa: ASYNC251 - the child has no loop
@@ -171,7 +177,60 @@ async def test_a_forked_process_polls_for_itself(server, feed):
     assert os.waitstatus_to_exitcode(status) == 0
 
 
+def polling_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "model-poll" and thread.is_alive()]
+
+
 async def test_the_thread_does_not_keep_a_process_alive(server):
     await server.served()
-    assert server._thread is not None
-    assert server._thread.daemon
+    assert all(thread.daemon for thread in polling_threads())
+
+
+async def test_one_thread_polls_for_all_loops_of_a_process(server, polling):
+    before = len(polling_threads())
+    feeds = [Feed() for _ in range(5)]
+    servers = [ModelServer(each, each, defaults=LoopSettings(), polling=polling) for each in feeds]
+    for each in (server, *servers):
+        await each.served()
+    assert len(polling_threads()) == before + 1
+    for each in feeds:
+        each.publish("1")
+    await eventually(lambda: all(each._served.version == "1" for each in servers))
+
+
+async def test_a_loop_that_is_stopped_is_polled_no_more_and_the_others_are(server, feed, polling):
+    other_feed = Feed()
+    other = ModelServer(other_feed, other_feed, defaults=LoopSettings(), polling=polling)
+    await server.served()
+    await other.served()
+    server.stop()
+    feed.publish("1")
+    other_feed.publish("1")
+    await eventually(lambda: other._served.version == "1")
+    await asyncio.sleep(INTERVAL * 4)
+    assert server._served.version == ""
+
+
+async def test_a_policy_is_parsed_when_it_changes_and_served_with_its_settings(server, feed, monkeypatch):
+    parsed: list[str] = []
+
+    def parse(text: str) -> PolicyArguments:
+        parsed.append(text)
+        return parse_arguments(text)
+
+    monkeypatch.setattr(serving, "parse_arguments", parse)
+    assert (await server.served()).arguments == PolicyArguments()
+    feed.settings = replace(feed.settings, policy=LearningPolicy("mine", "--cb_explore_adf --softmax --lambda 7"))
+    await eventually(lambda: server._served.arguments.exploration == Softmax(7.0))
+    assert (await server.served()).settings.policy.name == "mine"
+    await asyncio.sleep(INTERVAL * 4)
+    assert parsed == ["--cb_explore_adf --softmax --lambda 7"]
+
+
+async def test_a_stored_policy_that_cannot_be_followed_leaves_the_old_settings_serving(server, feed):
+    await server.served()
+    feed.settings = replace(feed.settings, exploration_percentage=0.9, policy=LearningPolicy("bad", "--cb_explore_adf --nonsense"))
+    await eventually(lambda: server._served.error is not None)
+    served = await server.served()
+    assert (served.settings, served.arguments) == (LoopSettings(), PolicyArguments())
+    assert "--nonsense" in (served.error or "")

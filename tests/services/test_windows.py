@@ -12,7 +12,7 @@ from shared.services.windows import Plan, is_due
 from tests.builders import T0, after, decision, observation, segment
 
 LOOP = LoopSettings(model_export_frequency=timedelta(seconds=100))
-PUBLISHED = Pointer(sequence=5, version="v", published_at=T0, watermark=T0, counters=Counters(learned=1000))
+PUBLISHED = Pointer(sequence=5, version="v", published_at=T0, watermark=T0, counters=Counters(learned=5000), learned=1000)
 EMPTY = Plan(since=T0, until=after(10), fresh=[], stragglers=[], observations=[], is_cut=False)
 
 
@@ -24,8 +24,8 @@ def plan(decisions: int) -> Plan:
     ("learned", "waiting", "expected"),
     [(0, 9, False), (0, 10, True), (50, 10, True), (51, 10, False), (1000, 199, False), (1000, 200, True)],
 )
-def test_a_loop_publishes_when_it_grew_by_a_fifth_and_by_ten(learned, waiting, expected):
-    pointer = replace(PUBLISHED, counters=Counters(learned=learned))
+def test_a_model_is_published_when_it_grew_by_a_fifth_and_by_ten(learned, waiting, expected):
+    pointer = replace(PUBLISHED, learned=learned)
     assert is_due(plan(waiting), pointer, LOOP, now=after(50)) is expected
 
 
@@ -37,6 +37,10 @@ def test_a_loop_publishes_at_least_every_model_export_frequency():
 def test_the_first_event_of_all_is_learned_at_once():
     young = Pointer(sequence=0, version="", published_at=EPOCH, watermark=T0)
     assert is_due(plan(1), young, LOOP, now=after(50))
+
+
+def test_the_first_event_after_the_model_was_deleted_is_learned_at_once():
+    assert is_due(plan(1), replace(PUBLISHED, version="", learned=0), LOOP, now=after(1))
 
 
 def test_a_window_that_is_full_is_always_due():

@@ -1,20 +1,18 @@
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 import orjson
 import pytest
 
 from shared.domain.apprentice import LATEST, ApprenticeMetrics
-from shared.domain.errors import ConflictError, NewerFormatError, SettingsError, UnreadableError
-from shared.domain.events import LearningMode
-from shared.domain.ledger import Counters, Lookback, Pointer, Provenance
-from shared.domain.loop import ApprenticeLearning, LoopSettings
+from shared.domain.errors import ConflictError, NewerFormatError, UnreadableError
+from shared.domain.ledger import Counters, LogEpoch, Lookback, ModelKind, Origin, Pointer, Provenance
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
+from shared.storage.cold_log import BlobColdLog
 from shared.storage.model_store import BlobModelStore
 from shared.storage.pointers import read_pointer, write_pointer
-from shared.storage.polling import BlobModelFeed, StoredConfiguration, override
+from shared.storage.polling import BlobModelFeed
+from shared.storage.provenance import read_provenance, write_provenance
 from tests.builders import T0, after
 
 POINTER = Pointer(
@@ -26,6 +24,10 @@ POINTER = Pointer(
     counters=Counters(learned=5, skipped={"duplicate": 1}, rewards=4, late_rewards=1),
     lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({"x#0"})),
     apprentice=ApprenticeMetrics((0.1, -1.0), (True, False)),
+    learned=4,
+    previous="00000002-abc",
+    resets=2,
+    origin=Origin("00000001-abc", "2026/05/16/1-2-x.json.gz", T0),
 )
 
 
@@ -55,6 +57,14 @@ def test_a_pointer_without_apprentice_figures_has_none():
     assert read_pointer(orjson.dumps(document)) == replace(POINTER, apprentice=ApprenticeMetrics())
 
 
+def test_a_pointer_of_the_first_format_tells_of_one_line_of_models_from_the_beginning():
+    document = orjson.loads(write_pointer(POINTER)) | {"format": 1}
+    for name in ("learned", "previous", "resets", "origin", "log"):
+        del document[name]
+    read = read_pointer(orjson.dumps(document))
+    assert read == replace(POINTER, learned=5, previous="", resets=0, origin=Origin(), log=LogEpoch())
+
+
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', write_pointer(POINTER)[:-9], b'{"format": "x"}'])
 def test_a_damaged_pointer_is_unreadable(text):
     with pytest.raises(UnreadableError):
@@ -62,8 +72,8 @@ def test_a_damaged_pointer_is_unreadable(text):
 
 
 def test_a_pointer_of_a_later_release_is_refused_by_name():
-    with pytest.raises(NewerFormatError, match="pointer has format version 2"):
-        read_pointer(b'{"format": 2, "new": "things"}')
+    with pytest.raises(NewerFormatError, match="pointer has format version 3"):
+        read_pointer(b'{"format": 3, "new": "things"}')
 
 
 async def test_there_is_no_pointer_before_the_first_commit(store):
@@ -106,6 +116,39 @@ async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
             await read("00000003-def")
 
 
+MADE_OF = Provenance(
+    "00000002-abc", T0, after(60), "chunk", 17, "{}", ModelKind.RETRAINED, T0, "00000001-abc", "first", Origin("00000004-abc", "chunk", T0)
+)
+
+
+async def test_what_a_model_was_made_of_comes_back_as_it_was(store, account):
+    await store.write_artifact("00000004-abc", b"weights", provenance=MADE_OF)
+    assert await BlobColdLog(account, loop="default").models() == {"00000004-abc": MADE_OF}
+
+
+def test_a_model_of_the_first_format_was_trained_in_one_line_from_the_beginning():
+    labels = write_provenance(MADE_OF)
+    first = {name: labels[name] for name in ("parent", "since", "until", "chunk", "learned", "settings")} | {"format": "1"}
+    assert read_provenance("m", first) == Provenance("00000002-abc", T0, after(60), "chunk", 17, "{}", replaced="00000002-abc")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"format": ""}, {"format": "x"}, {"kind": "stolen"}, {"since": "x"}, {"learned": ""}, {"originat": "9" * 30}, {"published": "-"}],
+)
+def test_a_model_that_does_not_say_what_it_was_made_of_is_unreadable(wrong):
+    with pytest.raises(UnreadableError):
+        read_provenance("m", write_provenance(MADE_OF) | wrong)
+    for name in ("format", "parent", "chunk", "settings"):
+        with pytest.raises(UnreadableError):
+            read_provenance("m", {each: text for each, text in write_provenance(MADE_OF).items() if each != name})
+
+
+def test_a_model_of_a_later_release_is_refused_by_name():
+    with pytest.raises(NewerFormatError, match="upgrade"):
+        read_provenance("m", write_provenance(MADE_OF) | {"format": "3"})
+
+
 async def test_the_right_to_train_has_one_holder_and_is_given_back(store):
     async with store.lease() as mine, store.lease() as theirs:
         assert (mine, theirs) == (True, False)
@@ -132,30 +175,3 @@ async def test_a_pointer_that_cannot_be_read_is_reported_until_it_can(store, acc
             await asyncio.to_thread(feed.news)
     await write_pointer_blob(account, write_pointer(POINTER))
     assert await asyncio.to_thread(feed.news) == POINTER
-
-
-async def test_a_stored_configuration_overrides_the_app_settings(account):
-    configuration = StoredConfiguration(account, defaults=LoopSettings(exploration_percentage=0.1))
-    assert (await asyncio.to_thread(configuration.read)).exploration_percentage == 0.1
-    text = b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice", "apprentice_learning": "Observe"}'
-    await BlobFiles(account, names.MODELS).write_once(names.configuration_blob("default"), text)
-    for _ in range(2):
-        settings = await asyncio.to_thread(configuration.read)
-        assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
-        assert (settings.apprentice_learning, settings.exploration_percentage) == (ApprenticeLearning.OBSERVE, 0.1)
-    await BlobFiles(account, names.MODELS).delete(names.configuration_blob("default"))
-    assert (await asyncio.to_thread(configuration.read)).reward_wait == LoopSettings().reward_wait
-
-
-@pytest.mark.parametrize(
-    "text",
-    [b"", b"[]", b"{}", b'{"format": 1, "nonsense": 1}', b'{"format": 1, "reward_wait": "PT0S"}', b'{"format": 1, "name": "other"}'],
-)
-def test_a_stored_configuration_that_cannot_be_used_is_refused(text):
-    with pytest.raises((UnreadableError, SettingsError)):
-        override(LoopSettings(), text)
-
-
-def test_a_stored_configuration_of_a_later_release_is_refused_by_name():
-    with pytest.raises(NewerFormatError, match="configuration"):
-        override(LoopSettings(), b'{"format": 2}')

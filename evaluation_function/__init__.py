@@ -1,0 +1,5 @@
+"""HTTP: evaluations and feature importances."""
+
+from evaluation_function import evaluations, importances
+
+OPERATIONS = (*evaluations.OPERATIONS, *importances.OPERATIONS)

@@ -1,0 +1,100 @@
+"""HTTP: evaluations, and the policies found by them put to use."""
+
+from urllib.parse import quote
+
+import azure.functions as func
+
+from evaluation_function.ids import job_id_of, request_id_of
+from shared.api.evaluations import (
+    EvaluationBody,
+    EvaluationContract,
+    EvaluationDetails,
+    EvaluationPage,
+    OldEvaluation,
+    PolicyReferenceContract,
+    read_evaluation_query,
+    read_kind,
+    write_old_list,
+)
+from shared.api.paging import read_page
+from shared.api.wire import parse
+from shared.domain.errors import EvaluationNotFoundError, InvalidContractError, InvalidEvaluationContractError
+from shared.domain.evaluation import Evaluation
+from shared.runtime.http import PATH_VERSIONS, PREVIEWS, QUERY_VERSION, Call, Operation, answer
+
+
+async def create(call: Call) -> func.HttpResponse:
+    """Ask for an evaluation under an id that the service makes; 201 with where it is."""
+    evaluation = await _submitted(call, "")
+    location = f"{call.request.url.partition('?')[0].rstrip('/')}/{quote(evaluation.job.id, safe='')}"
+    return answer(201, OldEvaluation.of(evaluation, version=call.version), headers={"Location": location})
+
+
+async def put(call: Call) -> func.HttpResponse:
+    """Ask for an evaluation under the caller's id; 200 without a body."""
+    await _submitted(call, job_id_of(call, "evaluationId", InvalidEvaluationContractError))
+    return answer(200)
+
+
+async def _submitted(call: Call, job_id: str) -> Evaluation:
+    asked = parse(call.body, EvaluationContract, InvalidEvaluationContractError).to_asked()
+    online = (await call.services.configurator.read()).policy
+    return await call.services.evaluations.submit(asked, online=online, request_id=request_id_of(call), job_id=job_id)
+
+
+async def get_old(call: Call) -> func.HttpResponse:
+    """Answer with an evaluation."""
+    evaluation = await call.services.evaluations.read(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    return answer(200, OldEvaluation.of(evaluation, version=call.version))
+
+
+async def get(call: Call) -> func.HttpResponse:
+    """Answer with an evaluation, and with its time series as the query says."""
+    asked = read_evaluation_query(call.request.params)
+    evaluation = await call.services.evaluations.read(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    return answer(200, EvaluationBody.found(evaluation, asked))
+
+
+async def list_old(call: Call) -> func.HttpResponse:
+    """Answer with all evaluations, the newest first."""
+    return answer(200, write_old_list(await call.services.evaluations.opened(), version=call.version))
+
+
+async def list_page(call: Call) -> func.HttpResponse:
+    """Answer with a page of the evaluations, the newest first."""
+    params = call.request.params
+    page, kind = read_page(params), read_kind(params)
+    found = await call.services.evaluations.of_kind(kind)
+    following = page.after(len(found))
+    others = {"api-version": QUERY_VERSION} | ({"filter": params["filter"]} if kind else {})
+    link = following.link(call.request.url, others) if following else None
+    return answer(200, EvaluationPage(value=[EvaluationDetails.of(each) for each in page.cut(found)], next_link=link))
+
+
+async def delete(call: Call) -> func.HttpResponse:
+    """Delete an evaluation; 204."""
+    await call.services.evaluations.delete(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    return answer(204)
+
+
+async def apply(call: Call) -> func.HttpResponse:
+    """Make a policy of an evaluation the loop's own; 204."""
+    body = parse(call.body, PolicyReferenceContract, InvalidContractError)
+    policy = await call.services.evaluations.policy(body.evaluation_id, body.policy_name)
+    await call.services.configurator.set_policy(policy)
+    return answer(204)
+
+
+_NEW = (QUERY_VERSION,)
+_ONE = "evaluations/{evaluationId}"
+
+OPERATIONS = (
+    Operation("evaluations_create", "POST", "evaluations", create, versions=PATH_VERSIONS),
+    Operation("evaluations_put", "PUT", _ONE, put, versions=_NEW),
+    Operation("evaluations_get_old", "GET", _ONE, get_old, versions=PATH_VERSIONS),
+    Operation("evaluations_get", "GET", _ONE, get, versions=_NEW),
+    Operation("evaluations_list_old", "GET", "evaluations", list_old, versions=PATH_VERSIONS),
+    Operation("evaluations_list", "GET", "evaluations", list_page, versions=_NEW),
+    Operation("evaluations_delete", "DELETE", _ONE, delete),
+    Operation("apply_from_evaluation", "POST", "configurations/applyFromEvaluation", apply, versions=PREVIEWS),
+)

@@ -1,0 +1,46 @@
+"""HTTP: the log's properties, its deletion, and batches for it."""
+
+import asyncio
+
+import azure.functions as func
+
+from shared.api.logs import DateRange, LogsProperties, check_lines, read_interactions, read_observations
+from shared.runtime.http import QUERY_VERSION, Call, Operation, answer
+
+_UPLOADS = ("v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
+
+
+async def properties(call: Call) -> func.HttpResponse:
+    """Answer from when to when something is logged: with an empty object if nothing is."""
+    found = await call.services.logs.date_range()
+    return answer(200, LogsProperties(date_range=None if found is None else DateRange(from_=found.since, to=found.until)))
+
+
+async def delete(call: Call) -> func.HttpResponse:
+    """Delete the log; 204 once nobody reads anything of it any more."""
+    await call.services.logs.delete()
+    return answer(204)
+
+
+async def interactions(call: Call) -> func.HttpResponse:
+    """Take a batch of decisions; 204 once all of them are stored."""
+    check_lines(call.request.headers.get("content-type", ""))
+    batch = await asyncio.to_thread(read_interactions, call.body, call.services.actions)
+    await call.services.uploads.interactions(batch)
+    return answer(204)
+
+
+async def observations(call: Call) -> func.HttpResponse:
+    """Take a batch of rewards and activations; 204 once all of them are stored."""
+    check_lines(call.request.headers.get("content-type", ""))
+    batch = await asyncio.to_thread(read_observations, call.body)
+    await call.services.uploads.observations(batch)
+    return answer(204)
+
+
+OPERATIONS = (
+    Operation("logs_properties", "GET", "logs/properties", properties),
+    Operation("logs_delete", "DELETE", "logs", delete),
+    Operation("logs_interactions", "POST", "logs/interactions", interactions, reads_json=False, versions=_UPLOADS),
+    Operation("logs_observations", "POST", "logs/observations", observations, reads_json=False, versions=_UPLOADS),
+)

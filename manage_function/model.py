@@ -1,0 +1,56 @@
+"""HTTP: the model, handed out, brought back, deleted, and gone back to an earlier version of."""
+
+import azure.functions as func
+
+from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_signed
+from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, read_archive, write_archive
+from shared.runtime.http import QUERY_VERSION, Call, Operation, answer, attachment
+
+_WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
+
+
+async def get(call: Call) -> func.HttpResponse:
+    """Answer with the model, or with the archive that can be brought back."""
+    keeper = call.services.keeper
+    if not read_signed(call.request.params.get("signed")):
+        exported = await keeper.export()
+        return attachment(exported.model, name=MODEL, modified_at=exported.modified_at)
+    signed, exported = await keeper.export_signed()
+    return attachment(write_archive(signed), name=f"{MODEL}.zip", modified_at=exported.modified_at)
+
+
+async def put(call: Call) -> func.HttpResponse:
+    """Publish the model of a signed archive; 204 once it is."""
+    await call.services.keeper.import_(read_archive(call.body))
+    return answer(204)
+
+
+async def delete(call: Call) -> func.HttpResponse:
+    """Begin anew; 204 once there is no model any more."""
+    await call.services.keeper.delete()
+    return answer(204)
+
+
+async def properties(call: Call) -> func.HttpResponse:
+    """Answer with the model's times."""
+    return answer(200, ModelPropertiesBody.write(await call.services.keeper.times()))
+
+
+async def versions(call: Call) -> func.HttpResponse:
+    """Answer with the versions that are kept."""
+    return answer(200, ModelVersionsBody.write(await call.services.keeper.versions()))
+
+
+async def restore(call: Call) -> func.HttpResponse:
+    """Publish a copy of a kept version, and answer with it."""
+    return answer(200, ModelVersionBody.write(await call.services.keeper.restore(call.params["modelVersion"])))
+
+
+OPERATIONS = (
+    Operation("model_get", "GET", "model", get),
+    Operation("model_put", "PUT", "model", put, reads_json=False, max_body=LARGEST_ARCHIVE, versions=_WITH_IMPORT),
+    Operation("model_delete", "DELETE", "model", delete),
+    Operation("model_properties", "GET", "model/properties", properties),
+    Operation("model_versions", "GET", "model/versions", versions),
+    Operation("model_restore", "POST", "model/versions/{modelVersion}/restore", restore, reads_json=False),
+)

@@ -1,0 +1,20 @@
+"""HTTP: multi-slot rank."""
+
+import azure.functions as func
+
+from shared.api.multislot import read_multi_slot_rank, write_multi_slot_ranking
+from shared.runtime.http import PREVIEWS, Call, Operation, answer
+from shared.services.multislot import check_multi_slot
+
+
+async def rank(call: Call) -> func.HttpResponse:
+    """Answer with the action to show in each slot; 201 once the decisions of all slots are stored."""
+    services = call.services
+    check_multi_slot((await services.models.served()).settings)
+    body, asked = read_multi_slot_rank(call.body, services.actions)
+    ranking = await services.slots.rank(asked, event_id=body.event_id, deferred=bool(body.defer_activation))
+    filled = [(slot.slot_id, slot.reward_action_id) for slot in ranking.slots]
+    return answer(201, write_multi_slot_ranking(filled, event_id=ranking.event_id))
+
+
+OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, versions=PREVIEWS),)

@@ -1,0 +1,221 @@
+"""The service configuration on the wire, in the shape of each version of the contract.
+
+The ranges of values, and how they go together, are `shared.services.configuring`'s to check.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+import orjson
+from pydantic import Field, StringConstraints, WithJsonSchema
+
+from shared.api.durations import Duration
+from shared.api.times import Time
+from shared.api.wire import WireModel, one_of, parse, validated
+from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.errors import InvalidConfigurationError
+from shared.domain.events import LearningMode
+from shared.domain.loop import LoopSettings, RewardAggregation
+
+MAX_AGGREGATION: Final = 256
+MAX_URI: Final = 4_096
+_NUMBER_OF_DAYS = Field(ge=-(2**31), le=2**31 - 1)
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Days = Annotated[int, _NUMBER_OF_DAYS]
+DefaultReward = Annotated[Number, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
+Share = Annotated[Number, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+Aggregation = Annotated[str, StringConstraints(max_length=MAX_AGGREGATION), one_of(RewardAggregation)]
+Mode = Annotated[str, one_of(LearningMode)]
+RetentionDays = Annotated[Days, WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 2**31 - 1})]
+RetrainDays = Annotated[Days, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**31 - 1})]
+
+SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "reward_wait_time": "reward_wait",
+        "default_reward": "default_reward",
+        "reward_aggregation": "reward_aggregation",
+        "exploration_percentage": "exploration_percentage",
+        "model_export_frequency": "model_export_frequency",
+        "log_mirror_enabled": "log_mirror_enabled",
+        "log_mirror_sas_uri": "log_mirror_sas_uri",
+        "log_retention_days": "log_retention_days",
+        "learning_mode": "learning_mode",
+        "is_auto_optimization_enabled": "is_auto_optimization_enabled",
+        "auto_optimization_frequency": "auto_optimization_frequency",
+        "auto_optimization_start_date": "auto_optimization_start",
+        "is_inference_explainability_enabled": "is_inference_explainability_enabled",
+        "model_retrain_days": "model_retrain_days",
+    }
+)
+"""Which member is which field of `LoopSettings`."""
+
+
+class _Changes(WireModel):
+    """Members that are missing, or null, leave what is there."""
+
+    def changes(self) -> dict[str, Any]:
+        """Give the fields of `LoopSettings` that are set; raises `InvalidConfigurationError`."""
+        given = {name: getattr(self, name) for name in SETTINGS if getattr(self, name, None) is not None}
+        return {SETTINGS[name]: _choice(name, value) if name in _CHOICES else value for name, value in given.items()}
+
+
+class ConfigurationRequest10(_Changes):
+    """The body of PUT configurations/service in v1.0."""
+
+    reward_wait_time: Duration
+    default_reward: DefaultReward
+    reward_aggregation: Aggregation
+    exploration_percentage: Share
+    model_export_frequency: Duration
+    log_retention_days: RetentionDays
+    log_mirror_enabled: bool | None = None
+    log_mirror_sas_uri: Annotated[str, StringConstraints(max_length=MAX_URI)] | None = None
+
+
+class ConfigurationRequest11(ConfigurationRequest10):
+    """The body of PUT configurations/service in v1.1's previews; v1.0 ignores the last five members."""
+
+    learning_mode: Mode | None = None
+    is_auto_optimization_enabled: bool | None = None
+    auto_optimization_frequency: Duration | None = None
+    auto_optimization_start_date: Time | None = None
+    is_inference_explainability_enabled: bool | None = None
+
+
+class ConfigurationRequest(ConfigurationRequest11):
+    """The body of PUT configurations/service in 2022-09-01-preview."""
+
+    model_retrain_days: RetrainDays
+
+
+class ConfigurationChanges(_Changes):
+    """Any part of a configuration, as it goes with a new loop."""
+
+    reward_wait_time: Duration | None = None
+    default_reward: DefaultReward | None = None
+    reward_aggregation: Aggregation | None = None
+    exploration_percentage: Share | None = None
+    model_export_frequency: Duration | None = None
+    log_retention_days: RetentionDays | None = None
+    log_mirror_enabled: bool | None = None
+    log_mirror_sas_uri: Annotated[str, StringConstraints(max_length=MAX_URI)] | None = None
+    learning_mode: Mode | None = None
+    is_auto_optimization_enabled: bool | None = None
+    auto_optimization_frequency: Duration | None = None
+    auto_optimization_start_date: Time | None = None
+    is_inference_explainability_enabled: bool | None = None
+    model_retrain_days: RetrainDays | None = None
+
+
+class ApprenticeMetricsBody(WireModel):
+    """How the policy would have done in the baseline's place, over the latest events of Apprentice mode."""
+
+    last_processed_event_time: Time
+    number_of_events: int
+    number_of_imitated_events: int
+    sum_of_rewards: float
+    sum_of_imitated_rewards: float
+
+
+class ConfigurationResponse(WireModel):
+    """The configuration in force; what a version does not have is null, and so left out."""
+
+    reward_wait_time: Duration
+    default_reward: float
+    reward_aggregation: Annotated[str, one_of(RewardAggregation)]
+    exploration_percentage: float
+    model_export_frequency: Duration
+    log_mirror_enabled: bool
+    log_mirror_sas_uri: str | None
+    log_retention_days: int
+    last_configuration_edit_date: Time | None = None
+    learning_mode: Mode | None = None
+    is_auto_optimization_enabled: bool | None = None
+    auto_optimization_frequency: Duration | None = None
+    auto_optimization_start_date: Time | None = None
+    is_inference_explainability_enabled: bool | None = None
+    latest_apprentice_mode_metrics: ApprenticeMetricsBody | None = None
+    model_retrain_days: int | None = None
+
+
+_REQUESTS: Final[Mapping[str, type[_Changes]]] = MappingProxyType(
+    {
+        "v1.0": ConfigurationRequest10,
+        "v1.1-preview.1": ConfigurationRequest11,
+        "v1.1-preview.2": ConfigurationRequest11,
+        "v1.1-preview.3": ConfigurationRequest11,
+        "2022-09-01-preview": ConfigurationRequest,
+    }
+)
+_OF_1_0 = frozenset(ConfigurationRequest10.model_fields)
+_ONLY_LATEST = frozenset({"model_retrain_days"})
+
+
+def read_configuration(body: bytes, version: str) -> dict[str, Any]:
+    """Read the body of a PUT in this version as fields of `LoopSettings`; raises `InvalidConfigurationError`."""
+    asked = _REQUESTS[version]
+    try:
+        return parse(body, asked, InvalidConfigurationError).changes()
+    except InvalidConfigurationError as error:
+        missing = _missing(body, asked)
+        if len(missing) < 2:
+            raise
+        raise InvalidConfigurationError(f"{', '.join(missing)}: these members are required", target=missing[0]) from error
+
+
+def _missing(body: bytes, asked: type[_Changes]) -> list[str]:
+    """Give the required members that a body, which is JSON, lacks."""
+    document = orjson.loads(body)
+    required = [field.alias or name for name, field in asked.model_fields.items() if field.is_required()]
+    return [name for name in required if name not in document] if isinstance(document, dict) else []
+
+
+def read_changes(document: object) -> dict[str, Any]:
+    """Read the ``configuration`` of a loop's body; raises `InvalidConfigurationError`."""
+    return validated(document, ConfigurationChanges, InvalidConfigurationError, where=("configuration",)).changes()
+
+
+def write_configuration(
+    settings: LoopSettings, version: str, *, metrics: ApprenticeMetrics | None = None, processed_until: datetime | None = None
+) -> ConfigurationResponse:
+    """Give the configuration in the shape of this version."""
+    members = {name: getattr(settings, field) for name, field in SETTINGS.items()}
+    members["log_mirror_sas_uri"] = settings.log_mirror_sas_uri or None
+    members["last_configuration_edit_date"] = settings.edited_at
+    if metrics is not None and metrics.rewards and processed_until is not None:
+        members["latest_apprentice_mode_metrics"] = _metrics(metrics, processed_until)
+    return ConfigurationResponse(**{name: value for name, value in members.items() if _is_part(name, version)})
+
+
+def _is_part(name: str, version: str) -> bool:
+    if version == "v1.0":
+        return name in _OF_1_0
+    return version == "2022-09-01-preview" or name not in _ONLY_LATEST
+
+
+def _metrics(metrics: ApprenticeMetrics, processed_until: datetime) -> ApprenticeMetricsBody:
+    return ApprenticeMetricsBody(
+        last_processed_event_time=processed_until,
+        number_of_events=len(metrics.rewards),
+        number_of_imitated_events=sum(metrics.imitated),
+        sum_of_rewards=metrics.sum_of_rewards,
+        sum_of_imitated_rewards=metrics.sum_of_imitated_rewards,
+    )
+
+
+_CHOICES: Final[Mapping[str, tuple[str, type[RewardAggregation] | type[LearningMode]]]] = MappingProxyType(
+    {"reward_aggregation": ("rewardAggregation", RewardAggregation), "learning_mode": ("learningMode", LearningMode)}
+)
+
+
+def _choice(name: str, text: str) -> RewardAggregation | LearningMode:
+    """Read a word in any case, as the original did with its enumerations."""
+    field, options = _CHOICES[name]
+    by_name = {option.value.lower(): option for option in options}
+    if text.lower() not in by_name:
+        words = ", ".join(option.value for option in options)
+        raise InvalidConfigurationError(f"{field}: must be one of {words}", target=field)
+    return by_name[text.lower()]

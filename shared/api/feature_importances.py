@@ -1,0 +1,72 @@
+"""Feature importances on the wire: 2022-09-01-preview only."""
+
+from typing import Annotated
+
+from shared.api.evaluations import Name, job_members
+from shared.api.times import Time
+from shared.api.wire import WireModel, one_of
+from shared.domain.errors import InvalidContractError
+from shared.domain.evaluation import Asked, FeatureImportance, Job, JobStatus
+
+
+class FeatureImportanceContract(WireModel):
+    """The body of PUT featureImportances/{featureImportanceId}."""
+
+    name: Name
+    start_time: Time
+    end_time: Time
+
+    def to_asked(self) -> Asked:
+        """Give what is asked for; raises `InvalidContractError`."""
+        if self.end_time <= self.start_time:
+            raise InvalidContractError("endTime: must be later than startTime", target="endTime")
+        return Asked(self.name, self.start_time, self.end_time)
+
+
+class FeatureScoreBody(WireModel):
+    """How much one feature matters."""
+
+    namespace: str
+    feature_name: str
+    score: float
+
+
+class FeatureImportanceDetails(WireModel):
+    """A feature importance as it stands in a listing."""
+
+    id: str
+    name: str
+    start_time: Time
+    end_time: Time
+    creation_time: Time
+    status: Annotated[str, one_of(JobStatus)]
+
+    @staticmethod
+    def of(job: Job) -> "FeatureImportanceDetails":
+        """Write an entry of a listing."""
+        return FeatureImportanceDetails(**job_members(job))
+
+
+class FeatureImportanceBody(FeatureImportanceDetails):
+    """A feature importance with what it found."""
+
+    feature_scores: list[FeatureScoreBody]
+    description: str | None = None
+
+    @staticmethod
+    def found(importance: FeatureImportance) -> "FeatureImportanceBody":
+        """Write a feature importance."""
+        return FeatureImportanceBody(
+            **job_members(importance.job),
+            feature_scores=[
+                FeatureScoreBody(namespace=each.namespace, feature_name=each.feature, score=each.score) for each in importance.scores
+            ],
+            description=importance.job.description or None,
+        )
+
+
+class FeatureImportancePage(WireModel):
+    """One page of a listing."""
+
+    value: list[FeatureImportanceDetails]
+    next_link: str | None = None

@@ -1,0 +1,80 @@
+"""The model's times and versions on the wire."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from shared.api.times import Time
+from shared.api.wire import WireModel, one_of
+from shared.domain.errors import InvalidRequestError
+from shared.domain.ledger import ModelKind
+from shared.domain.models import KeptVersion, ModelTimes
+
+
+class ModelPropertiesBody(WireModel):
+    """When the model began and was last changed; nothing before there is one."""
+
+    creation_time: Time | None = None
+    last_modified_time: Time | None = None
+
+    @staticmethod
+    def write(times: ModelTimes | None) -> "ModelPropertiesBody":
+        """Write the times."""
+        if times is None:
+            return ModelPropertiesBody()
+        return ModelPropertiesBody(creation_time=times.created_at, last_modified_time=times.modified_at)
+
+
+class WindowBody(WireModel):
+    """From when to when the log was learned."""
+
+    since: Time
+    until: Time
+
+
+class ModelVersionBody(WireModel):
+    """A version of the model. ``isServed`` tells whether it is the published one, which every process serves within a poll interval."""
+
+    version: str
+    published_at: Time | None
+    kind: Annotated[str, one_of(ModelKind)]
+    parent: str | None
+    learned: int
+    window: WindowBody
+    is_served: bool
+
+    @staticmethod
+    def write(kept: KeptVersion) -> "ModelVersionBody":
+        """Write a kept version."""
+        return ModelVersionBody(
+            version=kept.version,
+            published_at=kept.published_at,
+            kind=kept.kind.value,
+            parent=kept.parent or None,
+            learned=kept.learned,
+            window=WindowBody(since=kept.since, until=kept.until),
+            is_served=kept.is_published,
+        )
+
+
+class ModelVersionsBody(WireModel):
+    """All kept versions, newest first."""
+
+    value: list[ModelVersionBody]
+
+    @staticmethod
+    def write(versions: Sequence[KeptVersion]) -> "ModelVersionsBody":
+        """Write the versions."""
+        return ModelVersionsBody(value=[ModelVersionBody.write(kept) for kept in versions])
+
+
+def read_signed(text: str | None) -> bool:
+    """Read the query's ``signed``, false if it is left out; raises `InvalidRequestError`.
+
+    >>> read_signed(None), read_signed("True")
+    (False, True)
+    """
+    if text is None or text.lower() == "false":
+        return False
+    if text.lower() == "true":
+        return True
+    raise InvalidRequestError(f"signed: has to be true or false, not {text[:40]!r}", target="signed")

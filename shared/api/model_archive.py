@@ -1,0 +1,104 @@
+"""The signed model as a file: a zip archive of the model, its signer's certificate and the signature."""
+
+import struct
+import zipfile
+import zlib
+from io import BytesIO
+from typing import Final
+
+from shared.domain.errors import InvalidModelImportFormatError
+from shared.domain.models import SignedModel
+
+MODEL: Final = "model.vw"
+SIGNER: Final = "signer.der"
+SIGNATURE: Final = "sha512_signature.bin"
+
+LARGEST_ARCHIVE: Final = 64 * 1024 * 1024
+LARGEST: Final = {MODEL: LARGEST_ARCHIVE, SIGNER: 16 * 1024, SIGNATURE: 1024}
+"""The members, in the order in which they are written, and how many bytes each may have."""
+
+_WRITTEN_AT: Final = (1980, 1, 1, 0, 0, 0)  # the same model and key give the same file
+_END: Final = struct.Struct("<4s4H2LH")  # the end of the central directory: APPNOTE.TXT, 4.3.16
+_LARGEST_DIRECTORY: Final = len(LARGEST) * 256
+_ENCRYPTED: Final = 0x1
+_METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGED: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+)
+"""What reading an archive raises that is none."""
+
+
+def write_archive(signed: SignedModel) -> bytes:
+    """Write a signed model; the same one gives the same bytes."""
+    written = BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in zip(LARGEST, (signed.model, signed.signer, signed.signature), strict=True):
+            info = zipfile.ZipInfo(name, _WRITTEN_AT)
+            info.create_system = 3  # by default it tells on which system it was written
+            archive.writestr(info, content)
+    return written.getvalue()
+
+
+def read_archive(data: bytes) -> SignedModel:
+    """Read what `write_archive` wrote, or another archiver of the same members; inflates no more than is allowed.
+
+    Raises `InvalidModelImportFormatError`, which says what is wrong.
+    """
+    if not data:
+        raise _invalid("the request has no body: send the signed archive with a Content-Length (chunked bodies do not reach every host)")
+    _check_end(data)
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            return _signed(archive)
+    except _DAMAGED as cause:
+        raise _invalid(f"the archive is damaged: {cause}") from cause
+
+
+def _check_end(data: bytes) -> None:
+    """Look at the end of the directory before the directory is read: a long one would take memory out of proportion."""
+    end = data[-_END.size :]
+    if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
+        raise _invalid("the body is not a zip archive, or not all of one")
+    _, disk, first_disk, here, count, size, offset, comment = _END.unpack(end)
+    if (disk, first_disk, comment) != (0, 0, 0) or here != count:
+        raise _invalid("the archive has a comment or more than one part")
+    if count != len(LARGEST):
+        raise _invalid(f"the archive has {count} members; it has to have {len(LARGEST)}: {', '.join(LARGEST)}")
+    if size > _LARGEST_DIRECTORY or offset + size + _END.size != len(data):
+        raise _invalid("the archive's directory is not where, or not as long as, it has to be")
+
+
+def _signed(archive: zipfile.ZipFile) -> SignedModel:
+    members = {info.orig_filename: info for info in archive.infolist()}
+    if sorted(members) != sorted(LARGEST) or len(archive.infolist()) != len(LARGEST):
+        named = ", ".join(sorted(repr(info.orig_filename[:40]) for info in archive.infolist()))
+        raise _invalid(f"the archive's members have to be {', '.join(LARGEST)}, not {named}")
+    return SignedModel(*[_content(archive, members[name], largest=LARGEST[name]) for name in LARGEST])
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, largest: int) -> bytes:
+    """Read a member; no more is inflated than it says it has, and a wrong checksum or length tells of it."""
+    name = member.orig_filename
+    if member.flag_bits & _ENCRYPTED:
+        raise _invalid(f"{name}: is encrypted", target=name)
+    if member.compress_type not in _METHODS:
+        raise _invalid(f"{name}: has to be stored or deflated", target=name)
+    if member.file_size > largest:
+        raise _invalid(f"{name}: has {member.file_size} bytes; at most {largest} are read", target=name)
+    with archive.open(member) as opened:
+        content = opened.read(member.file_size + 1)
+    if len(content) != member.file_size:
+        raise _invalid(f"{name}: has {len(content)} bytes, not {member.file_size} as it says", target=name)
+    return content
+
+
+def _invalid(message: str, *, target: str | None = None) -> InvalidModelImportFormatError:
+    return InvalidModelImportFormatError(message, target=target)

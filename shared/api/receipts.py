@@ -1,0 +1,67 @@
+"""What became of an event, on the wire."""
+
+from datetime import datetime
+from typing import Annotated
+
+from shared.api.times import Time, read_time
+from shared.api.wire import WireModel, one_of
+from shared.domain.errors import InvalidRequestError
+from shared.domain.events import LearningMode
+
+
+class RewardReceiptBody(WireModel):
+    """A reward and what became of it: ``counted``, ``unused``, ``late``, ``pending`` or ``unknown``."""
+
+    observed_at: Time
+    value: float
+    slot_id: str | None = None
+    outcome: Annotated[str, one_of(("counted", "unused", "late", "pending", "unknown"))]
+    reason: str | None = None
+
+
+class DecisionReceiptBody(WireModel):
+    """A decision and its fate: ``learned``, ``pending``, ``skipped`` or ``notKept``."""
+
+    ranked_at: Time
+    slot_id: str | None = None
+    reward_action_id: str
+    probability: float
+    model_version: str | None = None
+    learning_mode: Annotated[str, one_of(LearningMode)]
+    defer_activation: bool
+    activated_at: Time | None = None
+    fate: Annotated[str, one_of(("learned", "pending", "skipped", "notKept"))]
+    reason: str | None = None
+    pending_until: Time | None = None
+    learned_in: str | None = None
+    reward: float | None = None
+    default_reward_used: bool | None = None
+    rewards: list[RewardReceiptBody]
+
+
+class SearchedBody(WireModel):
+    """What was looked through; ``isCut`` if there is more."""
+
+    since: Time
+    until: Time
+    is_cut: bool
+
+
+class ReceiptBody(WireModel):
+    """The answer to GET events/{eventId}."""
+
+    event_id: str
+    decisions: list[DecisionReceiptBody]
+    rewards: list[RewardReceiptBody]
+    unreadable: int | None = None
+    searched: SearchedBody
+
+
+def read_around(text: str) -> datetime | None:
+    """Read the hint of a time from the query; raises `InvalidRequestError`."""
+    if not text:
+        return None
+    try:
+        return read_time(text)
+    except ValueError as cause:
+        raise InvalidRequestError(f"around: {cause}", target="around") from cause

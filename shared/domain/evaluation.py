@@ -1,0 +1,226 @@
+"""Analyses of a range of the joined log: what was asked for, how far it has come, and what it found."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from shared.domain.loop import LearningPolicy
+
+ONLINE = "online"
+"""The name, in every evaluation, of the policy that was served; custom policies cannot have it."""
+
+RESERVED = frozenset({ONLINE, "baseline1", "random"})
+"""Names of policies that every evaluation compares by itself."""
+
+
+class JobStatus(StrEnum):
+    """How far an analysis has come; a feature importance knows no policies to apply."""
+
+    NOT_SUBMITTED = "NotSubmitted"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    TIMEOUT = "Timeout"
+    CANCELED = "Canceled"
+    OPTIMAL_POLICY_APPLIED = "OptimalPolicyApplied"
+    ONLINE_POLICY_RETAINED = "OnlinePolicyRetained"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self not in (JobStatus.NOT_SUBMITTED, JobStatus.RUNNING)
+
+
+class EvaluationKind(StrEnum):
+    """Who asked for it: somebody, or automatic optimisation."""
+
+    MANUAL = "Manual"
+    AUTO = "Auto"
+
+
+class PolicySource(StrEnum):
+    """Where a compared policy comes from."""
+
+    ONLINE = "Online"
+    BASELINE = "Baseline"
+    RANDOM = "Random"
+    CUSTOM = "Custom"
+    OFFLINE_EXPERIMENTATION = "OfflineExperimentation"
+
+
+class Window(StrEnum):
+    """What a point of a time series sums up: all since the start, or its own interval."""
+
+    EXPANDING = "Expanding"
+    ROLLING = "Rolling"
+
+
+INTERVALS: dict[Window, tuple[int, ...]] = {Window.EXPANDING: (5,), Window.ROLLING: (60, 360, 720, 1440)}
+"""In minutes: which intervals go with a window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What both kinds of analysis have: decisions made in ``[since, until)`` are looked at.
+
+    ``description`` says in words what there is to know beside ``status``. ``request_id`` is the client's own name for the request
+    that asked for it ("": it gave none), by which a repeated one is known.
+    """
+
+    id: str
+    name: str
+    since: datetime
+    until: datetime
+    created_at: datetime
+    status: JobStatus = JobStatus.NOT_SUBMITTED
+    description: str = ""
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody wants analysed; of a feature importance, only the first three. See `Evaluation` for the others."""
+
+    name: str
+    since: datetime
+    until: datetime
+    policies: tuple[LearningPolicy, ...] = ()
+    seeks_better: bool = False
+
+
+# --- evaluations -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a policy would have earned a round, and the bounds of its 95 % interval, which may lie beyond those of rewards."""
+
+    expected_reward: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Running sums over rounds of reward r with importance weight w, and the share of rounds that have one."""
+
+    weighted_rewards: float
+    rounds: float
+    weights: float
+    weighted_squares: float
+    nonzero: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Five minutes from ``at`` on, by themselves; those without events are left out."""
+
+    at: datetime
+    sums: Sums
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a time series: the interval that begins at ``at``, or all until its end."""
+
+    at: datetime
+    estimate: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """An estimate over time; points are in order."""
+
+    window: Window
+    interval_minutes: int
+    points: tuple[Point, ...]
+
+    def between(self, since: datetime, until: datetime) -> tuple[Point, ...]:
+        """Give the points in ``[since, until)``."""
+        return tuple([point for point in self.points if since <= point.at < until])
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """A compared policy, over all slots ("") or in one; without figures as long as there are none."""
+
+    name: str
+    arguments: str
+    source: PolicySource
+    slot: str = ""
+    estimate: Estimate | None = None
+    sums: Sums | None = None
+    buckets: tuple[Bucket, ...] = ()
+    series: tuple[Series, ...] = ()
+
+    def points(self, window: Window, interval_minutes: int, *, since: datetime, until: datetime) -> tuple[Point, ...]:
+        """Give the time series of this window and interval, in ``[since, until)``."""
+        found = [each for each in self.series if (each.window, each.interval_minutes) == (window, interval_minutes)]
+        return found[0].between(since, until) if found else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Policies compared: those of the loop itself, ``policies``, and better ones if it ``seeks_better``.
+
+    ``online`` is the policy that the loop had when the evaluation was asked for. ``important`` are the features that matter, those
+    that matter alike in one group, the most important group first.
+    """
+
+    job: Job
+    online: LearningPolicy
+    policies: tuple[LearningPolicy, ...] = ()
+    seeks_better: bool = False
+    kind: EvaluationKind = EvaluationKind.MANUAL
+    optimal_policy: str = ""
+    results: tuple[PolicyResult, ...] = ()
+    important: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, Asked]:
+        """What was asked for, and by which request."""
+        return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until, self.policies, self.seeks_better)
+
+    def policy(self, name: str) -> LearningPolicy | None:
+        """Give the policy of this name that can be served: one that was asked about, one that was found, or the loop's own."""
+        found = [LearningPolicy(each.name, each.arguments) for each in self.results if each.source is PolicySource.OFFLINE_EXPERIMENTATION]
+        if name == ONLINE:
+            return self.online
+        return next((policy for policy in (*self.policies, *found) if policy.name == name), None)
+
+
+# --- feature importances ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureScore:
+    """How much is lost without a feature, 0 to 1."""
+
+    namespace: str
+    feature: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureImportance:
+    """How much each feature matters; ``scores`` descend."""
+
+    job: Job
+    scores: tuple[FeatureScore, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, Asked]:
+        """What was asked for, and by which request."""
+        return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until)
+
+
+# --- what a listing tells --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An analysis as it stands in a listing: what is known of it without opening it."""
+
+    job: Job
+    kind: EvaluationKind = EvaluationKind.MANUAL

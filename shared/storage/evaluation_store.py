@@ -1,0 +1,111 @@
+"""Evaluations and feature importances on Blob storage, a file each: `shared.domain.ports.JobStore`.
+
+What a listing tells stands in the file's metadata as well, so that no file has to be opened for it.
+"""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Generic, TypeVar
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.evaluation import Evaluation, FeatureImportance, Listed
+from shared.storage import names
+from shared.storage.account import StorageAccount
+from shared.storage.blobs import BlobFiles
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+Analysis = TypeVar("Analysis")
+_LISTED = TypeAdapter(Listed)
+
+
+class BlobJobStore(Generic[Analysis]):
+    """The analyses of one kind under a prefix."""
+
+    def __init__(self, files: BlobFiles, prefix: str, kept: TypeAdapter[Analysis], *, as_listed: Callable[[Analysis], Listed]) -> None:
+        self._files = files
+        self._prefix = prefix
+        self._kept = kept
+        self._as_listed = as_listed
+
+    async def read(self, job_id: str) -> tuple[Analysis, str] | None:
+        """Read an analysis and its ETag."""
+        file = await self._files.read(self._prefix + names.job_file(job_id))
+        return None if file is None else (_read(file.data, self._kept), file.etag)
+
+    async def create(self, analysis: Analysis) -> None:
+        """Store an analysis that is not there yet."""
+        await self._write(analysis, expected=None)
+
+    async def replace(self, analysis: Analysis, *, expected: str) -> str:
+        """Store an analysis on condition."""
+        return await self._write(analysis, expected=expected)
+
+    async def _write(self, analysis: Analysis, *, expected: str | None) -> str:
+        listed = self._as_listed(analysis)
+        listed = replace(listed, job=replace(listed.job, description="", request_id=""))  # metadata have room for 8 KiB
+        metadata = {"format": str(FORMAT), "listed": base64.b64encode(_written(listed, _LISTED)).decode()}
+        name = self._prefix + names.job_file(listed.job.id)
+        return await self._files.replace(name, _written(analysis, self._kept), expected=expected, metadata=metadata)
+
+    async def delete(self, job_id: str) -> bool:
+        """Delete an analysis, and tell whether there was one."""
+        name = self._prefix + names.job_file(job_id)
+        is_there = await self._files.read(name) is not None
+        await self._files.delete(name)
+        return is_there
+
+    async def listed(self) -> list[Listed]:
+        """List all, the newest first."""
+        found = [_listed(str(blob.name), blob.metadata or {}) async for blob in self._files.listing(self._prefix)]
+        return sorted([each for each in found if each], key=lambda each: (each.job.created_at, each.job.id), reverse=True)
+
+
+def evaluation_store(account: StorageAccount, *, loop: str) -> BlobJobStore[Evaluation]:
+    """Give the store of a loop's evaluations."""
+
+    def as_listed(evaluation: Evaluation) -> Listed:
+        return Listed(evaluation.job, evaluation.kind)
+
+    return BlobJobStore(BlobFiles(account, names.MODELS), names.evaluations_prefix(loop), TypeAdapter(Evaluation), as_listed=as_listed)
+
+
+def importance_store(account: StorageAccount, *, loop: str) -> BlobJobStore[FeatureImportance]:
+    """Give the store of a loop's feature importances."""
+
+    def as_listed(importance: FeatureImportance) -> Listed:
+        return Listed(importance.job)
+
+    kept = TypeAdapter(FeatureImportance)
+    return BlobJobStore(BlobFiles(account, names.MODELS), names.importances_prefix(loop), kept, as_listed=as_listed)
+
+
+def _written(value: Analysis, kind: TypeAdapter[Analysis]) -> bytes:
+    return orjson.dumps({"format": FORMAT, **kind.dump_python(value)}, option=orjson.OPT_SORT_KEYS)
+
+
+def _read(text: bytes, kind: TypeAdapter[Analysis]) -> Analysis:
+    try:
+        document = orjson.loads(text)
+        found = int(document.pop("format"))
+        if found > FORMAT:
+            raise NewerFormatError("an analysis of the joined log", found=found, known=FORMAT)
+        return kind.validate_python(document)
+    except (orjson.JSONDecodeError, ValidationError, LookupError, AttributeError, TypeError, ValueError) as cause:
+        raise UnreadableError(f"an analysis of the joined log cannot be read: {cause}") from cause
+
+
+def _listed(name: str, metadata: Mapping[str, str | None]) -> Listed | None:
+    try:
+        return _read(base64.b64decode(metadata.get("listed") or ""), _LISTED)
+    except (UnreadableError, binascii.Error) as error:
+        logger.warning("left out of a listing", extra={"blob": name, "error": str(error)})
+        return None

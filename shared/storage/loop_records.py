@@ -1,0 +1,67 @@
+"""A loop's record as JSON text.
+
+``{"format": 2, "settings": {...}, "keys": [...], ...}``: ``settings`` has any of `LoopSettings`' fields but the name, durations in
+ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.errors import NewerFormatError, SettingsError, UnreadableError
+from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
+
+FORMAT = 2
+_SETTINGS = TypeAdapter(LoopSettings)
+_RECORD = TypeAdapter(LoopRecord)
+_BESIDE_SETTINGS = {field.name for field in fields(LoopRecord)} - {"name", "overrides"}
+
+
+def write_record(record: LoopRecord) -> bytes:
+    """Write a record; equal records give equal bytes."""
+    settings = _SETTINGS.dump_python(record.settings(LoopSettings()), mode="json")
+    beside = _RECORD.dump_python(replace(record, overrides={}), mode="json", include=_BESIDE_SETTINGS)
+    document = {"format": FORMAT, "settings": {name: settings[name] for name in record.overrides}, **beside}
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def read_record(name: str, text: bytes) -> LoopRecord:
+    """Read the record of the loop of this name; raises `NewerFormatError` or `UnreadableError`."""
+    try:
+        document = orjson.loads(text)
+        found = int(document.pop("format"))
+        if found > FORMAT:
+            raise NewerFormatError("the stored configuration", found=found, known=FORMAT)
+        settings = document if found == 1 else document.pop("settings", {})
+        beside = {} if found == 1 else _known(document, _BESIDE_SETTINGS)
+        overrides = _overrides(_known(settings, OVERRIDABLE))
+        return replace(_RECORD.validate_python({"name": name, **beside}), overrides=overrides)
+    except (orjson.JSONDecodeError, ValidationError, SettingsError, LookupError, AttributeError, TypeError, ValueError) as cause:
+        raise UnreadableError(f"the stored configuration cannot be read: {cause}") from cause
+
+
+def _overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    checked = _SETTINGS.validate_python(settings)
+    return {name: getattr(checked, name) for name in settings}
+
+
+def _known(members: Mapping[str, Any], names: set[str] | frozenset[str]) -> Mapping[str, Any]:
+    if unknown := members.keys() - names:
+        raise UnreadableError(f"the stored configuration has unknown fields: {', '.join(sorted(unknown))}")
+    return members
+
+
+def keys_in(text: bytes) -> tuple[str, ...]:
+    """Give the digests of the keys in a record that need not be readable otherwise; none if there are none to be found.
+
+    >>> keys_in(b'{"format": 99, "keys": ["", "ab"]}'), keys_in(b"nonsense"), keys_in(b'{"keys": [1]}')
+    (('', 'ab'), (), ())
+    """
+    try:
+        keys = orjson.loads(text)["keys"]
+        return tuple(keys) if all(isinstance(key, str) for key in keys) else ()
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return ()

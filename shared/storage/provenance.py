@@ -1,0 +1,53 @@
+"""What a model was made of, as the metadata of its blob: short texts in ASCII."""
+
+from collections.abc import Mapping
+
+from shared.domain.clock import from_micros, to_micros
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.ledger import ModelKind, Origin, Provenance
+
+FORMAT = 2
+"""The first format knew trained models only, and nothing of where a line of models begins."""
+
+
+def write_provenance(provenance: Provenance) -> dict[str, str]:
+    """Write as labels."""
+    return {
+        "format": str(FORMAT),
+        "parent": provenance.parent,
+        "since": str(to_micros(provenance.since)),
+        "until": str(to_micros(provenance.until)),
+        "chunk": provenance.chunk,
+        "learned": str(provenance.learned),
+        "settings": provenance.settings,
+        "kind": provenance.kind.value,
+        "published": str(to_micros(provenance.published_at)),
+        "replaced": provenance.replaced,
+        "first": provenance.first,
+        "origin": provenance.origin.version,
+        "originchunk": provenance.origin.chunk,
+        "originat": str(to_micros(provenance.origin.at)),
+    }
+
+
+def read_provenance(name: str, labels: Mapping[str, str]) -> Provenance:
+    """Inverse of `write_provenance`; raises `NewerFormatError` or `UnreadableError`, which call the model ``name``."""
+    try:
+        if int(labels["format"]) > FORMAT:
+            raise NewerFormatError(name, found=int(labels["format"]), known=FORMAT)
+        parent = labels["parent"]
+        return Provenance(
+            parent=parent,
+            since=from_micros(int(labels["since"])),
+            until=from_micros(int(labels["until"])),
+            chunk=labels["chunk"],
+            learned=int(labels["learned"]),
+            settings=labels["settings"],
+            kind=ModelKind(labels.get("kind", ModelKind.TRAINED)),
+            published_at=from_micros(int(labels.get("published", 0))),
+            replaced=labels.get("replaced", parent),
+            first=labels.get("first", ""),
+            origin=Origin(labels.get("origin", ""), labels.get("originchunk", ""), from_micros(int(labels.get("originat", 0)))),
+        )
+    except (LookupError, ValueError, OverflowError) as cause:
+        raise UnreadableError(f"{name} does not say what it was made of: {cause}") from cause

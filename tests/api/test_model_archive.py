@@ -1,0 +1,151 @@
+"""The signed archive: what was written is read, whoever zipped it; nothing else is, and no more memory is taken than is allowed."""
+
+import struct
+import time
+import tracemalloc
+import warnings
+import zipfile
+from io import BytesIO
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.api.model_archive import LARGEST, LARGEST_ARCHIVE, MODEL, SIGNATURE, SIGNER, read_archive, write_archive
+from shared.domain.errors import InvalidModelImportFormatError
+from shared.domain.models import SignedModel
+
+SIGNED = SignedModel(b"model" * 1000, b"signer", b"signature")
+ARCHIVE = write_archive(SIGNED)
+MEMBERS = [(MODEL, SIGNED.model), (SIGNER, SIGNED.signer), (SIGNATURE, SIGNED.signature)]
+END = 22
+
+
+def zipped(*members, method=zipfile.ZIP_STORED, comment=b"") -> bytes:
+    written = BytesIO()
+    with zipfile.ZipFile(written, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, content in members:
+            archive.writestr(name, content)
+        archive.comment = comment
+    return written.getvalue()
+
+
+def patched(data: bytes, signature: bytes, offset: int, value: bytes, *, which: int = 0) -> bytes:
+    """Overwrite a field of the ``which``-th record that begins with this signature."""
+    at = -1
+    for _ in range(which + 1):
+        at = data.index(signature, at + 1)
+    return data[: at + offset] + value + data[at + offset + len(value) :]
+
+
+def central(data: bytes, offset: int, value: bytes) -> bytes:
+    """Overwrite a field of the first member's entry in the directory."""
+    return patched(data, b"PK\x01\x02", offset, value)
+
+
+def size_said(data: bytes, size: int) -> bytes:
+    said = struct.pack("<L", size)
+    return patched(central(data, 24, said), b"PK\x03\x04", 22, said)
+
+
+def as_zip64(data: bytes) -> bytes:
+    """Put the end of a zip64 directory, which says otherwise, before the end that is believed."""
+    end64 = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, 2**40, 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(data) - END, 1)
+    return data[:-END] + end64 + locator + data[-END:]
+
+
+DEFLATED = zipped((MODEL, bytes(1_000_000)), *MEMBERS[1:], method=zipfile.ZIP_DEFLATED)
+
+HOSTILE = {
+    "nothing": b"",
+    "no archive": b"nonsense",
+    "an end without a beginning": ARCHIVE[-END:],
+    "truncated": ARCHIVE[:-1],
+    "truncated in the model": ARCHIVE[:100],
+    "its end alone is whole": ARCHIVE[:100] + ARCHIVE[-END:],
+    "something before it": b"#!/bin/sh\n" + ARCHIVE,
+    "something after it": ARCHIVE + b"\n",
+    "a comment": zipped(*MEMBERS, comment=b"hello"),
+    "no members": zipped(),
+    "a member less": zipped(*MEMBERS[:2]),
+    "a member more": zipped(*MEMBERS, ("more", b"")),
+    "many members": zipped(*[(f"{number}", b"") for number in range(5_000)]),
+    "a member twice": zipped(*MEMBERS[:2], MEMBERS[0]),
+    "the model alone, three times": zipped(*[MEMBERS[0]] * 3),
+    "another name": zipped(("model.npz", b""), *MEMBERS[1:]),
+    "another case": zipped(("Model.vw", SIGNED.model), *MEMBERS[1:]),
+    "a path": zipped(("a/model.vw", SIGNED.model), *MEMBERS[1:]),
+    "a path upwards": zipped(("../model.vw", SIGNED.model), *MEMBERS[1:]),
+    "an absolute path": zipped(("/model.vw", SIGNED.model), *MEMBERS[1:]),
+    "a NUL in a name": ARCHIVE.replace(b"model.vw", b"model\0vw"),
+    "a long name": zipped(("m" * 60_000, b""), *MEMBERS[1:]),
+    "a bomb": zipped((MODEL, bytes(LARGEST_ARCHIVE + 1)), *MEMBERS[1:], method=zipfile.ZIP_DEFLATED),
+    "a bomb that says it is small": size_said(zipped((MODEL, bytes(LARGEST_ARCHIVE)), *MEMBERS[1:], method=zipfile.ZIP_DEFLATED), 10),
+    "more than it has": size_said(DEFLATED, 2_000_000),
+    "less than it has": size_said(DEFLATED, 999_999),
+    "stored, and more than it has": size_said(ARCHIVE, 2**31),
+    "a large certificate": zipped(MEMBERS[0], (SIGNER, bytes(LARGEST[SIGNER] + 1)), MEMBERS[2]),
+    "a large signature": zipped(*MEMBERS[:2], (SIGNATURE, bytes(LARGEST[SIGNATURE] + 1))),
+    "encrypted": patched(central(ARCHIVE, 8, b"\x01\x00"), b"PK\x03\x04", 6, b"\x01\x00"),
+    "compressed in another way": zipped(*MEMBERS, method=zipfile.ZIP_LZMA),
+    "a method nobody knows": patched(central(ARCHIVE, 10, b"\x63\x00"), b"PK\x03\x04", 8, b"\x63\x00"),
+    "a wrong checksum": patched(central(ARCHIVE, 16, b"\0\0\0\0"), b"PK\x03\x04", 14, b"\0\0\0\0"),
+    "a member that is another": central(ARCHIVE, 42, struct.pack("<L", ARCHIVE.index(b"PK\x03\x04", 10))),
+    "a member beyond the end": central(ARCHIVE, 42, struct.pack("<L", 2**31)),
+    "a count that is wrong": ARCHIVE[:-END] + patched(ARCHIVE[-END:], b"PK", 10, b"\x04\x00"),
+    "a directory that is longer": ARCHIVE[:-END] + patched(ARCHIVE[-END:], b"PK", 12, struct.pack("<L", 2**31)),
+    "a directory elsewhere": ARCHIVE[:-END] + patched(ARCHIVE[-END:], b"PK", 16, struct.pack("<L", 0)),
+    "several parts": ARCHIVE[:-END] + patched(ARCHIVE[-END:], b"PK", 4, b"\x01\x00"),
+    "another directory": as_zip64(ARCHIVE),
+}
+
+
+def test_what_was_written_is_read_and_written_again_to_the_same_bytes():
+    assert read_archive(ARCHIVE) == SIGNED
+    assert write_archive(read_archive(ARCHIVE)) == ARCHIVE
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_what_another_archiver_wrote_is_read_in_whatever_order(method):
+    assert read_archive(zipped(*reversed(MEMBERS), method=method)) == SIGNED
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_no_signed_model_is_refused(data):
+    with pytest.raises(InvalidModelImportFormatError):
+        read_archive(data)
+
+
+@pytest.mark.parametrize("name", ["a bomb", "a bomb that says it is small", "many members", "a long name", "another directory"])
+def test_nothing_is_inflated_or_read_beyond_what_is_allowed(name):
+    tracemalloc.start()
+    began = time.perf_counter()
+    with pytest.raises(InvalidModelImportFormatError):
+        read_archive(HOSTILE[name])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000 + len(HOSTILE[name])
+    assert time.perf_counter() - began < 1
+
+
+def test_what_is_wrong_is_named():
+    with pytest.raises(InvalidModelImportFormatError, match=r"5000 members.*model\.vw, signer\.der, sha512_signature\.bin"):
+        read_archive(HOSTILE["many members"])
+    with pytest.raises(InvalidModelImportFormatError, match="encrypted") as refused:
+        read_archive(HOSTILE["encrypted"])
+    assert refused.value.target == MODEL
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=300)
+def test_whatever_is_damaged_nothing_but_the_one_error_is_raised(data):
+    damaged = bytearray(DEFLATED if data.draw(st.booleans()) else ARCHIVE)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = read_archive(bytes(damaged))
+    except InvalidModelImportFormatError:
+        return
+    assert all(len(content) <= LARGEST_ARCHIVE for content in (read.model, read.signer, read.signature))

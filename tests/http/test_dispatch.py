@@ -1,0 +1,44 @@
+"""Operations that share a function are told apart by the whole path, the version and the method."""
+
+import json
+
+import pytest
+
+from tests.http.building import QUERY_VERSION, path, rank_body, refused
+
+
+@pytest.mark.parametrize("evaluation", ["model", "logs", "rank", "v1.0", "status"])
+def test_an_id_that_looks_like_a_part_of_another_path_is_an_id(quiet, evaluation):
+    for kind, code in (("evaluations", "EvaluationNotFound"), ("featureImportances", "FeatureImportanceNotFound")):
+        answer = quiet.request("DELETE", path(f"{kind}/{evaluation}", version=QUERY_VERSION))
+        assert (answer.status, answer.headers["x-ms-error-code"]) == (404, code)
+
+
+@pytest.mark.parametrize("rest", ["multislot/rank", "configurations/applyFromEvaluation"])
+def test_what_came_with_a_later_version_is_not_there_in_an_earlier_one(quiet, rest):
+    refused(quiet.request("POST", path(rest), {}), 404, "ResourceNotFound", naming="not part of API version v1.0")
+
+
+def test_an_unknown_version_is_told_which_there_are_wherever_it_stands(quiet):
+    refused(quiet.request("GET", path("configurations/service", version="v9")), 404, "ResourceNotFound", naming="v1.0, v1.1-preview.1")
+
+
+def test_a_large_body_is_read_where_an_operation_says_so_and_nowhere_else(quiet):
+    """The hosts pass 64 MiB on; each operation has its own limit below that."""
+    body = b"x" * (3 * 1024 * 1024)
+    model = quiet.request("PUT", path("model", version=QUERY_VERSION), body, headers={"Content-Type": "application/octet-stream"})
+    assert (model.status, model.json["error"]["code"]) == (400, "InvalidModelImportFormat")
+    refused(
+        quiet.request("POST", path("rank"), json.dumps(rank_body()).encode().ljust(2_000_000)), 413, "PayloadSizeExceeded", naming="1048576"
+    )
+    assert quiet.request("PUT", path("configurations/policy"), body).status == 413
+
+
+def test_the_largest_body_that_any_operation_reads_reaches_it_chunked_or_not(quiet):
+    body = b"x" * (64 * 1024 * 1024)
+    for sent in (body, iter([body[:1_000_000], body[1_000_000:]])):
+        answer = quiet.request("PUT", path("model", version=QUERY_VERSION), sent)
+        assert (answer.status, answer.json["error"]["code"]) == (400, "InvalidModelImportFormat")
+    refused(
+        quiet.request("PUT", path("model", version=QUERY_VERSION), body + b"x"), 413, "PayloadSizeExceeded", naming=str(64 * 1024 * 1024)
+    )

@@ -1,0 +1,274 @@
+"""The log's properties, deletion and batches, and receipts, over HTTP."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+from azure.storage.blob import BlobServiceClient
+
+from tests.http.building import VERSIONS, actions, activate, counters, path, rank, refused, reward
+from tests.running import Answer, RunningApp
+from tests.services.test_mirroring import signed
+
+LINES = {"Content-Type": "application/x-ndjson"}
+UPLOADING = VERSIONS[2:]
+QUICK = {
+    "PERSONALIZER_REWARD_WAIT_TIME": "PT2S",
+    "PERSONALIZER_INGEST_GRACE": "PT0S",
+    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.5S",
+}
+
+
+@pytest.fixture
+def own(host, storage) -> Iterator[RunningApp]:
+    """An app of the test's own, with short waits."""
+    with RunningApp(storage, kind=host, settings=QUICK) as running:
+        yield running
+
+
+def interaction(event_id: str, **members: Any) -> dict[str, Any]:
+    chances = [{"id": each, "probability": chance} for each, chance in zip("abc", (0.5, 0.25, 0.25), strict=True)]
+    return {"eventId": event_id, "actions": actions(), "ranking": chances, "rewardActionId": "b", "modelVersion": "local-1", **members}
+
+
+def upload(app: RunningApp, what: str, *documents: dict[str, Any], version: str = VERSIONS[3], headers: dict | None = None) -> Answer:
+    body = b"\n".join(map(orjson.dumps, documents))
+    return app.request("POST", path(f"logs/{what}", version=version), body, headers=headers or LINES)
+
+
+def receipt(app: RunningApp, event_id: str, *, version: str = "v1.0", around: str = "") -> Answer:
+    place = path(f"events/{quote(event_id, safe='')}", version=version)
+    return app.request("GET", f"{place}{'&' if '?' in place else '?'}around={quote(around)}" if around else place)
+
+
+def properties(app: RunningApp, *, version: str = "v1.0") -> Any:
+    answer = app.request("GET", path("logs/properties", version=version))
+    assert answer.status == 200
+    return answer.json
+
+
+def delete(app: RunningApp, *, version: str = "v1.0") -> Answer:
+    return app.request("DELETE", path("logs", version=version))
+
+
+def learned(app: RunningApp, number: int) -> dict[str, Any]:
+    until = time.monotonic() + 30
+    while (found := counters(app))["learned"] < number:
+        assert time.monotonic() < until, app.logs
+        app.request("POST", "/admin/functions/train")
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_properties_are_empty_until_something_is_logged_and_after_its_deletion(own, version):
+    assert properties(own, version=version) == {}
+    rank(own)
+    assert properties(own, version=version)["dateRange"].keys() == {"from", "to"}
+    answer = delete(own, version=version)
+    assert (answer.status, answer.body) == (204, b"")
+    assert properties(own, version=version) == {}
+    assert counters(own)["skipped"] == {"logDeleted": 1}
+
+
+def test_a_deletion_keeps_what_is_learned_and_counted_and_learning_goes_on(own):
+    for number in range(3):
+        rank(own, eventId=f"e{number}")
+    before = learned(own, 3)
+    version = own.request("GET", "/status").json["loop"]["publishedModelVersion"]
+    assert delete(own).status == 204
+    assert (counters(own)["ranked"], counters(own)["learned"]) == (before["ranked"], 3)
+    assert own.request("GET", "/status").json["loop"]["publishedModelVersion"] == version
+    rank(own, eventId="after")
+    reward(own, "after")
+    learned(own, 4)
+    refused(receipt(own, "e1"), 404, "ResourceNotFound", naming="the log was deleted at", target="eventId")
+    assert receipt(own, "after").json["decisions"][0]["fate"] == "learned"
+
+
+@pytest.mark.slow
+def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowledges_later(host, storage):
+    """Both rank all the time while a trainer runs; the log is deleted twice through one of them."""
+    with RunningApp(storage, kind=host, settings=QUICK) as one, RunningApp(storage, kind=host, settings=QUICK) as other:
+        step = 0
+        acknowledged: list[tuple[int, RunningApp, str]] = []
+        is_over = threading.Event()
+
+        def traffic(app: RunningApp, name: str) -> None:
+            number = 0
+            while not is_over.is_set():
+                begun, event_id = step, f"{name}{number}"
+                if rank(app, eventId=event_id).status == 201:
+                    acknowledged.append((begun, app, event_id))
+                number += 1
+
+        threads = [threading.Thread(target=traffic, args=each) for each in ((one, "a"), (one, "b"), (other, "c"))]
+        for thread in threads:
+            thread.start()
+        for _ in range(2):
+            time.sleep(1.5)
+            one.request("POST", "/admin/functions/train")
+            assert delete(one).status == 204
+            step += 1
+        other.request("POST", "/admin/functions/train")
+        time.sleep(1.0)  # more than the other needs to hear of it
+        heard = step = step + 1
+        time.sleep(0.5)
+        is_over.set()
+        for thread in threads:
+            thread.join()
+        mine = [event_id for begun, app, event_id in acknowledged if begun >= 2 and app is one]
+        both = [event_id for begun, _, event_id in acknowledged if begun >= heard]
+        old = [event_id for begun, app, event_id in acknowledged if begun == 0 and app is one]
+        assert min(len(mine), len(both), len(old)) > 5
+        assert not [event_id for event_id in {*mine, *both} if receipt(one, event_id).status != 200]
+        assert receipt(one, old[0]).status == receipt(other, old[0]).status == 404
+        until = time.monotonic() + 30
+        while (found := counters(other))["pending"]:
+            assert time.monotonic() < until
+            one.request("POST", "/admin/functions/train")
+        assert found["ranked"] == found["learned"] + sum(found["skipped"].values())
+        assert found["ranked"] <= len(acknowledged)
+        assert found["learned"] >= len({*mine, *both})
+
+
+@pytest.mark.parametrize("version", UPLOADING)
+def test_batches_are_stored_and_learned(own, version):
+    assert upload(own, "interactions", *[interaction(f"e{number}") for number in range(5)], version=version).status == 204
+    answer = upload(own, "observations", {"eventId": "e1", "value": 0.5}, {"eventId": "e2", "value": 1}, version=version)
+    assert (answer.status, answer.body) == (204, b"")
+    assert learned(own, 5)["rewards"] == 2
+    found = receipt(own, "e1").json["decisions"][0]
+    assert (found["reward"], found["rewardActionId"], found["probability"], found["modelVersion"]) == (0.5, "b", 0.25, "local-1")
+
+
+@pytest.mark.parametrize("what", ["interactions", "observations"])
+@pytest.mark.parametrize("version", VERSIONS[:2])
+def test_versions_that_had_no_batches_have_none(quiet, what, version):
+    refused(upload(quiet, what, {}, version=version), 404, "ResourceNotFound", naming="not part of API version")
+
+
+@pytest.mark.parametrize("what", ["interactions", "observations"])
+@pytest.mark.parametrize("sent", ["application/octet-stream", "application/json"])
+def test_binary_batches_are_refused_with_a_word_on_what_is_read(quiet, what, sent):
+    answer = upload(quiet, what, {"eventId": "e1"}, headers={"Content-Type": sent})
+    refused(answer, 415, "InvalidRequest", naming="application/x-ndjson", target="Content-Type")
+
+
+def test_a_batch_with_one_bad_line_is_refused_whole(app):
+    before = counters(app)
+    refused(
+        upload(app, "interactions", interaction("good"), interaction("bad", rewardActionId="z")),
+        400,
+        "InvalidRankRequest",
+        naming="line 2: rewardActionId",
+        target="line 2: rewardActionId",
+    )
+    refused(
+        upload(app, "observations", {"eventId": "e1", "value": 1}, {"eventId": "e2", "value": 7}),
+        400,
+        "InvalidRewardRequest",
+        naming="line 2: value",
+        target="line 2: value",
+    )
+    assert counters(app) == before
+
+
+@pytest.mark.parametrize("what", ["interactions", "observations"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"\n\n", 400),
+        (b"nonsense", 400),
+        (b"\x00\x01\x02\xff" * 50, 400),
+        (b"[" * 100_000, 400),
+        (b'{"eventId": "e"}\n' * 1_001, 400),
+        (b'{"eventId": "e", "actions": ' + b"[" * 500_000, 400),
+        (b" " * (1024 * 1024 + 1), 413),
+    ],
+    ids=["empty", "no lines", "no JSON", "binary", "deep", "many lines", "deeper", "too long"],
+)
+def test_hostile_batches_are_refused(quiet, what, body, status):
+    answer = quiet.request("POST", path(f"logs/{what}", version=VERSIONS[3]), body, headers=LINES)
+    assert answer.status == status, answer.body
+    assert answer.json["error"]["code"] in ("InvalidRequest", "PayloadSizeExceeded", "InvalidRankRequest", "InvalidRewardRequest")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_receipt_tells_what_waits(app, version):
+    event_id = f"receipt {version} / ü"
+    rank(app, eventId=event_id, deferActivation=True)
+    reward(app, event_id, 0.5)
+    activate(app, event_id)
+    found = receipt(app, event_id, version=version)
+    assert found.status == 200
+    (decision,) = found.json["decisions"]
+    assert found.json["eventId"] == event_id
+    assert (decision["fate"], decision["deferActivation"], "activatedAt" in decision) == ("pending", True, True)
+    assert decision["pendingUntil"] > decision["rankedAt"]
+    assert [(each["value"], each["outcome"]) for each in decision["rewards"]] == [(0.5, "pending")]
+    assert found.json["searched"]["isCut"] is False
+
+
+def test_an_unknown_event_has_no_receipt(app):
+    refused(receipt(app, "never ranked"), 404, "ResourceNotFound", naming="was not found in what was logged from", target="eventId")
+
+
+@pytest.mark.parametrize("hint", ["2026", "now", "2026-13-01", "1e9"])
+def test_a_hint_that_is_no_time_is_refused(app, hint):
+    refused(receipt(app, "e1", around=hint), 400, "InvalidRequest", naming="around", target="around")
+
+
+@pytest.mark.parametrize("hint", ["0001-01-01", "9999-12-31T23:59:59Z", "2020-01-01T00:00:00-12:00"])
+def test_a_hint_of_any_time_is_answered(app, hint):
+    refused(receipt(app, "e1 at no time", around=hint), 404, "ResourceNotFound", naming="was not found", target="eventId")
+
+
+def test_an_event_id_that_cannot_be_one_has_no_receipt(app):
+    refused(receipt(app, "e" * 257), 400, "InvalidRequest", naming="at most 256", target="eventId")
+
+
+@pytest.mark.parametrize(
+    ("method", "place"),
+    [("GET", "logs/properties"), ("DELETE", "logs"), ("POST", "logs/interactions"), ("POST", "logs/observations"), ("GET", "events/e1")],
+)
+def test_nothing_of_the_log_is_there_without_a_key(quiet, method, place):
+    refused(quiet.request(method, path(place, version=VERSIONS[3]), keyed=False), 401, "401", naming="Access denied")
+
+
+def test_other_methods_are_told_which_to_use(quiet):
+    answer = quiet.request("GET", path("logs"))
+    assert (answer.status, answer.headers["allow"]) == (405, "DELETE")
+
+
+def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, storage):
+    with BlobServiceClient.from_connection_string(storage) as service:
+        copies = service.create_container("copies")
+        configured = path("configurations/service")
+        settings = own.request("GET", configured).json
+        mirror = {"logMirrorEnabled": True, "logMirrorSasUri": signed(storage, "copies")}
+        assert own.request("PUT", configured, settings | mirror).status == 200
+        rank(own, eventId="mirrored")
+        learned(own, 1)
+        assert own.request("POST", "/admin/functions/mirror").status in (200, 202)
+        until = time.monotonic() + 20
+        while not (names := list(copies.list_blob_names())):
+            assert time.monotonic() < until, own.logs
+            time.sleep(0.2)
+        (line,) = copies.download_blob(names[0]).readall().splitlines()
+    assert orjson.loads(line)["EventId"] == "mirrored"
+    assert "sig=" not in own.logs
+
+
+def test_a_mirror_elsewhere_is_refused_by_each_versions_name(quiet):
+    for version in VERSIONS:
+        place = path("configurations/service", version=version)
+        settings = quiet.request("GET", place).json | {"logMirrorEnabled": True, "logMirrorSasUri": "https://169.254.169.254/x?sp=w&sig=s"}
+        code = "InvalidSasUri" if version == VERSIONS[-1] else "InvalidContainer"
+        refused(quiet.request("PUT", place, settings), 400, code, naming="host of Azure Blob storage", target="logMirrorSasUri")

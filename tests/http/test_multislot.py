@@ -1,0 +1,155 @@
+"""Multi-slot Rank, Reward and Activate: where they are, when they may be called, and what is stored."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.http.building import QUERY_VERSION, VERSIONS, actions, counters, log_since, nothing_logged, path, rank, refused
+from tests.published import conforms, example
+from tests.running import Answer, RunningApp
+
+PREVIEWS = [version for version in VERSIONS if version != "v1.0"]
+LAST = "v1.1-preview.3"
+SLOTS: list[dict[str, Any]] = [{"id": "top", "baselineAction": "b", "features": [{"size": "large"}]}, {"id": "side", "baselineAction": "a"}]
+
+
+@pytest.fixture(scope="module")
+def slotted(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+    """An app whose policy is one for several slots."""
+    settings = {"PERSONALIZER_POLICY_ARGUMENTS": "--ccb_explore_adf", "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
+    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as running:
+        yield running
+
+
+def body(**members: Any) -> dict[str, Any]:
+    return {"contextFeatures": [{"user": {"age": 30}}], "actions": actions("a", "b", "c"), "slots": SLOTS, **members}
+
+
+def rank_slots(app: RunningApp, *, version: str = LAST, **members: Any) -> Answer:
+    return app.request("POST", path("multislot/rank", version=version), body(**members))
+
+
+def event(event_id: str, verb: str, *, version: str = LAST) -> str:
+    return path(f"multislot/events/{quote(event_id, safe='')}/{verb}", version=version)
+
+
+def reward(app: RunningApp, event_id: str, rewards: Any, *, version: str = LAST) -> Answer:
+    return app.request("POST", event(event_id, "reward", version=version), {"reward": rewards})
+
+
+@pytest.mark.parametrize("version", PREVIEWS)
+def test_the_example_rank_is_answered_as_documented(slotted, version):
+    asked = example(version, "MultiSlot_Rank")["parameters"]["body"]
+    answer = slotted.request("POST", path("multislot/rank", version=version), asked)
+    assert answer.status == 201
+    assert (answer.json["eventId"], [slot["id"] for slot in answer.json["slots"]]) == (asked["eventId"], ["Main Article", "Side Bar"])
+    assert answer.json["slots"][0]["rewardActionId"] != "SportsArticle", "it is excluded there"
+    assert len({slot["rewardActionId"] for slot in answer.json["slots"]}) == 2
+    conforms(answer.json, version, "MultiSlotRankResponse")
+
+
+@pytest.mark.parametrize("version", PREVIEWS)
+def test_the_example_reward_and_the_example_activation_are_taken(slotted, version):
+    found = example(version, "MultiSlotEvents_Reward")["parameters"]
+    answer = slotted.request("POST", event(found["eventId"], "reward", version=version), found["body"])
+    assert (answer.status, answer.body) == (204, b"")
+    answer = slotted.request("POST", event(found["eventId"], "activate", version=version))
+    assert (answer.status, answer.body) == (204, b"")
+
+
+def test_the_first_version_has_none_of_it(slotted):
+    for place in ("multislot/rank", "multislot/events/e1/reward", "multislot/events/e1/activate"):
+        refused(slotted.request("POST", path(place), body()), 404, "ResourceNotFound", naming="not part of API version v1.0")
+
+
+def test_a_loop_for_single_slots_refuses_it_and_says_what_to_change(quiet):
+    with nothing_logged(quiet):
+        for answer in (
+            rank_slots(quiet),
+            quiet.request("POST", path("multislot/rank", version=LAST), b"{"),
+            reward(quiet, "e1", [{"slotId": "top", "value": 1.0}]),
+            quiet.request("POST", event("e1", "activate")),
+        ):
+            refused(answer, 400, "InvalidMultiSlotApiAccess", naming="--ccb_explore_adf")
+
+
+def test_the_policy_can_be_changed_to_one_for_several_slots_while_the_app_runs(host, storage):
+    with RunningApp(storage, kind=host, settings={"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}) as app:
+        assert rank_slots(app).status == 400
+        policy = {"name": "slots", "arguments": "--ccb_explore_adf --epsilon 0.2"}
+        assert app.request("PUT", path("configurations/policy"), policy).status == 200
+        assert rank_slots(app).status == 201
+
+
+def test_such_a_loop_goes_on_ranking_single_slots(slotted):
+    assert rank(slotted).status == 201
+
+
+def test_the_same_request_under_the_same_event_id_is_answered_the_same_every_time(slotted):
+    answers = {rank_slots(slotted, eventId="asked again").body for _ in range(10)}
+    assert len(answers) == 1
+
+
+def test_without_an_event_id_one_is_made(slotted):
+    assert len(rank_slots(slotted).json["eventId"]) == 32
+
+
+async def test_all_that_a_call_says_is_stored_for_each_slot(slotted):
+    since = datetime.now(UTC) - timedelta(seconds=5)
+    event_id = "stored/whole"
+    assert rank_slots(slotted, eventId=event_id, deferActivation=True).status == 201
+    assert reward(slotted, event_id, [{"slotId": "side", "value": -0.5}, {"slotId": "none", "value": 1}]).status == 204
+    assert slotted.request("POST", event(event_id, "activate")).status == 204
+    log = await log_since(slotted, since)
+    decisions = [each for each in log.decisions if each.event_id == event_id]
+    assert [(each.slot, each.deferred, each.situation.count(b'"size"')) for each in decisions] == [("top", True, 1), ("side", True, 0)]
+    observed = [(each.slot, each.reward) for each in log.observations if each.event_id == event_id]
+    assert observed == [("side", -0.5), ("none", 1.0), ("", None)]
+
+
+def test_every_slot_is_counted_as_a_decision(slotted):
+    before = counters(slotted)["ranked"]
+    rank_slots(slotted)
+    assert counters(slotted)["ranked"] == before + 2
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"slots": []}, "slots"),
+        ({"slots": [*SLOTS, {"id": "foot", "baselineAction": "b"}]}, "slots[2].baselineAction"),
+        ({"slots": [{**SLOTS[0], "excludedActions": ["z"]}]}, "slots[0].excludedActions"),
+        ({"actions": actions("a")}, "slots"),
+    ],
+)
+def test_a_broken_rule_is_refused_by_naming_the_field_and_leaves_no_trace(slotted, members, place):
+    with nothing_logged(slotted):
+        refused(rank_slots(slotted, **members), 400, "InvalidRankRequest", naming=f"{place}: ", target=place)
+
+
+def test_a_broken_reward_is_refused_by_naming_the_field_and_nothing_of_it_is_stored(slotted):
+    with nothing_logged(slotted):
+        rewards = [{"slotId": "top", "value": 1.0}, {"slotId": "side", "value": 2.0}]
+        refused(reward(slotted, "e1", rewards), 400, "InvalidRewardRequest", naming="reward[1].value: ", target="reward[1].value")
+        refused(reward(slotted, "x" * 257, rewards[:1]), 400, "InvalidRewardRequest", naming="eventId: ", target="eventId")
+        refused(slotted.request("POST", event("x" * 257, "activate")), 400, "InvalidEventIdToActivate", naming="eventId", target="eventId")
+
+
+def test_a_call_whose_situations_are_too_large_together_is_refused_before_anything_is_stored(slotted):
+    many = [f"a{number}" for number in range(50)]
+    slots = [{"id": each, "baselineAction": each} for each in many]
+    with nothing_logged(slotted):
+        answer = rank_slots(slotted, actions=actions(*many), slots=slots, contextFeatures=[{"text": "x" * 100_000}])
+        refused(answer, 400, "PayloadSizeExceeded", naming="too large")
+
+
+@pytest.mark.parametrize("mode", ["Apprentice", "LoggingOnly"])
+def test_outside_online_mode_each_slot_shows_its_baseline(host, storage, mode):
+    settings = {"PERSONALIZER_POLICY_ARGUMENTS": "--ccb_explore_adf", "PERSONALIZER_LEARNING_MODE": mode}
+    with RunningApp(storage, kind=host, settings=settings) as app:
+        for number in range(5):
+            answer = rank_slots(app, eventId=f"e{number}", version=QUERY_VERSION)
+            assert [slot["rewardActionId"] for slot in answer.json["slots"]] == ["b", "a"]

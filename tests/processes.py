@@ -1,0 +1,101 @@
+"""One process's view of a loop: several of them on one account are several processes, by one clock."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+from shared.domain.ledger import Pointer
+from shared.domain.loop import LoopSettings
+from shared.services.logs import Logs
+from shared.services.mirroring import Mirroring
+from shared.services.progress import Progress, ProgressReport
+from shared.services.receipts import Receipts
+from shared.services.retention import Retention, Terms
+from shared.services.serving import ModelServer, Polling
+from shared.services.training import Trainer
+from shared.services.uploads import Uploads
+from shared.services.windows import Limits
+from shared.storage import names
+from shared.storage.account import StorageAccount
+from shared.storage.cold_log import BlobColdLog
+from shared.storage.event_log import TableEventLog
+from shared.storage.mirror import BlobMirror
+from shared.storage.model_store import BlobModelStore
+from shared.storage.polling import BlobModelFeed
+from tests.builders import T0, decision, observation
+from tests.clocks import SetClock
+from tests.reliability.world import GRACE, LOOKBACK, LOOP, SETTLED_FOR, event_log
+
+WAIT = (LOOP.reward_wait + GRACE).total_seconds()
+
+
+class Configuration:
+    """Settings that a test changes."""
+
+    def __init__(self, loop: LoopSettings) -> None:
+        self.loop = loop
+
+    def read(self) -> LoopSettings:
+        return self.loop
+
+
+class Process:
+    """One process's view of the loop: a log, a trainer and the operations on it, all by one clock."""
+
+    def __init__(self, account: StorageAccount, clock: SetClock, *, loop: LoopSettings = LOOP) -> None:
+        self.account, self.clock = account, clock
+        self.log: TableEventLog = event_log(account, clock)
+        self.store = BlobModelStore(account, loop=LOOP.name)
+        self.joined = BlobColdLog(account, loop=LOOP.name)
+        self.configuration = Configuration(loop)
+        limits = Limits(grace=GRACE, lookback=LOOKBACK)
+        self.trainer = Trainer(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits)
+        self.logs = Logs(self.log, self.joined, self.store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR)
+        models = ModelServer(BlobModelFeed(account, loop=LOOP.name), self.configuration, defaults=loop, polling=Polling(timedelta(hours=1)))
+        self.models = models
+        self.report = ProgressReport(self.log, self.store, models, clock=clock, grace=GRACE, lookback=LOOKBACK)
+        terms = Terms(models_kept=5, settled_for=SETTLED_FOR)
+        self.retention = Retention(self.log, self.joined, self.store, self.configuration, clock=clock, terms=terms)
+        self.uploads = Uploads(self.log, models, clock=clock, grace=GRACE)
+        self.receipts = Receipts(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits)
+        mirror = BlobMirror(account, loop=LOOP.name)
+        self.mirroring = Mirroring(self.joined, self.store, mirror, self.configuration, clock=clock)
+
+    async def rank(self, *event_ids: str) -> None:
+        await asyncio.gather(*[self.log.append_decision(decision(each, at=self.clock.now())) for each in event_ids])
+
+    async def reward(self, *event_ids: str) -> None:
+        await asyncio.gather(*[self.log.append_observation(observation(each, at=self.clock.now())) for each in event_ids])
+
+    async def train(self) -> None:
+        await self.trainer.run()
+
+    async def progress(self) -> Progress:
+        found = await self.report.read()
+        assert found.ranked == found.counters.learned + sum(found.counters.skipped.values()) + found.pending
+        return found
+
+    async def pointer(self) -> Pointer:
+        stored = await self.store.pointer()
+        assert stored is not None
+        return stored[0]
+
+    async def logged(self) -> list[str]:
+        """Read the first day of the hot log as the trainer would."""
+        return await self._logged(T0)
+
+    async def logged_today(self) -> list[str]:
+        """Read the last hour in the same way."""
+        return await self._logged(self.clock.now() - timedelta(hours=1))
+
+    async def _logged(self, since: datetime) -> list[str]:
+        heads = [head async for minute in self.log.decision_heads(since, since + timedelta(days=1)) for head in minute]
+        return [event.event_id for segment in await self.log.decisions(heads) for event in segment.events or ()]
+
+    async def joined_lines(self) -> int:
+        return sum([(await self.joined.chunk(name)).count(b"\n") for name in await self.joined.chain()])
+
+    async def tables(self) -> set[str]:
+        return {table.name async for table in self.account.tables.list_tables()}
+
+    async def blobs(self) -> set[str]:
+        return {blob.name async for blob in self.account.blobs.get_container_client(names.LOGS).list_blobs()}

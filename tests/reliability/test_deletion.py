@@ -1,0 +1,120 @@
+"""The log's deletion stopped at each of its storage calls: it is done or it is not, and retention clears up what it left."""
+
+import asyncio
+
+import pytest
+
+from shared.domain.errors import PersonalizerError
+from shared.storage.account import StorageAccount
+from tests.builders import T0
+from tests.clocks import SetClock
+from tests.processes import WAIT, Process
+from tests.reliability.world import LOOP, SETTLED_FOR
+from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+
+pytestmark = pytest.mark.slow
+
+
+async def write(process: Process) -> None:
+    """Leave a chunk, a decision that waits with its reward, and tables of two days."""
+    await process.rank("learned")
+    process.clock.pass_(86_400)
+    await process.rank("learned too")
+    process.clock.pass_(WAIT + 1)
+    await process.train()
+    await process.rank("waiting")
+    await process.reward("waiting")
+    process.clock.pass_(1)
+
+
+def stop_at(proxy: StorageProxy, number: int, *, done_first: bool) -> None:
+    """Let storage do nothing from this call on, or nothing after it: to the process it is as if it had been killed there."""
+
+    def plan(call: Call) -> Fault | None:
+        return Fault(412, done_first=done_first and call.number == number) if call.number >= number else None
+
+    proxy.forget()
+    proxy.plan = plan
+
+
+async def clear(account: StorageAccount) -> None:
+    """Empty the account; tables that were dropped may be made again at once in the emulator."""
+    async for table in account.tables.list_tables():
+        await account.tables.delete_table(table.name)
+    async for container in account.blobs.list_containers():
+        async for blob in account.blobs.get_container_client(container.name).list_blobs():
+            await account.blobs.get_blob_client(container.name, blob.name).delete_blob(delete_snapshots="include")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses
+@pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
+async def test_a_deletion_stopped_at_any_call_is_done_or_not_and_nothing_is_in_between(proxy, account, faulty, done_first):
+    outcomes = set()
+    for number in range(1, 100):
+        await clear(account)
+        clock = SetClock(T0)
+        one, other = Process(faulty, clock), Process(account, clock)
+        await write(other)
+        before = await other.progress()
+        stop_at(proxy, number, done_first=done_first)
+        result = (await asyncio.gather(one.logs.delete(), return_exceptions=True))[0]
+        is_whole = len(proxy.calls) < number
+        proxy.plan = no_faults
+        assert result is None or isinstance(result, PersonalizerError)
+        is_deleted = (await other.pointer()).log.generation == 2
+        outcomes.add(is_deleted)
+        assert is_deleted or result is not None
+        await check(other, before.ranked, is_deleted=is_deleted)
+        one.models.stop()
+        other.models.stop()
+        if is_whole:
+            break
+    assert is_whole
+    assert outcomes == {False, True}
+    assert number > 8
+
+
+async def check(process: Process, ranked: int, *, is_deleted: bool) -> None:
+    found = await process.progress()
+    assert (found.ranked, found.pending) == (ranked, 0 if is_deleted else 1)
+    assert found.counters.skipped == ({"logDeleted": 1} if is_deleted else {})
+    assert await process.joined_lines() == (0 if is_deleted else 2)
+    process.clock.pass_(SETTLED_FOR.total_seconds() + 1)
+    await process.retention.run()
+    old = [name for name in await process.tables() if name.startswith(f"{LOOP.name}x0001")]
+    assert bool(old) is not is_deleted
+    assert bool(await process.blobs()) is not is_deleted
+    await process.rank("new")
+    process.clock.pass_(WAIT + 1)
+    await process.train()
+    assert (await process.progress()).counters.learned == (3 if is_deleted else 4)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
+async def test_clearing_up_that_is_stopped_at_any_call_is_finished_by_the_next_run(proxy, account, faulty):
+    for number in range(1, 100):
+        await clear(account)
+        clock = SetClock(T0)
+        one, other, late = Process(faulty, clock), Process(account, clock), Process(account, clock)
+        await write(late)
+        await other.logs.delete()
+        await late.rank("meanwhile")
+        await late.reward("meanwhile")
+        clock.pass_(SETTLED_FOR.total_seconds() + 1)
+        stop_at(proxy, number, done_first=False)
+        result = (await asyncio.gather(one.retention.run(), return_exceptions=True))[0]
+        is_whole = result is None
+        proxy.plan = no_faults
+        assert await other.logged_today() == ["meanwhile"]
+        await other.retention.run()
+        assert await other.logged_today() == ["meanwhile"]
+        assert not [name for name in await other.tables() if name.startswith(f"{LOOP.name}x0001")]
+        await other.train()
+        found = (await other.progress()).counters
+        assert (found.learned, found.rewards, found.unknown_rewards) == (3, 2, 0)
+        for each in (one, other, late):
+            each.models.stop()
+        if is_whole:
+            break
+    assert is_whole
+    assert number > 12

@@ -1,0 +1,140 @@
+"""The model changed by hand, or begun anew, while storage fails or the process is killed: all of the change is there or none of it."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.errors import PersonalizerError
+from shared.domain.ledger import ModelKind, Pointer
+from shared.learning import artifact
+from shared.storage.account import StorageAccount
+from shared.storage.model_store import BlobModelStore
+from shared.storage.signing_keys import BlobModelSigner
+from tests.clocks import SetClock
+from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
+from tests.reliability.test_crashes import WHEN, Child
+from tests.reliability.test_faults import FAULTS, break_lease
+from tests.reliability.world import FIRST, RESET, SECOND, trainer, write_log
+from tests.storage_proxy import Fault, no_faults
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # the SDK drops the connection of an answer it refuses
+]
+
+Change = Callable[[StorageAccount, str], Awaitable[object]]
+
+
+async def import_oldest(account: StorageAccount, store: str) -> None:
+    keeping = keeper(account, FIRST, store=store)
+    oldest = (await keeping.versions())[-1].version
+    state = await BlobModelStore(account, loop=store).state(oldest)
+    await keeping.import_(await BlobModelSigner(account, clock=SetClock(FIRST)).sign(state))
+
+
+async def restore_oldest(account: StorageAccount, store: str) -> None:
+    keeping = keeper(account, FIRST, store=store)
+    await keeping.restore((await keeping.versions())[-1].version)
+
+
+async def delete(account: StorageAccount, store: str) -> None:
+    await keeper(account, FIRST, store=store).delete()
+
+
+async def begin_anew(account: StorageAccount, store: str) -> None:
+    await trainer(account, FIRST, store=store, loop=RESET).run()
+
+
+CHANGES: dict[str, Change] = {"import": import_oldest, "restore": restore_oldest, "delete": delete, "retrain": begin_anew}
+KINDS = {"import": ModelKind.IMPORTED, "restore": ModelKind.RESTORED, "retrain": ModelKind.RETRAINED}
+
+
+async def learned_half(account: StorageAccount, store: str) -> Pointer:
+    await trainer(account, FIRST, store=store, max_events=30).run()
+    return await pointer_of(account, store)
+
+
+async def assert_whole(account: StorageAccount, store: str, before: Pointer) -> None:
+    """Check that what is published is there and can be used, and that the log's side of the pointer is as it was."""
+    pointer = await pointer_of(account, store)
+    told = ("watermark", "chunk", "counters", "lookback", "apprentice", "log")
+    assert [getattr(pointer, name) for name in told] == [getattr(before, name) for name in told]
+    if pointer.version:
+        state, model = await content_of(account, store, pointer.version)
+        assert artifact.dump_model(artifact.load_learner(state)) == model
+        assert (await provenance_of(account, store, pointer.version)).learned == pointer.learned
+
+
+async def assert_goes_on(account: StorageAccount, store: str, what: str, before: Pointer) -> None:
+    """Make the change, again if it was made, and check that the rest of the log is learned from it once."""
+    await CHANGES[what](account, store)
+    await assert_whole(account, store, before)
+    changed = await pointer_of(account, store)
+    assert changed.version == "" if what == "delete" else (await provenance_of(account, store, changed.version)).kind is KINDS[what]
+    await trainer(account, SECOND, store=store, loop=replace(RESET, resets=changed.resets)).run()
+    done = await pointer_of(account, store)
+    assert done.counters == (await pointer_of(account, "expected")).counters
+    assert done.learned == changed.learned + done.counters.learned - before.counters.learned
+    assert await replayed(account, store)
+
+
+@pytest.mark.parametrize(("name", "step"), [("412", 1), ("torn, though done", 2)])
+@pytest.mark.parametrize("what", CHANGES)
+async def test_a_fault_at_any_call_leaves_the_old_model_or_the_new_one(proxy, faulty, account, what, name, step):
+    """``step`` leaves calls out where the SDK's patience makes each of them take seconds."""
+    await write_log(account)
+    for number in range(1, 60, step):
+        store = f"run{number}"
+        before = await learned_half(account, store)
+        proxy.forget()
+        proxy.plan = lambda call, number=number: FAULTS.get(name, Fault(412)) if call.number == number else None
+        with suppress(PersonalizerError):
+            await asyncio.wait_for(CHANGES[what](faulty, store), 60)
+        reached = len(proxy.calls) >= number
+        proxy.plan = no_faults
+        await break_lease(account, store)
+        await assert_whole(account, store, before)
+        if number % 3 == 0:
+            await assert_goes_on(account, store, what, before)
+        if not reached:
+            break
+    assert number > 3
+    assert not reached
+
+
+@WHEN
+@pytest.mark.parametrize("what", ["restore", "retrain"])
+async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(proxy, account, what, done_first):
+    await write_log(account)
+    for number in range(1, 60):
+        store = f"run{number}"
+        before = await learned_half(account, store)
+        code, _ = await Child(proxy, number, done_first=done_first).run(what, proxy.connection_string, store)
+        assert code in (-signal.SIGKILL, 0)
+        await break_lease(account, store)
+        await assert_whole(account, store, before)
+        if number % 3 == 0:
+            await assert_goes_on(account, store, what, before)
+        if code == 0:
+            break
+    assert number > 5
+
+
+async def test_two_processes_at_once_train_begin_anew_and_go_back_and_every_event_counts_once(proxy, account):
+    await write_log(account)
+    before = await learned_half(account, "busy")
+    await asyncio.gather(
+        *(Child(proxy, 0, done_first=False).run(what, proxy.connection_string, "busy") for what in ("retrain", "restore", "train")),
+        restore_oldest(account, "busy"),
+        trainer(account, SECOND, store="busy").run(),
+    )
+    await break_lease(account, "busy")
+    await trainer(account, SECOND, store="busy", loop=RESET).run()
+    done = await pointer_of(account, "busy")
+    assert done.counters == (await pointer_of(account, "expected")).counters
+    assert done.sequence > before.sequence + 2
+    assert await replayed(account, "busy")

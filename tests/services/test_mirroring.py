@@ -1,0 +1,182 @@
+"""The joined log in a container of the owner's: all of it, in order, whatever stops in between."""
+
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+
+from shared.domain.errors import ConflictError, StorageUnavailableError
+from shared.services import mirroring
+from shared.services.mirroring import Mirrored
+from shared.storage.mirror import BlobMirror
+from tests.processes import WAIT, Process
+from tests.reliability.world import LOOP
+from tests.storage_proxy import Fault, StorageProxy, no_faults
+
+CONTAINER = "copies"
+
+
+def signed(connection: str, container: str = CONTAINER, *, permits: str = "w") -> str:
+    parts = dict(part.split("=", 1) for part in connection.rstrip(";").split(";"))
+    signature = generate_container_sas(
+        parts["AccountName"],
+        container,
+        account_key=parts["AccountKey"],
+        permission=ContainerSasPermissions.from_string(permits),
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+    return f"{parts['BlobEndpoint']}/{container}?{signature}"
+
+
+@pytest.fixture
+async def mirrored(one: Process, storage: str) -> Process:
+    """A loop whose log is mirrored to a container of the same account."""
+    await one.account.blobs.create_container(CONTAINER)
+    one.configuration.loop = replace(LOOP, log_mirror_enabled=True, log_mirror_sas_uri=signed(storage))
+    return one
+
+
+async def learn(process: Process, *event_ids: str) -> None:
+    for event_id in event_ids:
+        await process.rank(event_id)
+        process.clock.pass_(WAIT + 1)
+        await process.train()
+
+
+async def copies(process: Process, container: str = CONTAINER) -> dict[str, bytes]:
+    client = process.account.blobs.get_container_client(container)
+    return {blob.name: await (await client.download_blob(blob.name)).readall() async for blob in client.list_blobs()}
+
+
+async def joined(process: Process) -> list[bytes]:
+    return [await process.joined.chunk(name) for name in await process.joined.chain()]
+
+
+async def test_every_chunk_is_copied_once_in_order_under_azures_names(mirrored):
+    begun = mirrored.clock.now() + timedelta(seconds=WAIT + 1)
+    await learn(mirrored, "a")
+    assert await mirrored.mirroring.run() == Mirrored(copied=1)
+    await learn(mirrored, "b", "c")
+    assert await mirrored.mirroring.run() == Mirrored(copied=2)
+    assert await mirrored.mirroring.run() == Mirrored()
+    found = await copies(mirrored)
+    assert list(found) == [f"{begun:%Y%m%d%H%M%S}/data/2026/05/17_{number:010d}.json" for number in range(3)]
+    assert list(found.values()) == await joined(mirrored)
+
+
+async def test_what_is_not_to_be_mirrored_is_not(mirrored):
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_enabled=False)
+    await learn(mirrored, "a")
+    assert await mirrored.mirroring.run() == Mirrored()
+    assert await copies(mirrored) == {}
+
+
+async def test_a_loop_without_a_chunk_has_nothing_to_mirror(mirrored):
+    assert await mirrored.mirroring.run() == Mirrored()
+
+
+@pytest.mark.parametrize("fault", [Fault(503), Fault(403), Fault(404), Fault(), Fault(307, headers={"Location": "http://127.0.0.1:1/x"})])
+async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for_later(mirrored, storage, fault, caplog):
+    with StorageProxy(storage) as proxy:
+        uri = signed(proxy.connection_string)
+        mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=uri)
+        proxy.plan = lambda call: fault
+        with caplog.at_level(logging.DEBUG):
+            for event_id in ("a", "b", "c"):
+                await learn(mirrored, event_id)
+                done = await mirrored.mirroring.run()
+                assert done.copied == 0
+                assert "mirror to http://127.0.0.1" in done.error
+        assert (await mirrored.progress()).counters.learned == 3
+        signature = uri.partition("sig=")[2]
+        assert signature
+        assert signature not in caplog.text + done.error
+        proxy.plan = no_faults
+        assert await mirrored.mirroring.run() == Mirrored(copied=3)
+    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+
+
+async def test_a_run_that_is_stopped_after_a_file_writes_the_same_file_again(mirrored, monkeypatch):
+    await learn(mirrored, "a", "b")
+    remember = BlobMirror.remember
+
+    async def stop(self, state, *, expected):
+        if state.chunk:
+            raise StorageUnavailableError("stopped")
+        return await remember(self, state, expected=expected)
+
+    monkeypatch.setattr(BlobMirror, "remember", stop)
+    assert (await mirrored.mirroring.run()).copied == 0
+    assert len(await copies(mirrored)) == 1
+    mirrored.clock.pass_(60)
+    monkeypatch.undo()
+    assert (await mirrored.mirroring.run()).copied == 2
+    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+
+
+async def test_of_two_processes_at_once_one_gives_way(mirrored, monkeypatch):
+    await learn(mirrored, "a")
+    await mirrored.mirroring.run()
+    await learn(mirrored, "b", "c")
+
+    async def lose(self, state, *, expected):
+        raise ConflictError("another was faster")
+
+    monkeypatch.setattr(BlobMirror, "remember", lose)
+    assert await mirrored.mirroring.run() == Mirrored(0, 2, "another process is at it")
+
+
+async def test_catching_up_takes_a_bounded_number_of_chunks_a_run(mirrored, monkeypatch):
+    monkeypatch.setattr(mirroring, "CHUNKS_A_RUN", 10)
+    await learn(mirrored, *[f"e{number}" for number in range(24)])
+    assert [await mirrored.mirroring.run() for _ in range(4)] == [Mirrored(10, 14), Mirrored(10, 4), Mirrored(4), Mirrored()]
+    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+
+
+async def test_a_container_that_hangs_ends_the_run_in_time(mirrored, storage, monkeypatch):
+    monkeypatch.setattr(mirroring, "RUN_TIME", timedelta(seconds=1))
+    await learn(mirrored, "a")
+    with StorageProxy(storage) as proxy:
+        mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(proxy.connection_string))
+        proxy.plan = lambda call: Fault(503, delay=4)
+        assert (await mirrored.mirroring.run()).error == "not one chunk could be copied in 1 seconds"
+
+
+async def test_another_container_gets_all_that_is_kept_and_a_new_signature_goes_on(mirrored, storage):
+    await learn(mirrored, "a", "b")
+    await mirrored.mirroring.run()
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(storage, permits="cw"))
+    assert await mirrored.mirroring.run() == Mirrored()
+    await mirrored.account.blobs.create_container("second")
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(storage, "second"))
+    assert await mirrored.mirroring.run() == Mirrored(copied=2)
+    assert list((await copies(mirrored, "second")).values()) == await joined(mirrored)
+
+
+async def test_after_a_deletion_what_is_new_is_copied_and_the_copies_stay(mirrored):
+    await learn(mirrored, "a")
+    await mirrored.mirroring.run()
+    mirrored.clock.pass_(1)
+    await mirrored.logs.delete()
+    assert await mirrored.mirroring.run() == Mirrored()
+    await learn(mirrored, "b")
+    assert await mirrored.mirroring.run() == Mirrored(copied=1)
+    assert len(await copies(mirrored)) == 2
+
+
+async def test_what_retention_deleted_before_it_was_copied_is_left_out(mirrored):
+    await learn(mirrored, "a")
+    mirrored.clock.pass_(10 * 86_400)
+    await learn(mirrored, "b")
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_retention_days=2)
+    await mirrored.retention.run()
+    assert await mirrored.mirroring.run() == Mirrored(copied=1)
+
+
+async def test_an_address_that_got_in_by_another_way_is_not_gone_to(mirrored):
+    await learn(mirrored, "a")
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri="http://10.0.0.1/logs?sp=w&sr=c&sig=x")
+    done = await mirrored.mirroring.run()
+    assert "logMirrorSasUri" in done.error

@@ -1,0 +1,153 @@
+"""What goes when it is old, and what stays; and the end of a loop."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import StorageUnavailableError
+from shared.joining.chunks import ChunkName
+from shared.services.erasure import Erasure
+from shared.storage import names
+from shared.storage.blobs import BlobFiles
+from shared.storage.loop_files import BlobLoopFiles
+from tests.builders import T0
+from tests.processes import WAIT, Process
+from tests.reliability.world import LOOP, event_log
+
+DAY = 86_400
+
+
+async def three_days(process: Process) -> None:
+    """Leave a chunk of each of three days, and one that no commit names of the first."""
+    for number in range(3):
+        await process.rank(f"e{number}")
+        process.clock.pass_(WAIT + 1)
+        await process.train()
+        if not number:
+            left = ChunkName(1, T0, process.clock.now(), "0123456789ab")
+            await process.store.write_chunk(str(left), b"left", parent="")
+        process.clock.pass_(DAY)
+        await process.train()  # the next window begins on its own day
+
+
+async def days_of(process: Process) -> list[str]:
+    prefix = names.chunks_prefix(LOOP.name)
+    return sorted(name.removeprefix(prefix)[:10] for name in await process.blobs())
+
+
+@pytest.mark.parametrize(("kept_days", "kept"), [(-1, 4), (90, 4), (3, 2), (2, 1), (1, 0)])
+async def test_chunks_older_than_the_retention_are_deleted_whether_or_not_they_count(one, kept_days, kept):
+    await three_days(one)
+    assert await days_of(one) == ["2026/05/17", "2026/05/17", "2026/05/18", "2026/05/19"]
+    one.configuration.loop = replace(LOOP, log_retention_days=kept_days)
+    for _ in range(2):
+        await one.retention.run()
+        assert len(await days_of(one)) == kept
+    chain = await one.joined.chain()
+    assert [name[:10] for name in chain] == ["2026/05/17", "2026/05/18", "2026/05/19"][3 - min(kept, 3) :]
+    assert (await one.progress()).counters.learned == 3
+
+
+async def test_a_log_whose_beginning_is_gone_goes_on(one):
+    await three_days(one)
+    one.configuration.loop = replace(LOOP, log_retention_days=0)
+    await one.retention.run()
+    await one.rank("later")
+    one.clock.pass_(WAIT + 1)
+    await one.train()
+    assert len(await one.joined.chain()) == 1
+    found = await one.logs.date_range()
+    assert found is not None
+    assert found.until <= one.clock.now()
+
+
+async def test_retention_that_is_stopped_between_two_chunks_leaves_a_log_without_a_gap(one, monkeypatch):
+    await three_days(one)
+    one.configuration.loop = replace(LOOP, log_retention_days=0)
+    delete = BlobFiles.delete
+    deleted: list[str] = []
+
+    async def stop(self, name: str) -> None:
+        if len(deleted) == 3:
+            raise StorageUnavailableError("stopped")
+        deleted.append(name)
+        await delete(self, name)
+
+    monkeypatch.setattr(BlobFiles, "delete", stop)
+    with pytest.raises(StorageUnavailableError):
+        await one.retention.run()
+    monkeypatch.undo()
+    assert [name[:10] for name in await one.joined.chain()] == ["2026/05/19"]
+    await one.retention.run()
+    assert await one.joined.chain() == []
+
+
+async def test_copies_of_damaged_segments_go_with_the_log_they_were_in(one):
+    await one.rank("damaged")
+    table = one.account.tables.get_table_client(names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name)
+    row = await anext(aiter(table.list_entities()))
+    await table.update_entity({**row, "Payload00": b"nonsense"})
+    one.clock.pass_(WAIT + 1)
+    await one.train()
+    assert len(await one.blobs()) == 1
+    await one.retention.run()
+    assert len(await one.blobs()) == 1
+    await one.logs.delete()
+    await one.retention.run()
+    assert await one.blobs() == set()
+
+
+async def test_other_files_beside_the_chunks_are_left_alone(one):
+    await three_days(one)
+    other = BlobFiles(one.account, names.LOGS)
+    await other.write_once(f"{names.chunks_prefix(LOOP.name)}notes.txt", b"mine")
+    one.configuration.loop = replace(LOOP, log_retention_days=0)
+    await one.retention.run()
+    assert await one.blobs() == {f"{names.chunks_prefix(LOOP.name)}notes.txt"}
+
+
+async def test_an_erased_loop_leaves_nothing_but_its_record_and_other_loops_are_not_touched(one, account, clock):
+    await three_days(one)
+    await one.logs.delete()
+    await one.rank("new")
+    models = BlobFiles(account, names.MODELS)
+    await models.write_once(names.configuration_blob(LOOP.name), b"{}")
+    await models.write_once("loops/defaultx0001/pointer.json", b"of another")
+    await account.tables.create_table("defaultx0001x0001d20260517")
+    erasure = Erasure(event_log(account, clock), BlobLoopFiles(account, loop=LOOP.name))
+    assert await erasure.run() is False
+    assert await erasure.run() is True
+    left = {blob.name async for blob in models.listing("")}
+    assert left == {names.configuration_blob(LOOP.name), "loops/defaultx0001/pointer.json"}
+    assert await one.tables() == {"defaultx0001x0001d20260517"}
+    assert await one.blobs() == set()
+
+
+async def test_a_loop_of_many_blobs_is_erased_in_several_runs(one, account, clock, monkeypatch):
+    await three_days(one)
+    monkeypatch.setattr(Erasure, "BLOBS_A_RUN", 3)
+    erasure = Erasure(event_log(account, clock), BlobLoopFiles(account, loop=LOOP.name))
+    runs = 1
+    while not await erasure.run():
+        runs += 1
+    assert runs > 3
+    assert await one.blobs() == set()
+
+
+async def test_the_hot_log_keeps_what_a_stopped_trainer_still_needs(one):
+    await one.rank("old")
+    one.clock.pass_(WAIT + 1)
+    await one.train()
+    await one.rank("waiting")
+    one.clock.pass_(30 * DAY)
+    await one.retention.run()
+    assert await one.logged() == ["old", "waiting"]
+    await one.train()
+    one.clock.pass_(timedelta(days=2).total_seconds())
+    await one.rank("new")
+    one.clock.pass_(WAIT + 1)
+    await one.train()
+    await one.retention.run()
+    assert (await one.progress()).counters.learned == 3
+    assert sorted({name[-8:] for name in await one.tables()}) == ["20260617", "20260618", "20260619"]

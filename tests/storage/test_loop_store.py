@@ -1,0 +1,195 @@
+"""Records of loops: written on condition, read by everyone, and polled for."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import BusyError, ConflictError, NewerFormatError, UnreadableError
+from shared.domain.events import LearningMode
+from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, Remains, RewardAggregation, Tier
+from shared.storage import names
+from shared.storage.blobs import BlobFiles
+from shared.storage.loop_records import read_record, write_record
+from shared.storage.loop_store import BlobLoopStore, BlobUsage
+from shared.storage.polling import StoredConfiguration
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FULL = LoopRecord(
+    "news",
+    overrides={
+        "reward_wait": timedelta(hours=4),
+        "learning_mode": LearningMode.APPRENTICE,
+        "policy": LearningPolicy("mine", "--cb_explore_adf --softmax"),
+        "auto_optimization_start": NOW,
+        "log_mirror_sas_uri": "https://x.blob.core.windows.net/c?sig=s",
+    },
+    tier=Tier.F0,
+    keys=("a" * 64, ""),
+    created_at=NOW,
+    life=3,
+    deleted_at=NOW,
+    remains=(Remains("newsx0002", NOW),),
+)
+
+
+@pytest.fixture
+def store(account) -> BlobLoopStore:
+    return BlobLoopStore(account)
+
+
+async def put_text(account, text: bytes, loop: str = "default") -> None:
+    files = BlobFiles(account, names.MODELS)
+    await files.delete(names.configuration_blob(loop))
+    await files.write_once(names.configuration_blob(loop), text)
+
+
+# --- text ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("record", [FULL, LoopRecord("default"), LoopRecord("news", life=1, created_at=NOW)])
+def test_what_was_written_is_read_back(record):
+    assert read_record(record.name, write_record(record)) == record
+
+
+@given(
+    wait=st.timedeltas(min_value=timedelta(seconds=1), max_value=timedelta(days=30)),
+    reward=st.floats(-1, 1),
+    aggregation=st.sampled_from(RewardAggregation),
+    days=st.integers(-1, 2**31 - 1),
+)
+def test_settings_survive_to_the_microsecond_and_the_last_bit(wait, reward, aggregation, days):
+    overrides = {"reward_wait": wait, "default_reward": reward, "reward_aggregation": aggregation, "log_retention_days": days}
+    assert read_record("default", write_record(LoopRecord("default", overrides))).overrides == overrides
+
+
+def test_only_what_is_overridden_is_stored():
+    assert b"reward_wait" not in write_record(LoopRecord("default", {"default_reward": 0.5}))
+
+
+def test_a_configuration_of_the_first_format_is_read_as_overrides():
+    record = read_record("default", b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice"}')
+    assert record == LoopRecord("default", {"reward_wait": timedelta(seconds=5), "learning_mode": LearningMode.APPRENTICE})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"format": "x"}',
+        b'{"format": 1, "nonsense": 1}',
+        b'{"format": 1, "reward_wait": "PT0S"}',
+        b'{"format": 1, "name": "other"}',
+        b'{"format": 2, "settings": {"name": "other"}}',
+        b'{"format": 2, "settings": {"reward_wait": "PT0S"}}',
+        b'{"format": 2, "settings": []}',
+        b'{"format": 2, "nonsense": 1}',
+        b'{"format": 2, "keys": "abc"}',
+        b'{"format": 2, "tier": "S9"}',
+        b'{"format": 2, "name": "other"}',
+    ],
+)
+def test_a_record_that_cannot_be_used_is_refused(text):
+    with pytest.raises(UnreadableError):
+        read_record("default", text)
+
+
+def test_a_record_of_a_later_release_is_refused_by_name():
+    with pytest.raises(NewerFormatError, match="configuration"):
+        read_record("default", b'{"format": 3}')
+
+
+def test_a_record_shows_no_keys():
+    assert "a" * 64 not in repr(FULL)
+
+
+# --- storage ---------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_record_is_written_only_over_the_one_that_was_read(store):
+    assert await store.read("news") is None
+    first = await store.write(FULL, expected=None)
+    assert await store.read("news") == (FULL, first)
+    second = await store.write(replace(FULL, tier=Tier.S0), expected=first)
+    for stale in (None, first):
+        with pytest.raises(ConflictError):
+            await store.write(replace(FULL, tier=Tier.E0), expected=stale)
+    assert await store.read("news") == (replace(FULL, tier=Tier.S0), second)
+
+
+async def test_the_loops_are_listed_by_their_records_not_by_what_their_lives_left(store, account):
+    assert await store.names() == ()
+    for name in ("zoo", "default", "news"):
+        await store.write(LoopRecord(name), expected=None)
+    files = BlobFiles(account, names.MODELS)
+    for place in ("newsx0001", "default", "zoox0002"):
+        for number in range(3):
+            await files.write_once(names.model_blob(place, str(number)), b"x")
+    assert await store.names() == ["default", "news", "zoo"]
+
+
+async def test_the_keys_of_a_record_of_a_later_release_are_still_known(store, account):
+    await put_text(account, b'{"format": 99, "keys": ["", "d1"], "other": {}}')
+    with pytest.raises(NewerFormatError):
+        await store.read("default")
+    assert await store.keys("default") == ("", "d1")
+
+
+async def test_a_stored_configuration_overrides_the_app_settings(account):
+    configuration = StoredConfiguration(account, defaults=LoopSettings(exploration_percentage=0.1))
+    assert (await asyncio.to_thread(configuration.read)).exploration_percentage == 0.1
+    await put_text(account, b'{"format": 1, "reward_wait": "PT5S", "learning_mode": "Apprentice", "apprentice_learning": "Observe"}')
+    for _ in range(2):
+        settings = await asyncio.to_thread(configuration.read)
+        assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
+        assert (settings.apprentice_learning, settings.exploration_percentage) == (ApprenticeLearning.OBSERVE, 0.1)
+    await BlobFiles(account, names.MODELS).delete(names.configuration_blob("default"))
+    assert (await asyncio.to_thread(configuration.read)).reward_wait == LoopSettings().reward_wait
+
+
+async def test_a_record_that_cannot_be_read_any_more_leaves_the_last_one_in_force(account, store):
+    record = LoopRecord("default", {"default_reward": 0.5}, keys=("k1", "k2"))
+    await store.write(record, expected=None)
+    configuration = StoredConfiguration(account, defaults=LoopSettings())
+    assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
+    for text in (b'{"format": 3}', b"nonsense", b'{"format": 2, "settings": {"default_reward": 7}}'):
+        await put_text(account, text)
+        with pytest.raises(UnreadableError):
+            await asyncio.to_thread(configuration.read)
+        assert configuration.record == record
+
+
+# --- usage -----------------------------------------------------------------------------------------------------------------
+
+
+async def test_no_more_is_granted_than_there_is_however_many_ask_at_once(account):
+    usages = [BlobUsage(account, place="newsx0001") for _ in range(4)]
+    granted: list[int] = []
+
+    async def take(usage: BlobUsage) -> None:
+        while True:
+            try:
+                number = await usage.grant("202611", wanted=7, limit=100)
+            except BusyError:
+                continue
+            if not number:
+                return
+            granted.append(number)
+
+    await asyncio.gather(*map(take, usages))
+    assert sum(granted) == 100
+    assert set(granted) == {7, 100 % 7}
+    assert await usages[0].grant("202612", wanted=7, limit=100) == 7
+    assert await BlobUsage(account, place="newsx0002").grant("202611", wanted=7, limit=100) == 7
+
+
+@pytest.mark.parametrize(("text", "error"), [(b"{}", UnreadableError), (b'{"format": 2, "granted": 1}', NewerFormatError)])
+async def test_a_count_that_cannot_be_read_grants_nothing(account, text, error):
+    await BlobFiles(account, names.MODELS).write_once(names.usage_blob("default", "202611"), text)
+    with pytest.raises(error):
+        await BlobUsage(account, place="default").grant("202611", wanted=1, limit=1)
