@@ -27,7 +27,7 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
 test: $(VENV)/.installed-dev worker ## run every test; starts its own Azurite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
 	$(BIN)/python -m pytest -m "not azurite and not slow"
@@ -52,7 +52,7 @@ quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and pri
 	$(BIN)/python -m benchmarks.quality --data "$(DATA)" $(ARGS)
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay
-	rm -rf $(VENV) $(WORKER) .local/azurite .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) .local/azurite .local/sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment

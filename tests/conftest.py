@@ -9,7 +9,7 @@ from tests.running import HostKind, RunningApp
 
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
 
-ACCOUNTS = tuple(f"account{number:03}" for number in range(300))
+ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
 """Storage accounts of the session's Azurite; `storage` gives each test one of its own."""
 
 
