@@ -56,7 +56,7 @@ def pattern_of(route: str) -> re.Pattern[str]:
     >>> pattern_of("events/{id}/reward").fullmatch("/Events/7/reward").groupdict()
     {'id': '7'}
     """
-    return re.compile("".join(_segment_pattern(segment) for segment in _segments(route)) + "/?", re.IGNORECASE)
+    return re.compile("".join(_segment_pattern(segment) for segment in _segments(route)) + "/?", re.IGNORECASE | re.DOTALL)
 
 
 def _segments(route: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import azure.functions as func
 
-from manage_function import configuration, logs, loops, model, policy, receipts, status
+from manage_function import configuration, logs, loops, model, openapi, policy, receipts, status
 from shared.runtime.http import Operation, blueprint, dispatcher
 from shared.runtime.wiring import Deployment
 
@@ -23,9 +23,15 @@ OPERATIONS = (
 )
 
 
+def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Give these operations and those that describe them all."""
+    return (*operations, *openapi.operations(operations))
+
+
 def manage_blueprints(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
-    """Give the functions of this folder; ``operations`` are all that the service has."""
+    """Give the functions of this folder; ``operations`` are all that the service has beside those that describe it."""
+    every = with_description(operations)
     yield blueprint(status.OPERATIONS, deployment)
-    yield dispatcher("manage", "personalizer/", operations, deployment)
-    yield dispatcher("loops", "loops/", operations, deployment)
-    yield dispatcher("unmatched", "", operations, deployment)
+    yield dispatcher("manage", "personalizer/", every, deployment)
+    yield dispatcher("loops", "loops/", every, deployment)
+    yield dispatcher("unmatched", "", every, deployment)

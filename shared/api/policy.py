@@ -10,7 +10,10 @@ from shared.domain.loop import MAX_ARGUMENTS, MAX_POLICY_NAME, LearningPolicy
 
 
 class PolicyContract(WireModel):
-    """A policy's name and its arguments, which `shared.learning.arguments` reads."""
+    """A policy's name and its arguments.
+
+    `shared.learning.arguments` reads these.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=MAX_POLICY_NAME)]
     arguments: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ARGUMENTS)]

@@ -1,5 +1,6 @@
 """What all bodies share: camelCase names, strict types, and errors that name the field."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, TypeVar
 
@@ -11,13 +12,26 @@ from pydantic_core import PydanticCustomError
 from shared.domain.errors import InvalidRequestError, RequestError
 
 MAX_EVENT_ID_LENGTH = 256
+_ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
+
+
+def with_slashes(text: str) -> str:
+    """Decode slashes, which hosts leave encoded in the path when they decode all else.
+
+    >>> with_slashes("a%2Fb c")
+    'a/b c'
+    """
+    return _ENCODED_SLASH.sub("/", text)
 
 
 def _can_be_in_a_path(event_id: str) -> str:
-    """Refuse what no Reward call could name: a dot segment is resolved away, and a NUL is refused by servers."""
+    """Refuse what no Reward call could name: a dot segment is resolved away, and a NUL is refused by servers.
+
+    An id with an encoded slash in it is taken as its Reward call will be: hosts do not tell whether the slash was encoded once or twice.
+    """
     if event_id in {".", ".."} or "\0" in event_id:
         raise PydanticCustomError("event_id", "An event id may not be '.' or '..' nor hold a NUL: no Reward call could name it")
-    return event_id
+    return with_slashes(event_id)
 
 
 EVENT_ID_SCHEMA = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_ID_LENGTH, "pattern": r"^(?!\.{1,2}$)[^\u0000]*$"}

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import Any
 
 import azure.functions as func
 
 from shared.api.errors import ErrorDetail, ErrorResponse
-from shared.api.wire import WireModel
+from shared.api.wire import WireModel, with_slashes
 from shared.domain.errors import (
     BodyTooLargeError,
     InvalidRequestError,
@@ -171,13 +172,14 @@ def attachment(content: bytes, *, name: str, modified_at: datetime | None) -> fu
     return func.HttpResponse(content, status_code=200, headers=headers, mimetype=_BYTES)
 
 
-def decoded(value: str) -> str:
-    """Finish decoding a captured part of the path: hosts decode all but an encoded slash.
-
-    >>> decoded("a%2Fb c")
-    'a/b c'
-    """
-    return re.sub("%2F", "/", value, flags=re.IGNORECASE)
+def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Make a response that callers may keep, if they ask each time whether it is still so; 304 to who has it already."""
+    tag = f'"{sha256(content).hexdigest()[:32]}"'
+    all_headers = {**_ALWAYS, "Cache-Control": "no-cache", "ETag": tag, **(headers or {})}
+    if tag in call.request.headers.get("if-none-match", ""):
+        return func.HttpResponse(b"", status_code=304, headers=all_headers)
+    kind = media_type.partition(";")[0]
+    return func.HttpResponse(content, status_code=200, headers={**all_headers, "Content-Type": media_type}, mimetype=kind)
 
 
 def _entry(operation: Operation, deployment: Callable[[], Deployment], route: str) -> Callable[..., Any]:
@@ -195,7 +197,7 @@ async def _serve(
 ) -> func.HttpResponse:
     request_id = str(uuid.uuid4())
     try:
-        given = {name: decoded(value) for name, value in params.items() if value is not None}
+        given = {name: with_slashes(value) for name, value in params.items() if value is not None}
         call = Call(deployment(), req, given, operation.max_body)
         response = await _answered(operation, await _admitted(operation, call))
     except PersonalizerError as error:

@@ -69,6 +69,16 @@ async def test_the_path_is_decoded_once_however_the_caller_encodes_it(app, prefi
     assert [observation.event_id for observation in (await log_since(app, since)).observations] == [event_id.format(mark)]
 
 
+async def test_an_encoded_slash_in_an_id_is_the_slash_itself_to_rank_as_it_is_to_reward(app):
+    since, mark = datetime.now(UTC), secrets.token_hex(4)
+    ranked = rank(app, eventId=f"{mark}%2Fx%2fy")
+    assert (ranked.status, ranked.json["eventId"]) == (201, f"{mark}/x/y")
+    assert reward(app, f"{mark}%2Fx%2fy").status == 204
+    log = await log_since(app, since)
+    assert [decision.event_id for decision in log.decisions] == [f"{mark}/x/y"]
+    assert [observation.event_id for observation in log.observations] == [f"{mark}/x/y"]
+
+
 async def test_an_id_with_slashes_is_found_under_every_kind_of_version(app):
     since, event_id = datetime.now(UTC), f"{secrets.token_hex(4)}/x/y"
     for version in ("v1.0", "v1.1-preview.3", QUERY_VERSION):
@@ -103,9 +113,10 @@ def test_rank_takes_no_empty_id_and_none_that_is_not_text(quiet, event_id):
         refused(rank(quiet, eventId=event_id), 400, "InvalidRankRequest", naming="eventId: ", target="eventId")
 
 
-def test_reward_and_activate_of_an_empty_id_are_paths_that_do_not_exist(quiet):
+def test_reward_and_activate_of_an_empty_id_are_no_calls_that_there_are(quiet):
+    """Without the empty part the path is that of an event called like the verb, which can be looked up only."""
     for verb in ("reward", "activate"):
-        refused(quiet.request("POST", path(f"events//{verb}"), {"value": 1}), 404, "ResourceNotFound", naming="there is nothing at")
+        refused(quiet.request("POST", path(f"events//{verb}"), {"value": 1}), 405, "BadRequest", naming="use GET")
 
 
 def test_events_nobody_ranked_are_rewarded_and_activated_all_the_same(app):

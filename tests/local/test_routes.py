@@ -32,6 +32,7 @@ def test_a_catch_all_takes_the_rest_of_the_path():
     assert router.match("/api/files/a//b/", "GET") == Match(trigger("files/{*path}"), {"path": "a//b/"})
     assert router.match("/api/files", "GET") == Match(trigger("files/{*path}"), {})
     assert router.match("/files/a", "GET") is None
+    assert router.match("/api/files/a\nb", "GET") == Match(trigger("files/{*path}"), {"path": "a\nb"})
 
 
 def test_the_same_route_may_be_split_by_method():

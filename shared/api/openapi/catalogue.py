@@ -1,0 +1,675 @@
+"""Every operation in words, with an example."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse
+from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
+from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
+from shared.api.logs import LINES, InteractionLine, LogsProperties, ObservationLine
+from shared.api.loops import KeyResponse, LoopBody, LoopRequest, LoopsResponse
+from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
+from shared.api.multislot import MultiSlotRankRequest, MultiSlotRankResponse, MultiSlotRewardRequest
+from shared.api.openapi.described import BYTES, HTML, JSON, Answer, Body, Described, Parameter, Schema
+from shared.api.paging import DEFAULT_SIZE, LARGEST
+from shared.api.policy import PolicyContract
+from shared.api.rank import RankRequest, RankResponse
+from shared.api.receipts import ReceiptBody
+from shared.api.reward import RewardRequest
+from shared.api.status import StatusResponse
+from shared.api.times import TIME_SCHEMA
+from shared.api.wire import EVENT_ID_SCHEMA, MAX_EVENT_ID_LENGTH
+from shared.domain import errors
+from shared.domain.evaluation import INTERVALS, Window
+from shared.domain.loop import LOOP_NAME
+
+TAGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Rank and reward": "What an application calls all day: which action to show, and what it earned.",
+        "Several slots": "The same for several places on a page. Not in v1.0, and only for a loop whose policy says `--ccb_explore_adf`.",
+        "Configuration": "A loop's settings and its learning policy.",
+        "Model": "The model, handed out, brought back, deleted, and gone back to an earlier version of.",
+        "Log": "What was logged, and what became of an event.",
+        "Evaluations": "What other policies would have earned, and which features matter.",
+        "Loops": "Other loops beside the default one, for the administrator.",
+        "Service": "The service itself; no key is needed.",
+    }
+)
+"""What operations are about, in the order in which they are told."""
+
+_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_ID_LENGTH}
+
+PATH_PARAMETERS: Final[Mapping[str, tuple[Schema, str, Any]]] = MappingProxyType(
+    {
+        "eventId": (EVENT_ID_SCHEMA, "The event's id, percent-encoded, a slash in it too.", "75269AD0-BFEE-4598-8196-C57383D38E10"),
+        "evaluationId": (_ID, "The evaluation's id, percent-encoded.", "b58c6d92-b727-48c1-9487-4be2782c9e0a"),
+        "featureImportanceId": (_ID, "The feature importance's id, percent-encoded.", "myFeatureImportanceId"),
+        "modelVersion": (
+            {"type": "string", "minLength": 1},
+            "A version that `model/versions` lists.",
+            "00000000000000000042-0f2a9c1b7d3e4f50",
+        ),
+        "loop": (
+            {"type": "string", "pattern": f"^{LOOP_NAME.pattern}$"},
+            "The loop's name; it may not end in `x` and four digits.",
+            "news",
+        ),
+        "number": ({"type": "integer", "enum": [1, 2]}, "Which of the two keys.", 1),
+    }
+)
+"""Schema, description and example of what stands in a path; the version's are each operation's own."""
+
+_EVENT: Final = "75269AD0-BFEE-4598-8196-C57383D38E10"
+_NOON, _LATER = "2026-05-17T12:00:00Z", "2026-05-24T12:00:00Z"
+_CONTENT: Final[list[dict[str, Any]]] = [
+    {"id": "pasta", "features": [{"dish": {"taste": "salty", "temperature": "hot"}}]},
+    {"id": "ice-cream", "features": [{"dish": {"taste": "sweet", "temperature": "cold"}}]},
+]
+_CONTEXT: Final[list[dict[str, Any]]] = [{"user": {"segment": "family", "age": 34}}, {"moment": {"part": "morning"}}]
+
+_DONE: Final = Answer(204, "Done; there is no body.")
+
+# --- rank and reward -------------------------------------------------------------------------------------------------
+
+_RANK: Final = Described(
+    "Rank and reward",
+    "Rank actions",
+    description="Gives each action a probability and draws the one to show. 201 means that the decision is stored. The same event id, "
+    "situation and model give the same answer, so a call may be repeated.",
+    body=Body(
+        RankRequest,
+        "Features are strings, numbers, booleans, null, arrays of numbers, and objects of these, at most 32 deep and 50,000 values in all. "
+        "Ids of actions are unique, each action has a feature that is not null, and one action at least is not excluded.",
+        {"contextFeatures": _CONTEXT, "actions": _CONTENT, "excludedActions": [], "eventId": _EVENT, "deferActivation": False},
+    ),
+    answers=(
+        Answer(
+            201,
+            "The decision, stored: the chosen action first, then from likely to unlikely; excluded ones keep their place.",
+            RankResponse,
+            {
+                "ranking": [{"id": "pasta", "probability": 0.9}, {"id": "ice-cream", "probability": 0.1}],
+                "eventId": _EVENT,
+                "rewardActionId": "pasta",
+            },
+        ),
+    ),
+    errors=(errors.InvalidRankRequestError, errors.EventTooLargeError),
+)
+
+_REWARD: Final = Described(
+    "Rank and reward",
+    "Reward an event",
+    description="204 also for an event that is not known (yet): which event a reward belongs to is found out later.",
+    body=Body(RewardRequest, example={"value": 1.0}),
+    answers=(_DONE,),
+    errors=(errors.InvalidRewardRequestError,),
+)
+
+_ACTIVATE: Final = Described(
+    "Rank and reward",
+    "Activate a deferred event",
+    description="Makes an event count that was ranked with `deferActivation`. A body is neither needed nor read.",
+    answers=(_DONE,),
+    errors=(errors.InvalidEventIdToActivateError,),
+)
+
+_MULTISLOT_RANK: Final = Described(
+    "Several slots",
+    "Rank actions for several slots",
+    description="Fills the slots in order, each with an action of its own.",
+    body=Body(
+        MultiSlotRankRequest,
+        "Ids of slots are unique; there are no more slots than actions. Each slot's baseline is an action that is not excluded there and "
+        "is no other slot's baseline. At most 50,000 values, the context counted once for each slot.",
+        {
+            "contextFeatures": _CONTEXT,
+            "actions": _CONTENT,
+            "slots": [
+                {"id": "top", "baselineAction": "pasta", "features": [{"size": "large"}], "excludedActions": ["ice-cream"]},
+                {"id": "side", "baselineAction": "ice-cream"},
+            ],
+            "eventId": _EVENT,
+            "deferActivation": False,
+        },
+    ),
+    answers=(
+        Answer(
+            201,
+            "The decisions for all slots, stored, in the order of the request.",
+            MultiSlotRankResponse,
+            {
+                "slots": [{"id": "top", "rewardActionId": "pasta"}, {"id": "side", "rewardActionId": "ice-cream"}],
+                "eventId": _EVENT,
+            },
+        ),
+    ),
+    errors=(errors.InvalidMultiSlotApiAccessError, errors.InvalidRankRequestError, errors.EventTooLargeError),
+)
+
+_MULTISLOT_REWARD: Final = Described(
+    "Several slots",
+    "Reward slots of an event",
+    description="All rewards are stored, or none. A slot that is not named gets the default reward.",
+    body=Body(MultiSlotRewardRequest, example={"reward": [{"slotId": "top", "value": 1.0}, {"slotId": "side", "value": 0.0}]}),
+    answers=(_DONE,),
+    errors=(errors.InvalidMultiSlotApiAccessError, errors.InvalidRewardRequestError),
+)
+
+_MULTISLOT_ACTIVATE: Final = replace(
+    _ACTIVATE,
+    tag="Several slots",
+    summary="Activate all slots of a deferred event",
+    errors=(errors.InvalidMultiSlotApiAccessError, errors.InvalidEventIdToActivateError),
+)
+
+# --- configuration ---------------------------------------------------------------------------------------------------
+
+_SETTINGS: Final[dict[str, Any]] = {
+    "rewardWaitTime": "PT10M",
+    "defaultReward": 0.0,
+    "rewardAggregation": "earliest",
+    "explorationPercentage": 0.2,
+    "modelExportFrequency": "PT5M",
+    "logRetentionDays": 90,
+}
+_SETTINGS_LEFT: Final = {
+    **_SETTINGS,
+    "logMirrorEnabled": False,
+    "learningMode": "Online",
+    "isAutoOptimizationEnabled": False,
+    "autoOptimizationFrequency": "P28D",
+    "isInferenceExplainabilityEnabled": False,
+}
+_SETTINGS_RULES: Final = (
+    "Durations are ISO 8601: `rewardWaitTime` from 1 second to 30 days, `modelExportFrequency` from 1 second to 1 day, "
+    "`autoOptimizationFrequency` from 1 hour to 365 days. Members that are not required keep what they had when they are left out, or null."
+)
+_CONFIGURATION_ERRORS: Final = (
+    errors.InvalidConfigurationError,
+    errors.InvalidLearningModeChangeError,
+    errors.InvalidRewardWaitTimeError,
+    errors.InvalidLogRetentionDaysError,
+    errors.InvalidModelRetrainDaysError,
+    errors.AutoOptimizationError,
+)
+_CONFIGURATION_GET: Final = Described(
+    "Configuration",
+    "Read the configuration",
+    answers=(Answer(200, "The configuration in force, in the shape of the version.", ConfigurationResponse, _SETTINGS_LEFT),),
+)
+_CONFIGURATION_PUT: Final = Described(
+    "Configuration",
+    "Change the configuration",
+    description="A change of the learning mode and one of what rewards are take two calls. Some changes reset the model.",
+    body=Body(ConfigurationRequest11, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online"}),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidContainerError),
+)
+_CONFIGURATION_PUT_2022: Final = replace(
+    _CONFIGURATION_PUT,
+    body=Body(ConfigurationRequest, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online", "modelRetrainDays": 2}),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, {**_SETTINGS_LEFT, "modelRetrainDays": 2}),),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+)
+
+_POLICY: Final = {"name": "default", "arguments": "--cb_explore_adf"}
+_POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY)
+_POLICY_GET: Final = Described("Configuration", "Read the learning policy", answers=(_POLICY_IN_FORCE,))
+_POLICY_PUT: Final = Described(
+    "Configuration",
+    "Change the learning policy",
+    description="The model stays: a policy says how to choose by it.",
+    body=Body(PolicyContract, "The arguments are options of Vowpal Wabbit; those that cannot be followed are refused.", _POLICY),
+    answers=(_POLICY_IN_FORCE,),
+    errors=(errors.InvalidPolicyContractError, errors.InvalidPolicyConfigurationError, errors.AutoOptimizationError),
+)
+_POLICY_DELETE: Final = Described(
+    "Configuration",
+    "Go back to the app's own learning policy",
+    answers=(replace(_POLICY_IN_FORCE, description="The app's own policy, under a new random name."),),
+    errors=(errors.AutoOptimizationError,),
+)
+
+# --- the model -------------------------------------------------------------------------------------------------------
+
+_FILE: Final = {
+    "Content-Disposition": "The file's name: `model.vw`, or `model.vw.zip` if it is signed.",
+    "Last-Modified": "When the model was published; left out before there was one.",
+}
+_VERSION: Final = {
+    "version": "00000000000000000042-0f2a9c1b7d3e4f50",
+    "publishedAt": _NOON,
+    "kind": "trained",
+    "parent": "00000000000000000041-7b3e0a9d2c4f5160",
+    "learned": 120000,
+    "window": {"since": "2026-05-17T11:55:00Z", "until": _NOON},
+    "isServed": True,
+}
+_MODEL_GET: Final = Described(
+    "Model",
+    "Hand out the model",
+    parameters=(
+        Parameter(
+            "signed",
+            {"type": "boolean", "default": False},
+            "Whether to give the signed archive, which can be brought back.",
+        ),
+    ),
+    answers=(Answer(200, "The model as a file.", media_type=BYTES, headers=_FILE),),
+)
+_MODEL_PUT: Final = Described(
+    "Model",
+    "Bring a model back",
+    description="Publishes the model of a signed archive whose signer is trusted. Doing so again changes nothing.",
+    body=Body(description="The archive that `GET model?signed=true` gave.", media_type=BYTES),
+    answers=(_DONE,),
+    errors=(errors.InvalidModelImportFormatError, errors.InvalidModelImportSignatureError),
+)
+_MODEL_DELETE: Final = Described("Model", "Begin anew", description="There is no model then; the log stays.", answers=(_DONE,))
+_MODEL_PROPERTIES: Final = Described(
+    "Model",
+    "Read when the model began and was last changed",
+    answers=(
+        Answer(
+            200,
+            "The times; an empty object before the first model.",
+            ModelPropertiesBody,
+            {"creationTime": "2026-05-01T08:00:00Z", "lastModifiedTime": _NOON},
+        ),
+    ),
+)
+_MODEL_VERSIONS: Final = Described(
+    "Model",
+    "List the versions that are kept",
+    answers=(Answer(200, "The versions, newest first.", ModelVersionsBody, {"value": [_VERSION]}),),
+)
+_MODEL_RESTORE: Final = Described(
+    "Model",
+    "Go back to a version",
+    description="Publishes a copy of it as a new version. A body is neither needed nor read.",
+    answers=(Answer(200, "The copy.", ModelVersionBody, {**_VERSION, "kind": "restored", "parent": _VERSION["version"]}),),
+    errors=(errors.UnusableModelError,),
+)
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+_LOGS_PROPERTIES: Final = Described(
+    "Log",
+    "Read from when to when something is logged",
+    answers=(
+        Answer(
+            200,
+            "The range; an empty object when nothing is logged.",
+            LogsProperties,
+            {"dateRange": {"from": "2026-05-01T08:00:00Z", "to": _NOON}},
+        ),
+    ),
+)
+_LOGS_DELETE: Final = Described(
+    "Log",
+    "Delete the log",
+    description="What was logged until now is not read any more when the call is answered, and removed from storage soon after. "
+    "The model stays.",
+    answers=(_DONE,),
+)
+_LOGS_INTERACTIONS: Final = Described(
+    "Log",
+    "Log decisions that a client made by itself",
+    description="From 1 to 1,000 lines, stored all or none. Binary (FlatBuffers) batches are not read.",
+    body=Body(
+        description="JSON, one decision a line.",
+        media_type=LINES[0],
+        line=InteractionLine,
+        example='{"eventId": "e1", "actions": [{"id": "pasta", "features": [{"taste": "salty"}]}, '
+        '{"id": "ice-cream", "features": [{"taste": "sweet"}]}], "ranking": [{"id": "pasta", "probability": 0.9}, '
+        '{"id": "ice-cream", "probability": 0.1}], "rewardActionId": "pasta"}\n',
+    ),
+    answers=(_DONE,),
+    errors=(errors.InvalidRankRequestError, errors.EventTooLargeError, errors.UnsupportedMediaTypeError),
+)
+_LOGS_OBSERVATIONS: Final = Described(
+    "Log",
+    "Log rewards and activations that a client observed",
+    description="From 1 to 1,000 lines, stored all or none. A line holds either `value` or `activate`.",
+    body=Body(
+        description="JSON, one reward or activation a line.",
+        media_type=LINES[0],
+        line=ObservationLine,
+        example='{"eventId": "e1", "value": 1.0}\n{"eventId": "e2", "activate": true}\n',
+    ),
+    answers=(_DONE,),
+    errors=(errors.InvalidRewardRequestError, errors.EventTooLargeError, errors.UnsupportedMediaTypeError),
+)
+_RECEIPT: Final = Described(
+    "Log",
+    "Look up what became of an event",
+    parameters=(Parameter("around", TIME_SCHEMA, "When the event was ranked, about: only an hour before and after is looked through."),),
+    answers=(
+        Answer(
+            200,
+            "The event's decisions and rewards, and what became of them.",
+            ReceiptBody,
+            {
+                "eventId": _EVENT,
+                "decisions": [
+                    {
+                        "rankedAt": _NOON,
+                        "rewardActionId": "pasta",
+                        "probability": 0.9,
+                        "learningMode": "Online",
+                        "deferActivation": False,
+                        "fate": "pending",
+                        "pendingUntil": "2026-05-17T12:10:30Z",
+                        "rewards": [{"observedAt": "2026-05-17T12:01:00Z", "value": 1.0, "outcome": "pending"}],
+                    }
+                ],
+                "rewards": [],
+                "searched": {"since": "2026-05-17T11:00:00Z", "until": "2026-05-17T12:02:00Z", "isCut": False},
+            },
+        ),
+    ),
+)
+
+# --- evaluations -----------------------------------------------------------------------------------------------------
+
+_EVALUATION: Final = {
+    "name": "may",
+    "startTime": _NOON,
+    "endTime": _LATER,
+    "policies": [{"name": "greedy", "arguments": "--cb_explore_adf --epsilon 0.05"}],
+}
+_JOB: Final = {
+    "id": "b58c6d92-b727-48c1-9487-4be2782c9e0a",
+    "name": "may",
+    "startTime": _NOON,
+    "endTime": _LATER,
+    "creationTime": "2026-05-25T09:00:00Z",
+}
+_OLD_EVALUATION: Final = {
+    **_JOB,
+    "status": "notSubmitted",
+    "policyResults": [{"name": "greedy", "arguments": "--cb_explore_adf --epsilon 0.05", "policySource": "Custom"}],
+    "featureImportance": [],
+    "evaluationType": "Manual",
+    "optimalPolicy": "",
+}
+_REQUEST_ID: Final = Parameter(
+    "x-ms-client-request-id",
+    {"type": "string"},
+    "The client's own name for its request, of at most 128 characters: a repeated one that has it is answered like the first.",
+    place="header",
+)
+_PAGING: Final = (
+    Parameter("top", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": LARGEST}, "How many items are wanted."),
+    Parameter("skip", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": 0}, "How many items come before them."),
+    Parameter(
+        "maxpagesize",
+        {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": DEFAULT_SIZE},
+        "How many items an answer has at most.",
+    ),
+)
+_EVALUATION_RULES: Final = (
+    "The end is later than the start. Names of policies are unique, and not `online`, `baseline1` or `random`; "
+    "their arguments can be followed."
+)
+_EVALUATION_ERRORS: Final = (
+    errors.InvalidEvaluationContractError,
+    errors.InvalidEvaluationDatesError,
+    errors.TooManyPoliciesError,
+    errors.DuplicatePolicyNamesError,
+    errors.InvalidPolicyContractError,
+    errors.InvalidPolicyConfigurationError,
+    errors.TooManyKeptError,
+)
+_EVALUATIONS_CREATE: Final = Described(
+    "Evaluations",
+    "Ask for an evaluation",
+    description="The service makes the id.",
+    parameters=(_REQUEST_ID,),
+    body=Body(EvaluationContract, _EVALUATION_RULES, {**_EVALUATION, "enableOfflineExperimentation": False}),
+    answers=(Answer(201, "The evaluation.", OldEvaluation, _OLD_EVALUATION, headers={"Location": "Where the evaluation is."}),),
+    errors=_EVALUATION_ERRORS,
+)
+_EVALUATIONS_PUT: Final = Described(
+    "Evaluations",
+    "Ask for an evaluation under an id",
+    parameters=(_REQUEST_ID,),
+    body=Body(EvaluationContract, _EVALUATION_RULES, {**_EVALUATION, "enablePolicyOptimization": False}),
+    answers=(Answer(200, "Asked for; there is no body."),),
+    errors=(*_EVALUATION_ERRORS, errors.EvaluationAlreadyExistsError),
+)
+_EVALUATIONS_GET_OLD: Final = Described(
+    "Evaluations",
+    "Read an evaluation",
+    answers=(Answer(200, "The evaluation, with what it found. The last three members are not in v1.0.", OldEvaluation, _OLD_EVALUATION),),
+    errors=(errors.EvaluationNotFoundError,),
+)
+_EVALUATIONS_GET: Final = Described(
+    "Evaluations",
+    "Read an evaluation",
+    parameters=(
+        Parameter("startTime", TIME_SCHEMA, "From when on the time series are wanted.", required=True),
+        Parameter("endTime", TIME_SCHEMA, "Until when; later than `startTime`.", required=True),
+        Parameter(
+            "window",
+            {"type": "string", "enum": [*Window], "default": "Expanding"},
+            "What a point sums up: all since the start, or its own interval.",
+        ),
+        Parameter(
+            "intervalInMinutes",
+            {"type": "integer", "enum": sorted(each for intervals in INTERVALS.values() for each in intervals), "default": 5},
+            "How far apart points are: 5 with `Expanding`, 60 or more with `Rolling`.",
+        ),
+    ),
+    answers=(
+        Answer(
+            200,
+            "The evaluation, with what it found.",
+            EvaluationBody,
+            {
+                **_JOB,
+                "status": "Running",
+                "evaluationType": "Manual",
+                "content": {
+                    "startTime": "0001-01-01T00:00:00",
+                    "endTime": "0001-01-01T00:00:00",
+                    "intervalInMinutes": 0,
+                    "value": [],
+                },
+            },
+        ),
+    ),
+    errors=(errors.EvaluationNotFoundError,),
+)
+_EVALUATIONS_LIST_OLD: Final = Described(
+    "Evaluations",
+    "List the evaluations",
+    answers=(Answer(200, "All of them, the newest first, without time series.", list[OldEvaluation], [_OLD_EVALUATION]),),
+)
+_EVALUATIONS_LIST: Final = Described(
+    "Evaluations",
+    "List the evaluations",
+    parameters=(
+        Parameter("filter", {"type": "string"}, "`metadata=evaluationType eq 'Manual'`, or `'Auto'`: only these."),
+        *_PAGING,
+    ),
+    answers=(
+        Answer(
+            200,
+            "A page of them, the newest first; `nextLink` is where the next one is.",
+            EvaluationPage,
+            {"value": [{**_JOB, "status": "Running", "evaluationType": "Manual"}]},
+        ),
+    ),
+)
+_EVALUATIONS_DELETE: Final = Described("Evaluations", "Delete an evaluation", answers=(_DONE,), errors=(errors.EvaluationNotFoundError,))
+_APPLY: Final = Described(
+    "Evaluations",
+    "Put a policy of an evaluation to use",
+    body=Body(
+        PolicyReferenceContract,
+        "`online`, or the name of one of the evaluation's custom policies.",
+        {"evaluationId": "b58c6d92-b727-48c1-9487-4be2782c9e0a", "policyName": "greedy"},
+    ),
+    answers=(_DONE,),
+    errors=(
+        errors.InvalidContractError,
+        errors.InvalidPolicyConfigurationError,
+        errors.AutoOptimizationError,
+        errors.EvaluationNotFoundError,
+        errors.LearningSettingsNotFoundError,
+    ),
+)
+_IMPORTANCE: Final = {"name": "may", "startTime": _NOON, "endTime": _LATER}
+_IMPORTANCES_PUT: Final = Described(
+    "Evaluations",
+    "Ask for a feature importance under an id",
+    parameters=(_REQUEST_ID,),
+    body=Body(FeatureImportanceContract, "The end is later than the start.", _IMPORTANCE),
+    answers=(Answer(200, "Asked for; there is no body."),),
+    errors=(errors.InvalidContractError, errors.FeatureImportanceAlreadyExistsError, errors.TooManyKeptError),
+)
+_IMPORTANCES_GET: Final = Described(
+    "Evaluations",
+    "Read a feature importance",
+    answers=(
+        Answer(
+            200, "The feature importance, with what it found.", FeatureImportanceBody, {**_JOB, "status": "Running", "featureScores": []}
+        ),
+    ),
+    errors=(errors.FeatureImportanceNotFoundError,),
+)
+_IMPORTANCES_LIST: Final = Described(
+    "Evaluations",
+    "List the feature importances",
+    parameters=_PAGING,
+    answers=(
+        Answer(
+            200,
+            "A page of them, the newest first; `nextLink` is where the next one is.",
+            FeatureImportancePage,
+            {"value": [{**_JOB, "status": "Running"}]},
+        ),
+    ),
+)
+_IMPORTANCES_DELETE: Final = Described(
+    "Evaluations", "Delete a feature importance", answers=(_DONE,), errors=(errors.FeatureImportanceNotFoundError,)
+)
+
+# --- loops -----------------------------------------------------------------------------------------------------------
+
+_LOOP: Final[dict[str, Any]] = {
+    "name": "news",
+    "endpoint": "https://personalizer.example/loops/news",
+    "tier": "S0",
+    "createdAt": _NOON,
+    "configuration": {**_SETTINGS_LEFT, "modelRetrainDays": 2},
+}
+_KEY: Final = "0123456789abcdef0123456789abcdef"
+_LOOPS_LIST: Final = Described(
+    "Loops", "List the loops", answers=(Answer(200, "The default loop, then by name.", LoopsResponse, {"value": [_LOOP]}),)
+)
+_LOOPS_GET: Final = Described("Loops", "Read a loop", answers=(Answer(200, "The loop, without its keys.", LoopBody, _LOOP),))
+_LOOPS_PUT: Final = Described(
+    "Loops",
+    "Make or change a loop",
+    body=Body(LoopRequest, "Any part of a configuration.", {"tier": "S0", "configuration": {"rewardWaitTime": "PT30M"}}, required=False),
+    answers=(
+        Answer(200, "The loop, changed.", LoopBody, _LOOP),
+        Answer(201, "The loop, made, with its two keys, which are told this once.", LoopBody, {**_LOOP, "keys": [_KEY, _KEY[::-1]]}),
+    ),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+)
+_LOOPS_DELETE: Final = Described(
+    "Loops", "Delete a loop", description="Its data are erased soon after.", answers=(_DONE,), errors=(errors.InvalidRequestError,)
+)
+_KEYS_REGENERATE: Final = Described(
+    "Loops",
+    "Make a new key",
+    description="In place of the loop's first or second one, which this process refuses at once and the others soon after.",
+    answers=(Answer(200, "The key, which is told this once.", KeyResponse, {"number": 1, "key": _KEY}),),
+)
+
+# --- the service -----------------------------------------------------------------------------------------------------
+
+_TAG: Final = {"ETag": "The content's tag: sent back in `If-None-Match`, it saves sending the content again."}
+_IF_NONE_MATCH: Final = Parameter("If-None-Match", {"type": "string"}, "The tag of the content that the caller has.", place="header")
+_UNCHANGED: Final = Answer(304, "The caller has this content already.", headers=_TAG)
+_STATUS: Final = Described(
+    "Service",
+    "Read the status",
+    description="Without a key it tells that the service runs; with one, how far the loop has come.",
+    answers=(
+        Answer(
+            200,
+            "The status; with a key, `loop` too.",
+            StatusResponse,
+            {"service": "personalizer", "apiStatus": "Valid", "apiStatusMessage": "The service is running."},
+        ),
+    ),
+    takes_key=True,
+)
+_OPENAPI: Final = Described(
+    "Service",
+    "Read this document",
+    parameters=(_IF_NONE_MATCH,),
+    answers=(Answer(200, "This document.", media_type=JSON, headers=_TAG), _UNCHANGED),
+)
+_DOCS: Final = Described(
+    "Service",
+    "Read this document as a page",
+    parameters=(_IF_NONE_MATCH,),
+    answers=(Answer(200, "The page.", media_type=HTML, headers=_TAG), _UNCHANGED),
+)
+
+DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
+    {
+        "rank": _RANK,
+        "reward": _REWARD,
+        "activate": _ACTIVATE,
+        "multislot_rank": _MULTISLOT_RANK,
+        "multislot_reward": _MULTISLOT_REWARD,
+        "multislot_activate": _MULTISLOT_ACTIVATE,
+        "configuration_get": _CONFIGURATION_GET,
+        "configuration_put": _CONFIGURATION_PUT,
+        "configuration_put_2022": _CONFIGURATION_PUT_2022,
+        "policy_get": _POLICY_GET,
+        "policy_put": _POLICY_PUT,
+        "policy_delete": _POLICY_DELETE,
+        "model_get": _MODEL_GET,
+        "model_put": _MODEL_PUT,
+        "model_delete": _MODEL_DELETE,
+        "model_properties": _MODEL_PROPERTIES,
+        "model_versions": _MODEL_VERSIONS,
+        "model_restore": _MODEL_RESTORE,
+        "logs_properties": _LOGS_PROPERTIES,
+        "logs_delete": _LOGS_DELETE,
+        "logs_interactions": _LOGS_INTERACTIONS,
+        "logs_observations": _LOGS_OBSERVATIONS,
+        "receipt": _RECEIPT,
+        "evaluations_create": _EVALUATIONS_CREATE,
+        "evaluations_put": _EVALUATIONS_PUT,
+        "evaluations_get_old": _EVALUATIONS_GET_OLD,
+        "evaluations_get": _EVALUATIONS_GET,
+        "evaluations_list_old": _EVALUATIONS_LIST_OLD,
+        "evaluations_list": _EVALUATIONS_LIST,
+        "evaluations_delete": _EVALUATIONS_DELETE,
+        "apply_from_evaluation": _APPLY,
+        "importances_put": _IMPORTANCES_PUT,
+        "importances_get": _IMPORTANCES_GET,
+        "importances_list": _IMPORTANCES_LIST,
+        "importances_delete": _IMPORTANCES_DELETE,
+        "loops_list": _LOOPS_LIST,
+        "loops_get": _LOOPS_GET,
+        "loops_put": _LOOPS_PUT,
+        "loops_delete": _LOOPS_DELETE,
+        "keys_regenerate": _KEYS_REGENERATE,
+        "status": _STATUS,
+        "openapi": _OPENAPI,
+        "docs": _DOCS,
+    }
+)
+"""By the name of the operation; by that of its function for 2022-09-01-preview where that one differs."""
