@@ -22,8 +22,8 @@ RANGE = {"startTime": "2019-01-12T00:00:00Z", "endTime": "2019-01-18T00:00:00Z"}
 
 FIRST = {"name": "several slots", "arguments": "--ccb_explore_adf --epsilon 0.2"}
 
-thorough = settings(max_examples=40, deadline=None, derandomize=True)
-fewer = settings(max_examples=20, deadline=None, derandomize=True)
+thorough = settings(max_examples=20, deadline=None, derandomize=True)
+fewer = settings(max_examples=10, deadline=None, derandomize=True)
 
 
 class Loop(NamedTuple):
