@@ -70,8 +70,9 @@ def session() -> Iterator[requests.Session]:
         yield kept
 
 
+@pytest.mark.slow
 @schema.parametrize()
-@settings(derandomize=True, max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
+@settings(derandomize=True, max_examples=3, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck))
 def test_every_request_is_answered_as_described(case, described, session):
     """No status, code, header or body that is not in the document; no 5xx; no key no answer; what breaks a schema is refused."""
     before, key = described.reached(case.operation.definition.raw)
