@@ -1,6 +1,6 @@
 """Lines in logarithmic scales, as SVG."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
@@ -8,7 +8,8 @@ from typing import Final
 
 _WIDTH: Final = 320
 _HEIGHT: Final = 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 10, 28, 40
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 28, 40
+_CLOSEST: Final = 30
 _COLOURS: Final = ("#0b6bcb", "#c2410c", "#0b6bcb", "#c2410c")
 _DASHES: Final = ("", "", "5 3", "5 3")
 
@@ -53,11 +54,20 @@ def _panel(panel: Panel, left: int, low: int, high: int, unit: str) -> str:
         parts.append(f'<path d="M{left + _LEFT} {at:.1f}H{left + _WIDTH - _RIGHT}" stroke="#d4d4d4"/>')
         parts.append(f'<text x="{left + _LEFT - 4}" y="{at + 4:.1f}" text-anchor="end">{10**power:,g} {escape(unit)}</text>')
     under = f'y="{_HEIGHT - _BOTTOM + 16}" text-anchor="middle" font-size="9"'
-    parts += [f'<text x="{across(size):.1f}" {under}>{size:,g}</text>' for size in panel.sizes]
+    parts += [f'<text x="{across(size):.1f}" {under}>{size:,g}</text>' for size in _apart(panel.sizes, across)]
     for number, values in enumerate(panel.lines.values()):
         points = " ".join(f"{across(size):.1f},{down(value):.1f}" for size, value in zip(panel.sizes, values, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" stroke-width="2" {_style(number)}/>')
     return "\n".join(parts)
+
+
+def _apart(sizes: Sequence[float], across: Callable[[float], float]) -> list[float]:
+    """Leave out those whose labels would run into the one before."""
+    told: list[float] = []
+    for size in sizes:
+        if not told or across(size) - across(told[-1]) >= _CLOSEST:
+            told.append(size)
+    return told
 
 
 def _legend(names: Sequence[str]) -> list[str]:
