@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.runtime.settings import AppSettings
+from shared.runtime.telemetry import write_facts
 from shared.services.progress import ProgressReport
 from shared.services.ranking import Ranker
 from shared.services.retention import Retention
@@ -100,7 +101,8 @@ def once_per_process(make: Callable[[], Services]) -> Callable[[], Services]:
 
 
 def _settle() -> None:
-    """Keep what calls need not pay for out of them: the SDK's log of every request, and collections of what is there to stay."""
+    """Write the log's facts, and keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
+    write_facts(logging.getLogger().handlers)
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
