@@ -4,6 +4,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 WORKER := .venv-3.13
+INFRA := .venv-infra
 PIP := -m pip install --quiet --disable-pip-version-check
 USABLE = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 
@@ -13,7 +14,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench speed quality clean
+.PHONY: help setup run demo test quick check format bench speed quality infra clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -51,8 +52,11 @@ speed: $(VENV)/.installed-dev ## measure Rank and training beside Vowpal Wabbit,
 quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and print what is earned (ARGS: --vw, --protocol, --seeds)
 	$(BIN)/python -m benchmarks.quality --data "$(DATA)" $(ARGS)
 
+infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, queries, hooks and workflows, with checkov as well
+	$(BIN)/python -m pytest tests/infra
+
 clean: ## remove what was installed and cached; the service's data in .local/data stay
-	rm -rf $(VENV) $(WORKER) .local/azurite .local/sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite .local/sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment
@@ -82,6 +86,11 @@ environment:
 	else \
 	  echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 	fi; exit 1
+
+$(INFRA)/.installed: requirements-infra.txt | environment
+	@echo "Installing checkov ..."
+	@$(BIN)/python -m venv --clear $(INFRA) && $(INFRA)/bin/python $(PIP) -r requirements-infra.txt
+	@touch $@
 
 # The HTTP tests run a second time in Microsoft's worker, which wants Python 3.13; without one they are skipped and say so.
 .PHONY: worker

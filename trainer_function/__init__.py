@@ -52,8 +52,13 @@ async def for_each_loop(deployment: Deployment, do: Callable[[Deployment, str], 
 
 async def _train(deployment: Deployment, loop: str) -> None:
     services = await deployment.fresh(loop)
-    if services is not None:
-        await services.trainer.run()
+    if services is None:
+        return
+    commits = await services.trainer.run()
+    standing = await services.trainer.standing()
+    age = None if standing.model_age is None else standing.model_age.total_seconds()
+    facts = {"loop": loop, "commits": len(commits), "lag_seconds": standing.lag.total_seconds(), "model_age_seconds": age}
+    logger.info("training finished", extra=facts)
 
 
 async def _mirror(deployment: Deployment, loop: str) -> None:

@@ -78,7 +78,7 @@ def explain_all(model: Model, situation: Situation, *, most: int) -> tuple[Expla
     turned = _turned(model, encoded.context)
     context = _Groups.of([encoder.name(each) for each in encoded.context.hashes])
     explanations = []
-    for action, row, score in zip(situation.actions, encoded.actions, model.scores(encoded).mean.tolist(), strict=True):
+    for action, row in zip(situation.actions, encoded.actions, strict=True):
         own = _Groups.of([encoder.name(each) for each in row.hashes])
         grid = own.summed(context.summed(_grid(model, encoded.context, row)).T).T
         parts = _largest(grid, context.names, own.names, most)
@@ -86,6 +86,7 @@ def explain_all(model: Model, situation: Situation, *, most: int) -> tuple[Expla
             name = encoder.name(of)
             pair = (name, "") if name else ("", _ALONE)
             parts[pair] = parts.get(pair, 0.0) + worth
+        score = sum(parts.values())  # not asked of the model, which remembers the features that it is asked about
         explanations.append(Explanation(action.id, score, _few(parts, most)))
     return tuple(explanations)
 

@@ -19,6 +19,7 @@ from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.settings import AppSettings
+from shared.runtime.telemetry import write_facts
 from shared.services.allowance import Allowance
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
@@ -329,7 +330,8 @@ def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:
 
 
 def _settle() -> None:
-    """Keep what calls need not pay for out of them: the SDK's log of every request, and collections of what is there to stay."""
+    """Write the log's facts, and keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
+    write_facts(logging.getLogger().handlers)
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

@@ -6,14 +6,14 @@ Killed at any step it leaves either the old pointer, and the window is done agai
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, to_micros
 from shared.domain.errors import ConflictError
-from shared.domain.events import JoinedEvent, Observation
-from shared.domain.ledger import Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
+from shared.domain.events import JoinedEvent, Observation, SkipReason
+from shared.domain.ledger import Counters, Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
@@ -23,6 +23,7 @@ from shared.learning import artifact
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
+from shared.services.figures import Figures, figures
 from shared.services.lessons import lessons
 from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
 from shared.services.retraining import Chunks, Retrainer
@@ -40,6 +41,14 @@ class Commit:
 
     pointer: Pointer
     learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the loop stands: for how long what follows the watermark could have been learned already, and how old the model is."""
+
+    lag: timedelta
+    model_age: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class _Work:
     content: Content | None
     chunk: str
     apprentice: ApprenticeMetrics
+    figures: Figures
 
 
 @dataclass(slots=True)
@@ -122,6 +132,14 @@ class Trainer:
                 break
         return commits
 
+    async def standing(self) -> Standing:
+        """Look how far it has come; raises as `run`."""
+        pointer, _ = await self._stored()
+        loop = await asyncio.to_thread(self._configuration.read)
+        pointer, now = pointer or await beginning(self._log, loop, clock=self._clock), self._clock.now()
+        lag = now - loop.reward_wait - self._limits.grace - pointer.watermark
+        return Standing(max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None)
+
     async def _due(self) -> _Task | None:
         pointer, etag = await self._stored()
         loop = await asyncio.to_thread(self._configuration.read)  # after the pointer, which followed no later settings than these
@@ -154,12 +172,9 @@ class Trainer:
         new = await self._write_model(plan, pointer, work, loop)
         await self._store.commit(new, expected=etag)
         self._warm = _Warm(new.version, learner)
-        learned = work.joined.counters.learned
-        logger.info(
-            "window committed",
-            extra={"model_version": new.version, "learned": learned, "watermark": new.watermark.isoformat(), "events": plan.decisions},
-        )
-        return Commit(new, learned)
+        facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
+        logger.info("window committed", extra=facts | _counted(work.joined.counters) | asdict(work.figures))
+        return Commit(new, work.joined.counters.learned)
 
     async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
         observations, opened = await together(  # in this order: they are the smaller part, opened while storage sends the larger
@@ -212,7 +227,8 @@ class Trainer:
             self._write_chunk(plan, pointer, text),
             asyncio.to_thread(self._learn, learner, joined.events),
         )
-        return _Work(replace(joined, events=()), content, chunk, apprentice)
+        sums = await asyncio.to_thread(figures, joined.events)
+        return _Work(replace(joined, events=()), content, chunk, apprentice, sums)
 
     def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> Content | None:
         batch = lessons(events, self._encoders.of(learner.interactions))
@@ -272,3 +288,12 @@ def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[Segment
     """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
     names = seen | {head.key.name for head in heads}
     return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
+
+
+def _counted(counters: Counters) -> dict[str, int]:
+    return {
+        "quarantined": counters.skipped.get(SkipReason.QUARANTINED, 0),
+        "rewards": counters.rewards,
+        "late_rewards": counters.late_rewards,
+        "unknown_rewards": counters.unknown_rewards,
+    }

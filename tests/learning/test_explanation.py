@@ -70,7 +70,7 @@ def test_of_each_action_the_contributions_sum_to_its_score_however_few_are_told(
     scores = model.scores(Encoder().encode(asked)).mean.tolist()
     explained = explain_all(model, asked, most=most)
     assert [each.action_id for each in explained] == ["a0", "a1", "a2"]
-    assert [each.score for each in explained] == pytest.approx(scores)
+    assert [each.score for each in explained] == pytest.approx(scores, abs=1e-6)
     for each in explained:
         assert sum(part.worth for part in each.contributions) == pytest.approx(each.score, abs=1e-4)
         assert len(each.contributions) <= most + 1
