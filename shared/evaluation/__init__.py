@@ -1,0 +1,1 @@
+"""What a policy would have earned: estimators, intervals, and the sums of logged rounds that they are made from."""

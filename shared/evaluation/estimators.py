@@ -1,0 +1,83 @@
+"""What a policy would have earned on average, out of sums; nan where there is nothing to say it by.
+
+Each takes `Moments` of any shape and gives an array of that shape.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from shared.evaluation.moments import Moments
+from shared.evaluation.sums import Floats
+
+_RIDGE: Final = 1e-6
+"""Predictions that are nearly the same for all actions must not divide by nearly 0."""
+
+_STILL: Final = 1e-12
+"""A variance that is a rounding error."""
+
+
+def ips(moments: Moments) -> Floats:
+    """Weigh each reward by w: unbiased, and noisy (Horvitz & Thompson 1952; Li et al. 2011, arXiv 1003.5956)."""
+    return ratio(moments.wr, moments.rounds)
+
+
+def snips(moments: Moments) -> Floats:
+    """Divide by the sum of weights instead of the rounds: less noise, a vanishing bias (Swaminathan & Joachims 2015)."""
+    return ratio(moments.wr, moments.w)
+
+
+def direct(moments: Moments) -> Floats:
+    """Trust the predictions: hardly any noise, and all of their bias (Beygelzimer & Langford 2009, arXiv 0812.4044)."""
+    return ratio(moments.expected, moments.rounds)
+
+
+def doubly_robust(moments: Moments) -> Floats:
+    """Put the predictions right by their weighted errors: unbiased, with the noise of errors only (Dudík et al. 2011, arXiv 1103.4601)."""
+    return ratio(moments.d, moments.rounds)
+
+
+def self_normalised_doubly_robust(moments: Moments) -> Floats:
+    """Do so with the errors' weighted mean, as `snips` does (Thomas & Brunskill 2016, arXiv 1604.00923, as WDR)."""
+    return direct(moments) + ratio(moments.d - moments.expected, moments.w)
+
+
+def calibrated_doubly_robust(moments: Moments) -> Floats:
+    """Do as `doubly_robust` does, with predictions α + β q of which this log's noise is least (Vlassis et al. 2019; Owen 2013, 8.9).
+
+    α alone would be nearly `snips`, β = 1 alone `doubly_robust`: with many rounds it is no noisier than either, however bad q is.
+    """
+    n = moments.rounds
+    w, e, wr = ratio(moments.w, n), ratio(moments.e, n), ratio(moments.wr, n)
+    of_w, of_e, both = ratio(moments.ww, n) - w * w, ratio(moments.ee, n) - e * e, ratio(moments.we, n) - w * e
+    with_w, with_e = ratio(moments.wwr, n) - w * wr, ratio(moments.wre, n) - e * wr
+    of_w, of_e = np.maximum(of_w, 0.0) * (1.0 + _RIDGE), np.maximum(of_e, 0.0) * (1.0 + _RIDGE)
+    determinant = np.where(of_e > _STILL, of_w * of_e - both**2, of_w)
+    alpha = np.where(of_w > _STILL, ratio(np.where(of_e > _STILL, of_e * with_w - both * with_e, with_w), determinant), 0.0)
+    beta = np.where(of_e > _STILL, ratio(with_e - both * alpha, of_e), 0.0)
+    return wr - alpha * (w - 1.0) - beta * e
+
+
+def cressie_read(moments: Moments, *, largest_weight: float = np.inf) -> Floats:
+    """Reweigh the rounds as little as makes the mean weight 1 (Karampatziakis, Langford & Mineiro 2020, arXiv 1906.03323).
+
+    ``largest_weight`` is the largest that can be, not the largest seen. What the reweighing leaves over earns the mean logged reward.
+    """
+    n, missing_from = moments.rounds, moments.w < moments.rounds
+    fake = np.where(missing_from, np.maximum(largest_weight, moments.largest_weight), 0.0)
+    known = np.where(np.isfinite(fake), fake, 0.0)
+    mean, mean_of_squares = (known + moments.w) / (1.0 + n), (known**2 + moments.ww) / (1.0 + n)
+    spread = mean**2 - mean_of_squares
+    endless = ~np.isfinite(fake)
+    gamma = np.where(endless, -ratio(1.0 + n, n), ratio(mean_of_squares - mean, spread))
+    beta = np.where(endless, 0.0, ratio(1.0 - mean, spread))
+    covered = (-gamma * moments.w - beta * moments.ww) / (1.0 + n)
+    value = (-gamma * moments.wr - beta * moments.wwr) / (1.0 + n)
+    return value + np.maximum(0.0, 1.0 - covered) * ratio(moments.rewards, n)
+
+
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Divide, and give nan for what is divided by 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        quotient: Floats = np.where(denominator == 0.0, np.nan, np.divide(numerator, denominator))
+    return quotient

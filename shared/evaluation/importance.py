@@ -1,0 +1,80 @@
+"""How much each feature is worth: what is lost by a policy that was learned without it, over the same rounds.
+
+Both policies are valued round by round, and the differences are averaged: what both have in common, noise included, cancels out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.evaluation.estimators import ratio
+from shared.evaluation.intervals import ALPHA, Interval
+from shared.evaluation.rounds import Rounds
+from shared.evaluation.special import normal_quantile
+from shared.evaluation.sums import Floats, Summed, Sums
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loss(Sums):
+    """Sums of what is lost in a round, of its square, and of the whole policy's value."""
+
+    rounds: Summed
+    lost: Summed
+    squares: Summed
+    whole: Summed
+
+    @staticmethod
+    def of(whole: Rounds, without: Rounds) -> "Loss":
+        """Compare doubly robust values; ``without`` has the features as its first axis, [F, n]."""
+        lost = whole.values - without.values
+        ones = np.ones(lost.shape)
+        return Loss(ones.sum(axis=-1), lost.sum(axis=-1), (lost * lost).sum(axis=-1), (ones * whole.values).sum(axis=-1))
+
+    def difference(self, *, alpha: float = ALPHA) -> Interval:
+        """Give the interval of the mean loss, taken for normally distributed."""
+        mean = ratio(self.lost, self.rounds)
+        variance = np.maximum(ratio(self.squares, self.rounds) - mean**2, 0.0)
+        half = normal_quantile(1.0 - alpha / 2.0) * np.sqrt(ratio(variance, np.where(self.rounds > 1.0, self.rounds - 1.0, 0.0)))
+        return Interval(mean - half, mean + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """A feature's: the part of the policy's value that is lost without it, from 0 to 1, and the ends of its interval."""
+
+    feature: str
+    score: float
+    lower: float
+    upper: float
+
+
+def importances(features: Sequence[str], loss: Loss, *, alpha: float = ALPHA) -> list[Importance]:
+    """Give all features' importance, the largest first; 0 for all if the policy is worth nothing."""
+    interval = loss.difference(alpha=alpha)
+    scores, lower, upper = (_part(each, loss) for each in (ratio(loss.lost, loss.rounds), interval.lower, interval.upper))
+    rows = zip(features, scores.tolist(), lower.tolist(), upper.tolist(), strict=True)
+    return sorted((Importance(*row) for row in rows), key=lambda each: (-each.score, each.feature))
+
+
+def groups(ranked: Sequence[Importance]) -> list[list[str]]:
+    """Put features together that cannot be told apart from the most important one of their group.
+
+    >>> groups([Importance("a", 0.5, 0.4, 0.6), Importance("b", 0.45, 0.3, 0.5), Importance("c", 0.1, 0.0, 0.2)])
+    [['a', 'b'], ['c']]
+    """
+    found: list[list[str]] = []
+    least = float("inf")
+    for each in ranked:
+        if found and each.upper >= least:
+            found[-1].append(each.feature)
+        else:
+            found.append([each.feature])
+            least = each.lower
+    return found
+
+
+def _part(value: Floats, loss: Loss) -> Floats:
+    whole = ratio(loss.whole, loss.rounds)
+    parts: Floats = np.clip(np.nan_to_num(np.where(whole > 0.0, ratio(value, whole), 0.0)), 0.0, 1.0)
+    return parts

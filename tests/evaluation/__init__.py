@@ -1,0 +1,1 @@
+"""Tests of estimates, intervals and their sums."""
