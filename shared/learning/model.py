@@ -12,7 +12,7 @@ from shared.learning.encoding import EncodedSituation, Floats32, Hashes
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.local_ridge import SIZE, LocalRidge, prior_draws
 from shared.learning.measures import Measures
-from shared.learning.scorer import Scorer, Scores
+from shared.learning.scorer import Scorer, Scores, Weights
 from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, SharedRidge
 
 _LEAST_SHARE: Final = 0.02
@@ -100,7 +100,8 @@ class Model:
 
     def prepare(self) -> None:
         """Lay out what scoring takes, so that no request has to wait for it; who only writes a model does without."""
-        self._scorer.append(Scorer(self))
+        weights = Weights(self.share, self.ridge, self.cells, self.weights, self.arms, self.arm_weights, self.measures, self.interactions)
+        self._scorer.append(Scorer(weights))
 
 
 def _arms(local: LocalRidge, mixture: Mixture, *, draws: bool) -> tuple[Hashes, Floats32]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cache
 from math import sqrt
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +11,11 @@ import numpy.typing as npt
 from shared.learning.crosses import CELLS, Mask, cells, groups_of, mask_of
 from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
+from shared.learning.interactions import Interactions
 from shared.learning.local_ridge import SIZE
 from shared.learning.measures import UNKNOWN, Measures
 from shared.learning.segments import Positions, ranges, starts_of
 from shared.learning.shared_ridge import prior_draws
-
-if TYPE_CHECKING:
-    from shared.learning.model import Model
 
 CONTEXT_PLACES: Final = 4096
 ACTION_PLACES: Final = 512
@@ -36,13 +34,26 @@ class Scores(NamedTuple):
     draws: Floats32
 
 
+class Weights(NamedTuple):
+    """What is scored with; `shared.learning.model.Model` says what each is."""
+
+    share: float
+    ridge: float
+    cells: Hashes
+    weights: Floats32
+    arms: Hashes
+    arm_weights: Floats32
+    measures: Measures
+    interactions: Interactions
+
+
 class Scorer:
     """Scores by a model, for one thread at a time; what it remembers changes nothing in what it gives.
 
     Each context feature and each action met has a place. When places run out, all of that side are given anew.
     """
 
-    def __init__(self, model: "Model") -> None:
+    def __init__(self, model: Weights) -> None:
         self._measures = model.measures
         self._share = model.share
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
@@ -219,7 +230,7 @@ def _pieces(sizes: Positions, most: int) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _whole_table(model: "Model") -> Floats32:
+def _whole_table(model: Weights) -> Floats32:
     channels = model.weights.shape[1]
     table = np.zeros((CELLS, channels), dtype=np.float32)
     if channels > 1:
