@@ -77,7 +77,7 @@ def stopped_at_the_end(child: Child, *, grace: float) -> Iterator[Child]:
 
 
 @contextlib.contextmanager
-def only_one_in(folder: Path, *, patience: float = 10.0) -> Iterator[int]:
+def only_one_in(folder: Path, *, patience: float = 30.0) -> Iterator[int]:
     """Hold the folder's lock and yield its descriptor.
 
     A lock whose owner is gone but whose children are still stopping is waited for; one whose owner runs is an error.
