@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,9 @@ def serve(backend: Backend, options: Options) -> None:
 def _stop_when_input_ends() -> None:
     while os.read(0, 1024):  # not through sys.stdin, whose lock a daemon thread must not hold at exit
         pass
-    os.kill(os.getpid(), signal.SIGTERM)
+    while True:  # one signal may come before the server listens for it, and is then lost
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1.0)
 
 
 def _ignore(*_: object) -> None:
