@@ -64,7 +64,7 @@ $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment
 	@$(BIN)/python $(PIP) -r requirements-local.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-local.txt requirements-dev.txt | environment
+$(VENV)/.installed-dev: requirements.txt requirements-local.txt requirements-cli.txt requirements-dev.txt | environment
 	@echo "Installing what the service and its tests need ..."
 	@$(BIN)/python $(PIP) -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed-local
