@@ -267,8 +267,15 @@ class _Drawn:
     predictions: Floats
 
     def cut(self, rows: Sequence[int]) -> "_Drawn":
-        flat = (self.chosen, self.rewards, self.minutes, self.actions, self.logged)
-        return _Drawn(*(each[rows] for each in flat), self.target[:, rows], self.predictions[:, rows])
+        return _Drawn(
+            self.chosen[rows],
+            self.rewards[rows],
+            self.minutes[rows],
+            self.actions[rows],
+            self.logged[rows],
+            self.target[:, rows],
+            self.predictions[:, rows],
+        )
 
     def tally(self, minutes: int) -> Tally:
         rounds = Rounds.of_choices(
