@@ -20,6 +20,7 @@ from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
+from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
@@ -80,6 +81,7 @@ class LoopServices:
     retention: Retention
     keeper: ModelKeeper
     progress: ProgressReport
+    adviser: Adviser
     logs: Logs
     uploads: Uploads
     receipts: Receipts
@@ -284,6 +286,7 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            adviser=Adviser(joined),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
