@@ -22,6 +22,7 @@ from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
+from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
@@ -85,6 +86,7 @@ class LoopServices:
     keeper: ModelKeeper
     progress: ProgressReport
     figures: LiveFigures
+    adviser: Adviser
     logs: Logs
     uploads: Uploads
     receipts: Receipts
@@ -294,6 +296,7 @@ class Deployment:
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
             figures=LiveFigures(store),
+            adviser=Adviser(joined),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
