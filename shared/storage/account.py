@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
+from urllib.request import getproxies
 
 from azure.core.pipeline.transport import AsyncHttpTransport, HttpTransport
 from azure.data.tables.aio import TableServiceClient
@@ -53,7 +54,7 @@ class StorageAccount:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
@@ -61,7 +62,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_BLOB_RETRIES, **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_BLOB_RETRIES, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -94,3 +95,8 @@ class StorageAccount:
                 await made.pop(name).close()
         if "blocking_blobs" in made:
             made.pop("blocking_blobs").close()
+
+
+def _environment() -> Mapping[str, Any]:
+    """Let the SDK ask for proxies where there are some: it would do so for each request, in a thread, and look for a ``.netrc`` as well."""
+    return {"use_env_settings": not {"http", "https"}.isdisjoint(getproxies())}
