@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
+from urllib.request import getproxies
 
 from azure.core.pipeline.transport import AsyncHttpTransport, HttpTransport
 from azure.data.tables.aio import TableServiceClient
@@ -60,7 +61,7 @@ class StorageAccount:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
@@ -68,7 +69,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -76,7 +77,7 @@ class StorageAccount:
     @cached_property
     def queues(self) -> QueueServiceClient:
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
         if not self._settings.queue_uri:
@@ -111,3 +112,8 @@ class StorageAccount:
                 await made.pop(name).close()
         if "blocking_blobs" in made:
             made.pop("blocking_blobs").close()
+
+
+def _environment() -> Mapping[str, Any]:
+    """Let the SDK ask for proxies where there are some: it would do so for each request, in a thread, and look for a ``.netrc`` as well."""
+    return {"use_env_settings": not {"http", "https"}.isdisjoint(getproxies())}
