@@ -297,7 +297,8 @@ class Trainer:
 
 def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
     columns = logged(joined.events)
-    return figures(columns), window(joined.events, columns, joined.counters, span)
+    skipped = [event for event in joined.events if event.skip is not None]
+    return figures(columns), window(columns, skipped, joined.counters, span)
 
 
 def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:
