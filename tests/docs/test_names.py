@@ -30,8 +30,10 @@ def named_in_code() -> set[str]:
 
 def is_served(method: str, path: str) -> bool:
     """Whether an operation has this path, or one that ends so; what stands in braces may be called anything."""
+    if path.startswith("admin/functions/"):  # the host's own way to run a timer
+        return True
     shape = re.escape(re.sub(r"\{\w+\}", "{}", path)).replace(r"\{\}", r"(\{\w+\}|[\w.-]+)")
-    shape = shape.replace(r"v1\.0", r"\{version\}").replace(r"v1\.1\-preview\.3", r"\{version\}")
+    shape = shape.replace("loops/news", r"loops/\{loop\}").replace(r"v1\.0", r"\{version\}").replace(r"v1\.1\-preview\.3", r"\{version\}")
     return any(each.method == method and re.search(rf"(^|/){shape}$", each.path) for each in said())
 
 
