@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import TypeAdapter
 
 from shared.api.configuration import ConfigurationChanges
-from shared.api.rank import RankRequest
+from shared.api.rank import ExplainedAction, RankRequest
 from shared.api.receipts import ReceiptBody
 from shared.api.wire import WireModel
 from shared.storage.loop_records import read_record
@@ -40,6 +41,26 @@ SHORT_WAITS = {
     "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
 }
+OF_AZURE: dict[str, dict[str, Any]] = {
+    "configuration.json": {
+        "rewardWaitTime": "PT4H",
+        "defaultReward": 0.0,
+        "rewardAggregation": "earliest",
+        "explorationPercentage": 0.2,
+        "modelExportFrequency": "PT5M",
+        "logMirrorEnabled": False,
+        "logMirrorSasUri": "",
+        "logRetentionDays": 90,
+        "learningMode": "Apprentice",
+        "isAutoOptimizationEnabled": True,
+        "autoOptimizationFrequency": "P28D",
+        "autoOptimizationStartDate": "2022-09-20T00:00:00Z",
+        "lastConfigurationEditDate": "2022-10-25T23:14:43",
+    },
+    "policy.json": {"name": "default", "arguments": "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"},
+}
+"""What Azure answered to GET configurations/service and configurations/policy."""
+
 SAYS = {
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
@@ -93,6 +114,7 @@ def as_receipt(text: str) -> None:
 
 
 SHOWN: dict[str, Callable[[str], object]] = {
+    "docs/concepts/explanations.md:1": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
     "docs/concepts/features.md:1": as_body(RankRequest),
     "docs/how-to/look-up-an-event.md:2": as_receipt,
     "docs/how-to/mirror-the-log.md:1": as_body(ConfigurationChanges),
@@ -154,6 +176,8 @@ def folder(reader: Reader, tmp_path: Path) -> Path:
     """A clone as `make run` leaves it: with the key in it."""
     (tmp_path / ".local").mkdir()
     (tmp_path / ".local" / "keys").write_text(reader.app.key)
+    for name, saved in OF_AZURE.items():
+        (tmp_path / name).write_text(json.dumps(saved))
     for name in ("cli", "infra", "shared", "examples"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     return tmp_path
@@ -188,7 +212,7 @@ def given(reader: Reader, page: str, text: str) -> str:
 def asked(reader: Reader, text: str) -> dict[str, Any]:
     line, _, body = text.partition("\n")
     method, path = line.split()
-    answer = reader.app.request(method, path, json.loads(body))
+    answer = reader.app.request(method, path, json.loads(body) if body else None)
     assert answer.status < 300, answer.body
     return dict(answer.json) if answer.body else {}
 
