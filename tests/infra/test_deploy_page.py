@@ -11,7 +11,7 @@ OURS = {"AZURE_ENV_NAME", "AZURE_LOCATION"}
 
 
 def test_every_option_is_on_the_page_with_its_default_and_no_other():
-    """The app's own settings are in the README."""
+    """The app's own settings have a page of theirs."""
     mapped = dict(re.findall(r"\$\{([A-Z_]+)(?:=([^}]*))?\}", " ".join(Project(REPOSITORY).values.values())))
     expected = {name: default for name, default in mapped.items() if name not in SETTINGS | OURS}
     rows = re.findall(r"^\| `(PERSONALIZER_[A-Z_]+)` \| (?:`(.*?)`)? *\|", PAGE, re.MULTILINE)
