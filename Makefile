@@ -14,7 +14,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench speed quality infra clean
+.PHONY: help setup run demo test quick check format bench speed quality infra docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and pri
 
 infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, queries, hooks and workflows, with checkov as well
 	$(BIN)/python -m pytest tests/infra
+
+docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the API
+	$(BIN)/python -m tests.docs.api_page
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay
 	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite .local/sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
