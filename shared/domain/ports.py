@@ -281,3 +281,14 @@ class JobStore(Protocol[Analysis]):
     async def listed(self) -> Sequence[Listed]:
         """List all, the newest first; an entry that cannot be read is left out."""
         ...
+
+
+class JobQueue(Protocol):
+    """Work to be done soon, by the function that the queue triggers: each message at least once, in any order."""
+
+    async def send(self, message: bytes, *, after: timedelta = timedelta(0)) -> None:
+        """Return once the message is stored; nobody gets it before ``after``, at most seven days, has passed.
+
+        Raises `StorageUnavailableError`, after which the message may be there all the same, and `ValueError` for one over 48 KiB.
+        """
+        ...

@@ -15,6 +15,7 @@ from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
@@ -43,6 +44,7 @@ from shared.storage.cold_log import BlobColdLog
 from shared.storage.evaluation_store import evaluation_store, importance_store
 from shared.storage.event_log import FollowedFeed, TableEventLog
 from shared.storage.hot_log import LogSettings
+from shared.storage.job_queue import StorageJobQueue
 from shared.storage.loop_files import BlobLoopFiles
 from shared.storage.loop_store import BlobLoopStore, BlobUsage
 from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
@@ -124,6 +126,8 @@ class Deployment:
     def __init__(self, settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> None:
         self.settings = settings
         self.account = account or StorageAccount(settings.account)
+        self.host_account = self.account if settings.host_account == settings.account else StorageAccount(settings.host_account)
+        self.jobs: JobQueue = StorageJobQueue(self.host_account)
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
@@ -215,6 +219,7 @@ class Deployment:
         """Stop the polling thread and close the connections."""
         self.polling.stop()
         await self.account.close()
+        await self.host_account.close()
 
     async def _look_for(self, loop: str) -> LoopServices | None:
         if not is_loop_name(loop):

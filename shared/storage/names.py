@@ -13,6 +13,9 @@ from shared.domain.ledger import SegmentKey
 MODELS = "personalizer-models"
 LOGS = "personalizer-logs"
 
+JOBS = "personalizer-jobs"
+"""The queue of jobs; the host moves what failed again and again to the one of this name with ``-poison`` behind it."""
+
 LOOPS = "loops/"
 """What the names of all loops' blobs begin with."""
 
