@@ -14,12 +14,12 @@ import pytest
 import shared
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function", "evaluation_function")
+FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function", "evaluation_function", "dashboard_function")
 DEPLOYED = ("shared", *FUNCTIONS)
 LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
 HIDDEN_BUT_OURS = {".ci", ".github"}
-TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".cfg", ".sh", ""}
+TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".js", ".mjs", ".css", ".html", ".cfg", ".sh", ""}
 
 
 def files() -> Iterator[Path]:
@@ -34,7 +34,7 @@ def files() -> Iterator[Path]:
 
 def texts() -> Iterator[tuple[str, str]]:
     for path in files():
-        if path.suffix in TEXT and path != Path(__file__):
+        if path.suffix in TEXT and path != Path(__file__) and "vendor" not in path.parts:
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
 
 

@@ -159,6 +159,22 @@ class ModelStore(Protocol):
         """Write a chunk of the cold log under a name made from its content; writing it again changes nothing."""
         ...
 
+    async def figures(self, name: str) -> bytes:
+        """Read the live figures that a pointer names; raises as `artifact`."""
+        ...
+
+    async def write_figures(self, name: str, data: bytes) -> None:
+        """Write the live figures under a name that begins with their commit's number and ends with their content's hash."""
+        ...
+
+    def figures_kept(self) -> AsyncIterator[str]:
+        """List the names of all figures that are there, oldest first."""
+        ...
+
+    async def delete_figures(self, name: str) -> None:
+        """Delete figures that no pointer names any more; doing so again changes nothing."""
+        ...
+
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model, before the model: where a model is, its state is too. Again changes nothing."""
         ...

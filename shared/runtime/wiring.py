@@ -20,14 +20,17 @@ from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
+from shared.runtime.latency import Latencies
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
+from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.running import Means, Runner
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
+from shared.services.figures.reading import LiveFigures
 from shared.services.logs import Logs
 from shared.services.loops import Loops
 from shared.services.mirroring import Mirroring
@@ -86,6 +89,8 @@ class LoopServices:
     retention: Retention
     keeper: ModelKeeper
     progress: ProgressReport
+    figures: LiveFigures
+    adviser: Adviser
     logs: Logs
     uploads: Uploads
     receipts: Receipts
@@ -139,6 +144,7 @@ class Deployment:
         self.turn = asyncio.Semaphore()
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
+        self.latencies = Latencies(self.clock.now())
         self._actions = ActionReader()
         self._present: dict[str, LoopServices] = {}
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
@@ -298,6 +304,8 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            figures=LiveFigures(store),
+            adviser=Adviser(joined),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),

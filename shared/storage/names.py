@@ -168,6 +168,16 @@ def states_prefix(loop: str) -> str:
     return f"loops/{loop}/states/"
 
 
+def figures_blob(loop: str, name: str) -> str:
+    """Name a file of live figures."""
+    return f"{figures_prefix(loop)}{name}.npz.gz"
+
+
+def figures_prefix(loop: str) -> str:
+    """Give what the names of a loop's files of live figures begin with."""
+    return f"loops/{loop}/figures/"
+
+
 def chunks_prefix(loop: str) -> str:
     """Give what the names of a loop's chunks of the joined log begin with."""
     return f"loops/{loop}/log/"
