@@ -14,13 +14,14 @@ from typing import Any, Final, Protocol
 from shared.domain.clock import Clock
 from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
+from shared.domain.events import JoinedEvent
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import JobQueue, JobStore, LoopConfiguration, WorkFiles
 from shared.evaluation.series import INTERVALS
 from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
-from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, read_found, run_of, write_found
+from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.concurrency import collector_at_rest
@@ -55,6 +56,9 @@ STALE: Final = timedelta(minutes=20)
 KEPT: Final = timedelta(days=7)
 """How long the learners of an analysis that is over are kept, for their policies to be put online with them."""
 
+SAMPLE: Final = 500
+"""Events that a plan may look at."""
+
 _ATTEMPTS: Final = 16
 
 
@@ -83,8 +87,12 @@ class Method(Protocol):
 
     store: JobStore[Any]
 
-    def first(self, analysis: Any, chunks: Sequence[str], loop: LoopSettings) -> Stage:
-        """Plan the first stage over these chunks, at least one."""
+    def wants_sample(self, analysis: Any) -> bool:
+        """Tell whether the first stage depends on what is in the log."""
+        ...
+
+    def first(self, analysis: Any, chunks: Sequence[str], loop: LoopSettings, sample: Sequence[JoinedEvent]) -> Stage:
+        """Plan the first stage over these chunks, at least one; ``sample`` are some events, if it wants any."""
         ...
 
     def following(self, analysis: Any, board: Board, found: Sequence[Found]) -> Stage | None:
@@ -226,13 +234,14 @@ class Runner:
     async def _planned(self, task: _Task, chunks: Sequence[str]) -> Board:
         if len(chunks) > MOST_CHUNKS:
             raise UnreadableError(f"The range has {len(chunks)} chunks of the log, more than {MOST_CHUNKS}: ask for a shorter one.")
-        loop = await asyncio.to_thread(self._configuration.read)
+        loop, method = await asyncio.to_thread(self._configuration.read), self._methods[task.message.kind]
+        sample = await self._sample(chunks) if method.wants_sample(task.analysis) else ()
         watermark = await self._log.watermark()
         board = Board(
             chunks=tuple(chunks),
             settings=settings_text(loop),
             exploration_percentage=loop.exploration_percentage,
-            stages=(self._methods[task.message.kind].first(task.analysis, chunks, loop),),
+            stages=(method.first(task.analysis, chunks, loop, sample),),
             minutes=finest(task.job.until - task.job.since),
             missing_from=watermark if watermark is not None and watermark < wanted(task.job) else None,
         )
@@ -241,6 +250,16 @@ class Runner:
         except ConflictError:
             logger.info("another worker planned it first", extra={"job": task.job.id})
         return await self._board(task.message.run) or board
+
+    async def _sample(self, chunks: Sequence[str]) -> Sequence[JoinedEvent]:
+        """Read the first events of the range, or of its first chunk that can be read."""
+        for name in chunks:
+            try:
+                lines = (await self._log.chunk(name)).splitlines(keepends=True)[:SAMPLE]
+                return [*read_lines(b"".join(lines))]
+            except UnreadableError as error:
+                logger.warning("no sample could be taken of a chunk: %s", error, extra={"chunk": name})
+        return ()
 
     async def _step(self, task: _Task) -> None:
         message = task.message
@@ -484,11 +503,11 @@ def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
 def last_of(board: Board) -> list[str]:
     """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage."""
     stage = len(board.stages) - 1
-    return ["board", "report", *[f"lane-{stage}-{lane}" for lane in range(len(board.stage.lanes))]]
+    return ["board", "report", *[lane_file(stage, lane) for lane in range(len(board.stage.lanes))]]
 
 
 def _lane(message: Message) -> str:
-    return f"{message.run}/lane-{message.stage}-{message.lane}"
+    return f"{message.run}/{lane_file(message.stage, message.lane)}"
 
 
 def _with_job(analysis: Any, status: JobStatus, description: str) -> Any:
