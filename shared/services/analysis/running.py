@@ -26,6 +26,7 @@ from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.concurrency import collector_at_rest
 from shared.services.publishing import reward_settings, settings_text
+from shared.services.retraining import Begun
 
 logger = logging.getLogger(__name__)
 
@@ -158,6 +159,21 @@ class Runner:
         """Give the sums of a job that is over; nothing if there are none. Raises `UnreadableError`."""
         stored = await self._files.read(f"{run_of(kind, job)}/report")
         return () if stored is None else await asyncio.to_thread(read_found, stored[0])
+
+    async def learner(self, kind: JobKind, job: Job, policy: str) -> Begun | None:
+        """Give the learner of a policy as it was when the job was over; None if it is not kept, or not all could be learned."""
+        run = run_of(kind, job)
+        board = await self._board(run)
+        if board is None or not board.stage.is_over:
+            return None
+        lanes = [place for place, lane in enumerate(board.stage.lanes) if policy in [each.name for each in lane.contenders]]
+        if not lanes:
+            return None
+        stored = await self._files.read(f"{run}/{lane_file(len(board.stages) - 1, lanes[0])}")
+        standing = Standing() if stored is None else await asyncio.to_thread(Standing.read, stored[0])
+        if not standing.state or standing.left_out:
+            return None
+        return Begun(standing.state, board.chunks[0], board.chunks[board.stage.last - 1], reward_settings(board.settings))
 
     async def handle(self, message: Message) -> None:
         """Do what the message says. Whatever is raised has it come again, and after the fifth time `give_up` is called."""
@@ -292,7 +308,8 @@ class Runner:
     async def _further(self, board: Board, message: Message, standing: Standing) -> Standing:
         """Take a lane on, chunk by chunk, as far as one step goes. One chunk's events at a time are in memory."""
         if not standing.step and (begins := board.stages[message.stage].lanes[message.lane].begins):
-            standing = replace(standing, state=await self._state(f"{message.run}/{begins}"))
+            began_as = await self._before(f"{message.run}/{begins}")
+            standing = replace(standing, state=began_as.state, left_out=began_as.left_out)
         lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
         stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
         names, before = board.chunks[stage.first : stage.last], lane.counts.events
@@ -427,11 +444,11 @@ class Runner:
             return Standing(), None
         return await asyncio.to_thread(Standing.read, stored[0]), stored[1]
 
-    async def _state(self, name: str) -> bytes:
+    async def _before(self, name: str) -> Standing:
         stored = await self._files.read(name)
         if stored is None:
             raise UnreadableError("A lane of this analysis is not there any more.")
-        return (await asyncio.to_thread(Standing.read, stored[0])).state
+        return await asyncio.to_thread(Standing.read, stored[0])
 
     async def _send(self, message: Message, board: Board, *, beginning: bool = False) -> None:
         """Send each lane of the present stage that is not over its next message, or only those that have not begun."""
