@@ -103,6 +103,7 @@ async function show(api) {
     else link.removeAttribute("aria-current");
   }
   openMenu(false);
+  connection.set("idle");
   document.title = `${section.title} · ${api.loop} · ${NAME}`;
   const { signal } = leaving;
   const onError = (/** @type {unknown} */ error) => fail(error, signal);
@@ -143,7 +144,7 @@ function openMenu(isOpen) {
 function tellConnection() {
   const shown = byId("connection");
   if (!api) return;
-  const words = { live: `Updated ${ago((Date.now() - connection.at) / 1000)}`, lost: "Connection lost, trying again", paused: "Paused" };
+  const words = { live: `Updated ${ago((Date.now() - connection.at) / 1000)}`, lost: "Connection lost, trying again", paused: "Paused", idle: "" };
   shown.className = `connection ${connection.state}`;
   write(shown, words[connection.state]);
 }

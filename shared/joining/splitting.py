@@ -42,10 +42,10 @@ class LineSplitter:
         """Give the last line, if nothing ended it; raises `UnreadableError` where a gzip file is cut off."""
         if self._is_gzip is None and self._head:
             yield from self._split(self._begun())
-        if self._rest:
-            yield self._taken()
         if self._is_gzip and not self._is_between:
             raise UnreadableError("the file is cut off: its gzip stream does not end")
+        if self._rest:
+            yield self._taken()
 
     def _begun(self) -> bytes:
         head, self._head = self._head, b""

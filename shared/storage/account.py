@@ -20,6 +20,8 @@ from shared.domain.errors import SettingsError
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
 _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
+_TABLE_IDS: Mapping[str, Any] = MappingProxyType({"auto_request_id": False})
+"""Storage names each request itself, in its errors too; an id of ours, which nothing would tell of, costs 4 % of an append."""
 _RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0})
 
 _NO_QUEUES = (
@@ -61,7 +63,7 @@ class StorageAccount:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)

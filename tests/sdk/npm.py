@@ -1,9 +1,8 @@
-"""The official SDKs for JavaScript: installed through npm as `package-lock.json` pins them, and run by scripts under Node.js."""
+"""The official SDKs for JavaScript: installed through npm as the examples pin them, and run by scripts under Node.js."""
 
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +12,11 @@ from local.node import find_node
 from local.processes import LocalError
 from tests.running import REPOSITORY
 
-PINNED = Path(__file__).resolve().parent
-FILES = ("package.json", "package-lock.json")
-INSTALLED = REPOSITORY / ".local" / "sdk"
+SCRIPTS = Path(__file__).resolve().parent
+EXAMPLES = REPOSITORY / "examples" / "javascript"
+LOCK = EXAMPLES / "package-lock.json"
+DONE = EXAMPLES / "node_modules" / ".installed"
+"""Holds what was pinned when an installation was complete."""
 INSTALL_WITHIN = 90.0
 """Seconds that npm gets, less than a test does: so that its own message is seen."""
 RUN_WITHIN = 60.0
@@ -28,36 +29,26 @@ Reply = dict[str, Any]
 
 def ensure_installed() -> Path:
     """Return the folder that the SDKs are installed in, fetching them the first time and whenever other ones are pinned."""
-    INSTALLED.parent.mkdir(exist_ok=True)
-    with INSTALLED.with_suffix(".lock").open("w") as lock:
+    place = REPOSITORY / ".local"
+    place.mkdir(exist_ok=True)
+    with (place / "npm.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not is_current():
+        if not (DONE.exists() and DONE.read_bytes() == LOCK.read_bytes()):
             install()
-    return INSTALLED
-
-
-def is_current() -> bool:
-    """Whether all of what is pinned is there."""
-    return all((INSTALLED / name).exists() and (INSTALLED / name).read_bytes() == (PINNED / name).read_bytes() for name in FILES)
+    return EXAMPLES
 
 
 def install() -> None:
-    """Fetch the packages beside their place and move them there when complete: an interrupted install leaves nothing half done."""
-    unfinished = INSTALLED.with_suffix(".unfinished")
-    for leftover in (unfinished, INSTALLED):
-        shutil.rmtree(leftover, ignore_errors=True)
-    unfinished.mkdir()
-    for name in FILES:
-        shutil.copy(PINNED / name, unfinished)
+    """Fetch the packages as a reader of the examples would; npm clears away what an interrupted run has left."""
     node = find_node()
     command = [*node.npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=1", "--loglevel=error"]
     try:
-        done = subprocess.run(command, cwd=unfinished, env=environment(node.node), capture_output=True, text=True, timeout=INSTALL_WITHIN)
+        done = subprocess.run(command, cwd=EXAMPLES, env=environment(node.node), capture_output=True, text=True, timeout=INSTALL_WITHIN)
     except subprocess.TimeoutExpired as cause:
         raise LocalError(f"npm did not install the SDKs for JavaScript within {INSTALL_WITHIN:.0f} s") from cause
     if done.returncode != 0:
         raise LocalError(f"npm could not install the SDKs for JavaScript:\n{done.stderr or done.stdout}")
-    unfinished.rename(INSTALLED)
+    DONE.write_bytes(LOCK.read_bytes())
 
 
 def environment(node: str) -> dict[str, str]:
@@ -71,7 +62,7 @@ def without_proxies() -> dict[str, str]:
 
 def run(script: str, *arguments: str) -> Sequence[Reply]:
     """Run a script of this folder and give the lines of JSON that it printed; fails with what it wrote when it failed."""
-    command = [find_node().node, str(PINNED / script), str(ensure_installed()), *arguments]
+    command = [find_node().node, str(SCRIPTS / script), str(ensure_installed()), *arguments]
     done = subprocess.run(command, env=without_proxies(), capture_output=True, text=True, timeout=RUN_WITHIN)
     assert done.returncode == 0, SCRIPT_FAILED.format(code=done.returncode, printed=done.stdout[-2000:], errors=done.stderr[-4000:])
     return [json.loads(line) for line in done.stdout.splitlines()]

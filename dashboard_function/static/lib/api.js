@@ -168,7 +168,8 @@ async function answered(address, request, left) {
 
 /** @param {Response} response */
 async function parsed(response) {
-  return response.status === 204 ? null : response.json();
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
 }
 
 /** @param {Response} response */

@@ -76,8 +76,13 @@ export function showRefusal(error, fields, general) {
     replace(general, message(textOf(error)));
     return;
   }
-  blamed.refuse(textOf(error).replace(`${target}: `, ""));
+  blamed.refuse(sentence(textOf(error).replace(`${target}: `, "")));
   blamed.control.focus();
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /**

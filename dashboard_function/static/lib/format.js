@@ -4,6 +4,7 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const LOCAL = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const LOCAL_SECONDS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const DURATION = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 const NOTHING = "–";
 
@@ -89,6 +90,11 @@ export function secondsOf(text) {
  */
 export function localTime(at, { seconds = false } = {}) {
   return (seconds ? LOCAL_SECONDS : LOCAL).format(new Date(at));
+}
+
+/** @param {Date} at */
+export function localDay(at) {
+  return DAY.format(at);
 }
 
 /** @param {string | number | Date} at */

@@ -2,7 +2,7 @@
 
 import { NoAnswer, Refusal } from "./api.js";
 
-/** @typedef {"live" | "lost" | "paused"} Connection */
+/** @typedef {"live" | "lost" | "paused" | "idle"} Connection `idle`: nothing is repeated */
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 8_000;
@@ -10,7 +10,7 @@ const LONGEST_RETRY_MS = 8_000;
 /** How the connection is: `change` after each try, `lost` and `found` when it went and came back. */
 class ConnectionState extends EventTarget {
   /** @type {Connection} */
-  state = "live";
+  state = "idle";
   /** When the service answered last. */
   at = Date.now();
 

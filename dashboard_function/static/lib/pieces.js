@@ -10,14 +10,13 @@ import { note } from "./notes.js";
 /**
  * A section's heading, what it is for, and what can be done in it.
  *
- * @param {string} title
+ * @param {Child} title
  * @param {Child} [lead]
  * @param {Child[]} [actions]
  */
 export function heading(title, lead, actions = []) {
   return h("header", { class: "head" },
-    h("h1", { tabindex: "-1" }, title),
-    actions.length ? h("div", { class: "actions" }, actions) : null,
+    h("div", {}, h("h1", { tabindex: "-1" }, title), actions.length ? h("div", { class: "actions" }, actions) : null),
     lead ? h("p", { class: "lead" }, lead) : null);
 }
 

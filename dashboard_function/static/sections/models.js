@@ -1,4 +1,4 @@
-/** The model's versions: going back to one, taking the model along, bringing one back, beginning anew. */
+/** The model's versions: rolling back to one; export, import and reset of the model. */
 
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
@@ -22,9 +22,9 @@ const KINDS = {
 export function show({ api, root, signal, onError }) {
   const versions = h("div");
   const about = h("div");
-  const remove = button("Begin anew…", async () => {
+  const remove = button("Reset…", async () => {
     const text = "Rank then answers as a new loop does, and what is learned next is learned from nothing. Earlier versions stay in the list.";
-    if (!(await confirmed({ title: "Take the model away?", text, action: "Begin anew" }))) return;
+    if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
     await api.remove("personalizer/model");
     note("There is no model any more.");
     await update();
@@ -40,7 +40,7 @@ export function show({ api, root, signal, onError }) {
   };
   const restore = async (/** @type {any} */ kept) => {
     const text = `A copy of ${kept.version} is published as a new version, and served within seconds. What was learned since stays in its own version.`;
-    if (!(await confirmed({ title: "Go back to this version?", text, action: "Go back", isDangerous: false }))) return;
+    if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
     const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
     note(`Published as ${published.version}.`);
     await update();
@@ -49,11 +49,11 @@ export function show({ api, root, signal, onError }) {
     heading("Models", "The trainer publishes a version with nearly every window that it learns. Each process serves the newest within its poll interval."),
     card("Versions", versions),
     h("div", { class: "columns" },
-      card("The model in use", about, h("div", { class: "actions" },
-        button("Download, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
-        button("Download, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
+      card("The model in force", about, h("div", { class: "actions" },
+        button("Export, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
+        button("Export, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
         remove)),
-      card("Bring a model back", importForm(api, update))));
+      card("Import a model", importForm(api, update))));
   void repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
@@ -68,14 +68,14 @@ function tableOf(versions, restore) {
     h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
     amount(count(kept.learned)),
     when(kept.window.until, { seconds: true }),
-    kept.isServed ? pill("in use", "good") : button("Go back", () => restore(kept), { class: "small", "aria-label": `Go back to ${kept.version}`, "data-focus": kept.version }),
+    kept.isServed ? pill("in force", "good") : button("Roll back", () => restore(kept), { class: "small", "aria-label": `Roll back to ${kept.version}`, "data-focus": kept.version }),
   ]));
 }
 
 function nothingYet() {
   return empty("No model yet",
     h("p", {}, "The first one is published when the first events' reward wait time is over and the trainer has run."),
-    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or bring a model along below."));
+    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or import a model below."));
 }
 
 /**
@@ -97,7 +97,7 @@ function importForm(api, update) {
     file.value = "";
     await update();
   };
-  return form({ content: [archive.element], fields: () => [archive], submit, action: "Bring back" });
+  return form({ content: [archive.element], fields: () => [archive], submit, action: "Import" });
 }
 
 /**

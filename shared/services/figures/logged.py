@@ -22,8 +22,9 @@ class Logged:
     """n learned events, in the order of the log; every column has the shape [n].
 
     ``seconds`` are those since 1970 at which it was decided, ``chosen``, ``highest`` and ``least`` probabilities: of what was drawn, of
-    the likeliest action, and of the unlikeliest that could be drawn. ``possible`` counts the actions that could be drawn, ``entropy``
-    is in nats, ``baseline`` is the probability of the application's own choice, and ``is_baseline`` tells that it was drawn.
+    the likeliest action, and of the unlikeliest that could be drawn. ``possible`` counts the actions that could be drawn; an event
+    ``is_certain`` if one of several had all chances. ``entropy`` is in nats, ``baseline`` the probability of the application's own choice,
+    and ``is_baseline`` tells that it was drawn. In Apprentice mode something ``is_proposed``, and ``is_imitated`` if it is what was shown.
     """
 
     seconds: Floats
@@ -37,6 +38,8 @@ class Logged:
     is_baseline: Flags
     is_certain: Flags
     is_apprentice: Flags
+    is_proposed: Flags
+    is_imitated: Flags
     is_slot: Flags
 
     def __len__(self) -> int:
@@ -73,6 +76,8 @@ def logged(events: Sequence[JoinedEvent]) -> Logged:
         is_baseline=chosen == baseline,
         is_certain=(possible == 1) & (counts > 1),
         is_apprentice=np.array(is_apprentice, dtype=np.bool_),
+        is_proposed=np.array([each.proposal is not None for each in decisions], dtype=np.bool_),
+        is_imitated=np.array([each.is_imitated for each in decisions], dtype=np.bool_),
         is_slot=np.array([bool(each.slot) for each in decisions], dtype=np.bool_),
     )
 

@@ -30,11 +30,12 @@ SKIPPED: Final = MappingProxyType(
 )
 """The columns of what was not learned; what was deleted with the log takes the figures with it."""
 
-LARGEST_WEIGHT: Final = 1e9
+LARGEST_WEIGHT: Final = 2.0**30
 LARGEST_REWARD: Final = 1e6
 """As far as weights and rewards count: their fourth powers must not overflow. No policy of ours comes near the former."""
 
 _INSTANT: Final = timedelta(microseconds=1)
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,20 @@ class Span:
     wait: timedelta
 
 
-def window(events: Sequence[JoinedEvent], columns: Logged, counters: Counters, span: Span) -> Timeline:
-    """Give the sums of a window's events, of which ``columns`` has those that are learned, and of what was counted in it."""
-    if not events and counters == Counters():
-        return Timeline.none()
-    skipped = [event for event in events if event.skip is not None]
+def window(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counters, span: Span) -> Timeline:
+    """Give the sums of a window's events, those that are learned as columns, and of what was counted in it."""
     decided = _minutes(columns.seconds)
     passed_over = _minutes(np.array([event.decision.decided_at.timestamp() for event in skipped], dtype=np.float64))
-    last = np.array([(span.until - _INSTANT - EPOCH) // timedelta(minutes=1)])
+    last = np.array([(span.until - _INSTANT - EPOCH) // _MINUTE] if _counts(counters) else [], dtype=np.int64)
     begins = np.unique(np.concatenate([_begins(minutes) for minutes in (decided, passed_over, last)]))
     places = _Places(len(begins), *(np.searchsorted(begins, _begins(minutes)) for minutes in (decided, passed_over, last)))
-    moments = [_spread(Series.of(rounds, decided[held]), begins) for rounds, held in _policies(columns)]
-    return Timeline(begins, _activity(events, skipped, columns, counters, span, places), stacked(moments))
+    moments = [_spread(Series.of(rounds, decided[held]), begins) for rounds, held in rounds_of(columns)]
+    return Timeline(begins, _activity(columns, skipped, counters, span, places), stacked(moments))
+
+
+def _counts(counters: Counters) -> bool:
+    """Tell whether anything is counted by windows and not by events."""
+    return any([counters.rewards, counters.late_rewards, counters.unknown_rewards, counters.skipped.get(SkipReason.QUARANTINED)])
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,13 +84,10 @@ class _Places:
 
     def at_end(self, count: int) -> Floats:
         """Count something where the window ends."""
-        return _summed(self.end, np.array([float(count)]), self.size)
+        return _summed(self.end, np.full(len(self.end), float(count)), self.size)
 
 
-def _activity(
-    events: Sequence[JoinedEvent], skipped: Sequence[JoinedEvent], columns: Logged, counters: Counters, span: Span, places: _Places
-) -> Activity:
-    learned = [event.decision for event in events if event.skip is None]
+def _activity(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counters, span: Span, places: _Places) -> Activity:
     due = columns.seconds + span.wait.total_seconds()
     known, is_open = _is_known(columns), _is_open(columns)
     reasons = np.array([event.skip for event in skipped], dtype=object)
@@ -98,8 +98,8 @@ def _activity(
         explored=places.sum(columns.explored),
         entropy=places.sum(columns.entropy),
         lag_seconds=places.sum(np.maximum(span.learned_at.timestamp() - due, 0.0)),
-        proposed=places.sum([each.proposal is not None for each in learned]),
-        imitated=places.sum([each.is_imitated for each in learned]),
+        proposed=places.sum(columns.is_proposed),
+        imitated=places.sum(columns.is_imitated),
         **by_reason,
         rewards=places.at_end(counters.rewards),
         late_rewards=places.at_end(counters.late_rewards),
@@ -114,7 +114,7 @@ def _summed(places: Integers, values: Floats, size: int) -> Floats:
     return np.bincount(places, weights=values, minlength=size).astype(np.float64)
 
 
-def _policies(columns: Logged) -> list[tuple[Rounds, Flags]]:
+def rounds_of(columns: Logged) -> list[tuple[Rounds, Flags]]:
     """Give the rounds of each policy, and which events they are: those that can tell of it."""
     known, is_open = _is_known(columns), _is_open(columns)
     taken = known & columns.is_baseline
