@@ -34,7 +34,7 @@ def files() -> Iterator[Path]:
 
 def texts() -> Iterator[tuple[str, str]]:
     for path in files():
-        if path.suffix in TEXT and path != Path(__file__) and "vendor" not in path.parts:
+        if path.suffix in TEXT and path != Path(__file__) and not {"vendor", "node_modules"} & set(path.parts):
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
 
 
