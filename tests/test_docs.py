@@ -155,6 +155,14 @@ def test_the_readme_is_short():
     assert len(README.splitlines()) <= 100  # two screens
 
 
+def test_the_readme_compares_by_figures_that_were_measured():
+    table = README.split("## How it compares")[1].split("\n## ")[0]
+    measured = "".join((REPOSITORY / "docs" / page).read_text("utf-8") for page in ("benchmarks.md", "concepts/estimators.md"))
+    figures = [figure for line in table.splitlines() if line.startswith("| ") for figure in re.findall(r"\d*[.,]?\d+", line)]
+    assert len(figures) > 10
+    assert not [figure for figure in figures if not re.search(rf"(?<![\d.,]){re.escape(figure)}(?!\d)", measured)]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=place)
 def test_every_relative_link_leads_to_something(page):
     links = re.findall(r"\]\((?!https?://)([^)\s]+)\)", page.read_text("utf-8"))
