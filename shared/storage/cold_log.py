@@ -41,6 +41,11 @@ class BlobColdLog:
         pointer = await self._pointer()
         return chain(pointer.chunk, await self.chunks()) if pointer is not None and pointer.chunk else ()
 
+    async def watermark(self) -> datetime | None:
+        """Tell up to which time decisions have been joined; None before the first commit."""
+        pointer = await self._pointer()
+        return None if pointer is None else pointer.watermark
+
     async def parent(self, name: str) -> str | None:
         """Tell which chunk was before this one ("": it is the first); None if this one is not there any more."""
         if ChunkName.parse(name).generation < await self._generation():
