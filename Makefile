@@ -59,7 +59,7 @@ docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the AP
 	$(BIN)/python -m tests.docs.api_page
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment

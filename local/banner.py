@@ -19,6 +19,10 @@ Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for th
   Admin key  {admin_key}
   Storage    {storage}
 
+Watch it in a browser, signed in by this link; the key in it goes to no server, and the page takes it out of the address:
+
+  {endpoint}/dashboard#key={key}
+
 Rank, from another terminal:
 
   curl -s {endpoint}/personalizer/v1.0/rank -H {key_header} -H 'Content-Type: application/json' -d {rank}
