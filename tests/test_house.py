@@ -19,6 +19,7 @@ DEPLOYED = ("shared", *FUNCTIONS)
 LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
 HIDDEN_BUT_OURS = {".ci", ".github"}
+NOT_OURS = {"__pycache__", "node_modules"}
 TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".js", ".mjs", ".css", ".html", ".cfg", ".sh", ""}
 
 
@@ -29,7 +30,7 @@ def files() -> Iterator[Path]:
             continue
         if top.is_file() and top.name != ".git":
             yield top
-        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and not NOT_OURS & set(path.parts))
 
 
 def texts() -> Iterator[tuple[str, str]]:
