@@ -1,7 +1,7 @@
 """``python -m local``: the whole service on this machine, until Ctrl-C.
 
-Azurite keeps the data under `.local/`; two host processes serve the app, one for HTTP and one for timers, because
-that is how Azure scales it (Flex Consumption: HTTP functions share instances, each timer has its own).
+Azurite keeps the data under `.local/`; three host processes serve the app, for HTTP, for timers and for queues, because
+that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function has its own).
 """
 
 import argparse
@@ -63,8 +63,9 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
         hosts = [
             Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock)
             for name, options in {
-                "The HTTP host": ["--port", str(port), "--no-timers"],
-                "The timer host": ["--port", "0", "--timers"],
+                "The HTTP host": ["--port", str(port), "--no-timers", "--no-queues"],
+                "The timer host": ["--port", "0", "--timers", "--no-queues"],
+                "The queue host": ["--port", "0", "--no-timers", "--queues"],
             }.items()
         ]
         for host in hosts:
@@ -82,7 +83,7 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
 
 
 def check_settings() -> None:
-    """Refuse a setting that the app would refuse, in one line instead of three processes' logs."""
+    """Refuse a setting that the app would refuse, in one line instead of four processes' logs."""
     try:
         read_settings(app_environment("UseDevelopmentStorage=true", key="", admin_key=""))
     except SettingsError as error:

@@ -16,11 +16,14 @@ RANK = {
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
 {demo}
-  Dashboard  {endpoint}/dashboard#key={key}&loop=default
   Endpoint   {endpoint}
   Key        {key}
   Admin key  {admin_key}
   Storage    {storage}
+
+Watch it in a browser, signed in by this link; the key in it goes to no server, and the page takes it out of the address:
+
+  {endpoint}/dashboard#key={key}
 
 Rank, from another terminal:
 

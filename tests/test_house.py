@@ -18,8 +18,8 @@ FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_fun
 DEPLOYED = ("shared", *FUNCTIONS)
 LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
+NOT_OURS = {"__pycache__", "node_modules", "vendor"}
 HIDDEN_BUT_OURS = {".ci", ".github"}
-NOT_OURS = {"__pycache__", "node_modules"}
 TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".js", ".mjs", ".css", ".html", ".cfg", ".sh", ""}
 
 
@@ -30,12 +30,12 @@ def files() -> Iterator[Path]:
             continue
         if top.is_file() and top.name != ".git":
             yield top
-        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and not NOT_OURS & set(path.parts))
+        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and not NOT_OURS & {*path.parts})
 
 
 def texts() -> Iterator[tuple[str, str]]:
     for path in files():
-        if path.suffix in TEXT and path != Path(__file__) and "vendor" not in path.parts:
+        if path.suffix in TEXT and path != Path(__file__):
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
 
 

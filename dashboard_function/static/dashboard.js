@@ -83,8 +83,16 @@ function furnish() {
  * @param {{ title: string, names: string[] }} shown
  */
 function group({ title, names }) {
-  return h("div", {}, h("h2", {}, title),
-    h("ul", {}, names.map((name) => h("li", {}, h("a", { href: `#/${name}`, "data-section": name }, SECTIONS[name].title)))));
+  return h(
+    "div",
+    {},
+    h("h2", {}, title),
+    h(
+      "ul",
+      {},
+      names.map((name) => h("li", {}, h("a", { href: `#/${name}`, "data-section": name }, SECTIONS[name].title))),
+    ),
+  );
 }
 
 /**
@@ -103,6 +111,7 @@ async function show(api) {
     else link.removeAttribute("aria-current");
   }
   openMenu(false);
+  connection.set("idle");
   document.title = `${section.title} · ${api.loop} · ${NAME}`;
   const { signal } = leaving;
   const onError = (/** @type {unknown} */ error) => fail(error, signal);
@@ -143,7 +152,12 @@ function openMenu(isOpen) {
 function tellConnection() {
   const shown = byId("connection");
   if (!api) return;
-  const words = { live: `Updated ${ago((Date.now() - connection.at) / 1000)}`, lost: "Connection lost, trying again", paused: "Paused" };
+  const words = {
+    live: `Updated ${ago((Date.now() - connection.at) / 1000)}`,
+    lost: "Connection lost, trying again",
+    paused: "Paused",
+    idle: "",
+  };
   shown.className = `connection ${connection.state}`;
   write(shown, words[connection.state]);
 }

@@ -159,6 +159,22 @@ class ModelStore(Protocol):
         """Write a chunk of the cold log under a name made from its content; writing it again changes nothing."""
         ...
 
+    async def figures(self, name: str) -> bytes:
+        """Read the live figures that a pointer names; raises as `artifact`."""
+        ...
+
+    async def write_figures(self, name: str, data: bytes) -> None:
+        """Write the live figures under a name that begins with their commit's number and ends with their content's hash."""
+        ...
+
+    def figures_kept(self) -> AsyncIterator[str]:
+        """List the names of all figures that are there, oldest first."""
+        ...
+
+    async def delete_figures(self, name: str) -> None:
+        """Delete figures that no pointer names any more; doing so again changes nothing."""
+        ...
+
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model, before the model: where a model is, its state is too. Again changes nothing."""
         ...
@@ -280,4 +296,15 @@ class JobStore(Protocol[Analysis]):
 
     async def listed(self) -> Sequence[Listed]:
         """List all, the newest first; an entry that cannot be read is left out."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Work to be done soon, by the function that the queue triggers: each message at least once, in any order."""
+
+    async def send(self, message: bytes, *, after: timedelta = timedelta(0)) -> None:
+        """Return once the message is stored; nobody gets it before ``after``, at most seven days, has passed.
+
+        Raises `StorageUnavailableError`, after which the message may be there all the same, and `ValueError` for one over 48 KiB.
+        """
         ...

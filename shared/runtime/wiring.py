@@ -15,15 +15,19 @@ from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
+from shared.runtime.latency import Latencies
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
+from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
+from shared.services.figures.reading import LiveFigures
 from shared.services.logs import Logs
 from shared.services.loops import Loops
 from shared.services.mirroring import Mirroring
@@ -43,6 +47,7 @@ from shared.storage.cold_log import BlobColdLog
 from shared.storage.evaluation_store import evaluation_store, importance_store
 from shared.storage.event_log import FollowedFeed, TableEventLog
 from shared.storage.hot_log import LogSettings
+from shared.storage.job_queue import StorageJobQueue
 from shared.storage.loop_files import BlobLoopFiles
 from shared.storage.loop_store import BlobLoopStore, BlobUsage
 from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
@@ -80,6 +85,8 @@ class LoopServices:
     retention: Retention
     keeper: ModelKeeper
     progress: ProgressReport
+    figures: LiveFigures
+    adviser: Adviser
     logs: Logs
     uploads: Uploads
     receipts: Receipts
@@ -124,11 +131,14 @@ class Deployment:
     def __init__(self, settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> None:
         self.settings = settings
         self.account = account or StorageAccount(settings.account)
+        self.host_account = self.account if settings.host_account == settings.account else StorageAccount(settings.host_account)
+        self.jobs: JobQueue = StorageJobQueue(self.host_account)
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
+        self.latencies = Latencies(self.clock.now())
         self._actions = ActionReader()
         self._present: dict[str, LoopServices] = {}
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
@@ -215,6 +225,7 @@ class Deployment:
         """Stop the polling thread and close the connections."""
         self.polling.stop()
         await self.account.close()
+        await self.host_account.close()
 
     async def _look_for(self, loop: str) -> LoopServices | None:
         if not is_loop_name(loop):
@@ -284,6 +295,8 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            figures=LiveFigures(store),
+            adviser=Adviser(joined),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),

@@ -13,6 +13,9 @@ from shared.domain.ledger import SegmentKey
 MODELS = "personalizer-models"
 LOGS = "personalizer-logs"
 
+JOBS = "personalizer-jobs"
+"""The queue of jobs; the host moves what failed again and again to the one of this name with ``-poison`` behind it."""
+
 LOOPS = "loops/"
 """What the names of all loops' blobs begin with."""
 
@@ -161,6 +164,16 @@ def state_blob(loop: str, version: str) -> str:
 def states_prefix(loop: str) -> str:
     """Give what the names of a loop's learners begin with."""
     return f"loops/{loop}/states/"
+
+
+def figures_blob(loop: str, name: str) -> str:
+    """Name a file of live figures."""
+    return f"{figures_prefix(loop)}{name}.npz.gz"
+
+
+def figures_prefix(loop: str) -> str:
+    """Give what the names of a loop's files of live figures begin with."""
+    return f"loops/{loop}/figures/"
 
 
 def chunks_prefix(loop: str) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
+from shared.services.figures.files import load
 from shared.services.retention import Retention, Terms
 from shared.services.training import Trainer
 from shared.services.windows import Limits
@@ -110,9 +111,10 @@ async def committed(account: StorageAccount, store: str) -> Pointer:
 async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    assert (mine.counters, mine.apprentice, mine.watermark, mine.chunk, mine.version) == (
+    assert (mine.counters, mine.apprentice, mine.figures, mine.watermark, mine.chunk, mine.version) == (
         expected.counters,
         expected.apprentice,
+        expected.figures,
         expected.watermark,
         expected.chunk,
         expected.version,
@@ -121,3 +123,5 @@ async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
     ours, theirs = BlobModelStore(account, loop=store), BlobModelStore(account, loop="expected")
     assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
     assert await ours.state(mine.version) == await theirs.state(expected.version)
+    assert await ours.figures(mine.figures) == await theirs.figures(expected.figures)
+    assert load(await ours.figures(mine.figures)).timeline.activity.events.sum() == mine.counters.learned

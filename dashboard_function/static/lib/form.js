@@ -76,8 +76,13 @@ export function showRefusal(error, fields, general) {
     replace(general, message(textOf(error)));
     return;
   }
-  blamed.refuse(textOf(error).replace(`${target}: `, ""));
+  blamed.refuse(sentence(textOf(error).replace(`${target}: `, "")));
   blamed.control.focus();
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 /**
@@ -110,5 +115,9 @@ export async function busy(button, work) {
  * @param {string} chosen
  */
 export function select(options, chosen) {
-  return h("select", {}, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
 }

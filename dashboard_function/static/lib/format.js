@@ -4,6 +4,7 @@ const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const LOCAL = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 const LOCAL_SECONDS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const DURATION = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 const NOTHING = "–";
 
@@ -30,7 +31,10 @@ export function reward(value) {
  */
 export function decimal(value, digits) {
   if (value === null || value === undefined) return NOTHING;
-  return (Object.is(value, -0) ? 0 : value).toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+  return (Object.is(value, -0) ? 0 : value)
+    .toFixed(digits)
+    .replace("-", "−")
+    .replace(/^−(0\.?0*)$/, "$1");
 }
 
 /** @param {[number, number] | null | undefined} interval */
@@ -59,7 +63,12 @@ export function milliseconds(value) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
   if (seconds < 60) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 10 ? 0 : 1)} s`;
-  const units = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
+  const units = [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ];
   const parts = [];
   let rest = Math.round(seconds);
   for (const [name, size] of /** @type {[string, number][]} */ (units)) {
@@ -91,9 +100,17 @@ export function localTime(at, { seconds = false } = {}) {
   return (seconds ? LOCAL_SECONDS : LOCAL).format(new Date(at));
 }
 
+/** @param {Date} at */
+export function localDay(at) {
+  return DAY.format(at);
+}
+
 /** @param {string | number | Date} at */
 export function utcTime(at) {
-  return new Date(at).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+  return new Date(at)
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, " UTC");
 }
 
 /**

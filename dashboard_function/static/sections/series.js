@@ -30,6 +30,38 @@ export function ofPolicies(points) {
   };
 }
 
+const OTHERS = ["third", "fourth", "fifth"];
+const MOST_BANDS = 4;
+
+/**
+ * The results of an evaluation over time; of many, the bands would only cover each other.
+ *
+ * @param {any[]} results
+ * @returns {{ times: number[], series: Series[] }}
+ */
+export function ofResults(results) {
+  const times = [...new Set(results.flatMap((each) => each.timeseries.data.map(secondsAt)))].sort((one, other) => one - other);
+  let others = 0;
+  const series = results.map((each) => {
+    const points = new Map(each.timeseries.data.map((/** @type {any} */ point) => [secondsAt(point), point]));
+    const at = times.map((time) => points.get(time));
+    const values = at.map((point) => point?.expectedReward ?? null);
+    const look = POLICIES[each.name] ?? {
+      colour: OTHERS[others % OTHERS.length],
+      dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3],
+    };
+    if (results.length > MOST_BANDS) return { ...look, label: each.name, values };
+    return {
+      ...look,
+      label: each.name,
+      values,
+      low: at.map((point) => point?.confidenceInterval[0] ?? null),
+      high: at.map((point) => point?.confidenceInterval[1] ?? null),
+    };
+  });
+  return { times, series };
+}
+
 /**
  * Put the buckets that are left out, because nothing was in them, back in their places.
  *
@@ -56,7 +88,7 @@ export function complete(buckets, { minutes, since, until }) {
  * @param {(bucket: any) => number | null | undefined} member
  */
 export function column(buckets, member) {
-  return buckets.map((bucket) => (bucket.isEmpty ? null : member(bucket) ?? null));
+  return buckets.map((bucket) => (bucket.isEmpty ? null : (member(bucket) ?? null)));
 }
 
 /** @param {any} point */

@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.events import JoinedEvent, SkipReason
-from shared.services.figures import Figures, figures
+from shared.services.figures.logged import logged
+from shared.services.figures.sums import Figures
+from shared.services.figures.sums import figures as summed
 from tests.builders import apprentice, decision
 
 
 def joined(reward: float, *, chosen: int = 0, probabilities=(0.75, 0.25), slot: str = "", skip=None) -> JoinedEvent:
     return JoinedEvent(decision(chosen=chosen, probabilities=probabilities, slot=slot), reward, skip=skip)
+
+
+def figures(events) -> Figures:
+    return summed(logged(events))
 
 
 def test_of_nothing_they_are_nothing():

@@ -1,0 +1,90 @@
+"""Advice to whoever runs a loop, from its counters and settings and a look at the latest of its joined log."""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from shared.advice.advice import Advice
+from shared.advice.rules import LoopView, advise
+from shared.advice.survey import Survey, survey
+from shared.domain.errors import PersonalizerError
+from shared.domain.events import JoinedEvent, Situation
+from shared.joining.dsjson import read_situation
+from shared.joining.reading import read_line
+from shared.services.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+_CHUNKS = 5
+_EVENTS_OF_A_CHUNK = 40
+_BYTES_OF_A_CHUNK = 1024 * 1024
+
+
+class ChunkHeads(Protocol):
+    """The joined log, as far as a sample takes; raises as `shared.domain.ports.ModelStore` does."""
+
+    async def head(self, name: str, *, size: int) -> tuple[Sequence[bytes], str] | None:
+        """Read the first whole lines of a chunk, at most so many bytes, and tell which chunk was before it; None if it is not there."""
+        ...
+
+
+class Adviser:
+    """Advises on one loop.
+
+    The sample is looked at once for each chunk that becomes the newest, at most 200 events of the five newest ones; what is remembered
+    of it are counts and the names of features.
+    """
+
+    def __init__(self, joined: ChunkHeads) -> None:
+        self._joined = joined
+        self._looked: tuple[str, Survey] = ("", Survey())
+
+    async def advice(self, progress: Progress) -> Sequence[Advice]:
+        """Go through the checklist; a log that cannot be read right now leaves out what its events would have told."""
+        loop = LoopView(
+            settings=progress.served.settings,
+            counters=progress.counters,
+            apprentice=progress.apprentice,
+            pending=progress.pending,
+            rewards=progress.rewards,
+            lag=progress.lag,
+        )
+        try:
+            found = await self._survey(progress.chunk)
+        except PersonalizerError as error:
+            logger.warning("the joined log could not be looked at", extra={"error": str(error)})
+            found = Survey()
+        return advise(loop, found)
+
+    async def _survey(self, newest: str) -> Survey:
+        if newest != self._looked[0]:
+            lines = await self._latest(newest)
+            self._looked = newest, await asyncio.to_thread(lambda: survey(_events(lines)))
+        return self._looked[1]
+
+    async def _latest(self, newest: str) -> Sequence[bytes]:
+        lines: list[bytes] = []
+        name = newest
+        for _ in range(_CHUNKS):
+            found = await self._joined.head(name, size=_BYTES_OF_A_CHUNK) if name else None
+            if found is None:
+                break
+            lines += _spread(found[0], _EVENTS_OF_A_CHUNK)
+            name = found[1]
+        return lines
+
+
+def _spread(lines: Sequence[bytes], count: int) -> Sequence[bytes]:
+    """Take so many lines, evenly.
+
+    >>> _spread([b"a", b"b", b"c", b"d", b"e"], 2), _spread([b"a"], 2)
+    ([b'a', b'd'], [b'a'])
+    """
+    return lines[:: max(1, -(-len(lines) // count))]
+
+
+def _events(lines: Sequence[bytes]) -> Iterator[tuple[JoinedEvent, Situation]]:
+    for line in lines:
+        event = read_line(line)
+        yield event, read_situation(event.decision.situation)
