@@ -49,6 +49,8 @@ def demo_key(port: int, admin_key: str, home: Path) -> str | None:
         answer = ask(port, "PUT", f"/loops/{NAME}", admin_key, {"configuration": CONFIGURATION})
         key = next(iter(answer.body.get("keys", [])), None)
     if key is None:
+        if answer.status < 500:  # else it may have been made all the same
+            unfinished.unlink()
         return no_demo(f"its loop could not be made: {answer.status} {json.dumps(answer.body)[:500]}")
     unfinished.write_text(key)
     unfinished.rename(kept)

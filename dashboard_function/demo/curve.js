@@ -25,17 +25,29 @@ export class LearningCurve {
     this.picture = svg("svg", { class: "curve", role: "img", height: HEIGHT });
     this.frame = h("div", { class: "frame" }, this.picture);
     this.nothing = h("p", { class: "nothing faint" }, "Nobody has come by yet. Let a thousand visitors show what they like.");
-    this.figures = Object.fromEntries(["visitors", "reward", "random", "best", "share"].map((name) => [name, h("dd", { class: "number" }, "–")]));
-    this.element = h("div", { class: "learning" },
-      h("ul", { class: "legend" }, LINES.map((name) => h("li", {}, h("i", { class: `swatch of-${name}`, "aria-hidden": "true" }), LABELS[name]))),
+    this.figures = Object.fromEntries(
+      ["visitors", "reward", "random", "best", "share"].map((name) => [name, h("dd", { class: "number" }, "–")]),
+    );
+    this.element = h(
+      "div",
+      { class: "learning" },
+      h(
+        "ul",
+        { class: "legend" },
+        LINES.map((name) => h("li", {}, h("i", { class: `swatch of-${name}`, "aria-hidden": "true" }), LABELS[name])),
+      ),
       this.frame,
       this.nothing,
-      h("dl", { class: "figures" },
+      h(
+        "dl",
+        { class: "figures" },
         figure("Visitors", this.figures.visitors),
         figure(`Average reward of the latest ${WINDOW}`, this.figures.reward, "main"),
         figure("Picking blindly", this.figures.random),
         figure("Knowing everything", this.figures.best),
-        figure("Won of what there is to win", this.figures.share, "main")));
+        figure("Won of what there is to win", this.figures.share, "main"),
+      ),
+    );
     const observer = new ResizeObserver(() => this.#soon());
     observer.observe(this.frame);
     signal.addEventListener("abort", () => observer.disconnect(), { once: true });
@@ -96,25 +108,38 @@ export class LearningCurve {
     const reach = Math.max(this.visitors, 100);
     const x = (/** @type {number} */ visitor) => LEFT + ((width - LEFT - RIGHT) * visitor) / reach;
     const y = (/** @type {number} */ value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.min(value, 1));
-    const line = (/** @type {typeof LINES[number]} */ name) => this.#ends().map((end) => `${x(end).toFixed(1)},${y(this.mean(name, end)).toFixed(1)}`);
+    const line = (/** @type {typeof LINES[number]} */ name) =>
+      this.#ends().map((end) => `${x(end).toFixed(1)},${y(this.mean(name, end)).toFixed(1)}`);
     const reward = line("reward");
     const last = /** @type {string} */ (reward.at(-1)).split(",");
     const floor = y(0).toFixed(1);
-    replace(this.picture,
-      [0, 0.25, 0.5, 0.75, 1].map((value) => [
-        svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
-        svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, decimal(value, 2)),
-      ]).flat(),
-      ticksTo(reach, width).map((visitor) => svg("text", { class: "tick", x: x(visitor), y: HEIGHT - 8, "text-anchor": x(visitor) > width - 40 ? "end" : "middle" }, count(visitor))),
-      this.#changes.map((visitor) => [
-        svg("line", { class: "change", x1: x(visitor), x2: x(visitor), y1: y(1), y2: y(0) }),
-        svg("text", { class: "tick", x: x(visitor) + 5, y: y(1) + 12 }, "tastes change"),
-      ]).flat(),
+    replace(
+      this.picture,
+      [0, 0.25, 0.5, 0.75, 1]
+        .map((value) => [
+          svg("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }),
+          svg("text", { class: "tick", x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, decimal(value, 2)),
+        ])
+        .flat(),
+      ticksTo(reach, width).map((visitor) =>
+        svg(
+          "text",
+          { class: "tick", x: x(visitor), y: HEIGHT - 8, "text-anchor": x(visitor) > width - 40 ? "end" : "middle" },
+          count(visitor),
+        ),
+      ),
+      this.#changes
+        .map((visitor) => [
+          svg("line", { class: "change", x1: x(visitor), x2: x(visitor), y1: y(1), y2: y(0) }),
+          svg("text", { class: "tick", x: x(visitor) + 5, y: y(1) + 12 }, "tastes change"),
+        ])
+        .flat(),
       svg("polygon", { class: "area", points: [`${reward[0].split(",")[0]},${floor}`, ...reward, `${last[0]},${floor}`].join(" ") }),
       svg("polyline", { class: "line of-random", points: line("random").join(" ") }),
       svg("polyline", { class: "line of-best", points: line("best").join(" ") }),
       svg("polyline", { class: "line of-reward", points: reward.join(" ") }),
-      svg("circle", { class: "end", cx: last[0], cy: last[1], r: 5 }));
+      svg("circle", { class: "end", cx: last[0], cy: last[1], r: 5 }),
+    );
   }
 
   /** The visitors that have a point; the first few are too few to have a mean. */

@@ -20,17 +20,35 @@ import { DEVICES, HOURS, READERS, STORIES, keyOf, storyOf } from "./world.js";
 export function readerPicker(begun, onChange) {
   let situation = begun;
   const change = (/** @type {Partial<Situation>} */ part) => onChange((situation = { ...situation, ...part }));
-  const options = (/** @type {string[]} */ names) => /** @type {[string, string][]} */ (names.map((name) => [name, name[0].toUpperCase() + name.slice(1)]));
-  return h("div", { class: "picker" },
-    h("fieldset", { class: "readers" },
+  const options = (/** @type {string[]} */ names) =>
+    /** @type {[string, string][]} */ (names.map((name) => [name, name[0].toUpperCase() + name.slice(1)]));
+  return h(
+    "div",
+    { class: "picker" },
+    h(
+      "fieldset",
+      { class: "readers" },
       h("legend", { class: "unseen" }, "Reader"),
       READERS.map(({ name, about }, number) =>
-        h("label", { class: `reader reader-${number}` },
-          h("input", { type: "radio", name: "reader", value: name, class: "unseen", checked: name === begun.reader, onchange: () => change({ reader: name }) }),
+        h(
+          "label",
+          { class: `reader reader-${number}` },
+          h("input", {
+            type: "radio",
+            name: "reader",
+            value: name,
+            class: "unseen",
+            checked: name === begun.reader,
+            onchange: () => change({ reader: name }),
+          }),
           h("span", { class: "face", "aria-hidden": "true" }, name[0]),
-          h("span", {}, h("b", {}, name), h("span", { class: "faint" }, about))))),
+          h("span", {}, h("b", {}, name), h("span", { class: "faint" }, about)),
+        ),
+      ),
+    ),
     segments("Time of day", options(HOURS), begun.hour, (hour) => change({ hour })),
-    segments("Device", options(DEVICES), begun.device, (device) => change({ device })));
+    segments("Device", options(DEVICES), begun.device, (device) => change({ device })),
+  );
 }
 
 /**
@@ -39,13 +57,36 @@ export function readerPicker(begun, onChange) {
  * @param {import("./world.js").Tastes} tastes
  */
 export function whatTheyLike(tastes) {
-  return h("table", {},
+  return h(
+    "table",
+    {},
     h("caption", { class: "unseen" }, "What each reader likes best and second best, which the loop is not told"),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Reader"), HOURS.map((hour) => h("th", { scope: "col" }, hour)))),
-    h("tbody", {}, READERS.map(({ name }) => h("tr", {}, h("th", { scope: "row" }, name), HOURS.map((hour) => {
-      const [best, second] = tastes.of(keyOf(name, hour));
-      return h("td", {}, best, h("span", { class: "faint" }, `, ${second}`));
-    })))));
+    h(
+      "thead",
+      {},
+      h(
+        "tr",
+        {},
+        h("th", { scope: "col" }, "Reader"),
+        HOURS.map((hour) => h("th", { scope: "col" }, hour)),
+      ),
+    ),
+    h(
+      "tbody",
+      {},
+      READERS.map(({ name }) =>
+        h(
+          "tr",
+          {},
+          h("th", { scope: "row" }, name),
+          HOURS.map((hour) => {
+            const [best, second] = tastes.of(keyOf(name, hour));
+            return h("td", {}, best, h("span", { class: "faint" }, `, ${second}`));
+          }),
+        ),
+      ),
+    ),
+  );
 }
 
 /** The story that is shown, with what its reader may do about it. */
@@ -62,12 +103,15 @@ export class StoryCard {
     this.teaser = h("p", { class: "teaser" });
     this.odds = h("p", { class: "faint small" });
     this.thanks = h("p", { class: "thanks", role: "status" });
-    this.element = h("section", { class: "card story", "aria-labelledby": "shown" },
+    this.element = h(
+      "section",
+      { class: "card story", "aria-labelledby": "shown" },
       h("h2", { id: "shown", class: "unseen" }, "The loop shows"),
       this.picture,
       h("div", { class: "text", "aria-live": "polite" }, this.kicker, this.title, this.teaser, this.odds),
       h("div", { class: "actions" }, this.click, this.skip, this.another),
-      this.thanks);
+      this.thanks,
+    );
   }
 
   /** Whether somebody points at it or has the focus in it. */
@@ -80,8 +124,12 @@ export class StoryCard {
     const story = storyOf(answer.rewardActionId);
     const chance = answer.ranking.find(({ id }) => id === story.id)?.probability ?? 0;
     const chances = answer.ranking.map(({ probability }) => probability);
-    const reason = Math.max(...chances) - Math.min(...chances) < 1e-6 ? "all are equally likely, as nothing is known yet"
-      : chance === Math.max(...chances) ? "what the loop thinks best" : "an experiment, to learn something";
+    const reason =
+      Math.max(...chances) - Math.min(...chances) < 1e-6
+        ? "all are equally likely, as nothing is known yet"
+        : chance === Math.max(...chances)
+          ? "what the loop thinks best"
+          : "an experiment, to learn something";
     if (this.element.dataset.topic !== story.topic) {
       replace(this.picture, icon(story.topic));
       this.element.dataset.topic = story.topic;
@@ -111,11 +159,21 @@ export class Chances {
     this.rows = STORIES.map((story) => {
       const value = h("span", { class: "number" });
       const filled = h("i", {});
-      const button = h("button", { type: "button", class: "chance", "data-topic": story.topic, onclick: () => this.#choose(story.id) },
-        icon(story.topic), h("span", { class: "name" }, story.topic), h("span", { class: "track", "aria-hidden": "true" }, filled), value);
+      const button = h(
+        "button",
+        { type: "button", class: "chance", "data-topic": story.topic, onclick: () => this.#choose(story.id) },
+        icon(story.topic),
+        h("span", { class: "name" }, story.topic),
+        h("span", { class: "track", "aria-hidden": "true" }, filled),
+        value,
+      );
       return { id: story.id, button, value, filled };
     });
-    this.element = h("ul", { class: "chances", "aria-label": "Stories; choose one to see why" }, this.rows.map(({ button }) => h("li", {}, button)));
+    this.element = h(
+      "ul",
+      { class: "chances", "aria-label": "Stories; choose one to see why" },
+      this.rows.map(({ button }) => h("li", {}, button)),
+    );
   }
 
   /**

@@ -59,9 +59,17 @@ class Play {
     this.calls = h("pre", { tabindex: "0", role: "region", "aria-label": "The calls behind it" });
     this.likes = h("div", {}, whatTheyLike(this.#tastes));
     this.progress = h("progress", { max: CROWD, value: 0, "aria-label": "Visitors who have come", hidden: true });
-    this.invite = h("button", { type: "button", class: "primary", onclick: () => void this.#invite() }, `Simulate ${count(CROWD)} visitors`);
+    this.invite = h(
+      "button",
+      { type: "button", class: "primary", onclick: () => void this.#invite() },
+      `Simulate ${count(CROWD)} visitors`,
+    );
     this.turn = h("button", { type: "button", onclick: () => this.#turn() }, "Change everybody’s tastes");
-    this.restart = h("button", { type: "button", class: "plain", onclick: () => void busy(this.restart, () => this.#restart()) }, "Forget all");
+    this.restart = h(
+      "button",
+      { type: "button", class: "plain", onclick: () => void busy(this.restart, () => this.#restart()) },
+      "Forget all",
+    );
   }
 
   begin() {
@@ -72,30 +80,58 @@ class Play {
 
   #page() {
     return [
-      h("header", { class: "intro" },
+      h(
+        "header",
+        { class: "intro" },
         h("h1", { tabindex: "-1" }, "Which story does this reader want?"),
-        h("p", { class: "lead" }, "The loop does not know. It shows one, sees whether it is clicked, and seconds later knows a little more. "
-          + "Play a reader yourself, or let a crowd do it.")),
+        h(
+          "p",
+          { class: "lead" },
+          "The loop does not know. It shows one, sees whether it is clicked, and seconds later knows a little more. " +
+            "Play a reader yourself, or let a crowd do it.",
+        ),
+      ),
       this.notice,
-      h("div", { class: "scene" },
-        h("section", { class: "card who", "aria-labelledby": "who" },
+      h(
+        "div",
+        { class: "scene" },
+        h(
+          "section",
+          { class: "card who", "aria-labelledby": "who" },
           h("h2", { id: "who" }, "Reader"),
           readerPicker(this.#situation, (situation) => {
             this.#situation = situation;
             void this.#ask();
           }),
-          h("details", { class: "quiet likes" }, h("summary", {}, "What do they like?"), this.likes)),
+          h("details", { class: "quiet likes" }, h("summary", {}, "What do they like?"), this.likes),
+        ),
         this.story.element,
-        h("section", { class: "card odds", "aria-labelledby": "odds" },
+        h(
+          "section",
+          { class: "card odds", "aria-labelledby": "odds" },
           h("header", {}, h("h2", { id: "odds" }, "How likely each story is shown")),
-          this.chances.element),
-        h("section", { class: "card because", "aria-labelledby": "because" }, h("h2", { id: "because" }, "Why"), this.why,
-          h("details", { class: "quiet calls" }, h("summary", {}, "The calls behind it"), this.calls)),
-        h("section", { class: "card curve-card", "aria-labelledby": "curve" },
-          h("header", {}, h("h2", { id: "curve" }, "Is it getting better?"),
-            h("div", { class: "actions" }, this.invite, this.turn, this.restart)),
+          this.chances.element,
+        ),
+        h(
+          "section",
+          { class: "card because", "aria-labelledby": "because" },
+          h("h2", { id: "because" }, "Why"),
+          this.why,
+          h("details", { class: "quiet calls" }, h("summary", {}, "The calls behind it"), this.calls),
+        ),
+        h(
+          "section",
+          { class: "card curve-card", "aria-labelledby": "curve" },
+          h(
+            "header",
+            {},
+            h("h2", { id: "curve" }, "Is it getting better?"),
+            h("div", { class: "actions" }, this.invite, this.turn, this.restart),
+          ),
           this.progress,
-          this.curve.element)),
+          this.curve.element,
+        ),
+      ),
     ];
   }
 
@@ -159,20 +195,33 @@ class Play {
     const about = told?.find((each) => each.id === id);
     if (!this.#latest || !this.#standing) return;
     if (!told) replace(this.why, this.#offerReasons());
-    else if (!about?.features.length) replace(this.why, h("p", { class: "faint" }, "Nothing is learned yet, so every story is as likely as any other."));
+    else if (!about?.features.length)
+      replace(this.why, h("p", { class: "faint" }, "Nothing is learned yet, so every story is as likely as any other."));
     else replace(this.why, reasons(about, this.#latest.situation));
   }
 
   #offerReasons() {
-    const turnOn = h("button", { type: "button", class: "small", onclick: () => void busy(turnOn, async () => {
-      try {
-        await this.loop.explain();
-        await this.#ask();
-      } catch (error) {
-        this.onError(error);
-      }
-    }) }, "Have it say why");
-    return [h("p", { class: "faint" }, "This loop is not told to give its reasons (", h("code", {}, "isInferenceExplainabilityEnabled"), ")."), h("p", {}, turnOn)];
+    const turnOn = h(
+      "button",
+      {
+        type: "button",
+        class: "small",
+        onclick: () =>
+          void busy(turnOn, async () => {
+            try {
+              await this.loop.explain();
+              await this.#ask();
+            } catch (error) {
+              this.onError(error);
+            }
+          }),
+      },
+      "Have it say why",
+    );
+    return [
+      h("p", { class: "faint" }, "This loop is not told to give its reasons (", h("code", {}, "isInferenceExplainabilityEnabled"), ")."),
+      h("p", {}, turnOn),
+    ];
   }
 
   /** @param {number} value */
@@ -252,13 +301,17 @@ class Play {
     const waiting = pending ? `, ${count(pending)} under way` : "";
     this.#tellPulse(`${model}: learned from ${count(learned)} visits${waiting}`, "live");
     const notices = [
-      wait > LONG_WAIT && `This loop waits ${duration(wait)} for rewards before it learns from a visit, so what you do here shows later than that. `
-        + "`make run` makes a loop for this page that waits seconds.",
+      wait > LONG_WAIT &&
+        `This loop waits ${duration(wait)} for rewards before it learns from a visit, so what you do here shows later than that. ` +
+          "`make run` makes a loop for this page that waits seconds.",
       mode !== "Online" && `This loop is in ${mode} mode: it shows the first story, whatever it has learned.`,
       error && `The service says: ${error}`,
     ].filter(Boolean);
     if (notices.join() === this.notice.textContent) return;
-    replace(this.notice, notices.map((text) => message(String(text), "warn")));
+    replace(
+      this.notice,
+      notices.map((text) => message(String(text), "warn")),
+    );
   }
 
   /**

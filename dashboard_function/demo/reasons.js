@@ -20,15 +20,41 @@ export function reasons(explained, situation) {
   const groups = grouped(explained, situation);
   const largest = Math.max(...groups.map(([, score]) => Math.abs(score)), 0.05);
   return [
-    h("p", { class: "estimate" }, "The loop expects a reward of ", h("b", { class: "number" }, decimal(estimate, 2)), " from “", storyOf(explained.id).title, "”:"),
-    h("ul", { class: "reasons" }, groups.map(([text, score]) => bar(text, score, largest))),
-    h("details", { class: "quiet" },
+    h(
+      "p",
+      { class: "estimate" },
+      "The loop expects a reward of ",
+      h("b", { class: "number" }, decimal(estimate, 2)),
+      " from “",
+      storyOf(explained.id).title,
+      "”:",
+    ),
+    h(
+      "ul",
+      { class: "reasons" },
+      groups.map(([text, score]) => bar(text, score, largest)),
+    ),
+    h(
+      "details",
+      { class: "quiet" },
       h("summary", {}, `All ${explained.features.length} contributions`),
-      h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "All contributions" },
-        h("table", {},
+      h(
+        "div",
+        { class: "scroll", tabindex: "0", role: "region", "aria-label": "All contributions" },
+        h(
+          "table",
+          {},
           h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Feature"), h("th", { scope: "col", class: "number" }, "Adds"))),
-          h("tbody", {}, explained.features.map(({ name, score }) =>
-            h("tr", {}, h("th", { scope: "row" }, h("code", {}, name)), h("td", { class: "number" }, signed(score, 3)))))))),
+          h(
+            "tbody",
+            {},
+            explained.features.map(({ name, score }) =>
+              h("tr", {}, h("th", { scope: "row" }, h("code", {}, name)), h("td", { class: "number" }, signed(score, 3))),
+            ),
+          ),
+        ),
+      ),
+    ),
   ];
 }
 
@@ -40,7 +66,11 @@ export function reasons(explained, situation) {
  * @returns {[string, number][]}
  */
 function grouped({ features }, { reader, hour, device }) {
-  const words = /** @type {[string, string][]} */ ([["reader.", `It is ${reader}`], ["visit.hour", `In the ${hour}`], ["visit.device", `On the ${device}`]]);
+  const words = /** @type {[string, string][]} */ ([
+    ["reader.", `It is ${reader}`],
+    ["visit.hour", `In the ${hour}`],
+    ["visit.device", `On the ${device}`],
+  ]);
   /** @type {Map<string, number>} */
   const sums = new Map();
   for (const { name, score } of features) {
@@ -58,7 +88,13 @@ function grouped({ features }, { reader, hour, device }) {
 function bar(text, score, largest) {
   const filled = h("i", { class: score < 0 ? "less" : "more", "aria-hidden": "true" });
   filled.style.setProperty("--size", `${(50 * Math.abs(score)) / largest}%`);
-  return h("li", {}, h("span", {}, text), h("span", { class: "track", "aria-hidden": "true" }, filled), h("b", { class: "number" }, signed(score, 2)));
+  return h(
+    "li",
+    {},
+    h("span", {}, text),
+    h("span", { class: "track", "aria-hidden": "true" }, filled),
+    h("b", { class: "number" }, signed(score, 2)),
+  );
 }
 
 /**

@@ -17,14 +17,62 @@ export const DEVICES = ["phone", "desktop"];
 
 /** @type {readonly Story[]} */
 export const STORIES = [
-  { id: "budget", topic: "politics", length: "short", title: "The budget passes by two votes", teaser: "A long night, a short speech, and a coalition that holds for now." },
-  { id: "derby", topic: "sports", length: "short", title: "A late goal wins the derby", teaser: "Ninety-three minutes of patience, and one perfect cross." },
-  { id: "telescope", topic: "science", length: "long", title: "A telescope sees the oldest light yet", teaser: "What a smudge of twelve pixels says about the first stars." },
-  { id: "pianist", topic: "music", length: "long", title: "The pianist who plays without a score", teaser: "She learned four hundred pieces by ear. This is how she listens." },
-  { id: "soups", topic: "food", length: "short", title: "Eight soups for a cold week", teaser: "One pot, half an hour, and whatever the market has left." },
-  { id: "alps", topic: "travel", length: "long", title: "Slow trains across the Alps", teaser: "Eleven hours, forty tunnels, and the best seat on the left." },
-  { id: "bread", topic: "finance", length: "short", title: "Why bread got cheaper", teaser: "Wheat, diesel and a good harvest: the sums behind a loaf." },
-  { id: "sleep", topic: "health", length: "long", title: "What the studies say about sleep", teaser: "Fewer rules than you think, and one that matters." },
+  {
+    id: "budget",
+    topic: "politics",
+    length: "short",
+    title: "The budget passes by two votes",
+    teaser: "A long night, a short speech, and a coalition that holds for now.",
+  },
+  {
+    id: "derby",
+    topic: "sports",
+    length: "short",
+    title: "A late goal wins the derby",
+    teaser: "Ninety-three minutes of patience, and one perfect cross.",
+  },
+  {
+    id: "telescope",
+    topic: "science",
+    length: "long",
+    title: "A telescope sees the oldest light yet",
+    teaser: "What a smudge of twelve pixels says about the first stars.",
+  },
+  {
+    id: "pianist",
+    topic: "music",
+    length: "long",
+    title: "The pianist who plays without a score",
+    teaser: "She learned four hundred pieces by ear. This is how she listens.",
+  },
+  {
+    id: "soups",
+    topic: "food",
+    length: "short",
+    title: "Eight soups for a cold week",
+    teaser: "One pot, half an hour, and whatever the market has left.",
+  },
+  {
+    id: "alps",
+    topic: "travel",
+    length: "long",
+    title: "Slow trains across the Alps",
+    teaser: "Eleven hours, forty tunnels, and the best seat on the left.",
+  },
+  {
+    id: "bread",
+    topic: "finance",
+    length: "short",
+    title: "Why bread got cheaper",
+    teaser: "Wheat, diesel and a good harvest: the sums behind a loaf.",
+  },
+  {
+    id: "sleep",
+    topic: "health",
+    length: "long",
+    title: "What the studies say about sleep",
+    teaser: "Fewer rules than you think, and one that matters.",
+  },
 ];
 
 const FAVOURITE = 0.8;
@@ -43,7 +91,10 @@ export class Tastes {
    * @param {Tastes} [unlike] whose favourites nobody keeps
    */
   constructor(chance, unlike) {
-    const topics = shuffled(STORIES.map(({ topic }) => topic), chance);
+    const topics = shuffled(
+      STORIES.map(({ topic }) => topic),
+      chance,
+    );
     const moments = READERS.flatMap(({ name }) => HOURS.map((hour) => keyOf(name, hour)));
     const shift = unlike ? 1 + Math.floor(chance() * (topics.length - 1)) : 0;
     moments.forEach((moment, number) => {

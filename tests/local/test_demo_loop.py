@@ -59,6 +59,7 @@ def test_a_store_that_was_emptied_gets_a_new_loop(app: RunningApp, tmp_path: Pat
 def test_an_app_that_refuses_goes_without_a_demo_and_says_why(app: RunningApp, tmp_path: Path, capsys):
     assert demo_key(app.port, "not the administrator's", tmp_path) is None
     assert "could not be made: 401" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_banner_begins_with_the_demo_where_there_is_one():
