@@ -10,6 +10,7 @@ import rank_function
 import reward_function
 from evaluation_function.workers import worker_blueprint
 from dashboard_function import dashboard_blueprint
+from dashboard_function import dashboard_blueprint, demo_blueprint
 from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
@@ -27,5 +28,6 @@ app.register_functions(reward_blueprint(deployment))
 app.register_functions(trainer_blueprint(deployment, schedule=settings.trainer_schedule))
 app.register_functions(worker_blueprint(deployment))
 app.register_functions(dashboard_blueprint(deployment))
+app.register_functions(demo_blueprint(deployment))
 for blueprint in manage_blueprints(operations, deployment):
     app.register_functions(blueprint)
