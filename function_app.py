@@ -8,9 +8,8 @@ import evaluation_function
 import manage_function
 import rank_function
 import reward_function
-from evaluation_function.workers import worker_blueprint
-from dashboard_function import dashboard_blueprint
 from dashboard_function import dashboard_blueprint, demo_blueprint
+from evaluation_function.workers import worker_blueprint
 from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
