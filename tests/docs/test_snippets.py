@@ -66,7 +66,7 @@ LEARNED = ("first", "second")
 SAYS = {
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
-    "docs/concepts/model-management.md:1": r"Verified OK",
+    "docs/concepts/signed-models.md:1": r"Verified OK",
 }
 """What a block prints, where that is told."""
 
