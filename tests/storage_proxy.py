@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-_ENDPOINT = re.compile(r"(Blob|Table)Endpoint=(http://127\.0\.0\.1:\d+)")
+_ENDPOINT = re.compile(r"(Blob|Queue|Table)Endpoint=(http://127\.0\.0\.1:\d+)")
 _HOP_BY_HOP = {"transfer-encoding", "connection", "keep-alive", "content-length"}
 
 

@@ -9,7 +9,13 @@ from shared.domain.loop import LearningPolicy
 ONLINE = "online"
 """The name, in every evaluation, of the policy that was served; custom policies cannot have it."""
 
-RESERVED = frozenset({ONLINE, "baseline1", "random"})
+BASELINE = "baseline1"
+"""The name of the application's own choice: its first action that was not excluded, or what it names for a slot."""
+
+RANDOM = "random"
+"""The name of choosing evenly."""
+
+RESERVED = frozenset({ONLINE, BASELINE, RANDOM})
 """Names of policies that every evaluation compares by itself."""
 
 
@@ -29,6 +35,13 @@ class JobStatus(StrEnum):
     def is_over(self) -> bool:
         """Whether nothing more will come."""
         return self not in (JobStatus.NOT_SUBMITTED, JobStatus.RUNNING)
+
+
+class JobKind(StrEnum):
+    """The two kinds of analysis."""
+
+    EVALUATION = "evaluation"
+    IMPORTANCE = "importance"
 
 
 class EvaluationKind(StrEnum):

@@ -297,3 +297,37 @@ class JobStore(Protocol[Analysis]):
     async def listed(self) -> Sequence[Listed]:
         """List all, the newest first; an entry that cannot be read is left out."""
         ...
+
+
+class WorkFiles(Protocol):
+    """What a loop's analyses keep while they run and when they are over; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self, name: str) -> tuple[bytes, str] | None:
+        """Read a file and its ETag; None when there is none."""
+        ...
+
+    async def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
+        """Write a file if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
+
+        Raises `ConflictError` when another write came first.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        ...
+
+    async def listed(self, prefix: str = "") -> Mapping[str, datetime]:
+        """Tell of all files whose names begin so when each was written last."""
+        ...
+
+
+class JobQueue(Protocol):
+    """Work to be done soon, by the function that the queue triggers: each message at least once, in any order."""
+
+    async def send(self, message: bytes, *, after: timedelta = timedelta(0)) -> None:
+        """Return once the message is stored; nobody gets it before ``after``, at most seven days, has passed.
+
+        Raises `StorageUnavailableError`, after which the message may be there all the same, and `ValueError` for one over 48 KiB.
+        """
+        ...

@@ -1,4 +1,7 @@
-"""A chunk of the cold log: one window's lines, gzipped; the same lines give the same bytes. Chunks are named and chained here."""
+"""A chunk of the cold log: one window's lines, gzipped; the same lines at the same place give the same bytes.
+
+Chunks are named and chained here.
+"""
 
 import gzip
 import re
@@ -13,6 +16,8 @@ from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import UnreadableError
 
 _LEVEL = 1
+_COMMENTED = 16
+_HEADER = 10
 _NAME = re.compile(r"(?:g(?P<generation>\d{4,9})/)?\d{4}/\d\d/\d\d/(?P<since>\d{1,17})-(?P<until>\d{1,17})-(?P<digest>[0-9a-z]+)\.json\.gz")
 
 
@@ -72,9 +77,28 @@ def _is_gap(missing: str, found: Mapping[str, None], parents: Mapping[str, str])
     return any(ChunkName.parse(other).until <= since for other in parents)
 
 
-def compressed(text: bytes) -> bytes:
-    """Make a chunk of its lines."""
-    return igzip.compress(text, _LEVEL, mtime=0)
+def compressed(text: bytes, *, after: str = "") -> bytes:
+    """Make a chunk of its lines; the chunk that it comes ``after`` is named in the gzip header's comment (RFC 1952).
+
+    So a chunk's hash tells its place as well: one that a stopped run left behind another chunk is never taken for this one.
+    """
+    packed = igzip.compress(text, _LEVEL, mtime=0)
+    if not after:
+        return packed
+    return packed[:3] + bytes([packed[3] | _COMMENTED]) + packed[4:_HEADER] + after.encode("ascii") + b"\0" + packed[_HEADER:]
+
+
+def first_lines(chunk: bytes, *, size: int) -> list[bytes]:
+    r"""Give the whole lines at the beginning of a chunk that may be cut off anywhere, in at most ``size`` bytes; raises `UnreadableError`.
+
+    >>> first_lines(compressed(b"one\ntwo\nthree"), size=9), first_lines(compressed(b"one")[:4], size=9)
+    ([b'one', b'two'], [])
+    """
+    try:
+        text = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(chunk, size)  # 16: in a gzip file
+    except zlib.error as cause:
+        raise UnreadableError(f"not a chunk of the joined log: {cause}") from cause
+    return text[: text.rfind(b"\n") + 1].splitlines()
 
 
 def decompressed(chunk: bytes) -> bytes:

@@ -51,7 +51,10 @@ class Policy:
         """Give each action's chance, in request order; a cold model gives all that are allowed the same."""
         if self.model.is_cold:
             return tuple(explore.uniform(allowed).tolist())
-        scores = self.model.scores(encoded)
+        return self.chances(self.model.scores(encoded), allowed)
+
+    def chances(self, scores: Scores, allowed: Sequence[bool]) -> tuple[float, ...]:
+        """Do so by scores that the model, which is not cold, gave already."""
         if isinstance(self.arguments.exploration, Adaptive):
             return self._adaptive(scores, allowed)
         chances = self._named(scores, allowed)

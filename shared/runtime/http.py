@@ -298,8 +298,14 @@ def _refusal(allowed: Sequence[str], path: str) -> Operation:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = (f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in template.split("/"))
-    return re.compile("/".join(parts), re.IGNORECASE)
+    return re.compile("/".join(_part_pattern(part) for part in template.split("/")), re.IGNORECASE)
+
+
+def _part_pattern(part: str) -> str:
+    """Match one part of a path, or with ``{*name}`` all that is left of it."""
+    if part.startswith("{*"):
+        return f"(?P<{part[2:-1]}>.+)"
+    return f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
 
 
 def _precedence(entry: tuple[str, Operation]) -> tuple[bool, ...]:

@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_LOG_SHARDS": "1",
     "PERSONALIZER_MODELS_KEPT": "20",
 }
-"""Every setting of the app beside those of its storage account; the README's table and the example settings list the same."""
+"""Every setting of the app beside those of its storage account; docs/settings.md and the example settings list the same."""
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
@@ -46,7 +46,11 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """What this deployment was given; see the README's table."""
+    """What this deployment was given; see docs/settings.md.
+
+    ``account`` has the loops' data, ``host_account`` the Functions host's own, with the queues; they may be one. A tool beside the
+    app needs no queue, so the host's may be missing.
+    """
 
     key_digests: tuple[str, ...] = field(repr=False)
     admin_digests: tuple[str, ...] = field(repr=False)
@@ -57,6 +61,7 @@ class AppSettings:
     log_shards: int
     models_kept: int
     account: AccountSettings
+    host_account: AccountSettings
 
     @property
     def append_deadline(self) -> timedelta:
@@ -90,7 +95,8 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
         trainer_schedule=_schedule(reader.text("TRAINER_SCHEDULE")),
         log_shards=int(reader.number("LOG_SHARDS", minimum=1, maximum=64, whole=True)),
         models_kept=int(reader.number("MODELS_KEPT", minimum=1, maximum=10_000, whole=True)),
-        account=_account(environment),
+        account=_data_account(environment),
+        host_account=_account(environment, _HOST_ACCOUNT),
     )
 
 
@@ -170,24 +176,33 @@ def _schedule(text: str) -> str:
     return text
 
 
-def _account(environment: Mapping[str, str]) -> AccountSettings:
+def _data_account(environment: Mapping[str, str]) -> AccountSettings:
     """Find the data account: the app's own setting if there is one, else the Functions host's account."""
     names = [_DATA_ACCOUNT, *(f"{_DATA_ACCOUNT}__{part}" for part in ("accountName", "blobServiceUri", "tableServiceUri"))]
     prefix = _DATA_ACCOUNT if any(environment.get(name, "").strip() for name in names) else _HOST_ACCOUNT
-    connection = environment.get(prefix, "").strip()
-    if connection:
-        return AccountSettings(connection_string=_expanded(connection))
-    name = environment.get(f"{prefix}__accountName", "")
-    blob_uri = environment.get(f"{prefix}__blobServiceUri") or (f"https://{name}.blob.core.windows.net" if name else "")
-    table_uri = environment.get(f"{prefix}__tableServiceUri") or (f"https://{name}.table.core.windows.net" if name else "")
-    if not blob_uri or not table_uri:
+    account = _account(environment, prefix)
+    if not account.connection_string and not (account.blob_uri and account.table_uri):
         raise SettingsError(
             f"{prefix} must be a connection string, or {prefix}__blobServiceUri and {prefix}__tableServiceUri"
             f" (or {prefix}__accountName) must name the storage account"
         )
+    return account
+
+
+def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:
+    """Read what is said of an account the way the Functions host reads a connection; what is not said is empty."""
+    connection = environment.get(prefix, "").strip()
+    if connection:
+        return AccountSettings(connection_string=_expanded(connection))
+    name = environment.get(f"{prefix}__accountName", "")
+    blob_uri, table_uri, queue_uri = (
+        environment.get(f"{prefix}__{service}ServiceUri") or (f"https://{name}.{service}.core.windows.net" if name else "")
+        for service in ("blob", "table", "queue")
+    )
     return AccountSettings(
         blob_uri=blob_uri,
         table_uri=table_uri,
+        queue_uri=queue_uri,
         managed_identity=environment.get(f"{prefix}__credential", "").lower() == "managedidentity",
         client_id=environment.get(f"{prefix}__clientId") or None,
     )

@@ -57,8 +57,8 @@ class Logs:
         pointer, _ = await self._pointer()
         chunks = [ChunkName.parse(name) for name in await self._joined.chain()]
         heads = (await waiting(self._log, pointer, until=self._clock.now() + AHEAD, lookback=self._lookback)).decisions
-        since = [*[chunk.since for chunk in chunks[:1]], *[head.key.sealed_at for head in heads]]
-        until = [*[chunk.until for chunk in chunks[-1:]], *[head.key.sealed_at for head in heads]]
+        since = [*[chunk.since for chunk in chunks], *[head.key.sealed_at for head in heads]]
+        until = [*[chunk.until for chunk in chunks], *[head.key.sealed_at for head in heads]]
         return DateRange(min(since), max(until)) if since else None
 
     async def delete(self) -> None:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, to_micros
@@ -252,7 +253,7 @@ class Trainer:
         """Write the window's lines under a name made from their content, which it gives; that of the chunk before if there are none."""
         if not text:
             return pointer.chunk
-        chunk = await asyncio.to_thread(compressed, text)
+        chunk = await asyncio.to_thread(partial(compressed, text, after=pointer.chunk))
         name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
         await self._store.write_chunk(name, chunk, parent=pointer.chunk)
         return name

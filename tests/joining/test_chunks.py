@@ -1,5 +1,6 @@
 """Chunks: their names, and the chain that says which of them count."""
 
+import subprocess
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.domain.clock import from_micros
 from shared.domain.errors import UnreadableError
-from shared.joining.chunks import ChunkName, chain
+from shared.joining.chunks import ChunkName, chain, compressed, decompressed
 from tests.builders import T0
 
 
@@ -63,3 +64,13 @@ def test_a_chunk_that_is_missing_before_older_ones_is_named(lost):
 def test_a_chain_that_comes_back_to_itself_is_an_error():
     with pytest.raises(UnreadableError):
         chain(chunk(1), {chunk(0): chunk(1), chunk(1): chunk(0)})
+
+
+def test_a_chunk_tells_which_one_it_comes_after_and_its_lines_are_the_same(tmp_path):
+    text = b"a line\n" * 9
+    first, later = compressed(text), compressed(text, after=chunk(1))
+    assert chunk(1).encode() + b"\0" in later
+    assert first != later != compressed(text, after=chunk(2))
+    assert decompressed(first) == decompressed(later) == text
+    (tmp_path / "chunk.gz").write_bytes(later)
+    assert subprocess.run(["gzip", "-dc", tmp_path / "chunk.gz"], capture_output=True, check=True).stdout == text

@@ -98,6 +98,24 @@ def test_the_data_account_may_be_another_than_the_hosts():
     assert (account.connection_string, account.blob_uri) == ("", "https://mine.blob.core.windows.net")
 
 
+def test_the_queues_are_in_the_hosts_account_whatever_the_data_account():
+    host = {"AzureWebJobsStorage__accountName": "host", "AzureWebJobsStorage__credential": "managedidentity"}
+    read = read_settings({**host, "PERSONALIZER_STORAGE__accountName": "mine", "PERSONALIZER_STORAGE__clientId": "id"})
+    assert (read.host_account.queue_uri, read.host_account.managed_identity) == ("https://host.queue.core.windows.net", True)
+    assert (read.host_account.client_id, read.account.client_id) == (None, "id")
+    assert read_settings(host).host_account == read_settings(host).account
+
+
+def test_the_queues_may_be_named_by_their_own_address():
+    read = read_settings({"AzureWebJobsStorage__queueServiceUri": "https://q", "PERSONALIZER_STORAGE__accountName": "mine"})
+    assert read.host_account.queue_uri == "https://q"
+
+
+def test_a_tool_beside_the_app_may_be_told_of_the_data_account_alone():
+    read = read_settings({"PERSONALIZER_STORAGE__accountName": "mine"})
+    assert (read.host_account.connection_string, read.host_account.queue_uri) == ("", "")
+
+
 def test_a_blank_data_account_is_none():
     assert (
         read_settings({**ACCOUNT, "PERSONALIZER_STORAGE": " ", "PERSONALIZER_STORAGE_NOTE": "x"}).account == read_settings(ACCOUNT).account

@@ -667,7 +667,7 @@ _UNCHANGED: Final = Answer(304, "The caller has this content already.", headers=
 _STATUS: Final = Described(
     "Service",
     "Read the status",
-    description="Without a key it tells that the service runs; with one, how far the loop has come.",
+    description="Without a key it tells that the service runs; with one, how far the loop has come, and what keeps it from learning.",
     answers=(
         Answer(
             200,

@@ -1,0 +1,343 @@
+"""Policies valued on a log by one learner that goes over it: each batch is scored by the model of all before, and then learned.
+
+So neither a policy nor a prediction of rewards has seen its own round, and confidence sequences hold. This is all that an evaluation
+computes; it knows no storage and no job. For a log that is at hand:
+
+    lanes = [Lane(lineup) for lineup in lineups(contenders, exploration_percentage=0.2)]
+    for events in batches:                      # JoinedEvents in the order of their decisions; some hundreds at a time
+        for lane in lanes:
+            lane.take(events)
+    for lane in lanes:
+        lane.sums[""].tally.estimates()         # each estimator's value for each of lane.lineup.contenders
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from shared.domain.clock import EPOCH
+from shared.domain.errors import UnreadableError
+from shared.domain.evaluation import BASELINE, ONLINE, RANDOM, PolicySource
+from shared.domain.events import Decision, JoinedEvent, LearningMode, Situation
+from shared.domain.loop import LearningPolicy
+from shared.evaluation.intervals import Range
+from shared.evaluation.rounds import Rounds
+from shared.evaluation.series import MINUTES
+from shared.evaluation.sums import Floats, Largest, Summed, Sums
+from shared.evaluation.tally import Tally
+from shared.joining.dsjson import read_situation
+from shared.learning.arguments import parse_arguments
+from shared.learning.encoding import EncodedSituation, Encoder
+from shared.learning.interactions import EVERYTHING, Interactions
+from shared.learning.learner import Learner
+from shared.learning.model import Model
+from shared.learning.policy import Policy
+from shared.services.lessons import lessons
+
+MOST_SLOTS: Final = 20
+"""Slots that have sums of their own, the first that are met; further ones count in the whole only."""
+
+_AT_ONCE: Final = 2048
+"""Rounds that are valued at once: bounds the memory that wide requests take."""
+
+_MINUTE: Final = 60
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_CERTAIN: Final = 1.0 + 1e-6
+
+
+# --- who is compared ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A policy that is compared. The logged one, the baseline and chance follow no arguments."""
+
+    name: str
+    source: PolicySource
+    arguments: str = ""
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether it chooses by what was learned, and not by rule or by what is logged."""
+        return self.source not in (PolicySource.ONLINE, PolicySource.BASELINE, PolicySource.RANDOM)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """What one lane compares: policies that learn from the same features, of rounds decided in ``[since, until)``.
+
+    ``exploration_percentage`` is the loop's, under which the policies would be served, and ``minutes`` the length of the finest buckets.
+    """
+
+    contenders: tuple[Contender, ...]
+    interactions: Interactions = EVERYTHING
+    exploration_percentage: float = 0.2
+    since: datetime = EPOCH
+    until: datetime = _LAST
+    minutes: int = MINUTES
+
+
+def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy]) -> tuple[Contender, ...]:
+    """Give those that every evaluation compares, and the custom ones."""
+    return (
+        Contender(ONLINE, PolicySource.ONLINE, online.arguments),
+        Contender(BASELINE, PolicySource.BASELINE),
+        Contender(RANDOM, PolicySource.RANDOM),
+        *[Contender(policy.name, PolicySource.CUSTOM, policy.arguments) for policy in custom],
+    )
+
+
+def lineups(compared: Sequence[Contender], *, exploration_percentage: float, **others: Any) -> list[Lineup]:
+    """Part the policies by the features they learn from: those of one lane share a learner. The first lane is the online policy's.
+
+    The others of a lineup are as given. Raises `InvalidPolicyConfigurationError`.
+    """
+    parts: dict[Interactions, list[Contender]] = {}
+    own = next((parse_arguments(each.arguments).interactions for each in compared if each.source is PolicySource.ONLINE), EVERYTHING)
+    for each in compared:
+        parts.setdefault(parse_arguments(each.arguments).interactions if each.is_learned else own, []).append(each)
+    return [
+        Lineup(tuple(part), interactions, exploration_percentage=exploration_percentage, **others) for interactions, part in parts.items()
+    ]
+
+
+# --- what is summed ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Coverage(Sums):
+    """Of each policy [P]: rounds, those in which only one of several actions could be logged, and the largest weight that could be.
+
+    A weight that could be is that of any action that could be chosen, not only of the one that was.
+    """
+
+    rounds: Summed
+    forced: Summed
+    largest_possible: Largest
+
+    @staticmethod
+    def of(logged: Floats, target: Floats, actions: Floats) -> "Coverage":
+        """Take probabilities [n, K] and [P, n, K], and how many actions each round had [n]."""
+        possible = logged > 0.0
+        forced = (possible.sum(axis=1) == 1) & (actions > 1)
+        weights = np.divide(target, logged, out=np.zeros(target.shape), where=np.broadcast_to(possible, target.shape))
+        policies = target.shape[0]
+        return Coverage(
+            np.full(policies, float(len(logged))),
+            np.full(policies, float(np.count_nonzero(forced))),
+            weights.max(axis=(1, 2), initial=0.0),
+        )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SlotSums:
+    """All that is kept of a slot's rounds."""
+
+    tally: Tally
+    coverage: Coverage
+
+    def __add__(self, other: "SlotSums") -> "SlotSums":
+        return SlotSums(self.tally + other.tally, self.coverage + other.coverage)
+
+    def plain(self) -> dict[str, Any]:
+        """Give nothing but mappings, lists and finite numbers."""
+        return {"tally": self.tally.plain(), "coverage": self.coverage.plain()}
+
+    @staticmethod
+    def of_plain(plain: Mapping[str, Any]) -> "SlotSums":
+        """Read back what `plain` gave; raises `UnreadableError` for anything else."""
+        if not isinstance(plain, Mapping) or set(plain) != {"tally", "coverage"}:
+            raise UnreadableError("the sums of a slot consist of a tally and its coverage")
+        return SlotSums(Tally.of_plain(plain["tally"]), Coverage.of_plain(plain["coverage"]))
+
+
+# --- the way over the log ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Counts:
+    """Events that were met: ``scored`` ones count in the sums, ``learned`` ones taught the learner."""
+
+    events: int = 0
+    scored: int = 0
+    learned: int = 0
+
+
+@dataclass(slots=True)
+class Lane:
+    """A lineup on its way over a log; ``sums`` are by slot, "" all of them together."""
+
+    lineup: Lineup
+    learner: Learner = field(default_factory=Learner)
+    sums: dict[str, SlotSums] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    _encoder: Encoder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.learner.learned:
+            self.learner = Learner.cold(self.lineup.interactions)
+        self._encoder = Encoder(self.lineup.interactions)
+
+    def take(self, events: Sequence[JoinedEvent]) -> None:
+        """Score a batch and learn it, as one window of the trainer's.
+
+        Raises `UnreadableError`, before anything of it is scored or learned.
+        """
+        encoded = [self._encoded(event) for event in events if event.skip is None]
+        batch = lessons([each.event for each in encoded], self._encoder)
+        rounds = [each for each in encoded if self._is_scored(each.event)]
+        model = self.learner.model()
+        for first in range(0, len(rounds), _AT_ONCE):
+            self._score(rounds[first : first + _AT_ONCE], model)
+        if len(batch):
+            self.learner.learn(batch)
+        self.counts.events += len(events)
+        self.counts.scored += len(rounds)
+        self.counts.learned += len(batch)
+
+    def _encoded(self, event: JoinedEvent) -> "_Round":
+        decision = event.decision
+        situation = read_situation(decision.situation)
+        if len(situation.actions) != len(decision.probabilities):
+            raise UnreadableError("a logged situation has not as many actions as probabilities")
+        encoded = self._encoder.encode(situation)
+        decision = replace(decision, encoded=encoded.logged(decision.learned_action))
+        return _Round(replace(event, decision=decision), encoded, _baseline(situation, decision))
+
+    def _is_scored(self, event: JoinedEvent) -> bool:
+        """Tell whether others can be valued by it: it was decided by chance, within the range."""
+        decision = event.decision
+        by_chance = decision.mode is LearningMode.ONLINE and decision.proposal is None
+        possible = 0.0 < decision.probabilities[decision.chosen] <= _CERTAIN
+        return by_chance and possible and self.lineup.since <= decision.decided_at < self.lineup.until
+
+    def _score(self, rounds: Sequence["_Round"], model: Model) -> None:
+        drawn = _drawn(rounds, model, self.lineup, self.range)
+        for slot, rows in self._by_slot(rounds):
+            part = drawn.cut(rows)
+            mine = SlotSums(part.tally(self.lineup.minutes), part.coverage())
+            self.sums[slot] = self.sums[slot] + mine if slot in self.sums else mine
+
+    @property
+    def range(self) -> Range:
+        """The range of rewards that predictions keep to: 0 to 1, and what was met beyond."""
+        return Range(self.learner.losses.lowest, self.learner.losses.highest)
+
+    def _by_slot(self, rounds: Sequence["_Round"]) -> Iterator[tuple[str, list[int]]]:
+        yield "", list(range(len(rounds)))
+        rows: dict[str, list[int]] = {}
+        for row, each in enumerate(rounds):
+            if slot := each.event.decision.slot:
+                rows.setdefault(slot, []).append(row)
+        known = [slot for slot in self.sums if slot]
+        new = [slot for slot in rows if slot not in known][: max(MOST_SLOTS - len(known), 0)]
+        for slot, its in rows.items():
+            if slot in known or slot in new:
+                yield slot, its
+
+
+class _Round(NamedTuple):
+    """An event with what it is scored by; ``baseline`` is the index of the application's own choice."""
+
+    event: JoinedEvent
+    encoded: EncodedSituation
+    baseline: int
+
+
+def _baseline(situation: Situation, decision: Decision) -> int:
+    """Find the slot's own action if it could be chosen, or else the first that could: an excluded one has no probability."""
+    possible = [index for index, probability in enumerate(decision.probabilities) if probability > 0.0]
+    named = [index for index in possible if situation.actions[index].id == situation.baseline_id] if situation.baseline_id else []
+    return (named or possible or [0])[0]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Drawn:
+    """Rounds as arrays: ``logged`` [n, K], ``target`` and ``predictions`` [P, n, K], ``actions`` tells how many a round had [n]."""
+
+    chosen: Any
+    rewards: Floats
+    minutes: Any
+    actions: Any
+    logged: Floats
+    target: Floats
+    predictions: Floats
+
+    def cut(self, rows: Sequence[int]) -> "_Drawn":
+        return _Drawn(
+            self.chosen[rows],
+            self.rewards[rows],
+            self.minutes[rows],
+            self.actions[rows],
+            self.logged[rows],
+            self.target[:, rows],
+            self.predictions[:, rows],
+        )
+
+    def tally(self, minutes: int) -> Tally:
+        rounds = Rounds.of_choices(
+            chosen=self.chosen, logged=self.logged, target=self.target, rewards=self.rewards, predictions=self.predictions
+        )
+        tally = Tally.of(rounds, self.minutes)
+        return tally if minutes == MINUTES else replace(tally, series=tally.series.coarser(minutes))
+
+    def coverage(self) -> Coverage:
+        return Coverage.of(self.logged, self.target, self.actions)
+
+
+def _drawn(rounds: Sequence[_Round], model: Model, lineup: Lineup, within: Range) -> _Drawn:
+    decisions = [each.event.decision for each in rounds]
+    sizes = np.array([len(each.probabilities) for each in decisions])
+    width = int(sizes.max())
+    logged, predictions = np.zeros((len(rounds), width)), np.zeros((len(rounds), width))
+    for row, decision in enumerate(decisions):
+        logged[row, : sizes[row]] = decision.probabilities
+    target = np.zeros((len(lineup.contenders), len(rounds), width))
+    learned = _fill(target, rounds, logged, lineup)
+    policies = [(target[number], Policy(model, lineup.exploration_percentage, parse_arguments(each.arguments))) for number, each in learned]
+    if model.is_cold:
+        for rows, _ in policies:
+            rows[:] = _even(logged)
+    else:
+        for row, each in enumerate(rounds):
+            size = sizes[row]
+            scores, allowed = model.scores(each.encoded), (logged[row, :size] > 0.0).tolist()
+            predictions[row, :size] = scores.mean
+            for rows, policy in policies:
+                rows[row, :size] = policy.chances(scores, allowed)
+    predicted = np.repeat(np.clip(predictions, within.lowest, within.highest)[None], len(lineup.contenders), axis=0)
+    predicted[[each.source is PolicySource.ONLINE for each in lineup.contenders]] = 0.0  # what was earned is known: nothing to put right
+    return _Drawn(
+        chosen=np.array([each.chosen for each in decisions]),
+        rewards=np.array([each.event.reward for each in rounds]),
+        minutes=np.array([int(each.decided_at.timestamp()) // _MINUTE for each in decisions]),
+        actions=sizes,
+        logged=logged,
+        target=target,
+        predictions=predicted,
+    )
+
+
+def _fill(target: Floats, rounds: Sequence[_Round], logged: Floats, lineup: Lineup) -> list[tuple[int, Contender]]:
+    """Fill in what needs no model, and give those policies that do, with their places."""
+    learned = []
+    for number, each in enumerate(lineup.contenders):
+        match each.source:
+            case PolicySource.ONLINE:
+                target[number] = logged
+            case PolicySource.BASELINE:
+                target[number, np.arange(len(rounds)), [one.baseline for one in rounds]] = 1.0
+            case PolicySource.RANDOM:
+                target[number] = _even(logged)
+            case _:
+                learned.append((number, each))
+    return learned
+
+
+def _even(logged: Floats) -> Floats:
+    possible = logged > 0.0
+    evenly: Floats = possible / possible.sum(axis=1, keepdims=True)
+    return evenly

@@ -1,0 +1,251 @@
+"""What lanes found, as people read it: estimates with intervals, time series, all estimators side by side, and what to be wary of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from shared.domain.evaluation import ONLINE, Bucket, Estimate, Point, PolicyResult, PolicySource, Series, Sums, Window
+from shared.evaluation import estimators, intervals
+from shared.evaluation.health import WeightHealth
+from shared.evaluation.intervals import ALPHA, Interval, Range
+from shared.evaluation.moments import Moments
+from shared.evaluation.sequences import confidence_sequence
+from shared.evaluation.series import Series as SeriesOfSums
+from shared.evaluation.tally import default_interval
+from shared.services.analysis.lane import Contender, Lane, SlotSums
+
+EXPANDING: Final = 5
+ROLLING: Final = (60, 360, 720, 1440)
+"""In minutes: what time series there are. Where buckets are longer than that, it is as fine as they are."""
+
+_MOSTLY: Final = 0.5
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Found:
+    """What is left of a lane when it is over: whom it compared, by slot the sums of all of them, and the range of rewards."""
+
+    contenders: tuple[Contender, ...]
+    sums: Mapping[str, SlotSums]
+    rewards: Range
+
+    @staticmethod
+    def of(lane: Lane) -> "Found":
+        """Take it from a lane."""
+        return Found(lane.lineup.contenders, lane.sums, lane.range)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """One policy in one slot, or in all ("")."""
+
+    contender: Contender
+    slot: str
+    series: SeriesOfSums
+    moments: Moments
+    sums: SlotSums
+    rewards: Range
+
+    @property
+    def largest_weight(self) -> float:
+        """The largest weight that could be."""
+        return float(self.sums.coverage.largest_possible[0])
+
+    def estimate(self) -> Estimate:
+        """Give the default estimate, over all rounds."""
+        (found,) = _estimates(self.moments.taken(None), self.largest_weight, self.rewards)
+        return found
+
+
+def parts(found: Sequence[Found]) -> list[Part]:
+    """Give each policy over all slots and then slot by slot, the slots in alphabetical order; what has no rounds is left out."""
+    taken = [
+        _part(lane, number, slot) for lane in found for number in range(len(lane.contenders)) for slot in sorted(lane.sums)
+    ]  # "" is the first
+    return sorted([each for each in taken if each.moments.rounds > 0.0], key=lambda each: _ORDER.get(each.contender.source, len(_ORDER)))
+
+
+_ORDER: Final = {PolicySource.ONLINE: 0, PolicySource.BASELINE: 1, PolicySource.RANDOM: 2}
+
+
+def _part(lane: Found, number: int, slot: str) -> Part:
+    sums = lane.sums[slot]
+    tally = sums.tally
+    own = SlotSums(
+        replace(
+            tally,
+            series=replace(tally.series, moments=tally.series.moments.taken([number])),
+            table=tally.table.taken([number]),
+            candidates={name: each.taken([number]) for name, each in tally.candidates.items()},
+        ),
+        sums.coverage.taken([number]),
+    )
+    series = replace(tally.series, moments=tally.series.moments.taken(number))
+    return Part(lane.contenders[number], slot, series, series.total, own, lane.rewards)
+
+
+# --- the contract's figures --------------------------------------------------------------------------------------------
+
+
+def policy_results(found: Sequence[Part]) -> tuple[PolicyResult, ...]:
+    """Give the figures over all of the range; without time series."""
+    return tuple(
+        [
+            PolicyResult(
+                name=each.contender.name,
+                arguments=each.contender.arguments,
+                source=each.contender.source,
+                slot=each.slot,
+                estimate=each.estimate(),
+                sums=_sums(each.moments),
+            )
+            for each in found
+        ]
+    )
+
+
+def with_series(result: PolicyResult, part: Part) -> PolicyResult:
+    """Add the buckets and all time series."""
+    buckets = _points(part.series, part)
+    sums = [_sums(part.series.moments.taken(number)) for number in range(len(buckets))]
+    series = [Series(Window.EXPANDING, EXPANDING, _points(part.series.expanding(), part))]
+    series += [Series(Window.ROLLING, minutes, _points(_coarser(part.series, minutes), part)) for minutes in ROLLING]
+    return replace(
+        result,
+        buckets=tuple([Bucket(point.at, own, point.estimate) for point, own in zip(buckets, sums, strict=True)]),
+        series=tuple(series),
+    )
+
+
+def optimal(results: Sequence[PolicyResult]) -> str:
+    """Name the policy that would have earned most, of those that a loop can be served by; "" if none has figures."""
+    able = [
+        (each.estimate.expected_reward, each.name == ONLINE, each.name)
+        for each in results
+        if each.estimate and not each.slot and each.source not in (PolicySource.BASELINE, PolicySource.RANDOM)
+    ]
+    return max(able)[-1] if able else ""
+
+
+def _coarser(series: SeriesOfSums, minutes: int) -> SeriesOfSums:
+    return series.coarser(minutes) if minutes > series.minutes else series
+
+
+def _points(series: SeriesOfSums, part: Part) -> tuple[Point, ...]:
+    found = _estimates(series.moments, part.largest_weight, part.rewards)
+    return tuple([Point(at, estimate) for at, estimate in zip(series.begins, found, strict=True)])
+
+
+def _estimates(moments: Moments, largest_weight: float, rewards: Range) -> list[Estimate]:
+    """Give the default estimates [n], held within the range of rewards, and their intervals."""
+    low, high = rewards.around(moments)
+    interval = default_interval(moments, largest_weight=largest_weight, rewards=rewards)
+    columns = estimators.calibrated_doubly_robust(moments), interval.lower, interval.upper
+    rows = zip(*[np.clip(each, low, high).tolist() for each in columns], strict=True)
+    return [Estimate(*row) for row in rows]
+
+
+def _sums(moments: Moments) -> Sums:
+    rounds = float(moments.rounds)
+    return Sums(
+        weighted_rewards=float(moments.wr),
+        rounds=rounds,
+        weights=float(moments.w),
+        weighted_squares=float(moments.wwrr),
+        nonzero=float(moments.possible) / rounds if rounds else 0.0,
+    )
+
+
+# --- the full report ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that can be said of one policy: every estimator, every interval (95 %), and how far to trust them."""
+
+    name: str
+    source: PolicySource
+    slot: str
+    rounds: int
+    estimates: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    mean_weight: float
+    mean_weight_interval: tuple[float, float]
+    is_sound: bool
+    effective_rounds: float
+    largest_weight: float
+    largest_possible_weight: float
+    forced: float
+
+
+def report(part: Part, *, alpha: float = ALPHA) -> Report:
+    """Say all there is to say of a policy."""
+    moments, largest = part.moments, part.largest_weight
+    health = WeightHealth.of(moments, alpha=alpha)
+    return Report(
+        name=part.contender.name,
+        source=part.contender.source,
+        slot=part.slot,
+        rounds=int(moments.rounds),
+        estimates={name: float(value[0]) for name, value in part.sums.tally.estimates(largest_weight=largest).items()},
+        intervals={name: _ends(each) for name, each in _intervals(moments, largest, part.rewards, alpha).items()},
+        mean_weight=float(health.mean),
+        mean_weight_interval=_ends(health.interval),
+        is_sound=_is_sound(health),
+        effective_rounds=float(health.effective_rounds),
+        largest_weight=float(health.largest),
+        largest_possible_weight=largest,
+        forced=float(part.sums.coverage.forced[0]) / float(moments.rounds),
+    )
+
+
+def _intervals(moments: Moments, largest: float, rewards: Range, alpha: float) -> dict[str, Interval]:
+    bounded: dict[str, Any] = {"largest_weight": largest, "alpha": alpha, "rewards": rewards}
+    return {
+        "default": default_interval(moments, **bounded),
+        "gaussian": intervals.gaussian(moments, alpha=alpha),
+        "gaussian_snips": intervals.gaussian_snips(moments, alpha=alpha),
+        "gaussian_dr": intervals.gaussian_doubly_robust(moments, alpha=alpha),
+        "clopper_pearson": intervals.clopper_pearson(moments, alpha=alpha, rewards=rewards),
+        "cressie_read": intervals.cressie_read(moments, **bounded),
+        "empirical_bernstein": intervals.empirical_bernstein(moments, **bounded),
+        "empirical_bernstein_dr": intervals.empirical_bernstein_doubly_robust(moments, **bounded),
+        "anytime": confidence_sequence(moments, **bounded),
+    }
+
+
+def _ends(interval: Interval) -> tuple[float, float]:
+    return float(interval.lower), float(interval.upper)
+
+
+def _is_sound(health: WeightHealth) -> bool:
+    """Tell whether the mean weight may be 1; one that never varies is, if it is nearly so."""
+    return bool(health.is_sound) or abs(float(health.mean) - 1.0) < 1e-6
+
+
+# --- what to be wary of ------------------------------------------------------------------------------------------------
+
+
+def warnings(found: Sequence[Part]) -> list[str]:
+    """Say in words what makes figures doubtful; nothing, if all is well."""
+    whole = [each for each in found if not each.slot]
+    unsound = [each for each in whole if not _is_sound(WeightHealth.of(each.moments))]
+    told = [_unsound(each) for each in unsound]
+    forced = max([float(each.sums.coverage.forced[0] / each.moments.rounds) for each in whole], default=0.0)
+    if forced > _MOSTLY:
+        told.append(
+            f"In {forced:.0%} of the rounds only one action had any probability: others count as excluded there, "
+            "and all policies earn the same in those rounds."
+        )
+    return told
+
+
+def _unsound(part: Part) -> str:
+    health = WeightHealth.of(part.moments)
+    lower, upper = _ends(health.interval)
+    return (
+        f"The mean weight of {part.contender.name!r} is {float(health.mean):.2f} ({lower:.2f} to {upper:.2f}) where it has to be 1: "
+        "it may be valued wrongly."
+    )

@@ -1,0 +1,70 @@
+"""Lines out of blocks: however the file was cut and packed, its lines are the same; what is no text says so."""
+
+import gzip
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.errors import UnreadableError
+from shared.joining import splitting
+from shared.joining.splitting import LineSplitter
+
+PACKED = {
+    "plain": lambda text: text,
+    "gzip": gzip.compress,
+    "gzip in two streams": lambda text: gzip.compress(text[:7]) + gzip.compress(text[7:]) + b"\0" * 5,
+    "marked": lambda text: b"\xef\xbb\xbf" + text,
+}
+
+
+def split(data: bytes, size: int) -> list[bytes]:
+    splitter = LineSplitter()
+    fed = [line for at in range(0, len(data), size) for line in splitter.feed(data[at : at + size])]
+    return [*fed, *splitter.end()]
+
+
+@pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
+@given(lines=st.lists(st.binary(max_size=9).map(lambda text: text.translate(None, b"\r\n\x1f\xefV")), max_size=8), size=st.integers(1, 40))
+def test_however_it_is_cut_and_packed_the_lines_are_the_same(pack, lines, size):
+    text = b"".join(b"%b\n" % line for line in lines)
+    assert split(pack(text), size) == lines
+
+
+def test_the_last_line_need_not_be_ended_and_windows_ends_are_none_of_the_line():
+    assert split(b"one\r\ntwo", 4) == [b"one", b"two"]
+    assert split(b"", 1) == []
+    assert split(b"x", 1) == [b"x"]
+
+
+@pytest.mark.parametrize("pack", [PACKED["plain"], PACKED["gzip"]])
+def test_of_a_line_that_is_too_long_only_enough_is_kept_to_see_that_it_is(monkeypatch, pack):
+    monkeypatch.setattr(splitting, "MAX_LINE", 10)
+    monkeypatch.setattr(splitting, "_PIECE", 16)
+    lines = split(pack(b"short\n" + b"x" * 5_000 + b"\nshort\n"), 7)
+    assert [len(line) for line in lines] == [5, 11, 5]
+
+
+def test_a_small_file_that_holds_a_lot_is_inflated_piece_by_piece():
+    splitter = LineSplitter()
+    pieces = splitter.feed(gzip.compress(b"a\n" * 4_000_000))
+    assert next(pieces) == b"a"
+    assert len(splitter._inflate.unconsumed_tail) > 0
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_a_gzip_file_that_is_cut_off_gives_what_is_there_and_says_so(size):
+    packed = gzip.compress(b"".join(b"%d\n" % number for number in range(2_000)))
+    splitter = LineSplitter()
+    cut = packed[: len(packed) // 2]
+    lines = [line for at in range(0, len(cut), size) for line in splitter.feed(cut[at : at + size])]
+    assert lines[:3] == [b"0", b"1", b"2"]
+    with pytest.raises(UnreadableError, match="cut off"):
+        list(splitter.end())
+
+
+def test_a_damaged_gzip_file_and_a_binary_log_say_what_they_are():
+    with pytest.raises(UnreadableError, match="damaged"):
+        split(gzip.compress(b"text\n" * 99) + b"nonsense", 50)
+    with pytest.raises(UnreadableError, match="binary"):
+        split(b"VWFB\1\0\0\0", 3)
