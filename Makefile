@@ -14,20 +14,20 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench speed quality infra clean
+.PHONY: help setup run demo test quick check format bench speed quality infra docs clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071) and show the first call
+run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071); prints the link to the demo
 	@exec $(BIN)/python -m local
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
-test: $(VENV)/.installed-dev worker ## run every test; starts its own Azurite
+test: $(VENV)/.installed-dev worker browser ## run every test; starts its own Azurite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
@@ -55,8 +55,11 @@ quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and pri
 infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, queries, hooks and workflows, with checkov as well
 	$(BIN)/python -m pytest tests/infra
 
+docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the API
+	$(BIN)/python -m tests.docs.api_page
+
 clean: ## remove what was installed and cached; the service's data in .local/data stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite .local/sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment
@@ -103,3 +106,13 @@ worker: requirements.txt requirements-local.txt requirements-worker.txt
 	  fi; \
 	done; \
 	echo "No Python 3.13 here: the HTTP tests run in the local host only (PYTHON313=/path/to/python3.13 names one)."
+
+# Pages are tested in a chromium, which no Python package carries; without one these tests are skipped and say so.
+.PHONY: browser
+browser:
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	  echo "Installing chromium ..."; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null && exit 0; \
+	fi; \
+	echo "No chromium here: pages are not tested in a browser (Debian, Ubuntu: apt install chromium)."

@@ -139,3 +139,15 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Run an app for another program: print endpoint and key as a line of JSON, and stop when standard input ends."""
+    with OwnApp() as app:
+        app.wait_until_ready()
+        print(json.dumps({"endpoint": app.endpoint, "key": app.key}), flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

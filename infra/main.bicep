@@ -196,6 +196,8 @@ var serviceName = 'api'
 var packageContainer = 'app-package'
 var modelsContainer = 'personalizer-models'
 var logsContainer = 'personalizer-logs'
+var jobsQueue = 'personalizer-jobs'
+var queues = [jobsQueue, '${jobsQueue}-poison']
 var functionName = '${abbreviations.webSitesFunctions}${token}'
 var planName = '${abbreviations.webServerFarms}${token}'
 var identityName = '${abbreviations.managedIdentityUserAssignedIdentities}${token}'
@@ -261,6 +263,7 @@ module hostStorage './core/storage.bicep' = {
     tags: tags
     sku: storageSku
     containers: [packageContainer]
+    queues: queues
     isPublic: !vnetEnabled
     softDeleteDays: 7
     encryptionVaultUri: encryptionVaultUri
@@ -296,6 +299,7 @@ module rbac './core/rbac.bicep' = {
     hostAccountName: hostStorage.outputs.name
     dataAccountName: dataStorage.outputs.name
     componentName: monitoring.outputs.componentName
+    queueNames: queues
     principalId: identity.outputs.principalId
     operatorId: operatorId
     operatorType: operatorType
@@ -346,6 +350,7 @@ module app './app/function.bicep' = {
     identityClientId: identity.outputs.clientId
     connectionString: monitoring.outputs.connectionString
     hostBlobUri: hostStorage.outputs.blobUri
+    hostQueueUri: hostStorage.outputs.queueUri
     packageContainer: packageContainer
     dataBlobUri: dataStorage.outputs.blobUri
     dataTableUri: dataStorage.outputs.tableUri

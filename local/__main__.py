@@ -1,7 +1,7 @@
 """``python -m local``: the whole service on this machine, until Ctrl-C.
 
-Azurite keeps the data under `.local/`; two host processes serve the app, one for HTTP and one for timers, because
-that is how Azure scales it (Flex Consumption: HTTP functions share instances, each timer has its own).
+Azurite keeps the data under `.local/`; three host processes serve the app, for HTTP, for timers and for queues, because
+that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function has its own).
 """
 
 import argparse
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
 from local.banner import banner
+from local.demo_loop import QUICK, demo_key
 from local.front import GRACE
 from local.host import REPOSITORY
 from local.processes import Child, LocalError, free_port, only_one_in, port_is_free, stopped_at_the_end
@@ -62,15 +63,17 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
         hosts = [
             Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock)
             for name, options in {
-                "The HTTP host": ["--port", str(port), "--no-timers"],
-                "The timer host": ["--port", "0", "--timers"],
+                "The HTTP host": ["--port", str(port), "--no-timers", "--no-queues"],
+                "The timer host": ["--port", "0", "--timers", "--no-queues"],
+                "The queue host": ["--port", "0", "--no-timers", "--queues"],
             }.items()
         ]
         for host in hosts:
             stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
         try:
             wait_until_ready(port, key, [azurite.process, *hosts])
-            print(banner(f"http://127.0.0.1:{port}", key, admin_key, storage), flush=True)
+            demo = demo_key(port, admin_key, home) if app == REPOSITORY else None
+            print(banner(f"http://127.0.0.1:{port}", storage, key=key, admin_key=admin_key, demo_key=demo), flush=True)
             watch([azurite.process, *hosts])
         finally:
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
@@ -80,7 +83,7 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
 
 
 def check_settings() -> None:
-    """Refuse a setting that the app would refuse, in one line instead of three processes' logs."""
+    """Refuse a setting that the app would refuse, in one line instead of four processes' logs."""
     try:
         read_settings(app_environment("UseDevelopmentStorage=true", key="", admin_key=""))
     except SettingsError as error:
@@ -88,13 +91,14 @@ def check_settings() -> None:
 
 
 def app_environment(storage: str, key: str, admin_key: str) -> dict[str, str]:
-    """Hand on this process's settings, but none that could lead to another store than this Azurite."""
+    """Hand on this process's settings, but none that could lead to another store than this Azurite; fill in those the demo needs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AzureWebJobsStorage", "PERSONALIZER_STORAGE"))}
+    quick = {name: value for name, value in QUICK.items() if not kept.get(name, "").strip()}
     keys = {
         "PERSONALIZER_KEYS": os.environ.get("PERSONALIZER_KEYS") or key,
         "PERSONALIZER_ADMIN_KEY": os.environ.get("PERSONALIZER_ADMIN_KEY") or admin_key,
     }
-    return {**kept, "AzureWebJobsStorage": storage, **keys}
+    return {**kept, **quick, "AzureWebJobsStorage": storage, **keys}
 
 
 def host_command(app: Path) -> list[str]:

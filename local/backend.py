@@ -29,6 +29,16 @@ class TimerTrigger:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueTrigger:
+    """A function called with each message of a queue, whose name may still hold ``%SETTING%``; ``connection`` names a setting."""
+
+    name: str
+    parameter: str
+    queue: str
+    connection: str
+
+
+@dataclass(frozen=True, slots=True)
 class OtherTrigger:
     """A function of a kind the local host does not serve."""
 
@@ -36,7 +46,7 @@ class OtherTrigger:
     kind: str
 
 
-Trigger = HttpTrigger | TimerTrigger | OtherTrigger
+Trigger = HttpTrigger | TimerTrigger | QueueTrigger | OtherTrigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,19 @@ class TimerCall:
         return json.dumps({"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": self.past_due})
 
 
+@dataclass(frozen=True, slots=True)
+class QueueCall:
+    """A message as it was received; a run by hand has its text alone."""
+
+    text: str
+    id: str = ""
+    receipt: str = ""
+    dequeue_count: int = 1
+    inserted: datetime | None = None
+    expires: datetime | None = None
+    next_visible: datetime | None = None
+
+
 class Backend(Protocol):
     """Runs the functions of one app; a call raises what the function raised."""
 
@@ -86,6 +109,9 @@ class Backend(Protocol):
 
     async def call_timer(self, trigger: TimerTrigger, call: TimerCall) -> None:
         """Run a timer function once."""
+
+    async def call_queue(self, trigger: QueueTrigger, call: QueueCall) -> None:
+        """Run a queue function on one message."""
 
     async def close(self) -> None:
         """Take no further calls."""
@@ -104,4 +130,7 @@ def trigger_of(name: str, raw_bindings: Iterable[str]) -> Trigger:
         return HttpTrigger(name, trigger["name"], route=trigger.get("route") or name, methods=methods)
     if trigger["type"] == "timerTrigger":
         return TimerTrigger(name, trigger["name"], schedule=trigger["schedule"], run_on_startup=bool(trigger.get("runOnStartup")))
+    if trigger["type"] == "queueTrigger":
+        connection = trigger.get("connection") or "AzureWebJobsStorage"
+        return QueueTrigger(name, trigger["name"], queue=trigger["queueName"], connection=connection)
     return OtherTrigger(name, trigger["type"])

@@ -1,14 +1,18 @@
 """The local host's HTTP side: an ASGI app that stands where the Functions host would."""
 
+import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, TimerTrigger
+from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, QueueTrigger, TimerTrigger
+from local.queues import HELD_FOR, Queues
 from local.routes import Match, Router, decode_path
-from local.settings import route_prefix
+from local.settings import QueueSettings, queue_settings, route_prefix
 from local.timers import Timers
 
 Message = MutableMapping[str, Any]
@@ -19,7 +23,7 @@ MAX_BODY = 100 * 1024 * 1024
 """The Functions host's default limit, in bytes."""
 
 GRACE = 10.0
-"""Seconds that running requests and timers get to end when the host stops."""
+"""Seconds that running requests, timers and queue functions get to end when the host stops."""
 
 BODILESS = frozenset({204, 304})
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
@@ -36,14 +40,17 @@ class CallerGoneError(Exception):
 
 
 class Front:
-    """Serves one app's HTTP functions and, if wanted, runs its timers."""
+    """Serves one app's HTTP functions and, if wanted, runs its timers and reads its queues."""
 
-    def __init__(self, backend: Backend, folder: Path, *, timers: bool) -> None:
+    def __init__(self, backend: Backend, folder: Path, *, timers: bool, queues: bool, held_for: timedelta = HELD_FOR) -> None:
         self._backend = backend
         self._folder = folder
         self._runs_timers = timers
+        self._reads_queues = queues
+        self._held_for = held_for
         self._router = Router([], prefix="")
         self._timers = Timers(backend, [])
+        self._queues = Queues(backend, [], settings=QueueSettings(), held_for=held_for)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Take one ASGI connection: the server's lifespan or a request."""
@@ -63,7 +70,7 @@ class Front:
         await self._start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._timers.stop(grace=GRACE)
+        await asyncio.gather(self._timers.stop(grace=GRACE), self._queues.stop(grace=GRACE))
         await self._backend.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -71,18 +78,22 @@ class Front:
         triggers = await self._backend.load(self._folder)
         self._router = Router((t for t in triggers if isinstance(t, HttpTrigger)), prefix=route_prefix(self._folder))
         self._timers = Timers(self._backend, (t for t in triggers if isinstance(t, TimerTrigger)))
+        of_queues = (t for t in triggers if isinstance(t, QueueTrigger))
+        self._queues = Queues(self._backend, of_queues, settings=queue_settings(self._folder), held_for=self._held_for)
         for trigger in triggers:
             if isinstance(trigger, OtherTrigger):
                 log.warning("the local host does not run this function", extra={"function": trigger.name, "trigger": trigger.kind})
         if self._runs_timers:
             self._timers.start()
+        if self._reads_queues:
+            self._queues.start()
 
     async def _answer(self, scope: Message, receive: Receive) -> HttpReply:
         method, path = scope["method"], decode_path(scope["raw_path"].decode("ascii"))
         if "\0" in path:
             return HttpReply(400)
         if path[:7].lower() == "/admin/":
-            return self._administer(method, path)
+            return self._administer(method, path, await read_body(scope, receive))
         match = self._router.match(path, method)
         if match is None:
             return HttpReply(404)
@@ -95,14 +106,37 @@ class Front:
             log.exception("function failed", extra={"function": match.trigger.name})
             return HttpReply(500)
 
-    def _administer(self, method: str, path: str) -> HttpReply:
+    def _administer(self, method: str, path: str, body: bytes) -> HttpReply:
         """Do the two of the real host's own operations that help a developer; local, so without its master key."""
         parts = path.strip("/").split("/")
-        if method == "POST" and len(parts) == 3 and parts[1].lower() == "functions" and self._timers.run_by_hand(parts[2]):
-            return HttpReply(202)
+        if method == "POST" and len(parts) == 3 and parts[1].lower() == "functions":
+            return self._run_by_hand(parts[2], body)
         if method == "GET" and path.lower() == "/admin/host/status":
             return HttpReply(200, [("content-type", "application/json")], b'{"state":"Running"}')
         return HttpReply(404)
+
+    def _run_by_hand(self, name: str, body: bytes) -> HttpReply:
+        if self._timers.run_by_hand(name):
+            return HttpReply(202)
+        text = given_input(body)
+        if text is None:
+            return HttpReply(400)
+        return HttpReply(202 if self._queues.run_by_hand(name, text) else 404)
+
+
+def given_input(body: bytes) -> str | None:
+    """Read what a function is to be run on by hand; None when the body cannot be read.
+
+    >>> given_input(b'{"input": "a message"}')
+    'a message'
+    >>> given_input(b'{"input": {"loop": "default"}}')
+    '{"loop": "default"}'
+    """
+    try:
+        found = json.loads(body or b"{}").get("input", "")
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 async def read_body(scope: Message, receive: Receive) -> bytes:

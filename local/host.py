@@ -1,8 +1,8 @@
-"""A development host for Azure Functions apps in Python: HTTP and timer triggers, on the loopback interface only.
+"""A development host for Azure Functions apps in Python: HTTP, timer and queue triggers, on the loopback interface only.
 
 It is not the Azure Functions host. It reads `function_app.py`, calls the functions in this process and copies what the
 real host does to requests, replies and schedules, so that the app can be run and tested where Core Tools cannot be
-installed. It checks no function keys and starts no worker processes; queue and other triggers are not served.
+installed. It checks no function keys and starts no worker processes; other triggers are not served.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import uvicorn
@@ -21,6 +22,7 @@ from local.backend import Backend
 from local.front import GRACE, Front
 from local.invoke import DirectBackend
 from local.logs import write_logs_as_json
+from local.queues import HELD_FOR
 from local.settings import load_local_settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -36,6 +38,8 @@ class Options:
     app: Path
     port: int
     timers: bool
+    queues: bool
+    held_for: timedelta
     local_settings: bool
     stop_with_parent: bool
 
@@ -46,16 +50,32 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--app", type=Path, default=REPOSITORY, help="the folder of function_app.py (default: this repository)")
     parser.add_argument("--port", type=int, default=7071, help="0 takes any free port (default: 7071)")
     parser.add_argument("--timers", action=argparse.BooleanOptionalAction, default=True, help="run timer functions on their schedules")
+    parser.add_argument("--queues", action=argparse.BooleanOptionalAction, default=True, help="run queue functions on their messages")
+    parser.add_argument(
+        "--queue-hold",
+        type=float,
+        default=HELD_FOR.total_seconds(),
+        metavar="SECONDS",
+        help="how long a message stays hidden when this host is killed (default: %(default)g)",
+    )
     parser.add_argument(
         "--local-settings", action=argparse.BooleanOptionalAction, default=True, help="read local.settings.json (the environment wins)"
     )
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent is gone")
-    options = Options(**vars(parser.parse_args(arguments)))
-    return Options(options.app.resolve(), options.port, options.timers, options.local_settings, options.stop_with_parent)
+    given = parser.parse_args(arguments)
+    return Options(
+        app=given.app.resolve(),
+        port=given.port,
+        timers=given.timers,
+        queues=given.queues,
+        held_for=timedelta(seconds=given.queue_hold),
+        local_settings=given.local_settings,
+        stop_with_parent=given.stop_with_parent,
+    )
 
 
 def serve(backend: Backend, options: Options) -> None:
-    """Serve until SIGTERM or SIGINT; requests and timers under way then have `GRACE` seconds to end."""
+    """Serve until SIGTERM or SIGINT; what is under way then has `GRACE` seconds to end."""
     if options.local_settings:
         load_local_settings(options.app)
     if options.stop_with_parent:
@@ -63,7 +83,7 @@ def serve(backend: Backend, options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)  # uvicorn stops on these, then raises them again for whoever came before it
     uvicorn.run(
-        Front(backend, options.app, timers=options.timers),
+        Front(backend, options.app, timers=options.timers, queues=options.queues, held_for=options.held_for),
         host="127.0.0.1",
         port=options.port,
         loop="uvloop",

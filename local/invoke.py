@@ -16,9 +16,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
+from azure.functions.queue import QueueMessage
 from azure.functions.timer import TimerRequest
 
-from local.backend import HttpCall, HttpReply, HttpTrigger, TimerCall, TimerTrigger, Trigger, trigger_of
+from local.backend import HttpCall, HttpReply, HttpTrigger, QueueCall, QueueTrigger, TimerCall, TimerTrigger, Trigger, trigger_of
 
 
 class FunctionAppError(Exception):
@@ -77,6 +78,19 @@ class DirectBackend:
         message = json.loads(call.as_json())
         request = TimerRequest(past_due=message["IsPastDue"], schedule_status=message["ScheduleStatus"], schedule=message["Schedule"])
         await self._run(trigger.name, trigger.parameter, request)
+
+    async def call_queue(self, trigger: QueueTrigger, call: QueueCall) -> None:
+        """Give the function a `QueueMessage`."""
+        message = QueueMessage(
+            id=call.id,
+            body=call.text,
+            dequeue_count=call.dequeue_count,
+            expiration_time=call.expires,
+            insertion_time=call.inserted,
+            time_next_visible=call.next_visible,
+            pop_receipt=call.receipt,
+        )
+        await self._run(trigger.name, trigger.parameter, message)
 
     async def close(self) -> None:
         """Let no queued function start; those that run are not waited for."""

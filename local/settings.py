@@ -3,12 +3,29 @@
 import json
 import os
 import re
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 
 class MissingSettingError(LookupError):
     """A binding names a setting that is not set."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """What `host.json` says of queues: `extensions.queues`.
+
+    ``retry_after`` is its visibilityTimeout: how long a message that failed is hidden before the next try.
+    """
+
+    batch_size: int = 16
+    new_batch_threshold: int = 8
+    max_dequeue_count: int = 5
+    retry_after: timedelta = timedelta(0)
+    max_polling_interval: timedelta = timedelta(minutes=1)
+    is_base64: bool = True
 
 
 def load_local_settings(folder: Path) -> None:
@@ -22,6 +39,34 @@ def route_prefix(folder: Path) -> str:
     """Return what every route starts with: ``api`` unless `host.json` says otherwise."""
     prefix: str = _read_json(folder / "host.json").get("extensions", {}).get("http", {}).get("routePrefix", "api")
     return prefix
+
+
+def queue_settings(folder: Path) -> QueueSettings:
+    """Read `extensions.queues` of `host.json`; what is not there is as in the Functions host."""
+    given: dict[str, Any] = _read_json(folder / "host.json").get("extensions", {}).get("queues", {})
+    default = QueueSettings()
+    batch_size: int = given.get("batchSize", default.batch_size)
+    return QueueSettings(
+        batch_size=batch_size,
+        new_batch_threshold=given.get("newBatchThreshold", batch_size // 2),
+        max_dequeue_count=given.get("maxDequeueCount", default.max_dequeue_count),
+        retry_after=_time_span(given["visibilityTimeout"]) if "visibilityTimeout" in given else default.retry_after,
+        max_polling_interval=_time_span(given["maxPollingInterval"]) if "maxPollingInterval" in given else default.max_polling_interval,
+        is_base64=given.get("messageEncoding", "base64").lower() == "base64",
+    )
+
+
+def _time_span(text: str) -> timedelta:
+    hours, minutes, seconds = text.split(":")
+    return timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
+
+
+def connection_string(name: str) -> str:
+    """Give the connection string that a binding names; the local host connects in no other way."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        raise MissingSettingError(f"{name} connects a binding and must be a connection string here, but is not set")
+    return text
 
 
 def expand(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import azure.functions as func
 
-from manage_function import configuration, logs, loops, model, openapi, policy, receipts, status
+from manage_function import configuration, figures, logs, loops, model, openapi, policy, receipts, status
 from shared.runtime.http import Operation, blueprint, dispatcher
 from shared.runtime.wiring import Deployment
 
@@ -19,6 +19,7 @@ OPERATIONS = (
     *model.OPERATIONS,
     *logs.OPERATIONS,
     *receipts.OPERATIONS,
+    *figures.OPERATIONS,
     *status.OPERATIONS,
 )
 
@@ -31,7 +32,7 @@ def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
 def manage_blueprints(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
     """Give the functions of this folder; ``operations`` are all that the service has beside those that describe it."""
     every = with_description(operations)
-    yield blueprint(status.OPERATIONS, deployment)
+    yield blueprint((*figures.OPERATIONS, *status.OPERATIONS), deployment)
     yield dispatcher("manage", "personalizer/", every, deployment)
     yield dispatcher("loops", "loops/", every, deployment)
     yield dispatcher("unmatched", "", every, deployment)

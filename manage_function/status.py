@@ -1,11 +1,13 @@
 """GET status: liveness for anyone; with a key, how far the loop has come, counted from storage."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import azure.functions as func
 from pydantic import TypeAdapter
 
-from shared.api.status import ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
+from shared.advice.advice import Advice
+from shared.api.status import AdviceBody, ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
@@ -26,11 +28,12 @@ async def status(call: Call) -> func.HttpResponse:
     served = await services.progress.served()
     try:
         progress = await services.progress.read()
+        advice = await services.adviser.advice(progress)
     except PersonalizerError as error:
         return _degraded(served, str(error))
     if served.error is not None:
-        return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", _loop(served, progress)))
-    return answer(200, _response("Valid", "The service is running and your key is valid.", _loop(served, progress)))
+        return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", _loop(served, progress, advice)))
+    return answer(200, _response("Valid", "The service is running and your key is valid.", _loop(served, progress, advice)))
 
 
 def _degraded(served: Served, reason: str) -> func.HttpResponse:
@@ -41,7 +44,7 @@ def _response(api_status: str, message: str, loop: LoopProgressBody) -> StatusRe
     return StatusResponse(service=_SERVICE, api_status=api_status, api_status_message=message, loop=loop)
 
 
-def _loop(served: Served, progress: Progress | None) -> LoopProgressBody:
+def _loop(served: Served, progress: Progress | None, advice: Sequence[Advice] | None = None) -> LoopProgressBody:
     age = None if served.published_at is None else (SystemClock().now() - served.published_at).total_seconds()
     watermark = None if progress is None else progress.watermark
     return LoopProgressBody(
@@ -55,6 +58,9 @@ def _loop(served: Served, progress: Progress | None) -> LoopProgressBody:
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),
         apprentice=None if progress is None or not progress.apprentice.rewards else _apprentice(progress.apprentice),
+        advice=None
+        if advice is None
+        else [AdviceBody(code=each.code, message=each.message, feature=each.feature or None) for each in advice],
         error=served.error,
     )
 

@@ -7,6 +7,7 @@ import azure.functions as func
 from rank_function import multislot
 from shared.api.rank import RankResponse, read_rank
 from shared.runtime.http import Call, Operation, answer, blueprint
+from shared.runtime.latency import RANK
 from shared.runtime.wiring import Deployment
 
 
@@ -24,7 +25,7 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, content)
 
 
-OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True), *multislot.OPERATIONS)
+OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK), *multislot.OPERATIONS)
 
 
 def rank_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:

@@ -4,6 +4,7 @@ import azure.functions as func
 
 from shared.api.multislot import read_multi_slot_rank, write_multi_slot_ranking
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
+from shared.runtime.latency import RANK
 from shared.services.multislot import check_multi_slot
 
 
@@ -17,4 +18,4 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, write_multi_slot_ranking(filled, event_id=ranking.event_id))
 
 
-OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, versions=PREVIEWS),)
+OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS),)

@@ -10,6 +10,7 @@ from shared.api.reward import RewardRequest
 from shared.api.wire import parse
 from shared.domain.errors import InvalidEventIdToActivateError, InvalidRewardRequestError
 from shared.runtime.http import Call, Operation, answer, blueprint
+from shared.runtime.latency import REWARD
 from shared.runtime.wiring import Deployment
 
 
@@ -28,7 +29,7 @@ async def activate(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("reward", "POST", "events/{eventId}/reward", reward),
+    Operation("reward", "POST", "events/{eventId}/reward", reward, timed=REWARD),
     Operation("activate", "POST", "events/{eventId}/activate", activate, reads_json=False),
     *multislot.OPERATIONS,
 )

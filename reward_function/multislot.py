@@ -7,6 +7,7 @@ from shared.api.multislot import MultiSlotRewardRequest
 from shared.api.wire import parse
 from shared.domain.errors import InvalidEventIdToActivateError, InvalidRewardRequestError
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
+from shared.runtime.latency import REWARD
 from shared.services.multislot import check_multi_slot
 
 
@@ -29,6 +30,6 @@ async def activate(call: Call) -> func.HttpResponse:
 _REWARD, _ACTIVATE = "multislot/events/{eventId}/reward", "multislot/events/{eventId}/activate"
 
 OPERATIONS = (
-    Operation("multislot_reward", "POST", _REWARD, reward, versions=PREVIEWS),
+    Operation("multislot_reward", "POST", _REWARD, reward, timed=REWARD, versions=PREVIEWS),
     Operation("multislot_activate", "POST", _ACTIVATE, activate, reads_json=False, versions=PREVIEWS),
 )

@@ -50,6 +50,8 @@ class RunningApp:
         kind: HostKind = "local",
         settings: Mapping[str, str] | None = None,
         timers: bool = False,
+        queues: bool = False,
+        queue_hold: int = 60,
         folder: Path = REPOSITORY,
         ready: str = "/status",
         local_settings: bool = False,
@@ -66,6 +68,7 @@ class RunningApp:
             *("--app", str(folder), "--port", str(self.port), "--stop-with-parent"),
             "--local-settings" if local_settings else "--no-local-settings",
             "--timers" if timers else "--no-timers",
+            *(("--queues", "--queue-hold", str(queue_hold)) if queues else ("--no-queues",)),
         ]
 
     def __enter__(self) -> Self:

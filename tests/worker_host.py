@@ -5,6 +5,7 @@ Functions host; any object with the same attributes does, so no gRPC is needed. 
 is pinned in requirements-worker.txt.
 """
 
+import json
 import sys
 import uuid
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import azure_functions_runtime as runtime
 
-from local.backend import HttpCall, HttpReply, HttpTrigger, TimerCall, TimerTrigger, Trigger, trigger_of
+from local.backend import HttpCall, HttpReply, HttpTrigger, QueueCall, QueueTrigger, TimerCall, TimerTrigger, Trigger, trigger_of
 from local.host import main
 
 
@@ -90,15 +91,25 @@ class WorkerBackend:
     async def call_timer(self, trigger: TimerTrigger, call: TimerCall) -> None:
         await self._invoke(trigger, Data(json=call.as_json()))
 
+    async def call_queue(self, trigger: QueueTrigger, call: QueueCall) -> None:
+        moments = {"InsertionTime": call.inserted, "ExpirationTime": call.expires, "NextVisibleTime": call.next_visible}
+        metadata = {name: Data(json=json.dumps(moment.isoformat())) for name, moment in moments.items() if moment}
+        metadata |= {
+            "Id": Data(string=call.id),
+            "PopReceipt": Data(string=call.receipt),
+            "DequeueCount": Data(json=str(call.dequeue_count)),
+        }
+        await self._invoke(trigger, Data(string=call.text), metadata)
+
     async def close(self) -> None:
         runtime.stop_threadpool_executor()
 
-    async def _invoke(self, trigger: HttpTrigger | TimerTrigger, data: Data) -> Any:
+    async def _invoke(self, trigger: HttpTrigger | TimerTrigger | QueueTrigger, data: Data, metadata: dict[str, Data] | None = None) -> Any:
         invocation = Message(
             invocation_id=str(uuid.uuid4()),
             function_id=self._ids[trigger.name],
             input_data=[Input(name=trigger.parameter, data=data)],
-            trigger_metadata={},
+            trigger_metadata=metadata or {},
             trace_context=Message(trace_parent="", trace_state="", attributes={}),
             retry_context=Message(retry_count=0, max_retry_count=0, exception=None),
         )

@@ -11,8 +11,9 @@ param identityId string
 param identityClientId string
 param connectionString string
 
-@description('Blob address of the account of the Functions host, with the container of the deployed package.')
+@description('Addresses of the account of the Functions host, with the container of the deployed package.')
 param hostBlobUri string
+param hostQueueUri string
 param packageContainer string
 
 @description('Addresses of the account of the loops\' data.')
@@ -90,6 +91,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__blobServiceUri: hostBlobUri
+    AzureWebJobsStorage__queueServiceUri: hostQueueUri
     PERSONALIZER_STORAGE__credential: 'managedidentity'
     PERSONALIZER_STORAGE__clientId: identityClientId
     PERSONALIZER_STORAGE__blobServiceUri: dataBlobUri

@@ -13,15 +13,17 @@ param vaultId string
 var zoneNames = [
   'privatelink.blob.${environment().suffixes.storage}'
   'privatelink.table.${environment().suffixes.storage}'
+  'privatelink.queue.${environment().suffixes.storage}'
   'privatelink.vaultcore.azure.net'
 ]
 var storageEndpoints = [
   { name: 'host-blob', resource: hostAccountId, group: 'blob', zone: 0 }
+  { name: 'host-queue', resource: hostAccountId, group: 'queue', zone: 2 }
   { name: 'data-blob', resource: dataAccountId, group: 'blob', zone: 0 }
   { name: 'data-table', resource: dataAccountId, group: 'table', zone: 1 }
 ]
 var vaultEndpoints = [
-  { name: 'vault', resource: vaultId, group: 'vault', zone: 2 }
+  { name: 'vault', resource: vaultId, group: 'vault', zone: 3 }
 ]
 var endpoints = concat(storageEndpoints, empty(vaultId) ? [] : vaultEndpoints)
 

@@ -4,6 +4,7 @@ param location string
 param tags object
 param sku string
 param containers array
+param queues array = []
 
 @description('False closes the account to all but private endpoints and trusted services.')
 param isPublic bool
@@ -111,6 +112,18 @@ resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@20
   }
 ]
 
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-08-01' = if (!empty(queues)) {
+  parent: account
+  name: 'default'
+}
+
+resource queue 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-08-01' = [
+  for each in queues: {
+    parent: queueService
+    name: each
+  }
+]
+
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08-01' = if (!empty(lifecycleRules)) {
   parent: account
   name: 'default'
@@ -121,3 +134,4 @@ output id string = account.id
 output name string = account.name
 output blobUri string = account.properties.primaryEndpoints.blob
 output tableUri string = account.properties.primaryEndpoints.table
+output queueUri string = account.properties.primaryEndpoints.queue

@@ -28,6 +28,14 @@ class ApprenticeBody(WireModel):
     achievement_ratio: float | None
 
 
+class AdviceBody(WireModel):
+    """What may keep the loop from learning, or should not be sent to it. ``feature`` names what it is about, where that is a feature."""
+
+    code: str
+    message: str
+    feature: str | None
+
+
 class LoopProgressBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves."""
 
@@ -41,6 +49,7 @@ class LoopProgressBody(WireModel):
     lag_seconds: float | None
     counters: CountersBody | None
     apprentice: ApprenticeBody | None
+    advice: list[AdviceBody] | None
     error: str | None
 
 

@@ -149,7 +149,8 @@ class Pointer:
     ``sequence`` counts commits, ``published_at`` tells when ``version`` was first pointed to, and ``chunk`` names the newest
     chunk of the cold log ("" before the first one). ``version`` is "" when there is no model, and ``previous`` then names the one
     that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
-    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed.
+    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed. ``figures`` names the live figures ("": none
+    yet, or none since the log was deleted).
     """
 
     sequence: int
@@ -165,6 +166,7 @@ class Pointer:
     previous: str = ""
     resets: int = 0
     origin: Origin = field(default_factory=Origin)
+    figures: str = ""
 
 
 class ModelKind(StrEnum):

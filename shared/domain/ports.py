@@ -159,6 +159,22 @@ class ModelStore(Protocol):
         """Write a chunk of the cold log under a name made from its content; writing it again changes nothing."""
         ...
 
+    async def figures(self, name: str) -> bytes:
+        """Read the live figures that a pointer names; raises as `artifact`."""
+        ...
+
+    async def write_figures(self, name: str, data: bytes) -> None:
+        """Write the live figures under a name that begins with their commit's number and ends with their content's hash."""
+        ...
+
+    def figures_kept(self) -> AsyncIterator[str]:
+        """List the names of all figures that are there, oldest first."""
+        ...
+
+    async def delete_figures(self, name: str) -> None:
+        """Delete figures that no pointer names any more; doing so again changes nothing."""
+        ...
+
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model, before the model: where a model is, its state is too. Again changes nothing."""
         ...
@@ -280,6 +296,29 @@ class JobStore(Protocol[Analysis]):
 
     async def listed(self) -> Sequence[Listed]:
         """List all, the newest first; an entry that cannot be read is left out."""
+        ...
+
+
+class WorkFiles(Protocol):
+    """What a loop's analyses keep while they run and when they are over; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self, name: str) -> tuple[bytes, str] | None:
+        """Read a file and its ETag; None when there is none."""
+        ...
+
+    async def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
+        """Write a file if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
+
+        Raises `ConflictError` when another write came first.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        ...
+
+    async def listed(self, prefix: str = "") -> Mapping[str, datetime]:
+        """Tell of all files whose names begin so when each was written last."""
         ...
 
 

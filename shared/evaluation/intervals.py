@@ -128,10 +128,10 @@ def _bernstein(variance: Floats, spread: Floats, n: Floats, alpha: float) -> Flo
     )
 
 
-def cressie_read(moments: Moments, *, alpha: float = ALPHA, largest_weight: float = inf, rewards: Range = UNIT) -> Interval:
+def cressie_read(moments: Moments, *, alpha: float = ALPHA, largest_weight: float | Floats = inf, rewards: Range = UNIT) -> Interval:
     """Take the least and most that is earned by whatever reweighs the rounds nearly as little as possible (arXiv 1906.03323).
 
-    ``largest_weight`` is the largest that can be, not the largest seen.
+    ``largest_weight`` is the largest that can be (for all, or for each of the sums), not the largest seen.
     """
     low, high = rewards.around(moments)
     largest = np.maximum(largest_weight, moments.largest_weight)

@@ -29,6 +29,9 @@ CONSTANTS: Final = np.array([0.0, 0.5, 1.0])
 SHARES: Final = np.array([0.7, 0.1, 0.1, 0.1])
 """What the doubly robust bettors begin with, and those with each of the constants."""
 
+BLIND_SHARES: Final = np.array([0.55, 0.05, 0.2, 0.2])
+"""The same where there are no predictions: of the first it is known more, fourth powers, than of constants, although it is one."""
+
 STAKES: Final = 0.9 * 0.5 ** np.arange(16.0)
 """λ b: parts of the stake with which all can be lost in one round."""
 
@@ -44,13 +47,14 @@ Powers = Sequence[Floats]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Bettors:
-    """Those of one side: the sums of what they bet on, [..., 1 + constants], and how far that can be below a mean at most.
+    """Those of one side: the sums of what they bet on, [..., 1 + constants], how far that can be below a mean at most, and their shares.
 
     Third and fourth powers of values with a constant are nan: not known.
     """
 
     powers: Powers
     depths: Floats
+    shares: Floats
 
     def log_wealth(self, mean: Floats) -> Floats:
         """Bound the logarithm of their wealth if they bet against this mean, [...]; they began with 1."""
@@ -60,7 +64,7 @@ class _Bettors:
         spread = np.maximum(second, 0.0)
         by_squares = stakes * first - _WORST_SQUARE * (spread / b**2)
         by_fourths = stakes * first - stakes**2 * spread / 2.0 + stakes**3 * third / 3.0 - _WORST_FOURTH * (fourth / b**4)
-        shares = np.log(SHARES[:, None] * _SHARES_OF_STAKES)
+        shares = np.log(self.shares[..., None] * _SHARES_OF_STAKES)
         each = (shares + np.fmax(by_squares, by_fourths)).reshape(*mean.shape, -1)
         largest: Floats = each.max(axis=-1)
         wealth: Floats = largest + np.log(np.exp(each - largest[..., None]).sum(axis=-1))
@@ -76,9 +80,34 @@ def confidence_sequence(moments: Moments, *, largest_weight: float, alpha: float
     low, high = rewards.around(moments)
     weight = np.maximum(largest_weight, moments.largest_weight)[..., None]
     powers = _unit_powers(moments, low, high - low)
-    least = _lower_end(_Bettors(powers, _depths(weight, CONSTANTS)), alpha / 2.0)
-    most = 1.0 - _lower_end(_Bettors(_mirrored(powers), _depths(weight, 1.0 - CONSTANTS)), alpha / 2.0)
+    least = _lower_end(_Bettors(powers, _depths(weight, CONSTANTS), SHARES), alpha / 2.0)
+    most = 1.0 - _lower_end(_Bettors(_mirrored(powers), _depths(weight, 1.0 - CONSTANTS), SHARES), alpha / 2.0)
     return Interval(low + (high - low) * least, low + (high - low) * most)
+
+
+def confidence_sequence_by_constants(
+    moments: Moments, *, largest_weight: Floats, belief: Floats, alpha: float = ALPHA, rewards: Range = UNIT
+) -> Interval:
+    """Give such an interval for sums without predictions (all q = 0), where it turns out round by round how large weights can be.
+
+    ``largest_weight`` [...] is the largest that could have been in any round so far, known before each draw but not before the first
+    one, and one of a few bounds that were fixed beforehand; ``belief`` [...] is the share of the stakes that was put on this bound,
+    which adds up to 1 over all of them: who had bet on a smaller one has lost everything. A bettor whose value cannot be below 0
+    needs no bound, and puts all on the mean.
+    """
+    low, high = rewards.around(moments)
+    weight = np.maximum(largest_weight, moments.largest_weight)[..., None]
+    none = (-low / (high - low))[..., None]  # what q = 0 is among rewards put to 0..1
+    constants = np.concatenate([none, np.broadcast_to(CONSTANTS, (*none.shape[:-1], len(CONSTANTS)))], axis=-1)
+    powers = _unit_powers(moments, low, high - low)
+    least = _lower_end(_by_constants(powers, constants, weight, belief), alpha / 2.0)
+    most = 1.0 - _lower_end(_by_constants(_mirrored(powers), 1.0 - constants, weight, belief), alpha / 2.0)
+    return Interval(low + (high - low) * least, low + (high - low) * most)
+
+
+def _by_constants(powers: Powers, constants: Floats, weight: Floats, belief: Floats) -> _Bettors:
+    shares = BLIND_SHARES * np.where(constants > 0.0, belief[..., None], 1.0)
+    return _Bettors(powers, 1.0 + constants * (weight - 1.0), shares)
 
 
 def moved(powers: Powers, by: Floats) -> Powers:

@@ -9,9 +9,9 @@ import numpy as np
 
 from shared.domain.clock import EPOCH
 from shared.domain.errors import UnreadableError
+from shared.evaluation.buckets import expanded, ranged, spread
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers, Rounds
-from shared.evaluation.sums import Floats
 
 MINUTES: Final = 5
 """The finest bucket; buckets begin at whole multiples of their minutes after the start of 1970."""
@@ -61,16 +61,16 @@ class Series:
     def coarser(self, minutes: int) -> "Series":
         """Put the buckets together to longer ones, that do not overlap."""
         buckets, firsts = np.unique(self.buckets * self.minutes // minutes, return_index=True)
-        return Series(buckets, self._ranged(firsts, np.append(firsts[1:], len(self.buckets))), minutes)
+        return Series(buckets, ranged(self.moments, firsts, np.append(firsts[1:], len(self.buckets))), minutes)
 
     def expanding(self) -> "Series":
         """Give in place of each bucket the sums from the first one up to it."""
-        return Series(self.buckets, self.moments.each(lambda merge, values: merge.accumulate(values, axis=-1)), self.minutes)
+        return Series(self.buckets, expanded(self.moments), self.minutes)
 
     def rolling(self, minutes: int) -> "Series":
         """Give in place of each bucket the sums of the last so many minutes up to its end."""
         firsts = np.searchsorted(self.buckets, self.buckets - minutes // self.minutes, side="right")
-        return Series(self.buckets, self._ranged(firsts, np.arange(1, len(self.buckets) + 1)), self.minutes)
+        return Series(self.buckets, ranged(self.moments, firsts, np.arange(1, len(self.buckets) + 1)), self.minutes)
 
     def plain(self) -> dict[str, Any]:
         """Give nothing but mappings, lists and finite numbers."""
@@ -93,23 +93,4 @@ class Series:
 
     def _spread(self, buckets: Integers) -> Moments:
         """Put 0 for buckets without rounds."""
-        at = np.searchsorted(buckets, self.buckets)
-
-        def spread(_: np.ufunc, values: Floats) -> Floats:
-            whole = np.zeros((*values.shape[:-1], len(buckets)))
-            whole[..., at] = values
-            return whole
-
-        return self.moments.each(spread)
-
-    def _ranged(self, firsts: Integers, ends: Integers) -> Moments:
-        """Merge the buckets of each range, which may overlap."""
-        if not len(firsts):
-            return self.moments
-        pairs = np.stack([firsts, ends], axis=-1).ravel()
-
-        def ranged(merge: np.ufunc, values: Floats) -> Floats:
-            padded = np.concatenate([values, np.zeros((*values.shape[:-1], 1))], axis=-1)  # `reduceat` wants every end to exist
-            return np.asarray(merge.reduceat(padded, pairs, axis=-1)[..., ::2])
-
-        return self.moments.each(ranged)
+        return spread(self.moments, np.searchsorted(buckets, self.buckets), len(buckets))

@@ -88,6 +88,19 @@ def compressed(text: bytes, *, after: str = "") -> bytes:
     return packed[:3] + bytes([packed[3] | _COMMENTED]) + packed[4:_HEADER] + after.encode("ascii") + b"\0" + packed[_HEADER:]
 
 
+def first_lines(chunk: bytes, *, size: int) -> list[bytes]:
+    r"""Give the whole lines at the beginning of a chunk that may be cut off anywhere, in at most ``size`` bytes; raises `UnreadableError`.
+
+    >>> first_lines(compressed(b"one\ntwo\nthree"), size=9), first_lines(compressed(b"one")[:4], size=9)
+    ([b'one', b'two'], [])
+    """
+    try:
+        text = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(chunk, size)  # 16: in a gzip file
+    except zlib.error as cause:
+        raise UnreadableError(f"not a chunk of the joined log: {cause}") from cause
+    return text[: text.rfind(b"\n") + 1].splitlines()
+
+
 def decompressed(chunk: bytes) -> bytes:
     """Inverse of `compressed`; raises `UnreadableError`."""
     try:

@@ -14,7 +14,7 @@ import numpy as np
 from shared.learning.encoding import NO_ID, Batch, Floats, Floats32, Hashes
 from shared.learning.fourier import WAVES, frequencies, gaussians, waves
 from shared.learning.measures import Measures
-from shared.learning.segments import Positions
+from shared.learning.segments import Positions, present
 from shared.learning.shared_ridge import DRAWS, FORGETTING
 
 ARMS: Final = 64
@@ -46,13 +46,11 @@ class Sums:
         self.moments[:, 0] *= left
         self.moments[:, 1:] *= sqrt(left)
 
-    def add(self, contexts: Floats32, targets: Floats, left: Floats) -> None:
-        """Add waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which ``left`` [n] counts."""
-        root = np.sqrt(left)
-        faded = contexts * root.astype(np.float32)[:, None]
-        self.gram += faded.T @ faded
-        self.moments[:, 0] += faded.T @ (root * targets[:, 0])
-        self.moments[:, 1:] += faded.T @ targets[:, 1:]
+    def add(self, contexts: Floats32, rewards: Floats, noise: Floats) -> None:
+        """Add √g of the waves [n, SIZE], √g of the ``rewards`` [n], and the ``noise`` [n, DRAWS] as it is."""
+        self.gram += contexts.T @ contexts
+        self.moments[:, 0] += contexts.T @ rewards
+        self.moments[:, 1:] += contexts.T @ noise
 
     def solve(self, prior: Floats) -> None:
         """Fit what was added; ``prior`` [SIZE, DRAWS] are the draws of an action that was never shown."""
@@ -93,16 +91,17 @@ class LocalRidge:
     def learn(self, contexts: Floats32, actions: Hashes, targets: Floats, *, last: int) -> None:
         """Add events: waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which the last is event number ``last``; then solve."""
         count, prior = len(actions), prior_draws()
-        left = FORGETTING ** np.arange(count - 1, -1, -1.0)
+        root = np.sqrt(FORGETTING ** np.arange(count - 1, -1, -1.0))
+        faded, rewards = contexts * root.astype(np.float32)[:, None], root * targets[:, 0]
         for arm in self.arms.values():
             arm.recent.fade(FORGETTING**count)
         for action, events in _grouped(actions):
             seen = last - count + 1 + int(events[-1])
             if (shown := self._arm(action, seen)) is None:
                 continue
-            own, its = contexts[events], targets[events]
-            shown.steady.add(own, its, np.ones(len(events)))
-            shown.recent.add(own, its, left[events])
+            noise = targets[events, 1:]
+            shown.steady.add(contexts[events], targets[events, 0], noise)
+            shown.recent.add(faded[events], rewards[events], noise)
             shown.seen = seen
             shown.steady.solve(prior)
             shown.recent.solve(prior)
@@ -128,7 +127,7 @@ def contexts_of(batch: Batch, measures: Measures) -> Floats32:
     angles = np.empty((len(batch), WAVES), dtype=np.float32)
     for first, last in _pieces(batch.context_starts):
         entries = slice(batch.context_starts[first], batch.context_starts[last])
-        known, own = np.unique(places[entries], return_inverse=True)
+        known, own = present(places[entries], len(features))
         weighted = frequencies(features[known])[own] * ranked[entries, None]
         angles[first:last] = np.add.reduceat(weighted, batch.context_starts[first:last] - entries.start, axis=0)
     return waves(angles, np.diff(batch.context_starts) - 1)

@@ -25,3 +25,17 @@ def ranges(firsts: Positions, sizes: Positions) -> Positions:
     """
     starts = starts_of(sizes)
     return np.repeat(firsts - starts[:-1], sizes) + np.arange(starts[-1])
+
+
+def present(places: Positions, size: int) -> tuple[Positions, Positions]:
+    """Give the distinct ones of places below ``size``, in order, and which of these each place is: faster than sorting.
+
+    >>> [found.tolist() for found in present(np.array([7, 2, 7]), 9)]
+    [[2, 7], [1, 0, 1]]
+    """
+    is_present = np.zeros(size, dtype=np.bool_)
+    is_present[places] = True
+    distinct = np.flatnonzero(is_present)
+    numbers = np.zeros(size, dtype=np.int64)
+    numbers[distinct] = np.arange(len(distinct))
+    return distinct, numbers[places]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from shared.learning.crosses import CELLS, Crosses
 from shared.learning.encoding import Floats, Floats32
 from shared.learning.fourier import gaussians
-from shared.learning.segments import Positions
+from shared.learning.segments import Positions, present
 
 DRAWS: Final = 4
 OPEN_CELLS: Final = 1024
@@ -69,36 +69,37 @@ class SharedRidge:
         return predictions
 
     def meet(self, crosses: Crosses) -> None:
-        """Take note of new events."""
+        """Take note of new events; where they bring too many crosses, the draws end."""
+        was_open = self.is_open
         self.met[crosses.cells[crosses.values != 0.0]] = True
         self.squares += float(crosses.values @ crosses.values)
         self.learned += len(crosses)
+        if was_open and not self.is_open:
+            self.weights[:, 2:] = 0.0
+            self.anchors[:, 1:] = 0.0
 
     def settle(self, leaving: Crosses) -> None:
         """Keep of these events, which leave the window, what the weights have learned from them."""
-        touched, places = np.unique(leaving.cells, return_inverse=True)
-        self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(places, leaving.values**2), _SUREST)
+        touched, crosses = _compact(leaving)
+        self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(crosses.cells, crosses.values**2), _SUREST)
         self.anchors[touched, 0] = self.weights[touched, STEADY]
         self.anchors[touched, 1:] = self.weights[touched, 2:]
 
     def solve(self, window: Crosses, rewards: Floats, noise: Floats) -> None:
         """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS]."""
-        present, crosses = _compact(window)
+        cells, crosses = _compact(window)
         draws = DRAWS if self.is_open else 0
         columns = [STEADY, RECENT, *range(2, 2 + draws)]
-        settled, ridge = self.settled[present].astype(np.float64), self.precision
-        precisions = np.stack([ridge + settled, np.full(len(present), ridge), *[ridge + settled] * draws])
+        settled, ridge = self.settled[cells].astype(np.float64), self.precision
+        precisions = np.stack([ridge + settled, np.full(len(cells), ridge), *[ridge + settled] * draws])
         means = np.zeros_like(precisions)
-        means[STEADY] = self.anchors[present, 0]
-        means[2:] = (self.anchors[present, 1 : 1 + draws] + prior_draws(present, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
+        means[STEADY] = self.anchors[cells, 0]
+        means[2:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
         importances = np.ones((len(columns), len(crosses)))
         importances[RECENT] = FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
         targets = np.stack([rewards, rewards, *noise[:, :draws].T])
-        start = self.weights[present][:, columns].T.astype(np.float64)
-        self.weights[np.ix_(present, columns)] = _solved(crosses, targets, importances, precisions, means, start).T
-        if not draws:
-            self.weights[:, 2:] = 0.0
-            self.anchors[:, 1:] = 0.0
+        start = self.weights[cells][:, columns].T.astype(np.float64)
+        self.weights[np.ix_(cells, columns)] = _solved(crosses, targets, importances, precisions, means, start).T
 
 
 def prior_draws(cells: Positions, precision: float) -> Floats:
@@ -109,12 +110,8 @@ def prior_draws(cells: Positions, precision: float) -> Floats:
 
 def _compact(window: Crosses) -> tuple[Positions, Crosses]:
     """Give the cells that are there, and the crosses with places among those instead."""
-    is_present = np.zeros(CELLS, dtype=np.bool_)
-    is_present[window.cells] = True
-    present = np.flatnonzero(is_present)
-    places = np.zeros(CELLS, dtype=np.int64)
-    places[present] = np.arange(len(present))
-    return present, Crosses(places[window.cells], window.values, window.starts)
+    cells, places = present(window.cells, CELLS)
+    return cells, Crosses(places, window.values, window.starts)
 
 
 def _solved(crosses: Crosses, targets: Floats, importances: Floats, precisions: Floats, means: Floats, start: Floats) -> Floats:

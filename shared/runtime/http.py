@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from hashlib import sha256
+from time import perf_counter_ns
 from typing import Any
 
 import azure.functions as func
@@ -94,7 +95,8 @@ class Operation:
     """One operation of the service: ``path`` stands under the prefix of each of its versions, or at the root for what has none.
 
     Every operation is there for the default loop and for the others under `LOOP_PREFIX`, but those of the administrator. A metered one
-    counts against what the loop's tier answers a month. ``reads_json`` is false where a body may be anything.
+    counts against what the loop's tier answers a month; how long a ``timed`` one takes, unless it is refused, is counted under that name.
+    ``reads_json`` is false where a body may be anything.
     """
 
     name: str
@@ -105,6 +107,7 @@ class Operation:
     needs_key: bool = True
     needs_admin: bool = False
     metered: bool = False
+    timed: str = ""
     reads_json: bool = True
     max_body: int = MAX_BODY_BYTES
     versions: tuple[str, ...] = VERSIONS
@@ -195,11 +198,13 @@ def _entry(operation: Operation, deployment: Callable[[], Deployment], route: st
 async def _serve(
     operation: Operation, deployment: Callable[[], Deployment], req: func.HttpRequest, params: Mapping[str, str | None]
 ) -> func.HttpResponse:
-    request_id = str(uuid.uuid4())
+    begin, request_id = perf_counter_ns(), str(uuid.uuid4())
     try:
         given = {name: with_slashes(value) for name, value in params.items() if value is not None}
         call = Call(deployment(), req, given, operation.max_body)
         response = await _answered(operation, await _admitted(operation, call))
+        if operation.timed:
+            call.deployment.latencies.of[operation.timed].add(perf_counter_ns() - begin)
     except PersonalizerError as error:
         response = _refused(error, operation, request_id)
     except Exception:
@@ -293,8 +298,14 @@ def _refusal(allowed: Sequence[str], path: str) -> Operation:
 
 
 def _pattern(template: str) -> re.Pattern[str]:
-    parts = (f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in template.split("/"))
-    return re.compile("/".join(parts), re.IGNORECASE)
+    return re.compile("/".join(_part_pattern(part) for part in template.split("/")), re.IGNORECASE)
+
+
+def _part_pattern(part: str) -> str:
+    """Match one part of a path, or with ``{*name}`` all that is left of it."""
+    if part.startswith("{*"):
+        return f"(?P<{part[2:-1]}>.+)"
+    return f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
 
 
 def _precedence(entry: tuple[str, Operation]) -> tuple[bool, ...]:

@@ -33,7 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_LOG_SHARDS": "1",
     "PERSONALIZER_MODELS_KEPT": "20",
 }
-"""Every setting of the app beside those of its storage account; the README's table and the example settings list the same."""
+"""Every setting of the app beside those of its storage account; docs/settings.md and the example settings list the same."""
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
@@ -46,7 +46,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """What this deployment was given; see the README's table.
+    """What this deployment was given; see docs/settings.md.
 
     ``account`` has the loops' data, ``host_account`` the Functions host's own, with the queues; they may be one. A tool beside the
     app needs no queue, so the host's may be missing.

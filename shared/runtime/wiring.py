@@ -14,17 +14,23 @@ from typing import TypeVar
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
+from shared.domain.evaluation import JobKind
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
 from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
+from shared.runtime.latency import Latencies
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
+from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
+from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.running import Means, Runner
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
+from shared.services.figures.reading import LiveFigures
 from shared.services.logs import Logs
 from shared.services.loops import Loops
 from shared.services.mirroring import Mirroring
@@ -51,6 +57,7 @@ from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
 from shared.storage.model_store import BlobModelStore
 from shared.storage.polling import BlobModelFeed, StoredConfiguration
 from shared.storage.signing_keys import BlobModelSigner
+from shared.storage.work_files import BlobWorkFiles
 
 _NAMES_REMEMBERED = 1_000
 """Of loops that are not there: asking for one again and again costs storage nothing."""
@@ -82,12 +89,15 @@ class LoopServices:
     retention: Retention
     keeper: ModelKeeper
     progress: ProgressReport
+    figures: LiveFigures
+    adviser: Adviser
     logs: Logs
     uploads: Uploads
     receipts: Receipts
     mirroring: Mirroring
     evaluations: Evaluations
     importances: FeatureImportances
+    analyses: Runner
     configurator: Configurator
 
     @property
@@ -131,8 +141,10 @@ class Deployment:
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
+        self.turn = asyncio.Semaphore()
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
+        self.latencies = Latencies(self.clock.now())
         self._actions = ActionReader()
         self._present: dict[str, LoopServices] = {}
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
@@ -271,6 +283,10 @@ class Deployment:
         terms = Terms(settings.models_kept, settled_for=2 * settings.model_poll_interval + settings.lookback)
         limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
+        figures = LiveFigures(store)
+        kept = evaluation_store(account, loop=place)
+        means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
+        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept)})
         return LoopServices(
             settings=settings,
             place=place,
@@ -289,12 +305,15 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            figures=figures,
+            adviser=Adviser(joined, figures),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
-            evaluations=Evaluations(evaluation_store(account, loop=place), logs, clock=clock),
-            importances=FeatureImportances(importance_store(account, loop=place), logs, clock=clock),
+            evaluations=Evaluations(kept, logs, analyses, clock=clock),
+            importances=FeatureImportances(importance_store(account, loop=place), logs, analyses, clock=clock),
+            analyses=analyses,
             configurator=Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror),
         )
 

@@ -87,7 +87,7 @@ class Logs:
         raise BusyError("the trainer was at work all the time; repeat the call")
 
     async def _cut_off(self, pointer: Pointer, cut: datetime) -> Pointer:
-        """Give the pointer of a log that begins at the cut; it still names a chunk, lest the next one be taken for the first of all."""
+        """Give the pointer of a log that begins at the cut, as figures do; it still names a chunk, lest the next be taken for the first."""
         dropped = await waiting(self._log, pointer, until=cut, lookback=self._lookback)
         oldest = min({pointer.log.generation, *await self._log.generations()})
         if pointer.log.generation + 1 - oldest > _MOST_GENERATIONS:
@@ -100,6 +100,7 @@ class Logs:
             counters=pointer.counters.plus(count),
             lookback=Lookback(),
             log=LogEpoch(pointer.log.generation + 1, since=cut, oldest=oldest),
+            figures="",
         )
 
     async def _pointer(self) -> tuple[Pointer, str | None]:

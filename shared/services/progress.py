@@ -9,6 +9,7 @@ from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import BusyError
 from shared.domain.ledger import Counters, Pointer, SegmentHead
 from shared.domain.ports import EventLog, ModelStore
+from shared.joining.chunks import ChunkName
 from shared.services.serving import ModelServer, Served
 
 AHEAD = timedelta(days=1)
@@ -20,7 +21,8 @@ _ATTEMPTS = 3
 class Progress:
     """Counters up to the watermark, and what waits behind it.
 
-    ``lag`` is for how long the oldest waiting decision could have been learned already.
+    ``lag`` is for how long the oldest waiting decision could have been learned already, and ``chunk`` the newest of the joined log
+    ("": there is none, or it was deleted).
     """
 
     served: Served
@@ -31,6 +33,7 @@ class Progress:
     apprentice: ApprenticeMetrics
     pending: int
     pending_rewards: int
+    chunk: str
 
     @property
     def ranked(self) -> int:
@@ -84,6 +87,7 @@ class ProgressReport:
             apprentice=pointer.apprentice,
             pending=behind.count,
             pending_rewards=behind.rewards,
+            chunk=pointer.chunk if _is_kept(pointer) else "",
         )
 
     async def _pointer(self) -> Pointer | None:
@@ -96,6 +100,11 @@ class ProgressReport:
     async def _beginning(self) -> Pointer:
         earliest = await self._log.earliest()
         return Pointer(sequence=0, version="", published_at=EPOCH, watermark=earliest or self._clock.now(), log=self._log.epoch)
+
+
+def _is_kept(pointer: Pointer) -> bool:
+    """Whether the pointer's chunk belongs to the log as it is since its deletion."""
+    return bool(pointer.chunk) and ChunkName.parse(pointer.chunk).generation >= pointer.log.generation
 
 
 @dataclass(frozen=True, slots=True)

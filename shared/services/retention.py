@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.domain.clock import Clock
+from shared.domain.ledger import Pointer
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.join import EARLY, REMEMBERED
 from shared.services.erasure import clear_deleted
@@ -55,10 +56,18 @@ class Retention:
         needed = pointer.watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
         dropped = await self._log.drop_tables(before=needed)
         pruned = await self._prune(pointer.version)
+        await self._drop_figures(pointer)
         cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
         expired = await self._expire(loop.log_retention_days)
         facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
         logger.info("retention done", extra=facts)
+
+    async def _drop_figures(self, pointer: Pointer) -> None:
+        """Delete the figures that were committed before those of the pointer, and those that no commit can name any more."""
+        later = f"{pointer.sequence + 1:08d}"
+        old = [name async for name in self._store.figures_kept() if name < later and name != pointer.figures]
+        for name in old:
+            await self._store.delete_figures(name)
 
     async def _expire(self, days: int) -> int:
         """Delete chunks, and copies of damaged segments, that are older than this many days; none if it is negative."""

@@ -24,7 +24,11 @@ from shared.learning import artifact
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
-from shared.services.figures import Figures, figures
+from shared.services.figures.keeping import FigureKeeper
+from shared.services.figures.logged import logged
+from shared.services.figures.sums import Figures, figures
+from shared.services.figures.timeline import Timeline
+from shared.services.figures.window import Span, window
 from shared.services.lessons import lessons
 from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
 from shared.services.retraining import Chunks, Retrainer
@@ -76,6 +80,7 @@ class _Work:
     chunk: str
     apprentice: ApprenticeMetrics
     figures: Figures
+    timeline: Timeline
 
 
 @dataclass(slots=True)
@@ -104,6 +109,7 @@ class Trainer:
         self._configuration = configuration
         self._clock = clock
         self._limits = limits
+        self._figures = FigureKeeper(store)
         self._retrainer = Retrainer(chunks, store, clock=clock)
         self._encoders = Encoders()
         self._warm = _Warm()
@@ -170,7 +176,11 @@ class Trainer:
         learner = await self._learner(pointer.version, loop)
         with collector_at_rest():
             work = await self._work(plan, pointer, learner, loop)
-        new = await self._write_model(plan, pointer, work, loop)
+        new, kept = await together(
+            self._write_model(plan, pointer, work, loop),
+            self._figures.add(pointer, work.timeline, until=plan.until),
+        )
+        new = replace(new, figures=kept)
         await self._store.commit(new, expected=etag)
         self._warm = _Warm(new.version, learner)
         facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
@@ -220,16 +230,17 @@ class Trainer:
 
     async def _work(self, plan: Plan, pointer: Pointer, learner: Learner, loop: LoopSettings) -> _Work:
         """Do all that takes a window's events, so that none of them is left when it is done."""
-        window = await self._read(plan, pointer, loop)
-        joined = await asyncio.to_thread(join, window, loop=loop)
+        read = await self._read(plan, pointer, loop)
+        joined = await asyncio.to_thread(join, read, loop=loop)
         text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
         apprentice = pointer.apprentice.after(joined.events)
         chunk, content = await together(
             self._write_chunk(plan, pointer, text),
             asyncio.to_thread(self._learn, learner, joined.events),
         )
-        sums = await asyncio.to_thread(figures, joined.events)
-        return _Work(replace(joined, events=()), content, chunk, apprentice, sums)
+        span = Span(plan.until, self._clock.now(), loop.reward_wait + self._limits.grace)
+        sums, timeline = await asyncio.to_thread(_figures, joined, span)
+        return _Work(replace(joined, events=()), content, chunk, apprentice, sums, timeline)
 
     def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> Content | None:
         batch = lessons(events, self._encoders.of(learner.interactions))
@@ -283,6 +294,12 @@ class Trainer:
             observations=_still_behind(first, pointer.lookback.observations, plan.observations),
             unknown=joined.unknown,
         )
+
+
+def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
+    columns = logged(joined.events)
+    skipped = [event for event in joined.events if event.skip is not None]
+    return figures(columns), window(columns, skipped, joined.counters, span)
 
 
 def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:

@@ -42,6 +42,15 @@ class BlobFiles:
             except ResourceNotFoundError:
                 return None
 
+    async def head(self, name: str, *, size: int) -> tuple[bytes, Mapping[str, str]] | None:
+        """Read a file's first bytes, at most so many, and its metadata; None when there is none."""
+        async with storage_failures(f"read {name}"):
+            try:
+                download = await self.container.download_blob(name, offset=0, length=size)
+                return await download.readall(), {label: text or "" for label, text in (download.properties.metadata or {}).items()}
+            except ResourceNotFoundError:
+                return None
+
     async def metadata(self, name: str) -> Mapping[str, str] | None:
         """Read a file's metadata alone; None when there is none."""
         async with storage_failures(f"look at {name}"):

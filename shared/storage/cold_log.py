@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer, Provenance
-from shared.joining.chunks import ChunkName, chain, decompressed
+from shared.joining.chunks import ChunkName, chain, decompressed, first_lines
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
@@ -46,6 +46,11 @@ class BlobColdLog:
         pointer = await self._pointer()
         return chain(pointer.chunk, await self.chunks()) if pointer is not None and pointer.chunk else ()
 
+    async def watermark(self) -> datetime | None:
+        """Tell up to which time decisions have been joined; None before the first commit."""
+        pointer = await self._pointer()
+        return None if pointer is None else pointer.watermark
+
     async def parent(self, name: str) -> str | None:
         """Tell which chunk was before this one ("": it is the first); None if this one is not there any more."""
         if ChunkName.parse(name).generation < await self._generation():
@@ -64,6 +69,13 @@ class BlobColdLog:
         if not hashlib.sha256(file.data).hexdigest().startswith(parsed.digest):
             raise UnreadableError(f"chunk {name} of the joined log is damaged: its content is not what its name says")
         return decompressed(file.data)
+
+    async def head(self, name: str, *, size: int) -> tuple[Sequence[bytes], str] | None:
+        """Read the first whole lines of a chunk, at most so many bytes, and tell which chunk was before it; None if it is not there."""
+        if ChunkName.parse(name).generation < await self._generation():
+            return None
+        found = await self._logs.head(names.chunks_prefix(self._loop) + name, size=size)
+        return None if found is None else (first_lines(found[0], size=size), _checked(name, found[1]).get("parent", ""))
 
     async def drop_chunks(self, *, before: datetime | None) -> int:
         """Delete the chunks whose window ended before this time (None: none of them), and those from before the log was deleted.

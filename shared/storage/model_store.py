@@ -1,4 +1,4 @@
-"""Published models with their learners, the cold log and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
+"""Published models with learners, the cold log, live figures and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -14,7 +14,7 @@ from shared.storage.provenance import write_provenance
 
 
 class BlobModelStore:
-    """Models, states, chunks and pointer of one loop."""
+    """Models, states, chunks, figures and pointer of one loop."""
 
     def __init__(self, account: StorageAccount, *, loop: str) -> None:
         self._loop = loop
@@ -43,6 +43,24 @@ class BlobModelStore:
     async def write_chunk(self, name: str, data: bytes, *, parent: str) -> None:
         """Write a chunk of the cold log; its metadata name the chunk before it."""
         await self._logs.write_once(f"loops/{self._loop}/log/{name}", data, metadata={"format": "1", "parent": parent})
+
+    async def figures(self, name: str) -> bytes:
+        """Read live figures."""
+        return await self._present(names.figures_blob(self._loop, name), f"the file of figures {name}")
+
+    async def write_figures(self, name: str, data: bytes) -> None:
+        """Write live figures."""
+        await self._models.write_once(names.figures_blob(self._loop, name), data, metadata={"format": "1"})
+
+    async def figures_kept(self) -> AsyncIterator[str]:
+        """List the names of all figures that are there."""
+        prefix = names.figures_prefix(self._loop)
+        async for blob in self._models.listing(prefix):
+            yield str(blob.name).removeprefix(prefix).removesuffix(".npz.gz")
+
+    async def delete_figures(self, name: str) -> None:
+        """Delete figures that no pointer names any more."""
+        await self._models.delete(names.figures_blob(self._loop, name))
 
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model."""

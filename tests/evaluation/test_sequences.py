@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from shared.evaluation.intervals import Range, gaussian, gaussian_doubly_robust
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Rounds
-from shared.evaluation.sequences import _SHARES_OF_STAKES, SHARES, confidence_sequence, moved
+from shared.evaluation.sequences import (
+    _SHARES_OF_STAKES,
+    BLIND_SHARES,
+    SHARES,
+    confidence_sequence,
+    confidence_sequence_by_constants,
+    moved,
+)
 from shared.evaluation.special import normal_quantile
 from tests.evaluation.building import at_looks, clear_world, logs, played, world
 
@@ -41,6 +48,18 @@ def test_it_is_wrong_at_any_of_40_looks_in_5_percent_of_logs_at_most(name, misle
     wrong = wrong_somewhere(confidence_sequence(moments, largest_weight=chosen.largest_weight), chosen.truth)
     assert wrong <= 0.05 * runs
     assert chance_of_at_least(wrong, runs, 0.05) > 0.5
+
+
+@pytest.mark.parametrize("name", ["middling", "rare large weights"])
+def test_without_predictions_and_with_half_the_stakes_on_the_bound_it_holds_as_well_for_losses_too(name):
+    chosen, runs = WORLDS[name], 100
+    many = played(chosen, logs=runs, rounds=int(LOOKS[-1]), seed=5)
+    none = 0.0 * many.predicted
+    moments = at_looks(Rounds(many.weights, 2.0 * many.rewards - 1.0, none, none, many.unsupported), LOOKS)
+    half, bound = (np.full(moments.rounds.shape, each) for each in (0.5, chosen.largest_weight))
+    found = confidence_sequence_by_constants(moments, largest_weight=bound, belief=half, rewards=Range(-1.0, 1.0))
+    assert wrong_somewhere(found, 2.0 * chosen.truth - 1.0) <= 0.05 * runs
+    assert found.width[..., -1].mean() < 1.8
 
 
 def test_a_gaussian_band_is_wrong_at_some_of_the_same_looks_much_more_often():
@@ -121,6 +140,7 @@ def test_a_range_moves_it_as_a_whole(choices):
 
 def test_the_bettors_share_one_stake():
     assert SHARES.sum() == pytest.approx(1.0)
+    assert BLIND_SHARES.sum() == pytest.approx(1.0)
     assert _SHARES_OF_STAKES.sum() == pytest.approx(1.0)
 
 

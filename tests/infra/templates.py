@@ -12,7 +12,7 @@ import yaml
 from pycep import BicepParser
 
 from shared.runtime.settings import DEFAULTS
-from shared.storage.names import LOGS, MODELS
+from shared.storage.names import JOBS, LOGS, MODELS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PARSER = BicepParser()
@@ -31,9 +31,12 @@ SETTINGS = {*DEFAULTS, "PERSONALIZER_ADMIN_KEY", "PERSONALIZER_POLICY_ARGUMENTS"
 """What the app may be told beside its accounts."""
 
 ACCOUNTS = {
-    *(f"AzureWebJobsStorage__{part}" for part in ("credential", "clientId", "blobServiceUri")),
+    *(f"AzureWebJobsStorage__{part}" for part in ("credential", "clientId", "blobServiceUri", "queueServiceUri")),
     *(f"PERSONALIZER_STORAGE__{part}" for part in ("credential", "clientId", "blobServiceUri", "tableServiceUri")),
 }
+REACHED = {("host", "blob"), ("host", "queue"), ("data", "blob"), ("data", "table")}
+"""The services of the accounts that those settings name."""
+
 TELEMETRY = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
 
 NOT_ON_FLEX = re.findall(
@@ -52,10 +55,11 @@ ROLES = {
     "blobOwner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
     "blobContributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
     "tableContributor": "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+    "queueContributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
     "metricsPublisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "secretsUser": "4633458b-17de-408a-b874-0445c86b69e6",
 }
-"""Storage Blob Data Owner, Storage Blob and Table Data Contributor, Monitoring Metrics Publisher, Key Vault Secrets User."""
+"""Storage Blob Data Owner, Storage Blob, Table and Queue Data Contributor, Monitoring Metrics Publisher, Key Vault Secrets User."""
 
 DEMANDS: Mapping[str, Mapping[str, Any]] = {
     "Microsoft.Storage/storageAccounts": {
@@ -283,10 +287,32 @@ def names_fit(project: Project) -> Iterator[str]:
     yield from (f"the abbreviation {name} is in only one of the two places" for name in used ^ prefixes.keys())
 
 
-def containers_are_those_of_the_code(project: Project) -> Iterator[str]:
-    for name, container in (("modelsContainer", MODELS), ("logsContainer", LOGS)):
-        if f"var {name} = '{container}'" not in project.main.text:
-            yield f"{name} is not {container}"
+def names_in_storage_are_those_of_the_code(project: Project) -> Iterator[str]:
+    for name, place in (("modelsContainer", MODELS), ("logsContainer", LOGS), ("jobsQueue", JOBS)):
+        if f"var {name} = '{place}'" not in project.main.text:
+            yield f"{name} is not {place}"
+    if "var queues = [jobsQueue, '${jobsQueue}-poison']" not in project.main.text:
+        yield "the queues are not those that the host wants"
+
+
+def the_host_can_serve_queues(project: Project) -> Iterator[str]:
+    host = json.loads((project.root / "host.json").read_text("utf-8"))
+    if host.get("extensionBundle") != {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}:
+        yield "host.json names no extension bundle that queues can be served with"
+    queues = host["extensions"].get("queues", {})
+    if (queues.get("batchSize"), queues.get("newBatchThreshold"), queues.get("messageEncoding")) != (1, 0, "base64"):
+        yield "host.json has an instance take several jobs at a time, or another encoding than is sent"
+
+
+def each_storage_service_in_use_is_reached_through_the_network(project: Project) -> Iterator[str]:
+    network = project.templates[(project.root / "infra" / "core" / "network.bicep").resolve()].text
+    zones = re.findall(r"^  'privatelink\.(\w+)\.", network, re.MULTILINE)
+    endpoints = re.findall(r"name: '(\w+)(?:-\w+)?', resource: \w+, group: '(\w+)', zone: (\d) \}", network)
+    for name, group, zone in endpoints:
+        if not zones[int(zone)].startswith(group):
+            yield f"network.bicep: the endpoint {name} of {group} is in another service's zone"
+    missing = REACHED - {each[:2] for each in endpoints}
+    yield from (f"network.bicep: no endpoint for the {account} account's {service}s" for account, service in missing)
 
 
 def roles_are_the_least(project: Project) -> Iterator[str]:
@@ -338,7 +364,9 @@ RULES = (
     no_output_tells_a_secret,
     keys_are_secure_parameters,
     names_fit,
-    containers_are_those_of_the_code,
+    names_in_storage_are_those_of_the_code,
+    the_host_can_serve_queues,
+    each_storage_service_in_use_is_reached_through_the_network,
     roles_are_the_least,
     resources_are_closed,
     what_costs_is_off,

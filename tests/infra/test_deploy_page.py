@@ -1,15 +1,17 @@
-"""docs/deploy.md says what the templates do."""
+"""The pages on deploying, watching and paying say what the templates do."""
 
 import re
 
 from tests.infra.templates import REPOSITORY, SETTINGS, Project
 
 PAGE = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
+WATCHING = (REPOSITORY / "docs" / "how-to" / "watch-a-deployment.md").read_text("utf-8")
+COSTS = (REPOSITORY / "docs" / "costs.md").read_text("utf-8")
 OURS = {"AZURE_ENV_NAME", "AZURE_LOCATION"}
 
 
 def test_every_option_is_on_the_page_with_its_default_and_no_other():
-    """The app's own settings are in the README."""
+    """The app's own settings have a page of theirs."""
     mapped = dict(re.findall(r"\$\{([A-Z_]+)(?:=([^}]*))?\}", " ".join(Project(REPOSITORY).values.values())))
     expected = {name: default for name, default in mapped.items() if name not in SETTINGS | OURS}
     rows = re.findall(r"^\| `(PERSONALIZER_[A-Z_]+)` \| (?:`(.*?)`)? *\|", PAGE, re.MULTILINE)
@@ -25,17 +27,17 @@ def test_every_setting_of_the_app_has_its_own_name_as_an_option():
 def test_every_alert_is_on_the_page():
     rules = set(re.findall(r"^    name: '([\w-]+)'$", (REPOSITORY / "infra" / "core" / "alerts.bicep").read_text("utf-8"), re.MULTILINE))
     assert len(rules) == 5
-    assert not [rule for rule in rules if f"| `{rule}` |" not in PAGE]
+    assert not [rule for rule in rules if f"| `{rule}` |" not in WATCHING]
 
 
 def test_the_files_that_the_page_names_are_there():
-    named = set(re.findall(r"`((?:infra|tests|shared|\.github)/[\w./-]+)`", PAGE))
+    named = set(re.findall(r"`((?:infra|tests|shared|\.github)/[\w./-]+)`", PAGE + WATCHING))
     assert len(named) >= 5
     assert not [name for name in named if not (REPOSITORY / name).exists()]
 
 
 def test_the_sums_of_the_costs_are_right():
-    table = re.search(r"^\| Rank calls a day.*?(?=^$)", PAGE, re.DOTALL | re.MULTILINE)
+    table = re.search(r"^\| Rank calls a day.*?(?=^$)", COSTS, re.DOTALL | re.MULTILINE)
     assert table is not None
     rows = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
     figures = {name: [float(cell.replace("−", "-")) for cell in cells] for name, *cells in rows}

@@ -42,6 +42,17 @@ PLANTED = {
     "a name that is too long": ("infra/main.bicep", "Accounts}host${token}", "Accounts}functionshost${token}"),
     "a name with a hyphen": ("infra/abbreviations.json", '"storageStorageAccounts": "st"', '"storageStorageAccounts": "st-"'),
     "another container than the code's": ("infra/main.bicep", "'personalizer-logs'", "'logs'"),
+    "another queue than the code's": ("infra/main.bicep", "'personalizer-jobs'", "'jobs'"),
+    "another poison queue than the host's": ("infra/main.bicep", "'${jobsQueue}-poison'", "'${jobsQueue}-failed'"),
+    "the queues' setting that is forgotten": ("infra/app/function.bicep", "    AzureWebJobsStorage__queueServiceUri: hostQueueUri\n", ""),
+    "no bundle for queues": ("host.json", '"version": "[4.*, 5.0.0)"', '"version": "[2.*, 3.0.0)"'),
+    "several jobs at a time": ("host.json", '"batchSize": 1', '"batchSize": 16'),
+    "no way to the queues through the network": (
+        "infra/core/network.bicep",
+        "resource: hostAccountId, group: 'queue', zone: 2",
+        "resource: hostAccountId, group: 'table', zone: 1",
+    ),
+    "an endpoint in another service's zone": ("infra/core/network.bicep", "group: 'queue', zone: 2", "group: 'queue', zone: 1"),
     "a role that may do more": ("infra/core/rbac.bicep", "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "b7e6dc6d-f1e8-4753-8033-0f276bb0955b"),
     "a role that is not known": (
         "infra/core/keyvault.bicep",
@@ -124,7 +135,8 @@ def test_a_planted_error_is_caught(copied, planted):
 
 def test_the_app_reads_the_settings_it_is_given():
     given = Project(REPOSITORY).settings
-    values = {name: f"https://x.{'table' if 'table' in name else 'blob'}.core.windows.net" if "Uri" in name else "id" for name in ACCOUNTS}
+    services = {name: name.split("__")[1].removesuffix("ServiceUri") for name in ACCOUNTS}
+    values = {name: f"https://x.{service}.core.windows.net" if "Uri" in name else "id" for name, service in services.items()}
     values |= {name: "managedidentity" for name in ACCOUNTS if name.endswith("credential")}
     defaults = {name: value.strip("'") for name, value in Project(REPOSITORY).main.defaults.items()}
     loop = {
@@ -136,6 +148,8 @@ def test_the_app_reads_the_settings_it_is_given():
     assert settings == read_settings(values), "the templates' defaults are the app's"
     assert settings.account.managed_identity
     assert settings.account.client_id == "id"
+    assert settings.host_account.managed_identity
+    assert settings.host_account.queue_uri == "https://x.queue.core.windows.net"
     assert settings.account.table_uri == "https://x.table.core.windows.net"
 
 

@@ -14,7 +14,8 @@ collect_ignore = ["sample_app.py"]  # it is run by a host, not collected
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sample")
     shutil.copy(Path(__file__).with_name("sample_app.py"), folder / "function_app.py")
-    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}))
+    queues = {"batchSize": 4, "visibilityTimeout": "00:00:01", "maxPollingInterval": "00:00:01"}
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"http": {"routePrefix": ""}, "queues": queues}}))
     return folder
 
 

@@ -9,6 +9,7 @@ import time
 import azure.functions as func
 
 os.environ.setdefault("SAMPLE_SCHEDULE", "* * * * * *")
+os.environ.setdefault("SAMPLE_QUEUE", "sample")
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
@@ -120,3 +121,21 @@ def at_startup(timer: func.TimerRequest) -> None:
 @app.timer_trigger(schedule="* * * * * *", arg_name="timer")
 def failing(timer: func.TimerRequest) -> None:
     raise LookupError("the timer's own fault")
+
+
+@app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%", connection="AzureWebJobsStorage")
+async def take(message: func.QueueMessage) -> None:
+    moments = {"inserted": message.insertion_time, "expires": message.expiration_time, "next": message.time_next_visible}
+    facts = {name: moment and moment.isoformat() for name, moment in moments.items()}
+    text = message.get_body().decode()
+    logging.info("message seen", extra={"text": text, "message_id": message.id, "tries": message.dequeue_count, **facts})
+    if "fail" in text:
+        raise LookupError("the queue function's own fault")
+    if "long" in text:
+        await asyncio.sleep(3)
+    logging.info("message done", extra={"text": text})
+
+
+@app.queue_trigger(arg_name="message", queue_name="%SAMPLE_QUEUE%-poison", connection="AzureWebJobsStorage")
+def bury(message: func.QueueMessage) -> None:
+    logging.info("poison seen", extra={"text": message.get_body().decode()})

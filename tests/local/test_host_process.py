@@ -110,11 +110,19 @@ def test_it_starts_again_after_a_kill(sample_folder):
             "import azure.functions as func\napp = func.FunctionApp()\n@app.timer_trigger(schedule='often', arg_name='t')\ndef f(t): ...",
             "Wrong number of fields",
         ),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n"
+            "@app.queue_trigger(arg_name='m', queue_name='q', connection='UNSET')\ndef f(m): ...",
+            "UNSET connects a binding and must be a connection string here",
+        ),
     ],
 )
 def test_an_app_that_cannot_be_indexed_stops_the_start_and_says_why(tmp_path, content, complaint):
     (tmp_path / "function_app.py").write_text(content)
-    with pytest.raises(AppDidNotStartError, match=r"exit code 3") as failure, RunningApp("unused", folder=tmp_path, timers=True):
+    with (
+        pytest.raises(AppDidNotStartError, match=r"exit code 3") as failure,
+        RunningApp("unused", folder=tmp_path, timers=True, queues=True),
+    ):
         pass
     assert complaint in str(failure.value)
 
@@ -124,7 +132,7 @@ def prefixed(tmp_path: Path) -> Path:
     (tmp_path / "function_app.py").write_text(
         "import os\nimport azure.functions as func\napp = func.FunctionApp()\n"
         "@app.route(route='status')\ndef f(req: func.HttpRequest) -> str: return os.environ['COLOUR']\n"
-        "@app.queue_trigger(arg_name='message', queue_name='q', connection='AzureWebJobsStorage')\ndef g(message): ...\n"
+        "@app.blob_trigger(arg_name='blob', path='b/{name}', connection='AzureWebJobsStorage')\ndef g(blob): ...\n"
     )
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": {"COLOUR": "red", "OTHER": "1"}}))
     return tmp_path
@@ -139,7 +147,7 @@ def test_routes_start_with_api_unless_host_json_says_otherwise(prefixed):
 def test_a_trigger_it_does_not_serve_is_named_in_the_log(prefixed):
     with RunningApp("unused", folder=prefixed, ready="/api/status", settings={"COLOUR": "green"}) as app:
         [line] = logged(app, "the local host does not run this function")
-        assert (line["function"], line["trigger"]) == ("g", "queueTrigger")
+        assert (line["function"], line["trigger"]) == ("g", "blobTrigger")
 
 
 def test_local_settings_are_read_and_the_environment_wins(prefixed):

@@ -22,6 +22,14 @@ from tests.running import OURS, REPOSITORY
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
 
 
+ROLES = {
+    "azurite.js": "azurite",
+    "--no-timers --no-queues": "http",
+    "--timers --no-queues": "timers",
+    "--no-timers --queues": "queues",
+}
+
+
 class Supervisor:
     """One `python -m local` with its output in a file."""
 
@@ -52,11 +60,11 @@ class Supervisor:
         return self.process.wait(30)
 
     def children(self) -> dict[str, int]:
-        """The numbers of the processes it started, by a word of their command line."""
+        """The numbers of the processes it started, by words of their command line."""
         listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
         mine = [line.split(None, 2) for line in listed if line.split(None, 2)[1] == str(self.process.pid)]
-        names = {"azurite.js": "azurite", "--no-timers": "http", "--timers": "timers"}
-        return {name: int(pid) for pid, _, command in mine for word, name in names.items() if word in command.replace("/", " ").split()}
+        commands = {int(pid): f" {command} ".replace("/", " ") for pid, _, command in mine}
+        return {role: pid for pid, command in commands.items() for words, role in ROLES.items() if f" {words} " in command}
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 15) -> None:
@@ -96,7 +104,7 @@ def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervi
 def test_a_signal_stops_everything_in_order(start, number):
     supervisor = start().ready()
     children = supervisor.children()
-    assert set(children) == {"azurite", "http", "timers"}
+    assert set(children) == {"azurite", "http", "timers", "queues"}
     supervisor.process.send_signal(number)
     assert supervisor.exit_code() == 0
     assert not any(runs(pid) for pid in children.values())
@@ -165,7 +173,7 @@ def test_two_run_side_by_side_in_folders_of_their_own(start, tmp_path):
     assert first.key != second.key
 
 
-@pytest.mark.parametrize("name", ["http", "timers", "azurite"])
+@pytest.mark.parametrize("name", ["http", "timers", "queues", "azurite"])
 def test_a_part_that_ends_by_itself_stops_the_rest(start, name):
     supervisor = start().ready()
     children = supervisor.children()

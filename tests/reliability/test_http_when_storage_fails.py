@@ -52,21 +52,25 @@ def test_a_service_cut_off_from_storage_says_so_and_its_model_serves_on(running,
     for number in range(12):
         ranked(running, f"e{number}")
     until = time.monotonic() + 30
-    while running.request("GET", "/status").json["loop"]["modelVersion"] is None:
+    loop = running.request("GET", "/status").json["loop"]
+    while loop["counters"]["pending"] or loop["modelVersion"] != loop["publishedModelVersion"]:
         assert time.monotonic() < until
         running.request("POST", "/admin/functions/train", {})
         time.sleep(0.5)
-    loop = running.request("GET", "/status").json["loop"]
+        loop = running.request("GET", "/status").json["loop"]
     proxy.plan = lambda call: Fault(503)
     status = running.request("GET", "/status").json
     assert (status["apiStatus"], status["loop"]["modelVersion"]) == ("Degraded", loop["modelVersion"])
     assert "storage" in status["apiStatusMessage"]
     assert running.request("GET", "/status", keyed=False).status == 200
+    figures = running.request("GET", "/figures")
+    assert (figures.status, figures.json["error"]["code"], figures.headers["retry-after"]) == (503, "OperationNotAllowed", "1")
     proxy.plan = lambda call: Fault(503) if "/personalizer-models/" in call.path else None
     assert ranked(running, "during").status == 201
     proxy.plan = no_faults
     after = running.request("GET", "/status").json["loop"]["counters"]
     assert after["ranked"] == 13
+    assert running.request("GET", "/figures").json["totals"]["events"] == after["learned"]
 
 
 def test_a_pointer_of_a_later_release_leaves_the_old_model_serving(storage):

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
+from shared.services.figures.files import load
 from shared.services.retention import Retention, Terms
 from shared.services.training import Trainer
 from shared.services.windows import Limits
@@ -34,8 +35,12 @@ IN_APPRENTICE_MODE = 30
 """Of the log's decisions, those that are learned."""
 
 
+SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1, "random_jitter_range": 0}
+"""As many tries as the app makes, and hardly a pause between them."""
+
+
 def open_account(connection_string: str) -> StorageAccount:
-    return StorageAccount(AccountSettings(connection_string=connection_string))
+    return StorageAccount(AccountSettings(connection_string=connection_string), retries=SHORT_PAUSES)
 
 
 def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) -> TableEventLog:
@@ -110,9 +115,10 @@ async def committed(account: StorageAccount, store: str) -> Pointer:
 async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    assert (mine.counters, mine.apprentice, mine.watermark, mine.chunk, mine.version) == (
+    assert (mine.counters, mine.apprentice, mine.figures, mine.watermark, mine.chunk, mine.version) == (
         expected.counters,
         expected.apprentice,
+        expected.figures,
         expected.watermark,
         expected.chunk,
         expected.version,
@@ -121,3 +127,5 @@ async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
     ours, theirs = BlobModelStore(account, loop=store), BlobModelStore(account, loop="expected")
     assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
     assert await ours.state(mine.version) == await theirs.state(expected.version)
+    assert await ours.figures(mine.figures) == await theirs.figures(expected.figures)
+    assert load(await ours.figures(mine.figures)).timeline.activity.events.sum() == mine.counters.learned

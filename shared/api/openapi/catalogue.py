@@ -8,6 +8,8 @@ from typing import Any, Final
 from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
+from shared.api.figures import INTERVALS as FIGURES_INTERVALS
+from shared.api.figures import FiguresResponse
 from shared.api.logs import LINES, InteractionLine, LogsProperties, ObservationLine
 from shared.api.loops import KeyResponse, LoopBody, LoopRequest, LoopsResponse
 from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
@@ -33,6 +35,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "Model": "The model, handed out, brought back, deleted, and gone back to an earlier version of.",
         "Log": "What was logged, and what became of an event.",
         "Evaluations": "What other policies would have earned, and which features matter.",
+        "Figures": "What the loop has earned, and what it would have earned otherwise, as it goes.",
         "Loops": "Other loops beside the default one, for the administrator.",
         "Service": "The service itself; no key is needed.",
     }
@@ -559,6 +562,69 @@ _IMPORTANCES_DELETE: Final = Described(
     "Evaluations", "Delete a feature importance", answers=(_DONE,), errors=(errors.FeatureImportanceNotFoundError,)
 )
 
+# --- figures ---------------------------------------------------------------------------------------------------------
+
+_POLICY_FIGURES: Final[dict[str, Any]] = {
+    "name": "online",
+    "expectedReward": 0.42,
+    "confidenceInterval": [0.38, 0.47],
+    "effectiveEvents": 1200.0,
+}
+_FIGURES: Final = Described(
+    "Figures",
+    "Read the live figures",
+    description="What was earned, and what the application's own choice and choosing at random would have earned instead, counted by the "
+    "trainer as it learns. A bucket is listed if it holds something and is not longer than was asked for: 5 minutes are kept for 2 days, "
+    "hours for 60, days for 730. Intervals of the time series hold for a bucket by itself, those of `totals` and `cumulative` at all looks "
+    "at once, each with 95 %.",
+    parameters=(
+        Parameter("since", TIME_SCHEMA, "From when on buckets are wanted; as far back as they go if it is left out."),
+        Parameter("until", TIME_SCHEMA, "Until when; later than `since`."),
+        Parameter("interval", {"type": "integer", "enum": [*FIGURES_INTERVALS], "default": FIGURES_INTERVALS[0]}, "A bucket's minutes."),
+    ),
+    answers=(
+        Answer(
+            200,
+            "The figures of the latest commit, and how fast this process answered lately.",
+            FiguresResponse,
+            {
+                "loop": "default",
+                "asOf": _LATER,
+                "watermark": _LATER,
+                "since": _NOON,
+                "intervalInMinutes": 1440,
+                "totals": {
+                    "events": 1200,
+                    "averageReward": 0.42,
+                    "policies": [{**_POLICY_FIGURES, "meanWeight": 1.0, "meanWeightInterval": [1.0, 1.0]}],
+                },
+                "timeseries": [
+                    {
+                        "timeStamp": "2026-05-17T00:00:00Z",
+                        "events": 1200,
+                        "rewards": 500,
+                        "lateRewards": 2,
+                        "unknownRewards": 0,
+                        "skipped": {"notActivated": 3},
+                        "averageReward": 0.42,
+                        "explorationShare": 0.08,
+                        "entropy": 0.31,
+                        "lagSeconds": 21.5,
+                        "policies": [_POLICY_FIGURES],
+                    }
+                ],
+                "cumulative": [{"timeStamp": "2026-05-17T00:00:00Z", "policies": [_POLICY_FIGURES]}],
+                "latency": {
+                    "since": _NOON,
+                    "rank": {"count": 800, "p50Ms": 3.1, "p95Ms": 6.4, "p99Ms": 11.2},
+                    "reward": {"count": 0, "p50Ms": None, "p95Ms": None, "p99Ms": None},
+                },
+            },
+        ),
+    ),
+    errors=(errors.InvalidRequestError,),
+)
+
 # --- loops -----------------------------------------------------------------------------------------------------------
 
 _LOOP: Final[dict[str, Any]] = {
@@ -598,16 +664,55 @@ _KEYS_REGENERATE: Final = Described(
 _TAG: Final = {"ETag": "The content's tag: sent back in `If-None-Match`, it saves sending the content again."}
 _IF_NONE_MATCH: Final = Parameter("If-None-Match", {"type": "string"}, "The tag of the content that the caller has.", place="header")
 _UNCHANGED: Final = Answer(304, "The caller has this content already.", headers=_TAG)
+_PROGRESS: Final[dict[str, Any]] = {
+    "name": "default",
+    "learningMode": "Online",
+    "rewardWaitTime": "PT10M",
+    "modelVersion": "00000042-36c28f7b92d1",
+    "modelAgeSeconds": 74.2,
+    "publishedModelVersion": "00000042-36c28f7b92d1",
+    "watermark": _NOON,
+    "lagSeconds": 0.0,
+    "counters": {
+        "ranked": 1204,
+        "learned": 1100,
+        "skipped": {"notActivated": 4},
+        "pending": 100,
+        "rewards": 310,
+        "lateRewards": 40,
+        "unknownRewards": 0,
+        "stragglers": 0,
+    },
+    "apprentice": None,
+    "advice": [
+        {
+            "code": "lateRewards",
+            "message": "13 % of the latest rewards came after the reward wait time, which is 10 minutes: they are not learned.",
+            "feature": None,
+        },
+        {
+            "code": "personalData",
+            "message": "user.mail, of the context, holds what looks like an e-mail address. It is stored with each event: leave it out.",
+            "feature": "user.mail",
+        },
+    ],
+    "error": None,
+}
 _STATUS: Final = Described(
     "Service",
     "Read the status",
-    description="Without a key it tells that the service runs; with one, how far the loop has come.",
+    description="Without a key it tells that the service runs; with one, how far the loop has come, and what keeps it from learning.",
     answers=(
         Answer(
             200,
             "The status; with a key, `loop` too.",
             StatusResponse,
-            {"service": "personalizer", "apiStatus": "Valid", "apiStatusMessage": "The service is running."},
+            {
+                "service": "personalizer",
+                "apiStatus": "Valid",
+                "apiStatusMessage": "The service is running and your key is valid.",
+                "loop": _PROGRESS,
+            },
         ),
     ),
     takes_key=True,
@@ -667,6 +772,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "loops_put": _LOOPS_PUT,
         "loops_delete": _LOOPS_DELETE,
         "keys_regenerate": _KEYS_REGENERATE,
+        "figures": _FIGURES,
         "status": _STATUS,
         "openapi": _OPENAPI,
         "docs": _DOCS,

@@ -1,0 +1,185 @@
+/** The service's HTTP interface. Each call carries the key, which is held here and nowhere else. */
+
+export const DEFAULT_LOOP = "default";
+const VERSION = "2022-09-01-preview";
+const KEY_HEADER = "Ocp-Apim-Subscription-Key";
+const PATIENCE_MS = 30_000;
+
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
+
+/** An answer that says no. `target` names the member of the request that is to blame, where there is one. */
+export class Refusal extends Error {
+  /**
+   * @param {number} status
+   * @param {{ code?: string, message?: string, target?: string }} error
+   */
+  constructor(status, { code = String(status), message = `The service answered ${status}.`, target }) {
+    super(message);
+    this.name = "Refusal";
+    this.status = status;
+    this.code = code;
+    this.target = target ?? null;
+  }
+}
+
+/** No answer at all: the service is not running, or not to be reached from here. */
+export class NoAnswer extends Error {
+  constructor() {
+    super("The service does not answer. Is it running?");
+    this.name = "NoAnswer";
+  }
+}
+
+/** A loop with its key, or the administrator with theirs. */
+export class Api {
+  #key;
+
+  /**
+   * @param {string} key
+   * @param {string} [loop]
+   */
+  constructor(key, loop = DEFAULT_LOOP) {
+    this.#key = key;
+    this.loop = loop;
+  }
+
+  /** The same loop's or the administrator's address: where an SDK is pointed at. */
+  get endpoint() {
+    return new URL(this.#root, location.origin).href.replace(/\/$/, "");
+  }
+
+  /**
+   * @param {string} path below the loop, as in `docs/reference.md`
+   * @param {Query} [query]
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<any>}
+   */
+  async get(path, query = {}, signal) {
+    return parsed(await this.#call("GET", path, { query, signal }));
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} body
+   * @param {Record<string, string>} [headers]
+   * @returns {Promise<any>}
+   */
+  async put(path, body, headers = {}) {
+    return parsed(await this.#call("PUT", path, { body, headers }));
+  }
+
+  /**
+   * @param {string} path
+   * @param {unknown} [body]
+   * @returns {Promise<any>}
+   */
+  async post(path, body) {
+    return parsed(await this.#call("POST", path, { body }));
+  }
+
+  /** @param {string} path */
+  async remove(path) {
+    await this.#call("DELETE", path, {});
+  }
+
+  /**
+   * DELETE, where that answers with what is in force then.
+   *
+   * @param {string} path
+   * @returns {Promise<any>}
+   */
+  async reset(path) {
+    return parsed(await this.#call("DELETE", path, {}));
+  }
+
+  /**
+   * Fetch a file.
+   *
+   * @param {string} path
+   * @param {Query} [query]
+   * @returns {Promise<Blob>}
+   */
+  async file(path, query = {}) {
+    return (await this.#call("GET", path, { query })).blob();
+  }
+
+  get #root() {
+    return this.loop === DEFAULT_LOOP ? "/" : `/loops/${encodeURIComponent(this.loop)}/`;
+  }
+
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{ query?: Query, body?: unknown, headers?: Record<string, string>, signal?: AbortSignal }} options
+   */
+  async #call(method, path, { query = {}, body, headers = {}, signal }) {
+    const given = new Headers({ ...headers, [KEY_HEADER]: this.#key });
+    const isFile = body instanceof Blob;
+    if (body !== undefined && !isFile) given.set("Content-Type", "application/json");
+    const response = await answered(
+      this.#root + addressed(path, query),
+      {
+        method,
+        headers: given,
+        body: body === undefined ? undefined : isFile ? body : JSON.stringify(body),
+        cache: "no-store",
+        credentials: "omit",
+        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])]),
+      },
+      signal,
+    );
+    if (!response.ok) throw await refusal(response);
+    return response;
+  }
+}
+
+/**
+ * Ask for a key's loop, to see whether it opens.
+ *
+ * @param {string} key
+ * @param {string} loop
+ * @returns {Promise<Api>}
+ */
+export async function opened(key, loop) {
+  const api = new Api(key, loop);
+  await api.get("status");
+  return api;
+}
+
+/**
+ * @param {string} path
+ * @param {Query} query
+ */
+function addressed(path, query) {
+  const versioned = path.startsWith("personalizer/") ? { "api-version": VERSION, ...query } : query;
+  const given = Object.entries(versioned).flatMap(([name, value]) =>
+    value === null || value === undefined ? [] : [[name, String(value)]],
+  );
+  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+}
+
+/**
+ * @param {string} address
+ * @param {RequestInit} request
+ * @param {AbortSignal} [left]
+ */
+async function answered(address, request, left) {
+  try {
+    return await fetch(address, request);
+  } catch (cause) {
+    if (left?.aborted) throw cause;
+    throw new NoAnswer();
+  }
+}
+
+/** @param {Response} response */
+async function parsed(response) {
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+/** @param {Response} response */
+async function refusal(response) {
+  const told = await response.json().catch(() => ({}));
+  return new Refusal(response.status, told.error ?? {});
+}

@@ -1,0 +1,289 @@
+/** Charts over time, each with a legend that follows the pointer, a summary for screen readers, and its numbers as a table. */
+
+import uPlot from "../vendor/uplot/uPlot.esm.js";
+import { freshId, h, replace, write } from "./dom.js";
+import { localTime } from "./format.js";
+import { colour, themeChanged } from "./theme.js";
+
+/** @typedef {(number | null)[]} Values */
+
+/**
+ * @typedef {object} Series
+ * @property {string} label
+ * @property {string} colour a custom property of the style, without its dashes
+ * @property {Values} values
+ * @property {Values} [low] the lower edge of a band, which then has an upper one, too
+ * @property {Values} [high]
+ * @property {"line" | "area" | "bars"} [shape]
+ * @property {number[]} [dash] so that lines are told apart without colours
+ */
+
+const DAY = 86_400;
+const ROWS = 200;
+const BAND_OPACITY = "2a";
+const HOUR_AND_MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const DAY_AND_MONTH = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+/** A chart; it is drawn anew by `show` and ends with its signal. */
+export class Chart {
+  /** @type {uPlot | null} */
+  #plot = null;
+  /** @type {Series[]} */
+  #series = [];
+  /** @type {number[]} */
+  #times = [];
+  #drawn = "";
+
+  /**
+   * @param {{
+   *   title: string,
+   *   format: (value: number | null | undefined) => string,
+   *   signal: AbortSignal,
+   *   height?: number,
+   *   fromZero?: boolean,
+   *   empty?: import("./dom.js").Child,
+   *   level?: "h2" | "h3",
+   * }} options
+   */
+  constructor({ title, format, signal, height = 200, fromZero = false, empty = "Nothing in this time yet.", level = "h3" }) {
+    this.format = format;
+    this.height = height;
+    this.fromZero = fromZero;
+    const id = freshId("chart");
+    this.legend = h("ul", { class: "legend" });
+    this.at = h("span", { class: "at faint" });
+    this.canvas = h("div", { class: "plot", role: "img", "aria-label": title });
+    this.canvas.style.height = `${height}px`;
+    this.nothing = h("p", { class: "nothing faint", hidden: true }, empty);
+    this.table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` });
+    this.details = h("details", { class: "numbers quiet", ontoggle: () => this.#tabulate(title) }, h("summary", {}, "Numbers"), this.table);
+    this.element = h(
+      "section",
+      { class: "chart", "aria-labelledby": id },
+      h("header", {}, h(level, { id }, title), this.at),
+      this.legend,
+      this.nothing,
+      this.canvas,
+      this.details,
+    );
+    const observer = new ResizeObserver(() => this.#fit());
+    observer.observe(this.canvas);
+    themeChanged.addEventListener("change", () => this.#redraw(), { signal });
+    signal.addEventListener("abort", () => (observer.disconnect(), this.#plot?.destroy()), { once: true });
+  }
+
+  /**
+   * @param {{ times: number[], series: Series[] }} data times in seconds since 1970, in order
+   */
+  show({ times, series }) {
+    this.#times = times;
+    this.#series = series;
+    const isEmpty = !times.length;
+    this.nothing.hidden = !isEmpty;
+    for (const part of [this.canvas, this.legend, this.details]) part.hidden = isEmpty;
+    if (isEmpty) return;
+    this.#tell(null);
+    this.canvas.setAttribute("aria-label", summary(times, series, this.format));
+    if (this.details.open) this.#tabulate("");
+    const drawn = JSON.stringify(series.map((each) => [each.label, each.colour, each.shape, Boolean(each.low)]));
+    if (drawn === this.#drawn && this.#plot) this.#plot.setData(this.#data());
+    else this.#redraw();
+    this.#drawn = drawn;
+  }
+
+  #data() {
+    const columns = this.#series.flatMap((each) => (each.low && each.high ? [each.values, each.high, each.low] : [each.values]));
+    return /** @type {any} */ ([this.#times, ...columns]);
+  }
+
+  #redraw() {
+    this.#plot?.destroy();
+    this.#plot = null;
+    if (!this.#times.length || !this.canvas.clientWidth) return;
+    this.#plot = new uPlot(this.#options(), this.#data(), this.canvas);
+  }
+
+  #fit() {
+    const width = this.canvas.clientWidth;
+    if (!width || !this.#times.length) return;
+    if (!this.#plot) this.#redraw();
+    else if (this.#plot.width !== width) this.#plot.setSize({ width, height: this.height });
+  }
+
+  /** @returns {any} */
+  #options() {
+    const ink = colour("faint");
+    const line = colour("line");
+    const axis = { stroke: ink, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
+    const bands = [];
+    const columns = [];
+    for (const each of this.#series) {
+      columns.push(stroked(each, this.#times.length));
+      if (!each.low) continue;
+      const first = columns.length + 1;
+      bands.push({ series: [first, first + 1], fill: translucent(colour(each.colour)) });
+      columns.push(...[0, 1].map(() => ({ stroke: "transparent", width: 1, points: { show: false }, spanGaps: true })));
+    }
+    return {
+      width: this.canvas.clientWidth,
+      height: this.height,
+      padding: [10, 8, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+      scales: { x: { range: spread }, y: { range: () => this.#range() } },
+      axes: [
+        {
+          ...axis,
+          space: 64,
+          size: 38,
+          values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ ...rest) => ticks(splits, rest[2]),
+        },
+        { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((each) => this.format(each)) },
+      ],
+      series: [{}, ...columns],
+      bands,
+      hooks: { setCursor: [(/** @type {any} */ plot) => this.#tell(plot.cursor.idx)] },
+    };
+  }
+
+  /** The lines and the ends of their bands are in sight; where a band is wide because little is known, it leaves the picture. */
+  #range() {
+    const seen = this.#series.flatMap((each) => [...each.values, each.low?.at(-1) ?? null, each.high?.at(-1) ?? null]);
+    const known = seen.filter((value) => value !== null && value !== undefined);
+    const low = Math.min(...known, ...(this.fromZero ? [0] : []));
+    const high = Math.max(...known, ...(this.fromZero ? [0] : []));
+    if (!known.length) return [0, 1];
+    const room = (high - low || Math.abs(high) || 1) * 0.08;
+    return [this.fromZero && low >= 0 ? 0 : low - room, high + room];
+  }
+
+  /** @param {number | null | undefined} index of the time that the pointer is at; without one the last */
+  #tell(index) {
+    const at = index ?? this.#times.length - 1;
+    const [hours, end] = [this.#times[at], index === null || index === undefined ? "latest: " : ""];
+    write(this.at, hours === undefined ? "" : `${end}${localTime(hours * 1000)}`);
+    if (this.legend.children.length !== this.#series.length) replace(this.legend, this.#series.map(entry));
+    this.#series.forEach((each, number) => {
+      const shown = this.legend.children[number];
+      write(shown.children[1], each.label);
+      write(shown.children[2], this.format(each.values[at]));
+      const [low, high] = [each.low?.[at], each.high?.[at]];
+      const band = low === null || low === undefined || high === null || high === undefined;
+      write(shown.children[3], band ? "" : `${this.format(low)} to ${this.format(high)}`);
+    });
+  }
+
+  /** @param {string} title */
+  #tabulate(title) {
+    if (!this.details.open) return;
+    const heads = ["Time", ...this.#series.flatMap((each) => (each.low ? [each.label, "from", "to"] : [each.label]))];
+    const columns = this.#data().slice(1);
+    const order = this.#series.flatMap((each) => (each.low ? [0, 2, 1] : [0]));
+    let first = 0;
+    const places = order.map((offset, number) => (offset === 0 ? (first = number) : first + offset));
+    const rows = this.#times
+      .map((time, row) => [time, ...places.map((place) => columns[place][row])])
+      .slice(-ROWS)
+      .reverse();
+    replace(
+      this.table,
+      h(
+        "table",
+        {},
+        h("caption", { class: "unseen" }, title || this.table.getAttribute("aria-label")),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            heads.map((head) => h("th", { scope: "col" }, head)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          rows.map(([time, ...values]) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, localTime(time * 1000)),
+              values.map((value) => h("td", { class: "number" }, this.format(value))),
+            ),
+          ),
+        ),
+      ),
+    );
+  }
+}
+
+/**
+ * How a series is drawn.
+ *
+ * @param {Series} series
+ * @param {number} points
+ */
+function stroked(series, points) {
+  const ink = colour(series.colour);
+  const common = { stroke: ink, width: 2, spanGaps: true, points: { show: points < 40, size: 5, fill: ink } };
+  if (series.shape === "bars") {
+    return { ...common, width: 0, fill: ink, points: { show: false }, paths: uPlot.paths.bars?.({ size: [0.7, 24], radius: 0.15 }) };
+  }
+  return { ...common, dash: series.dash, fill: series.shape === "area" ? translucent(ink) : undefined };
+}
+
+/** @param {Series} series */
+function entry(series) {
+  const swatch = h("i", { class: series.dash ? "swatch dashed" : "swatch", "aria-hidden": "true" });
+  swatch.style.setProperty("--swatch", `var(--${series.colour})`);
+  return h("li", {}, swatch, h("span", { class: "label" }), h("b", { class: "number" }), h("span", { class: "faint number" }));
+}
+
+/**
+ * One point stands in the middle, not at the edge of nowhere.
+ *
+ * @param {any} _
+ * @param {number} low
+ * @param {number} high
+ */
+function spread(_, low, high) {
+  return low === high ? [low - 1800, high + 1800] : [low, high];
+}
+
+/**
+ * @param {number[]} splits
+ * @param {number} step in seconds
+ */
+function ticks(splits, step) {
+  let day = "";
+  return splits.map((each) => {
+    const at = new Date(each * 1000);
+    const today = DAY_AND_MONTH.format(at);
+    const isNew = today !== day && (day !== "" || step >= DAY);
+    day = today;
+    return step >= DAY ? today : isNew ? `${HOUR_AND_MINUTE.format(at)}\n${today}` : HOUR_AND_MINUTE.format(at);
+  });
+}
+
+/** @param {string} ink as `rgb(1, 2, 3)` or another form that a canvas reads */
+function translucent(ink) {
+  const canvas = document.createElement("canvas").getContext("2d");
+  if (!canvas) return "transparent";
+  canvas.fillStyle = ink;
+  return `${canvas.fillStyle}${BAND_OPACITY}`;
+}
+
+/**
+ * @param {number[]} times
+ * @param {Series[]} series
+ * @param {(value: number | null | undefined) => string} format
+ */
+function summary(times, series, format) {
+  const range = `From ${localTime(times[0] * 1000)} to ${localTime(times[times.length - 1] * 1000)}.`;
+  const told = series.map((each) => {
+    const known = each.values.filter((value) => value !== null);
+    const [low, high, last] = [Math.min(...known), Math.max(...known), known.at(-1)];
+    return known.length ? `${each.label}: last ${format(last)}, between ${format(low)} and ${format(high)}.` : `${each.label}: nothing.`;
+  });
+  return [range, ...told].join(" ");
+}

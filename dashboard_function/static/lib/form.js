@@ -1,0 +1,123 @@
+/** Forms: labelled fields, and refusals of the service shown at the field that they are about. */
+
+import { Refusal } from "./api.js";
+import { freshId, h, replace } from "./dom.js";
+import { message } from "./notes.js";
+
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
+/** @typedef {{ name: string, control: Control, element: HTMLElement, refuse: (text: string) => void }} Field */
+
+/**
+ * A labelled control. Its `name` is the member of the request that it fills, by which refusals find it.
+ *
+ * @param {{ name: string, label: string, control: Control, hint?: import("./dom.js").Child }} described
+ * @returns {Field}
+ */
+export function field({ name, label, control, hint }) {
+  control.id ||= freshId("field");
+  control.setAttribute("name", name);
+  const error = h("p", { class: "error", id: `${control.id}-error` });
+  const hinted = hint ? h("p", { class: "hint", id: `${control.id}-hint` }, hint) : null;
+  control.setAttribute("aria-describedby", [hinted?.id, error.id].filter(Boolean).join(" "));
+  const isCheck = control instanceof HTMLInputElement && control.type === "checkbox";
+  const named = h("label", { for: control.id }, label);
+  const element = h("div", { class: isCheck ? "field check" : "field" }, isCheck ? [control, named] : [named, control], hinted, error);
+  const refuse = (/** @type {string} */ text) => {
+    error.textContent = text;
+    control.toggleAttribute("aria-invalid", false);
+    if (text) control.setAttribute("aria-invalid", "true");
+  };
+  control.addEventListener("input", () => refuse(""));
+  return { name, control, element, refuse };
+}
+
+/**
+ * A form that sends something and tells at the right field what is wrong with it.
+ *
+ * @param {{
+ *   content: import("./dom.js").Child[],
+ *   fields: () => Field[],
+ *   submit: () => Promise<void>,
+ *   action: string,
+ *   extra?: import("./dom.js").Child[],
+ *   attributes?: Record<string, unknown>,
+ * }} described `fields` are asked for when something is refused: there may be other ones by then
+ */
+export function form({ content, fields, submit, action, extra = [], attributes = {} }) {
+  const general = h("div", { class: "general" });
+  const button = h("button", { type: "submit", class: "primary" }, action);
+  const element = h("form", { novalidate: true, ...attributes }, general, content, h("div", { class: "actions" }, button, extra));
+  element.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void busy(button, async () => {
+      replace(general);
+      for (const each of fields()) each.refuse("");
+      try {
+        await submit();
+      } catch (error) {
+        showRefusal(error, fields(), general);
+      }
+    });
+  });
+  return element;
+}
+
+/**
+ * Say at the field what was refused, or above all of them if it is about none.
+ *
+ * @param {unknown} error
+ * @param {Field[]} fields
+ * @param {HTMLElement} general
+ */
+export function showRefusal(error, fields, general) {
+  const target = error instanceof Refusal ? error.target : null;
+  const blamed = fields.find((each) => each.name === target) ?? fields.find((each) => target && target.startsWith(`${each.name}.`));
+  if (!blamed) {
+    replace(general, message(textOf(error)));
+    return;
+  }
+  blamed.refuse(sentence(textOf(error).replace(`${target}: `, "")));
+  blamed.control.focus();
+}
+
+/** @param {string} text */
+function sentence(text) {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+}
+
+/**
+ * What an error says to a reader.
+ *
+ * @param {unknown} error
+ */
+export function textOf(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Do it once: the button cannot be used again until it is done.
+ *
+ * @param {HTMLButtonElement} button
+ * @param {() => Promise<void>} work
+ */
+export async function busy(button, work) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
+
+/**
+ * @param {[string, string][]} options values and what is shown for them
+ * @param {string} chosen
+ */
+export function select(options, chosen) {
+  return h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
+}

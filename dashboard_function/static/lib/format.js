@@ -1,0 +1,124 @@
+/** Numbers and times in words that are the same everywhere on the pages. */
+
+const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+const LOCAL = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
+const LOCAL_SECONDS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
+const DURATION = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const NOTHING = "–";
+
+/** @typedef {number | null | undefined} Maybe */
+
+/** @param {Maybe} value */
+export function count(value) {
+  if (value === null || value === undefined) return NOTHING;
+  return Math.abs(value) < 1e6 ? WHOLE.format(value) : SHORT.format(value);
+}
+
+/**
+ * A reward, or a difference of two: a true minus sign, three decimals.
+ *
+ * @param {Maybe} value
+ */
+export function reward(value) {
+  return decimal(value, 3);
+}
+
+/**
+ * @param {Maybe} value
+ * @param {number} digits
+ */
+export function decimal(value, digits) {
+  if (value === null || value === undefined) return NOTHING;
+  return (Object.is(value, -0) ? 0 : value)
+    .toFixed(digits)
+    .replace("-", "−")
+    .replace(/^−(0\.?0*)$/, "$1");
+}
+
+/** @param {[number, number] | null | undefined} interval */
+export function interval(interval) {
+  return interval ? `${reward(interval[0])} to ${reward(interval[1])}` : NOTHING;
+}
+
+/** @param {Maybe} value between 0 and 1 */
+export function percent(value) {
+  if (value === null || value === undefined) return NOTHING;
+  const hundredths = value * 100;
+  return `${decimal(hundredths, hundredths !== 0 && Math.abs(hundredths) < 10 ? 1 : 0)}%`;
+}
+
+/** @param {Maybe} value */
+export function milliseconds(value) {
+  if (value === null || value === undefined) return NOTHING;
+  return value < 1000 ? `${decimal(value, value < 10 ? 1 : 0)} ms` : duration(value / 1000);
+}
+
+/**
+ * A span of time in its two largest units: `2 h 5 min`.
+ *
+ * @param {Maybe} seconds
+ */
+export function duration(seconds) {
+  if (seconds === null || seconds === undefined) return NOTHING;
+  if (seconds < 60) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 10 ? 0 : 1)} s`;
+  const units = [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ];
+  const parts = [];
+  let rest = Math.round(seconds);
+  for (const [name, size] of /** @type {[string, number][]} */ (units)) {
+    const whole = Math.floor(rest / size);
+    rest -= whole * size;
+    if (whole) parts.push(`${whole} ${name}`);
+    else if (parts.length) break;
+  }
+  return parts.slice(0, 2).join(" ");
+}
+
+/**
+ * Read an ISO 8601 duration of days, hours, minutes and seconds; null for anything else.
+ *
+ * @param {string} text
+ */
+export function secondsOf(text) {
+  const found = DURATION.exec(text.trim());
+  if (!found || !/\d/.test(text)) return null;
+  const [days, hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  return days * 86_400 + hours * 3_600 + minutes * 60 + seconds;
+}
+
+/**
+ * @param {string | number | Date} at
+ * @param {{ seconds?: boolean }} [options]
+ */
+export function localTime(at, { seconds = false } = {}) {
+  return (seconds ? LOCAL_SECONDS : LOCAL).format(new Date(at));
+}
+
+/** @param {Date} at */
+export function localDay(at) {
+  return DAY.format(at);
+}
+
+/** @param {string | number | Date} at */
+export function utcTime(at) {
+  return new Date(at)
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, " UTC");
+}
+
+/**
+ * How long ago, in words.
+ *
+ * @param {Maybe} seconds
+ */
+export function ago(seconds) {
+  if (seconds === null || seconds === undefined) return NOTHING;
+  return seconds < 2 ? "just now" : `${duration(Math.floor(seconds))} ago`;
+}

@@ -1,0 +1,201 @@
+/** Small pieces that several pages and sections are put together of. */
+
+import { h } from "./dom.js";
+import { ago, localTime, utcTime } from "./format.js";
+import { busy } from "./form.js";
+import { note } from "./notes.js";
+
+/** @typedef {import("./dom.js").Child} Child */
+
+/**
+ * A section's heading, what it is for, and what can be done in it.
+ *
+ * @param {Child} title
+ * @param {Child} [lead]
+ * @param {Child[]} [actions]
+ */
+export function heading(title, lead, actions = []) {
+  return h(
+    "header",
+    { class: "head" },
+    h("div", {}, h("h1", { tabindex: "-1" }, title), actions.length ? h("div", { class: "actions" }, actions) : null),
+    lead ? h("p", { class: "lead" }, lead) : null,
+  );
+}
+
+/**
+ * @param {string} title
+ * @param {...(Child | Child[])} content
+ */
+export function card(title, ...content) {
+  return h("section", { class: "card" }, h("header", {}, h("h2", {}, title)), ...content);
+}
+
+/**
+ * What stands where there is nothing yet: why, and what to do next.
+ *
+ * @param {string} title
+ * @param {...Child} content
+ */
+export function empty(title, ...content) {
+  return h("div", { class: "empty" }, h("h2", {}, title), content);
+}
+
+/**
+ * A moment in local time; the tooltip has it in UTC.
+ *
+ * @param {string | null | undefined} at
+ * @param {{ seconds?: boolean, since?: boolean }} [options] `since`: how long ago instead
+ */
+export function when(at, { seconds = false, since = false } = {}) {
+  if (!at) return h("span", { class: "faint" }, "–");
+  const text = since ? ago((Date.now() - Date.parse(at)) / 1000) : localTime(at, { seconds });
+  return h("time", { datetime: at, title: utcTime(at) }, text);
+}
+
+/**
+ * @param {string} text
+ * @param {"good" | "warn" | "bad" | "info" | ""} [kind]
+ */
+export function pill(text, kind = "") {
+  return h("span", { class: `pill ${kind}` }, text);
+}
+
+/**
+ * Names and values.
+ *
+ * @param {[string, Child][]} entries
+ */
+export function facts(entries) {
+  return h(
+    "dl",
+    { class: "facts" },
+    entries.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
+}
+
+/**
+ * Text to take along, with a button that copies it.
+ *
+ * @param {string} text
+ * @param {string} label what it is
+ */
+export function snippet(text, label) {
+  return h(
+    "div",
+    { class: "snippet" },
+    h("pre", { tabindex: "0", role: "region", "aria-label": label }, h("code", {}, text)),
+    button(
+      "Copy",
+      async () => {
+        await navigator.clipboard.writeText(text);
+        note("Copied.");
+      },
+      { class: "small", "aria-label": `Copy: ${label}` },
+    ),
+  );
+}
+
+/**
+ * A button that cannot be used again until its work is done; what fails is said.
+ *
+ * @param {Child} text
+ * @param {() => Promise<unknown> | void} work
+ * @param {Record<string, unknown>} [attributes]
+ */
+export function button(text, work, attributes = {}) {
+  const made = h("button", { type: "button", ...attributes }, text);
+  made.addEventListener(
+    "click",
+    () =>
+      void busy(made, async () => {
+        try {
+          await work();
+        } catch (error) {
+          note(error instanceof Error ? error.message : String(error));
+        }
+      }),
+  );
+  return made;
+}
+
+/**
+ * Buttons of which one is chosen.
+ *
+ * @template {string} Name
+ * @param {string} label
+ * @param {[Name, string][]} options
+ * @param {Name} chosen
+ * @param {(name: Name) => void} onChange
+ */
+export function segments(label, options, chosen, onChange) {
+  const buttons = options.map(([name, text]) =>
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(name === chosen),
+        onclick: () => {
+          buttons.forEach((each, number) => each.setAttribute("aria-pressed", String(options[number][0] === name)));
+          onChange(name);
+        },
+      },
+      text,
+    ),
+  );
+  return h("div", { class: "segments", role: "group", "aria-label": label }, buttons);
+}
+
+/**
+ * A table that scrolls by itself where the screen is narrow.
+ *
+ * @param {string} caption read aloud only
+ * @param {string[]} heads see `columnHead`
+ * @param {Child[][]} rows the first cell names the row
+ */
+export function table(caption, heads, rows) {
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      {},
+      h("caption", { class: "unseen" }, caption),
+      h("thead", {}, h("tr", {}, heads.map(columnHead))),
+      h(
+        "tbody",
+        {},
+        rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map(dataCell))),
+      ),
+    ),
+  );
+}
+
+/** A number, which stands at the right of its column. @param {Child} text */
+export function amount(text) {
+  return h("span", { class: "number" }, text);
+}
+
+/** @param {string} head one that begins with `#` heads numbers; an empty one, what can be done with the row */
+function columnHead(head) {
+  if (!head) return h("td", {});
+  return head.startsWith("#") ? h("th", { scope: "col", class: "number" }, head.slice(1)) : h("th", { scope: "col" }, head);
+}
+
+/** @param {Child} cell */
+function dataCell(cell) {
+  const isNumber = cell instanceof HTMLElement && cell.classList.contains("number");
+  return h("td", { class: isNumber ? "number" : null }, cell);
+}
+
+/**
+ * Hand a file to the reader.
+ *
+ * @param {Blob} content
+ * @param {string} name
+ */
+export function download(content, name) {
+  const address = URL.createObjectURL(content);
+  h("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

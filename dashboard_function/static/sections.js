@@ -1,0 +1,44 @@
+/** The dashboard's sections. */
+
+import * as configuration from "./sections/configuration.js";
+import * as evaluations from "./sections/evaluations.js";
+import * as events from "./sections/events.js";
+import * as features from "./sections/features.js";
+import * as log from "./sections/log.js";
+import * as loops from "./sections/loops.js";
+import * as models from "./sections/models.js";
+import * as overview from "./sections/overview.js";
+import * as policy from "./sections/policy.js";
+
+/**
+ * What a section is given: where to show itself, and until when. What fails later goes to `onError`.
+ *
+ * @typedef {object} Page
+ * @property {import("./lib/api.js").Api} api
+ * @property {HTMLElement} root
+ * @property {AbortSignal} signal
+ * @property {string} argument what the address says behind the section's name
+ * @property {(error: unknown) => void} onError
+ */
+
+/** @typedef {{ title: string, show: (page: Page) => Promise<void> | void }} Section */
+
+/** @type {Record<string, Section>} */
+export const SECTIONS = {
+  overview: { title: "Overview", show: overview.show },
+  events: { title: "Events", show: events.show },
+  evaluations: { title: "Evaluations", show: evaluations.show },
+  features: { title: "Features", show: features.show },
+  configuration: { title: "Configuration", show: configuration.show },
+  policy: { title: "Policy", show: policy.show },
+  models: { title: "Models", show: models.show },
+  log: { title: "Log", show: log.show },
+  loops: { title: "Loops", show: loops.show },
+};
+
+export const GROUPS = [
+  { title: "Watch", names: ["overview", "events"] },
+  { title: "Improve", names: ["evaluations", "features", "policy"] },
+  { title: "Set up", names: ["configuration", "models", "log"] },
+  { title: "Deployment", names: ["loops"] },
+];

@@ -1,0 +1,120 @@
+/** “Is it learning?”: the service's advice, put to the step that it is about, with what to do. No part of this touches the page. */
+
+import { count, duration, percent } from "../lib/format.js";
+
+/** @typedef {"good" | "warn" | "bad" | "wait"} State */
+/** @typedef {{ code: string, message: string, feature: string | null }} Advice */
+/** @typedef {{ state: State, title: string, value: string, advice: string[] }} Check */
+
+/**
+ * How grave each advice is, and what to do about it; the codes are those of `loop.advice` in `GET /status`.
+ *
+ * @type {Record<string, { state: State, todo: string }>}
+ */
+export const ADVICE = {
+  nothingRanked: { state: "bad", todo: "Send the first Rank call: the example above works as it stands." },
+  loggingOnly: { state: "bad", todo: "Set the learning mode to Online or Apprentice." },
+  apprentice: { state: "good", todo: "Compare, and change to Online when the figures are good enough." },
+  noExploration: { state: "warn", todo: "Set the exploration to 0.1 or 0.2." },
+  noRewards: { state: "bad", todo: "Send Reward with the event id that Rank answered." },
+  sameRewards: { state: "warn", todo: "Reward what you want more than what you do not." },
+  lateRewards: { state: "warn", todo: "Lengthen the reward wait time, or reward something that shows sooner." },
+  unknownRewards: { state: "warn", todo: "Send the event id exactly as Rank answered it, to the same loop." },
+  notActivated: { state: "warn", todo: "Call Activate when the action is shown, or leave deferActivation out." },
+  duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
+  trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
+  waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
+  longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
+  fewEvents: { state: "wait", todo: "Be patient: some hundreds show a clear effect, weak ones take thousands." },
+  oneAction: { state: "warn", todo: "Rank all that could be shown." },
+  newActions: { state: "warn", todo: "Give actions the ids of the things, not of the calls." },
+  nothingShared: { state: "warn", todo: "Give actions categories." },
+  noContext: { state: "warn", todo: "Send what is known of the moment and of the visitor's situation." },
+  alwaysDifferent: { state: "warn", todo: "Leave it out, or send a part that comes again: the hour, the category." },
+  neverDifferent: { state: "warn", todo: "Leave it out, or send what it should tell apart." },
+  personalData: { state: "bad", todo: "Leave it out: it identifies people and helps no learning." },
+};
+
+/** @type {{ title: string, codes: string[], value: (loop: any) => string }[]} */
+const STEPS = [
+  { title: "Rank is called", codes: ["nothingRanked"], value: ({ counters }) => count(counters.ranked) },
+  { title: "The mode learns", codes: ["loggingOnly", "apprentice", "noExploration"], value: ({ learningMode }) => learningMode },
+  {
+    title: "Rewards arrive",
+    codes: ["noRewards", "sameRewards"],
+    value: ({ counters }) => share(counters.rewards, counters.ranked, "of events"),
+  },
+  {
+    title: "Rewards find their event in time",
+    codes: ["lateRewards", "unknownRewards"],
+    value: ({ counters }) => (counters.rewards ? share(counters.lateRewards + counters.unknownRewards, counters.rewards, "lost") : ""),
+  },
+  { title: "Events are unique and activated", codes: ["notActivated", "duplicates"], value: () => "" },
+  {
+    title: "The trainer keeps up",
+    codes: ["trainerBehind", "waiting", "longWait", "fewEvents"],
+    value: ({ counters }) => `${count(counters.learned)} learned`,
+  },
+  {
+    title: "Contexts and actions tell something",
+    codes: ["oneAction", "newActions", "nothingShared", "noContext", "alwaysDifferent", "neverDifferent", "personalData"],
+    value: () => "",
+  },
+];
+/** The gravest last. @type {State[]} */
+const GRAVITY = ["good", "wait", "warn", "bad"];
+
+/**
+ * Go through the steps from the first call to the served model.
+ *
+ * @param {any} loop `loop` of `GET /status`
+ * @returns {Check[]}
+ */
+export function checklist(loop) {
+  if (!loop.counters) {
+    const advice = ["The loop's progress is read from storage. Rank goes on with the model it has."];
+    return [{ state: "bad", title: "Storage answers", value: "no", advice }, served(loop)];
+  }
+  const steps = STEPS.map(({ title, codes, value }) => {
+    const found = (loop.advice ?? []).filter((/** @type {Advice} */ each) => codes.includes(each.code));
+    return { state: gravest(found, loop), title, value: value(loop), advice: found.map(told) };
+  });
+  return [...steps, served(loop)];
+}
+
+/**
+ * @param {Advice[]} advice
+ * @param {any} loop
+ * @returns {State}
+ */
+function gravest(advice, loop) {
+  if (!advice.length) return loop.counters.ranked ? "good" : "wait";
+  return GRAVITY[Math.max(...advice.map((each) => GRAVITY.indexOf(ADVICE[each.code].state)))];
+}
+
+/** @param {Advice} advice */
+function told({ code, message }) {
+  return `${message} ${ADVICE[code].todo}`;
+}
+
+/**
+ * @param {any} loop
+ * @returns {Check}
+ */
+function served({ modelVersion, publishedModelVersion, modelAgeSeconds, error }) {
+  const title = "The newest model is served";
+  if (error) return { state: "bad", title, value: "no", advice: [error] };
+  if (!publishedModelVersion) return { state: "wait", title, value: "none yet", advice: [] };
+  if (modelVersion === publishedModelVersion)
+    return { state: "good", title, value: `${duration(Math.floor(modelAgeSeconds))} old`, advice: [] };
+  return { state: "wait", title, value: "soon", advice: ["A newer model is published: every process loads it within its poll interval."] };
+}
+
+/**
+ * @param {number} part
+ * @param {number} whole
+ * @param {string} what
+ */
+function share(part, whole, what) {
+  return whole ? `${percent(Math.min(part / whole, 1))} ${what}` : "none yet";
+}

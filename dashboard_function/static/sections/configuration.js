@@ -1,0 +1,198 @@
+/** The loop's configuration, checked by the service. */
+
+import { confirmed } from "../lib/dialog.js";
+import { h, replace, write } from "../lib/dom.js";
+import { field, form, select } from "../lib/form.js";
+import { duration, secondsOf } from "../lib/format.js";
+import { note } from "../lib/notes.js";
+import { card, heading, when } from "../lib/pieces.js";
+import { localInput, utcOf } from "../lib/range.js";
+
+/** @typedef {import("../sections.js").Page} Page */
+/** @typedef {import("../lib/form.js").Field & { read: () => unknown }} Setting */
+
+const PATH = "personalizer/configurations/service";
+const LEARNED_ANEW = ["rewardWaitTime", "defaultReward", "rewardAggregation", "learningMode"];
+
+/** @param {Page} page */
+export async function show({ api, root, signal }) {
+  const configuration = await api.get(PATH, {}, signal);
+  const settings = settingsOf(configuration);
+  const before = new Map(settings.map((each) => [each.name, each.read()]));
+
+  const submit = async () => {
+    const changed = settings.filter((each) => each.read() !== before.get(each.name));
+    if (!changed.length) return note("Nothing is changed.");
+    const resets = changed.filter((each) => LEARNED_ANEW.includes(each.name));
+    if (resets.length && !(await agreed(resets))) return;
+    const latest = await api.get(PATH);
+    await api.put(PATH, { ...latest, ...Object.fromEntries(changed.map((each) => [each.name, each.read()])) });
+    note("Saved. Every process serves it within its poll interval.");
+    await show({ api, root, signal, argument: "", onError: () => {} });
+  };
+  const of = (/** @type {string[]} */ ...names) =>
+    h(
+      "div",
+      { class: "fields" },
+      settings.filter((each) => names.includes(each.name)).map((each) => each.element),
+    );
+  const edited = configuration.lastConfigurationEditDate;
+  replace(
+    root,
+    heading(
+      "Configuration",
+      edited ? h("span", {}, "Last changed ", when(edited), ".") : "As the app's settings have it: nothing was changed for this loop yet.",
+    ),
+    form({
+      fields: () => settings,
+      submit,
+      action: "Save",
+      content: [
+        card("Rewards", of("rewardWaitTime", "defaultReward", "rewardAggregation")),
+        card("Decisions", of("learningMode", "explorationPercentage", "isInferenceExplainabilityEnabled")),
+        card("Model", of("modelExportFrequency", "modelRetrainDays")),
+        card("Log", of("logRetentionDays", "logMirrorEnabled", "logMirrorSasUri")),
+        card("Automatic optimisation", of("isAutoOptimizationEnabled", "autoOptimizationFrequency", "autoOptimizationStartDate")),
+      ],
+    }),
+  );
+}
+
+/** @param {Setting[]} resets */
+function agreed(resets) {
+  const names = resets.map((each) => each.name).join(", ");
+  const text = `A change of ${names} means that the model is learned anew from the last days of the log. The old one serves until the new one is there.`;
+  return confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous: false });
+}
+
+/**
+ * @param {any} configuration
+ * @returns {Setting[]}
+ */
+function settingsOf(configuration) {
+  const of = (/** @type {string} */ name) => configuration[name];
+  return [
+    lasting("rewardWaitTime", "Reward wait time", of, "How long after its Rank call an event takes rewards: 1 second to 30 days."),
+    number("defaultReward", "Default reward", of, "Of an event that got none: −1 to 1."),
+    choice("rewardAggregation", "Several rewards become one", of, ["earliest", "sum", "average", "median", "min", "max"]),
+    choice(
+      "learningMode",
+      "Learning mode",
+      of,
+      ["Online", "Apprentice", "LoggingOnly"],
+      "Apprentice shows your own choice and learns along; LoggingOnly only logs.",
+    ),
+    number("explorationPercentage", "Exploration", of, "The most that all but the best action get together: 0 to 1."),
+    check(
+      "isInferenceExplainabilityEnabled",
+      "Explain decisions",
+      of,
+      "Rank then tells what each feature adds, and takes some milliseconds longer.",
+    ),
+    lasting("modelExportFrequency", "Model export frequency", of, "At least so often a new model is published: 1 second to 1 day."),
+    number("modelRetrainDays", "Days to learn anew from", of, "When what rewards are changes; 0: from nothing."),
+    number("logRetentionDays", "Log retention, days", of, "−1 keeps it for ever."),
+    check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of your own."),
+    text("logMirrorSasUri", "Address of that container", of, "With a signature (SAS) that allows writing."),
+    check("isAutoOptimizationEnabled", "Optimise the policy", of, "Better policies are sought on the log now and then, and applied."),
+    lasting("autoOptimizationFrequency", "How often", of, "1 hour to 365 days."),
+    moment("autoOptimizationStartDate", "From when on", of),
+  ];
+}
+
+/** @typedef {(name: string) => any} Of */
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string} hint
+ * @returns {Setting}
+ */
+function number(name, label, of, hint) {
+  const control = h("input", { type: "text", inputmode: "decimal", autocomplete: "off", value: of(name) });
+  const read = () => {
+    const given = control.value.trim().replace("−", "-");
+    return given === "" || Number.isNaN(Number(given)) ? given : Number(given);
+  };
+  return { ...field({ name, label, control, hint }), read };
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string} hint
+ * @returns {Setting}
+ */
+function lasting(name, label, of, hint) {
+  const control = h("input", {
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    value: of(name) ?? "",
+  });
+  const words = h("b", {});
+  const tell = () => {
+    const seconds = secondsOf(control.value);
+    write(words, seconds === null ? "" : `${duration(seconds)}. `);
+  };
+  control.addEventListener("input", tell);
+  tell();
+  return {
+    ...field({ name, label, control, hint: h("span", {}, words, `${hint} Like PT10M, PT1H or P1D.`) }),
+    read: () => control.value.trim() || null,
+  };
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string[]} options
+ * @param {string} [hint]
+ * @returns {Setting}
+ */
+function choice(name, label, of, options, hint) {
+  const control = select(
+    options.map((each) => [each, each]),
+    of(name),
+  );
+  return { ...field({ name, label, control, hint }), read: () => control.value };
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string} hint
+ * @returns {Setting}
+ */
+function check(name, label, of, hint) {
+  const control = h("input", { type: "checkbox", checked: Boolean(of(name)) });
+  return { ...field({ name, label, control, hint }), read: () => control.checked };
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string} hint
+ * @returns {Setting}
+ */
+function text(name, label, of, hint) {
+  const control = h("input", { type: "text", autocomplete: "off", spellcheck: "false", value: of(name) ?? "" });
+  return { ...field({ name, label, control, hint }), read: () => control.value.trim() || null };
+}
+
+/**
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @returns {Setting}
+ */
+function moment(name, label, of) {
+  const control = h("input", { type: "datetime-local", value: of(name) ? localInput(new Date(of(name))) : "" });
+  return { ...field({ name, label, control, hint: "In your local time." }), read: () => (control.value ? utcOf(control.value) : null) };
+}

@@ -1,0 +1,62 @@
+/** Evaluations: what other policies would have earned on what is logged. */
+
+import { h, replace } from "../lib/dom.js";
+import { repeated } from "../lib/live.js";
+import { button, empty, heading } from "../lib/pieces.js";
+import { showEvaluation } from "./evaluation.js";
+import { jobTable, listed, removed } from "./jobs.js";
+import { askForEvaluation } from "./new-evaluation.js";
+
+/** @typedef {import("../sections.js").Page} Page */
+
+export const EVALUATIONS = { path: "personalizer/evaluations", place: "evaluations", one: "evaluation", many: "Evaluations" };
+const EVERY_MS = 5_000;
+
+/** @param {Page} page */
+export async function show(page) {
+  if (page.argument === "new") await askForEvaluation(page, EVALUATIONS);
+  else if (page.argument) await showEvaluation(page, EVALUATIONS);
+  else list(page);
+}
+
+/** @param {Page} page */
+function list({ api, root, signal, onError }) {
+  const content = h("div");
+  let pages = 1;
+  const remove = async (/** @type {any} */ job) => {
+    if (await removed(api, EVALUATIONS, job)) await update();
+  };
+  const update = async () => {
+    const { jobs, isCut } = await listed(api, EVALUATIONS, pages, signal);
+    if (!jobs.length) return replace(content, nothingYet());
+    const more = isCut ? button("Show more", () => ((pages += 1), update())) : null;
+    replace(content, h("div", { class: "card" }, jobTable(jobs, EVALUATIONS, remove), more));
+  };
+  replace(
+    root,
+    heading(
+      "Evaluations",
+      "What would other policies have earned? Each is valued on the events that are logged, without showing anybody anything.",
+      [newOne()],
+    ),
+    content,
+  );
+  repeated(update, { everyMs: EVERY_MS, signal, onError });
+}
+
+function nothingYet() {
+  return empty(
+    "No evaluation yet",
+    h(
+      "p",
+      {},
+      "An evaluation takes a range of the log and tells what your policy, the baseline, chance, and up to ten policies of yours would have earned there, with intervals. It can also look for better ones, and what is better can be applied with one click.",
+    ),
+    h("p", {}, "A few thousand events with rewards make a clear picture."),
+    h("p", {}, newOne()),
+  );
+}
+
+function newOne() {
+  return h("a", { class: "button primary", href: "#/evaluations/new" }, "New evaluation");
+}

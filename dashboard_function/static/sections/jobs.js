@@ -1,0 +1,116 @@
+/** What evaluations and feature importances have in common: both are asked for, wait, run and are over. */
+
+import { confirmed } from "../lib/dialog.js";
+import { h } from "../lib/dom.js";
+import { message, note } from "../lib/notes.js";
+import { button, pill, table, when } from "../lib/pieces.js";
+
+/** @typedef {import("../lib/api.js").Api} Api */
+/** @typedef {{ path: string, place: string, one: string, many: string }} Kind */
+
+export const JOB_MS = 3_000;
+const PAGE_SIZE = 25;
+
+/** @type {Record<string, { kind: "good" | "warn" | "bad" | "info" | "", words: string, isOver: boolean, told?: string }>} */
+const STATUS = {
+  NotSubmitted: {
+    kind: "",
+    words: "waiting",
+    isOver: false,
+    told: "It waits to be started. This page follows it; you can leave it and come back.",
+  },
+  Running: {
+    kind: "info",
+    words: "running",
+    isOver: false,
+    told: "The log is being read. This takes seconds for thousands of events and minutes for millions; you can leave this page and come back.",
+  },
+  Succeeded: { kind: "good", words: "done", isOver: true },
+  Failed: {
+    kind: "bad",
+    words: "failed",
+    isOver: true,
+    told: "It could not be finished. The app's log says more; it can be asked for again.",
+  },
+  Timeout: { kind: "bad", words: "took too long", isOver: true, told: "It took too long. Try a shorter range or fewer policies." },
+  Canceled: { kind: "warn", words: "canceled", isOver: true },
+  OptimalPolicyApplied: { kind: "good", words: "done, better policy applied", isOver: true },
+  OnlinePolicyRetained: { kind: "good", words: "done, policy kept", isOver: true },
+};
+
+/** @param {{ status: string }} job */
+export function isOver(job) {
+  return STATUS[job.status]?.isOver ?? false;
+}
+
+/** @param {{ status: string }} job */
+export function statusPill(job) {
+  const { words, kind } = STATUS[job.status] ?? { words: job.status, kind: "" };
+  return pill(words, kind);
+}
+
+/**
+ * What there is to say of its status, beside the pill.
+ *
+ * @param {{ status: string, description?: string }} job
+ */
+export function statusText(job) {
+  const { told, kind } = STATUS[job.status] ?? {};
+  return [told, job.description].filter(Boolean).map((text) => message(/** @type {string} */ (text), kind === "bad" ? "bad" : "info"));
+}
+
+/**
+ * Read the newest of a listing, so many at most; tells as well whether there are more.
+ *
+ * @param {Api} api
+ * @param {Kind} kind
+ * @param {number} pages
+ * @param {AbortSignal} signal
+ */
+export async function listed(api, { path }, pages, signal) {
+  const { value } = await api.get(path, { top: pages * PAGE_SIZE + 1, maxpagesize: pages * PAGE_SIZE + 1 }, signal);
+  return { jobs: value.slice(0, pages * PAGE_SIZE), isCut: value.length > pages * PAGE_SIZE };
+}
+
+/**
+ * @param {any[]} jobs
+ * @param {Kind} kind
+ * @param {(job: any) => Promise<void>} remove
+ */
+export function jobTable(jobs, { place, many }, remove) {
+  return table(
+    `${many}, the newest first`,
+    ["Name", "From", "Until", "Asked for", "Status", ""],
+    jobs.map((job) => [
+      h("a", { href: `#/${place}/${encodeURIComponent(job.id)}` }, job.name),
+      when(job.startTime),
+      when(job.endTime),
+      when(job.creationTime, { since: true }),
+      h("span", { class: "pills" }, statusPill(job), job.evaluationType === "Auto" ? pill("automatic") : null),
+      h(
+        "div",
+        { class: "actions" },
+        button("Delete", () => remove(job), { class: "small plain warned", "aria-label": `Delete ${job.name}` }),
+      ),
+    ]),
+  );
+}
+
+/**
+ * Delete one, if that is meant; tells whether it was.
+ *
+ * @param {Api} api
+ * @param {Kind} kind
+ * @param {any} job
+ */
+export async function removed(api, { path, one }, job) {
+  const question = {
+    title: `Delete this ${one}?`,
+    text: `“${job.name}” and what it found is deleted. The log stays as it is.`,
+    action: "Delete",
+  };
+  if (!(await confirmed(question))) return false;
+  await api.remove(`${path}/${encodeURIComponent(job.id)}`);
+  note("Deleted.");
+  return true;
+}

@@ -1,0 +1,157 @@
+/** The model's versions: rolling back to one; export, import and reset of the model. */
+
+import { confirmed } from "../lib/dialog.js";
+import { h, replace } from "../lib/dom.js";
+import { field, form } from "../lib/form.js";
+import { count } from "../lib/format.js";
+import { repeated } from "../lib/live.js";
+import { note } from "../lib/notes.js";
+import { amount, button, card, download, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
+
+/** @typedef {import("../sections.js").Page} Page */
+
+const EVERY_MS = 10_000;
+const KINDS = {
+  trained: "from the one before and a window of the log",
+  retrained: "anew from the log",
+  imported: "brought from elsewhere",
+  restored: "a copy of an earlier one",
+};
+
+/** @param {Page} page */
+export function show({ api, root, signal, onError }) {
+  const versions = h("div");
+  const about = h("div");
+  const remove = button(
+    "Reset…",
+    async () => {
+      const text =
+        "Rank then answers as a new loop does, and what is learned next is learned from nothing. Earlier versions stay in the list.";
+      if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
+      await api.remove("personalizer/model");
+      note("There is no model any more.");
+      await update();
+    },
+    { class: "warned" },
+  );
+
+  const update = async () => {
+    const [listed, properties] = await Promise.all([
+      api.get("personalizer/model/versions", {}, signal),
+      api.get("personalizer/model/properties", {}, signal),
+    ]);
+    replace(
+      about,
+      facts([
+        ["Began", when(properties.creationTime)],
+        ["Last published", when(properties.lastModifiedTime)],
+      ]),
+    );
+    keepFocus(versions, () => replace(versions, listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
+  };
+  const restore = async (/** @type {any} */ kept) => {
+    const text = `A copy of ${kept.version} is published as a new version, and served within seconds. What was learned since stays in its own version.`;
+    if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
+    const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
+    note(`Published as ${published.version}.`);
+    await update();
+  };
+  replace(
+    root,
+    heading(
+      "Models",
+      "The trainer publishes a version with nearly every window that it learns. Each process serves the newest within its poll interval.",
+    ),
+    card("Versions", versions),
+    h(
+      "div",
+      { class: "columns" },
+      card(
+        "The model in force",
+        about,
+        h(
+          "div",
+          { class: "actions" },
+          button("Export, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
+          button("Export, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
+          remove,
+        ),
+      ),
+      card("Import a model", importForm(api, update)),
+    ),
+  );
+  repeated(update, { everyMs: EVERY_MS, signal, onError });
+}
+
+/**
+ * @param {any[]} versions
+ * @param {(kept: any) => Promise<void>} restore
+ */
+function tableOf(versions, restore) {
+  return table(
+    "Kept versions, the newest first",
+    ["Version", "Published", "Made", "#Events learned", "Log up to", ""],
+    versions.map((kept) => [
+      h("code", {}, kept.version),
+      when(kept.publishedAt),
+      h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
+      amount(count(kept.learned)),
+      when(kept.window.until, { seconds: true }),
+      kept.isServed
+        ? pill("in force", "good")
+        : button("Roll back", () => restore(kept), {
+            class: "small",
+            "aria-label": `Roll back to ${kept.version}`,
+            "data-focus": kept.version,
+          }),
+    ]),
+  );
+}
+
+function nothingYet() {
+  return empty(
+    "No model yet",
+    h("p", {}, "The first one is published when the first events' reward wait time is over and the trainer has run."),
+    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or import a model below."),
+  );
+}
+
+/**
+ * @param {import("../lib/api.js").Api} api
+ * @param {() => Promise<void>} update
+ */
+function importForm(api, update) {
+  const file = h("input", { type: "file", accept: ".zip,application/zip" });
+  const archive = field({
+    name: "file",
+    label: "Signed archive",
+    control: file,
+    hint: "A model.vw.zip of this deployment, or of one that it trusts.",
+  });
+  const submit = async () => {
+    const chosen = file.files?.[0];
+    if (!chosen) {
+      archive.refuse("Choose a file.");
+      file.focus();
+      return;
+    }
+    await api.put("personalizer/model", chosen.slice());
+    note("The model is published.");
+    file.value = "";
+    await update();
+  };
+  return form({ content: [archive.element], fields: () => [archive], submit, action: "Import" });
+}
+
+/**
+ * What is drawn anew keeps the focus where the reader had it.
+ *
+ * @param {HTMLElement} part
+ * @param {() => void} draw
+ */
+function keepFocus(part, draw) {
+  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
+  const name = part.contains(focused) ? focused?.dataset.focus : undefined;
+  draw();
+  if (name) part.querySelector(/** @type {any} */ (`[data-focus="${CSS.escape(name)}"]`))?.focus();
+}

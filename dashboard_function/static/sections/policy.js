@@ -1,0 +1,89 @@
+/** The learning policy: how Rank explores and what is crossed, in Vowpal Wabbit's syntax. */
+
+import { confirmed } from "../lib/dialog.js";
+import { h, replace } from "../lib/dom.js";
+import { field, form } from "../lib/form.js";
+import { note } from "../lib/notes.js";
+import { button, card, heading } from "../lib/pieces.js";
+
+/** @typedef {import("../sections.js").Page} Page */
+
+const PATH = "personalizer/configurations/policy";
+
+/** @type {[string, string, string][]} */
+const EXAMPLES = [
+  ["The product's own exploration", "own", "--cb_explore_adf"],
+  ["Epsilon-greedy", "epsilon-greedy", "--cb_explore_adf --epsilon 0.2"],
+  ["Weighed by the inverse gap (SquareCB)", "squarecb", "--cb_explore_adf --squarecb"],
+  ["Softmax", "softmax", "--cb_explore_adf --softmax --lambda 10"],
+  ["Several slots a call", "several-slots", "--ccb_explore_adf"],
+];
+
+/** @param {Page} page */
+export async function show({ api, root, signal }) {
+  const policy = await api.get(PATH, {}, signal);
+  const name = field({
+    name: "name",
+    label: "Name",
+    control: h("input", { type: "text", autocomplete: "off", spellcheck: "false", value: policy.name }),
+  });
+  const written = field({
+    name: "arguments",
+    label: "Arguments",
+    control: h("textarea", { rows: 3, spellcheck: "false", autocapitalize: "none" }, policy.arguments),
+    hint: "Options of Vowpal Wabbit. One that cannot be followed is refused by name; what is not said is left to the product.",
+  });
+  const fill = (/** @type {{ name: string, arguments: string }} */ given) => {
+    name.control.value = given.name;
+    written.control.value = given.arguments;
+  };
+  const submit = async () => {
+    fill(await api.put(PATH, { name: name.control.value.trim(), arguments: written.control.value.trim() }));
+    note("Saved. Rank explores by it from now on.");
+  };
+  const reset = button(
+    "Reset to the app's own…",
+    async () => {
+      const text = "The arguments of the app's settings come back, under a new name.";
+      if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
+      fill(await api.reset(PATH));
+      note("The app's own policy is back.");
+    },
+    { class: "warned" },
+  );
+  replace(
+    root,
+    heading(
+      "Policy",
+      "How Rank explores, and which features are crossed. Before changing it, an evaluation tells on the log what another policy would have earned.",
+      [h("a", { class: "button", href: "#/evaluations/new" }, "Compare policies")],
+    ),
+    card(
+      "In force",
+      form({ content: [name.element, written.element], fields: () => [name, written], submit, action: "Save", extra: [reset] }),
+    ),
+    card(
+      "Examples",
+      h(
+        "ul",
+        { class: "choices" },
+        EXAMPLES.map(([title, short, options]) =>
+          h(
+            "li",
+            {},
+            h("span", {}, title),
+            h("code", {}, options),
+            button(
+              "Fill in",
+              () => {
+                fill({ name: short, arguments: options });
+                written.control.focus();
+              },
+              { class: "small", "aria-label": `Fill in: ${title}` },
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}

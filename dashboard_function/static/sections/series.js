@@ -1,0 +1,102 @@
+/** From the answer of `GET /figures` to what charts show. No part of this touches the page. */
+
+/** @typedef {import("../lib/chart.js").Series} Series */
+
+/** @type {Record<string, { label: string, colour: string, dash?: number[] }>} */
+export const POLICIES = {
+  online: { label: "Online", colour: "online" },
+  baseline1: { label: "Baseline", colour: "baseline", dash: [8, 4] },
+  random: { label: "Random", colour: "random", dash: [2, 4] },
+};
+
+/**
+ * The policies' expected rewards over time, with their bands.
+ *
+ * @param {any[]} points with `timeStamp` and `policies`
+ * @returns {{ times: number[], series: Series[] }}
+ */
+export function ofPolicies(points) {
+  const known = points.filter((point) => point.policies?.some(isKnown));
+  const of = (/** @type {any} */ point, /** @type {string} */ name) => point.policies.find((/** @type {any} */ each) => each.name === name);
+  const names = Object.keys(POLICIES).filter((name) => known.some((point) => isKnown(of(point, name))));
+  return {
+    times: known.map(secondsAt),
+    series: names.map((name) => ({
+      ...POLICIES[name],
+      values: known.map((point) => of(point, name)?.expectedReward ?? null),
+      low: known.map((point) => of(point, name)?.confidenceInterval?.[0] ?? null),
+      high: known.map((point) => of(point, name)?.confidenceInterval?.[1] ?? null),
+    })),
+  };
+}
+
+const OTHERS = ["third", "fourth", "fifth"];
+const MOST_BANDS = 4;
+
+/**
+ * The results of an evaluation over time; of many, the bands would only cover each other.
+ *
+ * @param {any[]} results
+ * @returns {{ times: number[], series: Series[] }}
+ */
+export function ofResults(results) {
+  const times = [...new Set(results.flatMap((each) => each.timeseries.data.map(secondsAt)))].sort((one, other) => one - other);
+  let others = 0;
+  const series = results.map((each) => {
+    const points = new Map(each.timeseries.data.map((/** @type {any} */ point) => [secondsAt(point), point]));
+    const at = times.map((time) => points.get(time));
+    const values = at.map((point) => point?.expectedReward ?? null);
+    const look = POLICIES[each.name] ?? {
+      colour: OTHERS[others % OTHERS.length],
+      dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3],
+    };
+    if (results.length > MOST_BANDS) return { ...look, label: each.name, values };
+    return {
+      ...look,
+      label: each.name,
+      values,
+      low: at.map((point) => point?.confidenceInterval[0] ?? null),
+      high: at.map((point) => point?.confidenceInterval[1] ?? null),
+    };
+  });
+  return { times, series };
+}
+
+/**
+ * Put the buckets that are left out, because nothing was in them, back in their places.
+ *
+ * @param {any[]} buckets
+ * @param {{ minutes: number, since: Date, until: Date }} range
+ * @returns {any[]}
+ */
+export function complete(buckets, { minutes, since, until }) {
+  if (!buckets.length) return [];
+  const step = minutes * 60;
+  const known = new Map(buckets.map((bucket) => [secondsAt(bucket), bucket]));
+  const first = Math.max(Math.floor(since.getTime() / 1000 / step) * step, secondsAt(buckets[0]) - step);
+  const found = [];
+  for (let at = first; at <= until.getTime() / 1000; at += step) {
+    found.push(known.get(at) ?? { timeStamp: new Date(at * 1000).toISOString(), events: 0, rewards: 0, isEmpty: true });
+  }
+  return found;
+}
+
+/**
+ * One member of each bucket.
+ *
+ * @param {any[]} buckets
+ * @param {(bucket: any) => number | null | undefined} member
+ */
+export function column(buckets, member) {
+  return buckets.map((bucket) => (bucket.isEmpty ? null : (member(bucket) ?? null)));
+}
+
+/** @param {any} point */
+export function secondsAt(point) {
+  return Date.parse(point.timeStamp) / 1000;
+}
+
+/** @param {any} policy */
+function isKnown(policy) {
+  return policy && policy.expectedReward !== null && policy.expectedReward !== undefined;
+}

@@ -1,0 +1,42 @@
+"""One piece of advice to whoever runs a loop."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What the advice is about, in the order in which it is worth looking at. docs/how-to/why-is-it-not-learning.md tells of each."""
+
+    NOTHING_RANKED = "nothingRanked"
+    LOGGING_ONLY = "loggingOnly"
+    WAITING = "waiting"
+    TRAINER_BEHIND = "trainerBehind"
+    NOT_ACTIVATED = "notActivated"
+    DUPLICATES = "duplicates"
+    NO_REWARDS = "noRewards"
+    SAME_REWARDS = "sameRewards"
+    LATE_REWARDS = "lateRewards"
+    UNKNOWN_REWARDS = "unknownRewards"
+    APPRENTICE = "apprentice"
+    NO_EXPLORATION = "noExploration"
+    ONE_ACTION = "oneAction"
+    NEW_ACTIONS = "newActions"
+    NOTHING_SHARED = "nothingShared"
+    NO_CONTEXT = "noContext"
+    ALWAYS_DIFFERENT = "alwaysDifferent"
+    NEVER_DIFFERENT = "neverDifferent"
+    LONG_WAIT = "longWait"
+    FEW_EVENTS = "fewEvents"
+    PERSONAL_DATA = "personalData"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What was found and what to do about it; ``feature`` names what it is about ("": no single feature).
+
+    Nothing of a caller's is in it but names of features: no value of any.
+    """
+
+    code: Code
+    message: str
+    feature: str = ""

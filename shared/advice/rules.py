@@ -1,0 +1,202 @@
+"""The checklist: what of a loop's settings, counters and events keeps it from learning, or should not be sent to it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from shared.advice.advice import Advice, Code
+from shared.advice.personal import personal_kind
+from shared.advice.sample import ACTION_ID, ACTIONS, CONTEXT, EVENT_ID, Feature, Sample
+from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.events import LearningMode, SkipReason
+from shared.domain.ledger import Counters
+from shared.domain.loop import LoopSettings
+
+MOST_OF_A_CODE: Final = 5
+"""Features that are told with the same advice."""
+
+PATIENCE: Final = timedelta(minutes=10)
+"""How much longer than the export frequency something may wait to be learned."""
+
+ENOUGH: Final = 20
+"""Events, from which on their like is worth a word."""
+
+MANY: Final = 50
+"""Events, from which on it is no chance any more that a feature was always the same, or never."""
+
+YOUNG: Final = 200
+"""Events, up to which probabilities still say little."""
+
+_SHARE: Final = 0.1
+_LARGE_SHARE: Final = 0.5
+_NEARLY_ALL: Final = 0.95
+_LONG: Final = timedelta(days=1)
+_MANY_ACTIONS: Final = 20
+
+_OF_TIME: Final = ("hour", "day", "date", "time", "week", "month", "season", "year", "morning", "moment")
+"""In the name of a feature that may well be the same for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopView:
+    """What a loop has come to; `shared.services.progress.Progress` says what the members are.
+
+    ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
+    """
+
+    settings: LoopSettings
+    counters: Counters
+    latest: Counters
+    apprentice: ApprenticeMetrics
+    pending: int
+    rewards: int
+    lag: timedelta
+
+
+def advise(loop: LoopView, sample: Sample) -> Sequence[Advice]:
+    """Go through the checklist; what comes first is to be looked at first. At most 5 features are named with the same advice."""
+    found = [*_of_the_way(loop), *_of_rewards(loop, sample), *_of_choices(loop, sample), *_of_features(sample), *_of_patience(loop)]
+    order = list(Code)
+    return sorted(found, key=lambda advice: order.index(advice.code))
+
+
+def _of_the_way(loop: LoopView) -> Iterator[Advice]:
+    """Tell what keeps events from being learned."""
+    counters, wait = loop.counters, _said(loop.settings.reward_wait)
+    processed = counters.processed
+    if not processed + loop.pending:
+        yield Advice(Code.NOTHING_RANKED, "No Rank call has been stored yet: the endpoint, or the loop in it, may be another one.")
+    if loop.settings.learning_mode is LearningMode.LOGGING_ONLY:
+        yield Advice(Code.LOGGING_ONLY, "The learning mode is LoggingOnly: Rank shows your first action, and nothing is learned.")
+    if loop.pending and not processed and not loop.lag:
+        yield Advice(Code.WAITING, f"{loop.pending} decisions wait for rewards: a decision is learned {wait} after its Rank call.")
+    if loop.lag > loop.settings.model_export_frequency + PATIENCE:
+        yield Advice(
+            Code.TRAINER_BEHIND,
+            f"Decisions could have been learned {_said(loop.lag)} ago: the trainer does not run, or it fails. Its log says why.",
+        )
+    latest = loop.latest.processed
+    not_activated = loop.latest.skipped.get(SkipReason.NOT_ACTIVATED, 0)
+    if latest >= ENOUGH and not_activated > _LARGE_SHARE * latest:
+        yield Advice(
+            Code.NOT_ACTIVATED,
+            f"{_percent(not_activated, latest)} of the latest events were ranked with deferActivation and not activated within {wait}: "
+            "they are not learned.",
+        )
+    duplicates = loop.latest.skipped.get(SkipReason.DUPLICATE, 0)
+    if latest >= ENOUGH and duplicates > _SHARE * latest:
+        yield Advice(
+            Code.DUPLICATES,
+            f"{_percent(duplicates, latest)} of the latest Rank calls repeated an event id: only the first of each is learned.",
+        )
+
+
+def _of_rewards(loop: LoopView, sample: Sample) -> Iterator[Advice]:
+    settings, latest = loop.settings, loop.latest
+    is_without = sample.learned >= ENOUGH and not sample.rewarded
+    if is_without or (loop.counters.learned >= ENOUGH and not loop.rewards):
+        yield Advice(
+            Code.NO_REWARDS,
+            f"No reward arrived for the latest events: all were learned with the default reward, {settings.default_reward:g}.",
+        )
+    elif sample.learned >= MANY and sample.distinct_rewards == 1:
+        yield Advice(Code.SAME_REWARDS, f"The latest {sample.learned} events all earned the same: no action can be told to be better.")
+    if latest.rewards >= ENOUGH and latest.late_rewards > _SHARE * latest.rewards:
+        yield Advice(
+            Code.LATE_REWARDS,
+            f"{_percent(latest.late_rewards, latest.rewards)} of the latest rewards came after the reward wait time, which is "
+            f"{_said(settings.reward_wait)}: they are not learned.",
+        )
+    if latest.rewards >= ENOUGH and latest.unknown_rewards > _SHARE * latest.rewards:
+        yield Advice(
+            Code.UNKNOWN_REWARDS,
+            f"{_percent(latest.unknown_rewards, latest.rewards)} of the latest rewards named an event id that was not ranked.",
+        )
+
+
+def _of_choices(loop: LoopView, sample: Sample) -> Iterator[Advice]:
+    settings, metrics = loop.settings, loop.apprentice
+    if settings.learning_mode is LearningMode.APPRENTICE:
+        imitated, events = sum(metrics.imitated), len(metrics.imitated)
+        how_often = f" The policy would have shown it too in {_percent(imitated, events)} of the latest events." if events else ""
+        yield Advice(Code.APPRENTICE, f"The learning mode is Apprentice: Rank shows your first action.{how_often}")
+    if settings.learning_mode is LearningMode.ONLINE and settings.exploration_percentage == 0.0:
+        yield Advice(Code.NO_EXPLORATION, "The exploration percentage is 0: what is not shown now is never tried again.")
+    if sample.events >= ENOUGH and not sample.choices:
+        yield Advice(Code.ONE_ACTION, "Rank was called with a single action each time: there is nothing to choose.")
+    if sample.choices >= MANY and sample.actions >= _NEARLY_ALL * sample.offered:
+        yield Advice(
+            Code.NEW_ACTIONS,
+            "Hardly any action came twice. If their ids are made for each call, use those of what is shown instead.",
+        )
+    of_actions = [each for each in sample.features if each.side == ACTIONS and each.name != ACTION_ID]
+    if sample.choices >= ENOUGH and sample.actions >= _MANY_ACTIONS and not any(each.shared for each in of_actions):
+        yield Advice(
+            Code.NOTHING_SHARED,
+            "No two actions have a feature in common: what is learned of one says nothing of the others. Give them categories.",
+        )
+    if sample.events >= ENOUGH and not sample.with_context:
+        yield Advice(Code.NO_CONTEXT, "Rank was called without contextFeatures: everybody is shown the same.")
+
+
+def _of_features(sample: Sample) -> Iterator[Advice]:
+    learned = [each for each in sample.features if each.name not in {EVENT_ID, ACTION_ID} and not _is_hidden(each.name)]
+    different = [each for each in learned if each.seen >= MANY and each.is_identifier and each.distinct >= _NEARLY_ALL * each.seen]
+    yield from _each(Code.ALWAYS_DIFFERENT, different, "differs each time: nothing learned about one value is of use for the next.")
+    same = [each for each in learned if _is_always_the_same(each, sample)]
+    over = f" from {_at(sample.since)} to {_at(sample.until)}" if sample.since and sample.until else ""
+    yield from _each(Code.NEVER_DIFFERENT, same, f"was the same in all {sample.events} events looked at{over}: it tells nothing apart.")
+    for kind in dict.fromkeys(each.personal for each in sample.features if each.personal):
+        persons = [each for each in sample.features if each.personal == kind]
+        yield from _each(Code.PERSONAL_DATA, persons, f"holds what looks like {kind}. It is stored with each event: leave it out.")
+
+
+def _of_patience(loop: LoopView) -> Iterator[Advice]:
+    if loop.settings.reward_wait > _LONG:
+        wait = _said(loop.settings.reward_wait)
+        yield Advice(Code.LONG_WAIT, f"The reward wait time is {wait}: what is shown today is learned no earlier than that.")
+    if 0 < loop.counters.learned < YOUNG:
+        yield Advice(Code.FEW_EVENTS, f"{loop.counters.learned} events have been learned: up to some {YOUNG} probabilities say little.")
+
+
+def _each(code: Code, features: Sequence[Feature], what: str) -> Iterator[Advice]:
+    for each in features[:MOST_OF_A_CODE]:
+        name = "" if personal_kind("", each.name) else each.name
+        yield Advice(code, f"{name or 'A feature that is named by it'}, of {each.side}, {what}", name)
+    if len(features) > MOST_OF_A_CODE:
+        yield Advice(code, f"The same is true of {len(features) - MOST_OF_A_CODE} more features.")
+
+
+def _is_always_the_same(feature: Feature, sample: Sample) -> bool:
+    if sample.events < MANY or feature.distinct > 1 or any(word in feature.name.lower() for word in _OF_TIME):
+        return False
+    return feature.seen >= (sample.events if feature.side == CONTEXT else sample.offered)
+
+
+def _is_hidden(name: str) -> bool:
+    """Whether a feature is not learned from: a part of its name begins with ``_``."""
+    return any(part.startswith("_") for part in name.split("."))
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %"
+
+
+def _said(duration: timedelta) -> str:
+    """Say how long in the two largest units.
+
+    >>> _said(timedelta(minutes=10)), _said(timedelta(hours=25, seconds=3)), _said(timedelta(milliseconds=1500))
+    ('10 minutes', '1 day 1 hour', '2 seconds')
+    """
+    seconds = round(duration.total_seconds())
+    parts: list[str] = []
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        count, seconds = divmod(seconds, length)
+        if count:
+            parts.append(f"{count} {unit}" if count == 1 else f"{count} {unit}s")
+    return " ".join(parts[:2]) or "0 seconds"

@@ -1,0 +1,103 @@
+"""Learned events as columns: what figures are made from, a window at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.domain.events import Decision, JoinedEvent, LearningMode
+from shared.evaluation.rounds import Integers
+from shared.evaluation.sums import Floats
+from shared.joining.dsjson import read_situation
+
+Flags = npt.NDArray[np.bool_]
+Column = TypeVar("Column", bound=npt.NDArray[Any])
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Logged:
+    """n learned events, in the order of the log; every column has the shape [n].
+
+    ``seconds`` are those since 1970 at which it was decided, ``chosen``, ``highest`` and ``least`` probabilities: of what was drawn, of
+    the likeliest action, and of the unlikeliest that could be drawn. ``possible`` counts the actions that could be drawn; an event
+    ``is_certain`` if one of several had all chances. ``entropy`` is in nats, ``baseline`` the probability of the application's own choice,
+    and ``is_baseline`` tells that it was drawn. In Apprentice mode something ``is_proposed``, and ``is_imitated`` if it is what was shown.
+    """
+
+    seconds: Floats
+    rewards: Floats
+    chosen: Floats
+    highest: Floats
+    least: Floats
+    possible: Integers
+    entropy: Floats
+    baseline: Floats
+    is_baseline: Flags
+    is_certain: Flags
+    is_apprentice: Flags
+    is_proposed: Flags
+    is_imitated: Flags
+    is_slot: Flags
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def explored(self) -> Flags:
+        """Whether another action was drawn than the likeliest."""
+        explored: Flags = self.chosen < self.highest
+        return explored
+
+
+def logged(events: Sequence[JoinedEvent]) -> Logged:
+    """Make columns of those of the events that are learned."""
+    learned = [event for event in events if event.skip is None]
+    decisions = [event.decision for event in learned]
+    counts = np.array([len(each.probabilities) for each in decisions], dtype=np.int64)
+    starts = np.cumsum(counts) - counts
+    chances = np.fromiter(chain.from_iterable([each.probabilities for each in decisions]), np.float64, count=int(counts.sum()))
+    chosen = starts + np.array([each.chosen for each in decisions], dtype=np.int64)
+    may = chances > 0.0
+    possible = _of_each(np.add, may.astype(np.int64), starts)
+    is_apprentice = [each.mode is LearningMode.APPRENTICE for each in decisions]
+    baseline = _baselines(decisions, may, starts)
+    return Logged(
+        seconds=np.array([each.decided_at.timestamp() for each in decisions], dtype=np.float64),
+        rewards=np.array([event.reward for event in learned], dtype=np.float64),
+        chosen=chances[chosen],
+        highest=_of_each(np.maximum, chances, starts),
+        least=_of_each(np.minimum, np.where(may, chances, np.inf), starts),
+        possible=possible,
+        entropy=-_of_each(np.add, chances * np.log(np.where(may, chances, 1.0)), starts),
+        baseline=chances[baseline],
+        is_baseline=chosen == baseline,
+        is_certain=(possible == 1) & (counts > 1),
+        is_apprentice=np.array(is_apprentice, dtype=np.bool_),
+        is_proposed=np.array([each.proposal is not None for each in decisions], dtype=np.bool_),
+        is_imitated=np.array([each.is_imitated for each in decisions], dtype=np.bool_),
+        is_slot=np.array([bool(each.slot) for each in decisions], dtype=np.bool_),
+    )
+
+
+def _of_each(merge: np.ufunc, values: Column, starts: Integers) -> Column:
+    """Merge the values of each event."""
+    return cast(Column, merge.reduceat(values, starts)) if len(starts) else values
+
+
+def _baselines(decisions: Sequence[Decision], may: Flags, starts: Integers) -> Integers:
+    """Tell where among all chances that of the application's own choice is: an excluded action has none.
+
+    It is the first action that was not excluded, or the one that a slot names, unless that was excluded there.
+    """
+    first = _of_each(np.minimum, np.where(may, np.arange(len(may)), len(may) - 1), starts)
+    for number, each in enumerate(decisions):
+        if each.slot:
+            situation = read_situation(each.situation)
+            ids = [action.id for action in situation.actions]
+            named = ids.index(situation.baseline_id) if situation.baseline_id in ids else 0
+            if named < len(each.probabilities) and each.probabilities[named] > 0.0:
+                first[number] = starts[number] + named
+    return first

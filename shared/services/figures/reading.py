@@ -1,0 +1,260 @@
+"""The live figures of a loop, ready to be drawn."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+
+from shared.domain.clock import EPOCH
+from shared.domain.errors import UnreadableError
+from shared.domain.ledger import Counters, Pointer
+from shared.domain.ports import ModelStore
+from shared.evaluation.buckets import expanded, merged
+from shared.evaluation.estimators import ratio
+from shared.evaluation.health import WeightHealth
+from shared.evaluation.intervals import Interval
+from shared.evaluation.moments import Moments
+from shared.evaluation.rounds import Integers
+from shared.evaluation.sums import Floats
+from shared.services.figures.bands import anytime, at_one_look, bounds, estimates
+from shared.services.figures.files import Kept, load
+from shared.services.figures.timeline import POLICIES, Activity, Timeline, lengths, starts_of
+from shared.services.figures.window import SKIPPED
+
+MOST_BANDS: Final = 100
+"""Points at which bands over time are told: each takes some computing."""
+
+_ONLINE: Final = POLICIES.index("online")
+
+Ends = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which buckets are wanted: those of so many minutes that begin in ``[since, until)``, as far as these are given."""
+
+    minutes: int
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFigures:
+    """What a policy would have earned an event, None where nothing tells; ``mean_weight`` has to be 1 but for chance."""
+
+    name: str
+    expected_reward: float | None
+    interval: Ends | None
+    effective_events: float
+    mean_weight: float | None = None
+    mean_weight_interval: Ends | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over all events since the figures began."""
+
+    events: int
+    average_reward: float | None
+    match_rate: float | None
+    policies: Sequence[PolicyFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A bucket, which begins ``at`` a time. Rates are over its learned events, and None without any."""
+
+    at: datetime
+    events: int
+    rewards: int
+    late_rewards: int
+    unknown_rewards: int
+    skipped: Mapping[str, int]
+    average_reward: float | None
+    exploration_share: float | None
+    entropy: float | None
+    match_rate: float | None
+    lag_seconds: float | None
+    policies: Sequence[PolicyFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Cumulated:
+    """From when the figures began to the end of the bucket that begins ``at`` a time."""
+
+    at: datetime
+    policies: Sequence[PolicyFigures]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The figures of all events that were decided since ``since``; both times are None as long as there are none."""
+
+    since: datetime | None
+    watermark: datetime | None
+    totals: Totals
+    points: Sequence[Point]
+    cumulated: Sequence[Cumulated]
+
+
+class LiveFigures:
+    """Reads one loop's figures."""
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self._read: tuple[str, Kept] | None = None  # under a name that tells the content
+
+    async def report(self, query: Query) -> Report:
+        """Tell what is known at the latest commit; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`."""
+        pointer, kept = await self._latest()
+        return await asyncio.to_thread(_report, pointer, kept, query)
+
+    async def counted(self, *, within: timedelta) -> Counters | None:
+        """Count what was decided so long before the watermark, in whole buckets; None without figures. Raises as `report`."""
+        pointer, kept = await self._latest()
+        return None if pointer is None or kept is None else _counted(kept.timeline, pointer.watermark - within)
+
+    async def _latest(self) -> tuple[Pointer | None, Kept | None]:
+        pointer = await self._pointer()
+        while pointer is not None:
+            try:
+                return pointer, await self._kept(pointer.figures)
+            except UnreadableError:  # gone, if there was another commit meanwhile and retention came by
+                named, pointer = pointer.figures, await self._pointer()
+                if pointer is not None and pointer.figures == named:
+                    raise
+        return None, None
+
+    async def _pointer(self) -> Pointer | None:
+        stored = await self._store.pointer()
+        return None if stored is None else stored[0]
+
+    async def _kept(self, name: str) -> Kept | None:
+        if not name:
+            return None
+        if self._read is not None and self._read[0] == name:
+            return self._read[1]
+        kept = load(await self._store.figures(name))
+        self._read = name, kept
+        return kept
+
+
+def _report(pointer: Pointer | None, kept: Kept | None, query: Query) -> Report:
+    timeline = Timeline.none() if kept is None or pointer is None else kept.timeline.folded(pointer.watermark)
+    watermark = pointer.watermark if pointer is not None else EPOCH
+    length = lengths(timeline.begins, watermark)
+    whole = timeline.merged(starts_of(timeline.begins, np.where(length > 0, np.maximum(length, query.minutes), 0)))
+    shown = _shown(whole, lengths(whole.begins, watermark), query)
+    return Report(
+        since=kept.since if kept is not None else None,
+        watermark=pointer.watermark if pointer is not None else None,
+        totals=_totals(whole),
+        points=_points(whole, shown),
+        cumulated=_cumulated(whole, shown),
+    )
+
+
+def _counted(timeline: Timeline, since: datetime) -> Counters:
+    activity = timeline.activity.taken(np.flatnonzero(timeline.begins >= _minute(since)))
+
+    def total(column: Floats) -> int:
+        return round(float(column.sum()))
+
+    return Counters(
+        learned=total(activity.events),
+        skipped={reason: total(getattr(activity, name)) for reason, name in SKIPPED.items()},
+        rewards=total(activity.rewards),
+        late_rewards=total(activity.late_rewards),
+        unknown_rewards=total(activity.unknown_rewards),
+    )
+
+
+def _shown(timeline: Timeline, length: Integers, query: Query) -> Integers:
+    """Tell which buckets are asked for, by their places; longer ones than wanted are not."""
+    first = _minute(query.since) if query.since is not None else 1
+    end = _minute(query.until) if query.until is not None else np.inf
+    return np.flatnonzero((length > 0) & (length <= query.minutes) & (timeline.begins >= first) & (timeline.begins < end))
+
+
+def _minute(at: datetime) -> float:
+    return (at - EPOCH) / timedelta(minutes=1)
+
+
+def _totals(timeline: Timeline) -> Totals:
+    activity, moments = merged(timeline.activity), merged(timeline.moments)
+    policies = _policies(moments, anytime(moments, bounds(activity)), with_weights=True)[0]
+    match_rate = _number(ratio(activity.imitated, activity.proposed)[0])
+    return Totals(int(activity.events[0]), policies[_ONLINE].expected_reward, match_rate, policies)
+
+
+def _points(timeline: Timeline, shown: Integers) -> list[Point]:
+    activity, moments = timeline.activity.taken(shown), timeline.moments.taken((slice(None), shown))
+    policies = _policies(moments, at_one_look(moments, bounds(activity)))
+    return [_point(begin, activity, number, policies[number]) for number, begin in enumerate(timeline.begins[shown].tolist())]
+
+
+def _point(begin: int, activity: Activity, number: int, policies: Sequence[PolicyFigures]) -> Point:
+    sums = activity.taken(number)
+    events = float(sums.events)
+
+    def mean(total: Floats) -> float | None:
+        return float(total) / events if events else None
+
+    return Point(
+        at=_time(begin),
+        events=int(events),
+        rewards=int(sums.rewards),
+        late_rewards=int(sums.late_rewards),
+        unknown_rewards=int(sums.unknown_rewards),
+        skipped={reason.value: count for reason, name in SKIPPED.items() if (count := int(getattr(sums, name)))},
+        average_reward=policies[_ONLINE].expected_reward,
+        exploration_share=mean(sums.explored),
+        entropy=mean(sums.entropy),
+        match_rate=float(sums.imitated / sums.proposed) if sums.proposed else None,
+        lag_seconds=mean(sums.lag_seconds),
+        policies=policies,
+    )
+
+
+def _cumulated(timeline: Timeline, shown: Integers) -> list[Cumulated]:
+    """Tell the bands at some of the buckets that are shown, evenly, the last one among them."""
+    if not len(shown):
+        return []
+    some = shown[np.unique(np.linspace(len(shown) - 1, 0, min(len(shown), MOST_BANDS)).astype(np.int64))]
+    moments, activity = expanded(timeline.moments).taken((slice(None), some)), expanded(timeline.activity).taken(some)
+    policies = _policies(moments, anytime(moments, bounds(activity)))
+    return [Cumulated(_time(begin), each) for begin, each in zip(timeline.begins[some].tolist(), policies, strict=True)]
+
+
+def _policies(moments: Moments, interval: Interval, *, with_weights: bool = False) -> list[list[PolicyFigures]]:
+    """Give all policies' figures of each bucket."""
+    health, value = WeightHealth.of(moments), estimates(moments)
+
+    def figures(policy: int, bucket: int) -> PolicyFigures:
+        at = policy, bucket
+        return PolicyFigures(
+            name=POLICIES[policy],
+            expected_reward=_number(value[at]),
+            interval=_ends(interval, at),
+            effective_events=_number(health.effective_rounds[at]) or 0.0,
+            mean_weight=_number(health.mean[at]) if with_weights else None,
+            mean_weight_interval=_ends(health.interval, at) if with_weights else None,
+        )
+
+    return [[figures(policy, bucket) for policy in range(len(POLICIES))] for bucket in range(moments.rounds.shape[-1])]
+
+
+def _ends(interval: Interval, at: tuple[int, int]) -> Ends | None:
+    lower, upper = _number(interval.lower[at]), _number(interval.upper[at])
+    return None if lower is None or upper is None else (lower, upper)
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _time(minutes: int) -> datetime:
+    return EPOCH + timedelta(minutes=minutes)

@@ -1,0 +1,250 @@
+"""Every command, request and piece of code in the README and the documentation works as it is printed.
+
+The blocks of a page run in their order, in one folder, against an app that has learned something. Where a page says ``$ENDPOINT``, ``$KEY``
+and the like, they are given as its reader would give them.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from pydantic import TypeAdapter
+
+from shared.api.configuration import ConfigurationChanges
+from shared.api.rank import ExplainedAction, RankRequest
+from shared.api.receipts import ReceiptBody
+from shared.api.wire import WireModel
+from shared.storage.loop_records import read_record
+from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
+from tests.http.building import KEY, rank_body
+from tests.running import REPOSITORY, RunningApp
+
+LOCAL = "http://127.0.0.1:7071"
+IN_AZURE = "https://NAME.azurewebsites.net"
+JOINED_LOG = "docs/how-to/read-the-joined-log.md"
+ADMIN = "the-administrators-key"
+STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
+"""Stops at the first command that fails, a refused call included."""
+
+LANGUAGES = {"bash", "http", "python", "javascript", "json", READ}
+SHORT_WAITS = {
+    "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
+    "PERSONALIZER_INGEST_GRACE": "PT0S",
+    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
+}
+OF_AZURE: dict[str, dict[str, Any]] = {
+    "configuration.json": {
+        "rewardWaitTime": "PT4H",
+        "defaultReward": 0.0,
+        "rewardAggregation": "earliest",
+        "explorationPercentage": 0.2,
+        "modelExportFrequency": "PT5M",
+        "logMirrorEnabled": False,
+        "logMirrorSasUri": "",
+        "logRetentionDays": 90,
+        "learningMode": "Apprentice",
+        "isAutoOptimizationEnabled": True,
+        "autoOptimizationFrequency": "P28D",
+        "autoOptimizationStartDate": "2022-09-20T00:00:00Z",
+        "lastConfigurationEditDate": "2022-10-25T23:14:43",
+    },
+    "policy.json": {"name": "default", "arguments": "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"},
+}
+"""What Azure answered to GET configurations/service and configurations/policy."""
+
+LEARNED = ("first", "second")
+SAYS = {
+    "README.md:3": r"show (pasta|ice-cream)",
+    "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
+    "docs/concepts/signed-models.md:1": r"Verified OK",
+}
+"""What a block prints, where that is told."""
+
+ALL = list(snippets())
+
+
+def of(*languages: str) -> list[Snippet]:
+    return [each for each in ALL if each.language in languages]
+
+
+def runnable() -> dict[str, list[Snippet]]:
+    found: dict[str, list[Snippet]] = defaultdict(list)
+    for each in of("bash", "http", "python"):
+        if not each.not_here:
+            found[each.page].append(each)
+    return found
+
+
+# --- what there is -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("snippet", ALL, ids=str)
+def test_every_block_says_what_it_is(snippet):
+    assert snippet.language in LANGUAGES, f"name one of {sorted(LANGUAGES)}; {READ} is for what is not run"
+
+
+def test_no_command_is_left_out_for_nothing():
+    assert {name for each in ALL for name in each.not_here} == set(NOT_HERE)
+
+
+@pytest.mark.parametrize("snippet", of("bash"), ids=str)
+def test_every_command_can_be_read_by_the_shell(snippet):
+    read = subprocess.run(["bash", "-n"], input=snippet.text, capture_output=True, text=True, timeout=20, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+# --- what is shown, and not run ------------------------------------------------------------------------------------------
+
+
+def as_body(kind: type[WireModel]) -> Callable[[str], object]:
+    return lambda text: kind.model_validate_json(text, strict=False)
+
+
+def as_receipt(text: str) -> None:
+    shown, members = json.loads(text), ReceiptBody.model_json_schema(by_alias=True)["properties"]
+    assert shown.keys() <= members.keys()
+
+
+SHOWN: dict[str, Callable[[str], object]] = {
+    "docs/concepts/explanations.md:1": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
+    "docs/concepts/features.md:1": as_body(RankRequest),
+    "docs/how-to/look-up-an-event.md:2": as_receipt,
+    "docs/how-to/mirror-the-log.md:1": as_body(ConfigurationChanges),
+    "docs/how-to/override-settings.md:3": lambda text: read_record("default", text.encode()),
+}
+"""How a block of JSON is read."""
+
+
+@pytest.mark.parametrize("snippet", of("json"), ids=str)
+def test_every_example_of_json_is_what_it_is_said_to_be(snippet):
+    SHOWN[str(snippet)](snippet.text)
+
+
+def test_the_javascript_is_that_of_the_sdks_tests():
+    (snippet,) = of("javascript")
+    made = (REPOSITORY / "tests" / "sdk" / "cognitiveservices.mjs").read_text("utf-8")
+    *_, base = snippet.text.strip().splitlines()
+    assert base.partition(".")[2] in made
+
+
+# --- what is run -----------------------------------------------------------------------------------------------------------
+
+
+class Reader(NamedTuple):
+    """Someone who follows the pages, with an app to call."""
+
+    app: RunningApp
+    storage: str
+    version: str
+    gone: str
+    """The key of a loop whose log may go."""
+
+
+@pytest.fixture(scope="module")
+def reader(emulator, unused_accounts) -> Iterator[Reader]:
+    storage = emulator.connection_string(next(unused_accounts))
+    settings = {**SHORT_WAITS, "PERSONALIZER_KEYS": "another-key,the-key-in-use", "PERSONALIZER_ADMIN_KEY": ADMIN}
+    running = RunningApp(storage, settings=settings)
+    running.key = "the-key-in-use"
+    with running:
+        made = running.request("PUT", "/loops/gone", headers={KEY: ADMIN}).json["keys"][0]
+        yield Reader(running, storage, [learned(running, event_id) for event_id in LEARNED][-1], made)
+
+
+def learned(app: RunningApp, event_id: str) -> str:
+    """Have an event learned, in a window and so a chunk of its own, and give the model's version."""
+    assert app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=event_id)).status == 201
+    assert app.request("POST", f"/personalizer/v1.0/events/{event_id}/reward", {"value": 0.5}).status == 204
+    before, until = app.request("GET", "/status").json["loop"]["modelVersion"], time.monotonic() + 30
+    while (version := app.request("GET", "/status").json["loop"]["modelVersion"]) == before:
+        assert time.monotonic() < until, app.logs
+        app.request("POST", "/admin/functions/train")
+        time.sleep(0.2)
+    return str(version)
+
+
+@pytest.fixture
+def folder(reader: Reader, tmp_path: Path) -> Path:
+    """A clone as `make run` leaves it: with the key in it."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "keys").write_text(reader.app.key)
+    for name, saved in OF_AZURE.items():
+        (tmp_path / name).write_text(json.dumps(saved))
+    for name in ("cli", "infra", "shared", "examples"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    return tmp_path
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
+@pytest.mark.parametrize("page", runnable())
+def test_what_a_page_says_can_be_done_in_its_order(reader, folder, page):
+    answers: dict[str, Any] = {}
+    for snippet in runnable()[page]:
+        text = given(reader, page, snippet.text)
+        if snippet.language == "http":
+            answers |= asked(reader, text.replace("{eventId}", answers.get("eventId", "")))
+        else:
+            command = [sys.executable, "-c", text] if snippet.language == "python" else ["bash", "-c", STRICT + text]
+            printed = run(command, folder, environment(reader, page))
+            assert re.search(SAYS.get(str(snippet), ""), printed), printed
+
+
+def test_the_joined_log_is_read_as_printed_and_a_line_has_the_members_that_are_told(reader, folder):
+    (snippet,) = [each for each in of("python") if each.page == JOINED_LOG]
+    code = f"{given(reader, JOINED_LOG, snippet.text)}\nprint(json.dumps(events))"
+    events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, JOINED_LOG)))
+    assert [(event["EventId"], event["_label_cost"]) for event in events] == [(event_id, -0.5) for event_id in LEARNED]
+    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed"} == members_of_a_line()
+
+
+def members_of_a_line() -> set[str]:
+    """Read the table of members, of which `VWState.m` names an inner one."""
+    page = (REPOSITORY / JOINED_LOG).read_text("utf-8").split("## A line")[1]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    return {name.split(".")[0] for row in rows for name in re.findall(r"`(.*?)`", row)}
+
+
+def given(reader: Reader, page: str, text: str) -> str:
+    """Fill in what a reader would."""
+    text = text.replace(LOCAL, reader.app.base_url).replace(IN_AZURE, reader.app.base_url)
+    text = (
+        text.replace(".venv/bin/python", sys.executable)
+        .replace("python3 ", f"{sys.executable} ")
+        .replace("AzureWebJobsStorage='...'", f"AzureWebJobsStorage='{reader.storage}'")
+    )
+    text = text.replace("PERSONALIZER_KEYS=KEY", f"PERSONALIZER_KEYS={reader.app.key}").replace("00000041-36c28f7b92d1", reader.version)
+    return f"STORAGE = {reader.storage!r}\n{text}" if page == JOINED_LOG else text
+
+
+def asked(reader: Reader, text: str) -> dict[str, Any]:
+    line, _, body = text.partition("\n")
+    method, path = line.split()
+    answer = reader.app.request(method, path, json.loads(body) if body else None)
+    assert answer.status < 300, answer.body
+    return dict(answer.json) if answer.body else {}
+
+
+def run(command: list[str], folder: Path, told: dict[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def environment(reader: Reader, page: str) -> dict[str, str]:
+    """Give this process's environment without what could lead a call elsewhere, and with what a reader would have set."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    kept = {name: value for name, value in kept.items() if not name.startswith(("PERSONALIZER_", "AzureWebJobs"))}
+    app, deletes = reader.app, page.endswith("delete-the-log.md")
+    endpoint, key = (f"{app.base_url}/loops/gone", reader.gone) if deletes else (app.base_url, app.key)
+    told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
+    return {**kept, **told}

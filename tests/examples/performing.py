@@ -1,0 +1,74 @@
+"""Runs an example as its reader would, against a loop of its own in an app with short waits, and reads what it says it earned."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.http.building import KEY
+from tests.running import OURS, RunningApp
+
+SCENARIOS = ("news", "movies", "products", "apprentice", "delayed", "page")
+ADMIN_KEY = "the-administrators-key"
+SETTINGS = {
+    "PERSONALIZER_ADMIN_KEY": ADMIN_KEY,
+    "PERSONALIZER_REWARD_WAIT_TIME": "PT3S",
+    "PERSONALIZER_INGEST_GRACE": "PT1S",
+    "PERSONALIZER_TRAINER_SCHEDULE": "* * * * * *",
+    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT2S",
+    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.5S",
+}
+SHARE = {"apprentice": 0.15}
+"""How much of what can be gained over picking blindly the last third has to gain; the apprentice may do no better than the rule."""
+USUAL_SHARE = 0.5
+ENDS_WITHIN = 150.0
+FIGURES = re.compile(r"^Last third: reward ([\d.]+), random ([\d.]+), best possible ([\d.]+)\.$", re.MULTILINE)
+
+
+class Told(NamedTuple):
+    """What an example printed, and the three figures of its last line."""
+
+    text: str
+    reward: float
+    random: float
+    best: float
+
+    @property
+    def share(self) -> float:
+        """How much of the way from picking blindly to knowing everything it went."""
+        return (self.reward - self.random) / (self.best - self.random)
+
+
+def environment(endpoint: str, key: str) -> dict[str, str]:
+    """Give this process's environment with the loop to call, and without what could lead elsewhere."""
+    kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and not name.startswith(OURS)}
+    return {**kept, "ENDPOINT": endpoint, "KEY": key, "PYTHONIOENCODING": "utf-8"}
+
+
+def performed(commands: Mapping[str, Sequence[str]], app: RunningApp, folder: Path) -> dict[str, Told]:
+    """Run all commands at once, each at a loop of its own; fails with what one has written when it fails."""
+    running = {name: begin(name, command, app, folder) for name, command in commands.items()}
+    try:
+        return {name: ended(process, app) for name, process in running.items()}
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
+
+
+def begin(name: str, command: Sequence[str], app: RunningApp, folder: Path) -> subprocess.Popen[str]:
+    made = app.request("PUT", f"/loops/{name}", headers={KEY: ADMIN_KEY})
+    assert made.status == 201, made.body
+    given = environment(f"{app.base_url}/loops/{name}", made.json["keys"][0])
+    return subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def ended(process: subprocess.Popen[str], app: RunningApp) -> Told:
+    text, _ = process.communicate(timeout=ENDS_WITHIN)
+    assert process.returncode == 0, f"{text}\n{app.logs[-2000:]}"
+    figures = FIGURES.search(text)
+    assert figures is not None, text
+    reward, random, best = map(float, figures.groups())
+    return Told(text, reward, random, best)

@@ -1,0 +1,77 @@
+"""The examples in JavaScript in their short form, through the official SDKs, against the app on Azurite."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.azurite import Azurite
+from local.node import find_node
+from tests.examples.performing import SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.running import REPOSITORY, RunningApp
+from tests.sdk import npm
+
+pytestmark = [pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return npm.ensure_installed()
+
+
+@pytest.fixture(scope="module")
+def told(folder: Path, emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
+    node = find_node().node
+    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS, timers=True) as app:
+        return performed({name: [node, f"{name}.js", "--short"] for name in SCENARIOS}, app, folder)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_example_ends_well_above_picking_blindly(told, name):
+    assert told[name].share >= SHARE.get(name, USUAL_SHARE), told[name].text
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_example_prints_a_curve_and_no_failed_call(told, name):
+    rows = [line.split() for line in told[name].text.splitlines() if "█" in line]
+    assert len(rows) == 10
+    assert not [line for line in told[name].text.splitlines() if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+
+
+def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
+    before, _, after = told["apprentice"].text.partition("visitors: Online")
+    assert "chooses as the rule in" in before
+    assert after.count("█") > 0
+
+
+def test_both_languages_have_the_same_scenarios(folder):
+    python = {path.stem for path in (REPOSITORY / "examples" / "python").glob("*.py")} - {"__init__"}
+    javascript = {path.stem for path in folder.glob("*.js")} - {"client"}
+    assert python == javascript == {*SCENARIOS, "stage", "world"}
+
+
+def test_an_example_in_javascript_starts_an_app_and_stops_it(folder):
+    with subprocess.Popen(
+        [find_node().node, "--input-type=module", "--eval", ASK_THE_STATUS],
+        cwd=folder,
+        env={**environment("", ""), "ENDPOINT": ""},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        text, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    status, endpoint = json.loads(text.splitlines()[-1])
+    assert status == 200
+    assert endpoint.startswith("http://127.0.0.1:")
+
+
+ASK_THE_STATUS = """
+import { onStage } from "./stage.js";
+
+await onStage(async ({ endpoint, key }) => {
+  const answer = await fetch(`${endpoint}/status`, { headers: { "Ocp-Apim-Subscription-Key": key } });
+  console.log(JSON.stringify([answer.status, endpoint]));
+});
+"""

@@ -1,0 +1,68 @@
+"""The examples in Python in their short form, through the official SDKs, against the app on Azurite."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from local.azurite import Azurite
+from tests.examples.performing import SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.examples.test_demo_command import KEY, Service
+from tests.running import REPOSITORY, RunningApp
+
+pytestmark = [pytest.mark.slow]
+
+
+def command(name: str) -> list[str]:
+    return [sys.executable, "-m", f"examples.python.{name}", "--short"]
+
+
+@pytest.fixture(scope="module")
+def told(emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
+    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS, timers=True) as app:
+        return performed({name: command(name) for name in SCENARIOS}, app, REPOSITORY)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_example_ends_well_above_picking_blindly(told, name):
+    assert told[name].share >= SHARE.get(name, USUAL_SHARE), told[name].text
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_an_example_prints_a_curve_and_no_failed_call(told, name):
+    rows = [line.split() for line in told[name].text.splitlines() if "█" in line]
+    assert len(rows) == 10
+    assert not [line for line in told[name].text.splitlines() if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+
+
+def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
+    before, _, after = told["apprentice"].text.partition("visitors: Online")
+    assert "chooses as the rule in" in before
+    assert after.count("█") > 0
+
+
+@pytest.mark.parametrize("name", ["news", "movies", "products"])
+def test_an_application_shows_its_own_choice_when_personalizer_refuses(name):
+    refusals = [(503, [("Retry-After", "0")])] * 40
+    with Service(troubles=refusals) as service:
+        done = subprocess.run(
+            [sys.executable, "-c", SOME_VISITORS.format(name=name)],
+            cwd=REPOSITORY,
+            env=environment(service.endpoint, KEY),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "Rank: " in done.stdout
+    assert "Last third: reward" in done.stdout
+
+
+SOME_VISITORS = """
+import examples.python.stage as stage
+from examples.python.{name} import main
+
+stage.VISITORS, stage.SECONDS = 60, 0.0
+main()
+"""
