@@ -42,7 +42,7 @@ def evaluate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            "--policy", metavar="NAME=ARGUMENTS", help="A policy to compare, such as 'greedy=--cb_explore_adf --epsilon 0'; repeatable."
+            "--policy", metavar="NAME=ARGUMENTS", help="A policy to compare, such as 'square=--cb_explore_adf --squarecb'; repeatable."
         ),
     ] = None,
     since: options.Since = None,
@@ -50,7 +50,11 @@ def evaluate(
     exploration: Annotated[
         float | None,
         typer.Option(
-            "--exploration", min=0.0, max=1.0, metavar="SHARE", help="The explorationPercentage to compare under; the loop's, or 0.2."
+            "--exploration",
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="What epsilon-greedy ones explore (explorationPercentage); the loop's, or 0.2.",
         ),
     ] = None,
     is_full: Annotated[bool, typer.Option("--all", help="Tell every estimator and interval, and each slot by itself.")] = False,

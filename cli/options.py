@@ -50,8 +50,8 @@ def read_time(text: str) -> datetime:
 def read_policy(text: str) -> LearningPolicy:
     """Read a policy with its name; whoever takes it checks its arguments.
 
-    >>> read_policy("greedy=--cb_explore_adf --epsilon 0").arguments
-    '--cb_explore_adf --epsilon 0'
+    >>> read_policy("square=--cb_explore_adf --squarecb").arguments
+    '--cb_explore_adf --squarecb'
     """
     name, equals, arguments = text.partition("=")
     if not equals or not name or name.startswith("-"):

@@ -24,8 +24,8 @@ from rich.table import Table
 from shared.services.log_files import HowFar
 
 _MOST_LINES: Final = 20
-_PLAIN_WIDTH: Final = 160
-"""Of text that goes to a file or another program: tables are not squeezed to a terminal that is not there."""
+_PLAIN_WIDTH: Final = 4_000
+"""Of text that goes to a file or another program: nothing is squeezed to a terminal that is not there."""
 
 
 def console() -> Console:

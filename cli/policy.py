@@ -29,7 +29,7 @@ def get(
 @app.command("set")
 def set_(
     policy: Annotated[
-        str, typer.Argument(metavar="NAME=ARGUMENTS", help="In Vowpal Wabbit's syntax, such as 'careful=--cb_explore_adf --epsilon 0.1'.")
+        str, typer.Argument(metavar="NAME=ARGUMENTS", help="In Vowpal Wabbit's syntax, such as 'square=--cb_explore_adf --squarecb'.")
     ],
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,

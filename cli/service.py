@@ -57,14 +57,12 @@ class Service:
 def _answer(status: int, text: bytes) -> Any:
     try:
         document = orjson.loads(text) if text else None
-    except orjson.JSONDecodeError:
-        document = None
+    except orjson.JSONDecodeError as cause:
+        raise InvalidRequestError(f"the service answered {status}, and not with JSON: is the endpoint right?") from cause
     if status < 300:
         return document
     error = document.get("error") if isinstance(document, dict) else None
-    if isinstance(error, dict):
-        code = str(error.get("code"))
-        raise InvalidRequestError(
-            f"{error.get('message')} ({status})" if code == str(status) else f"{error.get('message')} ({status} {code})"
-        )
-    raise InvalidRequestError(f"the service answered {status}, and not in its own words: is the endpoint right?")
+    if not isinstance(error, dict):
+        raise InvalidRequestError(f"the service answered {status} without saying why: is the endpoint right?")
+    code = str(error.get("code"))
+    raise InvalidRequestError(f"{error.get('message')} ({status})" if code == str(status) else f"{error.get('message')} ({status} {code})")

@@ -128,9 +128,15 @@ def _print_loop(found: dict[str, Any]) -> None:
 
 
 def _file_document(survey: Survey, read: HowFar) -> dict[str, Any]:
-    told = asdict(survey)
-    told["actions"] = {name: {**asdict(count), "average": count.average} for name, count in survey.actions.items()}
-    return {**told, "averageReward": survey.average_reward, "read": asdict(read)}
+    counts = ("events", "learned", "rewarded", "least", "most", "offered", "explored", "first", "last")
+    names = ("skipped", "slots", "models", "context", "features")
+    return {
+        **{name: getattr(survey, name) for name in counts},
+        "averageReward": survey.average_reward,
+        **{name: dict(getattr(survey, name)) for name in names},
+        "actions": {name: {**asdict(count), "average": count.average} for name, count in survey.actions.items()},
+        "read": asdict(read),
+    }
 
 
 def _print_survey(survey: Survey, read: HowFar) -> None:
