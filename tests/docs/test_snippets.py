@@ -24,7 +24,8 @@ from shared.api.rank import ExplainedAction, RankRequest
 from shared.api.receipts import ReceiptBody
 from shared.api.wire import WireModel
 from shared.domain.events import JoinedEvent
-from shared.joining.dsjson import line
+from shared.joining.chunks import compressed
+from shared.joining.dsjson import lines
 from shared.storage.loop_records import read_record
 from tests.builders import after, decision, observation
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
@@ -65,9 +66,13 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
+WITH_STORAGE = ("docs/how-to/import-a-log.md",)
+"""Pages that say that the account and the service are those of the environment."""
+
 LEARNED = ("first", "second")
 SAYS = {
-    "docs/how-to/evaluate-policies.md:4": r"softmax",
+    "docs/how-to/evaluate-offline.md:1": r"(?s)baseline1.*random.*square",
+    "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
     "docs/migrate-from-azure-personalizer.md:3": r"40 events of 40 lines are new in the joined log of the loop news",
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
@@ -186,7 +191,8 @@ def folder(reader: Reader, tmp_path: Path) -> Path:
     for name, saved in OF_AZURE.items():
         (tmp_path / name).write_text(json.dumps(saved))
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "0000000000.json").write_bytes(b"".join(map(line, some_events())))
+    (tmp_path / "logs" / "0000000000.json").write_bytes(lines(some_events()))
+    (tmp_path / "log.json.gz").write_bytes(compressed(lines(some_events())))
     for name in ("cli", "infra", "shared", "examples"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     return tmp_path
@@ -261,4 +267,6 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     app, deletes = reader.app, page.endswith("delete-the-log.md")
     endpoint, key = (f"{app.base_url}/loops/gone", reader.gone) if deletes else (app.base_url, app.key)
     told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
+    if page in WITH_STORAGE:
+        told |= {"AzureWebJobsStorage": reader.storage, "PERSONALIZER_ENDPOINT": app.base_url, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}
