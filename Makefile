@@ -21,7 +21,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071) and show the first call
+run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071); prints the link to the demo
 	@exec $(BIN)/python -m local
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
@@ -59,7 +59,7 @@ docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the AP
 	$(BIN)/python -m tests.docs.api_page
 
 clean: ## remove what was installed and cached; the service's data in .local/data stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements.txt requirements-local.txt | environment

@@ -18,6 +18,7 @@ FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_fun
 DEPLOYED = ("shared", *FUNCTIONS)
 LINTED = (*DEPLOYED, "cli", "local", "examples")
 STORAGE_SDKS = ("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp")
+NOT_OURS = {"__pycache__", "node_modules", "vendor"}
 HIDDEN_BUT_OURS = {".ci", ".github"}
 TEXT = {".py", ".md", ".toml", ".txt", ".json", ".example", ".yml", ".yaml", ".cjs", ".js", ".mjs", ".css", ".html", ".cfg", ".sh", ""}
 
@@ -29,12 +30,14 @@ def files() -> Iterator[Path]:
             continue
         if top.is_file() and top.name != ".git":
             yield top
-        yield from (path for path in sorted(top.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+        for folder, inside, names in os.walk(top):
+            inside[:] = sorted(set(inside) - NOT_OURS)
+            yield from (Path(folder) / name for name in sorted(names))
 
 
 def texts() -> Iterator[tuple[str, str]]:
     for path in files():
-        if path.suffix in TEXT and path != Path(__file__) and "vendor" not in path.parts:
+        if path.suffix in TEXT and path != Path(__file__):
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
 
 
@@ -136,7 +139,7 @@ def test_the_programming_model_is_the_second():
     assert not [path for path in files() if path.name == "function.json"]
 
 
-@pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "X" * 3])
+@pytest.mark.parametrize("word", ["TO" + "DO", "FIX" + "ME", "X" * 3, "<" * 7 + " "])
 def test_nothing_is_left_for_later(word):
     assert not [place for place, text in texts() if word in text]
 

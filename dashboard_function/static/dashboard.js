@@ -83,8 +83,16 @@ function furnish() {
  * @param {{ title: string, names: string[] }} shown
  */
 function group({ title, names }) {
-  return h("div", {}, h("h2", {}, title),
-    h("ul", {}, names.map((name) => h("li", {}, h("a", { href: `#/${name}`, "data-section": name }, SECTIONS[name].title)))));
+  return h(
+    "div",
+    {},
+    h("h2", {}, title),
+    h(
+      "ul",
+      {},
+      names.map((name) => h("li", {}, h("a", { href: `#/${name}`, "data-section": name }, SECTIONS[name].title))),
+    ),
+  );
 }
 
 /**
@@ -144,7 +152,12 @@ function openMenu(isOpen) {
 function tellConnection() {
   const shown = byId("connection");
   if (!api) return;
-  const words = { live: `Updated ${ago((Date.now() - connection.at) / 1000)}`, lost: "Connection lost, trying again", paused: "Paused", idle: "" };
+  const words = {
+    live: `Updated ${ago((Date.now() - connection.at) / 1000)}`,
+    lost: "Connection lost, trying again",
+    paused: "Paused",
+    idle: "",
+  };
   shown.className = `connection ${connection.state}`;
   write(shown, words[connection.state]);
 }

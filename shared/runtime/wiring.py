@@ -288,6 +288,7 @@ class Deployment:
         terms = Terms(settings.models_kept, settled_for=2 * settings.model_poll_interval + settings.lookback)
         limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
+        figures = LiveFigures(store)
         kept = evaluation_store(account, loop=place)
         means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
         analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))})
@@ -312,8 +313,8 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
-            figures=LiveFigures(store),
-            adviser=Adviser(joined),
+            figures=figures,
+            adviser=Adviser(joined, figures),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),

@@ -36,6 +36,11 @@ class BlobColdLog:
         listed = self._listed_chunks()
         return {str(name): _checked(str(name), labels).get("parent", "") async for name, labels in listed if name.generation >= generation}
 
+    async def sizes(self) -> dict[str, int]:
+        """Tell the bytes of each chunk that is there, those that belong to no commit included."""
+        prefix = names.chunks_prefix(self._loop)
+        return {str(blob.name).removeprefix(prefix): int(blob.size) async for blob in self._logs.listing(prefix)}
+
     async def chain(self) -> Sequence[str]:
         """List the chunks that count, in order; raises as `models`, and for one that is missing between others."""
         pointer = await self._pointer()

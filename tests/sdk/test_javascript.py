@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.npm import lock_of
 from tests.sdk import npm
 from tests.sdk.places import Place
 
@@ -151,7 +152,7 @@ def test_the_newer_sdk_gets_every_refusal_with_its_code(new):
 
 
 def test_every_package_is_pinned_by_version_and_hash_and_says_no_address():
-    lock = json.loads(npm.LOCK.read_text("utf-8"))
+    lock = lock_of(npm.EXAMPLES)
     packages = {name: each for name, each in lock["packages"].items() if name}
     assert len(packages) > 40
     assert not [name for name, each in packages.items() if not each["version"] or not each["integrity"].startswith("sha512-")]

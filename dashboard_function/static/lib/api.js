@@ -116,14 +116,18 @@ export class Api {
     const given = new Headers({ ...headers, [KEY_HEADER]: this.#key });
     const isFile = body instanceof Blob;
     if (body !== undefined && !isFile) given.set("Content-Type", "application/json");
-    const response = await answered(this.#root + addressed(path, query), {
-      method,
-      headers: given,
-      body: body === undefined ? undefined : isFile ? body : JSON.stringify(body),
-      cache: "no-store",
-      credentials: "omit",
-      signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])]),
-    }, signal);
+    const response = await answered(
+      this.#root + addressed(path, query),
+      {
+        method,
+        headers: given,
+        body: body === undefined ? undefined : isFile ? body : JSON.stringify(body),
+        cache: "no-store",
+        credentials: "omit",
+        signal: AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), ...(signal ? [signal] : [])]),
+      },
+      signal,
+    );
     if (!response.ok) throw await refusal(response);
     return response;
   }
@@ -148,7 +152,9 @@ export async function opened(key, loop) {
  */
 function addressed(path, query) {
   const versioned = path.startsWith("personalizer/") ? { "api-version": VERSION, ...query } : query;
-  const given = Object.entries(versioned).flatMap(([name, value]) => (value === null || value === undefined ? [] : [[name, String(value)]]));
+  const given = Object.entries(versioned).flatMap(([name, value]) =>
+    value === null || value === undefined ? [] : [[name, String(value)]],
+  );
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 }
 

@@ -132,7 +132,12 @@ export class Chart {
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       scales: { x: { range: spread }, y: { range: () => this.#range() } },
       axes: [
-        { ...axis, space: 64, size: 38, values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ ...rest) => ticks(splits, rest[2]) },
+        {
+          ...axis,
+          space: 64,
+          size: 38,
+          values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ ...rest) => ticks(splits, rest[2]),
+        },
         { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((each) => this.format(each)) },
       ],
       series: [{}, ...columns],
@@ -176,14 +181,38 @@ export class Chart {
     const order = this.#series.flatMap((each) => (each.low ? [0, 2, 1] : [0]));
     let first = 0;
     const places = order.map((offset, number) => (offset === 0 ? (first = number) : first + offset));
-    const rows = this.#times.map((time, row) => [time, ...places.map((place) => columns[place][row])]).slice(-ROWS).reverse();
+    const rows = this.#times
+      .map((time, row) => [time, ...places.map((place) => columns[place][row])])
+      .slice(-ROWS)
+      .reverse();
     replace(
       this.table,
-      h("table", {},
+      h(
+        "table",
+        {},
         h("caption", { class: "unseen" }, title || this.table.getAttribute("aria-label")),
-        h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-        h("tbody", {}, rows.map(([time, ...values]) =>
-          h("tr", {}, h("th", { scope: "row" }, localTime(time * 1000)), values.map((value) => h("td", { class: "number" }, this.format(value))))))),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            heads.map((head) => h("th", { scope: "col" }, head)),
+          ),
+        ),
+        h(
+          "tbody",
+          {},
+          rows.map(([time, ...values]) =>
+            h(
+              "tr",
+              {},
+              h("th", { scope: "row" }, localTime(time * 1000)),
+              values.map((value) => h("td", { class: "number" }, this.format(value))),
+            ),
+          ),
+        ),
+      ),
     );
   }
 }

@@ -115,5 +115,9 @@ export async function busy(button, work) {
  * @param {string} chosen
  */
 export function select(options, chosen) {
-  return h("select", {}, options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
+  return h(
+    "select",
+    {},
+    options.map(([value, text]) => h("option", { value, selected: value === chosen }, text)),
+  );
 }

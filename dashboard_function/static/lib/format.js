@@ -31,7 +31,10 @@ export function reward(value) {
  */
 export function decimal(value, digits) {
   if (value === null || value === undefined) return NOTHING;
-  return (Object.is(value, -0) ? 0 : value).toFixed(digits).replace("-", "−").replace(/^−(0\.?0*)$/, "$1");
+  return (Object.is(value, -0) ? 0 : value)
+    .toFixed(digits)
+    .replace("-", "−")
+    .replace(/^−(0\.?0*)$/, "$1");
 }
 
 /** @param {[number, number] | null | undefined} interval */
@@ -60,7 +63,12 @@ export function milliseconds(value) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return NOTHING;
   if (seconds < 60) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 10 ? 0 : 1)} s`;
-  const units = [["d", 86_400], ["h", 3_600], ["min", 60], ["s", 1]];
+  const units = [
+    ["d", 86_400],
+    ["h", 3_600],
+    ["min", 60],
+    ["s", 1],
+  ];
   const parts = [];
   let rest = Math.round(seconds);
   for (const [name, size] of /** @type {[string, number][]} */ (units)) {
@@ -99,7 +107,10 @@ export function localDay(at) {
 
 /** @param {string | number | Date} at */
 export function utcTime(at) {
-  return new Date(at).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
+  return new Date(at)
+    .toISOString()
+    .replace("T", " ")
+    .replace(/\.\d+Z$/, " UTC");
 }
 
 /**

@@ -32,9 +32,24 @@ export function drawn(estimate, { scale, mark, kind }) {
   const [low, high] = estimate.confidenceInterval;
   const middle = HEIGHT / 2;
   const label = `${reward(estimate.expectedReward)}, between ${interval([low, high])}`;
-  return svg("svg", { class: `interval of-${kind}`, viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+  return svg(
+    "svg",
+    {
+      class: `interval of-${kind}`,
+      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": label,
+    },
     svg("line", { class: "axis", x1: 0, x2: WIDTH, y1: middle, y2: middle }),
     mark === undefined ? null : svg("line", { class: "mark", x1: scale(mark), x2: scale(mark), y1: 0, y2: HEIGHT }),
     svg("line", { class: "bound", x1: scale(low), x2: scale(high), y1: middle, y2: middle }),
-    svg("line", { class: "estimate", x1: scale(estimate.expectedReward), x2: scale(estimate.expectedReward), y1: middle - 6, y2: middle + 6 }));
+    svg("line", {
+      class: "estimate",
+      x1: scale(estimate.expectedReward),
+      x2: scale(estimate.expectedReward),
+      y1: middle - 6,
+      y2: middle + 6,
+    }),
+  );
 }

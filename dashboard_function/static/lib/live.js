@@ -34,11 +34,27 @@ export const connection = new ConnectionState();
  *
  * @param {() => Promise<void>} task
  * @param {{ everyMs: number, signal: AbortSignal, onError: (error: unknown) => void }} options
+ * @returns {() => void} has it done at once, or once more if it is being done
  */
-export async function repeated(task, { everyMs, signal, onError }) {
+export function repeated(task, { everyMs, signal, onError }) {
+  const alarm = new EventTarget();
+  let isWanted = false;
+  void rounds(task, { everyMs, signal, onError, alarm, takeWish: () => isWanted && !(isWanted = false) });
+  return () => {
+    isWanted = true;
+    alarm.dispatchEvent(new Event("ring"));
+  };
+}
+
+/**
+ * @param {() => Promise<void>} task
+ * @param {{ everyMs: number, signal: AbortSignal, onError: (error: unknown) => void, alarm: EventTarget, takeWish: () => boolean }} options
+ */
+async function rounds(task, { everyMs, signal, onError, alarm, takeWish }) {
   let retryMs = FIRST_RETRY_MS;
   while (!signal.aborted) {
     let waitMs = everyMs;
+    takeWish();
     try {
       await task();
       retryMs = FIRST_RETRY_MS;
@@ -50,7 +66,7 @@ export async function repeated(task, { everyMs, signal, onError }) {
       waitMs = retryMs;
       retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
     }
-    await paused(waitMs, signal);
+    if (!takeWish()) await paused(waitMs, signal, alarm);
     await shown(signal);
   }
 }
@@ -65,14 +81,24 @@ export function isPassing(error) {
 }
 
 /**
+ * Wait, but no longer than until the signal or the alarm.
+ *
  * @param {number} milliseconds
  * @param {AbortSignal} signal
+ * @param {EventTarget} alarm
  * @returns {Promise<void>}
  */
-function paused(milliseconds, signal) {
+function paused(milliseconds, signal, alarm) {
+  const over = new AbortController();
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+    const end = () => {
+      over.abort();
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end, { signal: over.signal });
+    alarm.addEventListener("ring", end, { signal: over.signal });
   });
 }
 

@@ -15,9 +15,12 @@ import { note } from "./notes.js";
  * @param {Child[]} [actions]
  */
 export function heading(title, lead, actions = []) {
-  return h("header", { class: "head" },
+  return h(
+    "header",
+    { class: "head" },
     h("div", {}, h("h1", { tabindex: "-1" }, title), actions.length ? h("div", { class: "actions" }, actions) : null),
-    lead ? h("p", { class: "lead" }, lead) : null);
+    lead ? h("p", { class: "lead" }, lead) : null,
+  );
 }
 
 /**
@@ -64,7 +67,11 @@ export function pill(text, kind = "") {
  * @param {[string, Child][]} entries
  */
 export function facts(entries) {
-  return h("dl", { class: "facts" }, entries.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h(
+    "dl",
+    { class: "facts" },
+    entries.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+  );
 }
 
 /**
@@ -74,12 +81,19 @@ export function facts(entries) {
  * @param {string} label what it is
  */
 export function snippet(text, label) {
-  return h("div", { class: "snippet" },
+  return h(
+    "div",
+    { class: "snippet" },
     h("pre", { tabindex: "0", role: "region", "aria-label": label }, h("code", {}, text)),
-    button("Copy", async () => {
-      await navigator.clipboard.writeText(text);
-      note("Copied.");
-    }, { class: "small", "aria-label": `Copy: ${label}` }));
+    button(
+      "Copy",
+      async () => {
+        await navigator.clipboard.writeText(text);
+        note("Copied.");
+      },
+      { class: "small", "aria-label": `Copy: ${label}` },
+    ),
+  );
 }
 
 /**
@@ -91,13 +105,17 @@ export function snippet(text, label) {
  */
 export function button(text, work, attributes = {}) {
   const made = h("button", { type: "button", ...attributes }, text);
-  made.addEventListener("click", () => void busy(made, async () => {
-    try {
-      await work();
-    } catch (error) {
-      note(error instanceof Error ? error.message : String(error));
-    }
-  }));
+  made.addEventListener(
+    "click",
+    () =>
+      void busy(made, async () => {
+        try {
+          await work();
+        } catch (error) {
+          note(error instanceof Error ? error.message : String(error));
+        }
+      }),
+  );
   return made;
 }
 
@@ -112,14 +130,19 @@ export function button(text, work, attributes = {}) {
  */
 export function segments(label, options, chosen, onChange) {
   const buttons = options.map(([name, text]) =>
-    h("button", {
-      type: "button",
-      "aria-pressed": String(name === chosen),
-      onclick: () => {
-        buttons.forEach((each, number) => each.setAttribute("aria-pressed", String(options[number][0] === name)));
-        onChange(name);
+    h(
+      "button",
+      {
+        type: "button",
+        "aria-pressed": String(name === chosen),
+        onclick: () => {
+          buttons.forEach((each, number) => each.setAttribute("aria-pressed", String(options[number][0] === name)));
+          onChange(name);
+        },
       },
-    }, text));
+      text,
+    ),
+  );
   return h("div", { class: "segments", role: "group", "aria-label": label }, buttons);
 }
 
@@ -131,11 +154,21 @@ export function segments(label, options, chosen, onChange) {
  * @param {Child[][]} rows the first cell names the row
  */
 export function table(caption, heads, rows) {
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {},
+  return h(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    h(
+      "table",
+      {},
       h("caption", { class: "unseen" }, caption),
       h("thead", {}, h("tr", {}, heads.map(columnHead))),
-      h("tbody", {}, rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map(dataCell))))));
+      h(
+        "tbody",
+        {},
+        rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map(dataCell))),
+      ),
+    ),
+  );
 }
 
 /** A number, which stands at the right of its column. @param {Child} text */

@@ -25,14 +25,20 @@ export function rangeFields(logged) {
   else last(24)();
   return {
     fields: [start, end],
-    element: h("fieldset", {},
+    element: h(
+      "fieldset",
+      {},
       h("legend", {}, "Range of the log"),
-      h("div", { class: "actions" },
+      h(
+        "div",
+        { class: "actions" },
         logged ? button("All that is logged", () => void whole(), { class: "small" }) : null,
         button("Last hour", last(1), { class: "small" }),
         button("Last day", last(24), { class: "small" }),
-        button("Last 7 days", last(168), { class: "small" })),
-      h("div", { class: "fields" }, start.element, end.element)),
+        button("Last 7 days", last(168), { class: "small" }),
+      ),
+      h("div", { class: "fields" }, start.element, end.element),
+    ),
     value: () => ({ startTime: utcOf(start.control.value), endTime: utcOf(end.control.value) }),
   };
 }

@@ -48,12 +48,15 @@ export function signedIn(container, { title, lead, reason, loop = DEFAULT_LOOP }
     const element = form({ content: [key.element, named.element], fields: () => [key, named], submit, action: "Sign in" });
     replace(
       container,
-      h("section", { class: "sign-in card", "aria-labelledby": "sign-in-title" },
+      h(
+        "section",
+        { class: "sign-in card", "aria-labelledby": "sign-in-title" },
         h("h1", { id: "sign-in-title", tabindex: "-1" }, title),
         h("p", { class: "lead" }, lead),
         reason ? message(reason) : null,
         element,
-        whereTheKeyIs()),
+        whereTheKeyIs(),
+      ),
     );
     key.control.focus();
   });
@@ -77,17 +80,31 @@ async function opener(key, loop) {
     return await opened(key, loop);
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    if (error.status === 401) throw new Refusal(401, { code: error.code, message: `This key does not open the loop “${loop}”.`, target: "key" });
+    if (error.status === 401)
+      throw new Refusal(401, { code: error.code, message: `This key does not open the loop “${loop}”.`, target: "key" });
     if (error.status === 404) throw new Refusal(404, { code: error.code, message: `There is no loop “${loop}” here.`, target: "loop" });
     throw error;
   }
 }
 
 function whereTheKeyIs() {
-  return h("details", { class: "quiet" },
+  return h(
+    "details",
+    { class: "quiet" },
     h("summary", {}, "Where is the key?"),
-    h("ul", {},
-      h("li", {}, h("code", {}, "make run"), " prints it, with a link that signs in by itself, and keeps it in ", h("code", {}, ".local/keys"), "."),
+    h(
+      "ul",
+      {},
+      h(
+        "li",
+        {},
+        h("code", {}, "make run"),
+        " prints it, with a link that signs in by itself, and keeps it in ",
+        h("code", {}, ".local/keys"),
+        ".",
+      ),
       h("li", {}, "In Azure it is in the app setting ", h("code", {}, "PERSONALIZER_KEYS"), " of the function app."),
-      h("li", {}, "The keys of another loop were told when it was made; the administrator can regenerate them.")));
+      h("li", {}, "The keys of another loop were told when it was made; the administrator can regenerate them."),
+    ),
+  );
 }

@@ -1,145 +1,120 @@
-/** “Why is it not learning?”: what can be in the way, looked at from the first call to the served model. No part of this touches the page. */
+/** “Is it learning?”: the service's advice, put to the step that it is about, with what to do. No part of this touches the page. */
 
-import { count, duration, percent, secondsOf } from "../lib/format.js";
-import { LOST_REWARDS, SKIPPED } from "./reasons.js";
+import { count, duration, percent } from "../lib/format.js";
 
 /** @typedef {"good" | "warn" | "bad" | "wait"} State */
-/** @typedef {{ state: State, title: string, value: string, advice?: string }} Check */
-
-const MANY = 0.1;
-/** A share of events or rewards that is worth a look. */
-const SLOW_SECONDS = 600;
+/** @typedef {{ code: string, message: string, feature: string | null }} Advice */
+/** @typedef {{ state: State, title: string, value: string, advice: string[] }} Check */
 
 /**
- * Judge a loop by its status, and by its configuration where that is known.
+ * How grave each advice is, and what to do about it; the codes are those of `loop.advice` in `GET /status`.
+ *
+ * @type {Record<string, { state: State, todo: string }>}
+ */
+export const ADVICE = {
+  nothingRanked: { state: "bad", todo: "Send the first Rank call: the example above works as it stands." },
+  loggingOnly: { state: "bad", todo: "Set the learning mode to Online or Apprentice." },
+  apprentice: { state: "good", todo: "Compare, and change to Online when the figures are good enough." },
+  noExploration: { state: "warn", todo: "Set the exploration to 0.1 or 0.2." },
+  noRewards: { state: "bad", todo: "Send Reward with the event id that Rank answered." },
+  sameRewards: { state: "warn", todo: "Reward what you want more than what you do not." },
+  lateRewards: { state: "warn", todo: "Lengthen the reward wait time, or reward something that shows sooner." },
+  unknownRewards: { state: "warn", todo: "Send the event id exactly as Rank answered it, to the same loop." },
+  notActivated: { state: "warn", todo: "Call Activate when the action is shown, or leave deferActivation out." },
+  duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
+  trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
+  waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
+  longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
+  fewEvents: { state: "wait", todo: "Be patient: some hundreds show a clear effect, weak ones take thousands." },
+  oneAction: { state: "warn", todo: "Rank all that could be shown." },
+  newActions: { state: "warn", todo: "Give actions the ids of the things, not of the calls." },
+  nothingShared: { state: "warn", todo: "Give actions categories." },
+  noContext: { state: "warn", todo: "Send what is known of the moment and of the visitor's situation." },
+  alwaysDifferent: { state: "warn", todo: "Leave it out, or send a part that comes again: the hour, the category." },
+  neverDifferent: { state: "warn", todo: "Leave it out, or send what it should tell apart." },
+  personalData: { state: "bad", todo: "Leave it out: it identifies people and helps no learning." },
+};
+
+/** @type {{ title: string, codes: string[], value: (loop: any) => string }[]} */
+const STEPS = [
+  { title: "Rank is called", codes: ["nothingRanked"], value: ({ counters }) => count(counters.ranked) },
+  { title: "The mode learns", codes: ["loggingOnly", "apprentice", "noExploration"], value: ({ learningMode }) => learningMode },
+  {
+    title: "Rewards arrive",
+    codes: ["noRewards", "sameRewards"],
+    value: ({ counters }) => share(counters.rewards, counters.ranked, "of events"),
+  },
+  {
+    title: "Rewards find their event in time",
+    codes: ["lateRewards", "unknownRewards"],
+    value: ({ counters }) => (counters.rewards ? share(counters.lateRewards + counters.unknownRewards, counters.rewards, "lost") : ""),
+  },
+  { title: "Events are unique and activated", codes: ["notActivated", "duplicates"], value: () => "" },
+  {
+    title: "The trainer keeps up",
+    codes: ["trainerBehind", "waiting", "longWait", "fewEvents"],
+    value: ({ counters }) => `${count(counters.learned)} learned`,
+  },
+  {
+    title: "Contexts and actions tell something",
+    codes: ["oneAction", "newActions", "nothingShared", "noContext", "alwaysDifferent", "neverDifferent", "personalData"],
+    value: () => "",
+  },
+];
+/** The gravest last. @type {State[]} */
+const GRAVITY = ["good", "wait", "warn", "bad"];
+
+/**
+ * Go through the steps from the first call to the served model.
  *
  * @param {any} loop `loop` of `GET /status`
- * @param {any} [configuration]
  * @returns {Check[]}
  */
-export function checklist(loop, configuration) {
-  const { counters } = loop;
-  if (!counters) return [{ state: "bad", title: "Storage does not answer", value: "", advice: "The loop's progress is read from storage. Rank goes on with the model it has." }];
-  return [ranked(counters), mode(loop), rewarded(counters), inTime(counters), known(counters), activated(counters), unique(counters),
-    explores(loop, configuration), trained(loop, counters), served(loop)].filter((check) => check !== null);
-}
-
-/** @param {any} counters */
-function ranked({ ranked }) {
-  if (ranked) return good("Rank is called", count(ranked));
-  return { state: /** @type {State} */ ("bad"), title: "Rank is called", value: "never", advice: "Send the first Rank call: the example above works as it stands." };
-}
-
-/** @param {any} loop */
-function mode({ learningMode }) {
-  const title = "The mode learns";
-  if (learningMode === "LoggingOnly") return { state: /** @type {State} */ ("bad"), title, value: learningMode, advice: SKIPPED.loggingOnly.advice };
-  if (learningMode === "Online") return good(title, learningMode);
-  const advice = "People still see your own choice. Change to Online when the figures of Apprentice mode are good enough.";
-  return { state: /** @type {State} */ ("good"), title, value: learningMode, advice };
-}
-
-/** @param {any} counters */
-function rewarded({ ranked, rewards }) {
-  const title = "Rewards arrive";
-  if (!ranked) return waiting(title);
-  if (!rewards) {
-    return { state: /** @type {State} */ ("bad"), title, value: "none", advice: "Without rewards every event gets the default reward, and all actions look alike. Call Reward with the event id that Rank answered." };
+export function checklist(loop) {
+  if (!loop.counters) {
+    const advice = ["The loop's progress is read from storage. Rank goes on with the model it has."];
+    return [{ state: "bad", title: "Storage answers", value: "no", advice }, served(loop)];
   }
-  const share = rewards / ranked;
-  const value = `${percent(Math.min(share, 1))} of events`;
-  if (share >= 0.01) return good(title, value);
-  return { state: /** @type {State} */ ("warn"), title, value, advice: "Hardly any event is rewarded. If that is how people behave, learning takes many events; if not, some Reward calls are missing." };
+  const steps = STEPS.map(({ title, codes, value }) => {
+    const found = (loop.advice ?? []).filter((/** @type {Advice} */ each) => codes.includes(each.code));
+    return { state: gravest(found, loop), title, value: value(loop), advice: found.map(told) };
+  });
+  return [...steps, served(loop)];
 }
 
-/** @param {any} counters */
-function inTime({ rewards, lateRewards }) {
-  return share("Rewards come in time", lateRewards, rewards, "late", LOST_REWARDS.lateRewards.advice);
+/**
+ * @param {Advice[]} advice
+ * @param {any} loop
+ * @returns {State}
+ */
+function gravest(advice, loop) {
+  if (!advice.length) return loop.counters.ranked ? "good" : "wait";
+  return GRAVITY[Math.max(...advice.map((each) => GRAVITY.indexOf(ADVICE[each.code].state)))];
 }
 
-/** @param {any} counters */
-function known({ rewards, unknownRewards }) {
-  return share("Rewards find their event", unknownRewards, rewards, "of no known event", LOST_REWARDS.unknownRewards.advice);
-}
-
-/** @param {any} counters */
-function activated({ ranked, skipped }) {
-  if (!skipped.notActivated) return null;
-  return share("Deferred events are activated", skipped.notActivated, ranked, "not activated", SKIPPED.notActivated.advice);
-}
-
-/** @param {any} counters */
-function unique({ ranked, skipped }) {
-  return share("Event ids are unique", skipped.duplicate ?? 0, ranked, "repeated", SKIPPED.duplicate.advice);
+/** @param {Advice} advice */
+function told({ code, message }) {
+  return `${message} ${ADVICE[code].todo}`;
 }
 
 /**
  * @param {any} loop
- * @param {any} configuration
+ * @returns {Check}
  */
-function explores({ learningMode }, configuration) {
-  if (!configuration || learningMode !== "Online") return null;
-  const title = "It explores";
-  const value = percent(configuration.explorationPercentage);
-  if (configuration.explorationPercentage > 0) return good(title, value);
-  return { state: /** @type {State} */ ("warn"), title, value, advice: "Without exploration it never finds out what else would work, and no policy can be compared." };
-}
-
-/**
- * @param {any} loop
- * @param {any} counters
- */
-function trained({ lagSeconds, rewardWaitTime, learningMode }, { ranked, learned, pending }) {
-  const title = "The trainer keeps up";
-  if (!ranked) return waiting(title);
-  if (lagSeconds !== null && lagSeconds > SLOW_SECONDS) {
-    const advice = "Events could have been learned for that long. Does the trainer's timer run? See the app's log of “train”.";
-    return { state: /** @type {State} */ ("bad"), title, value: `${duration(lagSeconds)} behind`, advice };
-  }
-  if (!learned && pending && learningMode !== "LoggingOnly") {
-    const advice = `An event is learned when its reward wait time of ${duration(secondsOf(rewardWaitTime))} is over, and the trainer comes by.`;
-    return { state: /** @type {State} */ ("wait"), title, value: `${count(pending)} waiting`, advice };
-  }
-  return good(title, `${count(learned)} learned`);
-}
-
-/** @param {any} loop */
-function served({ modelVersion, publishedModelVersion, error }) {
+function served({ modelVersion, publishedModelVersion, modelAgeSeconds, error }) {
   const title = "The newest model is served";
-  if (error) return { state: /** @type {State} */ ("bad"), title, value: "no", advice: error };
-  if (!publishedModelVersion) return waiting(title);
-  if (modelVersion === publishedModelVersion) return good(title, "");
-  return { state: /** @type {State} */ ("wait"), title, value: "soon", advice: "A newer model is published; every process loads it within its poll interval." };
+  if (error) return { state: "bad", title, value: "no", advice: [error] };
+  if (!publishedModelVersion) return { state: "wait", title, value: "none yet", advice: [] };
+  if (modelVersion === publishedModelVersion)
+    return { state: "good", title, value: `${duration(Math.floor(modelAgeSeconds))} old`, advice: [] };
+  return { state: "wait", title, value: "soon", advice: ["A newer model is published: every process loads it within its poll interval."] };
 }
 
 /**
- * @param {string} title
  * @param {number} part
  * @param {number} whole
  * @param {string} what
- * @param {string} advice
- * @returns {Check}
  */
-function share(title, part, whole, what, advice) {
-  if (!whole) return waiting(title);
-  if (!part) return good(title, "");
-  const value = `${percent(part / whole)} ${what}`;
-  return part / whole < MANY ? good(title, value) : { state: "warn", title, value, advice };
-}
-
-/**
- * @param {string} title
- * @param {string} value
- * @returns {Check}
- */
-function good(title, value) {
-  return { state: "good", title, value };
-}
-
-/**
- * @param {string} title
- * @returns {Check}
- */
-function waiting(title) {
-  return { state: "wait", title, value: "nothing yet" };
+function share(part, whole, what) {
+  return whole ? `${percent(Math.min(part / whole, 1))} ${what}` : "none yet";
 }

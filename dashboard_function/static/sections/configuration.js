@@ -30,10 +30,19 @@ export async function show({ api, root, signal }) {
     note("Saved. Every process serves it within its poll interval.");
     await show({ api, root, signal, argument: "", onError: () => {} });
   };
-  const of = (/** @type {string[]} */ ...names) => h("div", { class: "fields" }, settings.filter((each) => names.includes(each.name)).map((each) => each.element));
+  const of = (/** @type {string[]} */ ...names) =>
+    h(
+      "div",
+      { class: "fields" },
+      settings.filter((each) => names.includes(each.name)).map((each) => each.element),
+    );
   const edited = configuration.lastConfigurationEditDate;
-  replace(root,
-    heading("Configuration", edited ? h("span", {}, "Last changed ", when(edited), ".") : "As the app's settings have it: nothing was changed for this loop yet."),
+  replace(
+    root,
+    heading(
+      "Configuration",
+      edited ? h("span", {}, "Last changed ", when(edited), ".") : "As the app's settings have it: nothing was changed for this loop yet.",
+    ),
     form({
       fields: () => settings,
       submit,
@@ -45,7 +54,8 @@ export async function show({ api, root, signal }) {
         card("Log", of("logRetentionDays", "logMirrorEnabled", "logMirrorSasUri")),
         card("Automatic optimisation", of("isAutoOptimizationEnabled", "autoOptimizationFrequency", "autoOptimizationStartDate")),
       ],
-    }));
+    }),
+  );
 }
 
 /** @param {Setting[]} resets */
@@ -65,9 +75,20 @@ function settingsOf(configuration) {
     lasting("rewardWaitTime", "Reward wait time", of, "How long after its Rank call an event takes rewards: 1 second to 30 days."),
     number("defaultReward", "Default reward", of, "Of an event that got none: −1 to 1."),
     choice("rewardAggregation", "Several rewards become one", of, ["earliest", "sum", "average", "median", "min", "max"]),
-    choice("learningMode", "Learning mode", of, ["Online", "Apprentice", "LoggingOnly"], "Apprentice shows your own choice and learns along; LoggingOnly only logs."),
+    choice(
+      "learningMode",
+      "Learning mode",
+      of,
+      ["Online", "Apprentice", "LoggingOnly"],
+      "Apprentice shows your own choice and learns along; LoggingOnly only logs.",
+    ),
     number("explorationPercentage", "Exploration", of, "The most that all but the best action get together: 0 to 1."),
-    check("isInferenceExplainabilityEnabled", "Explain decisions", of, "Rank then tells what each feature adds, and takes some milliseconds longer."),
+    check(
+      "isInferenceExplainabilityEnabled",
+      "Explain decisions",
+      of,
+      "Rank then tells what each feature adds, and takes some milliseconds longer.",
+    ),
     lasting("modelExportFrequency", "Model export frequency", of, "At least so often a new model is published: 1 second to 1 day."),
     number("modelRetrainDays", "Days to learn anew from", of, "When what rewards are changes; 0: from nothing."),
     number("logRetentionDays", "Log retention, days", of, "−1 keeps it for ever."),
@@ -105,7 +126,13 @@ function number(name, label, of, hint) {
  * @returns {Setting}
  */
 function lasting(name, label, of, hint) {
-  const control = h("input", { type: "text", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", value: of(name) ?? "" });
+  const control = h("input", {
+    type: "text",
+    autocomplete: "off",
+    autocapitalize: "characters",
+    spellcheck: "false",
+    value: of(name) ?? "",
+  });
   const words = h("b", {});
   const tell = () => {
     const seconds = secondsOf(control.value);
@@ -113,7 +140,10 @@ function lasting(name, label, of, hint) {
   };
   control.addEventListener("input", tell);
   tell();
-  return { ...field({ name, label, control, hint: h("span", {}, words, `${hint} Like PT10M, PT1H or P1D.`) }), read: () => control.value.trim() || null };
+  return {
+    ...field({ name, label, control, hint: h("span", {}, words, `${hint} Like PT10M, PT1H or P1D.`) }),
+    read: () => control.value.trim() || null,
+  };
 }
 
 /**
@@ -125,7 +155,10 @@ function lasting(name, label, of, hint) {
  * @returns {Setting}
  */
 function choice(name, label, of, options, hint) {
-  const control = select(options.map((each) => [each, each]), of(name));
+  const control = select(
+    options.map((each) => [each, each]),
+    of(name),
+  );
   return { ...field({ name, label, control, hint }), read: () => control.value };
 }
 

@@ -51,7 +51,12 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   const status = h("div", { class: "stack", "aria-live": "polite" });
   const results = h("div", { class: "parts" });
   const chart = new Chart({ title: "Expected reward over time", format: reward, signal, height: 260, level: "h2" });
-  const views = segments("What a point sums up", Object.entries(VIEWS).map(([name, { title }]) => [name, title]), view, (name) => ((view = name), void fetched().then(draw).catch(onError)));
+  const views = segments(
+    "What a point sums up",
+    Object.entries(VIEWS).map(([name, { title }]) => [name, title]),
+    view,
+    (name) => ((view = name), void fetched().then(draw).catch(onError)),
+  );
   chart.element.querySelector("header")?.append(views);
   const over = h("div", { class: "card" }, chart.element);
 
@@ -67,21 +72,46 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   };
   const draw = () => {
     replace(title, shown.name);
-    replace(status, h("p", { class: "actions" }, statusPill(shown), h("span", { class: "faint" }, "of the log from ", when(shown.startTime), " to ", when(shown.endTime))), statusText(shown));
+    replace(
+      status,
+      h(
+        "p",
+        { class: "actions" },
+        statusPill(shown),
+        h("span", { class: "faint" }, "of the log from ", when(shown.startTime), " to ", when(shown.endTime)),
+      ),
+      statusText(shown),
+    );
     const values = shown.content.value;
     const slots = [...new Set(values.map((/** @type {any} */ each) => each.slotId))];
     if (!slots.includes(slot)) slot = slots[0] ?? "";
     const inSlot = values.filter((/** @type {any} */ each) => each.slotId === slot);
     results.hidden = over.hidden = !inSlot.length;
     if (!inSlot.length) return;
-    replace(results, card("Results",
-      slots.length > 1 ? segments("Slot", slots.map((each) => [each, each || "All slots"]), slot, (chosen) => ((slot = chosen), draw())) : null,
-      resultTable(inSlot, shown.optimalPolicy, apply)));
+    replace(
+      results,
+      card(
+        "Results",
+        slots.length > 1
+          ? segments(
+              "Slot",
+              slots.map((each) => [each, each || "All slots"]),
+              slot,
+              (chosen) => ((slot = chosen), draw()),
+            )
+          : null,
+        resultTable(inSlot, shown.optimalPolicy, apply),
+      ),
+    );
     chart.show(ofResults(inSlot));
   };
-  const remove = button("Delete", async () => {
-    if (await removed(api, kind, shown)) location.hash = `#/${kind.place}`;
-  }, { class: "warned" });
+  const remove = button(
+    "Delete",
+    async () => {
+      if (await removed(api, kind, shown)) location.hash = `#/${kind.place}`;
+    },
+    { class: "warned" },
+  );
   replace(root, heading(title, h("a", { href: `#/${kind.place}` }, "All evaluations"), [remove]), status, results, over);
   await fetched();
   draw();
@@ -92,7 +122,7 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     draw();
     if (isOver(shown)) watching.abort();
   };
-  void repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });
+  repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });
 }
 
 /**
@@ -105,17 +135,33 @@ function resultTable(results, best, apply) {
   const scale = sharedScale(sorted.map((each) => each.summary));
   const mark = sorted.find((each) => each.policySource === "Online")?.summary.expectedReward;
   return [
-    table("Results, the best first", ["Policy", "From", "#Expected reward", "95% interval", "", ""], sorted.map((each) => {
-      const [kind, from] = SOURCES[each.policySource] ?? ["custom", each.policySource];
-      return [
-        h("span", {}, each.name, " ", each.name === best ? pill("best", "good") : null, h("details", { class: "quiet" }, h("summary", {}, "arguments"), h("code", {}, each.arguments))),
-        from,
-        amount(reward(each.summary.expectedReward)),
-        drawn(each.summary, { scale, mark, kind }),
-        h("span", { class: "faint number" }, interval(each.summary.confidenceInterval)),
-        NOT_APPLICABLE.includes(each.policySource) ? null : button("Apply", () => apply(each), { class: "small", "aria-label": `Apply ${each.name}` }),
-      ];
-    })),
-    facts([["The dotted line", "what your policy earned"], ["An interval", "holds the true value in 95 of 100 evaluations"]]),
+    table(
+      "Results, the best first",
+      ["Policy", "From", "#Expected reward", "95% interval", "", ""],
+      sorted.map((each) => {
+        const [kind, from] = SOURCES[each.policySource] ?? ["custom", each.policySource];
+        return [
+          h(
+            "span",
+            {},
+            each.name,
+            " ",
+            each.name === best ? pill("best", "good") : null,
+            h("details", { class: "quiet" }, h("summary", {}, "arguments"), h("code", {}, each.arguments)),
+          ),
+          from,
+          amount(reward(each.summary.expectedReward)),
+          drawn(each.summary, { scale, mark, kind }),
+          h("span", { class: "faint number" }, interval(each.summary.confidenceInterval)),
+          NOT_APPLICABLE.includes(each.policySource)
+            ? null
+            : button("Apply", () => apply(each), { class: "small", "aria-label": `Apply ${each.name}` }),
+        ];
+      }),
+    ),
+    facts([
+      ["The dotted line", "what your policy earned"],
+      ["An interval", "holds the true value in 95 of 100 evaluations"],
+    ]),
   ];
 }

@@ -32,17 +32,29 @@ function list({ api, root, signal, onError }) {
     const more = isCut ? button("Show more", () => ((pages += 1), update())) : null;
     replace(content, h("div", { class: "card" }, jobTable(jobs, EVALUATIONS, remove), more));
   };
-  replace(root,
-    heading("Evaluations", "What would other policies have earned? Each is valued on the events that are logged, without showing anybody anything.", [newOne()]),
-    content);
-  void repeated(update, { everyMs: EVERY_MS, signal, onError });
+  replace(
+    root,
+    heading(
+      "Evaluations",
+      "What would other policies have earned? Each is valued on the events that are logged, without showing anybody anything.",
+      [newOne()],
+    ),
+    content,
+  );
+  repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
 function nothingYet() {
-  return empty("No evaluation yet",
-    h("p", {}, "An evaluation takes a range of the log and tells what your policy, the baseline, chance, and up to ten policies of yours would have earned there, with intervals. It can also look for better ones, and what is better can be applied with one click."),
+  return empty(
+    "No evaluation yet",
+    h(
+      "p",
+      {},
+      "An evaluation takes a range of the log and tells what your policy, the baseline, chance, and up to ten policies of yours would have earned there, with intervals. It can also look for better ones, and what is better can be applied with one click.",
+    ),
     h("p", {}, "A few thousand events with rewards make a clear picture."),
-    h("p", {}, newOne()));
+    h("p", {}, newOne()),
+  );
 }
 
 function newOne() {

@@ -55,13 +55,33 @@ export async function show({ api, root, signal, argument }) {
       replace(found, receipt(await api.get(`personalizer/events/${encodeURIComponent(id)}`, { around: hint }, signal)));
     } catch (error) {
       if (!(error instanceof Refusal) || error.status !== 404) throw error;
-      replace(found, empty("Not found", h("p", {}, error.message), h("p", {}, "Is the id exactly the one of Rank's answer, and was it ranked at this loop? If it is long ago, say about when.")));
+      replace(
+        found,
+        empty(
+          "Not found",
+          h("p", {}, error.message),
+          h("p", {}, "Is the id exactly the one of Rank's answer, and was it ranked at this loop? If it is long ago, say about when."),
+        ),
+      );
     }
   };
-  replace(root,
-    heading("Events", "Look up what became of an event: when it was ranked, what was shown, which rewards counted, and which model learned it."),
-    card("Look up", form({ content: [h("div", { class: "fields" }, event.element, around.element)], fields: () => [event, around], submit, action: "Look up" })),
-    found);
+  replace(
+    root,
+    heading(
+      "Events",
+      "Look up what became of an event: when it was ranked, what was shown, which rewards counted, and which model learned it.",
+    ),
+    card(
+      "Look up",
+      form({
+        content: [h("div", { class: "fields" }, event.element, around.element)],
+        fields: () => [event, around],
+        submit,
+        action: "Look up",
+      }),
+    ),
+    found,
+  );
   if (argument) await submit();
 }
 
@@ -70,9 +90,23 @@ function receipt(receipt) {
   const { decisions, rewards, searched, unreadable } = receipt;
   return [
     ...decisions.map(decisionCard),
-    rewards.length ? card("Rewards of no event", message("They name this event id, but no Rank call of it was found in time.", "warn"), rewardTable(rewards)) : null,
+    rewards.length
+      ? card(
+          "Rewards of no event",
+          message("They name this event id, but no Rank call of it was found in time.", "warn"),
+          rewardTable(rewards),
+        )
+      : null,
     unreadable ? message(`${unreadable} damaged rows that name this event could not be read.`, "warn") : null,
-    h("p", { class: "faint" }, "Looked through from ", when(searched.since), " to ", when(searched.until), searched.isCut ? "; there is more further back." : "."),
+    h(
+      "p",
+      { class: "faint" },
+      "Looked through from ",
+      when(searched.since),
+      " to ",
+      when(searched.until),
+      searched.isCut ? "; there is more further back." : ".",
+    ),
   ];
 }
 
@@ -80,28 +114,44 @@ function receipt(receipt) {
 function decisionCard(decision) {
   const [kind, words] = FATES[decision.fate] ?? ["", decision.fate];
   const why = decision.reason ? whySkipped(decision.reason) : null;
-  return h("section", { class: "card" },
-    h("header", {}, h("h2", {}, decision.slotId ? `Slot ${decision.slotId}: ` : "", "showed ", h("code", {}, decision.rewardActionId)), pill(words, kind)),
+  return h(
+    "section",
+    { class: "card" },
+    h(
+      "header",
+      {},
+      h("h2", {}, decision.slotId ? `Slot ${decision.slotId}: ` : "", "showed ", h("code", {}, decision.rewardActionId)),
+      pill(words, kind),
+    ),
     why ? message(`${why.title}. ${why.advice}`, "warn") : null,
     facts([
       ["Ranked", when(decision.rankedAt, { seconds: true })],
       ["Probability", percent(decision.probability)],
       ["Mode", decision.learningMode],
       ["Chosen by model", decision.modelVersion ? h("code", {}, decision.modelVersion) : "none: all actions were as likely"],
-      ...(decision.deferActivation ? entry("Activated", decision.activatedAt ? when(decision.activatedAt, { seconds: true }) : "not yet") : []),
+      ...(decision.deferActivation
+        ? entry("Activated", decision.activatedAt ? when(decision.activatedAt, { seconds: true }) : "not yet")
+        : []),
       ...(decision.pendingUntil ? entry("Can be learned from", when(decision.pendingUntil, { seconds: true })) : []),
       ...(decision.learnedIn ? entry("Learned in model", h("code", {}, decision.learnedIn)) : []),
-      ...(decision.reward === undefined ? [] : entry("Reward", `${reward(decision.reward)}${decision.defaultRewardUsed ? " (the default: none came in time)" : ""}`)),
+      ...(decision.reward === undefined
+        ? []
+        : entry("Reward", `${reward(decision.reward)}${decision.defaultRewardUsed ? " (the default: none came in time)" : ""}`)),
     ]),
-    decision.rewards.length ? rewardTable(decision.rewards) : h("p", { class: "faint" }, "No reward of it is logged."));
+    decision.rewards.length ? rewardTable(decision.rewards) : h("p", { class: "faint" }, "No reward of it is logged."),
+  );
 }
 
 /** @param {any[]} rewards */
 function rewardTable(rewards) {
-  return table("Its rewards", ["Observed", "#Value", "What became of it", "Why"], rewards.map((each) => {
-    const [kind, words] = OUTCOMES[each.outcome] ?? ["", each.outcome];
-    return [when(each.observedAt, { seconds: true }), amount(decimal(each.value, 3)), pill(words, kind), each.reason ?? ""];
-  }));
+  return table(
+    "Its rewards",
+    ["Observed", "#Value", "What became of it", "Why"],
+    rewards.map((each) => {
+      const [kind, words] = OUTCOMES[each.outcome] ?? ["", each.outcome];
+      return [when(each.observedAt, { seconds: true }), amount(decimal(each.value, 3)), pill(words, kind), each.reason ?? ""];
+    }),
+  );
 }
 
 /**

@@ -35,16 +35,24 @@ function list({ api, root, signal, onError }) {
     const more = isCut ? button("Show more", () => ((pages += 1), update())) : null;
     replace(content, h("div", { class: "card" }, jobTable(jobs, FEATURES, remove), more));
   };
-  replace(root,
+  replace(
+    root,
     heading("Feature importances", "Which features tell what is worth showing, and which could be left out.", [newOne()]),
-    content);
-  void repeated(update, { everyMs: EVERY_MS, signal, onError });
+    content,
+  );
+  repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
 function nothingYet() {
-  return empty("No feature importance yet",
-    h("p", {}, "It goes over a range of the log and scores each feature of contexts and actions by how much it helps to tell good choices from bad ones."),
-    h("p", {}, newOne()));
+  return empty(
+    "No feature importance yet",
+    h(
+      "p",
+      {},
+      "It goes over a range of the log and scores each feature of contexts and actions by how much it helps to tell good choices from bad ones.",
+    ),
+    h("p", {}, newOne()),
+  );
 }
 
 function newOne() {
@@ -55,12 +63,17 @@ function newOne() {
 async function ask({ api, root, signal }) {
   const range = rangeFields(await loggedRange(api, signal));
   const id = newId();
-  const name = field({ name: "name", label: "Name", control: h("input", { type: "text", autocomplete: "off", value: `Features of ${localDay(new Date())}`, maxlength: 256 }) });
+  const name = field({
+    name: "name",
+    label: "Name",
+    control: h("input", { type: "text", autocomplete: "off", value: `Features of ${localDay(new Date())}`, maxlength: 256 }),
+  });
   const submit = async () => {
     await api.put(`${FEATURES.path}/${id}`, { name: name.control.value.trim(), ...range.value() }, { "x-ms-client-request-id": id });
     location.hash = `#/features/${id}`;
   };
-  replace(root,
+  replace(
+    root,
     heading("New feature importance"),
     form({
       content: [card("What and when", name.element, range.element)],
@@ -68,7 +81,8 @@ async function ask({ api, root, signal }) {
       submit,
       action: "Start",
       extra: [h("a", { class: "button", href: "#/features" }, "Cancel")],
-    }));
+    }),
+  );
 }
 
 /** @param {Page} page */
@@ -80,7 +94,16 @@ async function showOne({ api, root, signal, argument, onError }) {
   const scores = h("div", { class: "parts" });
   let found = await api.get(address, {}, signal);
   const draw = () => {
-    replace(status, h("p", { class: "actions" }, statusPill(found), h("span", { class: "faint" }, "of the log from ", when(found.startTime), " to ", when(found.endTime))), statusText(found));
+    replace(
+      status,
+      h(
+        "p",
+        { class: "actions" },
+        statusPill(found),
+        h("span", { class: "faint" }, "of the log from ", when(found.startTime), " to ", when(found.endTime)),
+      ),
+      statusText(found),
+    );
     replace(scores, found.featureScores.length ? card("Scores", bars(found.featureScores)) : null);
   };
   const update = async () => {
@@ -88,26 +111,42 @@ async function showOne({ api, root, signal, argument, onError }) {
     draw();
     if (isOver(found)) watching.abort();
   };
-  const remove = button("Delete", async () => {
-    if (await removed(api, FEATURES, found)) location.hash = "#/features";
-  }, { class: "warned" });
+  const remove = button(
+    "Delete",
+    async () => {
+      if (await removed(api, FEATURES, found)) location.hash = "#/features";
+    },
+    { class: "warned" },
+  );
   replace(root, heading(found.name, h("a", { href: "#/features" }, "All feature importances"), [remove]), status, scores);
   draw();
-  if (!isOver(found)) void repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });
+  if (!isOver(found)) repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });
 }
 
 /** @param {{ namespace: string, featureName: string, score: number }[]} scores */
 function bars(scores) {
   const sorted = scores.toSorted((one, other) => other.score - one.score);
   const largest = sorted[0].score || 1;
-  const bar = (/** @type {typeof sorted[0]} */ each) => h("li", {},
-    h("span", {}, each.namespace ? h("span", { class: "faint" }, `${each.namespace}.`) : null, each.featureName),
-    svg("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { width: Math.max((each.score / largest) * 100, 0.5), height: 8, rx: 1 })),
-    h("span", { class: "number" }, decimal(each.score, 1)));
+  const bar = (/** @type {typeof sorted[0]} */ each) =>
+    h(
+      "li",
+      {},
+      h("span", {}, each.namespace ? h("span", { class: "faint" }, `${each.namespace}.`) : null, each.featureName),
+      svg(
+        "svg",
+        { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+        svg("rect", { width: Math.max((each.score / largest) * 100, 0.5), height: 8, rx: 1 }),
+      ),
+      h("span", { class: "number" }, decimal(each.score, 1)),
+    );
   const shown = h("ol", { class: "bars" }, sorted.slice(0, FIRST).map(bar));
-  const all = button(`Show all ${sorted.length}`, () => {
-    replace(shown, sorted.map(bar));
-    all.remove();
-  }, { class: "small" });
+  const all = button(
+    `Show all ${sorted.length}`,
+    () => {
+      replace(shown, sorted.map(bar));
+      all.remove();
+    },
+    { class: "small" },
+  );
   return [shown, sorted.length > FIRST ? all : null];
 }

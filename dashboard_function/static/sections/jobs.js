@@ -13,10 +13,25 @@ const PAGE_SIZE = 25;
 
 /** @type {Record<string, { kind: "good" | "warn" | "bad" | "info" | "", words: string, isOver: boolean, told?: string }>} */
 const STATUS = {
-  NotSubmitted: { kind: "", words: "waiting", isOver: false, told: "It waits to be started. This page follows it; you can leave it and come back." },
-  Running: { kind: "info", words: "running", isOver: false, told: "The log is being read. This takes seconds for thousands of events and minutes for millions; you can leave this page and come back." },
+  NotSubmitted: {
+    kind: "",
+    words: "waiting",
+    isOver: false,
+    told: "It waits to be started. This page follows it; you can leave it and come back.",
+  },
+  Running: {
+    kind: "info",
+    words: "running",
+    isOver: false,
+    told: "The log is being read. This takes seconds for thousands of events and minutes for millions; you can leave this page and come back.",
+  },
   Succeeded: { kind: "good", words: "done", isOver: true },
-  Failed: { kind: "bad", words: "failed", isOver: true, told: "It could not be finished. The app's log says more; it can be asked for again." },
+  Failed: {
+    kind: "bad",
+    words: "failed",
+    isOver: true,
+    told: "It could not be finished. The app's log says more; it can be asked for again.",
+  },
   Timeout: { kind: "bad", words: "took too long", isOver: true, told: "It took too long. Try a shorter range or fewer policies." },
   Canceled: { kind: "warn", words: "canceled", isOver: true },
   OptimalPolicyApplied: { kind: "good", words: "done, better policy applied", isOver: true },
@@ -63,14 +78,22 @@ export async function listed(api, { path }, pages, signal) {
  * @param {(job: any) => Promise<void>} remove
  */
 export function jobTable(jobs, { place, many }, remove) {
-  return table(`${many}, the newest first`, ["Name", "From", "Until", "Asked for", "Status", ""], jobs.map((job) => [
-    h("a", { href: `#/${place}/${encodeURIComponent(job.id)}` }, job.name),
-    when(job.startTime),
-    when(job.endTime),
-    when(job.creationTime, { since: true }),
-    h("span", { class: "pills" }, statusPill(job), job.evaluationType === "Auto" ? pill("automatic") : null),
-    h("div", { class: "actions" }, button("Delete", () => remove(job), { class: "small plain warned", "aria-label": `Delete ${job.name}` })),
-  ]));
+  return table(
+    `${many}, the newest first`,
+    ["Name", "From", "Until", "Asked for", "Status", ""],
+    jobs.map((job) => [
+      h("a", { href: `#/${place}/${encodeURIComponent(job.id)}` }, job.name),
+      when(job.startTime),
+      when(job.endTime),
+      when(job.creationTime, { since: true }),
+      h("span", { class: "pills" }, statusPill(job), job.evaluationType === "Auto" ? pill("automatic") : null),
+      h(
+        "div",
+        { class: "actions" },
+        button("Delete", () => remove(job), { class: "small plain warned", "aria-label": `Delete ${job.name}` }),
+      ),
+    ]),
+  );
 }
 
 /**
@@ -81,7 +104,11 @@ export function jobTable(jobs, { place, many }, remove) {
  * @param {any} job
  */
 export async function removed(api, { path, one }, job) {
-  const question = { title: `Delete this ${one}?`, text: `“${job.name}” and what it found is deleted. The log stays as it is.`, action: "Delete" };
+  const question = {
+    title: `Delete this ${one}?`,
+    text: `“${job.name}” and what it found is deleted. The log stays as it is.`,
+    action: "Delete",
+  };
   if (!(await confirmed(question))) return false;
   await api.remove(`${path}/${encodeURIComponent(job.id)}`);
   note("Deleted.");

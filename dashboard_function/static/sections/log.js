@@ -15,23 +15,57 @@ export async function show(page) {
     api.get("personalizer/logs/properties", {}, signal),
     api.get("personalizer/configurations/service", {}, signal),
   ]);
-  const remove = button("Delete the log…", async () => {
-    const text = "All that is logged up to now is deleted for good, what waits to be learned included. The model and the counters stay. Evaluations of that time cannot be made any more.";
-    if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
-    await api.remove("personalizer/logs");
-    note("The log is deleted.");
-    await show(page);
-  }, { class: "danger" });
+  const remove = button(
+    "Delete the log…",
+    async () => {
+      const text =
+        "All that is logged up to now is deleted for good, what waits to be learned included. The model and the counters stay. Evaluations of that time cannot be made any more.";
+      if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
+      await api.remove("personalizer/logs");
+      note("The log is deleted.");
+      await show(page);
+    },
+    { class: "danger" },
+  );
   const days = configuration.logRetentionDays;
   const kept = days === -1 ? "for ever" : `for ${days} ${days === 1 ? "day" : "days"}`;
   const mirrored = configuration.logMirrorEnabled ? "yes" : "no";
-  const settings = facts([["Kept", kept], ["Mirrored", mirrored], ["Change it", h("a", { href: "#/configuration" }, "Configuration")]]);
-  replace(root,
-    heading("Log", "What was ranked, shown and rewarded, joined and kept as JSON lines: what evaluations are made of, and models can be rebuilt from."),
+  const settings = facts([
+    ["Kept", kept],
+    ["Mirrored", mirrored],
+    ["Change it", h("a", { href: "#/configuration" }, "Configuration")],
+  ]);
+  replace(
+    root,
+    heading(
+      "Log",
+      "What was ranked, shown and rewarded, joined and kept as JSON lines: what evaluations are made of, and models can be rebuilt from.",
+    ),
     dateRange
-      ? h("div", { class: "columns" },
-        card("What is logged", facts([["From", when(dateRange.from)], ["Until", when(dateRange.to)], ["That is", duration((Date.parse(dateRange.to) - Date.parse(dateRange.from)) / 1000)]])),
-        card("How long it stays", settings))
-      : empty("Nothing is logged", h("p", {}, "Every Rank call is logged once it is answered. ", h("a", { href: "#/overview" }, "Send the first one.")), settings),
-    dateRange ? card("Delete", h("p", {}, "For a person's wish to be forgotten, or to begin with a clean log."), h("div", { class: "actions" }, remove)) : null);
+      ? h(
+          "div",
+          { class: "columns" },
+          card(
+            "What is logged",
+            facts([
+              ["From", when(dateRange.from)],
+              ["Until", when(dateRange.to)],
+              ["That is", duration((Date.parse(dateRange.to) - Date.parse(dateRange.from)) / 1000)],
+            ]),
+          ),
+          card("How long it stays", settings),
+        )
+      : empty(
+          "Nothing is logged",
+          h("p", {}, "Every Rank call is logged once it is answered. ", h("a", { href: "#/overview" }, "Send the first one.")),
+          settings,
+        ),
+    dateRange
+      ? card(
+          "Delete",
+          h("p", {}, "For a person's wish to be forgotten, or to begin with a clean log."),
+          h("div", { class: "actions" }, remove),
+        )
+      : null,
+  );
 }

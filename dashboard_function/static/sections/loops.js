@@ -10,7 +10,11 @@ import { button, card, heading, pill, snippet, table, when } from "../lib/pieces
 /** @typedef {import("../sections.js").Page} Page */
 
 /** @type {[string, string][]} */
-const TIERS = [["S0", "S0: any number of Rank calls"], ["E0", "E0: the same, starts as Apprentice"], ["F0", "F0: 50,000 Rank calls a month"]];
+const TIERS = [
+  ["S0", "S0: any number of Rank calls"],
+  ["E0", "E0: the same, starts as Apprentice"],
+  ["F0", "F0: 50,000 Rank calls a month"],
+];
 
 /** Who signed in with the administrator's key as well; forgotten with the loop's. @type {WeakMap<Api, Api>} */
 const administrators = new WeakMap();
@@ -28,7 +32,14 @@ function ask(page) {
     name: "key",
     label: "Administrator's key",
     control: h("input", { type: "password", autocomplete: "off", spellcheck: "false" }),
-    hint: h("span", {}, h("code", {}, "PERSONALIZER_ADMIN_KEY"), " of the app; ", h("code", {}, "make run"), " prints it. Kept in this tab's memory only."),
+    hint: h(
+      "span",
+      {},
+      h("code", {}, "PERSONALIZER_ADMIN_KEY"),
+      " of the app; ",
+      h("code", {}, "make run"),
+      " prints it. Kept in this tab's memory only.",
+    ),
   });
   const submit = async () => {
     const administrator = new Api(key.control.value.trim());
@@ -41,9 +52,14 @@ function ask(page) {
     administrators.set(page.api, administrator);
     await list(page, administrator);
   };
-  replace(page.root,
+  replace(
+    page.root,
     heading("Loops", "Each loop has settings, keys, a log and a model of its own. Making and deleting them takes the administrator's key."),
-    card("Sign in as the administrator", form({ content: [key.element], fields: () => [key], submit, action: "Show the loops", attributes: { class: "narrow" } })));
+    card(
+      "Sign in as the administrator",
+      form({ content: [key.element], fields: () => [key], submit, action: "Show the loops", attributes: { class: "narrow" } }),
+    ),
+  );
 }
 
 /**
@@ -55,15 +71,20 @@ async function list(page, administrator) {
   const { value } = await administrator.get("loops", {}, signal);
   const news = h("div", { class: "stack", "aria-live": "polite" });
   const again = () => list(page, administrator);
-  replace(root,
+  replace(
+    root,
     heading("Loops", "Each loop has settings, keys, a log and a model of its own."),
     news,
     card(`${value.length} of at most 100`, loopTable(value, administrator, { news, again })),
-    card("Make a loop", createForm(administrator, async (made) => {
-      await again();
-      const shown = root.querySelector(".stack");
-      if (shown && made.keys) shown.append(newKeys(made.name, made.keys));
-    })));
+    card(
+      "Make a loop",
+      createForm(administrator, async (made) => {
+        await again();
+        const shown = root.querySelector(".stack");
+        if (shown && made.keys) shown.append(newKeys(made.name, made.keys));
+      }),
+    ),
+  );
 }
 
 /** @typedef {{ news: HTMLElement, again: () => Promise<void> }} Around */
@@ -88,7 +109,10 @@ function loopTable(loops, administrator, { news, again }) {
     await again();
   };
   const retier = (/** @type {any} */ loop) => {
-    const control = select(TIERS.map(([tier]) => [tier, tier]), loop.tier);
+    const control = select(
+      TIERS.map(([tier]) => [tier, tier]),
+      loop.tier,
+    );
     control.setAttribute("aria-label", `Tier of ${loop.name}`);
     control.addEventListener("change", async () => {
       const text = `“${loop.name}” becomes ${control.value}, and takes the learning mode that such a loop starts with.`;
@@ -99,16 +123,30 @@ function loopTable(loops, administrator, { news, again }) {
     });
     return control;
   };
-  return table("Loops", ["Loop", "Tier", "Mode", "Made", "Endpoint", ""], loops.map((loop) => [
-    loop.name,
-    retier(loop),
-    pill(loop.configuration.learningMode),
-    when(loop.createdAt),
-    h("code", {}, loop.endpoint),
-    h("div", { class: "actions" },
-      [1, 2].map((number) => button(`New key ${number}`, regenerate(loop.name, number), { class: "small", "aria-label": `Regenerate key ${number} of ${loop.name}` })),
-      loop.name === DEFAULT_LOOP ? null : button("Delete", remove(loop.name), { class: "small warned", "aria-label": `Delete ${loop.name}` })),
-  ]));
+  return table(
+    "Loops",
+    ["Loop", "Tier", "Mode", "Made", "Endpoint", ""],
+    loops.map((loop) => [
+      loop.name,
+      retier(loop),
+      pill(loop.configuration.learningMode),
+      when(loop.createdAt),
+      h("code", {}, loop.endpoint),
+      h(
+        "div",
+        { class: "actions" },
+        [1, 2].map((number) =>
+          button(`New key ${number}`, regenerate(loop.name, number), {
+            class: "small",
+            "aria-label": `New key ${number} of ${loop.name}`,
+          }),
+        ),
+        loop.name === DEFAULT_LOOP
+          ? null
+          : button("Delete", remove(loop.name), { class: "small warned", "aria-label": `Delete ${loop.name}` }),
+      ),
+    ]),
+  );
 }
 
 /**
@@ -133,7 +171,12 @@ function createForm(administrator, onMade) {
     await onMade(await administrator.put(`loops/${encodeURIComponent(wanted)}`, { tier: tier.control.value }));
     note(`The loop ${wanted} is there.`);
   };
-  return form({ content: [h("div", { class: "fields" }, name.element, tier.element)], fields: () => [name, tier], submit, action: "Make it" });
+  return form({
+    content: [h("div", { class: "fields" }, name.element, tier.element)],
+    fields: () => [name, tier],
+    submit,
+    action: "Make it",
+  });
 }
 
 /**
@@ -145,9 +188,20 @@ function createForm(administrator, onMade) {
  */
 function newKeys(name, keys, number) {
   const title = number ? `The new key ${number} of ${name}` : `The keys of ${name}`;
-  return h("section", { class: "card keys" },
+  return h(
+    "section",
+    { class: "card keys" },
     h("h2", {}, title),
     h("p", {}, "Keep them now: they are not told again."),
     keys.map((key, index) => snippet(key, `Key ${number ?? index + 1} of ${name}`)),
-    h("p", {}, h("a", { href: `/dashboard#${new URLSearchParams({ key: keys[0], loop: name })}`, target: "_blank", rel: "noopener" }, `Open the dashboard of ${name} in a new tab`)));
+    h(
+      "p",
+      {},
+      h(
+        "a",
+        { href: `/dashboard#${new URLSearchParams({ key: keys[0], loop: name })}`, target: "_blank", rel: "noopener" },
+        `Open the dashboard of ${name} in a new tab`,
+      ),
+    ),
+  );
 }

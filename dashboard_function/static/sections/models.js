@@ -22,20 +22,31 @@ const KINDS = {
 export function show({ api, root, signal, onError }) {
   const versions = h("div");
   const about = h("div");
-  const remove = button("Reset…", async () => {
-    const text = "Rank then answers as a new loop does, and what is learned next is learned from nothing. Earlier versions stay in the list.";
-    if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
-    await api.remove("personalizer/model");
-    note("There is no model any more.");
-    await update();
-  }, { class: "warned" });
+  const remove = button(
+    "Reset…",
+    async () => {
+      const text =
+        "Rank then answers as a new loop does, and what is learned next is learned from nothing. Earlier versions stay in the list.";
+      if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
+      await api.remove("personalizer/model");
+      note("There is no model any more.");
+      await update();
+    },
+    { class: "warned" },
+  );
 
   const update = async () => {
     const [listed, properties] = await Promise.all([
       api.get("personalizer/model/versions", {}, signal),
       api.get("personalizer/model/properties", {}, signal),
     ]);
-    replace(about, facts([["Began", when(properties.creationTime)], ["Last published", when(properties.lastModifiedTime)]]));
+    replace(
+      about,
+      facts([
+        ["Began", when(properties.creationTime)],
+        ["Last published", when(properties.lastModifiedTime)],
+      ]),
+    );
     keepFocus(versions, () => replace(versions, listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
   };
   const restore = async (/** @type {any} */ kept) => {
@@ -45,16 +56,31 @@ export function show({ api, root, signal, onError }) {
     note(`Published as ${published.version}.`);
     await update();
   };
-  replace(root,
-    heading("Models", "The trainer publishes a version with nearly every window that it learns. Each process serves the newest within its poll interval."),
+  replace(
+    root,
+    heading(
+      "Models",
+      "The trainer publishes a version with nearly every window that it learns. Each process serves the newest within its poll interval.",
+    ),
     card("Versions", versions),
-    h("div", { class: "columns" },
-      card("The model in force", about, h("div", { class: "actions" },
-        button("Export, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
-        button("Export, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
-        remove)),
-      card("Import a model", importForm(api, update))));
-  void repeated(update, { everyMs: EVERY_MS, signal, onError });
+    h(
+      "div",
+      { class: "columns" },
+      card(
+        "The model in force",
+        about,
+        h(
+          "div",
+          { class: "actions" },
+          button("Export, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
+          button("Export, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
+          remove,
+        ),
+      ),
+      card("Import a model", importForm(api, update)),
+    ),
+  );
+  repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
 /**
@@ -62,20 +88,32 @@ export function show({ api, root, signal, onError }) {
  * @param {(kept: any) => Promise<void>} restore
  */
 function tableOf(versions, restore) {
-  return table("Kept versions, the newest first", ["Version", "Published", "Made", "#Events learned", "Log up to", ""], versions.map((kept) => [
-    h("code", {}, kept.version),
-    when(kept.publishedAt),
-    h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
-    amount(count(kept.learned)),
-    when(kept.window.until, { seconds: true }),
-    kept.isServed ? pill("in force", "good") : button("Roll back", () => restore(kept), { class: "small", "aria-label": `Roll back to ${kept.version}`, "data-focus": kept.version }),
-  ]));
+  return table(
+    "Kept versions, the newest first",
+    ["Version", "Published", "Made", "#Events learned", "Log up to", ""],
+    versions.map((kept) => [
+      h("code", {}, kept.version),
+      when(kept.publishedAt),
+      h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
+      amount(count(kept.learned)),
+      when(kept.window.until, { seconds: true }),
+      kept.isServed
+        ? pill("in force", "good")
+        : button("Roll back", () => restore(kept), {
+            class: "small",
+            "aria-label": `Roll back to ${kept.version}`,
+            "data-focus": kept.version,
+          }),
+    ]),
+  );
 }
 
 function nothingYet() {
-  return empty("No model yet",
+  return empty(
+    "No model yet",
     h("p", {}, "The first one is published when the first events' reward wait time is over and the trainer has run."),
-    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or import a model below."));
+    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or import a model below."),
+  );
 }
 
 /**
@@ -84,7 +122,12 @@ function nothingYet() {
  */
 function importForm(api, update) {
   const file = h("input", { type: "file", accept: ".zip,application/zip" });
-  const archive = field({ name: "file", label: "Signed archive", control: file, hint: "A model.vw.zip of this deployment, or of one that it trusts." });
+  const archive = field({
+    name: "file",
+    label: "Signed archive",
+    control: file,
+    hint: "A model.vw.zip of this deployment, or of one that it trusts.",
+  });
   const submit = async () => {
     const chosen = file.files?.[0];
     if (!chosen) {

@@ -21,7 +21,11 @@ const MOST_POLICIES = 10;
 export async function askForEvaluation({ api, root, signal }, { path, place }) {
   const logged = await loggedRange(api, signal);
   const id = newId();
-  const name = field({ name: "name", label: "Name", control: h("input", { type: "text", autocomplete: "off", value: `Evaluation of ${localDay(new Date())}`, maxlength: 256 }) });
+  const name = field({
+    name: "name",
+    label: "Name",
+    control: h("input", { type: "text", autocomplete: "off", value: `Evaluation of ${localDay(new Date())}`, maxlength: 256 }),
+  });
   const seeks = field({
     name: "enablePolicyOptimization",
     label: "Look for better policies",
@@ -31,12 +35,21 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
   const range = rangeFields(logged);
   const policies = policyRows();
   const submit = async () => {
-    const body = { name: name.control.value.trim(), ...range.value(), policies: policies.value(), enablePolicyOptimization: /** @type {HTMLInputElement} */ (seeks.control).checked };
+    const body = {
+      name: name.control.value.trim(),
+      ...range.value(),
+      policies: policies.value(),
+      enablePolicyOptimization: /** @type {HTMLInputElement} */ (seeks.control).checked,
+    };
     await api.put(`${path}/${id}`, body, { "x-ms-client-request-id": id });
     location.hash = `#/${place}/${id}`;
   };
-  replace(root,
-    heading("New evaluation", "Your policy, the baseline and chance are always compared. Add policies of your own if you have some in mind."),
+  replace(
+    root,
+    heading(
+      "New evaluation",
+      "Your policy, the baseline and chance are always compared. Add policies of your own if you have some in mind.",
+    ),
     logged ? null : message("Nothing is logged yet: the evaluation will be over at once, without results.", "warn"),
     form({
       content: [card("What and when", name.element, range.element, seeks.element), card("Policies of your own", policies.element)],
@@ -44,25 +57,49 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
       submit,
       action: "Start the evaluation",
       extra: [h("a", { class: "button", href: `#/${place}` }, "Cancel")],
-    }));
+    }),
+  );
 }
 
 function policyRows() {
   /** @type {PolicyRow[]} */
   let rows = [];
   const list = h("div", { class: "stack" });
-  const add = button("Add a policy", () => {
-    rows.push(policyRow());
-    draw();
-    rows.at(-1)?.fields[0].control.focus();
-  }, { class: "small" });
+  const add = button(
+    "Add a policy",
+    () => {
+      rows.push(policyRow());
+      draw();
+      rows.at(-1)?.fields[0].control.focus();
+    },
+    { class: "small" },
+  );
   const draw = () => {
     rows.forEach((row, number) => row.fields.forEach((each) => (each.name = each.name.replace(/^policies\[\d*\]/, `policies[${number}]`))));
-    replace(list, rows.length ? null : h("p", { class: "faint" }, "None. The search can find some, too."), rows.map((row) => h("div", { class: "row" }, row.element, h("div", {}, button("Remove", () => {
-      rows = rows.filter((each) => each !== row);
-      draw();
-      add.focus();
-    }, { class: "small plain warned" })))));
+    replace(
+      list,
+      rows.length ? null : h("p", { class: "faint" }, "None. The search can find some, too."),
+      rows.map((row) =>
+        h(
+          "div",
+          { class: "row" },
+          row.element,
+          h(
+            "div",
+            {},
+            button(
+              "Remove",
+              () => {
+                rows = rows.filter((each) => each !== row);
+                draw();
+                add.focus();
+              },
+              { class: "small plain warned" },
+            ),
+          ),
+        ),
+      ),
+    );
     add.disabled = rows.length >= MOST_POLICIES;
   };
   draw();
@@ -75,8 +112,16 @@ function policyRows() {
 
 /** @returns {PolicyRow} */
 function policyRow() {
-  const name = field({ name: "policies[].name", label: "Name", control: h("input", { type: "text", autocomplete: "off", spellcheck: "false" }) });
-  const written = field({ name: "policies[].arguments", label: "Arguments", control: h("input", { type: "text", class: "code", autocomplete: "off", spellcheck: "false", value: "--cb_explore_adf --epsilon 0.1" }) });
+  const name = field({
+    name: "policies[].name",
+    label: "Name",
+    control: h("input", { type: "text", autocomplete: "off", spellcheck: "false" }),
+  });
+  const written = field({
+    name: "policies[].arguments",
+    label: "Arguments",
+    control: h("input", { type: "text", class: "code", autocomplete: "off", spellcheck: "false", value: "--cb_explore_adf --epsilon 0.1" }),
+  });
   return {
     element: h("div", { class: "fields" }, name.element, written.element),
     fields: [name, written],

@@ -13,7 +13,6 @@ import { column, complete, ofPolicies, secondsAt } from "./series.js";
 /** @typedef {import("../sections.js").Page} Page */
 
 const EVERY_MS = 4_000;
-const CONFIGURATION_MS = 30_000;
 const MARKS = { good: "✓", warn: "!", bad: "✕", wait: "…" };
 const SAID = { good: "Fine", warn: "Worth a look", bad: "Not right", wait: "Waiting" };
 
@@ -36,23 +35,17 @@ export function show({ api, root, signal, onError }) {
   const checks = h("ul", { class: "checks" });
   const fates = h("div");
   const model = h("div", { class: "stack" });
-  const start = empty("Nothing has been ranked yet",
+  const start = empty(
+    "Nothing has been ranked yet",
     h("p", {}, "Send a first Rank call. The figures appear here within seconds; learning shows once the reward wait time is over."),
     snippet(rankExample(api), "A Rank call"),
     h("p", {}, "Then reward the event id of its answer:"),
-    snippet(rewardExample(api), "A Reward call"));
-  /** @type {any} */
-  let configuration;
-  let configured = 0;
-
+    snippet(rewardExample(api), "A Reward call"),
+  );
   const update = async () => {
     const { hours, minutes } = RANGES[range];
     const until = new Date();
     const since = new Date(until.getTime() - hours * 3_600_000);
-    if (Date.now() - configured > CONFIGURATION_MS) {
-      configuration = await api.get("personalizer/configurations/service", {}, signal);
-      configured = Date.now();
-    }
     const [status, found] = await Promise.all([
       api.get("status", {}, signal),
       api.get("figures", { since: since.toISOString(), until: until.toISOString(), interval: minutes }, signal),
@@ -62,52 +55,98 @@ export function show({ api, root, signal, onError }) {
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
     charts.show(found, { minutes, since, until });
-    replace(checks, checklist(loop, configuration).map(checked));
+    replace(checks, checklist(loop).map(checked));
     replace(fates, loop.counters ? became(loop.counters) : null);
     replace(model, ofModel(loop, found));
   };
-  const again = () => void update().catch(onError);
-  charts.onView(again);
-  const ranges = segments("Time shown", Object.entries(RANGES).map(([name, { title }]) => [name, title]), range, (name) => ((range = name), again()));
-  replace(body, figures, start, charts.element,
-    h("div", { class: "columns" },
+  let again = () => {};
+  charts.onView(() => again());
+  const ranges = segments(
+    "Time shown",
+    Object.entries(RANGES).map(([name, { title }]) => [name, title]),
+    range,
+    (name) => ((range = name), again()),
+  );
+  replace(
+    body,
+    figures,
+    start,
+    charts.element,
+    h(
+      "div",
+      { class: "columns" },
       card("Is it learning?", checks),
-      h("div", { class: "stack" }, card("What became of the events", fates), card("Model and latency", model))));
+      h("div", { class: "stack" }, card("What became of the events", fates), card("Model and latency", model)),
+    ),
+  );
   replace(root, heading("Overview", null, [ranges]), body);
-  void repeated(update, { everyMs: EVERY_MS, signal, onError });
+  again = repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
 /** @param {AbortSignal} signal */
 function chartsFor(signal) {
-  const rewards = new Chart({ title: "Average reward", format: reward, signal, height: 260, level: "h2",
-    empty: "No event of this time is learned yet. An event counts once its reward wait time is over." });
+  const rewards = new Chart({
+    title: "Average reward",
+    format: reward,
+    signal,
+    height: 260,
+    level: "h2",
+    empty: "No event of this time is learned yet. An event counts once its reward wait time is over.",
+  });
   const traffic = new Chart({ title: "Events and rewards per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
   const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
   let changed = () => {};
-  const views = segments("What a point sums up", [["cumulative", "Since the start"], ["timeseries", "Each interval"]], view, (name) => ((view = name), changed()));
+  const views = segments(
+    "What a point sums up",
+    [
+      ["cumulative", "Since the start"],
+      ["timeseries", "Each interval"],
+    ],
+    view,
+    (name) => ((view = name), changed()),
+  );
   rewards.element.querySelector("header")?.append(views);
   const small = [traffic, exploration, lag].map((each) => h("div", { class: "card" }, each.element));
   return {
-    element: h("div", { class: "parts" },
-      h("div", { class: "card" }, rewards.element, h("p", { class: "faint" }, "Bands are 95% intervals that hold at every moment, however often you look.")),
-      h("div", { class: "columns three" }, small)),
+    element: h(
+      "div",
+      { class: "parts" },
+      h(
+        "div",
+        { class: "card" },
+        rewards.element,
+        h("p", { class: "faint" }, "Bands are 95% intervals that hold at every moment, however often you look."),
+      ),
+      h("div", { class: "columns three" }, small),
+    ),
     onView: (/** @type {() => void} */ listener) => (changed = listener),
     show: (/** @type {any} */ found, /** @type {{ minutes: number, since: Date, until: Date }} */ range) => {
       rewards.show(ofPolicies(found[view]));
       const buckets = complete(found.timeseries, range);
       const times = buckets.map(secondsAt);
       const known = found.timeseries;
-      traffic.show({ times, series: [
-        { label: "Events", colour: "online", shape: "area", values: buckets.map((each) => each.events / range.minutes) },
-        { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / range.minutes) },
-      ] });
+      traffic.show({
+        times,
+        series: [
+          { label: "Events", colour: "online", shape: "area", values: buckets.map((each) => each.events / range.minutes) },
+          { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / range.minutes) },
+        ],
+      });
       const matches = column(known, (each) => each.matchRate);
-      exploration.show({ times: known.map(secondsAt), series: [
-        { label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) },
-        ...(matches.some((each) => each !== null) ? [{ label: "Agrees with the baseline", colour: "baseline", dash: [8, 4], values: matches }] : []),
-      ] });
-      lag.show({ times: known.map(secondsAt), series: [{ label: "Behind", colour: "fourth", shape: "area", values: column(known, (each) => each.lagSeconds) }] });
+      exploration.show({
+        times: known.map(secondsAt),
+        series: [
+          { label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) },
+          ...(matches.some((each) => each !== null)
+            ? [{ label: "Agrees with the baseline", colour: "baseline", dash: [8, 4], values: matches }]
+            : []),
+        ],
+      });
+      lag.show({
+        times: known.map(secondsAt),
+        series: [{ label: "Behind", colour: "fourth", shape: "area", values: column(known, (each) => each.lagSeconds) }],
+      });
     },
   };
 }
@@ -123,13 +162,30 @@ function tiles(loop, found) {
   const last = found.timeseries.at(-1);
   const rank = latency?.rank;
   return [
-    tile("Average reward", reward(online?.expectedReward ?? totals.averageReward), online?.confidenceInterval ? interval(online.confidenceInterval) : "of learned events"),
+    tile(
+      "Average reward",
+      reward(online?.expectedReward ?? totals.averageReward),
+      online?.confidenceInterval ? interval(online.confidenceInterval) : "of learned events",
+    ),
     against(online, baseline),
     tile("Events", count(loop.counters?.ranked), `${count(loop.counters?.learned)} learned, ${count(loop.counters?.pending)} waiting`),
     tile("Explored", percent(last?.explorationShare), last ? `entropy ${decimal(last.entropy, 2)}` : "nothing in this time"),
-    tile("Model age", loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)), loop.modelVersion ? `version ${shortVersion(loop.modelVersion)}` : "no model yet"),
-    tile("Lag", duration(loop.lagSeconds), loop.watermark ? `dealt with until ${ago((Date.now() - Date.parse(loop.watermark)) / 1000)}` : "the trainer has not run", slow(loop.lagSeconds)),
-    tile("Rank latency", milliseconds(rank?.count ? rank.p99Ms : null), rank?.count ? `99th percentile; median ${milliseconds(rank.p50Ms)}` : "no calls yet"),
+    tile(
+      "Model age",
+      loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)),
+      loop.modelVersion ? `version ${shortVersion(loop.modelVersion)}` : "no model yet",
+    ),
+    tile(
+      "Lag",
+      duration(loop.lagSeconds),
+      loop.watermark ? `dealt with until ${ago((Date.now() - Date.parse(loop.watermark)) / 1000)}` : "the trainer has not run",
+      slow(loop.lagSeconds),
+    ),
+    tile(
+      "Rank latency",
+      milliseconds(rank?.count ? rank.p99Ms : null),
+      rank?.count ? `99th percentile; median ${milliseconds(rank.p50Ms)}` : "no calls yet",
+    ),
   ];
 }
 
@@ -138,9 +194,13 @@ function tiles(loop, found) {
  * @param {any} baseline
  */
 function against(online, baseline) {
-  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null) return tile("Against the baseline", "–", "not known yet");
+  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null)
+    return tile("Against the baseline", "–", "not known yet");
   const difference = online.expectedReward - baseline.expectedReward;
-  const relative = baseline.expectedReward > 0 ? `${difference < 0 ? "−" : "+"}${percent(Math.abs(difference / baseline.expectedReward))}` : `${difference < 0 ? "" : "+"}${reward(difference)}`;
+  const relative =
+    baseline.expectedReward > 0
+      ? `${difference < 0 ? "−" : "+"}${percent(Math.abs(difference / baseline.expectedReward))}`
+      : `${difference < 0 ? "" : "+"}${reward(difference)}`;
   const [mine, theirs] = [online.confidenceInterval, baseline.confidenceInterval];
   const isSure = mine && theirs && (mine[0] > theirs[1] || mine[1] < theirs[0]);
   const told = `${reward(baseline.expectedReward)} would be the baseline's; ${isSure ? "certain" : "not certain yet"}`;
@@ -159,11 +219,14 @@ function tile(name, value, more, kind = "") {
 
 /** @param {import("./checklist.js").Check} check */
 function checked({ state, title, value, advice }) {
-  return h("li", { class: state },
+  return h(
+    "li",
+    { class: state },
     h("span", { class: "mark" }, h("span", { "aria-hidden": "true" }, MARKS[state]), h("span", { class: "unseen" }, `${SAID[state]}: `)),
     h("span", {}, title),
     h("span", { class: "faint" }, value),
-    advice ? h("span", { class: "advice" }, advice) : null);
+    advice.map((each) => h("span", { class: "advice" }, each)),
+  );
 }
 
 /** @param {any} counters */
@@ -171,13 +234,18 @@ function became(counters) {
   const share = (/** @type {number} */ part) => (counters.ranked ? percent(part / counters.ranked) : "–");
   const skipped = Object.entries(counters.skipped).filter(([, number]) => number);
   const lost = Object.entries(LOST_REWARDS).filter(([name]) => counters[name]);
-  const why = (/** @type {{ title: string, advice: string }} */ reason) => h("span", {}, reason.title, h("span", { class: "hint faint" }, ` ${reason.advice}`));
-  return table("What became of the events", ["", "#Number", "#Share"], [
-    ["Learned", amount(count(counters.learned)), amount(share(counters.learned))],
-    ["Waiting for rewards or the trainer", amount(count(counters.pending)), amount(share(counters.pending))],
-    ...skipped.map(([name, number]) => [why(whySkipped(name)), amount(count(number)), amount(share(number))]),
-    ...lost.map(([name, reason]) => [why(reason), amount(count(counters[name])), ""]),
-  ]);
+  const why = (/** @type {{ title: string, advice: string }} */ reason) =>
+    h("span", {}, reason.title, h("span", { class: "hint faint" }, ` ${reason.advice}`));
+  return table(
+    "What became of the events",
+    ["", "#Number", "#Share"],
+    [
+      ["Learned", amount(count(counters.learned)), amount(share(counters.learned))],
+      ["Waiting for rewards or the trainer", amount(count(counters.pending)), amount(share(counters.pending))],
+      ...skipped.map(([name, number]) => [why(whySkipped(name)), amount(count(number)), amount(share(number))]),
+      ...lost.map(([name, reason]) => [why(reason), amount(count(counters[name])), ""]),
+    ],
+  );
 }
 
 /**
@@ -192,13 +260,31 @@ function ofModel(loop, found) {
       ["Mode", pill(loop.learningMode, loop.learningMode === "Online" ? "good" : "info")],
       ["Served model", loop.modelVersion ? h("code", {}, loop.modelVersion) : "none yet"],
       ["Newest model", loop.publishedModelVersion ? h("code", {}, loop.publishedModelVersion) : "none yet"],
-      ...(apprentice ? /** @type {[string, string][]} */ ([["Apprentice", `${percent(apprentice.achievementRatio)} of the baseline's rewards over ${count(apprentice.numberOfEvents)} events`]]) : []),
+      ...(apprentice
+        ? /** @type {[string, string][]} */ ([
+            [
+              "Apprentice",
+              `${percent(apprentice.achievementRatio)} of the baseline's rewards over ${count(apprentice.numberOfEvents)} events`,
+            ],
+          ])
+        : []),
     ]),
     rank?.count || rewards?.count
-      ? [table("Latency of the process that answered", ["", "#Calls", "#Median", "#95th percentile", "#99th"], [
-          ["Rank", ...latencies(rank)],
-          ["Reward", ...latencies(rewards)],
-        ]), h("p", { class: "faint" }, `One process, for the last ${duration(Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000)))}.`)]
+      ? [
+          table(
+            "Latency of the process that answered",
+            ["", "#Calls", "#Median", "#95th percentile", "#99th"],
+            [
+              ["Rank", ...latencies(rank)],
+              ["Reward", ...latencies(rewards)],
+            ],
+          ),
+          h(
+            "p",
+            { class: "faint" },
+            `One process, for the last ${duration(Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000)))}.`,
+          ),
+        ]
       : null,
   ].flat();
 }

@@ -22,7 +22,11 @@ const EXAMPLES = [
 /** @param {Page} page */
 export async function show({ api, root, signal }) {
   const policy = await api.get(PATH, {}, signal);
-  const name = field({ name: "name", label: "Name", control: h("input", { type: "text", autocomplete: "off", spellcheck: "false", value: policy.name }) });
+  const name = field({
+    name: "name",
+    label: "Name",
+    control: h("input", { type: "text", autocomplete: "off", spellcheck: "false", value: policy.name }),
+  });
   const written = field({
     name: "arguments",
     label: "Arguments",
@@ -37,22 +41,49 @@ export async function show({ api, root, signal }) {
     fill(await api.put(PATH, { name: name.control.value.trim(), arguments: written.control.value.trim() }));
     note("Saved. Rank explores by it from now on.");
   };
-  const reset = button("Reset to the app's own…", async () => {
-    const text = "The arguments of the app's settings come back, under a new name.";
-    if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
-    fill(await api.reset(PATH));
-    note("The app's own policy is back.");
-  }, { class: "warned" });
-  replace(root,
-    heading("Policy", "How Rank explores, and which features are crossed. Before changing it, an evaluation tells on the log what another policy would have earned.", [
-      h("a", { class: "button", href: "#/evaluations/new" }, "Compare policies"),
-    ]),
-    card("In force", form({ content: [name.element, written.element], fields: () => [name, written], submit, action: "Save", extra: [reset] })),
-    card("Examples", h("ul", { class: "choices" }, EXAMPLES.map(([title, short, options]) =>
-      h("li", {},
-        h("span", {}, title), h("code", {}, options),
-        button("Fill in", () => {
-          fill({ name: short, arguments: options });
-          written.control.focus();
-        }, { class: "small", "aria-label": `Fill in: ${title}` }))))));
+  const reset = button(
+    "Reset to the app's own…",
+    async () => {
+      const text = "The arguments of the app's settings come back, under a new name.";
+      if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
+      fill(await api.reset(PATH));
+      note("The app's own policy is back.");
+    },
+    { class: "warned" },
+  );
+  replace(
+    root,
+    heading(
+      "Policy",
+      "How Rank explores, and which features are crossed. Before changing it, an evaluation tells on the log what another policy would have earned.",
+      [h("a", { class: "button", href: "#/evaluations/new" }, "Compare policies")],
+    ),
+    card(
+      "In force",
+      form({ content: [name.element, written.element], fields: () => [name, written], submit, action: "Save", extra: [reset] }),
+    ),
+    card(
+      "Examples",
+      h(
+        "ul",
+        { class: "choices" },
+        EXAMPLES.map(([title, short, options]) =>
+          h(
+            "li",
+            {},
+            h("span", {}, title),
+            h("code", {}, options),
+            button(
+              "Fill in",
+              () => {
+                fill({ name: short, arguments: options });
+                written.control.focus();
+              },
+              { class: "small", "aria-label": `Fill in: ${title}` },
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
 }

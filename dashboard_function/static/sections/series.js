@@ -46,9 +46,18 @@ export function ofResults(results) {
     const points = new Map(each.timeseries.data.map((/** @type {any} */ point) => [secondsAt(point), point]));
     const at = times.map((time) => points.get(time));
     const values = at.map((point) => point?.expectedReward ?? null);
-    const look = POLICIES[each.name] ?? { colour: OTHERS[others % OTHERS.length], dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3] };
+    const look = POLICIES[each.name] ?? {
+      colour: OTHERS[others % OTHERS.length],
+      dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3],
+    };
     if (results.length > MOST_BANDS) return { ...look, label: each.name, values };
-    return { ...look, label: each.name, values, low: at.map((point) => point?.confidenceInterval[0] ?? null), high: at.map((point) => point?.confidenceInterval[1] ?? null) };
+    return {
+      ...look,
+      label: each.name,
+      values,
+      low: at.map((point) => point?.confidenceInterval[0] ?? null),
+      high: at.map((point) => point?.confidenceInterval[1] ?? null),
+    };
   });
   return { times, series };
 }
@@ -79,7 +88,7 @@ export function complete(buckets, { minutes, since, until }) {
  * @param {(bucket: any) => number | null | undefined} member
  */
 export function column(buckets, member) {
-  return buckets.map((bucket) => (bucket.isEmpty ? null : member(bucket) ?? null));
+  return buckets.map((bucket) => (bucket.isEmpty ? null : (member(bucket) ?? null)));
 }
 
 /** @param {any} point */

@@ -1,0 +1,47 @@
+"""A browser for the session, the app for each file of tests, and a visit for each test."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from local.azurite import Azurite
+from tests.browser.traffic import SETTINGS
+from tests.browser.visits import FLAGS, Visit, visited
+from tests.running import RunningApp
+
+Visiting = Callable[..., AbstractContextManager[Visit]]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium: the machine's."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    """The app on an account of its own, quick to learn, trained by hand."""
+    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def visiting(browser: Browser, app: RunningApp) -> Visiting:
+    """Visits of other sizes and colours."""
+    return partial(visited, browser, app)
+
+
+@pytest.fixture
+def visit(visiting: Visiting) -> Iterator[Visit]:
+    with visiting() as visit:
+        yield visit

@@ -1,0 +1,138 @@
+"""For everyone: no serious finding of axe, in light and dark, on a phone, with larger and with no movement."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.packages import installed
+from tests.browser.traffic import ADMIN_KEY, learned, ranked
+from tests.browser.visits import PHONE, Visit
+
+SECTIONS = ("Overview", "Events", "Evaluations", "Features", "Policy", "Configuration", "Models", "Log", "Loops")
+AXE = """async () => (await axe.run(document)).violations
+  .filter((each) => ["serious", "critical"].includes(each.impact))
+  .map((each) => [each.id, each.nodes.map((node) => [node.html, node.failureSummary])])"""
+
+
+@pytest.fixture(scope="module")
+def busy(app) -> None:
+    """A loop with something to show."""
+    ids = ranked(app, 8)
+    learned(app, len(ids))
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return installed("axe-core", "axe.min.js").read_text("utf-8")
+
+
+@pytest.fixture(params=["light", "dark"])
+def coloured(request, visiting, busy) -> Iterator[Visit]:
+    with visiting(color_scheme=request.param, bypass_csp=True) as visit:
+        yield visit
+
+
+def findings(visit: Visit, axe: str) -> object:
+    if not visit.page.evaluate("Boolean(window.axe)"):
+        visit.page.evaluate(axe)
+    return visit.page.evaluate(AXE)
+
+
+def test_axe_finds_nothing_serious_in_any_section(coloured, axe):
+    coloured.open()
+    coloured.heading("Sign in")
+    assert findings(coloured, axe) == []
+    coloured.sign_in()
+    for section in SECTIONS:
+        coloured.go(section)
+        coloured.page.wait_for_timeout(300)
+        assert findings(coloured, axe) == [], section
+
+
+def test_axe_finds_nothing_serious_in_forms_dialogs_refusals_and_tables(coloured, axe):
+    coloured.sign_in()
+    coloured.refusals |= {400}
+    coloured.page.get_by_text("Numbers").first.click()
+    assert findings(coloured, axe) == []
+    coloured.page.evaluate("location.hash = '#/evaluations/new'")
+    coloured.heading("New evaluation")
+    coloured.button("Add a policy").click()
+    coloured.page.get_by_label("Arguments").fill("--nonsense")
+    coloured.button("Start the evaluation").click()
+    expect(coloured.page.locator("[aria-invalid=true]").first).to_be_visible()
+    assert findings(coloured, axe) == []
+    coloured.go("Models")
+    coloured.button("Reset…").click()
+    coloured.page.get_by_role("dialog").wait_for()
+    assert findings(coloured, axe) == []
+    coloured.page.keyboard.press("Escape")
+    coloured.go("Loops")
+    coloured.page.get_by_label("Administrator's key").fill(ADMIN_KEY)
+    coloured.button("Show the loops").click()
+    expect(coloured.page.get_by_role("table", name="Loops")).to_be_visible()
+    assert findings(coloured, axe) == []
+
+
+def test_on_a_phone_every_section_fits_and_is_reached_by_the_menu(visiting, busy):
+    with visiting(size=PHONE, has_touch=True, is_mobile=True) as visit:
+        visit.open()
+        visit.heading("Sign in")
+        assert visit.is_as_wide_as_the_screen()
+        visit.sign_in()
+        expect(visit.page.locator("nav")).to_be_hidden()
+        for section in SECTIONS:
+            visit.go(section)
+            visit.page.wait_for_timeout(200)
+            expect(visit.page.locator("nav")).to_be_hidden()
+            assert visit.is_as_wide_as_the_screen(), section
+
+
+def test_what_is_touched_is_large_enough_on_a_phone(visiting, busy):
+    with visiting(size=PHONE, has_touch=True, is_mobile=True) as visit:
+        visit.sign_in()
+        visit.go("Models")
+        expect(visit.page.get_by_role("table")).to_be_visible()
+        for each in visit.page.locator("button:visible").all():
+            box = each.bounding_box()
+            assert box
+            assert box["height"] >= 24
+            assert box["width"] >= 24
+
+
+def luminance(visit: Visit) -> float:
+    """How light the page's paper is, from 0 to 1."""
+    found: float = visit.page.evaluate("""() => {
+        const canvas = document.createElement("canvas").getContext("2d");
+        canvas.fillStyle = getComputedStyle(document.body).backgroundColor;
+        canvas.fillRect(0, 0, 1, 1);
+        return Math.max(...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)) / 255;
+    }""")
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_is_as_the_system_wishes_until_the_button_says_otherwise(visiting, busy, scheme):
+    with visiting(color_scheme=scheme) as visit:
+        visit.sign_in()
+        button = visit.page.get_by_role("button", name="Dark")
+        expect(button).to_have_attribute("aria-pressed", str(scheme == "dark").lower())
+        assert (luminance(visit) < 0.5) == (scheme == "dark")
+        button.click()
+        expect(button).to_have_attribute("aria-pressed", str(scheme == "light").lower())
+        assert (luminance(visit) < 0.5) == (scheme == "light")
+
+
+def test_at_twice_the_size_of_letters_nothing_is_cut_off(visiting, busy):
+    with visiting(size=(640, 450)) as visit:
+        visit.sign_in()
+        for section in SECTIONS:
+            visit.go(section)
+            assert visit.is_as_wide_as_the_screen(), section
+
+
+def test_nothing_moves_for_who_wishes_so(visiting, busy):
+    with visiting(reduced_motion="reduce") as visit:
+        visit.open()
+        visit.heading("Sign in")
+        assert float(visit.page.evaluate("parseFloat(getComputedStyle(document.querySelector('button')).transitionDuration)")) == 0

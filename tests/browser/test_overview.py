@@ -1,0 +1,87 @@
+"""The overview: empty at first, then moving with what is ranked, rewarded and learned; through restarts."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.traffic import learned, loop_of, ranked
+from tests.browser.visits import WITHIN_MS
+
+
+def test_before_the_first_call_the_page_says_what_to_do(visit, app):
+    assert loop_of(app)["counters"]["ranked"] == 0
+    visit.sign_in()
+    visit.says("Nothing has been ranked yet")
+    example = visit.page.get_by_role("region", name="A Rank call").inner_text()
+    assert f"curl -s {app.base_url}/personalizer/v1.0/rank" in example
+    assert app.key not in example
+    expect(visit.page.get_by_text("Send the first Rank call")).to_be_visible()
+
+
+def test_the_figures_move_while_events_are_ranked_rewarded_and_learned(visit, app):
+    visit.sign_in()
+    expect(visit.page.locator(".figure").first).to_be_visible()
+    before = loop_of(app)["counters"]
+    ranked(app, 20)
+    expect(visit.page.locator(".figure").filter(has_text=re.compile(f"^Events{before['ranked'] + 20}"))).to_be_visible(timeout=WITHIN_MS)
+    learned(app, before["learned"] + 20)
+    visit.says(f"{before['learned'] + 20} learned")
+    expect(visit.page.locator(".checks .bad")).to_have_count(0, timeout=WITHIN_MS)
+    assert visit.tile("Average reward") == "1.000"
+
+
+def test_every_chart_has_its_numbers_as_a_table_and_in_words(visit, app):
+    ranked(app, 3)
+    learned(app, 3)
+    visit.sign_in()
+    chart = visit.page.get_by_role("region", name="Average reward", exact=True)
+    drawing = chart.get_by_role("img")
+    expect(drawing).to_have_attribute("aria-label", re.compile(r"^From .* Online: last 1\.000"), timeout=WITHIN_MS)
+    chart.get_by_text("Numbers").click()
+    expect(chart.get_by_role("table").get_by_role("columnheader")).to_contain_text(["Time", "Online", "from", "to"])
+    expect(chart.get_by_role("table").locator("tbody tr").first).to_contain_text("1.000")
+
+
+def test_the_time_shown_can_be_changed(visit):
+    visit.sign_in()
+    for name in ("Hour", "Week", "30 days", "Day"):
+        with visit.page.expect_request(re.compile("/figures")) as asked:
+            visit.button(name).click()
+        assert {"Hour": "interval=5", "Day": "interval=5", "Week": "interval=60", "30 days": "interval=1440"}[name] in asked.value.url
+        expect(visit.button(name)).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_page_that_nobody_sees_asks_for_nothing(visit):
+    visit.sign_in()
+    visit.page.evaluate("""() => {
+        Object.defineProperty(document, "hidden", { value: true, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    expect(visit.page.locator("#connection")).to_have_text("Paused", timeout=WITHIN_MS)
+    asked: list[str] = []
+    visit.page.on("request", lambda request: asked.append(request.url))
+    visit.page.wait_for_timeout(4_500)
+    assert asked == []
+    with visit.page.expect_request(re.compile("/status")):
+        visit.page.evaluate("""() => {
+            Object.defineProperty(document, "hidden", { value: false, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }""")
+
+
+def test_a_restart_of_the_service_is_told_and_survived(visit, app):
+    visit.sign_in()
+    expect(visit.page.locator("#connection")).to_contain_text("Updated")
+    visit.is_cut_off = True
+    app.stop()
+    try:
+        expect(visit.page.locator("#connection")).to_have_text("Connection lost, trying again", timeout=WITHIN_MS)
+        visit.heading("Overview")
+    finally:
+        app.start()
+    expect(visit.page.locator("#connection")).to_contain_text("Updated", timeout=WITHIN_MS)
+    visit.says("Connected again.")
+    visit.is_cut_off = False
+    ranked(app, 1)
+    visit.go("Models")
+    visit.heading("Models")

@@ -1,0 +1,136 @@
+"""The modules that touch no page: how numbers are written, what the checklist finds, and how figures become lines."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from shared.advice.advice import Code
+from tests.browser.visits import visited
+
+Ask = Callable[..., Any]
+CALL = "([place, name, given]) => import(`/dashboard/${place}`).then((module) => module[name](...given))"
+GOOD: dict[str, Any] = {
+    "learningMode": "Online",
+    "rewardWaitTime": "PT10M",
+    "modelVersion": "00000002-a",
+    "publishedModelVersion": "00000002-a",
+    "modelAgeSeconds": 30.0,
+    "lagSeconds": 20.0,
+    "advice": [],
+    "error": None,
+    "counters": {
+        "ranked": 1000,
+        "learned": 900,
+        "pending": 100,
+        "skipped": {},
+        "rewards": 300,
+        "lateRewards": 3,
+        "unknownRewards": 0,
+        "stragglers": 0,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def ask(browser, app) -> Iterator[Ask]:
+    """Call a function of a module of the page."""
+    with visited(browser, app) as visit:
+        visit.open()
+        yield lambda place, name, *given: visit.page.evaluate(CALL, [place, name, list(given)])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "written"),
+    [
+        ("count", 0, "0"),
+        ("count", 12345, "12,345"),
+        ("count", 2_345_678, "2.3M"),
+        ("count", None, "–"),
+        ("reward", 0.12345, "0.123"),
+        ("reward", -0.5, "−0.500"),
+        ("reward", -0.00001, "0.000"),
+        ("percent", 0, "0%"),
+        ("percent", 0.05, "5.0%"),
+        ("percent", 0.523, "52%"),
+        ("milliseconds", 1.44, "1.4 ms"),
+        ("milliseconds", 43.6, "44 ms"),
+        ("milliseconds", 2500, "2.5 s"),
+        ("duration", 0, "0 s"),
+        ("duration", 6.34, "6.3 s"),
+        ("duration", 60, "1 min"),
+        ("duration", 125, "2 min 5 s"),
+        ("duration", 7200, "2 h"),
+        ("duration", 90_061, "1 d 1 h"),
+        ("duration", 86_460, "1 d"),
+        ("ago", 1, "just now"),
+        ("ago", 75.4, "1 min 15 s ago"),
+        ("secondsOf", "PT10M", 600),
+        ("secondsOf", "P1DT12H", 129_600),
+        ("secondsOf", "PT0.5S", 0.5),
+        ("secondsOf", "P", None),
+        ("secondsOf", "10 minutes", None),
+        ("utcTime", "2026-05-17T12:00:03.25Z", "2026-05-17 12:00:03 UTC"),
+        ("localTime", "2026-05-17T12:00:03Z", "17 May 2026, 14:00"),
+    ],
+)
+def test_numbers_and_times_are_written_so(ask, name, given, written):
+    assert ask("lib/format.js", name, given) == written
+
+
+def checked(ask: Ask, **changes: Any) -> dict[str, dict[str, Any]]:
+    return {check["title"]: check for check in ask("sections/checklist.js", "checklist", {**GOOD, **changes})}
+
+
+def advice(code: str, message: str = "It is so.") -> list[dict[str, Any]]:
+    return [{"code": code, "message": message, "feature": None}]
+
+
+def test_a_loop_that_learns_has_nothing_on_its_list_to_look_at(ask):
+    assert {check["state"] for check in checked(ask).values()} == {"good"}
+
+
+def test_there_is_something_to_do_about_every_advice_that_the_service_gives(ask):
+    for code in Code:
+        (found,) = [each for each in checked(ask, advice=advice(code)).values() if each["advice"]]
+        assert re.fullmatch(r"It is so\. [A-Z].+\.", found["advice"][0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "state", "told"),
+    [
+        ({"advice": advice("noRewards")}, "Rewards arrive", "bad", "Send Reward"),
+        ({"advice": advice("lateRewards") + advice("unknownRewards")}, "Rewards find their event in time", "warn", "Lengthen"),
+        ({"advice": advice("fewEvents") + advice("trainerBehind")}, "The trainer keeps up", "bad", "Be patient"),
+        ({"advice": advice("waiting")}, "The trainer keeps up", "wait", "Wait, or"),
+        ({"publishedModelVersion": "00000003-b"}, "The newest model is served", "wait", "poll interval"),
+        ({"error": "the model is damaged"}, "The newest model is served", "bad", "the model is damaged"),
+        ({"counters": None, "advice": None}, "Storage answers", "bad", "Rank goes on"),
+    ],
+)
+def test_the_list_names_the_step_that_is_in_the_way_and_what_to_do(ask, changes, title, state, told):
+    found = checked(ask, **changes)[title]
+    assert found["state"] == state
+    assert told in found["advice"][0]
+
+
+def test_policies_that_are_not_known_yet_have_no_line(ask):
+    known = {"name": "online", "expectedReward": 0.5, "confidenceInterval": [0.4, 0.6]}
+    points = [
+        {"timeStamp": "2026-05-17T12:00:00Z", "policies": [{"name": "online", "expectedReward": None, "confidenceInterval": None}]},
+        {"timeStamp": "2026-05-17T12:05:00Z", "policies": [known, {"name": "random", "expectedReward": None}]},
+    ]
+    drawn = ask("sections/series.js", "ofPolicies", points)
+    assert [(each["label"], each["values"], each["low"], each["high"]) for each in drawn["series"]] == [("Online", [0.5], [0.4], [0.6])]
+    assert len(drawn["times"]) == 1
+
+
+def test_the_lines_of_an_evaluation_share_their_times(ask):
+    def result(name: str, *minutes: int) -> dict[str, Any]:
+        data = [{"timeStamp": f"2026-05-17T12:{each:02}:00Z", "expectedReward": each, "confidenceInterval": [0, 60]} for each in minutes]
+        return {"name": name, "timeseries": {"data": data}}
+
+    drawn = ask("sections/series.js", "ofResults", [result("online", 0, 5), result("mine", 5, 10)])
+    assert [each["values"] for each in drawn["series"]] == [[0, 5, None], [None, 5, 10]]
+    assert [each["colour"] for each in drawn["series"]] == ["online", "third"]

@@ -1,0 +1,120 @@
+"""A visit to the dashboard: a browser's page that notes what it should not have seen."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+
+from tests.running import RunningApp
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+DESKTOP = (1280, 900)
+PHONE = (390, 844)
+REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
+WITHIN_MS = 15_000
+
+
+@dataclass
+class Visit:
+    """A page of its own, and what it complained about. ``refusals`` are the statuses that the test brings about on purpose."""
+
+    page: Page
+    app: RunningApp
+    refusals: set[int] = field(default_factory=set)
+    is_cut_off: bool = False
+    complaints: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
+        self.page.context.on("request", self._see)
+
+    def _note(self, said: ConsoleMessage) -> None:
+        refused = REFUSED.match(said.text)
+        if refused and int(refused[1]) in self.refusals:
+            return
+        if self.is_cut_off and "net::ERR_" in said.text:
+            return
+        if said.type in ("error", "warning"):
+            self.complaints.append(said.text)
+
+    def _see(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.app.base_url}/", "blob:", "data:")):
+            self.outside.append(request.url)
+
+    def open(self, fragment: str = "") -> None:
+        self.page.goto(f"{self.app.base_url}/dashboard{fragment}")
+
+    def sign_in(self, *, key: str | None = None, loop: str = "default") -> None:
+        """Come in by a link, as `make run` prints it."""
+        self.open(f"#{urlencode({'key': key or self.app.key, 'loop': loop})}")
+        self.heading("Overview")
+
+    def go(self, section: str) -> None:
+        """Choose a section, from the menu where there is one."""
+        if not self.page.locator("nav").is_visible():
+            self.page.get_by_role("button", name="Menu").click()
+        self.page.locator("nav").get_by_role("link", name=section, exact=True).click()
+        self.page.locator(f"nav a[aria-current=page]:text-is('{section}')").wait_for(state="attached")
+        self.page.locator("main h1").wait_for()
+
+    def heading(self, name: str) -> Locator:
+        """Wait for a section."""
+        found = self.page.get_by_role("heading", level=1, name=name, exact=True)
+        expect(found).to_be_visible(timeout=WITHIN_MS)
+        return found
+
+    def says(self, text: str | re.Pattern[str]) -> None:
+        """Wait until it is to be read in the page's main part, or in a note."""
+        expect(self.page.locator("main, #notes").filter(has_text=text).first).to_be_visible(timeout=WITHIN_MS)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def confirm(self, action: str) -> None:
+        self.page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+        expect(self.page.get_by_role("dialog")).to_have_count(0)
+
+    def error_of(self, label: str) -> str:
+        """Wait until a field is refused, and give what is said about it."""
+        control = self.page.get_by_label(label, exact=True)
+        expect(control).to_have_attribute("aria-invalid", "true", timeout=WITHIN_MS)
+        ids = (control.get_attribute("aria-describedby") or "").split()
+        return self.page.locator(f"#{ids[-1]}").inner_text()
+
+    def tile(self, name: str) -> str:
+        """Give the figure of this name in the overview."""
+        return self.page.locator(".figure", has=self.page.locator(f"dt:text-is('{name}')")).locator("dd").first.inner_text()
+
+    def is_as_wide_as_the_screen(self) -> bool:
+        width: bool = self.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        return width
+
+
+@contextmanager
+def visited(browser: Browser, app: RunningApp, *, size: tuple[int, int] = DESKTOP, **options: Any) -> Iterator[Visit]:
+    """Visit; at the end there was nothing to complain about and no request to anybody else."""
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, timezone_id="Europe/Berlin", **options)
+    context.set_default_timeout(WITHIN_MS)
+    try:
+        visit = Visit(context.new_page(), app)
+        visit.watch()
+        yield visit
+        assert visit.complaints == []
+        assert visit.outside == []
+    finally:
+        context.close()
