@@ -318,7 +318,7 @@ class Runner:
         stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
         names, before = board.chunks[stage.first : stage.last], lane.counts.events
         done, left_out = standing.chunks, list(standing.left_out)
-        while done < len(names):
+        while done < len(names) and not lane.has_enough:
             if not await self._take(lane, names[done], rewards):
                 left_out.append(names[done])
             done += 1
@@ -328,7 +328,9 @@ class Runner:
         facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
         logger.info("step of an analysis done", extra=facts)
         return await asyncio.to_thread(
-            lambda: Standing.of(lane, step=message.step, chunks=done, is_over=done == len(names), left_out=tuple(left_out))
+            lambda: Standing.of(
+                lane, step=message.step, chunks=done, is_over=done == len(names) or lane.has_enough, left_out=tuple(left_out)
+            )
         )
 
     async def _take(self, lane: Lane, name: str, rewards: LoopSettings) -> bool:
