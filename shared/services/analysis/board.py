@@ -119,7 +119,7 @@ class Board:
     """The plan of a run, fixed when it began, and its progress: later commits and settings make no difference.
 
     ``settings`` are the loop's at that time (JSON text), of which the rewards' are in force for all rounds; ``missing_from`` tells from
-    when on decisions had not been joined yet.
+    when on decisions had not been joined yet. ``features`` are the most frequent ones, where some were looked for.
     """
 
     chunks: tuple[str, ...]
@@ -128,6 +128,7 @@ class Board:
     stages: tuple[Stage, ...]
     minutes: int = MINUTES
     missing_from: datetime | None = None
+    features: tuple[Feature, ...] = ()
     format: int = FORMAT
 
     @property

@@ -18,6 +18,15 @@ class Feature:
     namespace: str
     name: str
 
+    @property
+    def text(self) -> str:
+        """One text for it.
+
+        >>> Feature("user", "age").text, Feature("", "age").text
+        ('user.age', 'age')
+        """
+        return f"{self.namespace}.{self.name}" if self.namespace else self.name
+
     def left_out_of(self, situation: Situation) -> Situation:
         """Give the situation without it, on both sides."""
         actions = [

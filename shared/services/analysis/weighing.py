@@ -10,7 +10,7 @@ from shared.domain.evaluation import FeatureImportance, FeatureScore, JobStatus,
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import JobStore
-from shared.evaluation.importance import Loss, importances
+from shared.evaluation.importance import Importance, Loss, importances
 from shared.learning.arguments import parse_arguments
 from shared.services.analysis.board import Board, LanePlan, Stage
 from shared.services.analysis.features import Feature, features_of
@@ -38,18 +38,8 @@ class Weighing:
 
     def first(self, analysis: FeatureImportance, chunks: Sequence[str], loop: LoopSettings, sample: Sequence[JoinedEvent]) -> Stage:
         """Plan a lane with all features, and one without each."""
-        interactions = parse_arguments(loop.policy.arguments).interactions.text()
-        found: list[Feature | None] = [None, *features_of(sample, most=MOST_FEATURES)]
-        lanes = [
-            LanePlan(
-                (Contender(_WHOLE if each is None else f"{each.namespace}.{each.name}", PolicySource.CUSTOM, loop.policy.arguments),),
-                interactions,
-                without=each,
-                values_kept=MOST_ROUNDS,
-            )
-            for each in found
-        ]
-        return Stage.of(tuple(lanes), first=0, last=len(chunks), since=analysis.job.since, until=analysis.job.until)
+        lanes = weighed(features_of(sample, most=MOST_FEATURES), loop.policy.arguments, rounds=MOST_ROUNDS)
+        return Stage.of(lanes, first=0, last=len(chunks), since=analysis.job.since, until=analysis.job.until)
 
     def following(self, analysis: FeatureImportance, board: Board, found: Sequence[Found]) -> Stage | None:
         """Have nothing more to do."""
@@ -57,18 +47,42 @@ class Weighing:
 
     def finished(self, analysis: FeatureImportance, board: Board, found: Sequence[Found]) -> tuple[FeatureImportance, Sequence[str]]:
         """Give the scores, the largest first."""
-        whole, *others = found
-        if not others or len(whole.values) <= 1:
+        ranked = ranking([*zip(board.stage.lanes, found, strict=True)])
+        if not ranked:
             return analysis, ["No decision of this range was left to chance: there is nothing to weigh features by."]
-        features = {str(number): board.stage.lanes[number].without for number in range(1, len(found))}
-        loss = Loss.of_values(np.array(whole.values), np.array([each.values for each in others]))
-        ranked = importances([*features], loss)
-        scores = [FeatureScore(each.namespace, each.name, rank.score) for rank in ranked if (each := features[rank.feature]) is not None]
-        unclear = sum(rank.lower <= 0.0 < rank.score for rank in ranked)
-        told = f"Over {len(whole.values)} rounds, with the loop's own policy and learner."
+        scores = tuple([FeatureScore(feature.namespace, feature.name, rank.score) for feature, rank in ranked])
+        unclear = sum(rank.lower <= 0.0 < rank.score for _, rank in ranked)
+        told = f"Over {len(found[0].values)} rounds, with the loop's own policy and learner."
         noise = f" {unclear} of the scores may be noise: their 95 % intervals reach 0." if unclear else ""
-        return replace(analysis, scores=tuple(scores)), [told + noise]
+        return replace(analysis, scores=scores), [told + noise]
 
     async def concluded(self, analysis: FeatureImportance, found: Sequence[Found]) -> tuple[JobStatus, str]:
         """Have nothing more to do."""
         return JobStatus.SUCCEEDED, ""
+
+
+def weighed(features: Sequence[Feature], arguments: str, *, rounds: int) -> tuple[LanePlan, ...]:
+    """Plan a lane with all features, and one without each, for a policy of these arguments."""
+    interactions = parse_arguments(arguments).interactions.text()
+    return tuple(
+        [
+            LanePlan((Contender(_named(each), PolicySource.CUSTOM, arguments),), interactions, without=each, values_kept=rounds)
+            for each in (None, *features)
+        ]
+    )
+
+
+def ranking(lanes: Sequence[tuple[LanePlan, Found]]) -> list[tuple[Feature, Importance]]:
+    """Weigh each feature by lanes that `weighed` planned, the most important first; nothing where there is nothing to go by."""
+    if not lanes or len(lanes[0][1].values) <= 1:
+        return []
+    features = {_named(plan.without): plan.without for plan, _ in lanes if plan.without is not None}
+    without = [found.values for plan, found in lanes if plan.without is not None]
+    if not without:
+        return []
+    ranked = importances([*features], Loss.of_values(np.array(lanes[0][1].values), np.array(without)))
+    return [(features[each.feature], each) for each in ranked]
+
+
+def _named(feature: Feature | None) -> str:
+    return _WHOLE if feature is None else feature.text

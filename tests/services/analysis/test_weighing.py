@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.evaluation import FeatureImportance, FeatureScore, Job, JobKind, JobStatus
+from shared.domain.evaluation import FeatureImportance, Job, JobKind, JobStatus
 from shared.domain.events import Action, Situation, SkipReason
 from shared.learning.encoding import Encoder
 from shared.services.analysis import running, weighing
@@ -58,6 +58,17 @@ async def test_without_a_choice_in_the_log_there_is_nothing_to_weigh_by():
     assert "nothing to weigh" in found.job.description
 
 
+@pytest.mark.parametrize("seeks_better", [False, True])
+async def test_an_evaluation_that_is_asked_to_groups_the_features_that_matter_alike(seeks_better):
+    desk = Desk([EVENTS[first : first + 100] for first in range(0, 900, 100)])
+    await desk.asked(weighs=True, seeks_better=seeks_better)
+    record = await desk.run()
+    assert record.important[0] == ("user.kind",)
+    assert {name for group in record.important for name in group} == {"user.kind", "noise.day", "item.topic"}
+    assert {each.name for each in record.results} >= {"online", "baseline1", "random"}
+    assert not {each.name for each in record.results} & {"all features", "user.kind"}
+
+
 def test_features_are_found_on_both_sides_the_most_frequent_first():
     assert features_of(EVENTS[:3], most=2) == [Feature("item", "topic"), Feature("noise", "day")]
 
@@ -71,4 +82,3 @@ def test_a_feature_is_left_out_on_both_sides_and_nothing_else_is():
     bare = Feature("", "age").left_out_of(situation)
     assert bare.context == ({"user": {"age": 3, "name": "x"}},)
     assert len(Encoder().encode(without).context.hashes) == len(Encoder().encode(situation).context.hashes) - 1
-    assert FeatureScore("user", "age", 1.0).score == 1.0
