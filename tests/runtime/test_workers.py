@@ -75,7 +75,7 @@ async def test_what_cannot_be_read_and_what_is_of_no_loop_is_dropped(deployment,
 def test_the_functions_hang_on_the_queue_its_poison_and_a_timer():
     app = func.FunctionApp()
     app.register_functions(worker_blueprint(lambda: pytest.fail("nothing is built yet")))
-    triggers: dict[str, Any] = {each.get_function_name(): each.get_trigger() for each in app.get_functions()}
+    triggers: dict[str | None, Any] = {each.get_function_name(): each.get_trigger() for each in app.get_functions()}
     assert triggers["analyse"].queue_name == names.JOBS
     assert triggers["analyse_poison"].queue_name == names.JOBS + "-poison"
     assert {"analyse", "analyse_poison", "analyses"} == {*triggers}
