@@ -27,6 +27,7 @@ from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.analysis.applying import Applier
 from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
@@ -101,6 +102,7 @@ class LoopServices:
     importances: FeatureImportances
     analyses: Runner
     applier: Applier
+    optimizer: Optimizer
     configurator: Configurator
 
     @property
@@ -289,10 +291,10 @@ class Deployment:
         figures = LiveFigures(store)
         kept = evaluation_store(account, loop=place)
         means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
-        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept)})
+        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))})
         evaluations = Evaluations(kept, logs, analyses, clock=clock)
         configurator = Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror)
-        retrainer = Retrainer(joined, store, clock=clock)
+        applier = Applier(evaluations, analyses, configurator, store, Retrainer(joined, store, clock=clock), models)
         return LoopServices(
             settings=settings,
             place=place,
@@ -320,7 +322,8 @@ class Deployment:
             evaluations=evaluations,
             importances=FeatureImportances(importance_store(account, loop=place), logs, analyses, clock=clock),
             analyses=analyses,
-            applier=Applier(evaluations, analyses, configurator, store, retrainer, models),
+            applier=applier,
+            optimizer=Optimizer(evaluations, configurator, store, clock=clock),
             configurator=configurator,
         )
 

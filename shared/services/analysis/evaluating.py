@@ -1,25 +1,31 @@
 """Evaluations as analyses: policies compared over a range of the log, and better ones searched before, if that was asked for."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from shared.domain.evaluation import ONLINE, Evaluation, PolicySource
+from shared.domain.evaluation import ONLINE, Evaluation, EvaluationKind, JobStatus, PolicySource
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import JobStore
 from shared.joining.chunks import ChunkName
 from shared.learning.arguments import parse_arguments
 from shared.services.analysis.board import Board, LanePlan, Stage, lane_file
+from shared.services.analysis.gating import verdict
 from shared.services.analysis.lane import Contender, Lineup, contenders, lineups
 from shared.services.analysis.results import Found, optimal, parts, policy_results, warnings
 from shared.services.analysis.searching import Letters, bounds, candidates, surviving, winners
+
+Promote = Callable[[Evaluation, str], Awaitable[bool]]
+"""Puts a policy of an automatic evaluation to use, and tells whether that could be."""
 
 
 class Evaluating:
     """Compares the policies side by side: `shared.services.analysis.running.Method`."""
 
-    def __init__(self, store: JobStore[Evaluation]) -> None:
+    def __init__(self, store: JobStore[Evaluation], promote: Promote) -> None:
         self.store = store
+        self._promote = promote
 
     def wants_sample(self, analysis: Evaluation) -> bool:
         """Tell whether the first stage depends on what is in the log."""
@@ -60,6 +66,17 @@ class Evaluating:
         elif analysis.seeks_better:
             told = ["The log of this range is a single chunk: too little to search for better policies.", *told]
         return replace(analysis, results=results, optimal_policy=optimal(results)), told
+
+    async def concluded(self, analysis: Evaluation, found: Sequence[Found]) -> tuple[JobStatus, str]:
+        """Put the best policy to use if automatic optimisation asked for it, and if that is surely better."""
+        if analysis.kind is not EvaluationKind.AUTO:
+            return JobStatus.SUCCEEDED, ""
+        ruled = await asyncio.to_thread(lambda: verdict(parts(found)))
+        if not ruled.name:
+            return JobStatus.ONLINE_POLICY_RETAINED, ruled.reason
+        if not await self._promote(analysis, ruled.name):
+            return JobStatus.ONLINE_POLICY_RETAINED, f"{ruled.reason} But the loop's policy, or its settings, were changed meanwhile."
+        return JobStatus.OPTIMAL_POLICY_APPLIED, ruled.reason
 
 
 def _searched(analysis: Evaluation, tried: Sequence[Contender]) -> tuple[Contender, ...]:

@@ -104,6 +104,10 @@ class Method(Protocol):
         """Give the analysis with what the last stage's lanes found, and what there is to say beside."""
         ...
 
+    async def concluded(self, analysis: Any, found: Sequence[Found]) -> tuple[JobStatus, str]:
+        """Do what is to be done with the finished analysis, again if it was stopped in it; gives the status and what there is to say."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Means:
@@ -368,8 +372,11 @@ class Runner:
             notes.append(f"{len(left_out)} of {len(board.chunks)} chunks of the log could not be read and are left out.")
         if board.missing_from is not None:
             notes.append(f"Decisions after {board.missing_from:%Y-%m-%d %H:%M:%S} UTC had not been joined with their rewards yet.")
-        analysis, told = await asyncio.to_thread(self._methods[task.message.kind].finished, task.analysis, board, found)
-        await self._edit(task, lambda _: _with_job(analysis, JobStatus.SUCCEEDED, " ".join([*told, *notes])))
+        method = self._methods[task.message.kind]
+        analysis, told = await asyncio.to_thread(method.finished, task.analysis, board, found)
+        status, reason = await method.concluded(analysis, found)
+        text = " ".join([*([reason] if reason else []), *told, *notes])
+        await self._edit(task, lambda _: _with_job(analysis, status, text))
         await self._clear(task.message.run, keep=last_of(board))
 
     # --- the record ----------------------------------------------------------------------------------------------------

@@ -166,7 +166,13 @@ class Desk:
         self.records = Records(self.fate)
         self.queue = Queue(self.fate)
         self.settings = Settings()
-        self.methods: dict[JobKind, Method] = {JobKind.EVALUATION: Evaluating(self.records)}
+        self.promoted: list[str] = []
+        self.may_be_promoted = True
+        self.methods: dict[JobKind, Method] = {JobKind.EVALUATION: Evaluating(self.records, self.promote)}
+
+    async def promote(self, evaluation: Evaluation, name: str) -> bool:
+        self.promoted.append(name)
+        return self.may_be_promoted
 
     @property
     def runner(self) -> Runner:
