@@ -177,7 +177,7 @@ class Evaluations(_Analyses[Evaluation]):
         Raises `EvaluationAlreadyExistsError` and `TooManyKeptError`.
         """
         job = await self._job(asked, job_id or _new_id(asked, request_id), request_id)
-        return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better, kind))
+        return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better, kind, weighs=asked.weighs))
 
     async def detailed(self, job_id: str) -> Evaluation:
         """Give the evaluation of this id with its time series; raises as `read`."""
@@ -233,7 +233,7 @@ class FeatureImportances(_Analyses[FeatureImportance]):
 
 
 def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
-    taken = {(part.contender.name, part.slot): part for part in parts(found)}
+    taken = {(part.contender.name, part.slot): part for part in reversed(parts(found))}  # of lanes that weigh features none comes first
     results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
     return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
 

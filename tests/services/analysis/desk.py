@@ -15,6 +15,7 @@ from shared.joining.dsjson import lines
 from shared.services.analysis.board import Message
 from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.running import Means, Method, Runner
+from shared.services.analysis.weighing import Weighing
 from tests.builders import T0, after
 from tests.clocks import SetClock
 
@@ -168,7 +169,10 @@ class Desk:
         self.settings = Settings()
         self.promoted: list[str] = []
         self.may_be_promoted = True
-        self.methods: dict[JobKind, Method] = {JobKind.EVALUATION: Evaluating(self.records, self.promote)}
+        self.methods: dict[JobKind, Method] = {
+            JobKind.EVALUATION: Evaluating(self.records, self.promote),
+            JobKind.IMPORTANCE: Weighing(self.records),
+        }
 
     async def promote(self, evaluation: Evaluation, name: str) -> bool:
         self.promoted.append(name)
