@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from urllib.parse import quote
 
 RANK = {
     "contextFeatures": [{"timeOfDay": "morning", "weather": "sunny"}],
@@ -21,7 +22,7 @@ Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for th
 
 Watch it in a browser, signed in by this link; the key in it goes to no server, and the page takes it out of the address:
 
-  {endpoint}/dashboard#key={key}
+  {endpoint}/dashboard#key={key_in_address}
 
 Rank, from another terminal:
 
@@ -63,6 +64,7 @@ def banner(endpoint: str, key: str, admin_key: str, storage: str) -> str:
     return TEXT.format(
         endpoint=endpoint,
         key=key,
+        key_in_address=quote(key, safe=""),
         admin_key=admin_key,
         storage=storage,
         key_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {key}"),

@@ -8,7 +8,7 @@ import { amount, card, empty, facts, heading, pill, segments, snippet, table } f
 import { checklist } from "./checklist.js";
 import { rankExample, rewardExample } from "./examples.js";
 import { LOST_REWARDS, whySkipped } from "./reasons.js";
-import { column, complete, ofPolicies, secondsAt } from "./series.js";
+import { Samples, column, complete, ofPolicies, secondsAt } from "./series.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -54,7 +54,7 @@ export function show({ api, root, signal, onError }) {
     replace(figures, tiles(loop, found));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
-    charts.show(found, { minutes, since, until });
+    charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
     replace(checks, checklist(loop).map(checked));
     replace(fates, loop.counters ? became(loop.counters) : null);
     replace(model, ofModel(loop, found));
@@ -93,9 +93,10 @@ function chartsFor(signal) {
     level: "h2",
     empty: "No event of this time is learned yet. An event counts once its reward wait time is over.",
   });
-  const traffic = new Chart({ title: "Events and rewards per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
+  const traffic = new Chart({ title: "Traffic per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
   const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
+  const samples = new Samples();
   let changed = () => {};
   const views = segments(
     "What a point sums up",
@@ -122,14 +123,15 @@ function chartsFor(signal) {
     ),
     onView: (/** @type {() => void} */ listener) => (changed = listener),
     show: (/** @type {any} */ found, /** @type {{ minutes: number, since: Date, until: Date }} */ range) => {
-      rewards.show(ofPolicies(found[view]));
+      samples.add(found);
+      rewards.show(ofPolicies(view === "cumulative" ? samples.after(found) : found.timeseries));
       const buckets = complete(found.timeseries, range);
       const times = buckets.map(secondsAt);
       const known = found.timeseries;
       traffic.show({
         times,
         series: [
-          { label: "Events", colour: "online", shape: "area", values: buckets.map((each) => each.events / range.minutes) },
+          { label: "Events", colour: "online", shape: "bars", values: buckets.map((each) => each.events / range.minutes) },
           { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / range.minutes) },
         ],
       });
@@ -194,8 +196,7 @@ function tiles(loop, found) {
  * @param {any} baseline
  */
 function against(online, baseline) {
-  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null)
-    return tile("Against the baseline", "–", "not known yet");
+  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null) return tile("Lift", "–", "not known yet");
   const difference = online.expectedReward - baseline.expectedReward;
   const relative =
     baseline.expectedReward > 0
@@ -203,8 +204,8 @@ function against(online, baseline) {
       : `${difference < 0 ? "" : "+"}${reward(difference)}`;
   const [mine, theirs] = [online.confidenceInterval, baseline.confidenceInterval];
   const isSure = mine && theirs && (mine[0] > theirs[1] || mine[1] < theirs[0]);
-  const told = `${reward(baseline.expectedReward)} would be the baseline's; ${isSure ? "certain" : "not certain yet"}`;
-  return tile("Against the baseline", relative, told, isSure ? (difference > 0 ? "good" : "bad") : "");
+  const told = `over the baseline's ${reward(baseline.expectedReward)}; ${isSure ? "certain" : "not certain yet"}`;
+  return tile("Lift", relative, told, isSure ? (difference > 0 ? "good" : "bad") : "");
 }
 
 /**
