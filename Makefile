@@ -21,7 +21,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071) and show the first call
+run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071); prints the link to the demo
 	@exec $(BIN)/python -m local
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)

@@ -8,7 +8,8 @@ import evaluation_function
 import manage_function
 import rank_function
 import reward_function
-from dashboard_function import dashboard_blueprint
+from dashboard_function import dashboard_blueprint, demo_blueprint
+from evaluation_function.workers import worker_blueprint
 from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
@@ -24,6 +25,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(rank_blueprint(deployment))
 app.register_functions(reward_blueprint(deployment))
 app.register_functions(trainer_blueprint(deployment, schedule=settings.trainer_schedule))
+app.register_functions(worker_blueprint(deployment))
 app.register_functions(dashboard_blueprint(deployment))
+app.register_functions(demo_blueprint(deployment))
 for blueprint in manage_blueprints(operations, deployment):
     app.register_functions(blueprint)

@@ -1,1 +1,1 @@
-"""The operator's command line: thin commands over the use cases of `shared.services`."""
+"""The operator's command line: thin commands over the use cases of `shared.services`, or over the service's own HTTP interface."""

@@ -44,14 +44,14 @@ async def _submitted(call: Call, job_id: str) -> Evaluation:
 
 async def get_old(call: Call) -> func.HttpResponse:
     """Answer with an evaluation."""
-    evaluation = await call.services.evaluations.read(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    evaluation = await call.services.evaluations.detailed(job_id_of(call, "evaluationId", EvaluationNotFoundError))
     return answer(200, OldEvaluation.of(evaluation, version=call.version))
 
 
 async def get(call: Call) -> func.HttpResponse:
     """Answer with an evaluation, and with its time series as the query says."""
     asked = read_evaluation_query(call.request.params)
-    evaluation = await call.services.evaluations.read(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    evaluation = await call.services.evaluations.detailed(job_id_of(call, "evaluationId", EvaluationNotFoundError))
     return answer(200, EvaluationBody.found(evaluation, asked))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
 from local.banner import banner
+from local.demo_loop import QUICK, demo_key
 from local.front import GRACE
 from local.host import REPOSITORY
 from local.processes import Child, LocalError, free_port, only_one_in, port_is_free, stopped_at_the_end
@@ -71,7 +72,8 @@ def run(app: Path, home: Path, *, lock: int, port: int) -> None:
             stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
         try:
             wait_until_ready(port, key, [azurite.process, *hosts])
-            print(banner(f"http://127.0.0.1:{port}", key, admin_key, storage), flush=True)
+            demo = demo_key(port, admin_key, home) if app == REPOSITORY else None
+            print(banner(f"http://127.0.0.1:{port}", storage, key=key, admin_key=admin_key, demo_key=demo), flush=True)
             watch([azurite.process, *hosts])
         finally:
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
@@ -89,13 +91,14 @@ def check_settings() -> None:
 
 
 def app_environment(storage: str, key: str, admin_key: str) -> dict[str, str]:
-    """Hand on this process's settings, but none that could lead to another store than this Azurite."""
+    """Hand on this process's settings, but none that could lead to another store than this Azurite; fill in those the demo needs."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AzureWebJobsStorage", "PERSONALIZER_STORAGE"))}
+    quick = {name: value for name, value in QUICK.items() if not kept.get(name, "").strip()}
     keys = {
         "PERSONALIZER_KEYS": os.environ.get("PERSONALIZER_KEYS") or key,
         "PERSONALIZER_ADMIN_KEY": os.environ.get("PERSONALIZER_ADMIN_KEY") or admin_key,
     }
-    return {**kept, "AzureWebJobsStorage": storage, **keys}
+    return {**kept, **quick, "AzureWebJobsStorage": storage, **keys}
 
 
 def host_command(app: Path) -> list[str]:

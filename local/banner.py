@@ -4,6 +4,8 @@ import json
 import shlex
 from urllib.parse import quote
 
+from local.demo_loop import NAME
+
 RANK = {
     "contextFeatures": [{"timeOfDay": "morning", "weather": "sunny"}],
     "actions": [
@@ -14,15 +16,12 @@ RANK = {
 
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
-
+{demo}
+  Dashboard  {endpoint}/dashboard#key={key_in_address}
   Endpoint   {endpoint}
   Key        {key}
   Admin key  {admin_key}
   Storage    {storage}
-
-Watch it in a browser, signed in by this link; the key in it goes to no server, and the page takes it out of the address:
-
-  {endpoint}/dashboard#key={key_in_address}
 
 Rank, from another terminal:
 
@@ -48,10 +47,7 @@ More loops, each with keys of its own, which are told once; the SDK's endpoint i
   curl -s -X PUT {endpoint}/loops/news -H {admin_header} -H 'Content-Type: application/json' -d '{{"tier": "S0"}}'
   curl -s {endpoint}/loops -H {admin_header}
 
-A decision is learned from when its reward wait time is over: ten minutes, as in Azure. To watch it learn within seconds:
-
-  PERSONALIZER_REWARD_WAIT_TIME=PT5S PERSONALIZER_INGEST_GRACE=PT1S PERSONALIZER_MODEL_EXPORT_FREQUENCY=PT5S \\
-  PERSONALIZER_MODEL_POLL_INTERVAL=PT1S PERSONALIZER_TRAINER_SCHEDULE='*/5 * * * * *' make run
+A decision is learned from when its reward wait time is over: ten minutes, as in Azure, or what a loop is told.
 
   curl -X POST {endpoint}/admin/functions/train      # runs the trainer now
 
@@ -59,8 +55,18 @@ The app's log follows, one JSON object a line.
 """
 
 
-def banner(endpoint: str, key: str, admin_key: str, storage: str) -> str:
-    """Fill in the addresses and the keys."""
+DEMO = """
+Watch it learn, in a browser:
+
+  {endpoint}/demo#key={demo_key}&loop={loop}
+"""
+
+
+def banner(endpoint: str, storage: str, *, key: str, admin_key: str, demo_key: str | None) -> str:
+    """Fill in the addresses and the keys; without a key for the demo it is not mentioned.
+
+    What follows the ``#`` is read by the page and never leaves the browser.
+    """
     return TEXT.format(
         endpoint=endpoint,
         key=key,
@@ -70,4 +76,5 @@ def banner(endpoint: str, key: str, admin_key: str, storage: str) -> str:
         key_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {key}"),
         admin_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {admin_key}"),
         rank=shlex.quote(json.dumps(RANK)),
+        demo="" if demo_key is None else DEMO.format(endpoint=endpoint, demo_key=demo_key, loop=NAME),
     )

@@ -29,5 +29,6 @@ def write_logs_as_json() -> None:
     """Send every logger's lines to standard error; the Azure SDK's own only from warnings up."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
+    handler.addFilter(lambda record: getattr(record, "commits", None) != 0)  # a run of the trainer that found nothing to do
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("azure").setLevel(logging.WARNING)  # it logs each request with its headers at INFO

@@ -1,10 +1,11 @@
 """Timers: train and publish; mirror the joined log; retention. Each goes over all loops, one after another."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import azure.functions as func
 
+from shared.runtime.each_loop import for_each_loop
 from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
@@ -35,19 +36,6 @@ def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) ->
     hourly = functions.timer_trigger(arg_name="timer", schedule=_HOURLY, use_monitor=False)
     functions.function_name("retention")(hourly(retention))
     return functions
-
-
-async def for_each_loop(deployment: Deployment, do: Callable[[Deployment, str], Awaitable[object]], failure: str) -> None:
-    """Do it for every loop that has a record; one that fails stops none of the others, and all failures are raised at the end."""
-    failures: list[Exception] = []
-    for name in await deployment.names():
-        try:
-            await do(deployment, name)
-        except Exception as error:
-            logger.exception(failure, extra={"loop": name, "error": type(error).__name__})
-            failures.append(error)
-    if failures:
-        raise ExceptionGroup(failure, failures)
 
 
 async def _train(deployment: Deployment, loop: str) -> None:

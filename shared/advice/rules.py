@@ -7,7 +7,7 @@ from typing import Final
 
 from shared.advice.advice import Advice, Code
 from shared.advice.personal import personal_kind
-from shared.advice.survey import ACTION_ID, ACTIONS, CONTEXT, EVENT_ID, Feature, Survey
+from shared.advice.sample import ACTION_ID, ACTIONS, CONTEXT, EVENT_ID, Feature, Sample
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.events import LearningMode, SkipReason
 from shared.domain.ledger import Counters
@@ -40,19 +40,23 @@ _OF_TIME: Final = ("hour", "day", "date", "time", "week", "month", "season", "ye
 
 @dataclass(frozen=True, slots=True)
 class LoopView:
-    """What a loop has come to; `shared.services.progress.Progress` says what the members are."""
+    """What a loop has come to; `shared.services.progress.Progress` says what the members are.
+
+    ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
+    """
 
     settings: LoopSettings
     counters: Counters
+    latest: Counters
     apprentice: ApprenticeMetrics
     pending: int
     rewards: int
     lag: timedelta
 
 
-def advise(loop: LoopView, survey: Survey) -> Sequence[Advice]:
+def advise(loop: LoopView, sample: Sample) -> Sequence[Advice]:
     """Go through the checklist; what comes first is to be looked at first. At most 5 features are named with the same advice."""
-    found = [*_of_the_way(loop), *_of_rewards(loop, survey), *_of_choices(loop, survey), *_of_features(survey), *_of_patience(loop)]
+    found = [*_of_the_way(loop), *_of_rewards(loop, sample), *_of_choices(loop, sample), *_of_features(sample), *_of_patience(loop)]
     order = list(Code)
     return sorted(found, key=lambda advice: order.index(advice.code))
 
@@ -72,45 +76,46 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
             Code.TRAINER_BEHIND,
             f"Decisions could have been learned {_said(loop.lag)} ago: the trainer does not run, or it fails. Its log says why.",
         )
-    not_activated = counters.skipped.get(SkipReason.NOT_ACTIVATED, 0)
-    if processed >= ENOUGH and not_activated > _LARGE_SHARE * processed:
+    latest = loop.latest.processed
+    not_activated = loop.latest.skipped.get(SkipReason.NOT_ACTIVATED, 0)
+    if latest >= ENOUGH and not_activated > _LARGE_SHARE * latest:
         yield Advice(
             Code.NOT_ACTIVATED,
-            f"{_percent(not_activated, processed)} of the events were ranked with deferActivation and not activated within {wait}: "
+            f"{_percent(not_activated, latest)} of the latest events were ranked with deferActivation and not activated within {wait}: "
             "they are not learned.",
         )
-    duplicates = counters.skipped.get(SkipReason.DUPLICATE, 0)
-    if processed >= ENOUGH and duplicates > _SHARE * processed:
+    duplicates = loop.latest.skipped.get(SkipReason.DUPLICATE, 0)
+    if latest >= ENOUGH and duplicates > _SHARE * latest:
         yield Advice(
             Code.DUPLICATES,
-            f"{_percent(duplicates, processed)} of the Rank calls repeated an event id: only the first of each is learned.",
+            f"{_percent(duplicates, latest)} of the latest Rank calls repeated an event id: only the first of each is learned.",
         )
 
 
-def _of_rewards(loop: LoopView, survey: Survey) -> Iterator[Advice]:
-    counters, settings = loop.counters, loop.settings
-    is_without = survey.learned >= ENOUGH and not survey.rewarded
-    if is_without or (counters.learned >= ENOUGH and not loop.rewards):
+def _of_rewards(loop: LoopView, sample: Sample) -> Iterator[Advice]:
+    settings, latest = loop.settings, loop.latest
+    is_without = sample.learned >= ENOUGH and not sample.rewarded
+    if is_without or (loop.counters.learned >= ENOUGH and not loop.rewards):
         yield Advice(
             Code.NO_REWARDS,
             f"No reward arrived for the latest events: all were learned with the default reward, {settings.default_reward:g}.",
         )
-    elif survey.learned >= MANY and survey.distinct_rewards == 1:
-        yield Advice(Code.SAME_REWARDS, f"The latest {survey.learned} events all earned the same: no action can be told to be better.")
-    if counters.rewards >= ENOUGH and counters.late_rewards > _SHARE * counters.rewards:
+    elif sample.learned >= MANY and sample.distinct_rewards == 1:
+        yield Advice(Code.SAME_REWARDS, f"The latest {sample.learned} events all earned the same: no action can be told to be better.")
+    if latest.rewards >= ENOUGH and latest.late_rewards > _SHARE * latest.rewards:
         yield Advice(
             Code.LATE_REWARDS,
-            f"{_percent(counters.late_rewards, counters.rewards)} of the rewards came after the reward wait time, which is "
+            f"{_percent(latest.late_rewards, latest.rewards)} of the latest rewards came after the reward wait time, which is "
             f"{_said(settings.reward_wait)}: they are not learned.",
         )
-    if counters.rewards >= ENOUGH and counters.unknown_rewards > _SHARE * counters.rewards:
+    if latest.rewards >= ENOUGH and latest.unknown_rewards > _SHARE * latest.rewards:
         yield Advice(
             Code.UNKNOWN_REWARDS,
-            f"{_percent(counters.unknown_rewards, counters.rewards)} of the rewards named an event id that was not ranked.",
+            f"{_percent(latest.unknown_rewards, latest.rewards)} of the latest rewards named an event id that was not ranked.",
         )
 
 
-def _of_choices(loop: LoopView, survey: Survey) -> Iterator[Advice]:
+def _of_choices(loop: LoopView, sample: Sample) -> Iterator[Advice]:
     settings, metrics = loop.settings, loop.apprentice
     if settings.learning_mode is LearningMode.APPRENTICE:
         imitated, events = sum(metrics.imitated), len(metrics.imitated)
@@ -118,32 +123,32 @@ def _of_choices(loop: LoopView, survey: Survey) -> Iterator[Advice]:
         yield Advice(Code.APPRENTICE, f"The learning mode is Apprentice: Rank shows your first action.{how_often}")
     if settings.learning_mode is LearningMode.ONLINE and settings.exploration_percentage == 0.0:
         yield Advice(Code.NO_EXPLORATION, "The exploration percentage is 0: what is not shown now is never tried again.")
-    if survey.events >= ENOUGH and not survey.choices:
+    if sample.events >= ENOUGH and not sample.choices:
         yield Advice(Code.ONE_ACTION, "Rank was called with a single action each time: there is nothing to choose.")
-    if survey.choices >= MANY and survey.actions >= _NEARLY_ALL * survey.offered:
+    if sample.choices >= MANY and sample.actions >= _NEARLY_ALL * sample.offered:
         yield Advice(
             Code.NEW_ACTIONS,
             "Hardly any action came twice. If their ids are made for each call, use those of what is shown instead.",
         )
-    of_actions = [each for each in survey.features if each.side == ACTIONS and each.name != ACTION_ID]
-    if survey.choices >= ENOUGH and survey.actions >= _MANY_ACTIONS and not any(each.shared for each in of_actions):
+    of_actions = [each for each in sample.features if each.side == ACTIONS and each.name != ACTION_ID]
+    if sample.choices >= ENOUGH and sample.actions >= _MANY_ACTIONS and not any(each.shared for each in of_actions):
         yield Advice(
             Code.NOTHING_SHARED,
             "No two actions have a feature in common: what is learned of one says nothing of the others. Give them categories.",
         )
-    if survey.events >= ENOUGH and not survey.with_context:
+    if sample.events >= ENOUGH and not sample.with_context:
         yield Advice(Code.NO_CONTEXT, "Rank was called without contextFeatures: everybody is shown the same.")
 
 
-def _of_features(survey: Survey) -> Iterator[Advice]:
-    learned = [each for each in survey.features if each.name not in {EVENT_ID, ACTION_ID} and not _is_hidden(each.name)]
+def _of_features(sample: Sample) -> Iterator[Advice]:
+    learned = [each for each in sample.features if each.name not in {EVENT_ID, ACTION_ID} and not _is_hidden(each.name)]
     different = [each for each in learned if each.seen >= MANY and each.is_identifier and each.distinct >= _NEARLY_ALL * each.seen]
     yield from _each(Code.ALWAYS_DIFFERENT, different, "differs each time: nothing learned about one value is of use for the next.")
-    same = [each for each in learned if _is_always_the_same(each, survey)]
-    over = f" from {_at(survey.since)} to {_at(survey.until)}" if survey.since and survey.until else ""
-    yield from _each(Code.NEVER_DIFFERENT, same, f"was the same in all {survey.events} events looked at{over}: it tells nothing apart.")
-    for kind in dict.fromkeys(each.personal for each in survey.features if each.personal):
-        persons = [each for each in survey.features if each.personal == kind]
+    same = [each for each in learned if _is_always_the_same(each, sample)]
+    over = f" from {_at(sample.since)} to {_at(sample.until)}" if sample.since and sample.until else ""
+    yield from _each(Code.NEVER_DIFFERENT, same, f"was the same in all {sample.events} events looked at{over}: it tells nothing apart.")
+    for kind in dict.fromkeys(each.personal for each in sample.features if each.personal):
+        persons = [each for each in sample.features if each.personal == kind]
         yield from _each(Code.PERSONAL_DATA, persons, f"holds what looks like {kind}. It is stored with each event: leave it out.")
 
 
@@ -163,10 +168,10 @@ def _each(code: Code, features: Sequence[Feature], what: str) -> Iterator[Advice
         yield Advice(code, f"The same is true of {len(features) - MOST_OF_A_CODE} more features.")
 
 
-def _is_always_the_same(feature: Feature, survey: Survey) -> bool:
-    if survey.events < MANY or feature.distinct > 1 or any(word in feature.name.lower() for word in _OF_TIME):
+def _is_always_the_same(feature: Feature, sample: Sample) -> bool:
+    if sample.events < MANY or feature.distinct > 1 or any(word in feature.name.lower() for word in _OF_TIME):
         return False
-    return feature.seen >= (survey.events if feature.side == CONTEXT else survey.offered)
+    return feature.seen >= (sample.events if feature.side == CONTEXT else sample.offered)
 
 
 def _is_hidden(name: str) -> bool:

@@ -37,6 +37,13 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.NOT_SUBMITTED, JobStatus.RUNNING)
 
 
+class JobKind(StrEnum):
+    """The two kinds of analysis."""
+
+    EVALUATION = "evaluation"
+    IMPORTANCE = "importance"
+
+
 class EvaluationKind(StrEnum):
     """Who asked for it: somebody, or automatic optimisation."""
 

@@ -299,6 +299,29 @@ class JobStore(Protocol[Analysis]):
         ...
 
 
+class WorkFiles(Protocol):
+    """What a loop's analyses keep while they run and when they are over; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self, name: str) -> tuple[bytes, str] | None:
+        """Read a file and its ETag; None when there is none."""
+        ...
+
+    async def replace(self, name: str, data: bytes, *, expected: str | None) -> str:
+        """Write a file if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
+
+        Raises `ConflictError` when another write came first.
+        """
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Delete a file, if it is there."""
+        ...
+
+    async def listed(self, prefix: str = "") -> Mapping[str, datetime]:
+        """Tell of all files whose names begin so when each was written last."""
+        ...
+
+
 class JobQueue(Protocol):
     """Work to be done soon, by the function that the queue triggers: each message at least once, in any order."""
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
+from shared.domain.evaluation import JobKind
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
 from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
@@ -24,6 +25,8 @@ from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
 from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
+from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.running import Means, Runner
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -54,6 +57,7 @@ from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
 from shared.storage.model_store import BlobModelStore
 from shared.storage.polling import BlobModelFeed, StoredConfiguration
 from shared.storage.signing_keys import BlobModelSigner
+from shared.storage.work_files import BlobWorkFiles
 
 _NAMES_REMEMBERED = 1_000
 """Of loops that are not there: asking for one again and again costs storage nothing."""
@@ -93,6 +97,7 @@ class LoopServices:
     mirroring: Mirroring
     evaluations: Evaluations
     importances: FeatureImportances
+    analyses: Runner
     configurator: Configurator
 
     @property
@@ -136,6 +141,7 @@ class Deployment:
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
+        self.turn = asyncio.Semaphore()
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
         self.latencies = Latencies(self.clock.now())
@@ -277,6 +283,10 @@ class Deployment:
         terms = Terms(settings.models_kept, settled_for=2 * settings.model_poll_interval + settings.lookback)
         limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
+        figures = LiveFigures(store)
+        kept = evaluation_store(account, loop=place)
+        means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
+        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept)})
         return LoopServices(
             settings=settings,
             place=place,
@@ -295,14 +305,15 @@ class Deployment:
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
-            figures=LiveFigures(store),
-            adviser=Adviser(joined),
+            figures=figures,
+            adviser=Adviser(joined, figures),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
-            evaluations=Evaluations(evaluation_store(account, loop=place), logs, clock=clock),
-            importances=FeatureImportances(importance_store(account, loop=place), logs, clock=clock),
+            evaluations=Evaluations(kept, logs, analyses, clock=clock),
+            importances=FeatureImportances(importance_store(account, loop=place), logs, analyses, clock=clock),
+            analyses=analyses,
             configurator=Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror),
         )
 

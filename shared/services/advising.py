@@ -3,19 +3,22 @@
 import asyncio
 import logging
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import Protocol
 
 from shared.advice.advice import Advice
 from shared.advice.rules import LoopView, advise
-from shared.advice.survey import Survey, survey
+from shared.advice.sample import Sample, sampled
 from shared.domain.errors import PersonalizerError
 from shared.domain.events import JoinedEvent, Situation
 from shared.joining.dsjson import read_situation
 from shared.joining.reading import read_line
+from shared.services.figures.reading import LiveFigures
 from shared.services.progress import Progress
 
 logger = logging.getLogger(__name__)
 
+_LATELY = timedelta(days=1)
 _CHUNKS = 5
 _EVENTS_OF_A_CHUNK = 40
 _BYTES_OF_A_CHUNK = 1024 * 1024
@@ -36,31 +39,34 @@ class Adviser:
     of it are counts and the names of features.
     """
 
-    def __init__(self, joined: ChunkHeads) -> None:
+    def __init__(self, joined: ChunkHeads, figures: LiveFigures) -> None:
         self._joined = joined
-        self._looked: tuple[str, Survey] = ("", Survey())
+        self._figures = figures
+        self._looked: tuple[str, Sample] = ("", Sample())
 
     async def advice(self, progress: Progress) -> Sequence[Advice]:
-        """Go through the checklist; a log that cannot be read right now leaves out what its events would have told."""
+        """Go through the checklist; what cannot be read right now leaves out what it would have told."""
+        latest, sample = progress.counters, Sample()
+        try:
+            latest = await self._figures.counted(within=_LATELY) or latest
+            sample = await self._sample(progress.chunk)
+        except PersonalizerError as error:
+            logger.warning("advice is given without all that is logged", extra={"error": str(error)})
         loop = LoopView(
             settings=progress.served.settings,
             counters=progress.counters,
+            latest=latest,
             apprentice=progress.apprentice,
             pending=progress.pending,
             rewards=progress.rewards,
             lag=progress.lag,
         )
-        try:
-            found = await self._survey(progress.chunk)
-        except PersonalizerError as error:
-            logger.warning("the joined log could not be looked at", extra={"error": str(error)})
-            found = Survey()
-        return advise(loop, found)
+        return advise(loop, sample)
 
-    async def _survey(self, newest: str) -> Survey:
+    async def _sample(self, newest: str) -> Sample:
         if newest != self._looked[0]:
             lines = await self._latest(newest)
-            self._looked = newest, await asyncio.to_thread(lambda: survey(_events(lines)))
+            self._looked = newest, await asyncio.to_thread(lambda: sampled(_events(lines)))
         return self._looked[1]
 
     async def _latest(self, newest: str) -> Sequence[bytes]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
@@ -17,11 +18,13 @@ from shared.domain.errors import (
     LearningSettingsNotFoundError,
     RequestError,
     TooManyKeptError,
+    UnavailableError,
     UnreadableError,
 )
-from shared.domain.evaluation import RESERVED, Asked, Evaluation, EvaluationKind, FeatureImportance, Job, JobStatus, Listed
+from shared.domain.evaluation import RESERVED, Asked, Evaluation, EvaluationKind, FeatureImportance, Job, JobKind, JobStatus, Listed
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
+from shared.services.analysis.results import Found, parts, with_series
 from shared.services.logs import DateRange
 
 logger = logging.getLogger(__name__)
@@ -46,17 +49,35 @@ class LoggedRange(Protocol):
         ...
 
 
+class Work(Protocol):
+    """What does the work: `shared.services.analysis.running.Runner`; raises `StorageUnavailableError`."""
+
+    async def start(self, kind: JobKind, job: Job) -> None:
+        """Have a job begun soon; doing so again changes nothing."""
+        ...
+
+    async def drop(self, kind: JobKind, job: Job) -> None:
+        """Delete all files of a job that was deleted."""
+        ...
+
+    async def found(self, kind: JobKind, job: Job) -> tuple[Found, ...]:
+        """Give the sums of a job that is over; nothing if there are none. Raises `UnreadableError`."""
+        ...
+
+
 class _Analyses(Generic[Analysis]):
     """The analyses of one kind of a loop. All methods raise `StorageUnavailableError`."""
 
     noun: str
+    kind: JobKind
     parameter: str
     already_exists: type[RequestError]
     not_found: type[RequestError]
 
-    def __init__(self, store: JobStore[Analysis], log: LoggedRange, *, clock: Clock) -> None:
+    def __init__(self, store: JobStore[Analysis], log: LoggedRange, work: Work, *, clock: Clock) -> None:
         self._store = store
         self._log = log
+        self._work = work
         self._clock = clock
 
     async def read(self, job_id: str) -> Analysis:
@@ -67,9 +88,22 @@ class _Analyses(Generic[Analysis]):
         return present[0]
 
     async def delete(self, job_id: str) -> None:
-        """Delete the analysis of this id; raises as `read`."""
+        """Delete the analysis of this id, which cancels it if it is under way; raises as `read`."""
+        try:
+            job = (await self.read(job_id)).job
+        except UnreadableError:
+            job = None
         if not await self._store.delete(job_id):
             raise self._missing(job_id)
+        if job is not None:
+            await self._drop(job)
+
+    async def _drop(self, job: Job) -> None:
+        """Delete the files as well; those that stay are swept up later."""
+        try:
+            await self._work.drop(self.kind, job)
+        except UnavailableError:
+            logger.warning("files of a deleted analysis are left behind for now", extra={"job": job.id})
 
     async def listed(self) -> Sequence[Listed]:
         """List all, the newest first."""
@@ -86,7 +120,7 @@ class _Analyses(Generic[Analysis]):
         return Job(job_id, asked.name, asked.since, asked.until, created_at, status, description, request_id)
 
     async def _keep(self, analysis: Analysis) -> Analysis:
-        """Store a new analysis; the same request sent again gets what it made the first time.
+        """Store a new analysis and have it begun; the same request sent again gets what it made the first time.
 
         Raises this kind's error when the id is taken, and `TooManyKeptError`.
         """
@@ -94,15 +128,19 @@ class _Analyses(Generic[Analysis]):
         present = await self._store.read(job_id)
         if present is None:
             await self._check_room()
-            try:
-                await self._store.create(analysis)
-            except ConflictError:
-                present = await self._store.read(job_id)
-            else:
-                return analysis
-        if present is not None and analysis.job.request_id and present[0].asked == analysis.asked:
+            present = await self._created(analysis)
+        if present is not None and (present[0] is analysis or (analysis.job.request_id and present[0].asked == analysis.asked)):
+            await self._work.start(self.kind, present[0].job)
             return present[0]
         raise self.already_exists(f"{self.noun} with id {job_id!r} already exists", target=self.parameter)
+
+    async def _created(self, analysis: Analysis) -> tuple[Analysis, str] | None:
+        """Store it, and give it, or what another request stored first."""
+        try:
+            await self._store.create(analysis)
+        except ConflictError:
+            return await self._store.read(analysis.job.id)
+        return analysis, ""
 
     async def _check_room(self) -> None:
         if len(await self._store.listed()) >= MOST_KEPT:
@@ -116,6 +154,7 @@ class Evaluations(_Analyses[Evaluation]):
     """The evaluations of a loop."""
 
     noun = "Evaluation"
+    kind = JobKind.EVALUATION
     parameter = "evaluationId"
     already_exists = EvaluationAlreadyExistsError
     not_found = EvaluationNotFoundError
@@ -127,6 +166,12 @@ class Evaluations(_Analyses[Evaluation]):
         """
         job = await self._job(asked, job_id or _new_id(asked, request_id), request_id)
         return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better))
+
+    async def detailed(self, job_id: str) -> Evaluation:
+        """Give the evaluation of this id with its time series; raises as `read`."""
+        evaluation = await self.read(job_id)
+        found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
+        return await asyncio.to_thread(_detailed, evaluation, found)
 
     async def of_kind(self, kind: EvaluationKind | None) -> Sequence[Listed]:
         """List those that were asked for in this way, or all, the newest first."""
@@ -165,6 +210,7 @@ class FeatureImportances(_Analyses[FeatureImportance]):
     """The feature importances of a loop."""
 
     noun = "Feature importance"
+    kind = JobKind.IMPORTANCE
     parameter = "featureImportanceId"
     already_exists = FeatureImportanceAlreadyExistsError
     not_found = FeatureImportanceNotFoundError
@@ -172,6 +218,12 @@ class FeatureImportances(_Analyses[FeatureImportance]):
     async def submit(self, asked: Asked, *, request_id: str, job_id: str) -> FeatureImportance:
         """Ask for a feature importance; raises `FeatureImportanceAlreadyExistsError` and `TooManyKeptError`."""
         return await self._keep(FeatureImportance(await self._job(asked, job_id, request_id)))
+
+
+def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
+    taken = {(part.contender.name, part.slot): part for part in parts(found)}
+    results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
+    return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
 
 
 def _new_id(asked: Asked, request_id: str) -> str:

@@ -7,38 +7,34 @@ step, what was committed stays; run again, it goes on behind that, since events 
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.domain.clock import EPOCH, Clock
-from shared.domain.errors import BusyError, ConflictError, InvalidRequestError, UnreadableError
-from shared.domain.events import JoinedEvent
+from shared.domain.errors import BusyError, ConflictError, InvalidRequestError
+from shared.domain.events import JoinedEvent, Situation
 from shared.domain.ledger import Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
-from shared.joining.dsjson import line
-from shared.joining.foreign import DsjsonReader
+from shared.joining.dsjson import lines
 from shared.joining.reading import read_lines
-from shared.joining.splitting import MAX_LINE, LineSplitter
 from shared.learning import artifact
 from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
 from shared.services.lessons import lessons
+from shared.services.log_files import HowFar, LogFile, LogReader
 from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
 
 logger = logging.getLogger(__name__)
-
-MOST_TOLD: Final = 100
-"""Lines that could not be read are told one by one; of more than these only the number."""
 
 _PATIENCE: Final = 20
 """Seconds that the right to train is waited for: longer than a holder who died keeps it."""
@@ -46,51 +42,18 @@ _PATIENCE: Final = 20
 _TICK: Final = timedelta(microseconds=1)
 
 
-class LogFile(Protocol):
-    """A file of a log, wherever it lies."""
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        ...
-
-    @property
-    def size(self) -> int:
-        """Its bytes, as they are stored."""
-        ...
-
-    def blocks(self) -> AsyncIterator[bytes]:
-        """Read it, a block at a time; raises `PersonalizerError` when it cannot be read."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Malformed:
-    """A line that could not be read, and why."""
-
-    file: str
-    line: int
-    reason: str
-
-
 @dataclass(frozen=True, slots=True)
 class Imported:
     """How far an import has come.
 
-    ``events`` are those that were new: learned, or kept as ones that nothing is learned from. ``repeated`` are left out since their
-    event id (and slot) had come already. ``thinned`` were logged with the remark that others were left out by chance. ``version`` is the
-    model that was published last, "" if none was.
+    ``learned`` and ``skipped`` events were new; nothing is learned from the latter. ``repeated`` are left out since their event id (and
+    slot) had come already. ``version`` is the model that was published last, "" if none was.
     """
 
-    files: int = 0
-    bytes: int = 0
-    lines: int = 0
+    read: HowFar = field(default_factory=HowFar)
     learned: int = 0
     skipped: int = 0
     repeated: int = 0
-    thinned: int = 0
-    malformed: int = 0
-    told: tuple[Malformed, ...] = ()
     chunks: int = 0
     version: str = ""
     since: datetime | None = None
@@ -100,11 +63,6 @@ class Imported:
     def events(self) -> int:
         """How many events are in the loop's log now that were not before."""
         return self.learned + self.skipped
-
-    def with_malformed(self, malformed: Malformed) -> "Imported":
-        """Count a line that could not be read."""
-        told = (*self.told, malformed) if len(self.told) < MOST_TOLD else self.told
-        return replace(self, malformed=self.malformed + 1, told=told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +124,7 @@ class Importer:
         """
         async with self._right_to_train():
             run = await self._begin(tell)
-            for file in files:
-                await run.read(file)
-            return await run.finish()
+            return await run.go(files)
 
     @asynccontextmanager
     async def _right_to_train(self) -> AsyncIterator[None]:
@@ -218,35 +174,6 @@ class _State:
         self.chunk = self.pointer.chunk
 
 
-@dataclass(slots=True)
-class _Source:
-    """The file that is being read, and the line that it has come to."""
-
-    file: LogFile
-    reader: DsjsonReader
-    line: int = 0
-    is_damaged: bool = False
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Events that will be a chunk, and their lines."""
-
-    events: list[JoinedEvent] = field(default_factory=list)
-    lines: list[bytes] = field(default_factory=list)
-    bytes: int = 0
-
-    def add(self, event: JoinedEvent) -> None:
-        text = line(event)
-        self.events.append(event)
-        self.lines.append(text)
-        self.bytes += len(text)
-
-    def only(self, wanted: Sequence[bool]) -> "_Batch":
-        kept = [(event, text) for event, text, is_wanted in zip(self.events, self.lines, wanted, strict=True) if is_wanted]
-        return _Batch([event for event, _ in kept], [text for _, text in kept])
-
-
 class _Run:
     """One import under way."""
 
@@ -260,100 +187,48 @@ class _Run:
         self._known = known
         self._tell = tell
         self._encoder = Encoder(state.learner.interactions)
-        self._batch = _Batch()
+        self._reader = LogReader(now=clock.now(), encode=self._encoded, tell=self._read_on)
         self._done = Imported()
-        self._latest = clock.now() + timedelta(days=1)
-        self._began = clock.now()
 
-    async def read(self, file: LogFile) -> None:
-        """Read a file to its end, or to where it is damaged."""
-        splitter = LineSplitter()
-        reader = DsjsonReader(undated=self._began, encode=lambda asked, action: self._encoder.encode(asked).logged(action))
-        self._source = _Source(file, reader)
-        async for block in file.blocks():
-            self._done = replace(self._done, bytes=self._done.bytes + len(block))
-            await self._take(splitter.feed(block))
-            self._tell(self._done)
-            if self._source.is_damaged:
-                break
-        else:
-            await self._take(splitter.end())
-        self._done = replace(self._done, files=self._done.files + 1)
+    async def go(self, files: Sequence[LogFile]) -> Imported:
+        """Read, learn and commit."""
+        async for batch in self._reader.batches(files, events=self._pace.events, size=self._pace.bytes):
+            await self._take(batch)
+        await self._commit()
+        return replace(self._done, read=self._reader.done)
+
+    def _encoded(self, situation: Situation, action: int) -> bytes:
+        return self._encoder.encode(situation).logged(action)
+
+    def _read_on(self, read: HowFar) -> None:
+        self._done = replace(self._done, read=read)
         self._tell(self._done)
 
-    async def finish(self) -> Imported:
-        """Commit what is left."""
-        await self._flush()
-        await self._commit()
-        return self._done
-
-    async def _take(self, lines: Iterator[bytes]) -> None:
-        """Read these lines; wherever a chunk is full, it is learned first."""
-        while await asyncio.to_thread(self._fill, lines):
-            await self._flush()
-
-    def _fill(self, lines: Iterator[bytes]) -> bool:
-        """Read until a chunk is full, and tell whether it is."""
-        try:
-            with collector_at_rest():
-                for text in lines:
-                    self._read_line(text)
-                    if len(self._batch.events) >= self._pace.events or self._batch.bytes >= self._pace.bytes:
-                        return True
-        except UnreadableError as error:  # not this line: the rest of the file
-            self._source.line += 1
-            self._source.is_damaged = True
-            self._note(error)
-        return False
-
-    def _read_line(self, text: bytes) -> None:
-        self._source.line += 1
-        if not text.strip():
+    async def _take(self, read: Sequence[JoinedEvent]) -> None:
+        """Write a chunk of what is new in it, and learn it."""
+        is_new = await asyncio.to_thread(self._known.fresh, read)
+        new = [event for event, is_one in zip(read, is_new, strict=True) if is_one]
+        self._done = replace(self._done, read=self._reader.done, repeated=self._done.repeated + len(read) - len(new))
+        if not new:
             return
-        self._done = replace(self._done, lines=self._done.lines + 1)
-        try:
-            self._add(text)
-        except UnreadableError as error:
-            self._note(error)
-
-    def _add(self, text: bytes) -> None:
-        if len(text) > MAX_LINE:
-            raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
-        read = self._source.reader.read(text, self._source.line)
-        if read.events[0].decision.decided_at > self._latest:
-            raise UnreadableError("its Timestamp lies in the future")
-        if read.is_thinned:
-            self._done = replace(self._done, thinned=self._done.thinned + 1)
-        for event in read.events:
-            self._batch.add(event)
-
-    def _note(self, error: UnreadableError) -> None:
-        self._done = self._done.with_malformed(Malformed(self._source.file.name, self._source.line, str(error)))
-
-    async def _flush(self) -> None:
-        """Write a chunk of what was read and is new, and learn it."""
-        read, self._batch = self._batch, _Batch()
-        new = read.only(await asyncio.to_thread(self._known.fresh, read.events))
-        self._done = replace(self._done, repeated=self._done.repeated + len(read.events) - len(new.events))
-        if not new.events:
-            return
-        times = [event.decision.decided_at for event in new.events]
+        times = [event.decision.decided_at for event in new]
         since, until = min(times), max(times) + _TICK
-        name, learned = await together(self._write_chunk(new, since, until), asyncio.to_thread(self._learn, new.events))
+        text = await asyncio.to_thread(lines, new)
+        name, learned = await together(self._write_chunk(text, since, until), asyncio.to_thread(self._learn, new))
         self._note_chunk(name, since, until)
         self._done = replace(
             self._done,
             learned=self._done.learned + learned,
-            skipped=self._done.skipped + len(new.events) - learned,
+            skipped=self._done.skipped + len(new) - learned,
             chunks=self._done.chunks + 1,
         )
         if self._state.chunks >= self._pace.chunks:
             await self._commit()
         self._tell(self._done)
 
-    async def _write_chunk(self, new: _Batch, since: datetime, until: datetime) -> str:
+    async def _write_chunk(self, text: bytes, since: datetime, until: datetime) -> str:
         parent = self._state.chunk
-        data = await asyncio.to_thread(partial(compressed, b"".join(new.lines), after=parent))
+        data = await asyncio.to_thread(partial(compressed, text, after=parent))
         name = str(ChunkName(self._state.pointer.log.generation, since, until, digest(data)))
         await self._store.write_chunk(name, data, parent=parent)
         return name

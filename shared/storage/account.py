@@ -47,7 +47,10 @@ class AccountSettings:
 
 
 class StorageAccount:
-    """Clients of one account. ``transport`` and ``blocking_transport`` take the place of the SDK's own, for tests."""
+    """Clients of one account.
+
+    ``transport`` and ``blocking_transport`` take the place of the SDK's own, and ``retries`` those of blobs and queues, for tests.
+    """
 
     def __init__(
         self,
@@ -55,9 +58,11 @@ class StorageAccount:
         *,
         transport: AsyncHttpTransport[Any, Any] | None = None,
         blocking_transport: HttpTransport[Any, Any] | None = None,
+        retries: Mapping[str, Any] = _RETRIES,
     ) -> None:
         self._settings = settings
         self._transport: Mapping[str, Any] = {} if transport is None else {"transport": transport}
+        self._retries = retries
         self._blocking_transport: Mapping[str, Any] = {} if blocking_transport is None else {"transport": blocking_transport}
 
     @cached_property
@@ -71,7 +76,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -79,7 +84,7 @@ class StorageAccount:
     @cached_property
     def queues(self) -> QueueServiceClient:
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
         if not self._settings.queue_uri:
@@ -89,7 +94,7 @@ class StorageAccount:
     @cached_property
     def blocking_blobs(self) -> BlockingBlobServiceClient:
         """The Blob service, for the thread that polls it."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_RETRIES, **self._blocking_transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self._blocking_transport}
         if self._settings.connection_string:
             return BlockingBlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         credential = self._blocking_credential()

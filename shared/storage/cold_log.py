@@ -36,10 +36,20 @@ class BlobColdLog:
         listed = self._listed_chunks()
         return {str(name): _checked(str(name), labels).get("parent", "") async for name, labels in listed if name.generation >= generation}
 
+    async def sizes(self) -> dict[str, int]:
+        """Tell the bytes of each chunk that is there, those that belong to no commit included."""
+        prefix = names.chunks_prefix(self._loop)
+        return {str(blob.name).removeprefix(prefix): int(blob.size) async for blob in self._logs.listing(prefix)}
+
     async def chain(self) -> Sequence[str]:
         """List the chunks that count, in order; raises as `models`, and for one that is missing between others."""
         pointer = await self._pointer()
         return chain(pointer.chunk, await self.chunks()) if pointer is not None and pointer.chunk else ()
+
+    async def watermark(self) -> datetime | None:
+        """Tell up to which time decisions have been joined; None before the first commit."""
+        pointer = await self._pointer()
+        return None if pointer is None else pointer.watermark
 
     async def parent(self, name: str) -> str | None:
         """Tell which chunk was before this one ("": it is the first); None if this one is not there any more."""

@@ -1,4 +1,4 @@
-"""Logs that lie in a container of Blob storage, the app's own or another's: `shared.services.importing.LogFile`."""
+"""Logs that lie in a container of Blob storage, the app's own or another's: `shared.services.log_files.LogFile`."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field

@@ -16,6 +16,8 @@ LOGS = "personalizer-logs"
 JOBS = "personalizer-jobs"
 """The queue of jobs; the host moves what failed again and again to the one of this name with ``-poison`` behind it."""
 
+POISONED_JOBS = f"{JOBS}-poison"
+
 LOOPS = "loops/"
 """What the names of all loops' blobs begin with."""
 
@@ -204,6 +206,11 @@ def evaluations_prefix(loop: str) -> str:
 def importances_prefix(loop: str) -> str:
     """Give what the names of a loop's feature importances begin with."""
     return f"loops/{loop}/importances/"
+
+
+def work_prefix(loop: str) -> str:
+    """Give what the names of the files begin with that a loop's analyses work with."""
+    return f"loops/{loop}/analyses/"
 
 
 def job_file(job_id: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.advice.advice import Code
 from shared.advice.rules import MOST_OF_A_CODE, LoopView, advise
-from shared.advice.survey import Survey, survey
+from shared.advice.sample import Sample, sampled
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.events import Action, JoinedEvent, JsonValue, LearningMode, Observation, Situation, SkipReason
 from shared.domain.ledger import Counters
@@ -18,7 +18,8 @@ from tests.builders import after, decision, observation
 
 HEALTHY = LoopView(
     settings=LoopSettings(),
-    counters=Counters(learned=5_000, skipped={"duplicate": 3}, rewards=4_000, late_rewards=10, unknown_rewards=5),
+    counters=Counters(learned=50_000, skipped={"duplicate": 30_000}, rewards=40_000, late_rewards=20_000, unknown_rewards=9_000),
+    latest=Counters(learned=5_000, skipped={"duplicate": 3}, rewards=4_000, late_rewards=10, unknown_rewards=5),
     apprentice=ApprenticeMetrics(),
     pending=12,
     rewards=4_010,
@@ -46,30 +47,30 @@ def event(number: int, situation: Situation, *, rewards: tuple[float, ...] | Non
     return JoinedEvent(made, sum(told), observations), situation
 
 
-def codes(loop: LoopView = HEALTHY, of: Survey | None = None) -> list[Code]:
-    return [each.code for each in advise(loop, survey(sample()) if of is None else of)]
+def codes(loop: LoopView = HEALTHY, of: Sample | None = None) -> list[Code]:
+    return [each.code for each in advise(loop, sampled(sample()) if of is None else of)]
 
 
 def changed(**settings) -> LoopView:
     return replace(HEALTHY, settings=replace(HEALTHY.settings, **settings))
 
 
-def counted(**counters) -> LoopView:
-    return replace(HEALTHY, counters=replace(HEALTHY.counters, **counters))
+def lately(**counters) -> LoopView:
+    return replace(HEALTHY, latest=replace(HEALTHY.latest, **counters))
 
 
-def test_of_a_loop_that_learns_nothing_is_said():
+def test_of_a_loop_that_learns_nothing_is_said_whatever_was_wrong_once():
     assert codes() == []
 
 
 def test_a_loop_that_nobody_called_is_told_so():
-    empty = replace(HEALTHY, counters=Counters(), pending=0, rewards=0)
-    assert codes(empty, Survey()) == [Code.NOTHING_RANKED]
+    empty = replace(HEALTHY, counters=Counters(), latest=Counters(), pending=0, rewards=0)
+    assert codes(empty, Sample()) == [Code.NOTHING_RANKED]
 
 
 def test_first_decisions_wait_and_that_is_all():
-    young = replace(HEALTHY, counters=Counters(), pending=7, rewards=2)
-    (advice,) = advise(young, Survey())
+    young = replace(HEALTHY, counters=Counters(), latest=Counters(), pending=7, rewards=2)
+    (advice,) = advise(young, Sample())
     assert (advice.code, "7 decisions" in advice.message, "10 minutes" in advice.message) == (Code.WAITING, True, True)
 
 
@@ -81,22 +82,22 @@ def test_first_decisions_wait_and_that_is_all():
         (changed(exploration_percentage=0.0), Code.NO_EXPLORATION, "0"),
         (changed(reward_wait=timedelta(days=2, hours=3)), Code.LONG_WAIT, "2 days 3 hours"),
         (replace(HEALTHY, lag=timedelta(minutes=16)), Code.TRAINER_BEHIND, "16 minutes"),
-        (counted(skipped={SkipReason.NOT_ACTIVATED.value: 6_000}), Code.NOT_ACTIVATED, "55 %"),
-        (counted(skipped={SkipReason.DUPLICATE.value: 1_000}), Code.DUPLICATES, "17 %"),
-        (counted(late_rewards=800), Code.LATE_REWARDS, "20 %"),
-        (counted(unknown_rewards=2_000), Code.UNKNOWN_REWARDS, "50 %"),
-        (counted(learned=30), Code.FEW_EVENTS, "30 events"),
+        (lately(skipped={SkipReason.NOT_ACTIVATED.value: 6_000}), Code.NOT_ACTIVATED, "55 %"),
+        (lately(skipped={SkipReason.DUPLICATE.value: 1_000}), Code.DUPLICATES, "17 %"),
+        (lately(late_rewards=800), Code.LATE_REWARDS, "20 %"),
+        (lately(unknown_rewards=2_000), Code.UNKNOWN_REWARDS, "50 %"),
+        (replace(HEALTHY, counters=Counters(learned=30)), Code.FEW_EVENTS, "30 events"),
     ],
 )
 def test_settings_and_counters_that_hinder_are_told(loop, code, says):
-    (advice,) = advise(loop, survey(sample()))
+    (advice,) = advise(loop, sampled(sample()))
     assert (advice.code, advice.feature) == (code, "")
     assert says in advice.message
 
 
 def test_in_apprentice_mode_it_is_told_how_often_the_policy_would_have_done_the_same():
     loop = replace(changed(learning_mode=LearningMode.APPRENTICE), apprentice=ApprenticeMetrics((1.0,) * 4, (True, True, True, False)))
-    assert "75 %" in advise(loop, Survey())[0].message
+    assert "75 %" in advise(loop, Sample())[0].message
 
 
 def test_a_lag_within_the_export_frequency_is_none():
@@ -105,78 +106,78 @@ def test_a_lag_within_the_export_frequency_is_none():
 
 def test_without_any_reward_it_is_told_what_was_learned_instead():
     silent = [event(number, asked(number), rewards=()) for number in range(30)]
-    (advice,) = advise(replace(changed(default_reward=0.5), rewards=0), survey(silent))
+    (advice,) = advise(replace(changed(default_reward=0.5), rewards=0), sampled(silent))
     assert (advice.code, "0.5" in advice.message) == (Code.NO_REWARDS, True)
 
 
 def test_rewards_that_stopped_are_missed_in_the_latest_events():
-    assert codes(of=survey([event(number, asked(number), rewards=()) for number in range(30)])) == [Code.NO_REWARDS]
+    assert codes(of=sampled([event(number, asked(number), rewards=()) for number in range(30)])) == [Code.NO_REWARDS]
 
 
 def test_rewards_that_are_all_the_same_teach_nothing():
-    assert codes(of=survey([event(number, asked(number), rewards=(1.0,)) for number in range(60)])) == [Code.SAME_REWARDS]
+    assert codes(of=sampled([event(number, asked(number), rewards=(1.0,)) for number in range(60)])) == [Code.SAME_REWARDS]
 
 
 def test_what_was_skipped_has_no_reward_to_compare():
     skipped = [(replace(each, skip=SkipReason.NOT_ACTIVATED), situation) for each, situation in sample(60)]
-    found = survey(skipped)
+    found = sampled(skipped)
     assert (found.events, found.learned, codes(of=found)) == (60, 0, [])
 
 
 def test_a_single_action_is_no_choice():
-    found = survey([event(number, asked(number, actions=CATALOGUE[:1])) for number in range(60)])
+    found = sampled([event(number, asked(number, actions=CATALOGUE[:1])) for number in range(60)])
     assert Code.ONE_ACTION in codes(of=found)
 
 
 def test_actions_that_never_come_again_are_told():
     actions = [[Action(f"{number}-{n}", CATALOGUE[n].features) for n in range(5)] for number in range(60)]
-    assert codes(of=survey([event(number, asked(number, actions=actions[number])) for number in range(60)])) == [Code.NEW_ACTIONS]
+    assert codes(of=sampled([event(number, asked(number, actions=actions[number])) for number in range(60)])) == [Code.NEW_ACTIONS]
 
 
 def test_many_actions_without_a_common_feature_are_told():
     actions = [Action(f"a{n}", ({"title": f"title {n}"},)) for n in range(30)]
-    found = survey([event(number, asked(number, actions=random.Random(number).sample(actions, 5))) for number in range(60)])
+    found = sampled([event(number, asked(number, actions=random.Random(number).sample(actions, 5))) for number in range(60)])
     assert codes(of=found) == [Code.NOTHING_SHARED]
 
 
 def test_ranking_without_context_is_told():
-    found = survey([event(number, replace(asked(number), context=())) for number in range(60)])
+    found = sampled([event(number, replace(asked(number), context=())) for number in range(60)])
     assert codes(of=found) == [Code.NO_CONTEXT]
 
 
 @pytest.mark.parametrize("value", [lambda n: f"2026-05-17T12:00:{n:02}Z", lambda n: 1_779_019_200 + n, lambda n: 1_779_019_200_123 + n])
 def test_a_feature_that_differs_each_time_is_named(value):
-    (advice,) = advise(HEALTHY, survey([event(number, asked(number, {"seen": value(number)})) for number in range(60)]))
+    (advice,) = advise(HEALTHY, sampled([event(number, asked(number, {"seen": value(number)})) for number in range(60)]))
     assert (advice.code, advice.feature) == (Code.ALWAYS_DIFFERENT, "user.seen")
 
 
 def test_a_measure_that_differs_each_time_is_a_good_feature():
-    assert codes(of=survey([event(number, asked(number, {"speed": number * 1.37})) for number in range(60)])) == []
+    assert codes(of=sampled([event(number, asked(number, {"speed": number * 1.37})) for number in range(60)])) == []
 
 
 def test_a_feature_that_is_always_the_same_is_named_with_the_time_it_was_looked_at():
-    (advice,) = advise(HEALTHY, survey(sample(context={"app": "web"})))
+    (advice,) = advise(HEALTHY, sampled(sample(context={"app": "web"})))
     assert (advice.code, advice.feature) == (Code.NEVER_DIFFERENT, "user.app")
     assert "from 2026-05-17 12:00 to 2026-05-17 12:00" in advice.message
 
 
 def test_hidden_features_are_not_learned_from_and_so_say_nothing_of_learning():
-    assert codes(of=survey([event(number, asked(number, {"_trace": f"t-{number}", "_app": "web"})) for number in range(60)])) == []
+    assert codes(of=sampled([event(number, asked(number, {"_trace": f"t-{number}", "_app": "web"})) for number in range(60)])) == []
 
 
 def test_personal_data_is_named_by_its_feature_and_never_quoted():
     found = [event(number, asked(number, {"mail": f"reader{number}@example.org"})) for number in range(60)]
-    advice = [each for each in advise(HEALTHY, survey(found)) if each.code is Code.PERSONAL_DATA]
+    advice = [each for each in advise(HEALTHY, sampled(found)) if each.code is Code.PERSONAL_DATA]
     assert [(each.feature, "an e-mail address" in each.message) for each in advice] == [("user.mail", True)]
-    assert not [each for each in advise(HEALTHY, survey(found)) if "@" in each.message]
+    assert not [each for each in advise(HEALTHY, sampled(found)) if "@" in each.message]
 
 
 def test_hidden_features_are_stored_too():
-    assert codes(of=survey([event(0, asked(0, {"_mail": "anna@example.org"}))])) == [Code.PERSONAL_DATA]
+    assert codes(of=sampled([event(0, asked(0, {"_mail": "anna@example.org"}))])) == [Code.PERSONAL_DATA]
 
 
 def test_a_name_that_is_personal_itself_is_not_repeated():
-    found = survey([event(number, asked(number, {"anna@example.org": 1})) for number in range(60)])
+    found = sampled([event(number, asked(number, {"anna@example.org": 1})) for number in range(60)])
     advice = advise(HEALTHY, found)
     assert {(each.code, each.feature) for each in advice} == {(Code.PERSONAL_DATA, ""), (Code.NEVER_DIFFERENT, "")}
     assert not [each for each in advice if "anna" in each.message]
@@ -188,12 +189,12 @@ def test_ids_are_looked_at_as_well(where):
     made, situation = event(1, asked(1, actions=[Action(mail, CATALOGUE[0].features), CATALOGUE[1]] if where == "action id" else None))
     if where == "event id":
         made = replace(made, decision=replace(made.decision, event_id=f"{mail}-1"))
-    (advice,) = advise(HEALTHY, survey([(made, situation)]))
+    (advice,) = advise(HEALTHY, sampled([(made, situation)]))
     assert (advice.code, advice.feature) == (Code.PERSONAL_DATA, "eventId" if where == "event id" else "id")
 
 
 def test_many_features_with_the_same_fault_are_not_all_told():
-    found = survey([event(0, asked(0, {f"mail{n}": "anna@example.org" for n in range(9)}))])
+    found = sampled([event(0, asked(0, {f"mail{n}": "anna@example.org" for n in range(9)}))])
     messages = [each.message for each in advise(HEALTHY, found)]
     assert (len(messages), messages[-1]) == (MOST_OF_A_CODE + 1, "The same is true of 4 more features.")
 
@@ -201,19 +202,19 @@ def test_many_features_with_the_same_fault_are_not_all_told():
 def test_the_slots_of_an_event_are_looked_at_once():
     made, situation = event(1, asked(1))
     slots = [(replace(made, decision=replace(made.decision, slot=slot)), situation) for slot in ("top", "side")]
-    found = survey(slots)
+    found = sampled(slots)
     assert (found.events, found.learned, found.rewarded) == (1, 2, 2)
 
 
 def test_what_is_looked_at_is_bounded_whatever_is_sent():
     wide = [event(number, asked(number, {f"f{number}-{n}": n for n in range(5_000)})) for number in range(60)]
-    found = survey(wide)
+    found = sampled(wide)
     assert len(found.features) <= 500
     assert found.events < 10
 
 
 def test_advice_is_in_the_order_of_the_checklist():
     loop = replace(changed(exploration_percentage=0.0, reward_wait=timedelta(days=5)), lag=timedelta(days=1))
-    found = codes(loop, survey([event(number, asked(number, {"mail": "a@example.org"}), rewards=()) for number in range(60)]))
+    found = codes(loop, sampled([event(number, asked(number, {"mail": "a@example.org"}), rewards=()) for number in range(60)]))
     assert found == sorted(found, key=list(Code).index)
     assert found[0] is Code.TRAINER_BEHIND

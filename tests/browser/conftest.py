@@ -16,9 +16,9 @@ from tests.running import RunningApp
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium: the machine's."""
+    """One Chromium, the machine's, for all files here: while it runs, no asynchronous test of another folder could."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")

@@ -7,10 +7,11 @@ import subprocess
 
 import pytest
 
-from dashboard_function import STATIC
+from dashboard_function import DEMO, STATIC
 from local.node import find_node
 from tests.browser.packages import PINNED, VENDOR, VENDORED, installed
 from tests.npm import lock_of
+from tests.running import REPOSITORY
 
 COMPILER = {
     "allowJs": True,
@@ -27,6 +28,8 @@ COMPILER = {
     "types": [],
     "skipLibCheck": True,
 }
+EXAMPLES = REPOSITORY / "examples" / "javascript"
+NOT_OURS = {"vendor", "node_modules"}
 STYLE = ("--print-width=140", "--ignore-path=none")
 
 
@@ -57,7 +60,7 @@ def test_the_types_of_the_modules_hold_together(tmp_path):
 
 @pytest.mark.slow
 def test_the_modules_are_formatted():
-    modules = [str(path) for path in STATIC.rglob("*.js") if "vendor" not in path.parts]
+    modules = [str(path) for folder in (STATIC, DEMO, EXAMPLES) for path in folder.rglob("*.js") if not NOT_OURS & {*path.parts}]
     assert len(modules) > 20
     command = [find_node().node, str(installed("prettier", "bin/prettier.cjs")), *STYLE, "--check", *modules]
     checked = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -17,11 +17,14 @@ NOT_HERE: Final = {
     "azcopy": "needs two storage accounts of Azure; tests/infra/test_moving.py copies the same blobs",
     "func": "Core Tools come from a host that tests do not ask; tests/worker_host.py runs the app in Microsoft's worker",
     "azurite": "runs until it is stopped; local/azurite.py starts it with the same option for every test",
+    "examples": "tests/examples runs each of them, in both languages",
+    "npm": "tests/examples runs each of the examples, in both languages",
     "make": "tests/e2e/test_make_run.py runs what `make run` starts, tests/examples what `make demo` does, and CI the others",
 }
 """Commands that no test runs, and why; blocks that hold one are only read by the shell."""
 
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
+_MODULE = re.compile(r"python3? -m (\w+)")
 _COMMAND = re.compile(r"(?:^|&& |\| |; |\$\()\s*(?:\w+=(?:'[^']*'|\S+)\s+)*([\w./-]+)", re.MULTILINE)
 
 
@@ -39,7 +42,11 @@ class Snippet(NamedTuple):
     @property
     def not_here(self) -> list[str]:
         """The commands in it that no test runs."""
-        return sorted({name for name in _COMMAND.findall(self.text) if name in NOT_HERE}) if self.language == "bash" else []
+        return (
+            sorted({name for name in [*_COMMAND.findall(self.text), *_MODULE.findall(self.text)] if name in NOT_HERE})
+            if self.language == "bash"
+            else []
+        )
 
 
 def pages() -> list[Path]:

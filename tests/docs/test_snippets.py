@@ -30,6 +30,7 @@ from tests.running import REPOSITORY, RunningApp
 
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
+JOINED_LOG = "docs/how-to/read-the-joined-log.md"
 ADMIN = "the-administrators-key"
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
 """Stops at the first command that fails, a refused call included."""
@@ -61,10 +62,11 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
+LEARNED = ("first", "second")
 SAYS = {
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
-    "docs/concepts/model-management.md:1": r"Verified OK",
+    "docs/concepts/signed-models.md:1": r"Verified OK",
 }
 """What a block prints, where that is told."""
 
@@ -156,15 +158,15 @@ def reader(emulator, unused_accounts) -> Iterator[Reader]:
     running.key = "the-key-in-use"
     with running:
         made = running.request("PUT", "/loops/gone", headers={KEY: ADMIN}).json["keys"][0]
-        yield Reader(running, storage, learned(running), made)
+        yield Reader(running, storage, [learned(running, event_id) for event_id in LEARNED][-1], made)
 
 
-def learned(app: RunningApp) -> str:
-    """Have a first event learned, and give the model's version."""
-    assert app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId="first")).status == 201
-    assert app.request("POST", "/personalizer/v1.0/events/first/reward", {"value": 0.5}).status == 204
-    until = time.monotonic() + 30
-    while (version := app.request("GET", "/status").json["loop"]["modelVersion"]) is None:
+def learned(app: RunningApp, event_id: str) -> str:
+    """Have an event learned, in a window and so a chunk of its own, and give the model's version."""
+    assert app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=event_id)).status == 201
+    assert app.request("POST", f"/personalizer/v1.0/events/{event_id}/reward", {"value": 0.5}).status == 204
+    before, until = app.request("GET", "/status").json["loop"]["modelVersion"], time.monotonic() + 30
+    while (version := app.request("GET", "/status").json["loop"]["modelVersion"]) == before:
         assert time.monotonic() < until, app.logs
         app.request("POST", "/admin/functions/train")
         time.sleep(0.2)
@@ -197,6 +199,21 @@ def test_what_a_page_says_can_be_done_in_its_order(reader, folder, page):
             assert re.search(SAYS.get(str(snippet), ""), printed), printed
 
 
+def test_the_joined_log_is_read_as_printed_and_a_line_has_the_members_that_are_told(reader, folder):
+    (snippet,) = [each for each in of("python") if each.page == JOINED_LOG]
+    code = f"{given(reader, JOINED_LOG, snippet.text)}\nprint(json.dumps(events))"
+    events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, JOINED_LOG)))
+    assert [(event["EventId"], event["_label_cost"]) for event in events] == [(event_id, -0.5) for event_id in LEARNED]
+    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed"} == members_of_a_line()
+
+
+def members_of_a_line() -> set[str]:
+    """Read the table of members, of which `VWState.m` names an inner one."""
+    page = (REPOSITORY / JOINED_LOG).read_text("utf-8").split("## A line")[1]
+    rows = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    return {name.split(".")[0] for row in rows for name in re.findall(r"`(.*?)`", row)}
+
+
 def given(reader: Reader, page: str, text: str) -> str:
     """Fill in what a reader would."""
     text = text.replace(LOCAL, reader.app.base_url).replace(IN_AZURE, reader.app.base_url)
@@ -206,7 +223,7 @@ def given(reader: Reader, page: str, text: str) -> str:
         .replace("AzureWebJobsStorage='...'", f"AzureWebJobsStorage='{reader.storage}'")
     )
     text = text.replace("PERSONALIZER_KEYS=KEY", f"PERSONALIZER_KEYS={reader.app.key}").replace("00000041-36c28f7b92d1", reader.version)
-    return f"STORAGE = {reader.storage!r}\n{text}" if page.endswith("read-the-joined-log.md") else text
+    return f"STORAGE = {reader.storage!r}\n{text}" if page == JOINED_LOG else text
 
 
 def asked(reader: Reader, text: str) -> dict[str, Any]:

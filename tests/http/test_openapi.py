@@ -18,7 +18,6 @@ from tests.http.building import rank_body, refused
 from tests.http.described import OPERATIONS, DescribedApp, Said, described_app, document, fits, page, resolved, said
 from tests.running import REPOSITORY
 
-REFERENCE = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
 SHORT_WAITS = {
     "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
     "PERSONALIZER_INGEST_GRACE": "PT0S",
@@ -48,17 +47,6 @@ def codes(each: Said) -> set[tuple[int, str]]:
     return {(int(status), code) for status, response in refusals for code in response["x-error-codes"]}
 
 
-def routes_of_the_reference() -> set[tuple[str, str]]:
-    """Read the table of routes, in which "the same" stands for the routes of the row above."""
-    table = REFERENCE.split("## Routes")[1].split("\n## ")[0]
-    found: set[tuple[str, str]] = set()
-    routes: list[str] = []
-    for methods, cell in re.findall(r"^\| ([A-Z, ]+) \| (.*?) \|", table, re.MULTILINE):
-        routes = routes if cell.startswith("the same") else re.findall(r"`(.*?)`", cell)
-        found |= {(method, route) for method in methods.split(", ") for route in routes}
-    return found
-
-
 # --- the document ----------------------------------------------------------------------------------------------------
 
 
@@ -69,10 +57,6 @@ def test_the_document_is_openapi():
 def test_the_document_has_every_operation_under_each_of_its_routes_and_no_other():
     served = {(operation.method, f"/{route}") for operation in OPERATIONS for _, route in operation.routes}
     assert {(each.method, each.path) for each in said()} == served
-
-
-def test_the_document_and_the_reference_have_the_same_routes():
-    assert {(each.method, each.path.removeprefix("/")) for each in said()} == routes_of_the_reference()
 
 
 def test_the_document_has_every_status_and_code_that_there_is():

@@ -1,10 +1,7 @@
 """Processes killed (−9) before and after each of their storage calls: what was acknowledged is there, and learned once."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from contextlib import asynccontextmanager
 
@@ -13,47 +10,11 @@ import pytest
 from shared.storage.model_store import BlobModelStore
 from tests.builders import T0, after
 from tests.clocks import SetClock
+from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import break_lease, calls_of_second_run, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
-from tests.running import REPOSITORY
-from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 
 pytestmark = pytest.mark.slow
-
-WHEN = pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
-
-
-class Child:
-    """A process of `tests.reliability.child` that the proxy kills at one of its storage calls."""
-
-    def __init__(self, proxy: StorageProxy, number: int, *, done_first: bool) -> None:
-        self._proxy, self._number, self._done_first = proxy, number, done_first
-        proxy.forget()
-        proxy.plan = self._kill_before
-        proxy.after = self._kill_after
-        self.pid = 0
-
-    def _kill_before(self, call: Call) -> Fault | None:
-        if call.number != self._number or self._done_first:
-            return None
-        os.kill(self.pid, signal.SIGKILL)
-        return Fault()
-
-    def _kill_after(self, call: Call) -> None:
-        if call.number == self._number and self._done_first:
-            os.kill(self.pid, signal.SIGKILL)
-
-    async def run(self, *arguments: str) -> tuple[int, list[str]]:
-        """Run it to its end; gives its exit code and what it wrote."""
-        command = [sys.executable, "-m", "tests.reliability.child", *arguments]
-        process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stdout=subprocess.PIPE)
-        self.pid = process.pid
-        async with asyncio.timeout(60):
-            written, _ = await process.communicate()
-        self._proxy.plan, self._proxy.after = no_faults, lambda call: None
-        assert process.returncode is not None
-        return process.returncode, written.decode().split()
-
 
 APPENDING_CALLS = 9
 """What the child makes at least: the first row, which finds no table; the pointer, lest the log was deleted; the table; the row again; and

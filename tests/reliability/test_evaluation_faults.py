@@ -11,7 +11,7 @@ from shared.services.evaluations import Evaluations
 from shared.storage.evaluation_store import evaluation_store
 from tests.builders import T0, after
 from tests.clocks import SetClock
-from tests.services.test_evaluations import Log
+from tests.services.test_evaluations import Log, Work
 from tests.storage_proxy import Call, Fault, no_faults
 
 ASKED = Asked("first", T0, after(60), (LearningPolicy("mine", "--cb_explore_adf"),))
@@ -20,7 +20,7 @@ BEFORE, AFTERWARDS = Fault(400), Fault(400, done_first=True)
 
 
 def evaluations(account) -> Evaluations:
-    return Evaluations(evaluation_store(account, loop="default"), Log(), clock=SetClock(after(120)))
+    return Evaluations(evaluation_store(account, loop="default"), Log(), Work(), clock=SetClock(after(120)))
 
 
 async def submit(account, *, job_id: str = "e1"):
@@ -50,7 +50,7 @@ async def test_a_call_that_failed_anywhere_and_is_repeated_makes_one_evaluation(
 
 @pytest.mark.parametrize("fault", [BEFORE, AFTERWARDS], ids=["call lost", "answer lost"])
 async def test_a_deletion_that_failed_anywhere_can_be_repeated_until_it_is_gone(account, faulty, proxy, fault):
-    for at in (1, 2):
+    for at in (1, 2, 3):
         await submit(account)
         proxy.forget()
         proxy.plan = lambda call, at=at: fault if call.number == at else None
@@ -60,7 +60,7 @@ async def test_a_deletion_that_failed_anywhere_can_be_repeated_until_it_is_gone(
         try:
             await evaluations(faulty).delete("e1")
         except EvaluationNotFoundError:
-            assert (at, fault) == (2, AFTERWARDS)
+            assert (at, fault) == (3, AFTERWARDS)
         assert list(await evaluations(account).listed()) == []
 
 

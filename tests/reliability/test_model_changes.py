@@ -16,7 +16,7 @@ from shared.storage.model_store import BlobModelStore
 from shared.storage.signing_keys import BlobModelSigner
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
-from tests.reliability.test_crashes import WHEN, Child
+from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
 from tests.reliability.world import FIRST, RESET, SECOND, trainer, write_log
 from tests.storage_proxy import Fault, no_faults

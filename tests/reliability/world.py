@@ -35,8 +35,12 @@ IN_APPRENTICE_MODE = 30
 """Of the log's decisions, those that are learned."""
 
 
+SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1, "random_jitter_range": 0}
+"""As many tries as the app makes, and hardly a pause between them."""
+
+
 def open_account(connection_string: str) -> StorageAccount:
-    return StorageAccount(AccountSettings(connection_string=connection_string))
+    return StorageAccount(AccountSettings(connection_string=connection_string), retries=SHORT_PAUSES)
 
 
 def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) -> TableEventLog:

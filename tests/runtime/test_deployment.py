@@ -12,13 +12,14 @@ from shared.domain.errors import AccessDeniedError, PersonalizerError, ResourceN
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, Tier
+from shared.runtime.each_loop import for_each_loop
 from shared.runtime.settings import AppSettings, read_settings
 from shared.runtime.wiring import Deployment, LoopServices
 from shared.storage import names
 from shared.storage.blobs import BlobFiles
 from tests.builders import T0, situation
 from tests.clocks import SetClock
-from trainer_function import _retain, _train, for_each_loop
+from trainer_function import _retain, _train
 
 KEY = "ocp-apim-subscription-key"
 SETTINGS = {

@@ -1,12 +1,14 @@
 """Advice, from what is stored: a bounded look at the newest chunks of the joined log."""
 
 import logging
+from datetime import timedelta
 
 import pytest
 
 from shared.advice.advice import Code
 from shared.domain.errors import StorageUnavailableError, UnreadableError
 from shared.services.advising import Adviser
+from shared.services.figures.reading import LiveFigures
 from tests.builders import decision, situation
 from tests.processes import WAIT, Process
 
@@ -34,8 +36,8 @@ def log(one) -> Counted:
 
 
 @pytest.fixture
-def adviser(log) -> Adviser:
-    return Adviser(log)
+def adviser(one, log) -> Adviser:
+    return Adviser(log, LiveFigures(one.store))
 
 
 async def learn(one: Process, *event_ids: str) -> None:
@@ -79,9 +81,18 @@ async def test_a_log_that_cannot_be_read_leaves_the_rest_of_the_advice(one, advi
     log.failure = failure
     with caplog.at_level(logging.WARNING):
         assert await codes(one, adviser) == [Code.FEW_EVENTS]
-    assert "the joined log could not be looked at" in caplog.text
+    assert "advice is given without all that is logged" in caplog.text
     log.failure = None
     assert await codes(one, adviser) == [Code.FEW_EVENTS, Code.PERSONAL_DATA]
+
+
+async def test_what_was_put_right_is_not_told_any_more(one, adviser):
+    await learn(one, *["again"] * 30)
+    assert Code.DUPLICATES in await codes(one, adviser)
+    one.clock.pass_(timedelta(days=2).total_seconds())
+    await learn(one, *[f"e{number}" for number in range(30)])
+    assert (await one.pointer()).counters.skipped == {"duplicate": 29}
+    assert Code.DUPLICATES not in await codes(one, adviser)
 
 
 async def test_a_chunk_is_read_no_further_than_asked(one):

@@ -74,6 +74,31 @@ class Log:
         return self.range
 
 
+class Work:
+    """Notes what is begun and what is dropped."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.dropped: list[str] = []
+        self.fails = False
+
+    async def start(self, kind, job) -> None:
+        self.begun.append(job.id)
+
+    async def drop(self, kind, job) -> None:
+        if self.fails:
+            raise StorageUnavailableError("down")
+        self.dropped.append(job.id)
+
+    async def found(self, kind, job):
+        return ()
+
+
+@pytest.fixture
+def work():
+    return Work()
+
+
 @pytest.fixture
 def store():
     return Store()
@@ -90,13 +115,13 @@ def clock():
 
 
 @pytest.fixture
-def evaluations(store, log, clock):
-    return Evaluations(store, log, clock=clock)
+def evaluations(store, log, work, clock):
+    return Evaluations(store, log, work, clock=clock)
 
 
 @pytest.fixture
-def importances(store, log, clock):
-    return FeatureImportances(store, log, clock=clock)
+def importances(store, log, work, clock):
+    return FeatureImportances(store, log, work, clock=clock)
 
 
 def submit(evaluations: Evaluations, job_id: str = "e1", *, asked: Asked = ASKED, request_id: str = ""):
@@ -108,6 +133,29 @@ async def test_what_was_asked_for_is_found_under_its_id_and_waits(evaluations):
     assert await evaluations.read("e1") == submitted
     assert submitted.job.status is JobStatus.NOT_SUBMITTED
     assert (submitted.job.created_at, submitted.online, submitted.policies, submitted.results) == (after(7200), ONLINE, (MINE,), ())
+
+
+async def test_what_was_asked_for_is_begun_and_again_if_it_is_asked_for_again_lest_its_message_was_lost(evaluations, work):
+    for _ in range(2):
+        await submit(evaluations, request_id="r1")
+    assert work.begun == ["e1", "e1"]
+
+
+async def test_what_is_deleted_leaves_no_files_behind_and_storage_that_fails_by_then_is_no_matter(evaluations, work, store):
+    for name in ("e1", "e2"):
+        await submit(evaluations, name)
+    await evaluations.delete("e1")
+    assert work.dropped == ["e1"]
+    work.fails = True
+    await evaluations.delete("e2")
+    assert store.kept == {}
+
+
+async def test_one_that_cannot_be_read_can_be_deleted(evaluations, store):
+    await submit(evaluations)
+    store.broken["e1"] = UnreadableError("damaged")
+    await evaluations.delete("e1")
+    assert store.kept == {}
 
 
 @pytest.mark.parametrize(

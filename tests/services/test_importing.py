@@ -19,9 +19,10 @@ from shared.joining.reading import read_lines
 from shared.learning import artifact
 from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
-from shared.services import importing
+from shared.services import importing, log_files
 from shared.services.importing import EventIds, Imported, Importer, Pace
 from shared.services.lessons import lessons
+from shared.services.log_files import HowFar
 from shared.storage.account import StorageAccount
 from shared.storage.cold_log import BlobColdLog
 from shared.storage.model_store import BlobModelStore
@@ -98,7 +99,7 @@ def ids(events: Sequence[JoinedEvent]) -> list[str]:
 
 async def test_the_events_are_in_the_joined_log_in_their_order_and_the_model_has_learned_them(account):
     done = await importer(account).run([MemoryFile("a.json", log_of(100))])
-    assert (done.events, done.learned, done.lines, done.files, done.malformed, done.chunks) == (100, 100, 100, 1, 0, 4)
+    assert (done.events, done.learned, done.read.lines, done.read.files, done.read.malformed, done.chunks) == (100, 100, 100, 1, 0, 4)
     assert ids(await events_of(account)) == [f"e17-{number}" for number in range(100)]
     pointer = await pointer_of(account, STORE)
     assert (pointer.version, pointer.learned, pointer.counters.processed) == (done.version, 100, 0)
@@ -135,22 +136,22 @@ async def test_several_files_in_one_import_packed_or_not_and_every_kind_of_line(
         MemoryFile("4", b""),
     ]
     done = await importer(account).run(files)
-    assert (done.files, done.lines, done.learned, done.skipped, done.repeated, done.thinned) == (4, 24, 13, 1, 12, 1)
+    assert (done.read.files, done.read.lines, done.learned, done.skipped, done.repeated, done.read.thinned) == (4, 24, 13, 1, 12, 1)
     assert [event.decision.slot for event in (await events_of(account))[:3]] == ["top", "side", ""]
-    assert done.bytes == sum(file.size for file in files)
+    assert done.read.bytes == sum(file.size for file in files)
 
 
 async def test_lines_that_cannot_be_read_are_counted_and_the_first_are_listed(account, monkeypatch):
-    monkeypatch.setattr(importing, "MOST_TOLD", 3)
+    monkeypatch.setattr(log_files, "MOST_TOLD", 3)
     broken = b"".join(b"%b\n{broken\n" % told(number) for number in range(6))
     cut = gzip.compress(log_of(500, day=18))[:3_000]
     late = orjson.dumps({**PERSONALIZER, "Timestamp": "2123-01-01T00:00:00Z"})
     done = await importer(account).run([MemoryFile("cut.gz", cut), MemoryFile("broken", broken + late)])
-    assert done.malformed == 8
-    assert [(each.file, each.line) for each in done.told[1:]] == [("broken", 2), ("broken", 4)]
-    assert (done.told[0].file, "cut off" in done.told[0].reason) == ("cut.gz", True)
-    assert done.told[0].line == done.lines - 13 + 1, "the line behind the last that could be read"
-    assert done.events == done.lines - 7 > 6
+    assert done.read.malformed == 8
+    assert [(each.file, each.line) for each in done.read.told[1:]] == [("broken", 2), ("broken", 4)]
+    assert (done.read.told[0].file, "cut off" in done.read.told[0].reason) == ("cut.gz", True)
+    assert done.read.told[0].line == done.read.lines - 13 + 1, "the line behind the last that could be read"
+    assert done.events == done.read.lines - 7 > 6
 
 
 async def test_a_log_with_nothing_to_learn_is_there_and_leaves_no_model(account):
@@ -158,7 +159,7 @@ async def test_a_log_with_nothing_to_learn_is_there_and_leaves_no_model(account)
     done = await importer(account).run([MemoryFile("a", lines)])
     assert (done.skipped, done.version, len(await events_of(account))) == (3, "", 3)
     empty = await importer(account).run([MemoryFile("b", b"")])
-    assert empty == Imported(files=1)
+    assert empty == Imported(HowFar(files=1))
     assert (await pointer_of(account, STORE)).sequence == 1
 
 

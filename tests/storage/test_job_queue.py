@@ -12,6 +12,7 @@ from shared.domain.errors import SettingsError, StorageUnavailableError
 from shared.storage import names
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.job_queue import MAX_MESSAGE, StorageJobQueue
+from tests.reliability.world import SHORT_PAUSES
 from tests.storage_proxy import Call, Fault, StorageProxy
 
 MESSAGE = b'{"loop":"default","job":"a"}'
@@ -75,10 +76,10 @@ async def test_a_queue_that_was_deleted_is_made_again(jobs, account):
     assert await bodies(account) == [MESSAGE]
 
 
-@pytest.mark.parametrize("status", [403, 409])
+@pytest.mark.parametrize("status", [0, 403, 409, 429, 500, 503])
 async def test_storage_that_does_not_take_the_message_is_our_own_error(storage, status):
     with StorageProxy(storage) as proxy:
-        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
         proxy.plan = lambda call: Fault(status)
         with pytest.raises(StorageUnavailableError, match="send a job to the queue"):
             await StorageJobQueue(account).send(MESSAGE)
@@ -93,7 +94,7 @@ async def test_an_answer_that_is_lost_costs_no_message(storage, account, status)
 
     await queue(account).create_queue()
     with StorageProxy(storage) as proxy:
-        behind = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        behind = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
         proxy.plan = lose_the_first_answer
         await StorageJobQueue(behind).send(MESSAGE)
         await behind.close()

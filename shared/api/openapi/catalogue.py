@@ -664,6 +664,40 @@ _KEYS_REGENERATE: Final = Described(
 _TAG: Final = {"ETag": "The content's tag: sent back in `If-None-Match`, it saves sending the content again."}
 _IF_NONE_MATCH: Final = Parameter("If-None-Match", {"type": "string"}, "The tag of the content that the caller has.", place="header")
 _UNCHANGED: Final = Answer(304, "The caller has this content already.", headers=_TAG)
+_PROGRESS: Final[dict[str, Any]] = {
+    "name": "default",
+    "learningMode": "Online",
+    "rewardWaitTime": "PT10M",
+    "modelVersion": "00000042-36c28f7b92d1",
+    "modelAgeSeconds": 74.2,
+    "publishedModelVersion": "00000042-36c28f7b92d1",
+    "watermark": _NOON,
+    "lagSeconds": 0.0,
+    "counters": {
+        "ranked": 1204,
+        "learned": 1100,
+        "skipped": {"notActivated": 4},
+        "pending": 100,
+        "rewards": 310,
+        "lateRewards": 40,
+        "unknownRewards": 0,
+        "stragglers": 0,
+    },
+    "apprentice": None,
+    "advice": [
+        {
+            "code": "lateRewards",
+            "message": "13 % of the latest rewards came after the reward wait time, which is 10 minutes: they are not learned.",
+            "feature": None,
+        },
+        {
+            "code": "personalData",
+            "message": "user.mail, of the context, holds what looks like an e-mail address. It is stored with each event: leave it out.",
+            "feature": "user.mail",
+        },
+    ],
+    "error": None,
+}
 _STATUS: Final = Described(
     "Service",
     "Read the status",
@@ -673,7 +707,12 @@ _STATUS: Final = Described(
             200,
             "The status; with a key, `loop` too.",
             StatusResponse,
-            {"service": "personalizer", "apiStatus": "Valid", "apiStatusMessage": "The service is running."},
+            {
+                "service": "personalizer",
+                "apiStatus": "Valid",
+                "apiStatusMessage": "The service is running and your key is valid.",
+                "loop": _PROGRESS,
+            },
         ),
     ),
     takes_key=True,

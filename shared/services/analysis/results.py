@@ -21,6 +21,8 @@ ROLLING: Final = (60, 360, 720, 1440)
 """In minutes: what time series there are. Where buckets are longer than that, it is as fine as they are."""
 
 _MOSTLY: Final = 0.5
+_SELDOM: Final = 0.001
+"""How often a policy may be called unsound that is sound."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,7 +57,7 @@ class Part:
 
     def estimate(self) -> Estimate:
         """Give the default estimate, over all rounds."""
-        (found,) = _estimates(self.moments.taken(None), self.largest_weight, self.rewards)
+        (found,) = _estimates(self.moments.taken(None), self)
         return found
 
 
@@ -134,17 +136,24 @@ def _coarser(series: SeriesOfSums, minutes: int) -> SeriesOfSums:
 
 
 def _points(series: SeriesOfSums, part: Part) -> tuple[Point, ...]:
-    found = _estimates(series.moments, part.largest_weight, part.rewards)
+    found = _estimates(series.moments, part)
     return tuple([Point(at, estimate) for at, estimate in zip(series.begins, found, strict=True)])
 
 
-def _estimates(moments: Moments, largest_weight: float, rewards: Range) -> list[Estimate]:
+def _estimates(moments: Moments, part: Part) -> list[Estimate]:
     """Give the default estimates [n], held within the range of rewards, and their intervals."""
-    low, high = rewards.around(moments)
-    interval = default_interval(moments, largest_weight=largest_weight, rewards=rewards)
+    low, high = part.rewards.around(moments)
+    interval = _interval(moments, part)
     columns = estimators.calibrated_doubly_robust(moments), interval.lower, interval.upper
     rows = zip(*[np.clip(each, low, high).tolist() for each in columns], strict=True)
     return [Estimate(*row) for row in rows]
+
+
+def _interval(moments: Moments, part: Part, *, alpha: float = ALPHA) -> Interval:
+    """Give the default interval; of rewards that were earned themselves, all of one weight, the exact one for shares."""
+    if part.contender.source is PolicySource.ONLINE:
+        return intervals.clopper_pearson(moments, alpha=alpha, rewards=part.rewards)
+    return default_interval(moments, largest_weight=part.largest_weight, alpha=alpha, rewards=part.rewards)
 
 
 def _sums(moments: Moments) -> Sums:
@@ -190,7 +199,7 @@ def report(part: Part, *, alpha: float = ALPHA) -> Report:
         slot=part.slot,
         rounds=int(moments.rounds),
         estimates={name: float(value[0]) for name, value in part.sums.tally.estimates(largest_weight=largest).items()},
-        intervals={name: _ends(each) for name, each in _intervals(moments, largest, part.rewards, alpha).items()},
+        intervals={name: _ends(each) for name, each in _intervals(part, alpha).items()},
         mean_weight=float(health.mean),
         mean_weight_interval=_ends(health.interval),
         is_sound=_is_sound(health),
@@ -201,10 +210,11 @@ def report(part: Part, *, alpha: float = ALPHA) -> Report:
     )
 
 
-def _intervals(moments: Moments, largest: float, rewards: Range, alpha: float) -> dict[str, Interval]:
-    bounded: dict[str, Any] = {"largest_weight": largest, "alpha": alpha, "rewards": rewards}
+def _intervals(part: Part, alpha: float) -> dict[str, Interval]:
+    moments, rewards = part.moments, part.rewards
+    bounded: dict[str, Any] = {"largest_weight": part.largest_weight, "alpha": alpha, "rewards": rewards}
     return {
-        "default": default_interval(moments, **bounded),
+        "default": _interval(moments, part, alpha=alpha),
         "gaussian": intervals.gaussian(moments, alpha=alpha),
         "gaussian_snips": intervals.gaussian_snips(moments, alpha=alpha),
         "gaussian_dr": intervals.gaussian_doubly_robust(moments, alpha=alpha),
@@ -231,21 +241,24 @@ def _is_sound(health: WeightHealth) -> bool:
 def warnings(found: Sequence[Part]) -> list[str]:
     """Say in words what makes figures doubtful; nothing, if all is well."""
     whole = [each for each in found if not each.slot]
-    unsound = [each for each in whole if not _is_sound(WeightHealth.of(each.moments))]
-    told = [_unsound(each) for each in unsound]
+    told = [_unsound(each) for each in whole if not _is_sound(_certain(each))]
     forced = max([float(each.sums.coverage.forced[0] / each.moments.rounds) for each in whole], default=0.0)
     if forced > _MOSTLY:
         told.append(
-            f"In {forced:.0%} of the rounds only one action had any probability: others count as excluded there, "
-            "and all policies earn the same in those rounds."
+            f"In {forced:.0%} of the rounds only one action had any probability: the others count as excluded there, "
+            "so all policies earn the same in those rounds."
         )
     return told
 
 
+def _certain(part: Part) -> WeightHealth:
+    return WeightHealth.of(part.moments, alpha=_SELDOM)
+
+
 def _unsound(part: Part) -> str:
-    health = WeightHealth.of(part.moments)
+    health = _certain(part)
     lower, upper = _ends(health.interval)
     return (
-        f"The mean weight of {part.contender.name!r} is {float(health.mean):.2f} ({lower:.2f} to {upper:.2f}) where it has to be 1: "
-        "it may be valued wrongly."
+        f"The mean weight of {part.contender.name!r} is {float(health.mean):.3f} (99.9 %: {lower:.3f} to {upper:.3f}) "
+        "where it has to be 1: the logged probabilities may not be the true ones."
     )

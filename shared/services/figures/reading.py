@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.domain.clock import EPOCH
 from shared.domain.errors import UnreadableError
-from shared.domain.ledger import Pointer
+from shared.domain.ledger import Counters, Pointer
 from shared.domain.ports import ModelStore
 from shared.evaluation.buckets import expanded, merged
 from shared.evaluation.estimators import ratio
@@ -112,6 +112,11 @@ class LiveFigures:
         pointer, kept = await self._latest()
         return await asyncio.to_thread(_report, pointer, kept, query)
 
+    async def counted(self, *, within: timedelta) -> Counters | None:
+        """Count what was decided so long before the watermark, in whole buckets; None without figures. Raises as `report`."""
+        pointer, kept = await self._latest()
+        return None if pointer is None or kept is None else _counted(kept.timeline, pointer.watermark - within)
+
     async def _latest(self) -> tuple[Pointer | None, Kept | None]:
         pointer = await self._pointer()
         while pointer is not None:
@@ -149,6 +154,21 @@ def _report(pointer: Pointer | None, kept: Kept | None, query: Query) -> Report:
         totals=_totals(whole),
         points=_points(whole, shown),
         cumulated=_cumulated(whole, shown),
+    )
+
+
+def _counted(timeline: Timeline, since: datetime) -> Counters:
+    activity = timeline.activity.taken(np.flatnonzero(timeline.begins >= _minute(since)))
+
+    def total(column: Floats) -> int:
+        return round(float(column.sum()))
+
+    return Counters(
+        learned=total(activity.events),
+        skipped={reason: total(getattr(activity, name)) for reason, name in SKIPPED.items()},
+        rewards=total(activity.rewards),
+        late_rewards=total(activity.late_rewards),
+        unknown_rewards=total(activity.unknown_rewards),
     )
 
 

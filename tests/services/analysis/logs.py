@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from shared.domain.events import Action, JoinedEvent, Situation
-from tests.builders import T0, decision
+from tests.builders import T0, decision, observation
 
 ACTIONS = ("a", "b", "c")
 EXPECTED = {"young": (0.2, 0.8, 0.4), "old": (0.7, 0.1, 0.4)}
@@ -25,7 +25,8 @@ def event(number: int, chance: Random, *, at: datetime, probabilities: tuple[flo
     visitor = chance.choice(list(EXPECTED))
     chosen = chance.choices(range(len(probabilities)), probabilities)[0]
     made = decision(f"e{number}", at=at, chosen=chosen, probabilities=probabilities, asked=situation(visitor), **others)
-    return JoinedEvent(made, float(chance.random() < EXPECTED[visitor][chosen]))
+    reward = float(chance.random() < EXPECTED[visitor][chosen])
+    return JoinedEvent(made, reward, observations=(observation(made.event_id, reward, at=at, slot=made.slot),))
 
 
 def drawn(count: int, *, seed: int = 1, every: float = 10.0, first: datetime = T0, **others) -> list[JoinedEvent]:

@@ -42,7 +42,7 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Sample:
     """Counts over a sample of events, each slot of an event one.
 
     ``events`` counts the events that features were looked at in, of which ``choices`` had more than one action, and ``with_context``
@@ -74,15 +74,15 @@ class _Seen:
     personal: str = ""
 
 
-def survey(events: Iterable[tuple[JoinedEvent, Situation]]) -> Survey:
+def sampled(events: Iterable[tuple[JoinedEvent, Situation]]) -> Sample:
     """Look through a sample: at most 20,000 values of 500 features, and the first 50 actions of each event."""
-    surveyor = _Surveyor()
+    look = _Look()
     for event, situation in events:
-        surveyor.look(event, situation)
-    return surveyor.survey()
+        look.at(event, situation)
+    return look.sample()
 
 
-class _Surveyor:
+class _Look:
     """Looks at events one after another."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class _Surveyor:
         self._times: list[datetime] = []
         self._events = self._choices = self._with_context = self._offered = self._learned = self._rewarded = 0
 
-    def look(self, event: JoinedEvent, situation: Situation) -> None:
+    def at(self, event: JoinedEvent, situation: Situation) -> None:
         decision = event.decision
         self._times.append(decision.decided_at)
         if event.skip is None:
@@ -117,8 +117,8 @@ class _Surveyor:
             for name, value in _values(action.features):
                 self._note(ACTIONS, name, value, action.id)
 
-    def survey(self) -> Survey:
-        return Survey(
+    def sample(self) -> Sample:
+        return Sample(
             events=self._events,
             choices=self._choices,
             with_context=self._with_context,

@@ -1,0 +1,262 @@
+"""``python -m cli evaluate``: what other policies would have earned on a log, with how sure that is."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+
+from cli import options
+from cli.output import bytes_progress, console, print_json, steps_progress, table
+from cli.plot import curve, draw
+from cli.sources import log_files
+from cli.storage import run, stored_loop
+from shared.domain.clock import EPOCH, SystemClock
+from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.domain.evaluation import RESERVED
+from shared.domain.events import JoinedEvent
+from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.joining.reading import read_lines
+from shared.learning.arguments import parse_arguments
+from shared.services.analysis.lane import Lane, contenders, lineups
+from shared.services.analysis.results import Found, Part, Report, parts, report, warnings
+from shared.services.exporting import LATEST, Exporter
+from shared.services.log_files import HowFar, LogReader
+
+_BATCH: Final = 500
+"""Events that are scored by the same model, as if the trainer had come by after each so many."""
+
+_BYTES: Final = 32 * 1024 * 1024
+
+
+def evaluate(
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; none: the loop's own log.")
+    ] = None,
+    loop: options.Loop = options.THE_LOOP,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy", metavar="NAME=ARGUMENTS", help="A policy to compare, such as 'square=--cb_explore_adf --squarecb'; repeatable."
+        ),
+    ] = None,
+    since: options.Since = None,
+    until: options.Until = None,
+    exploration: Annotated[
+        float | None,
+        typer.Option(
+            "--exploration",
+            min=0.0,
+            max=1.0,
+            metavar="SHARE",
+            help="What epsilon-greedy ones explore (explorationPercentage); the loop's, or 0.2.",
+        ),
+    ] = None,
+    is_full: Annotated[bool, typer.Option("--all", help="Tell every estimator and interval, and each slot by itself.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", dir_okay=False, help="Draw the estimates over time with their anytime-valid bands: .png or .svg."
+        ),
+    ] = None,
+    connection_string: options.ConnectionString = "",
+    as_json: options.Json = False,
+) -> None:
+    """Value policies on a log: what each would have earned an event, in place of the one that was logged.
+
+    Each policy learns the log as the trainer would, and is asked about events before it has learned them. Compared in any case: online, as
+    was served; baseline1, always the first action; random. Log files need no service and no storage account.
+    """
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise typer.BadParameter(f"{plot}: a plot is a .png or a .svg file")
+    custom = [_policy(each) for each in policy or ()]
+    _check_names(custom)
+    asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration)
+    found = run(_of_files(sources, connection_string, asked) if sources else _of_loop(loop, connection_string, asked))
+    shown = [each for each in found.parts if is_full or not each.slot]
+    reports = [report(each) for each in shown]
+    if plot is not None and shown:
+        draw([curve(each) for each in shown if not each.slot], plot)
+    if as_json:
+        print_json(_document(found, shown, reports, is_full=is_full))
+    else:
+        _print(found, reports, is_full=is_full)
+    raise typer.Exit(0 if shown else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    policies: tuple[LearningPolicy, ...]
+    since: datetime
+    until: datetime
+    exploration: float | None
+
+    def lanes(self, settings: LoopSettings) -> list[Lane]:
+        """Begin all lanes; ``settings`` are those of the loop."""
+        share = settings.exploration_percentage if self.exploration is None else self.exploration
+        compared = contenders(settings.policy, self.policies)
+        return [Lane(each) for each in lineups(compared, exploration_percentage=share, since=self.since, until=self.until)]
+
+    def wanted(self, events: Sequence[JoinedEvent]) -> list[JoinedEvent]:
+        """Give the events of the range."""
+        return [event for event in events if self.since <= event.decision.decided_at < self.until]
+
+
+@dataclass(slots=True)
+class _Found:
+    parts: list[Part]
+    events: int
+    read: HowFar = field(default_factory=HowFar)
+
+
+async def _of_files(sources: list[str], connection_string: str, asked: _Asked) -> _Found:
+    lanes = asked.lanes(LoopSettings())
+    async with AsyncExitStack() as stack:
+        files = await log_files(sources, connection_string, stack)
+        with bytes_progress(f"Evaluating {len(files)} files", sum(file.size for file in files)) as progress:
+            reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
+            async for batch in reader.batches(files, events=_BATCH, size=_BYTES):
+                await asyncio.to_thread(_take, lanes, asked.wanted(batch))
+    return _found(lanes, reader.done)
+
+
+async def _of_loop(loop: str, connection_string: str, asked: _Asked) -> _Found:
+    async with stored_loop(loop, connection_string) as opened:
+        lanes = asked.lanes(await asyncio.to_thread(opened.services.configuration.read))
+        exporter = Exporter(opened.joined)
+        chunks = await exporter.chunks(asked.since, asked.until)
+        with steps_progress(f"Evaluating {len(chunks)} chunks", len(chunks)) as progress:
+            for chunk in chunks:
+                async for part in exporter.lines(chunk, asked.since, asked.until):
+                    await asyncio.to_thread(_take, lanes, list(read_lines(part.text)))
+                progress.advance(progress.task_ids[0])
+    return _found(lanes)
+
+
+def _take(lanes: Sequence[Lane], events: Sequence[JoinedEvent]) -> None:
+    for first in range(0, len(events), _BATCH):
+        for lane in lanes:
+            lane.take(events[first : first + _BATCH])
+
+
+def _found(lanes: Sequence[Lane], read: HowFar | None = None) -> _Found:
+    return _Found(parts([Found.of(lane) for lane in lanes]), lanes[0].counts.events, read or HowFar())
+
+
+def _policy(text: str) -> LearningPolicy:
+    policy = options.read_policy(text)
+    try:
+        parse_arguments(policy.arguments)
+    except InvalidPolicyConfigurationError as cause:
+        raise typer.BadParameter(f"the policy {policy.name}: {cause}") from cause
+    return policy
+
+
+def _check_names(policies: Sequence[LearningPolicy]) -> None:
+    names = [policy.name for policy in policies]
+    for name in names:
+        if name in RESERVED or names.count(name) > 1:
+            raise typer.BadParameter(f"two policies would be called {name}: choose another name")
+
+
+# --- what is told ----------------------------------------------------------------------------------------------------------
+
+
+def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
+    out = console()
+    if found.read.malformed:
+        out.print(f"{found.read.malformed:,} of {found.read.lines:,} lines could not be read; `stats` lists them.")
+    if found.read.thinned:
+        out.print(f"{found.read.thinned:,} lines are thinned (pdrop), and count like all others.")
+    if not reports:
+        out.print(f"No decision of these {found.events:,} events was left to chance: there is nothing to compare policies by.")
+        return
+    numbers = ["estimate", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
+    compared = table("policy", *(["slot"] if is_full else []), *numbers, right=numbers)
+    for each in reports:
+        compared.add_row(*_row(each, is_full=is_full))
+    out.print(compared)
+    if is_full:
+        out.print()
+        _print_all(reports)
+    for warning in warnings(found.parts):
+        out.print(f"Beware: {warning}", markup=False)
+
+
+def _row(each: Report, *, is_full: bool) -> list[str]:
+    weight = f"{each.mean_weight:.3f}" + ("" if each.is_sound else " !")
+    return [
+        escape(each.name),
+        *([escape(each.slot) or "all"] if is_full else []),
+        f"{each.estimates['calibrated_dr']:.4f}",
+        _span(each.intervals["default"]),
+        _span(each.intervals["anytime"]),
+        f"{each.rounds:,}",
+        f"{each.effective_rounds:,.0f}",
+        weight,
+        f"{each.largest_weight:.3g}",
+    ]
+
+
+def _print_all(reports: Sequence[Report]) -> None:
+    whole = [each for each in reports if not each.slot]
+    estimators = table("estimator", *[escape(each.name) for each in whole], right=[escape(each.name) for each in whole])
+    for name in whole[0].estimates:
+        estimators.add_row(name, *[f"{each.estimates[name]:.4f}" for each in whole])
+    intervals = table("95 % interval", *[escape(each.name) for each in whole], right=[escape(each.name) for each in whole])
+    for name in whole[0].intervals:
+        intervals.add_row(name, *[_span(each.intervals[name]) for each in whole])
+    out = console()
+    out.print(estimators)
+    out.print()
+    out.print(intervals)
+
+
+def _span(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *, is_full: bool) -> dict[str, Any]:
+    return {
+        "events": found.events,
+        "malformed": found.read.malformed,
+        "thinned": found.read.thinned,
+        "policies": [_plain(part, each, is_full=is_full) for part, each in zip(shown, reports, strict=True)],
+        "warnings": warnings(found.parts) if found.parts else [],
+    }
+
+
+def _plain(part: Part, each: Report, *, is_full: bool) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": each.name,
+        "source": each.source.value,
+        "arguments": part.contender.arguments,
+        "slot": each.slot,
+        "rounds": each.rounds,
+        "estimate": each.estimates["calibrated_dr"],
+        "interval": each.intervals["default"],
+        "anytimeInterval": each.intervals["anytime"],
+        "effectiveRounds": each.effective_rounds,
+        "meanWeight": each.mean_weight,
+        "meanWeightInterval": each.mean_weight_interval,
+        "isSound": each.is_sound,
+        "largestWeight": each.largest_weight,
+        "largestPossibleWeight": each.largest_possible_weight,
+        "forced": each.forced,
+    }
+    if is_full:
+        drawn = curve(part)
+        told |= {
+            "estimates": dict(each.estimates),
+            "intervals": dict(each.intervals),
+            "series": [
+                {"until": at, "estimate": value, "anytimeInterval": [low, high]}
+                for at, value, low, high in zip(drawn.times, drawn.estimates, drawn.lower, drawn.upper, strict=True)
+            ],
+        }
+    return told

@@ -1,0 +1,97 @@
+"""``python -m cli loops``: the loops of a deployment, made, changed, listed and deleted by its administrator."""
+
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cli import options
+from cli.config import changes
+from cli.output import console, facts, print_json, table
+from cli.service import Service
+from shared.domain.loop import Tier
+
+app = typer.Typer(help="The loops of a deployment: list, show, create, change and delete them, as its administrator.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The loop.")]
+TierOption = Annotated[Tier | None, typer.Option("--tier", case_sensitive=False, help="What the loop is for.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="MEMBER=VALUE", help="A member of its configuration, such as rewardWaitTime=PT1H; repeatable."),
+]
+
+
+@app.command("list")
+def list_(endpoint: options.Endpoint = options.DEFAULT_ENDPOINT, admin_key: options.AdminKey = "", as_json: options.Json = False) -> None:
+    """List the loops."""
+    found = Service(endpoint, admin_key).root("GET", "loops")["value"]
+    if as_json:
+        print_json(found)
+        return
+    listed = table("loop", "tier", "mode", "created", "endpoint")
+    for each in found:
+        listed.add_row(each["name"], each["tier"], each["configuration"]["learningMode"], each.get("createdAt", ""), each["endpoint"])
+    console().print(listed)
+
+
+@app.command()
+def show(
+    name: Name, endpoint: options.Endpoint = options.DEFAULT_ENDPOINT, admin_key: options.AdminKey = "", as_json: options.Json = False
+) -> None:
+    """Show one loop with its configuration."""
+    _print(Service(endpoint, admin_key).root("GET", _path(name)), as_json=as_json)
+
+
+@app.command()
+def create(
+    name: Name,
+    tier: TierOption = None,
+    settings: Settings = None,
+    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    admin_key: options.AdminKey = "",
+    as_json: options.Json = False,
+) -> None:
+    """Create a loop, and print its two keys, which are told this once; one that is there is changed."""
+    body: dict[str, Any] = {} if tier is None else {"tier": tier.value}
+    if settings:
+        body["configuration"] = changes(settings)
+    _print(Service(endpoint, admin_key).root("PUT", _path(name), body), as_json=as_json)
+
+
+@app.command()
+def delete(
+    name: Name,
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    admin_key: options.AdminKey = "",
+    as_json: options.Json = False,
+) -> None:
+    """Delete a loop: its log, its models and its settings."""
+    if not is_sure:
+        typer.confirm(f"Delete the loop {name} with its log and models?", abort=True, err=True)
+    Service(endpoint, admin_key).root("DELETE", _path(name))
+    if as_json:
+        print_json({"deleted": name})
+    else:
+        print(f"The loop {name} is deleted.")
+
+
+def _path(name: str) -> str:
+    return f"loops/{quote(name, safe='')}"
+
+
+def _print(loop: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(loop)
+        return
+    keys = loop.get("keys") or []
+    console().print(
+        facts(
+            loop=loop["name"],
+            tier=loop["tier"],
+            endpoint=loop["endpoint"],
+            created=loop.get("createdAt"),
+            **{f"key {number}": key for number, key in enumerate(keys, start=1)},
+            **loop["configuration"],
+        )
+    )

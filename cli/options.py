@@ -1,0 +1,68 @@
+"""The options that several commands have."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from shared.domain.loop import DEFAULT_LOOP, LearningPolicy
+
+_STORAGE = "Storage"
+_SERVICE = "Service"
+
+Loop = Annotated[str, typer.Option("--loop", metavar="NAME", help="The loop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+ConnectionString = Annotated[
+    str,
+    typer.Option(
+        "--connection-string",
+        metavar="TEXT",
+        rich_help_panel=_STORAGE,
+        help="The storage account; without it, that of the app's settings in the environment (PERSONALIZER_STORAGE, AzureWebJobsStorage).",
+    ),
+]
+Endpoint = Annotated[
+    str, typer.Option("--endpoint", metavar="URL", envvar="PERSONALIZER_ENDPOINT", rich_help_panel=_SERVICE, help="Where the service is.")
+]
+Key = Annotated[str, typer.Option("--key", metavar="KEY", envvar="PERSONALIZER_KEY", rich_help_panel=_SERVICE, help="A key of the loop.")]
+AdminKey = Annotated[
+    str,
+    typer.Option("--admin-key", metavar="KEY", envvar="PERSONALIZER_ADMIN_KEY", rich_help_panel=_SERVICE, help="The administrator's key."),
+]
+
+DEFAULT_ENDPOINT = "http://127.0.0.1:7071"
+THE_LOOP = DEFAULT_LOOP
+
+
+def read_time(text: str) -> datetime:
+    """Read a date or time in ISO 8601; without a zone it is UTC.
+
+    >>> read_time("2026-05-17").isoformat(), read_time("2026-05-17T10:00+02:00").isoformat()
+    ('2026-05-17T00:00:00+00:00', '2026-05-17T08:00:00+00:00')
+    """
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as cause:
+        raise typer.BadParameter(f"{text!r} is no date or time such as 2026-05-17 or 2026-05-17T12:00:00Z") from cause
+
+
+def read_policy(text: str) -> LearningPolicy:
+    """Read a policy with its name; whoever takes it checks its arguments.
+
+    >>> read_policy("square=--cb_explore_adf --squarecb").arguments
+    '--cb_explore_adf --squarecb'
+    """
+    name, equals, arguments = text.partition("=")
+    if not equals or not name or name.startswith("-"):
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=ARGUMENTS")
+    return LearningPolicy(name, arguments)
+
+
+def time_option(name: str, what: str) -> Any:
+    """Give an option that takes a time."""
+    return typer.Option(name, metavar="TIME", parser=read_time, help=what)
+
+
+Since = Annotated[datetime | None, time_option("--since", "Only events decided at this time or later (ISO 8601, UTC).")]
+Until = Annotated[datetime | None, time_option("--until", "Only events decided before this time.")]

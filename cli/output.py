@@ -1,0 +1,105 @@
+"""What a person reads goes to standard output as text and tables, what a program reads as one JSON document; progress to standard error."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import orjson
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from shared.services.log_files import HowFar
+
+_MOST_LINES: Final = 20
+_PLAIN_WIDTH: Final = 4_000
+"""Of text that goes to a file or another program: nothing is squeezed to a terminal that is not there."""
+
+
+def console() -> Console:
+    """Give the console to print results on."""
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    text = orjson.dumps(document, default=_plain, option=orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Make a table with these columns; those named by ``right`` hold numbers."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def facts(**values: Any) -> Table:
+    """Make a table of names and values; what is None is left out."""
+    made = Table(box=None, pad_edge=False, show_header=False)
+    made.add_column(style="dim")
+    made.add_column(overflow="fold")
+    for name, value in values.items():
+        if value is not None:
+            made.add_row(name.replace("_", " "), _text(value))
+    return made
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def malformed_lines(read: HowFar) -> Table:
+    """List the first lines that could not be read."""
+    listed = table("file", "line", "why it could not be read", right=["line"])
+    for each in read.told[:_MOST_LINES]:
+        listed.add_row(escape(each.file), str(each.line), escape(each.reason))
+    if read.malformed > _MOST_LINES:
+        listed.add_row("...", "", f"and {read.malformed - _MOST_LINES:,} more")
+    return listed
+
+
+@contextmanager
+def bytes_progress(what: str, total: int | None) -> Iterator[Progress]:
+    """Show how many bytes are done, if somebody looks."""
+    with _progress(what, total, DownloadColumn()) as progress:
+        yield progress
+
+
+@contextmanager
+def steps_progress(what: str, total: int | None) -> Iterator[Progress]:
+    """Show how many steps are done, if somebody looks."""
+    with _progress(what, total, MofNCompleteColumn()) as progress:
+        yield progress
+
+
+@contextmanager
+def _progress(what: str, total: int | None, column: ProgressColumn) -> Iterator[Progress]:
+    shown = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), column, TimeRemainingColumn())
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        progress.add_task(what, total=total)
+        yield progress

@@ -1,0 +1,60 @@
+/** The demo: signing in, and the page behind it. */
+
+import { Refusal, opened } from "/dashboard/lib/api.js";
+import { byId } from "/dashboard/lib/dom.js";
+import { textOf } from "/dashboard/lib/form.js";
+import { note } from "/dashboard/lib/notes.js";
+import { keyOfAddress, signedIn } from "/dashboard/lib/sign-in.js";
+import { furnishThemeButton } from "/dashboard/lib/theme.js";
+import { Loop } from "./loop.js";
+import { play } from "./play.js";
+
+const LOOP = "demo";
+const main = byId("main");
+let leaving = new AbortController();
+
+furnishThemeButton(byId("theme"));
+byId("leave").addEventListener("click", () => void begin(null));
+byId("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
+addEventListener("hashchange", () => {
+  const given = keyOfAddress();
+  if (given) void begin(given);
+});
+void begin(keyOfAddress());
+
+/**
+ * Sign in, by a link if there is a key in it.
+ *
+ * @param {{ key: string, loop: string } | null} given
+ * @param {string} [reason] why nobody is in any more
+ */
+async function begin(given, reason) {
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  byId("leave").hidden = true;
+  let api = null;
+  try {
+    api = given ? await opened(given.key, given.loop) : null;
+  } catch (error) {
+    reason = error instanceof Refusal && error.status === 401 ? "The key of this link does not open the loop." : textOf(error);
+  }
+  const loop = given?.loop ?? LOOP;
+  const lead =
+    "Pick a reader, see which story the loop shows them and why, and watch it learn. `make run` prints a link that signs in by itself.";
+  api ??= await signedIn(main, { title: "See it learn", lead, reason, loop });
+  if (signal.aborted) return;
+  byId("leave").hidden = false;
+  play({ loop: new Loop(api), root: main, signal, onError: (error) => fail(error, signal) });
+}
+
+/**
+ * @param {unknown} error
+ * @param {AbortSignal} signal
+ */
+function fail(error, signal) {
+  if (signal.aborted) return;
+  if (error instanceof Refusal && error.status === 401)
+    void begin(null, "The key does not open this loop any more. It may have been regenerated.");
+  else note(textOf(error));
+}

@@ -1,0 +1,61 @@
+"""Queue: the steps of analyses, and the end of those that cannot be done. Timer: what was lost is taken up again."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+import azure.functions as func
+
+from shared.domain.errors import UnreadableError
+from shared.runtime.each_loop import for_each_loop
+from shared.runtime.wiring import Deployment
+from shared.services.analysis.board import Message
+from shared.services.analysis.running import Runner
+from shared.storage import names
+
+logger = logging.getLogger(__name__)
+
+_TEN_MINUTES = "0 5/10 * * * *"
+_HOST_STORAGE = "AzureWebJobsStorage"
+
+
+def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
+    """Give the functions of this folder that no request triggers."""
+    functions = func.Blueprint()
+
+    async def analyse(message: func.QueueMessage) -> None:
+        """Do one step of an analysis; what is raised has the host send the message again, five times in all."""
+        await _handle(deployment(), message, lambda runner, read: runner.handle(read))
+
+    async def give_up(message: func.QueueMessage) -> None:
+        """End an analysis whose message failed five times."""
+        await _handle(deployment(), message, lambda runner, read: runner.give_up(read))
+
+    async def sweep(timer: func.TimerRequest) -> None:
+        """Take up what was lost between two calls, and tidy up."""
+        await for_each_loop(deployment(), _sweep, "analyses were not looked after")
+
+    queued = functions.queue_trigger(arg_name="message", queue_name=names.JOBS, connection=_HOST_STORAGE)
+    functions.function_name("analyse")(queued(analyse))
+    poisoned = functions.queue_trigger(arg_name="message", queue_name=names.POISONED_JOBS, connection=_HOST_STORAGE)
+    functions.function_name("analyse_poison")(poisoned(give_up))
+    now_and_then = functions.timer_trigger(arg_name="timer", schedule=_TEN_MINUTES, use_monitor=False)
+    functions.function_name("analyses")(now_and_then(sweep))
+    return functions
+
+
+async def _handle(deployment: Deployment, message: func.QueueMessage, do: Callable[[Runner, Message], Awaitable[None]]) -> None:
+    """Do it for the loop that the message names; one that cannot be read, or whose loop is gone, is dropped."""
+    try:
+        read = Message.read(message.get_body())
+    except UnreadableError as error:
+        logger.error("a message of the queue is dropped: %s", error)
+        return
+    services = await deployment.fresh(read.loop)
+    if services is not None:
+        await do(services.analyses, read)
+
+
+async def _sweep(deployment: Deployment, loop: str) -> None:
+    services = await deployment.fresh(loop)
+    if services is not None:
+        await services.analyses.sweep()

@@ -1,0 +1,495 @@
+"""Runs analyses: the queue's messages each do one step of one lane, and the last one that ends puts the result together.
+
+A step reads how its lane stands, takes some chunks of the log further, writes how it stands now, on condition, and sends the message of
+the next step. So a message that comes twice, or a worker that dies anywhere, changes nothing: a step that was done is only passed on.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from shared.domain.clock import Clock
+from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
+from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
+from shared.domain.loop import LoopSettings
+from shared.domain.ports import JobQueue, JobStore, LoopConfiguration, WorkFiles
+from shared.evaluation.series import INTERVALS
+from shared.joining.chunks import ChunkName
+from shared.joining.reading import read_lines
+from shared.joining.rejoin import rejoin
+from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, read_found, run_of, write_found
+from shared.services.analysis.lane import Lane
+from shared.services.analysis.results import Found
+from shared.services.concurrency import collector_at_rest
+from shared.services.publishing import reward_settings, settings_text
+
+logger = logging.getLogger(__name__)
+
+Analysis = Evaluation | FeatureImportance
+
+LONGEST: Final = timedelta(hours=24)
+"""A job that is not over after so long has timed out."""
+
+STEP_EVENTS: Final = 20_000
+STEP_CHUNKS: Final = 500
+STEP_TIME: Final = timedelta(seconds=60)
+"""A step ends with the chunk that reaches any of these: well within what the host lets a function run."""
+
+MOST_CHUNKS: Final = 100_000
+MOST_BUCKETS: Final = 2_880
+"""Ten days of 5 minutes: over longer ranges the finest buckets last longer."""
+
+WAIT: Final = timedelta(minutes=30)
+WAIT_STEP: Final = timedelta(minutes=1)
+"""How long a job waits, and how often it looks, when nothing of its range has been joined yet."""
+
+SEALING: Final = timedelta(minutes=1)
+"""Chunks go by when decisions were stored, which is a little after they were made."""
+
+STALE: Final = timedelta(minutes=20)
+"""A job that made no step for so long has lost its message."""
+
+KEPT: Final = timedelta(days=7)
+"""How long the learners of an analysis that is over are kept, for their policies to be put online with them."""
+
+_ATTEMPTS: Final = 16
+
+
+class Chunks(Protocol):
+    """The joined log; raises as `shared.domain.ports.JoinedLog` does."""
+
+    async def chain(self) -> Sequence[str]:
+        """List the chunks that count, in order."""
+        ...
+
+    async def watermark(self) -> datetime | None:
+        """Tell up to which time decisions have been joined; None before the first commit."""
+        ...
+
+    async def parent(self, name: str) -> str | None:
+        """Tell which chunk was before this one; None if this one is not there any more."""
+        ...
+
+    async def chunk(self, name: str) -> bytes:
+        """Read a chunk's lines."""
+        ...
+
+
+class Method(Protocol):
+    """What one kind of analysis does: which lanes it wants, stage by stage, and what it makes of what they found."""
+
+    store: JobStore[Any]
+
+    def first(self, analysis: Any, chunks: Sequence[str], loop: LoopSettings) -> Stage:
+        """Plan the first stage over these chunks, at least one."""
+        ...
+
+    def following(self, analysis: Any, board: Board, found: Sequence[Found]) -> Stage | None:
+        """Plan the stage after one that is over, from what its lanes found; None when there is nothing more to do."""
+        ...
+
+    def finished(self, analysis: Any, board: Board, found: Sequence[Found]) -> tuple[Any, Sequence[str]]:
+        """Give the analysis with what the last stage's lanes found, and what there is to say beside."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a runner works with; ``turn`` lets one step of a process work at a time, ``loop`` is the loop's name."""
+
+    loop: str
+    log: Chunks
+    files: WorkFiles
+    queue: JobQueue
+    configuration: LoopConfiguration
+    clock: Clock
+    turn: asyncio.Semaphore
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A job at work: its record with the ETag it had, and the message."""
+
+    analysis: Analysis
+    etag: str
+    message: Message
+
+    @property
+    def job(self) -> Job:
+        return self.analysis.job
+
+
+class Runner:
+    """Runs one loop's analyses; each call does one message's work."""
+
+    def __init__(self, means: Means, methods: Mapping[JobKind, Method]) -> None:
+        self._methods = methods
+        self._loop = means.loop
+        self._log = means.log
+        self._files = means.files
+        self._queue = means.queue
+        self._configuration = means.configuration
+        self._clock = means.clock
+        self._turn = means.turn
+
+    # --- from outside --------------------------------------------------------------------------------------------------
+
+    async def start(self, kind: JobKind, job: Job) -> None:
+        """Have a job begun soon; doing so again changes nothing. Raises `StorageUnavailableError`."""
+        if kind in self._methods and not job.status.is_over:
+            await self._queue.send(Message(self._loop, kind, job.id, run_of(kind, job)).written())
+
+    async def drop(self, kind: JobKind, job: Job) -> None:
+        """Delete all files of a job that was deleted; a step that is under way finds out by itself."""
+        await self._clear(run_of(kind, job))
+
+    async def found(self, kind: JobKind, job: Job) -> tuple[Found, ...]:
+        """Give the sums of a job that is over; nothing if there are none. Raises `UnreadableError`."""
+        stored = await self._files.read(f"{run_of(kind, job)}/report")
+        return () if stored is None else await asyncio.to_thread(read_found, stored[0])
+
+    async def handle(self, message: Message) -> None:
+        """Do what the message says. Whatever is raised has it come again, and after the fifth time `give_up` is called."""
+        task = await self._task(message)
+        if task is None:
+            return
+        try:
+            await self._do(task)
+        except UnreadableError as error:
+            await self._end(task, JobStatus.FAILED, str(error))
+        except Exception as error:
+            await self._note(message, error)
+            raise
+
+    async def give_up(self, message: Message) -> None:
+        """End a job whose message could not be handled, with the reason that was noted last."""
+        task = await self._task(message)
+        if task is None:
+            return
+        noted = await self._files.read(f"{message.run}/error")
+        reason = noted[0].decode() if noted else "a worker stopped without a word every time, as when memory runs out"
+        await self._end(task, JobStatus.FAILED, f"Given up after five tries: {reason}")
+
+    async def sweep(self) -> None:
+        """Send again what was lost between two calls, and delete what no analysis needs any more."""
+        runs: dict[str, JobStatus] = {}
+        for kind, method in self._methods.items():
+            for listed in await method.store.listed():
+                runs[run_of(kind, listed.job)] = listed.job.status
+                if not listed.job.status.is_over:
+                    await self._revive(kind, listed.job)
+        await self._tidy(runs)
+
+    # --- one message ---------------------------------------------------------------------------------------------------
+
+    async def _task(self, message: Message) -> _Task | None:
+        """Find the job that the message is of; None if it was deleted, or is over."""
+        stored = await self._methods[message.kind].store.read(message.job_id)
+        if stored is None or run_of(message.kind, stored[0].job) != message.run:
+            await self._clear(message.run)
+            return None
+        return None if stored[0].job.status.is_over else _Task(*stored, message)
+
+    async def _do(self, task: _Task) -> None:
+        if self._clock.now() - task.job.created_at > LONGEST:
+            hours = LONGEST // timedelta(hours=1)
+            await self._end(task, JobStatus.TIMEOUT, f"It was not over after {hours} hours: ask for a shorter range, or fewer policies.")
+        elif task.message.step == 0:
+            await self._begin(task)
+        else:
+            await self._step(task)
+
+    async def _begin(self, task: _Task) -> None:
+        """Plan the job, if that is not done yet, and send each lane off."""
+        board = await self._board(task.message.run)
+        if board is None:
+            chunks = in_range(await self._log.chain(), task.job)
+            if not chunks:
+                await self._nothing_yet(task)
+                return
+            board = await self._planned(task, chunks)
+        await self._tell(task, board)
+        await self._send(task.message, board)
+
+    async def _nothing_yet(self, task: _Task) -> None:
+        watermark = await self._log.watermark()
+        is_joined = watermark is not None and watermark >= wanted(task.job)
+        if not is_joined and self._clock.now() - task.job.created_at < WAIT:
+            await self._describe(task, "waits for the first events of its range to be joined with their rewards")
+            await self._queue.send(task.message.written(), after=WAIT_STEP)
+            return
+        await self._end(task, JobStatus.SUCCEEDED, "No event of this range is in the joined log: there is nothing to analyse.")
+
+    async def _planned(self, task: _Task, chunks: Sequence[str]) -> Board:
+        if len(chunks) > MOST_CHUNKS:
+            raise UnreadableError(f"The range has {len(chunks)} chunks of the log, more than {MOST_CHUNKS}: ask for a shorter one.")
+        loop = await asyncio.to_thread(self._configuration.read)
+        watermark = await self._log.watermark()
+        board = Board(
+            chunks=tuple(chunks),
+            settings=settings_text(loop),
+            exploration_percentage=loop.exploration_percentage,
+            stages=(self._methods[task.message.kind].first(task.analysis, chunks, loop),),
+            minutes=finest(task.job.until - task.job.since),
+            missing_from=watermark if watermark is not None and watermark < wanted(task.job) else None,
+        )
+        try:
+            await self._files.replace(f"{task.message.run}/board", board.written(), expected=None)
+        except ConflictError:
+            logger.info("another worker planned it first", extra={"job": task.job.id})
+        return await self._board(task.message.run) or board
+
+    async def _step(self, task: _Task) -> None:
+        message = task.message
+        board = await self._board(message.run)
+        if board is None:
+            raise UnreadableError("The plan of this analysis is not there any more.")
+        current = len(board.stages) - 1
+        if message.stage != current:
+            if message.stage == current - 1:  # whoever planned the next stage may have died before all were sent off
+                await self._send(message, board, beginning=True)
+            return
+        standing, etag = await self._standing(message)
+        if standing.step not in (message.step - 1, message.step):
+            return  # passed on already
+        if standing.step == message.step - 1 and not standing.is_over:
+            async with self._turn:
+                standing = await self._further(board, message, standing)
+            try:
+                await self._files.replace(_lane(message), standing.written(), expected=etag)
+            except ConflictError:
+                return  # another worker did the same, and passes it on
+        progress = Progress(standing.step, standing.chunks, standing.is_over, self._clock.now())
+        board, board_etag = await self._noted(message, progress)
+        await self._tell(task, board)
+        if not standing.is_over:
+            await self._queue.send(replace(message, step=message.step + 1).written())
+        elif board.stage.is_over and len(board.stages) - 1 == message.stage:
+            await self._advance(task, board, board_etag)
+
+    async def _further(self, board: Board, message: Message, standing: Standing) -> Standing:
+        """Take a lane on, chunk by chunk, as far as one step goes. One chunk's events at a time are in memory."""
+        if not standing.step and (begins := board.stages[message.stage].lanes[message.lane].begins):
+            standing = replace(standing, state=await self._state(f"{message.run}/{begins}"))
+        lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
+        stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
+        names, before = board.chunks[stage.first : stage.last], lane.counts.events
+        done, left_out = standing.chunks, list(standing.left_out)
+        while done < len(names):
+            if not await self._take(lane, names[done], rewards):
+                left_out.append(names[done])
+            done += 1
+            is_enough = lane.counts.events - before >= STEP_EVENTS or done - standing.chunks >= STEP_CHUNKS
+            if is_enough or self._clock.now() - began >= STEP_TIME:
+                break
+        facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
+        logger.info("step of an analysis done", extra=facts)
+        return await asyncio.to_thread(
+            lambda: Standing.of(lane, step=message.step, chunks=done, is_over=done == len(names), left_out=tuple(left_out))
+        )
+
+    async def _take(self, lane: Lane, name: str, rewards: LoopSettings) -> bool:
+        """Take a lane over one chunk, and tell whether it could be used; raises `UnreadableError` for one that is not there any more."""
+        try:
+            text = await self._log.chunk(name)
+            with collector_at_rest():
+                await asyncio.to_thread(take, lane, text, rewards)
+        except UnreadableError as error:
+            if await self._log.parent(name) is None:
+                raise UnreadableError(f"A part of the log is not there any more: {name}. It was deleted, or kept no longer.") from error
+            logger.error("a chunk is left out of an analysis: %s", error, extra={"chunk": name})
+            return False
+        return True
+
+    async def _advance(self, task: _Task, board: Board, etag: str) -> None:
+        """Go on to the next stage, or to the end."""
+        message, method = task.message, self._methods[task.message.kind]
+        standings = [await self._standing(replace(message, lane=lane)) for lane in range(len(board.stage.lanes))]
+        found = [standing.found(plan.contenders) for (standing, _), plan in zip(standings, board.stage.lanes, strict=True)]
+        following = await asyncio.to_thread(method.following, task.analysis, board, found)
+        if following is not None:
+            board = replace(board, stages=(*board.stages, following))
+            try:
+                await self._files.replace(f"{message.run}/board", board.written(), expected=etag)
+            except ConflictError:
+                return  # another worker planned it, and sends it off
+            await self._send(message, board)
+            return
+        left_out = {name for standing, _ in standings for name in standing.left_out}
+        await self._finish(task, board, found, left_out)
+
+    async def _finish(self, task: _Task, board: Board, found: Sequence[Found], left_out: set[str]) -> None:
+        """Keep the sums, and write the result."""
+        try:
+            await self._files.replace(f"{task.message.run}/report", await asyncio.to_thread(write_found, tuple(found)), expected=None)
+        except ConflictError:
+            logger.info("another worker kept the sums first", extra={"job": task.job.id})
+        notes = []
+        if left_out:
+            notes.append(f"{len(left_out)} of {len(board.chunks)} chunks of the log could not be read and are left out.")
+        if board.missing_from is not None:
+            notes.append(f"Decisions after {board.missing_from:%Y-%m-%d %H:%M:%S} UTC had not been joined with their rewards yet.")
+        analysis, told = await asyncio.to_thread(self._methods[task.message.kind].finished, task.analysis, board, found)
+        await self._edit(task, lambda _: _with_job(analysis, JobStatus.SUCCEEDED, " ".join([*told, *notes])))
+        await self._clear(task.message.run, keep=last_of(board))
+
+    # --- the record ----------------------------------------------------------------------------------------------------
+
+    async def _end(self, task: _Task, status: JobStatus, description: str) -> None:
+        """End the job without a result."""
+        await self._edit(task, lambda analysis: _with_job(analysis, status, description))
+        await self._clear(task.message.run)
+        logger.warning("an analysis ended without a result", extra={"job": task.job.id, "status": status, "reason": description})
+
+    async def _edit(self, task: _Task, change: Callable[[Any], Any]) -> None:
+        """Change the record, unless it is gone or over."""
+        store = self._methods[task.message.kind].store
+        for _ in range(_ATTEMPTS):
+            again = await self._task(task.message)
+            if again is None:
+                return
+            try:
+                await store.replace(change(again.analysis), expected=again.etag)
+            except ConflictError:
+                continue
+            return
+        raise BusyError("others kept changing the record of an analysis")
+
+    async def _tell(self, task: _Task, board: Board) -> None:
+        await self._describe(task, board.told(), status=JobStatus.RUNNING)
+
+    async def _describe(self, task: _Task, text: str, *, status: JobStatus = JobStatus.NOT_SUBMITTED) -> None:
+        """Show how far it is; that is no matter to fail for, or to try twice."""
+        changed = _with_job(task.analysis, status, f"Under way: {text}.")
+        if changed == task.analysis:
+            return
+        try:
+            await self._methods[task.message.kind].store.replace(changed, expected=task.etag)
+        except (ConflictError, UnavailableError):
+            logger.info("progress is not shown this time", extra={"job": task.job.id})
+
+    async def _note(self, message: Message, error: Exception) -> None:
+        """Note why a message could not be handled, for whoever gives up at last."""
+        reason = str(error) if isinstance(error, PersonalizerError) else type(error).__name__
+        try:
+            stored = await self._files.read(f"{message.run}/error")
+            await self._files.replace(f"{message.run}/error", reason.encode(), expected=stored[1] if stored else None)
+        except (ConflictError, UnavailableError):
+            logger.info("the reason of a failure could not be noted", extra={"reason": reason})
+
+    # --- files ---------------------------------------------------------------------------------------------------------
+
+    async def _board(self, run: str) -> Board | None:
+        stored = await self._files.read(f"{run}/board")
+        return None if stored is None else Board.read(stored[0])
+
+    async def _noted(self, message: Message, progress: Progress) -> tuple[Board, str]:
+        """Note a lane's progress on the board, and give the board and its ETag."""
+        for _ in range(_ATTEMPTS):
+            stored = await self._files.read(f"{message.run}/board")
+            if stored is None:
+                raise UnreadableError("The plan of this analysis is not there any more.")
+            known = Board.read(stored[0])
+            board = known.after(message.stage, message.lane, progress)
+            if board is known:
+                return board, stored[1]
+            try:
+                return board, await self._files.replace(f"{message.run}/board", board.written(), expected=stored[1])
+            except ConflictError:
+                continue
+        raise BusyError("others kept noting their progress")
+
+    async def _standing(self, message: Message) -> tuple[Standing, str | None]:
+        stored = await self._files.read(_lane(message))
+        if stored is None:
+            return Standing(), None
+        return await asyncio.to_thread(Standing.read, stored[0]), stored[1]
+
+    async def _state(self, name: str) -> bytes:
+        stored = await self._files.read(name)
+        if stored is None:
+            raise UnreadableError("A lane of this analysis is not there any more.")
+        return (await asyncio.to_thread(Standing.read, stored[0])).state
+
+    async def _send(self, message: Message, board: Board, *, beginning: bool = False) -> None:
+        """Send each lane of the present stage that is not over its next message, or only those that have not begun."""
+        stage = len(board.stages) - 1
+        for lane, progress in enumerate(board.stage.progress):
+            if not progress.is_over and not (beginning and progress.step):
+                await self._queue.send(replace(message, stage=stage, lane=lane, step=progress.step + 1).written())
+
+    async def _clear(self, run: str, *, keep: Sequence[str] = ()) -> None:
+        for name in await self._files.listed(f"{run}/"):
+            if name.partition("/")[2] not in keep:
+                await self._files.delete(name)
+
+    # --- what was lost, and what is left -------------------------------------------------------------------------------
+
+    async def _revive(self, kind: JobKind, job: Job) -> None:
+        """Send a job's messages again if it has not moved for long."""
+        message = Message(self._loop, kind, job.id, run_of(kind, job))
+        board, limit = await self._board(message.run), self._clock.now() - STALE
+        if board is None:
+            if job.created_at < limit:
+                await self._queue.send(message.written())
+            return
+        stage, waiting = len(board.stages) - 1, [*enumerate(board.stage.progress)]
+        if all(progress.at < limit for _, progress in waiting) and job.created_at < limit:
+            for lane, progress in waiting:
+                step = progress.step if progress.is_over else progress.step + 1
+                await self._queue.send(replace(message, stage=stage, lane=lane, step=step).written())
+
+    async def _tidy(self, runs: Mapping[str, JobStatus]) -> None:
+        """Delete files of runs that have no record, and learners that were kept long enough."""
+        limit = self._clock.now() - KEPT
+        for name, at in (await self._files.listed()).items():
+            run, _, file = name.partition("/")
+            is_orphan = run not in runs and at < self._clock.now() - STALE
+            is_expired = run in runs and runs[run].is_over and file.startswith("lane-") and at < limit
+            if is_orphan or is_expired:
+                await self._files.delete(name)
+
+
+# --- rules -------------------------------------------------------------------------------------------------------------
+
+
+def in_range(chain: Sequence[str], job: Job) -> list[str]:
+    """Give the chunks that may hold decisions of the job's range."""
+    parsed = [(name, ChunkName.parse(name)) for name in chain]
+    return [name for name, each in parsed if each.until > job.since and each.since < job.until + SEALING]
+
+
+def wanted(job: Job) -> datetime:
+    """Give the time up to which decisions have to be joined for all of the range to be there."""
+    return min(job.until, job.created_at)
+
+
+def finest(span: timedelta) -> int:
+    """Give how many minutes the finest buckets last, so that there are not too many of them.
+
+    >>> [finest(timedelta(days=days)) for days in (7, 30, 365)]
+    [5, 60, 360]
+    """
+    return next((each for each in INTERVALS if span <= MOST_BUCKETS * timedelta(minutes=each)), INTERVALS[-1])
+
+
+def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
+    """Take a lane over a chunk's lines under these reward settings; raises `UnreadableError`, and then nothing has changed."""
+    lane.take([rejoin(event, rewards) for event in read_lines(text)])
+
+
+def last_of(board: Board) -> list[str]:
+    """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage."""
+    stage = len(board.stages) - 1
+    return ["board", "report", *[f"lane-{stage}-{lane}" for lane in range(len(board.stage.lanes))]]
+
+
+def _lane(message: Message) -> str:
+    return f"{message.run}/lane-{message.stage}-{message.lane}"
+
+
+def _with_job(analysis: Any, status: JobStatus, description: str) -> Any:
+    return replace(analysis, job=replace(analysis.job, status=status, description=description))

@@ -1,0 +1,300 @@
+"""The demo in a browser: a reader, a story and its reasons, rewards, a crowd and the curve, against the app with its timers on Azurite."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from dashboard_function import DEMO, STATIC
+from local.azurite import Azurite
+from local.demo_loop import QUICK, demo_key
+from local.node import find_node
+from tests.browser.packages import installed
+from tests.browser.test_looks import AXE
+from tests.browser.test_modules import COMPILER
+from tests.browser.visits import PHONE, Visit, visited
+from tests.http.building import KEY
+from tests.running import RunningApp
+
+pytestmark = [pytest.mark.slow]
+
+ADMIN_KEY = "the-administrators-key"
+EQUAL = "13%"
+"""The chance of each of eight stories before anything is learned."""
+LEARNS_WITHIN_MS = 60_000
+CROWD_WITHIN = 180.0
+ENOUGH_VISITORS, GAINED, WON = 600, 0.25, 50
+"""After so many visitors: how far the reward is above picking blindly at least, and how many per cent of what there is to win are won."""
+Playing = Callable[..., AbstractContextManager["Demo"]]
+
+
+class Demo:
+    """A visit to the demo's page, and the loop behind it."""
+
+    def __init__(self, visit: Visit, key: str) -> None:
+        self.visit, self.page, self.app, self.key = visit, visit.page, visit.app, key
+
+    def open(self, *, key: str | None = None, loop: str = "demo") -> None:
+        self.page.goto(f"{self.app.base_url}/demo#{urlencode({'key': key or self.key, 'loop': loop})}")
+
+    def play(self, *, key: str | None = None, loop: str = "demo") -> None:
+        """Come in by a link, and wait for the first story."""
+        self.open(key=key, loop=loop)
+        expect(self.page.locator(".story h3")).not_to_be_empty()
+
+    def loop(self) -> Any:
+        return self.app.request("GET", "/loops/demo/status", headers={KEY: self.key}).json["loop"]
+
+    def until(self, found: Callable[[], Any], *, seconds: float = LEARNS_WITHIN_MS / 1000) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (it := found()):
+            assert time.monotonic() < deadline, self.app.logs[-3000:]
+            time.sleep(0.1)
+        return it
+
+    def chances(self) -> list[str]:
+        return self.page.locator(".chance .number").all_inner_texts()
+
+    def figure(self, name: str) -> float:
+        value = self.page.locator(".figure", has=self.page.locator(f"dt:text-is('{name}')")).locator("dd").inner_text()
+        return float(value.replace("%", "").replace(",", ""))
+
+    def pick(self, *, reader: str, hour: str, device: str) -> None:
+        self.page.get_by_role("radio", name=reader).check(force=True)
+        self.visit.button(hour).click()
+        self.visit.button(device).click()
+
+    def forget(self) -> None:
+        """Delete the model, through the page, when nothing is left to be learned from before."""
+        self.until(lambda: self.loop()["counters"]["pending"] == 0)
+        self.visit.button("Forget all").click()
+        self.visit.confirm("Forget all")
+        expect(self.page.locator(".chance .number").first).to_have_text(EQUAL, timeout=LEARNS_WITHIN_MS)
+
+
+@pytest.fixture(scope="module")
+def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    """The app as `make run` sets it, with its timers in the same process."""
+    settings = {**QUICK, "PERSONALIZER_ADMIN_KEY": ADMIN_KEY}
+    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=settings, timers=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def key(app: RunningApp, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The key of the loop that `make run` makes."""
+    made = demo_key(app.port, ADMIN_KEY, tmp_path_factory.mktemp("home"))
+    assert made is not None
+    return made
+
+
+@pytest.fixture
+def playing(browser: Browser, app: RunningApp, key: str) -> Playing:
+    @contextmanager
+    def begun(**options: Any) -> Iterator[Demo]:
+        with visited(browser, app, **options) as visit:
+            yield Demo(visit, key)
+
+    return begun
+
+
+@pytest.fixture
+def demo(playing: Playing) -> Iterator[Demo]:
+    with playing() as demo:
+        yield demo
+
+
+# --- coming in -------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_signs_in_and_leaves_no_key_in_the_address(demo):
+    demo.play()
+    assert demo.page.url == f"{demo.app.base_url}/demo"
+    demo.visit.heading("Which story does this reader want?")
+
+
+def test_without_a_link_the_loop_and_its_key_are_asked_for(demo):
+    demo.visit.refusals |= {401}
+    demo.page.goto(f"{demo.app.base_url}/demo")
+    demo.visit.heading("See it learn")
+    expect(demo.page.get_by_label("Loop", exact=True)).to_have_value("demo")
+    demo.page.get_by_label("Key", exact=True).fill("another")
+    demo.visit.button("Sign in").click()
+    assert "does not open the loop “demo”" in demo.visit.error_of("Key")
+    demo.page.get_by_label("Key", exact=True).fill(demo.key)
+    demo.page.keyboard.press("Enter")
+    demo.visit.heading("Which story does this reader want?")
+
+
+def test_a_link_with_a_wrong_key_says_so(demo):
+    demo.visit.refusals |= {401}
+    demo.open(key="wrong")
+    demo.visit.says("The key of this link does not open the loop.")
+
+
+# --- a reader and a story --------------------------------------------------------------------------------------------
+
+
+def test_before_anything_is_learned_all_stories_are_as_likely_and_that_is_said(demo):
+    demo.play()
+    assert demo.chances() == [EQUAL] * 8
+    demo.visit.says("all are equally likely, as nothing is known yet")
+    demo.visit.says("Nothing is learned yet, so every story is as likely as any other.")
+
+
+def test_looking_at_readers_teaches_nothing(demo):
+    demo.play()
+    before = demo.loop()["counters"]
+    for reader, hour, device in (("Ben", "Evening", "Desktop"), ("Chloe", "Morning", "Phone"), ("Dan", "Evening", "Phone")):
+        demo.pick(reader=reader, hour=hour, device=device)
+    expect(demo.page.locator(".story")).to_contain_text("Shown to Dan")
+    demo.until(lambda: demo.loop()["counters"]["skipped"].get("notActivated", 0) >= before["skipped"].get("notActivated", 0) + 10)
+    assert demo.loop()["counters"]["learned"] == before["learned"]
+    assert demo.chances() == [EQUAL] * 8
+
+
+def test_a_click_is_learned_whether_it_comes_at_once_or_after_the_reward_wait_time(demo):
+    demo.play()
+    before = demo.loop()["counters"]
+    demo.visit.button("Ask again").click()
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+    demo.page.wait_for_timeout(2_500)
+    demo.visit.button("Skip it").click()
+    demo.visit.says("Skipped: reward 0.")
+    demo.until(lambda: demo.loop()["counters"]["learned"] == before["learned"] + 2)
+    after = demo.loop()["counters"]
+    assert (after["rewards"], after["lateRewards"]) == (before["rewards"] + 2, before["lateRewards"])
+    assert demo.figure("Visitors") == 2
+    expect(demo.page.locator("#pulse")).to_contain_text(re.compile(r"Model \d+: learned from \d+ visits"), timeout=LEARNS_WITHIN_MS)
+
+
+def test_everything_can_be_done_with_the_keyboard(demo):
+    demo.play()
+    demo.page.get_by_role("radio", name="Ada").focus()
+    demo.page.keyboard.press("ArrowDown")
+    expect(demo.page.locator(".story")).to_contain_text("Shown to Ben")
+    for expected in ("Morning", "Evening"):
+        demo.page.keyboard.press("Tab")
+        assert demo.page.evaluate("document.activeElement.textContent") == expected
+    demo.page.keyboard.press("Enter")
+    expect(demo.visit.button("Evening")).to_have_attribute("aria-pressed", "true")
+    demo.visit.button("Click it").focus()
+    demo.page.keyboard.press("Space")
+    demo.visit.says("Clicked: reward 1.")
+
+
+# --- a crowd ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_crowd_teaches_it_what_each_reader_wants_and_new_tastes_are_marked(demo):
+    demo.play()
+    demo.forget()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    expect(demo.visit.button("Stop")).to_be_visible()
+    demo.until(lambda: demo.figure("Visitors") >= ENOUGH_VISITORS, seconds=CROWD_WITHIN)
+    demo.visit.button("Stop").click()
+    expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
+    assert demo.figure("Average reward of the latest 80") >= demo.figure("Picking blindly") + GAINED
+    assert demo.figure("Won of what there is to win") >= WON
+    expect(demo.page.get_by_role("img", name=re.compile("Average reward of the latest visitors, after"))).to_be_visible()
+
+    demo.page.get_by_text("What do they like?").click()
+    favourite = demo.page.locator(".likes tr", has_text="Ada").locator("td").first.inner_text().split(",")[0]
+    demo.until(lambda: demo.loop()["modelVersion"] == demo.loop()["publishedModelVersion"])
+    demo.visit.button("Ask again").click()
+    row = demo.page.locator(f".chance[data-topic='{favourite}']")
+    expect(row.locator(".number")).to_have_text(re.compile(r"^[5-9]\d%|^100%"), timeout=LEARNS_WITHIN_MS)
+    row.click()
+    demo.visit.says(re.compile("The loop expects a reward of 0.[3-9]"))
+    assert demo.page.locator(".reasons li").count() >= 2
+
+    demo.visit.button("Change everybody’s tastes").click()
+    expect(demo.page.locator(".curve .change")).to_have_count(1)
+    changed = demo.page.locator(".likes tr", has_text="Ada").locator("td").first.inner_text().split(",")[0]
+    assert changed != favourite
+
+
+def test_a_crowd_is_stopped_by_the_same_button(demo):
+    demo.play()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    expect(demo.page.locator(".curve .line").first).to_be_visible()
+    demo.visit.button("Stop").click()
+    expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
+    assert 0 < demo.figure("Visitors") < 1000
+
+
+def test_after_the_app_was_restarted_the_page_goes_on(demo):
+    demo.play()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    expect(demo.page.locator(".curve .line").first).to_be_visible()
+    demo.visit.is_cut_off = True
+    demo.app.stop()
+    expect(demo.page.locator("#pulse")).to_contain_text("No connection", timeout=LEARNS_WITHIN_MS)
+    demo.app.start()
+    expect(demo.page.locator("#pulse")).to_contain_text("learned from", timeout=LEARNS_WITHIN_MS)
+    before = demo.figure("Visitors")
+    demo.until(lambda: demo.figure("Visitors") > before)
+    demo.visit.button("Stop").click()
+    expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+
+
+# --- other loops -----------------------------------------------------------------------------------------------------
+
+
+def test_a_loop_with_long_waits_and_no_reasons_is_told_of_both(demo):
+    demo.play(key=demo.app.key, loop="default")
+    demo.visit.says("This loop waits 10 min for rewards before it learns from a visit")
+    demo.visit.button("Have it say why").click()
+    demo.visit.says("Nothing is learned yet, so every story is as likely as any other.")
+
+
+# --- for everyone ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1280, 900), PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_serious_and_the_page_fits_the_screen(playing, scheme, size):
+    with playing(size=size, color_scheme=scheme, bypass_csp=True) as demo:
+        demo.play()
+        demo.visit.button("Click it").click()
+        demo.visit.says("Clicked: reward 1.")
+        for hidden in demo.page.locator("details:visible > summary").all():
+            hidden.click()
+        assert demo.visit.is_as_wide_as_the_screen()
+        demo.page.evaluate(installed("axe-core", "axe.min.js").read_text("utf-8"))
+        assert demo.page.evaluate(AXE) == []
+
+
+def test_what_is_touched_is_large_enough_on_a_phone(playing):
+    with playing(size=PHONE, has_touch=True, is_mobile=True) as demo:
+        demo.play()
+        for each in demo.page.locator("button:visible, label.reader:visible").all():
+            box = each.bounding_box()
+            assert box
+            assert min(box["height"], box["width"]) >= 24
+
+
+# --- the modules -----------------------------------------------------------------------------------------------------
+
+
+def test_the_types_of_the_modules_hold_together(tmp_path: Path):
+    shutil.copytree(STATIC, tmp_path / "dashboard")
+    shutil.copytree(DEMO, tmp_path / "demo")
+    shutil.copy(installed("uplot", "dist/uPlot.d.ts"), tmp_path / "dashboard" / "vendor" / "uplot" / "uPlot.esm.d.ts")
+    options = {**COMPILER, "paths": {"/dashboard/*": ["./dashboard/*"]}}
+    (tmp_path / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "include": ["demo/*.js"]}))
+    command = [find_node().node, str(installed("typescript", "bin/tsc")), "--project", str(tmp_path)]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -1,0 +1,117 @@
+"""Policies valued on a log: with no service at all, or on a loop's own; the better one is found, and a picture drawn."""
+
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from shared.joining.dsjson import line
+from tests.builders import T0
+from tests.cli.running import run
+from tests.joining.test_foreign import PERSONALIZER
+from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn
+
+POLICIES = ("--policy", "greedy=--cb_explore_adf", "--policy", "square=--cb_explore_adf --squarecb", "--exploration", "0.05")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """Two thousand decisions, a third of a minute apart, drawn nearly evenly; the last lines are broken, and thinned."""
+    file = tmp_path_factory.mktemp("logs") / "log.json"
+    events = drawn(2_000, every=20.0)
+    thinned = orjson.dumps({**PERSONALIZER, "pdrop": 0.5, "EventId": "thinned"})
+    file.write_bytes(b"".join(map(line, events)) + b"{broken\n" + thinned + b"\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def evaluated(log):
+    return run("evaluate", str(log), *POLICIES, "--all", "--json", "--since", "2026-05-01").json
+
+
+def test_the_planted_policy_is_found_and_the_known_ones_are_what_they_are(evaluated):
+    found = {policy["name"]: policy for policy in evaluated["policies"]}
+    assert list(found) == ["online", "baseline1", "random", "greedy", "square"]
+    for name, truth in (("baseline1", FIRST), ("random", RANDOM)):
+        assert found[name]["estimate"] == pytest.approx(truth, abs=0.06), name
+        low, high = found[name]["anytimeInterval"]
+        assert low <= truth <= high
+    assert found["greedy"]["estimate"] > BEST - 0.1
+    assert found["greedy"]["interval"][0] > found["online"]["interval"][1]
+    assert all(policy["isSound"] for policy in found.values())
+    assert found["online"]["effectiveRounds"] == pytest.approx(2_000)
+    assert (evaluated["events"], evaluated["malformed"], evaluated["thinned"]) == (2_000, 1, 1)
+
+
+def test_every_estimator_and_a_series_are_told_on_demand(evaluated, log):
+    greedy = next(policy for policy in evaluated["policies"] if policy["name"] == "greedy")
+    assert {"ips", "snips", "dm", "dr", "sndr", "mle", "cressie_read", "calibrated_dr", "switch_dr", "dr_os"} <= set(greedy["estimates"])
+    assert greedy["series"][-1]["estimate"] == pytest.approx(greedy["estimate"])
+    assert greedy["series"][-1]["anytimeInterval"] == pytest.approx(greedy["anytimeInterval"])
+    widths = [high - low for low, high in (point["anytimeInterval"] for point in greedy["series"])]
+    assert widths[-1] < widths[0]
+    short = run("evaluate", str(log), "--json")
+    assert "estimates" not in short.json["policies"][0]
+
+
+def test_a_person_reads_a_table_with_warnings(log):
+    done = run("evaluate", str(log), *POLICIES, "--all")
+    assert (done.code, done.errors) == (0, "")
+    assert "1 of 2,002 lines could not be read" in done.text
+    assert "thinned" in done.text
+    names = [row.split()[0] for row in done.text.splitlines() if row.strip()]
+    assert {"policy", "greedy", "baseline1", "calibrated_dr", "anytime"} <= set(names)
+
+
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_a_picture_is_drawn_and_is_the_same_again(log, tmp_path, kind):
+    pictures = [tmp_path / f"{number}.{kind}" for number in (1, 2)]
+    for picture in pictures:
+        assert run("evaluate", str(log), "--plot", str(picture), "--until", "2026-05-17T14:00").code == 0
+    first, second = (picture.read_bytes() for picture in pictures)
+    assert first == second
+    assert first[:8] == b"\x89PNG\r\n\x1a\n" if kind == "png" else first.startswith(b"<?xml")
+    assert len(first) > 10_000
+
+
+def test_only_what_was_decided_in_the_range_counts(log):
+    until = (T0 + timedelta(seconds=20 * 300)).isoformat()
+    done = run("evaluate", str(log), "--since", T0.isoformat(), "--until", until, "--json")
+    assert {policy["rounds"] for policy in done.json["policies"]} == {300}
+    alone = run("evaluate", str(log), "--since", "2026-05-17T12:00", "--until", "2026-05-17T12:10", "--plot", "/nowhere/x.png")
+    assert "/nowhere/x.png" in alone.told or alone.code == 2
+
+
+def test_where_nothing_was_left_to_chance_there_is_nothing_to_compare(tmp_path):
+    file = tmp_path / "log.json"
+    file.write_bytes(orjson.dumps({**PERSONALIZER, "_skipLearn": True}))
+    done = run("evaluate", str(file))
+    assert (done.code, "nothing to compare" in done.text) == (1, True)
+    assert run("evaluate", str(file), "--json").json["policies"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--policy", "x=--nonsense"], "the policy x"),
+        (["--policy", "greedy"], "NAME=ARGUMENTS"),
+        (["--policy", "online=--cb_explore_adf"], "choose another name"),
+        (["--policy", "x=--cb_explore_adf", "--policy", "x=--cb_explore_adf"], "choose another name"),
+        (["--plot", "picture.gif"], ".svg"),
+        (["--exploration", "2"], "exploration"),
+        (["--since", "never"], "never"),
+    ],
+)
+def test_what_cannot_be_followed_is_told_in_one_line(log, options, told):
+    assert told in run("evaluate", str(log), *options).told
+
+
+def test_on_a_loops_own_log_it_finds_what_it_finds_in_the_exported_file(log, storage, tmp_path):
+    environment = {"AzureWebJobsStorage": storage}
+    assert run("import", str(log), environment=environment).code == 0
+    file = tmp_path / "out.json"
+    assert run("export", "--out", str(file), environment=environment).code == 0
+    of_loop = run("evaluate", *POLICIES, "--json", "--all", environment=environment).json
+    of_file = run("evaluate", str(file), *POLICIES, "--json", "--all").json
+    assert of_loop["policies"] == of_file["policies"]
+    assert run("evaluate", "--since", "2030-01-01", environment=environment).code == 1

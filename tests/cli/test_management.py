@@ -1,0 +1,124 @@
+"""Loops, keys, configuration and policy through the running service, by its own words."""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from local.azurite import Azurite
+from tests.cli.running import Done, run
+from tests.running import RunningApp
+
+ADMIN = "the administrator's own key"
+
+
+@pytest.fixture(scope="module")
+def service(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    settings = {"PERSONALIZER_ADMIN_KEY": ADMIN, "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
+    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cli(service: RunningApp):
+    environment = {
+        "PERSONALIZER_ENDPOINT": service.base_url,
+        "PERSONALIZER_KEY": service.key,
+        "PERSONALIZER_ADMIN_KEY": ADMIN,
+        "AzureWebJobsStorage": service.environment["AzureWebJobsStorage"],
+        "PERSONALIZER_KEYS": service.key,
+    }
+
+    def command(*arguments: str, **others: str) -> Done:
+        return run(*arguments, environment={**environment, **others})
+
+    return command
+
+
+def done(answer: Done) -> Done:
+    assert (answer.code, answer.errors) == (0, "")
+    return answer
+
+
+def test_a_loop_is_made_listed_shown_changed_and_deleted(cli):
+    made = done(
+        cli("loops", "create", "news", "--tier", "e0", "--set", "rewardWaitTime=PT1H", "--set", "defaultReward=-0.5", "--json")
+    ).json
+    assert (made["tier"], made["configuration"]["rewardWaitTime"], made["configuration"]["defaultReward"]) == ("E0", "PT1H", -0.5)
+    first, second = made["keys"]
+    assert done(cli("config", "get", "rewardWaitTime", "--loop", "news", PERSONALIZER_KEY=first)).text == "PT1H\n"
+    changed = done(cli("loops", "create", "news", "--tier", "S0", "--json")).json
+    assert ("keys" in changed, changed["tier"]) == (False, "S0")
+    listed = done(cli("loops", "list"))
+    assert [row.split()[:2] for row in listed.text.splitlines()[1:]] == [["default", "S0"], ["news", "S0"]]
+    assert [loop["name"] for loop in done(cli("loops", "list", "--json")).json] == ["default", "news"]
+    assert "news" in done(cli("loops", "show", "news")).text
+    kept = cli("loops", "delete", "news")
+    assert (kept.code, kept.errors.endswith("Stopped.\n")) == (130, True)
+    assert done(cli("loops", "delete", "news", "--yes")).text == "The loop news is deleted.\n"
+    assert "there is no loop" in cli("loops", "show", "news").told
+    assert second not in listed.text
+
+
+def test_keys_are_told_apart_by_digest_and_made_anew(cli, service):
+    first, second = done(cli("loops", "create", "keyed", "--json")).json["keys"]
+    digests = [each["digest"] for each in done(cli("keys", "list", "--loop", "keyed", "--json")).json]
+    assert digests == [hashlib.sha256(key.encode()).hexdigest() for key in (first, second)]
+    new = done(cli("keys", "regenerate", "1", "--loop", "keyed")).text.strip()
+    assert done(cli("policy", "get", "--loop", "keyed", "--key", new)).code == 0
+    assert "401" in cli("policy", "get", "--loop", "keyed", "--key", first).told
+    assert hashlib.sha256(service.key.encode()).hexdigest() in done(cli("keys", "list")).text
+    assert "No key" in done(cli("keys", "list", PERSONALIZER_KEYS="")).text
+    assert done(cli("keys", "regenerate", "2", "--loop", "keyed", "--json")).json["number"] == 2
+    assert "NUMBER" in cli("keys", "regenerate", "3").told
+
+
+def test_a_part_of_the_configuration_is_changed_and_the_rest_stays(cli):
+    before = done(cli("config", "get", "--json")).json
+    after = done(cli("config", "set", "explorationPercentage=0.3", "logRetentionDays=-1", "--json")).json
+    unchanged = set(before) - {"explorationPercentage", "logRetentionDays", "lastConfigurationEditDate"}
+    assert {name: after[name] for name in unchanged} == {name: before[name] for name in unchanged}
+    assert (after["explorationPercentage"], after["logRetentionDays"]) == (0.3, -1)
+    assert done(cli("config", "get", "logRetentionDays", "--json")).json == -1
+    assert "explorationPercentage" in done(cli("config", "get")).text
+    refused = cli("config", "set", "rewardWaitTime=PT99H99D").told
+    assert "rewardWaitTime" in refused
+    assert "InvalidServiceConfiguration" in refused
+    assert "no member 'rewardWait'" in cli("config", "set", "rewardWait=PT1H").told
+    assert "no member 'x'" in cli("config", "get", "x").told
+    assert "MEMBER=VALUE" in cli("config", "set", "rewardWaitTime").told
+
+
+def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_applied(cli, service):
+    own = done(cli("policy", "get", "--json")).json
+    changed = done(cli("policy", "set", "square=--cb_explore_adf --squarecb", "--json")).json
+    assert changed == {"name": "square", "arguments": "--cb_explore_adf --squarecb"}
+    assert "square" in done(cli("policy", "get")).text
+    assert done(cli("policy", "reset", "--json")).json["arguments"] == own["arguments"]
+    asked = {
+        "name": "first",
+        "startTime": "2026-01-01T00:00:00Z",
+        "endTime": "2026-01-02T00:00:00Z",
+        "policies": [{"name": "soft", "arguments": "--cb_explore_adf --softmax"}],
+    }
+    assert service.request("PUT", "/personalizer/evaluations/e1?api-version=2022-09-01-preview", asked).status in (200, 201, 202)
+    assert done(cli("policy", "apply", "e1", "soft", "--json")).json["arguments"] == "--cb_explore_adf --softmax"
+    assert "EvaluationNotFound" in cli("policy", "apply", "e2", "soft").told
+    assert "nonsense" in cli("policy", "set", "x=--nonsense").told
+    assert "NAME=ARGUMENTS" in cli("policy", "set", "plain").told
+
+
+def test_what_cannot_be_done_is_told_in_one_line(cli, service):
+    assert "does not answer" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
+    assert "does not answer" in cli("config", "get", "--endpoint", "nonsense").told
+    assert "no key was given" in cli("config", "get", PERSONALIZER_KEY="").told
+    assert "401" in cli("loops", "list", "--admin-key", "wrong").told
+    assert "there is no loop" in cli("config", "get", "--loop", "nobody").told
+    assert "is the endpoint right" in cli("config", "get", "--endpoint", f"{service.base_url}/docs#").told
+    assert "No such command" in cli("nonsense").told
+    assert "No such option" in cli("stats", "--nonsense").told
+
+
+def test_a_loop_s_name_is_no_way_to_another_path(cli):
+    assert cli("loops", "show", "../status").code == 2
+    assert cli("config", "get", "--loop", "../../loops").code == 2

@@ -1,0 +1,127 @@
+"""Evaluations over HTTP, from the request to the figures: the queue's workers do the rest."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.azurite import Azurite
+from tests.http.building import QUERY_VERSION, path
+from tests.reliability.world import open_account
+from tests.running import HostKind, RunningApp
+from tests.services.analysis.logs import BEST, FIRST, drawn
+from tests.services.analysis.seeding import seed
+
+pytestmark = pytest.mark.slow
+
+EVENTS = 2_000
+SETTINGS = {"PERSONALIZER_TRAINER_SCHEDULE": "0 0 0 1 1 *"}
+RANGE = {"startTime": "2026-05-17T00:00:00Z", "endTime": "2026-05-18T20:00:00Z"}
+POLICIES = [
+    {"name": "greedy", "arguments": "--cb_explore_adf --first 1"},
+    {"name": "blind", "arguments": "--cb_explore_adf --first 1 --ignore u"},
+]
+OLD = "v1.1-preview.3"
+
+
+@pytest.fixture(scope="module")
+def app(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    """An app with a log, whose queue is served."""
+    storage = emulator.connection_string(next(unused_accounts))
+
+    async def fill() -> None:
+        account, events = open_account(storage), drawn(EVENTS, every=57.0)
+        await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)])
+        await account.close()
+
+    asyncio.run(fill())
+    with RunningApp(storage, kind=host, settings=SETTINGS, queues=True) as running:
+        yield running
+
+
+def new(job_id: str = "") -> str:
+    return path(f"evaluations/{job_id}" if job_id else "evaluations", version=QUERY_VERSION)
+
+
+def query(window: str = "Expanding", minutes: int = 5, since: str = RANGE["startTime"], until: str = RANGE["endTime"]) -> str:
+    return f"&startTime={since}&endTime={until}&window={window}&intervalInMinutes={minutes}"
+
+
+def until_over(app: RunningApp, where: str, *, running: tuple[str, ...]) -> tuple[dict[str, Any], set[str]]:
+    """Ask until it is over; gives the answer, and the statuses that were seen before."""
+    seen: set[str] = set()
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        found = app.request("GET", where).json
+        if found["status"] not in running:
+            return found, seen
+        seen.add(found["status"])
+        time.sleep(0.1)
+    raise AssertionError(f"it is not over: {found}, {app.logs[-2000:]}")
+
+
+def test_in_the_newest_shape_with_time_series_as_asked_for(app):
+    assert app.request("PUT", new("newest"), {"name": "one", **RANGE, "policies": POLICIES}).status == 200
+    found, seen = until_over(app, new("newest") + query(), running=("NotSubmitted", "Running"))
+    assert (found["status"], found["optimalPolicy"], found.get("description")) == ("Succeeded", "greedy", None)
+    assert "Running" in seen
+    content = found["content"]
+    assert [(each["name"], each["policySource"]) for each in content["value"]] == [
+        ("online", "Online"),
+        ("baseline1", "Baseline"),
+        ("random", "Random"),
+        ("greedy", "Custom"),
+        ("blind", "Custom"),
+    ]
+    expected = {each["name"]: each["summary"]["expectedReward"] for each in content["value"]}
+    assert expected["baseline1"] == pytest.approx(FIRST, abs=0.06)
+    assert expected["greedy"] == pytest.approx(BEST, abs=0.08)
+    for each in content["value"]:
+        low, high = each["summary"]["confidenceInterval"]
+        assert low < each["summary"]["expectedReward"] < high
+    assert content["intervalInMinutes"] == 5
+    asked = query("Rolling", 360, "2026-05-17T12:00:00Z", "2026-05-18T12:00:00Z")
+    by_six_hours = app.request("GET", new("newest") + asked).json["content"]
+    assert by_six_hours["intervalInMinutes"] == 360
+    assert [point["timeStamp"] for point in by_six_hours["value"][3]["timeseries"]["data"]] == [
+        f"2026-05-{day}T{hour}:00:00Z" for day, hour in ((17, 12), (17, 18), (18, "00"), (18, "06"))
+    ]
+
+
+def test_in_the_older_shape_with_running_sums(app):
+    answer = app.request(
+        "POST", path("evaluations", version=OLD), {"name": "old", **RANGE, "policies": POLICIES[:1], "enableOfflineExperimentation": False}
+    )
+    assert answer.status == 201
+    where = answer.headers["location"].removeprefix(app.base_url)
+    found, _ = until_over(app, where, running=("notSubmitted", "pending"))
+    assert (found["status"], found["optimalPolicy"]) == ("completed", "greedy")
+    online, baseline = found["policyResults"][:2]
+    total = baseline["totalSummary"]
+    assert total["ipsEstimatorDenominator"] == EVENTS
+    assert total["ipsEstimatorNumerator"] / total["snipsEstimatorDenominator"] == pytest.approx(FIRST, abs=0.06)
+    assert sum(each["ipsEstimatorDenominator"] for each in baseline["summary"]) == EVENTS
+    earned = sum(each["ipsEstimatorNumerator"] for each in online["summary"]) / EVENTS
+    assert earned == pytest.approx(online["totalSummary"]["averageReward"])
+    listed = app.request("GET", path("evaluations", version=OLD)).json
+    assert any(each["name"] == "old" and each["policyResults"][0]["totalSummary"] == online["totalSummary"] for each in listed)
+
+
+def test_both_shapes_tell_of_the_same_evaluation(app):
+    assert app.request("PUT", new("both"), {"name": "both", **RANGE, "policies": []}).status == 200
+    found, _ = until_over(app, new("both") + query(), running=("NotSubmitted", "Running"))
+    old = app.request("GET", path("evaluations/both", version=OLD)).json
+    assert [each["summary"]["expectedReward"] for each in found["content"]["value"]] == [
+        each["totalSummary"]["averageReward"] for each in old["policyResults"]
+    ]
+
+
+def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
+    assert app.request("PUT", new("cancelled"), {"name": "one", **RANGE, "policies": POLICIES}).status == 200
+    assert app.request("DELETE", new("cancelled")).status == 204
+    assert app.request("GET", new("cancelled") + query()).status == 404
+    assert app.request("PUT", new("cancelled"), {"name": "two", **RANGE, "policies": []}).status == 200
+    found, _ = until_over(app, new("cancelled") + query(), running=("NotSubmitted", "Running"))
+    assert (found["name"], len(found["content"]["value"])) == ("two", 3)

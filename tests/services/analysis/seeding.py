@@ -1,0 +1,28 @@
+"""A loop's joined log on real storage, written without its trainer: the chunks that it would have written, and the pointer to them."""
+
+import hashlib
+from collections.abc import Sequence
+from datetime import timedelta
+
+from shared.domain.clock import EPOCH
+from shared.domain.events import JoinedEvent
+from shared.domain.ledger import Pointer
+from shared.joining.chunks import ChunkName, compressed
+from shared.joining.dsjson import lines
+from shared.storage.account import StorageAccount
+from shared.storage.model_store import BlobModelStore
+
+
+async def seed(account: StorageAccount, parts: Sequence[Sequence[JoinedEvent]], *, loop: str = "default") -> list[str]:
+    """Write a chunk for each part, in order, and commit them without a model; gives their names."""
+    store, names = BlobModelStore(account, loop=loop), [""]
+    until = EPOCH
+    for part in parts:
+        data = compressed(lines(part))
+        since, until = part[0].decision.decided_at, part[-1].decision.decided_at + timedelta(microseconds=1)
+        names.append(str(ChunkName(1, since, until, hashlib.sha256(data).hexdigest()[:12])))
+        await store.write_chunk(names[-1], data, parent=names[-2])
+    stored = await store.pointer()
+    pointer = Pointer(sequence=1, version="", published_at=EPOCH, watermark=until, chunk=names[-1])
+    await store.commit(pointer, expected=stored[1] if stored else None)
+    return names[1:]
