@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from local.azurite import Azurite
+from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
 from tests.browser.visits import FLAGS, Visit, visited
 from tests.running import RunningApp
@@ -45,3 +46,8 @@ def visiting(browser: Browser, app: RunningApp) -> Visiting:
 def visit(visiting: Visiting) -> Iterator[Visit]:
     with visiting() as visit:
         yield visit
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return installed("axe-core", "axe.min.js").read_text("utf-8")

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.packages import installed
+from tests.browser.axe import findings
 from tests.browser.traffic import ADMIN_KEY, learned, ranked
 from tests.browser.visits import PHONE, Visit
 
 SECTIONS = ("Overview", "Events", "Evaluations", "Features", "Policy", "Configuration", "Models", "Log", "Loops")
-AXE = """async () => (await axe.run(document)).violations
-  .filter((each) => ["serious", "critical"].includes(each.impact))
-  .map((each) => [each.id, each.nodes.map((node) => [node.html, node.failureSummary])])"""
 
 
 @pytest.fixture(scope="module")
@@ -22,21 +19,10 @@ def busy(app) -> None:
     learned(app, len(ids))
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    return installed("axe-core", "axe.min.js").read_text("utf-8")
-
-
 @pytest.fixture(params=["light", "dark"])
 def coloured(request, visiting, busy) -> Iterator[Visit]:
     with visiting(color_scheme=request.param, bypass_csp=True) as visit:
         yield visit
-
-
-def findings(visit: Visit, axe: str) -> object:
-    if not visit.page.evaluate("Boolean(window.axe)"):
-        visit.page.evaluate(axe)
-    return visit.page.evaluate(AXE)
 
 
 def test_axe_finds_nothing_serious_in_any_section(coloured, axe):

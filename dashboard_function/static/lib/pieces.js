@@ -7,6 +7,9 @@ import { note } from "./notes.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 
+const NARROW = 3;
+/** So many columns fit on a phone. */
+
 /**
  * A section's heading, what it is for, and what can be done in it.
  *
@@ -147,26 +150,30 @@ export function segments(label, options, chosen, onChange) {
 }
 
 /**
- * A table that scrolls by itself where the screen is narrow.
+ * A table. One with many columns becomes a list of its rows where the screen is narrow; roles keep it a table for screen readers then.
  *
  * @param {string} caption read aloud only
  * @param {string[]} heads see `columnHead`
  * @param {Child[][]} rows the first cell names the row
  */
 export function table(caption, heads, rows) {
+  const labels = heads.map((head) => head.replace(/^#/, ""));
+  const row = (/** @type {Child[]} */ [first, ...others]) =>
+    h(
+      "tr",
+      { role: "row" },
+      h("th", { scope: "row", role: "rowheader" }, first),
+      others.map((cell, number) => dataCell(cell, labels[number + 1])),
+    );
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      {},
+      { class: heads.length > NARROW ? "wide" : null, role: "table" },
       h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, heads.map(columnHead))),
-      h(
-        "tbody",
-        {},
-        rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map(dataCell))),
-      ),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map(columnHead))),
+      h("tbody", { role: "rowgroup" }, rows.map(row)),
     ),
   );
 }
@@ -178,14 +185,18 @@ export function amount(text) {
 
 /** @param {string} head one that begins with `#` heads numbers; an empty one, what can be done with the row */
 function columnHead(head) {
-  if (!head) return h("td", {});
-  return head.startsWith("#") ? h("th", { scope: "col", class: "number" }, head.slice(1)) : h("th", { scope: "col" }, head);
+  if (!head) return h("td", { role: "cell" });
+  const isNumber = head.startsWith("#");
+  return h("th", { scope: "col", role: "columnheader", class: isNumber ? "number" : null }, isNumber ? head.slice(1) : head);
 }
 
-/** @param {Child} cell */
-function dataCell(cell) {
+/**
+ * @param {Child} cell
+ * @param {string} label
+ */
+function dataCell(cell, label) {
   const isNumber = cell instanceof HTMLElement && cell.classList.contains("number");
-  return h("td", { class: isNumber ? "number" : null }, cell);
+  return h("td", { role: "cell", class: isNumber ? "number" : null, "data-label": label || null }, cell);
 }
 
 /**
