@@ -7,8 +7,8 @@ import { note } from "./notes.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 
-const NARROW = 3;
 /** So many columns fit on a phone. */
+const NARROW = 3;
 
 /**
  * A section's heading, what it is for, and what can be done in it.
