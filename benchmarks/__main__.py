@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, delay, rank, reload, train
+from benchmarks import append, delay, evaluation, rank, reload, train
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -15,6 +15,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "rank": rank.run,
     "append": append.run,
     "train": train.run,
+    "evaluation": evaluation.run,
     "reload": reload.run,
     "delay": delay.run,
 }

@@ -56,9 +56,9 @@ class Retention:
         needed = pointer.watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
         dropped = await self._log.drop_tables(before=needed)
         pruned = await self._prune(pointer.version)
-        await self._drop_figures(pointer)
         cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
         expired = await self._expire(loop.log_retention_days)
+        await self._drop_figures(pointer)
         facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
         logger.info("retention done", extra=facts)
 

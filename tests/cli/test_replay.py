@@ -12,13 +12,12 @@ from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.loop_store import BlobLoopStore
 from tests.builders import after, decision
+from tests.cli.running import Done, run_async
 from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
 from tests.kept_models import LOOP, learn, overwrite
 from tests.reliability.world import FIRST, event_log, open_account, trainer, write_log
 from tests.running import OURS, REPOSITORY
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -28,42 +27,46 @@ async def account(storage) -> AsyncIterator[StorageAccount]:
     await account.close()
 
 
-def replay(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | settings
-    command = [sys.executable, "-m", "cli", "replay", *arguments]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+async def replay(*arguments: str, **settings: str) -> Done:
+    return await run_async("replay", *arguments, environment=settings)
+
+
+def test_the_module_is_the_command():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    command = [sys.executable, "-m", "cli", "replay", "--connection-string", "nonsense"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
 async def test_the_published_model_is_found_identical_until_one_is_changed(account, storage):
     versions = await learn(account)
-    done = replay(AzureWebJobsStorage=storage)
-    assert (done.returncode, done.stderr) == (0, "")
-    first, *progress, last = done.stdout.splitlines()
+    done = await replay(AzureWebJobsStorage=storage)
+    assert (done.code, done.errors) == (0, "")
+    first, *progress, last = done.text.splitlines()
     assert first == f"Rebuilding model {versions[-1]} from nothing and {len(progress)} chunks."
     assert sum("identical" in line for line in progress) == len(versions)
     assert last == f"Model {versions[-1]} is identical: the joined log gives the same bytes."
 
     await overwrite(account, names.MODELS, names.model_blob(LOOP, versions[2]), b"another")
-    done = replay("--from", versions[0], "--connection-string", storage)
-    assert (done.returncode, done.stderr) == (1, "")
+    done = await replay("--from", versions[0], "--connection-string", storage)
+    assert (done.code, done.errors) == (1, "")
     told = f"Model {versions[2]} is the first kept one that comes out different (model); the last one the same is {versions[1]}."
-    assert done.stdout.splitlines()[-1] == told
-    older = replay(versions[1], "--connection-string", storage)
-    assert older.returncode == 0, older.stdout + older.stderr
+    assert done.text.splitlines()[-1] == told
+    older = await replay(versions[1], "--connection-string", storage)
+    assert older.code == 0, older.text + older.errors
 
 
-def test_what_cannot_be_done_is_told_in_one_line(storage):
-    unpublished = replay("--connection-string", storage)
-    assert (unpublished.returncode, unpublished.stderr) == (2, "This cannot be done: no model is published.\n")
-    nowhere = replay()
-    assert (nowhere.returncode, nowhere.stderr.count("\n")) == (2, 1)
-    assert "AzureWebJobsStorage" in nowhere.stderr
-    nonsense = replay("--connection-string", "nonsense")
-    assert (nonsense.returncode, nonsense.stderr.count("\n")) == (2, 1)
-    assert replay("--unknown").returncode == 2
+async def test_what_cannot_be_done_is_told_in_one_line(storage):
+    unpublished = await replay("--connection-string", storage)
+    assert (unpublished.code, unpublished.errors) == (2, "This cannot be done: no model is published.\n")
+    nowhere = await replay()
+    assert "AzureWebJobsStorage" in nowhere.told
+    nonsense = await replay("--connection-string", "nonsense")
+    assert "connection string" in nonsense.told
+    assert (await replay("--unknown")).code == 2
     for loop in ("nobody", "../default"):
-        unknown = replay("--connection-string", storage, "--loop", loop)
-        assert (unknown.returncode, unknown.stderr) == (2, f"This cannot be done: there is no loop {loop!r}.\n")
+        unknown = await replay("--connection-string", storage, "--loop", loop)
+        assert (unknown.code, unknown.errors) == (2, f"This cannot be done: there is no loop {loop!r}.\n")
 
 
 async def test_where_the_history_of_a_model_ends_is_told(account, storage):
@@ -73,17 +76,17 @@ async def test_where_the_history_of_a_model_ends_is_told(account, storage):
     await keeping.delete()
     await keeping.import_(package)
     imported = (await pointer_of(account, LOOP)).version
-    alone = replay("--connection-string", storage)
+    alone = await replay("--connection-string", storage)
     said = f"model {imported} was imported: what it had learned before is not in this log"
-    assert (alone.returncode, alone.stderr) == (2, f"This cannot be done: {said}.\n")
+    assert (alone.code, alone.errors) == (2, f"This cannot be done: {said}.\n")
     await event_log(account, SetClock(after(160))).append_decision(decision("later", at=after(160)))
     await trainer(account, after(200), store=LOOP).run()
-    done = replay("--connection-string", storage)
+    done = await replay("--connection-string", storage)
     published = (await pointer_of(account, LOOP)).version
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.errors) == (0, "")
     first = f"Rebuilding model {published} from the state of model {imported} and 1 chunks. It cannot be from further back: {said}."
-    assert done.stdout.splitlines()[0] == first
-    assert replay(versions[-1], "--connection-string", storage).returncode == 0
+    assert done.text.splitlines()[0] == first
+    assert (await replay(versions[-1], "--connection-string", storage)).code == 0
 
 
 async def test_another_loops_models_are_rebuilt_by_its_name(account, storage):
@@ -91,6 +94,8 @@ async def test_another_loops_models_are_rebuilt_by_its_name(account, storage):
     await BlobLoopStore(account).write(record, expected=None)
     await write_log(account)
     await trainer(account, FIRST, store=record.place).run()
-    done = replay("--connection-string", storage, "--loop", "news")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"Model {(await pointer_of(account, record.place)).version} is identical" in done.stdout
+    done = await replay("--connection-string", storage, "--loop", "news")
+    assert (done.code, done.errors) == (0, "")
+    as_json = (await replay("--connection-string", storage, "--loop", "news", "--json")).json
+    assert (as_json["isIdentical"], as_json["steps"][-1]["version"]) == (True, as_json["version"])
+    assert f"Model {(await pointer_of(account, record.place)).version} is identical" in done.text

@@ -23,7 +23,11 @@ from shared.api.configuration import ConfigurationChanges
 from shared.api.rank import ExplainedAction, RankRequest
 from shared.api.receipts import ReceiptBody
 from shared.api.wire import WireModel
+from shared.domain.events import JoinedEvent
+from shared.joining.chunks import compressed
+from shared.joining.dsjson import lines
 from shared.storage.loop_records import read_record
+from tests.builders import after, decision, observation
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
 from tests.http.building import KEY, rank_body
 from tests.running import REPOSITORY, RunningApp
@@ -62,8 +66,14 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
+WITH_STORAGE = ("docs/how-to/import-a-log.md",)
+"""Pages that say that the account and the service are those of the environment."""
+
 LEARNED = ("first", "second")
 SAYS = {
+    "docs/how-to/evaluate-offline.md:1": r"(?s)baseline1.*random.*square",
+    "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
+    "docs/migrate-from-azure-personalizer.md:3": r"40 events of 40 lines are new in the joined log of the loop news",
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
     "docs/concepts/signed-models.md:1": r"Verified OK",
@@ -180,9 +190,19 @@ def folder(reader: Reader, tmp_path: Path) -> Path:
     (tmp_path / ".local" / "keys").write_text(reader.app.key)
     for name, saved in OF_AZURE.items():
         (tmp_path / name).write_text(json.dumps(saved))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "0000000000.json").write_bytes(lines(some_events()))
+    (tmp_path / "log.json.gz").write_bytes(compressed(lines(some_events())))
     for name in ("cli", "infra", "shared", "examples"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     return tmp_path
+
+
+def some_events() -> list[JoinedEvent]:
+    """Give a log of others: 40 events, of which those of the first action were good."""
+    chosen = [number % 2 for number in range(40)]
+    made = [decision(f"e{number}", at=after(number), chosen=action, probabilities=(0.5, 0.5)) for number, action in enumerate(chosen)]
+    return [JoinedEvent(each, 1.0 - action, (observation(each.event_id, 1.0 - action),)) for each, action in zip(made, chosen, strict=True)]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
@@ -247,4 +267,6 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     app, deletes = reader.app, page.endswith("delete-the-log.md")
     endpoint, key = (f"{app.base_url}/loops/gone", reader.gone) if deletes else (app.base_url, app.key)
     told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
+    if page in WITH_STORAGE:
+        told |= {"AzureWebJobsStorage": reader.storage, "PERSONALIZER_ENDPOINT": app.base_url, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}

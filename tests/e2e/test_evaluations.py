@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ POLICIES = [
     {"name": "greedy", "arguments": "--cb_explore_adf --first 1"},
     {"name": "blind", "arguments": "--cb_explore_adf --first 1 --ignore u"},
 ]
+END = datetime(2026, 5, 18, 20, tzinfo=UTC)
 OLD = "v1.1-preview.3"
 
 
@@ -33,7 +35,7 @@ def app(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> It
 
     async def fill() -> None:
         account, events = open_account(storage), drawn(EVENTS, every=57.0)
-        await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)])
+        await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)], until=END)
         await account.close()
 
     asyncio.run(fill())

@@ -12,6 +12,7 @@ from shared.domain.clock import EPOCH
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.ports import ModelStore
+from shared.domain.recent import Recent
 from shared.evaluation.buckets import expanded, merged
 from shared.evaluation.estimators import ratio
 from shared.evaluation.health import WeightHealth
@@ -26,6 +27,9 @@ from shared.services.figures.window import SKIPPED
 
 MOST_BANDS: Final = 100
 """Points at which bands over time are told: each takes some computing."""
+
+_REMEMBERED: Final = 8
+"""Reports: of several pages that look at different times."""
 
 _ONLINE: Final = POLICIES.index("online")
 
@@ -106,16 +110,32 @@ class LiveFigures:
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._read: tuple[str, Kept] | None = None  # under a name that tells the content
+        self._told: Recent[Report] = Recent(size=_REMEMBERED, longest=200)
 
     async def report(self, query: Query) -> Report:
         """Tell what is known at the latest commit; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`."""
         pointer, kept = await self._latest()
-        return await asyncio.to_thread(_report, pointer, kept, query)
+        return await asyncio.to_thread(self._report, pointer, kept, query)
 
     async def counted(self, *, within: timedelta) -> Counters | None:
         """Count what was decided so long before the watermark, in whole buckets; None without figures. Raises as `report`."""
         pointer, kept = await self._latest()
         return None if pointer is None or kept is None else _counted(kept.timeline, pointer.watermark - within)
+
+    def _report(self, pointer: Pointer | None, kept: Kept | None, query: Query) -> Report:
+        """Compute it, unless it is remembered: whoever watches asks every few seconds, and buckets change seldom."""
+        timeline = Timeline.none() if kept is None or pointer is None else kept.timeline.folded(pointer.watermark)
+        watermark = pointer.watermark if pointer is not None else EPOCH
+        length = lengths(timeline.begins, watermark)
+        whole = timeline.merged(starts_of(timeline.begins, np.where(length > 0, np.maximum(length, query.minutes), 0)))
+        shown = _shown(whole, lengths(whole.begins, watermark), query)
+        name = f"{pointer.sequence if pointer is not None else 0} {query.minutes} {shown[:1]} {shown[-1:]}".encode()
+        found = self._told.get(name)
+        if found is None:
+            times = kept.since if kept is not None else None, pointer.watermark if pointer is not None else None
+            found = Report(*times, _totals(whole), _points(whole, shown), _cumulated(whole, shown))
+            self._told.put(name, found)
+        return found
 
     async def _latest(self) -> tuple[Pointer | None, Kept | None]:
         pointer = await self._pointer()
@@ -140,21 +160,6 @@ class LiveFigures:
         kept = load(await self._store.figures(name))
         self._read = name, kept
         return kept
-
-
-def _report(pointer: Pointer | None, kept: Kept | None, query: Query) -> Report:
-    timeline = Timeline.none() if kept is None or pointer is None else kept.timeline.folded(pointer.watermark)
-    watermark = pointer.watermark if pointer is not None else EPOCH
-    length = lengths(timeline.begins, watermark)
-    whole = timeline.merged(starts_of(timeline.begins, np.where(length > 0, np.maximum(length, query.minutes), 0)))
-    shown = _shown(whole, lengths(whole.begins, watermark), query)
-    return Report(
-        since=kept.since if kept is not None else None,
-        watermark=pointer.watermark if pointer is not None else None,
-        totals=_totals(whole),
-        points=_points(whole, shown),
-        cumulated=_cumulated(whole, shown),
-    )
 
 
 def _counted(timeline: Timeline, since: datetime) -> Counters:

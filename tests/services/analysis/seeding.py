@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.clock import EPOCH
 from shared.domain.events import JoinedEvent
@@ -13,14 +13,16 @@ from shared.storage.account import StorageAccount
 from shared.storage.model_store import BlobModelStore
 
 
-async def seed(account: StorageAccount, parts: Sequence[Sequence[JoinedEvent]], *, loop: str = "default") -> list[str]:
-    """Write a chunk for each part, in order, and commit them without a model; gives their names."""
+async def seed(
+    account: StorageAccount, parts: Sequence[Sequence[JoinedEvent]], *, loop: str = "default", until: datetime = EPOCH
+) -> list[str]:
+    """Write a chunk for each part, in order, and commit them without a model; gives their names. ``until`` is how far all is joined."""
     store, names = BlobModelStore(account, loop=loop), [""]
-    until = EPOCH
     for part in parts:
         data = compressed(lines(part))
-        since, until = part[0].decision.decided_at, part[-1].decision.decided_at + timedelta(microseconds=1)
-        names.append(str(ChunkName(1, since, until, hashlib.sha256(data).hexdigest()[:12])))
+        since, last = part[0].decision.decided_at, part[-1].decision.decided_at + timedelta(microseconds=1)
+        until = max(until, last)
+        names.append(str(ChunkName(1, since, last, hashlib.sha256(data).hexdigest()[:12])))
         await store.write_chunk(names[-1], data, parent=names[-2])
     stored = await store.pointer()
     pointer = Pointer(sequence=1, version="", published_at=EPOCH, watermark=until, chunk=names[-1])

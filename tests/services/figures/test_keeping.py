@@ -228,6 +228,20 @@ async def test_a_query_cuts_the_buckets_but_not_the_totals(one):
     assert (day.at, day.events) == (T0.replace(hour=0), 4)
 
 
+async def test_who_asks_again_gets_the_same_until_there_is_more_to_tell(one):
+    await window(one, "a")
+    live = LiveFigures(one.store)
+    first = await live.report(Query(5, since=T0 - HOUR))
+    assert await live.report(Query(5, since=T0 - 2 * HOUR)) is first
+    assert await live.report(Query(60)) is not first
+    assert (await live.report(Query(5, until=T0 - HOUR))).points == []
+    await window(one, "b")
+    assert (await live.report(Query(5, since=T0 - HOUR))).totals.events == 2
+    for minute in range(20):
+        await live.report(Query(5, since=T0 - minute * HOUR))
+    assert first.totals.events == 1
+
+
 async def test_what_is_older_than_two_days_is_told_by_hours_and_longer_only(one):
     await window(one, "a", "b")
     one.clock.pass_(3 * 86_400)
