@@ -152,11 +152,12 @@ export class Chart {
     };
   }
 
-  /** From the first moment to the last; what is short stands in the middle of ten minutes. */
+  /** From the first moment to the last, with room for half a bar; what is short stands in ten minutes, with more room for what will come. */
   #span() {
     const [first, last] = [this.#times[0], this.#times[this.#times.length - 1]];
-    const room = Math.max(0, SHORTEST_SPAN - (last - first)) / 2;
-    return [first - room, last + room];
+    const half = this.#series.some((each) => each.shape === "bars") ? (this.#times[1] - first || 0) / 2 : 0;
+    const room = Math.max(0, SHORTEST_SPAN - (last - first));
+    return [first - half - room / 4, last + half + (room * 3) / 4];
   }
 
   /** The lines and the end of the first one's band are in sight; where bands are wide because little is known, they leave the picture. */

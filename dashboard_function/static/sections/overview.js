@@ -175,7 +175,7 @@ function tiles(loop, found) {
     tile(
       "Model age",
       loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)),
-      loop.modelVersion ? `version ${shortVersion(loop.modelVersion)}` : "no model yet",
+      loop.modelVersion ? `version ${Number.parseInt(loop.modelVersion, 10)}` : "no model yet",
     ),
     tile(
       "Lag",
@@ -308,9 +308,4 @@ function seconds(value) {
 /** @param {number | null} lag */
 function slow(lag) {
   return lag !== null && lag > 600 ? "bad" : "";
-}
-
-/** @param {string} version */
-export function shortVersion(version) {
-  return version.replace(/^0+(?=\d)/, "").replace(/-(.{6}).*$/, "-$1");
 }
