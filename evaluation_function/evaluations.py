@@ -80,8 +80,7 @@ async def delete(call: Call) -> func.HttpResponse:
 async def apply(call: Call) -> func.HttpResponse:
     """Make a policy of an evaluation the loop's own; 204."""
     body = parse(call.body, PolicyReferenceContract, InvalidContractError)
-    policy = await call.services.evaluations.policy(body.evaluation_id, body.policy_name)
-    await call.services.configurator.set_policy(policy)
+    await call.services.applier.apply(body.evaluation_id, body.policy_name)
     return answer(204)
 
 

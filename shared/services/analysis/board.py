@@ -170,6 +170,11 @@ def _with(items: tuple[Read, ...], place: int, item: Read) -> tuple[Read, ...]:
     return (*items[:place], item, *items[place + 1 :])
 
 
+def lane_file(stage: int, lane: int) -> str:
+    """Name the file of a lane."""
+    return f"lane-{stage}-{lane}"
+
+
 # --- a lane on its way -------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from tests.builders import T0, after
 from tests.clocks import SetClock
 
 TOMORROW = after(86_400)
+ONLINE = LearningPolicy()
 
 
 Value = TypeVar("Value")
@@ -172,9 +173,17 @@ class Desk:
         means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, asyncio.Semaphore())
         return Runner(means, self.methods)
 
-    async def asked(self, *policies: LearningPolicy, job_id: str = "e1", since: datetime = T0, until: datetime = TOMORROW, **others) -> Job:
+    async def asked(
+        self,
+        *policies: LearningPolicy,
+        job_id: str = "e1",
+        since: datetime = T0,
+        until: datetime = TOMORROW,
+        online: LearningPolicy = ONLINE,
+        **others,
+    ) -> Job:
         job = Job(job_id, "mine", since, until, self.clock.now())
-        await self.records.create(Evaluation(job, LearningPolicy(), policies, **others))
+        await self.records.create(Evaluation(job, online, policies, **others))
         await self.runner.start(JobKind.EVALUATION, job)
         return job
 
