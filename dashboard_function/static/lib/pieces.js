@@ -1,7 +1,7 @@
 /** Small pieces that several pages and sections are put together of. */
 
 import { h } from "./dom.js";
-import { ago, localTime, utcTime } from "./format.js";
+import { localTime, utcTime } from "./format.js";
 import { busy } from "./form.js";
 import { note } from "./notes.js";
 
@@ -48,12 +48,11 @@ export function empty(title, ...content) {
  * A moment in local time; the tooltip has it in UTC.
  *
  * @param {string | null | undefined} at
- * @param {{ seconds?: boolean, since?: boolean }} [options] `since`: how long ago instead
+ * @param {{ seconds?: boolean }} [options]
  */
-export function when(at, { seconds = false, since = false } = {}) {
+export function when(at, { seconds = false } = {}) {
   if (!at) return h("span", { class: "faint" }, "–");
-  const text = since ? ago((Date.now() - Date.parse(at)) / 1000) : localTime(at, { seconds });
-  return h("time", { datetime: at, title: utcTime(at) }, text);
+  return h("time", { datetime: at, title: utcTime(at) }, localTime(at, { seconds }));
 }
 
 /**

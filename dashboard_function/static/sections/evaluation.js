@@ -2,7 +2,7 @@
 
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { interval, reward } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
@@ -72,16 +72,15 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   };
   const draw = () => {
     replace(title, shown.name);
-    replace(
-      status,
+    renew(status, [shown.status, shown.description], () => [
       h(
         "p",
         { class: "actions" },
         statusPill(shown),
         h("span", { class: "faint" }, "of the log from ", when(shown.startTime), " to ", when(shown.endTime)),
       ),
-      statusText(shown),
-    );
+      ...statusText(shown),
+    ]);
     const values = shown.content.value;
     const slots = [...new Set(values.map((/** @type {any} */ each) => each.slotId))];
     if (!slots.includes(slot)) slot = slots[0] ?? "";

@@ -1,7 +1,7 @@
 /** How the loop does: what it earns against the baseline and chance, its traffic, its model, and what is in its way. */
 
 import { Chart } from "../lib/chart.js";
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { ago, count, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
@@ -55,9 +55,12 @@ export function show({ api, root, signal, onError }) {
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
     charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
-    replace(checks, checklist(loop).map(checked));
-    replace(fates, loop.counters ? became(loop.counters) : null);
-    replace(model, ofModel(loop, found));
+    const list = checklist(loop);
+    renew(checks, list, () => list.map(checked));
+    renew(fates, loop.counters, () => (loop.counters ? became(loop.counters) : null));
+    renew(model, [loop.modelVersion, loop.publishedModelVersion, loop.learningMode, loop.apprentice, found.latency], () =>
+      ofModel(loop, found),
+    );
   };
   let again = () => {};
   charts.onView(() => again());
