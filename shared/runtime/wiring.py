@@ -27,7 +27,9 @@ from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
 from shared.services.analysis.applying import Applier
 from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
+from shared.services.analysis.weighing import Weighing
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -101,6 +103,7 @@ class LoopServices:
     importances: FeatureImportances
     analyses: Runner
     applier: Applier
+    optimizer: Optimizer
     configurator: Configurator
 
     @property
@@ -289,10 +292,12 @@ class Deployment:
         figures = LiveFigures(store)
         kept = evaluation_store(account, loop=place)
         means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
-        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept)})
+        weighed = importance_store(account, loop=place)
+        evaluating = Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))
+        analyses = Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: Weighing(weighed)})
         evaluations = Evaluations(kept, logs, analyses, clock=clock)
         configurator = Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror)
-        retrainer = Retrainer(joined, store, clock=clock)
+        applier = Applier(evaluations, analyses, configurator, store, Retrainer(joined, store, clock=clock), models)
         return LoopServices(
             settings=settings,
             place=place,
@@ -318,9 +323,10 @@ class Deployment:
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
             evaluations=evaluations,
-            importances=FeatureImportances(importance_store(account, loop=place), logs, analyses, clock=clock),
+            importances=FeatureImportances(weighed, logs, analyses, clock=clock),
             analyses=analyses,
-            applier=Applier(evaluations, analyses, configurator, store, retrainer, models),
+            applier=applier,
+            optimizer=Optimizer(evaluations, configurator, store, clock=clock),
             configurator=configurator,
         )
 

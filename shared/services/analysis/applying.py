@@ -68,11 +68,23 @@ class Applier:
         Where its model is not kept, or cannot be gone on with, the trainer begins one anew, as after any such change of policy. One that
         learns from the same features has the model that is served already. Raises as `Evaluations.policy` and `Configurator.set_policy`.
         """
-        policy = await self._evaluations.policy(job_id, name)
-        before = (await self._settings.read()).policy
-        begun = None
+        await self._put((await self._evaluations.read(job_id)).job, await self._evaluations.policy(job_id, name))
+
+    async def promote(self, evaluation: Evaluation, name: str) -> bool:
+        """Put a policy of an automatic evaluation to use, and tell whether that could be; doing so again changes nothing.
+
+        It cannot be when somebody has changed the loop's policy since, or has switched automatic optimisation off.
+        """
+        policy, loop = evaluation.policy(name), await self._settings.read()
+        if policy is None or not loop.is_auto_optimization_enabled or loop.policy not in (evaluation.online, policy):
+            return False
+        await self._put(evaluation.job, policy)
+        return True
+
+    async def _put(self, job: Job, policy: LearningPolicy) -> None:
+        before, begun = (await self._settings.read()).policy, None
         if parse_arguments(policy.arguments).interactions != parse_arguments(before.arguments).interactions:
-            begun = await self._learners.learner(JobKind.EVALUATION, (await self._evaluations.read(job_id)).job, name)
+            begun = await self._learners.learner(JobKind.EVALUATION, job, policy.name)
         await self._settings.set_policy(policy)
         if begun is not None:
             await self._publish(begun)

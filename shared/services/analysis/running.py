@@ -22,6 +22,7 @@ from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
 from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
+from shared.services.analysis.features import features_of
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.concurrency import collector_at_rest
@@ -59,6 +60,9 @@ KEPT: Final = timedelta(days=7)
 
 SAMPLE: Final = 500
 """Events that a plan may look at."""
+
+MOST_FEATURES: Final = 50
+"""The most frequent ones are weighed."""
 
 _ATTEMPTS: Final = 16
 
@@ -102,6 +106,10 @@ class Method(Protocol):
 
     def finished(self, analysis: Any, board: Board, found: Sequence[Found]) -> tuple[Any, Sequence[str]]:
         """Give the analysis with what the last stage's lanes found, and what there is to say beside."""
+        ...
+
+    async def concluded(self, analysis: Any, found: Sequence[Found]) -> tuple[JobStatus, str]:
+        """Do what is to be done with the finished analysis, again if it was stopped in it; gives the status and what there is to say."""
         ...
 
 
@@ -253,12 +261,14 @@ class Runner:
         loop, method = await asyncio.to_thread(self._configuration.read), self._methods[task.message.kind]
         sample = await self._sample(chunks) if method.wants_sample(task.analysis) else ()
         watermark = await self._log.watermark()
+        features = features_of(sample, most=MOST_FEATURES)
         board = Board(
             chunks=tuple(chunks),
             settings=settings_text(loop),
             exploration_percentage=loop.exploration_percentage,
             stages=(method.first(task.analysis, chunks, loop, sample),),
             minutes=finest(task.job.until - task.job.since),
+            features=tuple(features),
             missing_from=watermark if watermark is not None and watermark < wanted(task.job) else None,
         )
         try:
@@ -314,7 +324,7 @@ class Runner:
         stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
         names, before = board.chunks[stage.first : stage.last], lane.counts.events
         done, left_out = standing.chunks, list(standing.left_out)
-        while done < len(names):
+        while done < len(names) and not lane.has_enough:
             if not await self._take(lane, names[done], rewards):
                 left_out.append(names[done])
             done += 1
@@ -324,7 +334,9 @@ class Runner:
         facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
         logger.info("step of an analysis done", extra=facts)
         return await asyncio.to_thread(
-            lambda: Standing.of(lane, step=message.step, chunks=done, is_over=done == len(names), left_out=tuple(left_out))
+            lambda: Standing.of(
+                lane, step=message.step, chunks=done, is_over=done == len(names) or lane.has_enough, left_out=tuple(left_out)
+            )
         )
 
     async def _take(self, lane: Lane, name: str, rewards: LoopSettings) -> bool:
@@ -368,8 +380,11 @@ class Runner:
             notes.append(f"{len(left_out)} of {len(board.chunks)} chunks of the log could not be read and are left out.")
         if board.missing_from is not None:
             notes.append(f"Decisions after {board.missing_from:%Y-%m-%d %H:%M:%S} UTC had not been joined with their rewards yet.")
-        analysis, told = await asyncio.to_thread(self._methods[task.message.kind].finished, task.analysis, board, found)
-        await self._edit(task, lambda _: _with_job(analysis, JobStatus.SUCCEEDED, " ".join([*told, *notes])))
+        method = self._methods[task.message.kind]
+        analysis, told = await asyncio.to_thread(method.finished, task.analysis, board, found)
+        status, reason = await method.concluded(analysis, found)
+        text = " ".join([*([reason] if reason else []), *told, *notes])
+        await self._edit(task, lambda _: _with_job(analysis, status, text))
         await self._clear(task.message.run, keep=last_of(board))
 
     # --- the record ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from shared.joining.dsjson import lines
 from shared.services.analysis.board import Message
 from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.running import Means, Method, Runner
+from shared.services.analysis.weighing import Weighing
 from tests.builders import T0, after
 from tests.clocks import SetClock
 
@@ -166,7 +167,16 @@ class Desk:
         self.records = Records(self.fate)
         self.queue = Queue(self.fate)
         self.settings = Settings()
-        self.methods: dict[JobKind, Method] = {JobKind.EVALUATION: Evaluating(self.records)}
+        self.promoted: list[str] = []
+        self.may_be_promoted = True
+        self.methods: dict[JobKind, Method] = {
+            JobKind.EVALUATION: Evaluating(self.records, self.promote),
+            JobKind.IMPORTANCE: Weighing(self.records),
+        }
+
+    async def promote(self, evaluation: Evaluation, name: str) -> bool:
+        self.promoted.append(name)
+        return self.may_be_promoted
 
     @property
     def runner(self) -> Runner:
