@@ -6,7 +6,7 @@ import { ago, count, decimal, duration, interval, milliseconds, percent, reward 
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
 import { checklist } from "./checklist.js";
-import { rankExample, rewardExample } from "./examples.js";
+import { rankExample, rewardExample, sdkExample } from "./examples.js";
 import { LOST_REWARDS, whySkipped } from "./reasons.js";
 import { Samples, column, complete, ofPolicies, secondsAt } from "./series.js";
 
@@ -24,6 +24,8 @@ const RANGES = {
   month: { title: "30 days", hours: 720, minutes: 1440 },
 };
 
+/** What was seen of each loop since it was signed in to. @type {WeakMap<object, Samples>} */
+const seen = new WeakMap();
 let range = "day";
 let view = "cumulative";
 
@@ -31,7 +33,7 @@ let view = "cumulative";
 export function show({ api, root, signal, onError }) {
   const figures = h("dl", { class: "figures", "aria-label": "Figures" });
   const body = h("div", { class: "parts" });
-  const charts = chartsFor(signal);
+  const charts = chartsFor(api, signal);
   const checks = h("ul", { class: "checks" });
   const fates = h("div");
   const model = h("div", { class: "stack" });
@@ -41,6 +43,12 @@ export function show({ api, root, signal, onError }) {
     snippet(rankExample(api), "A Rank call"),
     h("p", {}, "Then reward the event id of its answer:"),
     snippet(rewardExample(api), "A Reward call"),
+    h(
+      "details",
+      { class: "quiet" },
+      h("summary", {}, "The same through the official SDK"),
+      snippet(sdkExample(api), "Both calls through the SDK"),
+    ),
   );
   const update = async () => {
     const { hours, minutes } = RANGES[range];
@@ -86,8 +94,18 @@ export function show({ api, root, signal, onError }) {
   again = repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
-/** @param {AbortSignal} signal */
-function chartsFor(signal) {
+/** @param {import("../lib/api.js").Api} api */
+function samplesOf(api) {
+  const samples = seen.get(api) ?? new Samples();
+  seen.set(api, samples);
+  return samples;
+}
+
+/**
+ * @param {import("../lib/api.js").Api} api
+ * @param {AbortSignal} signal
+ */
+function chartsFor(api, signal) {
   const rewards = new Chart({
     title: "Average reward",
     format: reward,
@@ -99,7 +117,6 @@ function chartsFor(signal) {
   const traffic = new Chart({ title: "Traffic per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
   const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
-  const samples = new Samples();
   let changed = () => {};
   const views = segments(
     "What a point sums up",
@@ -126,6 +143,7 @@ function chartsFor(signal) {
     ),
     onView: (/** @type {() => void} */ listener) => (changed = listener),
     show: (/** @type {any} */ found, /** @type {{ minutes: number, since: Date, until: Date }} */ range) => {
+      const samples = samplesOf(api);
       samples.add(found);
       rewards.show(ofPolicies(view === "cumulative" ? samples.after(found) : found.timeseries));
       const buckets = complete(found.timeseries, range);
