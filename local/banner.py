@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from urllib.parse import quote
 
 from local.demo_loop import NAME
 
@@ -16,14 +17,11 @@ RANK = {
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
 {demo}
+  Dashboard  {endpoint}/dashboard#key={key_in_address}
   Endpoint   {endpoint}
   Key        {key}
   Admin key  {admin_key}
   Storage    {storage}
-
-Watch it in a browser, signed in by this link; the key in it goes to no server, and the page takes it out of the address:
-
-  {endpoint}/dashboard#key={key}
 
 Rank, from another terminal:
 
@@ -72,6 +70,7 @@ def banner(endpoint: str, storage: str, *, key: str, admin_key: str, demo_key: s
     return TEXT.format(
         endpoint=endpoint,
         key=key,
+        key_in_address=quote(key, safe=""),
         admin_key=admin_key,
         storage=storage,
         key_header=shlex.quote(f"Ocp-Apim-Subscription-Key: {key}"),

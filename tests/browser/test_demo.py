@@ -18,8 +18,8 @@ from dashboard_function import DEMO, STATIC
 from local.azurite import Azurite
 from local.demo_loop import QUICK, demo_key
 from local.node import find_node
+from tests.browser.axe import findings
 from tests.browser.packages import installed
-from tests.browser.test_looks import AXE
 from tests.browser.test_modules import COMPILER
 from tests.browser.visits import PHONE, Visit, visited
 from tests.http.building import KEY
@@ -178,6 +178,17 @@ def test_a_click_is_learned_whether_it_comes_at_once_or_after_the_reward_wait_ti
     expect(demo.page.locator("#pulse")).to_contain_text(re.compile(r"Model \d+: learned from \d+ visits"), timeout=LEARNS_WITHIN_MS)
 
 
+def test_a_page_that_is_left_alone_asks_nothing_more(demo):
+    demo.play()
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+    demo.until(lambda: demo.loop()["counters"]["pending"] == 0)
+    demo.page.wait_for_timeout(3_000)  # the new model is asked once
+    asked = demo.loop()["counters"]["ranked"]
+    demo.page.wait_for_timeout(6_000)
+    assert demo.loop()["counters"]["ranked"] == asked
+
+
 def test_everything_can_be_done_with_the_keyboard(demo):
     demo.play()
     demo.page.get_by_role("radio", name="Ada").focus()
@@ -265,7 +276,7 @@ def test_a_loop_with_long_waits_and_no_reasons_is_told_of_both(demo):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [(1280, 900), PHONE], ids=["desktop", "phone"])
-def test_axe_finds_nothing_serious_and_the_page_fits_the_screen(playing, scheme, size):
+def test_axe_finds_nothing_serious_and_the_page_fits_the_screen(playing, axe, scheme, size):
     with playing(size=size, color_scheme=scheme, bypass_csp=True) as demo:
         demo.play()
         demo.visit.button("Click it").click()
@@ -273,8 +284,7 @@ def test_axe_finds_nothing_serious_and_the_page_fits_the_screen(playing, scheme,
         for hidden in demo.page.locator("details:visible > summary").all():
             hidden.click()
         assert demo.visit.is_as_wide_as_the_screen()
-        demo.page.evaluate(installed("axe-core", "axe.min.js").read_text("utf-8"))
-        assert demo.page.evaluate(AXE) == []
+        assert findings(demo.visit, axe) == []
 
 
 def test_what_is_touched_is_large_enough_on_a_phone(playing):

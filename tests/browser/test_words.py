@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 from shared.advice.advice import Code
 from tests.browser.visits import visited
@@ -34,11 +35,16 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def ask(browser, app) -> Iterator[Ask]:
-    """Call a function of a module of the page."""
+def page(browser, app) -> Iterator[Page]:
     with visited(browser, app) as visit:
         visit.open()
-        yield lambda place, name, *given: visit.page.evaluate(CALL, [place, name, list(given)])
+        yield visit.page
+
+
+@pytest.fixture(scope="module")
+def ask(page) -> Ask:
+    """Call a function of a module of the page."""
+    return lambda place, name, *given: page.evaluate(CALL, [place, name, list(given)])
 
 
 @pytest.mark.parametrize(
@@ -124,6 +130,24 @@ def test_policies_that_are_not_known_yet_have_no_line(ask):
     drawn = ask("sections/series.js", "ofPolicies", points)
     assert [(each["label"], each["values"], each["low"], each["high"]) for each in drawn["series"]] == [("Online", [0.5], [0.4], [0.6])]
     assert len(drawn["times"]) == 1
+
+
+def test_the_figures_move_between_buckets_by_what_was_seen_since_the_page_was_opened(page):
+    def figures(events: int, at: str) -> dict[str, Any]:
+        return {"totals": {"events": events, "policies": [{"name": "online", "expectedReward": events / 100}]}, "watermark": at}
+
+    seen = [figures(0, "2026-05-17T12:06:00Z"), figures(10, "2026-05-17T12:07:00Z"), figures(10, "2026-05-17T12:08:00Z")]
+    buckets = [{"timeStamp": f"2026-05-17T12:{minute}:00Z", "policies": []} for minute in ("00", "05")]
+    points = page.evaluate(
+        """async ([seen, figures]) => {
+            const { Samples } = await import("/dashboard/sections/series.js");
+            const samples = new Samples();
+            for (const each of seen) samples.add(each);
+            return samples.after(figures);
+        }""",
+        [seen, {"cumulative": buckets, "intervalInMinutes": 5}],
+    )
+    assert [each["timeStamp"] for each in points] == ["2026-05-17T12:05:00.000Z", "2026-05-17T12:07:00Z"]
 
 
 def test_the_lines_of_an_evaluation_share_their_times(ask):

@@ -1,6 +1,7 @@
 """The files of the dashboard: what is handed out, under which rules for the browser, and that nothing else is."""
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -11,6 +12,7 @@ from shared.runtime.pages import MEDIA_TYPES
 from tests.http.building import refused
 from tests.http.described import document
 from tests.http.test_openapi_page import Parsed
+from tests.running import REPOSITORY
 
 FILES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
 OWN = [name for name in FILES if not name.startswith("vendor/")]
@@ -54,6 +56,14 @@ def test_a_browser_that_has_a_file_is_told_that_it_is_still_so(quiet):
     again = quiet.request("GET", "/dashboard/base.css", keyed=False, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
     assert quiet.request("GET", "/dashboard/base.css", keyed=False, headers={"If-None-Match": '"another"'}).status == 200
+
+
+def test_every_file_is_deployed():
+    ignored = [line for line in (REPOSITORY / ".funcignore").read_text("utf-8").splitlines() if line]
+    folders = [pattern.rstrip("/") for pattern in ignored if pattern.endswith("/")]
+    for path in [each.relative_to(REPOSITORY) for each in STATIC.rglob("*") if each.is_file()]:
+        assert not [pattern for pattern in ignored if fnmatch(path.name, pattern)]
+        assert not [part for part in path.parts if any(fnmatch(part, pattern) for pattern in folders)]
 
 
 def test_files_differ_in_their_tags(quiet):

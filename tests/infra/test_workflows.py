@@ -109,7 +109,8 @@ def test_the_deployment_hands_on_every_key_and_variable_of_azure_yaml():
 
 def test_dependabot_looks_after_everything_that_is_pinned():
     content = yaml.safe_load((REPOSITORY / ".github" / "dependabot.yml").read_text("utf-8"))
-    assert {each["package-ecosystem"]: each["directory"] for each in content["updates"]} == {
+    assert {each["package-ecosystem"]: each.get("directory") or each["directories"] for each in content["updates"]} == {
+        "npm": ["/examples/javascript", "/tests/browser"],
         "pip": "/",
         "github-actions": "/",
         "docker": "/.devcontainer",

@@ -19,6 +19,7 @@ import { colour, themeChanged } from "./theme.js";
  */
 
 const DAY = 86_400;
+const SHORTEST_SPAN = 600;
 const ROWS = 200;
 const BAND_OPACITY = "2a";
 const HOUR_AND_MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
@@ -32,7 +33,7 @@ export class Chart {
   #series = [];
   /** @type {number[]} */
   #times = [];
-  #drawn = "";
+  #shape = "";
 
   /**
    * @param {{
@@ -85,22 +86,27 @@ export class Chart {
     this.#tell(null);
     this.canvas.setAttribute("aria-label", summary(times, series, this.format));
     if (this.details.open) this.#tabulate("");
-    const drawn = JSON.stringify(series.map((each) => [each.label, each.colour, each.shape, Boolean(each.low)]));
-    if (drawn === this.#drawn && this.#plot) this.#plot.setData(this.#data());
+    const shape = JSON.stringify(series.map((each) => [each.label, each.colour, each.shape, Boolean(each.low)]));
+    if (shape === this.#shape && this.#plot) this.#plot.setData(this.#drawn());
     else this.#redraw();
-    this.#drawn = drawn;
+    this.#shape = shape;
   }
 
-  #data() {
-    const columns = this.#series.flatMap((each) => (each.low && each.high ? [each.values, each.high, each.low] : [each.values]));
-    return /** @type {any} */ ([this.#times, ...columns]);
+  /** @param {number} [widest] see `columnsOf` */
+  #data(widest = Infinity) {
+    return /** @type {any} */ ([this.#times, ...this.#series.flatMap((each) => columnsOf(each, widest))]);
+  }
+
+  #drawn() {
+    const [low, high] = this.#range();
+    return this.#data(high - low);
   }
 
   #redraw() {
     this.#plot?.destroy();
     this.#plot = null;
     if (!this.#times.length || !this.canvas.clientWidth) return;
-    this.#plot = new uPlot(this.#options(), this.#data(), this.canvas);
+    this.#plot = new uPlot(this.#options(), this.#drawn(), this.canvas);
   }
 
   #fit() {
@@ -122,15 +128,15 @@ export class Chart {
       if (!each.low) continue;
       const first = columns.length + 1;
       bands.push({ series: [first, first + 1], fill: translucent(colour(each.colour)) });
-      columns.push(...[0, 1].map(() => ({ stroke: "transparent", width: 1, points: { show: false }, spanGaps: true })));
+      columns.push(...[0, 1].map(() => ({ stroke: "transparent", width: 1, points: { show: false } })));
     }
     return {
       width: this.canvas.clientWidth,
       height: this.height,
-      padding: [10, 8, 0, 0],
+      padding: [10, 18, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
-      scales: { x: { range: spread }, y: { range: () => this.#range() } },
+      scales: { x: { range: () => this.#span() }, y: { range: () => this.#range() } },
       axes: [
         {
           ...axis,
@@ -146,9 +152,18 @@ export class Chart {
     };
   }
 
-  /** The lines and the ends of their bands are in sight; where a band is wide because little is known, it leaves the picture. */
+  /** From the first moment to the last, with room for half a bar; what is short stands in ten minutes, with more room for what will come. */
+  #span() {
+    const [first, last] = [this.#times[0], this.#times[this.#times.length - 1]];
+    const half = this.#series.some((each) => each.shape === "bars") ? (this.#times[1] - first || 0) / 2 : 0;
+    const room = Math.max(0, SHORTEST_SPAN - (last - first));
+    return [first - half - room / 4, last + half + (room * 3) / 4];
+  }
+
+  /** The lines and the end of the first one's band are in sight; where bands are wide because little is known, they leave the picture. */
   #range() {
-    const seen = this.#series.flatMap((each) => [...each.values, each.low?.at(-1) ?? null, each.high?.at(-1) ?? null]);
+    const [first] = this.#series;
+    const seen = [...this.#series.flatMap((each) => each.values), first.low?.at(-1) ?? null, first.high?.at(-1) ?? null];
     const known = seen.filter((value) => value !== null && value !== undefined);
     const low = Math.min(...known, ...(this.fromZero ? [0] : []));
     const high = Math.max(...known, ...(this.fromZero ? [0] : []));
@@ -218,6 +233,20 @@ export class Chart {
 }
 
 /**
+ * What is drawn of a series: its line, and the upper and the lower edge of its band. Where that is wider than all that is in sight it says
+ * nothing, and would cover the others: it is left out.
+ *
+ * @param {Series} series
+ * @param {number} widest
+ * @returns {Values[]}
+ */
+function columnsOf({ values, low, high }, widest) {
+  if (!low || !high) return [values];
+  const isTold = values.map((_, at) => low[at] !== null && high[at] !== null && high[at] - low[at] <= widest);
+  return [values, ...[high, low].map((edge) => edge.map((value, at) => (isTold[at] ? value : null)))];
+}
+
+/**
  * How a series is drawn.
  *
  * @param {Series} series
@@ -237,17 +266,6 @@ function entry(series) {
   const swatch = h("i", { class: series.dash ? "swatch dashed" : "swatch", "aria-hidden": "true" });
   swatch.style.setProperty("--swatch", `var(--${series.colour})`);
   return h("li", {}, swatch, h("span", { class: "label" }), h("b", { class: "number" }), h("span", { class: "faint number" }));
-}
-
-/**
- * One point stands in the middle, not at the edge of nowhere.
- *
- * @param {any} _
- * @param {number} low
- * @param {number} high
- */
-function spread(_, low, high) {
-  return low === high ? [low - 1800, high + 1800] : [low, high];
 }
 
 /**

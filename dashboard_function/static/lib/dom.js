@@ -4,6 +4,8 @@
 /** @typedef {Record<string, any>} Attributes */
 
 const SVG = "http://www.w3.org/2000/svg";
+/** What each part shows. @type {WeakMap<Element, string>} */
+const drawn = new WeakMap();
 let made = 0;
 
 /**
@@ -43,6 +45,24 @@ export function replace(parent, ...children) {
 }
 
 /**
+ * Draw a part anew where what it shows has changed: a click or a hover in it is not lost to a refresh, and the focus stays where it was.
+ *
+ * @param {Element} part
+ * @param {unknown} data all that is shown
+ * @param {() => Child | Child[]} draw
+ */
+export function renew(part, data, draw) {
+  const text = JSON.stringify(data);
+  if (drawn.get(part) === text) return;
+  drawn.set(part, text);
+  const focused = document.activeElement;
+  const name = focused && part.contains(focused) ? nameOf(focused) : null;
+  replace(part, draw());
+  const again = name === null ? [] : [...part.querySelectorAll("a, button, [tabindex]")].filter((each) => nameOf(each) === name);
+  if (again[0] instanceof HTMLElement) again[0].focus({ preventScroll: true });
+}
+
+/**
  * Write a text only where it differs, so that nothing flickers and no selection is lost.
  *
  * @param {Node} node
@@ -72,6 +92,11 @@ export function byId(id) {
   const found = document.getElementById(id);
   if (!found) throw new Error(`there is no element #${id}`);
   return found;
+}
+
+/** @param {Element} element */
+function nameOf(element) {
+  return element.getAttribute("aria-label") ?? element.getAttribute("href") ?? element.textContent;
 }
 
 /**

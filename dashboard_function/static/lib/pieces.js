@@ -1,11 +1,14 @@
 /** Small pieces that several pages and sections are put together of. */
 
 import { h } from "./dom.js";
-import { ago, localTime, utcTime } from "./format.js";
+import { localTime, utcTime } from "./format.js";
 import { busy } from "./form.js";
 import { note } from "./notes.js";
 
 /** @typedef {import("./dom.js").Child} Child */
+
+/** So many columns fit on a phone. */
+const NARROW = 3;
 
 /**
  * A section's heading, what it is for, and what can be done in it.
@@ -45,12 +48,11 @@ export function empty(title, ...content) {
  * A moment in local time; the tooltip has it in UTC.
  *
  * @param {string | null | undefined} at
- * @param {{ seconds?: boolean, since?: boolean }} [options] `since`: how long ago instead
+ * @param {{ seconds?: boolean }} [options]
  */
-export function when(at, { seconds = false, since = false } = {}) {
+export function when(at, { seconds = false } = {}) {
   if (!at) return h("span", { class: "faint" }, "–");
-  const text = since ? ago((Date.now() - Date.parse(at)) / 1000) : localTime(at, { seconds });
-  return h("time", { datetime: at, title: utcTime(at) }, text);
+  return h("time", { datetime: at, title: utcTime(at) }, localTime(at, { seconds }));
 }
 
 /**
@@ -147,26 +149,30 @@ export function segments(label, options, chosen, onChange) {
 }
 
 /**
- * A table that scrolls by itself where the screen is narrow.
+ * A table. One with many columns becomes a list of its rows where the screen is narrow; roles keep it a table for screen readers then.
  *
  * @param {string} caption read aloud only
  * @param {string[]} heads see `columnHead`
  * @param {Child[][]} rows the first cell names the row
  */
 export function table(caption, heads, rows) {
+  const labels = heads.map((head) => head.replace(/^#/, ""));
+  const row = (/** @type {Child[]} */ [first, ...others]) =>
+    h(
+      "tr",
+      { role: "row" },
+      h("th", { scope: "row", role: "rowheader" }, first),
+      others.map((cell, number) => dataCell(cell, labels[number + 1])),
+    );
   return h(
     "div",
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      {},
+      { class: heads.length > NARROW ? "wide" : null, role: "table" },
       h("caption", { class: "unseen" }, caption),
-      h("thead", {}, h("tr", {}, heads.map(columnHead))),
-      h(
-        "tbody",
-        {},
-        rows.map(([first, ...others]) => h("tr", {}, h("th", { scope: "row" }, first), others.map(dataCell))),
-      ),
+      h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map(columnHead))),
+      h("tbody", { role: "rowgroup" }, rows.map(row)),
     ),
   );
 }
@@ -178,14 +184,18 @@ export function amount(text) {
 
 /** @param {string} head one that begins with `#` heads numbers; an empty one, what can be done with the row */
 function columnHead(head) {
-  if (!head) return h("td", {});
-  return head.startsWith("#") ? h("th", { scope: "col", class: "number" }, head.slice(1)) : h("th", { scope: "col" }, head);
+  if (!head) return h("td", { role: "cell" });
+  const isNumber = head.startsWith("#");
+  return h("th", { scope: "col", role: "columnheader", class: isNumber ? "number" : null }, isNumber ? head.slice(1) : head);
 }
 
-/** @param {Child} cell */
-function dataCell(cell) {
+/**
+ * @param {Child} cell
+ * @param {string} label
+ */
+function dataCell(cell, label) {
   const isNumber = cell instanceof HTMLElement && cell.classList.contains("number");
-  return h("td", { class: isNumber ? "number" : null }, cell);
+  return h("td", { role: "cell", class: isNumber ? "number" : null, "data-label": label || null }, cell);
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { interval, reward } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
@@ -65,23 +65,22 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     shown = await api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
   };
   const apply = async (/** @type {any} */ result) => {
-    const text = `“${result.name}” becomes the loop's policy: ${result.arguments}. The model stays, unless the policy crosses other features.`;
+    const text = `“${result.name}” becomes the loop's policy, and every process serves it within its poll interval. Its arguments: ${result.arguments}`;
     if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }))) return;
     await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
     note(`${result.name} is the loop's policy now.`);
   };
   const draw = () => {
     replace(title, shown.name);
-    replace(
-      status,
+    renew(status, [shown.status, shown.description], () => [
       h(
         "p",
         { class: "actions" },
         statusPill(shown),
         h("span", { class: "faint" }, "of the log from ", when(shown.startTime), " to ", when(shown.endTime)),
       ),
-      statusText(shown),
-    );
+      ...statusText(shown),
+    ]);
     const values = shown.content.value;
     const slots = [...new Set(values.map((/** @type {any} */ each) => each.slotId))];
     if (!slots.includes(slot)) slot = slots[0] ?? "";

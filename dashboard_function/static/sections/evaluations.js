@@ -1,6 +1,6 @@
 /** Evaluations: what other policies would have earned on what is logged. */
 
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { repeated } from "../lib/live.js";
 import { button, empty, heading } from "../lib/pieces.js";
 import { showEvaluation } from "./evaluation.js";
@@ -28,9 +28,10 @@ function list({ api, root, signal, onError }) {
   };
   const update = async () => {
     const { jobs, isCut } = await listed(api, EVALUATIONS, pages, signal);
-    if (!jobs.length) return replace(content, nothingYet());
-    const more = isCut ? button("Show more", () => ((pages += 1), update())) : null;
-    replace(content, h("div", { class: "card" }, jobTable(jobs, EVALUATIONS, remove), more));
+    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
+    renew(content, [jobs, isCut], () =>
+      jobs.length ? h("div", { class: "card" }, jobTable(jobs, EVALUATIONS, remove), more()) : nothingYet(),
+    );
   };
   replace(
     root,

@@ -1,6 +1,6 @@
 /** Feature importances: which features of the log tell what is worth showing. */
 
-import { h, replace, svg } from "../lib/dom.js";
+import { h, renew, replace, svg } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
 import { decimal, localDay } from "../lib/format.js";
 import { newId } from "../lib/ids.js";
@@ -31,9 +31,10 @@ function list({ api, root, signal, onError }) {
   };
   const update = async () => {
     const { jobs, isCut } = await listed(api, FEATURES, pages, signal);
-    if (!jobs.length) return replace(content, nothingYet());
-    const more = isCut ? button("Show more", () => ((pages += 1), update())) : null;
-    replace(content, h("div", { class: "card" }, jobTable(jobs, FEATURES, remove), more));
+    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
+    renew(content, [jobs, isCut], () =>
+      jobs.length ? h("div", { class: "card" }, jobTable(jobs, FEATURES, remove), more()) : nothingYet(),
+    );
   };
   replace(
     root,
@@ -94,16 +95,15 @@ async function showOne({ api, root, signal, argument, onError }) {
   const scores = h("div", { class: "parts" });
   let found = await api.get(address, {}, signal);
   const draw = () => {
-    replace(
-      status,
+    renew(status, [found.status, found.description], () => [
       h(
         "p",
         { class: "actions" },
         statusPill(found),
         h("span", { class: "faint" }, "of the log from ", when(found.startTime), " to ", when(found.endTime)),
       ),
-      statusText(found),
-    );
+      ...statusText(found),
+    ]);
     replace(scores, found.featureScores.length ? card("Scores", bars(found.featureScores)) : null);
   };
   const update = async () => {

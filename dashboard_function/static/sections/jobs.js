@@ -85,7 +85,7 @@ export function jobTable(jobs, { place, many }, remove) {
       h("a", { href: `#/${place}/${encodeURIComponent(job.id)}` }, job.name),
       when(job.startTime),
       when(job.endTime),
-      when(job.creationTime, { since: true }),
+      when(job.creationTime),
       h("span", { class: "pills" }, statusPill(job), job.evaluationType === "Auto" ? pill("automatic") : null),
       h(
         "div",

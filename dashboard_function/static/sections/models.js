@@ -1,7 +1,7 @@
 /** The model's versions: rolling back to one; export, import and reset of the model. */
 
 import { confirmed } from "../lib/dialog.js";
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
 import { count } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
@@ -47,7 +47,7 @@ export function show({ api, root, signal, onError }) {
         ["Last published", when(properties.lastModifiedTime)],
       ]),
     );
-    keepFocus(versions, () => replace(versions, listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
+    renew(versions, listed, () => (listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
   };
   const restore = async (/** @type {any} */ kept) => {
     const text = `A copy of ${kept.version} is published as a new version, and served within seconds. What was learned since stays in its own version.`;
@@ -102,7 +102,6 @@ function tableOf(versions, restore) {
         : button("Roll back", () => restore(kept), {
             class: "small",
             "aria-label": `Roll back to ${kept.version}`,
-            "data-focus": kept.version,
           }),
     ]),
   );
@@ -141,17 +140,4 @@ function importForm(api, update) {
     await update();
   };
   return form({ content: [archive.element], fields: () => [archive], submit, action: "Import" });
-}
-
-/**
- * What is drawn anew keeps the focus where the reader had it.
- *
- * @param {HTMLElement} part
- * @param {() => void} draw
- */
-function keepFocus(part, draw) {
-  const focused = /** @type {HTMLElement | null} */ (document.activeElement);
-  const name = part.contains(focused) ? focused?.dataset.focus : undefined;
-  draw();
-  if (name) part.querySelector(/** @type {any} */ (`[data-focus="${CSS.escape(name)}"]`))?.focus();
 }

@@ -30,7 +30,7 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
     name: "enablePolicyOptimization",
     label: "Look for better policies",
     control: h("input", { type: "checkbox" }),
-    hint: "Tries other explorations and interactions on the same log; takes longer.",
+    hint: "Other explorations and features are tried on the first part of the range; all figures are then of the rest.",
   });
   const range = rangeFields(logged);
   const policies = policyRows();

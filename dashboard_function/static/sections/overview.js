@@ -1,14 +1,14 @@
 /** How the loop does: what it earns against the baseline and chance, its traffic, its model, and what is in its way. */
 
 import { Chart } from "../lib/chart.js";
-import { h, replace } from "../lib/dom.js";
+import { h, renew, replace } from "../lib/dom.js";
 import { ago, count, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
 import { checklist } from "./checklist.js";
-import { rankExample, rewardExample } from "./examples.js";
+import { rankExample, rewardExample, sdkExample } from "./examples.js";
 import { LOST_REWARDS, whySkipped } from "./reasons.js";
-import { column, complete, ofPolicies, secondsAt } from "./series.js";
+import { Samples, column, complete, ofPolicies, secondsAt } from "./series.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -24,6 +24,8 @@ const RANGES = {
   month: { title: "30 days", hours: 720, minutes: 1440 },
 };
 
+/** What was seen of each loop since it was signed in to. @type {WeakMap<object, Samples>} */
+const seen = new WeakMap();
 let range = "day";
 let view = "cumulative";
 
@@ -31,7 +33,7 @@ let view = "cumulative";
 export function show({ api, root, signal, onError }) {
   const figures = h("dl", { class: "figures", "aria-label": "Figures" });
   const body = h("div", { class: "parts" });
-  const charts = chartsFor(signal);
+  const charts = chartsFor(api, signal);
   const checks = h("ul", { class: "checks" });
   const fates = h("div");
   const model = h("div", { class: "stack" });
@@ -41,6 +43,12 @@ export function show({ api, root, signal, onError }) {
     snippet(rankExample(api), "A Rank call"),
     h("p", {}, "Then reward the event id of its answer:"),
     snippet(rewardExample(api), "A Reward call"),
+    h(
+      "details",
+      { class: "quiet" },
+      h("summary", {}, "The same through the official SDK"),
+      snippet(sdkExample(api), "Both calls through the SDK"),
+    ),
   );
   const update = async () => {
     const { hours, minutes } = RANGES[range];
@@ -54,10 +62,13 @@ export function show({ api, root, signal, onError }) {
     replace(figures, tiles(loop, found));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
-    charts.show(found, { minutes, since, until });
-    replace(checks, checklist(loop).map(checked));
-    replace(fates, loop.counters ? became(loop.counters) : null);
-    replace(model, ofModel(loop, found));
+    charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
+    const list = checklist(loop);
+    renew(checks, list, () => list.map(checked));
+    renew(fates, loop.counters, () => (loop.counters ? became(loop.counters) : null));
+    renew(model, [loop.modelVersion, loop.publishedModelVersion, loop.learningMode, loop.apprentice, found.latency], () =>
+      ofModel(loop, found),
+    );
   };
   let again = () => {};
   charts.onView(() => again());
@@ -83,8 +94,18 @@ export function show({ api, root, signal, onError }) {
   again = repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
-/** @param {AbortSignal} signal */
-function chartsFor(signal) {
+/** @param {import("../lib/api.js").Api} api */
+function samplesOf(api) {
+  const samples = seen.get(api) ?? new Samples();
+  seen.set(api, samples);
+  return samples;
+}
+
+/**
+ * @param {import("../lib/api.js").Api} api
+ * @param {AbortSignal} signal
+ */
+function chartsFor(api, signal) {
   const rewards = new Chart({
     title: "Average reward",
     format: reward,
@@ -93,7 +114,7 @@ function chartsFor(signal) {
     level: "h2",
     empty: "No event of this time is learned yet. An event counts once its reward wait time is over.",
   });
-  const traffic = new Chart({ title: "Events and rewards per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
+  const traffic = new Chart({ title: "Traffic per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
   const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
   let changed = () => {};
@@ -122,14 +143,16 @@ function chartsFor(signal) {
     ),
     onView: (/** @type {() => void} */ listener) => (changed = listener),
     show: (/** @type {any} */ found, /** @type {{ minutes: number, since: Date, until: Date }} */ range) => {
-      rewards.show(ofPolicies(found[view]));
+      const samples = samplesOf(api);
+      samples.add(found);
+      rewards.show(ofPolicies(view === "cumulative" ? samples.after(found) : found.timeseries));
       const buckets = complete(found.timeseries, range);
       const times = buckets.map(secondsAt);
       const known = found.timeseries;
       traffic.show({
         times,
         series: [
-          { label: "Events", colour: "online", shape: "area", values: buckets.map((each) => each.events / range.minutes) },
+          { label: "Events", colour: "online", shape: "bars", values: buckets.map((each) => each.events / range.minutes) },
           { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / range.minutes) },
         ],
       });
@@ -173,7 +196,7 @@ function tiles(loop, found) {
     tile(
       "Model age",
       loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)),
-      loop.modelVersion ? `version ${shortVersion(loop.modelVersion)}` : "no model yet",
+      loop.modelVersion ? `version ${Number.parseInt(loop.modelVersion, 10)}` : "no model yet",
     ),
     tile(
       "Lag",
@@ -194,8 +217,7 @@ function tiles(loop, found) {
  * @param {any} baseline
  */
 function against(online, baseline) {
-  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null)
-    return tile("Against the baseline", "–", "not known yet");
+  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null) return tile("Lift", "–", "not known yet");
   const difference = online.expectedReward - baseline.expectedReward;
   const relative =
     baseline.expectedReward > 0
@@ -203,8 +225,8 @@ function against(online, baseline) {
       : `${difference < 0 ? "" : "+"}${reward(difference)}`;
   const [mine, theirs] = [online.confidenceInterval, baseline.confidenceInterval];
   const isSure = mine && theirs && (mine[0] > theirs[1] || mine[1] < theirs[0]);
-  const told = `${reward(baseline.expectedReward)} would be the baseline's; ${isSure ? "certain" : "not certain yet"}`;
-  return tile("Against the baseline", relative, told, isSure ? (difference > 0 ? "good" : "bad") : "");
+  const told = `over the baseline's ${reward(baseline.expectedReward)}; ${isSure ? "certain" : "not certain yet"}`;
+  return tile("Lift", relative, told, isSure ? (difference > 0 ? "good" : "bad") : "");
 }
 
 /**
@@ -307,9 +329,4 @@ function seconds(value) {
 /** @param {number | null} lag */
 function slow(lag) {
   return lag !== null && lag > 600 ? "bad" : "";
-}
-
-/** @param {string} version */
-export function shortVersion(version) {
-  return version.replace(/^0+(?=\d)/, "").replace(/-(.{6}).*$/, "-$1");
 }

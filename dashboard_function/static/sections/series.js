@@ -30,6 +30,39 @@ export function ofPolicies(points) {
   };
 }
 
+const MOST_SAMPLES = 1_000;
+
+/** What the totals were whenever the page saw other ones: between two buckets they show how the figures move. */
+export class Samples {
+  /** @type {any[]} */
+  #points = [];
+
+  /**
+   * Keep these totals, unless no event came since the last ones.
+   *
+   * @param {any} figures the answer of `GET /figures`
+   */
+  add({ totals, watermark }) {
+    if (!watermark || !totals.events || this.#points.at(-1)?.events === totals.events) return;
+    this.#points.push({ timeStamp: watermark, events: totals.events, policies: totals.policies });
+    this.#points.splice(0, this.#points.length - MOST_SAMPLES);
+  }
+
+  /**
+   * What was cumulated up to the end of each bucket, and what was seen since the page was opened.
+   *
+   * @param {any} figures
+   */
+  after({ cumulative, intervalInMinutes }) {
+    const [first] = this.#points;
+    const ended = cumulative.map((/** @type {any} */ point) => ({
+      ...point,
+      timeStamp: new Date((secondsAt(point) + intervalInMinutes * 60) * 1000).toISOString(),
+    }));
+    return [...ended.filter((/** @type {any} */ point) => !first || secondsAt(point) < secondsAt(first)), ...this.#points];
+  }
+}
+
 const OTHERS = ["third", "fourth", "fifth"];
 const MOST_BANDS = 4;
 

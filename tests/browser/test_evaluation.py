@@ -1,0 +1,80 @@
+"""An evaluation over a log that is there, from the wish to the policy applied."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from playwright.sync_api import expect
+
+from local.azurite import Azurite
+from tests.browser.axe import findings
+from tests.browser.visits import PHONE
+from tests.http.building import QUERY_VERSION, path
+from tests.reliability.world import open_account
+from tests.running import RunningApp
+from tests.services.analysis.logs import drawn
+from tests.services.analysis.seeding import seed
+
+pytestmark = pytest.mark.slow
+
+EVENTS = 1_000
+OVER_MS = 90_000
+
+
+async def fill(storage: str) -> None:
+    """Log so many joined events on a day of May 2026."""
+    account, events = open_account(storage), drawn(EVENTS, every=57.0)
+    await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)])
+    await account.close()
+
+
+@pytest.fixture(scope="module")
+def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+    """An app with a log, whose queue is served."""
+    storage = emulator.connection_string(next(unused_accounts))
+    with ThreadPoolExecutor(1) as beside_the_browser:  # whose own loop runs in this thread
+        beside_the_browser.submit(asyncio.run, fill(storage)).result()
+    with RunningApp(storage, settings={"PERSONALIZER_TRAINER_SCHEDULE": "0 0 0 1 1 *"}, queues=True) as running:
+        yield running
+
+
+def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(visit, app):
+    visit.sign_in()
+    visit.go("Evaluations")
+    visit.page.get_by_role("link", name="New evaluation").first.click()
+    visit.page.get_by_label("Name", exact=True).first.fill("Blind or not")
+    visit.button("All that is logged").click()
+    visit.button("Add a policy").click()
+    visit.page.get_by_label("Name", exact=True).nth(1).fill("greedy")
+    visit.page.get_by_label("Arguments").fill("--cb_explore_adf --first 1")
+    visit.button("Start the evaluation").click()
+    visit.heading("Blind or not")
+    results = visit.page.get_by_role("table", name="Results, the best first")
+    expect(results).to_be_visible(timeout=OVER_MS)
+    expect(results.get_by_role("rowheader")).to_contain_text(["greedy", "online"])
+    for name in ("greedy", "online", "baseline1", "random"):
+        row = results.get_by_role("row").filter(has_text=name)
+        expect(row.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^−?\d\.\d{3}, between −?\d\.\d{3} to −?\d\.\d{3}$"))
+    assert results.get_by_role("button", name=re.compile("^Apply")).count() == 2
+    chart = visit.page.get_by_role("region", name="Expected reward over time", exact=True)
+    expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("greedy: last"))
+    with visit.page.expect_response(re.compile("window=Rolling&intervalInMinutes=60")):
+        visit.button("Hours").click()
+    visit.button("Apply greedy").click()
+    visit.confirm("Apply")
+    visit.says("greedy is the loop's policy now.")
+    stored = app.request("GET", path("configurations/policy", version=QUERY_VERSION)).json
+    assert stored == {"name": "greedy", "arguments": "--cb_explore_adf --first 1"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_results_are_for_everyone_and_fit_a_phone(visiting, axe, scheme):
+    with visiting(size=PHONE, color_scheme=scheme, bypass_csp=True) as visit:
+        visit.sign_in()
+        visit.go("Evaluations")
+        visit.page.get_by_role("link", name="Blind or not").click()
+        expect(visit.page.get_by_role("table", name="Results, the best first")).to_be_visible()
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []
