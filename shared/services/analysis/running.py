@@ -533,9 +533,9 @@ def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
 
 
 def last_of(board: Board) -> list[str]:
-    """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage."""
+    """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage whose learner may be put online."""
     stage = len(board.stages) - 1
-    return ["board", "report", *[lane_file(stage, lane) for lane in range(len(board.stage.lanes))]]
+    return ["board", "report", *[lane_file(stage, place) for place, lane in enumerate(board.stage.lanes) if not lane.values_kept]]
 
 
 def _lane(message: Message) -> str:

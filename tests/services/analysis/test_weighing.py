@@ -8,6 +8,7 @@ from shared.domain.evaluation import FeatureImportance, Job, JobKind, JobStatus
 from shared.domain.events import Action, Situation, SkipReason
 from shared.learning.encoding import Encoder
 from shared.services.analysis import running, weighing
+from shared.services.analysis.board import Board
 from shared.services.analysis.features import Feature, features_of
 from tests.builders import T0, after
 from tests.services.analysis.desk import Desk
@@ -67,6 +68,9 @@ async def test_an_evaluation_that_is_asked_to_groups_the_features_that_matter_al
     assert {name for group in record.important for name in group} == {"user.kind", "noise.day", "item.topic"}
     assert {each.name for each in record.results} >= {"online", "baseline1", "random"}
     assert not {each.name for each in record.results} & {"all features", "user.kind"}
+    plans = {name: Board.read(data).stage.lanes for name, (data, _) in desk.files.values.items() if name.endswith("/board")}
+    [lanes] = plans.values()
+    assert sum("lane-" in name for name in desk.files.values) == sum(not lane.values_kept for lane in lanes), "what can be put online"
 
 
 def test_features_are_found_on_both_sides_the_most_frequent_first():
