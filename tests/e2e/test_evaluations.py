@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from azure.ai.personalizer import PersonalizerAdministrationClient
+from azure.core.credentials import AzureKeyCredential
 
 from local.azurite import Azurite
-from tests.http.building import QUERY_VERSION, path
+from tests.http.building import QUERY_VERSION, path, rank
 from tests.reliability.world import open_account
 from tests.running import HostKind, RunningApp
 from tests.services.analysis.logs import BEST, FIRST, drawn
@@ -139,3 +141,22 @@ def test_a_feature_importance_tells_what_matters(app):
     assert (best["namespace"], best["featureName"]) == ("user", "kind")
     assert all(each["score"] < best["score"] / 3 for each in others)
     assert {(each["namespace"], each["featureName"]) for each in others} == {("noise", "day"), ("item", "topic")}
+
+
+def test_the_official_sdk_asks_reads_and_puts_to_use(app):
+    administrator = PersonalizerAdministrationClient(app.base_url, AzureKeyCredential(app.key))
+    span = {"start_time": datetime.fromisoformat(RANGE["startTime"]), "end_time": datetime.fromisoformat(RANGE["endTime"])}
+    contract = {"name": "by the SDK", **RANGE, "enablePolicyOptimization": True, "policies": POLICIES[1:]}
+    administrator.create_evaluation("sdk", contract)
+    until_over(app, new("sdk") + query(), running=("NotSubmitted", "Running"))
+    found = administrator.get_evaluation("sdk", **span, interval_in_minutes=60, window="Rolling")
+    assert found["status"] == "Succeeded"
+    assert "searched on what is before" in found["description"]
+    sources = {each["name"]: each["policySource"] for each in found["content"]["value"]}
+    assert (sources["blind"], sources["Hyper1"], sources["Inter-len1"]) == ("Custom", "OfflineExperimentation", "OfflineExperimentation")
+    before = administrator.get_model_properties()
+    administrator.apply_from_evaluation({"evaluationId": "sdk", "policyName": "Inter-len1"})
+    assert administrator.get_policy()["name"] == "Inter-len1"
+    assert administrator.get_model_properties() != before, "its model came with it"
+    ranked = rank(app, "a", "b")
+    assert ranked.status == 201
