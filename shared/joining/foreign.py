@@ -33,6 +33,9 @@ _LONGEST_REMEMBERED: Final = 1 << 12
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
 
+_NOTHING: Final = msgspec.Raw(b"")
+
+
 class _Report(msgspec.Struct, rename={"event_id": "EventId", "is_activation": "ActionTaken"}):
     event_id: str | None = None
     ts: datetime | None = None
@@ -78,11 +81,12 @@ class _Line(
         "slot": "Slot",
         "proposed": "Proposed",
         "skip": "SkipReason",
+        "dangling": "RewardValue",
     },
 ):
-    """The members that mean something; ``c`` stays text."""
+    """The members that mean something; ``c`` stays text. ``dangling`` is a reward that the other service's join had no decision for."""
 
-    c: msgspec.Raw
+    c: msgspec.Raw = _NOTHING
     cost: float | None = None
     probability: float | None = None
     action: int | None = None
@@ -101,6 +105,7 @@ class _Line(
     slot: str = ""
     proposed: _Proposed | None = None
     skip: SkipReason | None = None
+    dangling: object = None
 
 
 _LINE = msgspec.json.Decoder(_Line)
@@ -170,6 +175,8 @@ class DsjsonReader:
         """
         try:
             line = _LINE.decode(text)
+            if not bytes(line.c):
+                _refuse("a reward without its decision" if line.dangling is not None else "c is missing: nothing says what was asked")
             asked = self._asked(_MEMBERS.decode(line.c))
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
             raise UnreadableError(f"not a line of dsjson: {cause}") from cause

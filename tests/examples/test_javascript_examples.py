@@ -9,7 +9,8 @@ import pytest
 
 from local.azurite import Azurite
 from local.node import find_node
-from tests.examples.performing import SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
 from tests.sdk import npm
 
@@ -22,10 +23,21 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(folder: Path, emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
+def told(refused: subprocess.Popen[str], folder: Path, emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
     node = find_node().node
     with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS, timers=True) as app:
         return performed({name: [node, f"{name}.js", "--short"] for name in SCENARIOS}, app, folder)
+
+
+@pytest.fixture(scope="module")
+def refused(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """An example under way whose first forty calls are refused; it runs beside the others, as it too takes its time."""
+    command = [find_node().node, "news.js", "--short"]
+    with Service(troubles=[(503, [])] * 40) as service:
+        given = environment(service.endpoint, KEY)
+        with subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            yield process
+            process.kill()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -34,16 +46,24 @@ def test_an_example_ends_well_above_picking_blindly(told, name):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_example_prints_a_curve_and_no_failed_call(told, name):
-    rows = [line.split() for line in told[name].text.splitlines() if "█" in line]
-    assert len(rows) == 10
-    assert not [line for line in told[name].text.splitlines() if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+def test_an_example_prints_a_curve_and_nearly_all_calls_are_answered_in_time(told, name):
+    lines = told[name].text.splitlines()
+    assert len([line for line in lines if "█" in line]) == 10
+    failed = [line for line in lines if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+    assert len(failed) <= MOST_FAILED, failed
 
 
 def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
     before, _, after = told["apprentice"].text.partition("visitors: Online")
     assert "chooses as the rule in" in before
     assert after.count("█") > 0
+
+
+def test_an_application_shows_its_own_choice_when_personalizer_refuses(told, refused):
+    text, _ = refused.communicate(timeout=60)
+    assert refused.returncode == 0, text
+    assert "Rank: " in text
+    assert "Last third: reward" in text
 
 
 def test_both_languages_have_the_same_scenarios(folder):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from local.azurite import Azurite
-from tests.examples.performing import SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
 from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
 
@@ -30,10 +30,11 @@ def test_an_example_ends_well_above_picking_blindly(told, name):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_an_example_prints_a_curve_and_no_failed_call(told, name):
-    rows = [line.split() for line in told[name].text.splitlines() if "█" in line]
-    assert len(rows) == 10
-    assert not [line for line in told[name].text.splitlines() if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+def test_an_example_prints_a_curve_and_nearly_all_calls_are_answered_in_time(told, name):
+    lines = told[name].text.splitlines()
+    assert len([line for line in lines if "█" in line]) == 10
+    failed = [line for line in lines if line.startswith(("Rank:", "Reward:", "Personalizer:"))]
+    assert len(failed) <= MOST_FAILED, failed
 
 
 def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):

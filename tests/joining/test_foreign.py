@@ -272,6 +272,13 @@ def test_each_slot_with_an_outcome_is_an_event_of_its_own():
 
 # --- what cannot be used ---
 
+
+def test_a_reward_without_its_decision_is_said_to_be_one():
+    dangling = b'{"Timestamp":"2023-05-17T08:30:00Z","RewardValue":1.0,"EnqueuedTimeUtc":"2023-05-17T09:30:00Z","EventId":"e1"}'
+    with pytest.raises(UnreadableError, match="a reward without its decision"):
+        read(dangling)
+
+
 ODD = {
     "not JSON": b"{",
     "no object": b"[]",

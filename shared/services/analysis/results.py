@@ -262,7 +262,12 @@ def _certain(part: Part) -> WeightHealth:
 def _unsound(part: Part) -> str:
     health = _certain(part)
     lower, upper = _ends(health.interval)
+    why = (
+        "what it would choose was shown too rarely to tell more than the interval does"
+        if upper < 1.0
+        else "the logged probabilities may not be the true ones"
+    )
     return (
         f"The mean weight of {part.contender.name!r} is {float(health.mean):.3f} (99.9 %: {lower:.3f} to {upper:.3f}) "
-        "where it has to be 1: the logged probabilities may not be the true ones."
+        f"where it has to be 1: {why}."
     )

@@ -250,7 +250,7 @@ class Runner:
         watermark = await self._log.watermark()
         is_joined = watermark is not None and watermark >= wanted(task.job)
         if not is_joined and self._clock.now() - task.job.created_at < WAIT:
-            await self._describe(task, "waits for the first events of its range to be joined with their rewards")
+            await self._describe(task, "Waits for the first events of its range to be joined with their rewards.")
             await self._queue.send(task.message.written(), after=WAIT_STEP)
             return
         await self._end(task, JobStatus.SUCCEEDED, "No event of this range is in the joined log: there is nothing to analyse.")
@@ -410,11 +410,11 @@ class Runner:
         raise BusyError("others kept changing the record of an analysis")
 
     async def _tell(self, task: _Task, board: Board) -> None:
-        await self._describe(task, board.told(), status=JobStatus.RUNNING)
+        await self._describe(task, f"Under way: {board.told()}.", status=JobStatus.RUNNING)
 
     async def _describe(self, task: _Task, text: str, *, status: JobStatus = JobStatus.NOT_SUBMITTED) -> None:
         """Show how far it is; that is no matter to fail for, or to try twice."""
-        changed = _with_job(task.analysis, status, f"Under way: {text}.")
+        changed = _with_job(task.analysis, status, text)
         if changed == task.analysis:
             return
         try:

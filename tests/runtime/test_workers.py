@@ -1,0 +1,81 @@
+"""The functions behind the queue: what they are handed is a loop's, and goes to its runner."""
+
+import base64
+from collections.abc import AsyncIterator
+from typing import Any
+
+import azure.functions as func
+import pytest
+from azure.storage.queue.aio import QueueClient
+
+from evaluation_function.workers import _handle, _sweep, worker_blueprint
+from shared.domain.evaluation import Asked, JobStatus
+from shared.domain.loop import LearningPolicy, LoopRecord
+from shared.runtime.settings import read_settings
+from shared.runtime.wiring import Deployment
+from shared.storage import names
+from tests.builders import T0, after
+from tests.services.analysis.logs import drawn
+from tests.services.analysis.seeding import seed
+
+
+@pytest.fixture
+async def deployment(storage) -> AsyncIterator[Deployment]:
+    deployment = Deployment(read_settings({"AzureWebJobsStorage": storage}))
+    yield deployment
+    await deployment.close()
+
+
+def queue(deployment: Deployment) -> QueueClient:
+    return deployment.host_account.queues.get_queue_client(names.JOBS)
+
+
+async def received(deployment: Deployment) -> func.QueueMessage | None:
+    message = await queue(deployment).receive_message()
+    if message is None:
+        return None
+    await queue(deployment).delete_message(message)
+    return func.QueueMessage(body=base64.b64decode(message.content))
+
+
+async def asked(deployment: Deployment) -> None:
+    services = deployment.services_of(LoopRecord("default"))
+    await seed(deployment.account, [drawn(60)], until=after(3600))
+    await services.evaluations.submit(Asked("one", T0, after(3600)), online=LearningPolicy(), request_id="", job_id="e1")
+
+
+async def status(deployment: Deployment) -> JobStatus:
+    return (await deployment.services_of(LoopRecord("default")).evaluations.read("e1")).job.status
+
+
+async def test_messages_are_handled_until_it_is_over(deployment):
+    await asked(deployment)
+    while message := await received(deployment):
+        await _handle(deployment, message, lambda runner, read: runner.handle(read))
+    assert await status(deployment) is JobStatus.SUCCEEDED
+    await _sweep(deployment, "default")
+
+
+async def test_a_poisoned_message_ends_its_job(deployment):
+    await asked(deployment)
+    message = await received(deployment)
+    assert message
+    await _handle(deployment, message, lambda runner, read: runner.give_up(read))
+    assert await status(deployment) is JobStatus.FAILED
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b'{"loop":"default"}', b'{"loop":"gone","kind":"evaluation","job_id":"e1","run":"r"}'])
+async def test_what_cannot_be_read_and_what_is_of_no_loop_is_dropped(deployment, body):
+    def never(runner, read):
+        raise AssertionError("nobody is asked")
+
+    await _handle(deployment, func.QueueMessage(body=body), never)
+
+
+def test_the_functions_hang_on_the_queue_its_poison_and_a_timer():
+    app = func.FunctionApp()
+    app.register_functions(worker_blueprint(lambda: pytest.fail("nothing is built yet")))
+    triggers: dict[str | None, Any] = {each.get_function_name(): each.get_trigger() for each in app.get_functions()}
+    assert triggers["analyse"].queue_name == names.JOBS
+    assert triggers["analyse_poison"].queue_name == names.JOBS + "-poison"
+    assert {"analyse", "analyse_poison", "analyses"} == {*triggers}
