@@ -120,7 +120,7 @@ async def _of_files(sources: list[str], connection_string: str, asked: _Asked) -
         files = await log_files(sources, connection_string, stack)
         with bytes_progress(f"Evaluating {len(files)} files", sum(file.size for file in files)) as progress:
             reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
-            async for batch in reader.batches(files, events=_BATCH, size=_BYTES):
+            async for batch in reader.batches(files, events=lambda: _BATCH, size=_BYTES):
                 await asyncio.to_thread(_take, lanes, asked.wanted(batch))
     return _found(lanes, reader.done)
 

@@ -1,9 +1,7 @@
 """``python -m cli import``: a log of Personalizer or Vowpal Wabbit into a loop's joined log, and its model warmed up by it."""
 
-import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -33,22 +31,16 @@ def import_(
     The loop must not have learned from events of its own yet. Lines that cannot be read are counted and listed, and stop nothing. Stopped
     half-way, run it again: what is there already is left out.
     """
-    done, days = run(_import(sources, loop, connection_string))
+    done = run(_import(sources, loop, connection_string))
     if as_json:
-        print_json(
-            {
-                **{key: value for key, value in asdict(done).items() if key != "read"},
-                **asdict(done.read),
-                "events": done.events,
-                "expiresAfterDays": days,
-            }
-        )
+        told = {name: value for name, value in asdict(done).items() if name != "read"}
+        print_json({**told, **asdict(done.read), "events": done.events})
     else:
-        _print(done, loop, days)
+        _print(done, loop)
     raise typer.Exit(1 if done.read.malformed and not done.events and not done.repeated else 0)
 
 
-async def _import(sources: list[str], loop: str, connection_string: str) -> tuple[Imported, int | None]:
+async def _import(sources: list[str], loop: str, connection_string: str) -> Imported:
     async with stored_loop(loop, connection_string) as opened, AsyncExitStack() as stack:
         services = opened.services
         files = await log_files(sources, connection_string, stack)
@@ -59,17 +51,10 @@ async def _import(sources: list[str], loop: str, connection_string: str) -> tupl
                 counted = f"{done.events:,} events" + (f", {done.read.malformed:,} lines could not be read" if done.read.malformed else "")
                 progress.update(progress.task_ids[0], completed=done.read.bytes, description=counted)
 
-            done = await importer.run(files, tell=tell)
-        settings = await asyncio.to_thread(services.configuration.read)
-        return done, _days_left(done, settings.log_retention_days, opened.clock.now())
+            return await importer.run(files, tell=tell)
 
 
-def _days_left(done: Imported, days: int, now: datetime) -> int | None:
-    """Give the days that the log is kept if some of what was imported is older than that, and will be deleted soon."""
-    return days if days >= 0 and done.since is not None and done.since < now - timedelta(days=days) else None
-
-
-def _print(done: Imported, loop: str, days: int | None) -> None:
+def _print(done: Imported, loop: str) -> None:
     out = console()
     out.print(f"{done.events:,} events of {done.read.lines:,} lines are new in the joined log of the loop {loop}.")
     out.print(
@@ -86,9 +71,5 @@ def _print(done: Imported, loop: str, days: int | None) -> None:
     )
     if done.read.told:
         out.print(malformed_lines(done.read))
-    if days is not None:
-        out.print(
-            f"The log of this loop is kept for {days} days (logRetentionDays): what is older is deleted within the hour, the model stays."
-        )
     if done.read.thinned:
         out.print("Thinned events stand for more than themselves (pdrop); each was learned once.")

@@ -53,7 +53,7 @@ async def _of_files(sources: list[str], connection_string: str) -> tuple[Survey,
         survey = Survey()
         with bytes_progress(f"Reading {len(files)} files", sum(file.size for file in files)) as progress:
             reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
-            async for batch in reader.batches(files, events=_EVENTS, size=_BYTES):
+            async for batch in reader.batches(files, events=lambda: _EVENTS, size=_BYTES):
                 await asyncio.to_thread(survey.add, batch)
         return survey, reader.done
 

@@ -1,5 +1,6 @@
 """HTTP: evaluations, and the policies found by them put to use."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import azure.functions as func
@@ -25,7 +26,7 @@ from shared.runtime.http import PATH_VERSIONS, PREVIEWS, QUERY_VERSION, Call, Op
 
 async def create(call: Call) -> func.HttpResponse:
     """Ask for an evaluation under an id that the service makes; 201 with where it is."""
-    evaluation = await _submitted(call, "")
+    evaluation = await _submitted(call, "", weighs=True)
     location = f"{call.request.url.partition('?')[0].rstrip('/')}/{quote(evaluation.job.id, safe='')}"
     return answer(201, OldEvaluation.of(evaluation, version=call.version), headers={"Location": location})
 
@@ -36,8 +37,8 @@ async def put(call: Call) -> func.HttpResponse:
     return answer(200)
 
 
-async def _submitted(call: Call, job_id: str) -> Evaluation:
-    asked = parse(call.body, EvaluationContract, InvalidEvaluationContractError).to_asked()
+async def _submitted(call: Call, job_id: str, *, weighs: bool = False) -> Evaluation:
+    asked = replace(parse(call.body, EvaluationContract, InvalidEvaluationContractError).to_asked(), weighs=weighs)
     online = (await call.services.configurator.read()).policy
     return await call.services.evaluations.submit(asked, online=online, request_id=request_id_of(call), job_id=job_id)
 
@@ -80,8 +81,7 @@ async def delete(call: Call) -> func.HttpResponse:
 async def apply(call: Call) -> func.HttpResponse:
     """Make a policy of an evaluation the loop's own; 204."""
     body = parse(call.body, PolicyReferenceContract, InvalidContractError)
-    policy = await call.services.evaluations.policy(body.evaluation_id, body.policy_name)
-    await call.services.configurator.set_policy(policy)
+    await call.services.applier.apply(body.evaluation_id, body.policy_name)
     return answer(204)
 
 

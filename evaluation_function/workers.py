@@ -31,7 +31,7 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
         await _handle(deployment(), message, lambda runner, read: runner.give_up(read))
 
     async def sweep(timer: func.TimerRequest) -> None:
-        """Take up what was lost between two calls, and tidy up."""
+        """Ask for evaluations that are due, take up what was lost between two calls, and tidy up."""
         await for_each_loop(deployment(), _sweep, "analyses were not looked after")
 
     queued = functions.queue_trigger(arg_name="message", queue_name=names.JOBS, connection=_HOST_STORAGE)
@@ -59,3 +59,4 @@ async def _sweep(deployment: Deployment, loop: str) -> None:
     services = await deployment.fresh(loop)
     if services is not None:
         await services.analyses.sweep()
+        await services.optimizer.run()

@@ -40,8 +40,7 @@ async function begin(given, reason) {
     reason = error instanceof Refusal && error.status === 401 ? "The key of this link does not open the loop." : textOf(error);
   }
   const loop = given?.loop ?? LOOP;
-  const lead =
-    "Pick a reader, see which story the loop shows them and why, and watch it learn. `make run` prints a link that signs in by itself.";
+  const lead = "Pick a reader, see which story the loop shows them and why, and watch it learn.";
   api ??= await signedIn(main, { title: "See it learn", lead, reason, loop });
   if (signal.aborted) return;
   byId("leave").hidden = false;

@@ -103,7 +103,6 @@ class Play {
             this.#situation = situation;
             void this.#ask();
           }),
-          h("details", { class: "quiet likes" }, h("summary", {}, "What do they like?"), this.likes),
         ),
         this.story.element,
         h(
@@ -130,6 +129,7 @@ class Play {
           ),
           this.progress,
           this.curve.element,
+          h("details", { class: "quiet likes" }, h("summary", {}, "What do they like?"), this.likes),
         ),
       ),
     ];
@@ -303,7 +303,7 @@ class Play {
     const notices = [
       wait > LONG_WAIT &&
         `This loop waits ${duration(wait)} for rewards before it learns from a visit, so what you do here shows later than that. ` +
-          "`make run` makes a loop for this page that waits seconds.",
+          "Started with make run, the app has a loop for this page that waits seconds.",
       mode !== "Online" && `This loop is in ${mode} mode: it shows the first story, whatever it has learned.`,
       error && `The service says: ${error}`,
     ].filter(Boolean);

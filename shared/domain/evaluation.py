@@ -99,6 +99,7 @@ class Asked:
     until: datetime
     policies: tuple[LearningPolicy, ...] = ()
     seeks_better: bool = False
+    weighs: bool = False
 
 
 # --- evaluations -----------------------------------------------------------------------------------------------------
@@ -177,8 +178,8 @@ class PolicyResult:
 class Evaluation:
     """Policies compared: those of the loop itself, ``policies``, and better ones if it ``seeks_better``.
 
-    ``online`` is the policy that the loop had when the evaluation was asked for. ``important`` are the features that matter, those
-    that matter alike in one group, the most important group first.
+    ``online`` is the policy that the loop had when the evaluation was asked for. ``important`` are the features that matter, if it
+    ``weighs`` them: those that matter alike in one group, the most important group first.
     """
 
     job: Job
@@ -189,11 +190,12 @@ class Evaluation:
     optimal_policy: str = ""
     results: tuple[PolicyResult, ...] = ()
     important: tuple[tuple[str, ...], ...] = ()
+    weighs: bool = False
 
     @property
     def asked(self) -> tuple[str, Asked]:
         """What was asked for, and by which request."""
-        return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until, self.policies, self.seeks_better)
+        return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until, self.policies, self.seeks_better, self.weighs)
 
     def policy(self, name: str) -> LearningPolicy | None:
         """Give the policy of this name that can be served: one that was asked about, one that was found, or the loop's own."""

@@ -27,9 +27,14 @@ class Loss(Sums):
     @staticmethod
     def of(whole: Rounds, without: Rounds) -> "Loss":
         """Compare doubly robust values; ``without`` has the features as its first axis, [F, n]."""
-        lost = whole.values - without.values
+        return Loss.of_values(whole.values, without.values)
+
+    @staticmethod
+    def of_values(whole: Floats, without: Floats) -> "Loss":
+        """Compare values of the same rounds, [n] and [F, n]."""
+        lost = whole - without
         ones = np.ones(lost.shape)
-        return Loss(ones.sum(axis=-1), lost.sum(axis=-1), (lost * lost).sum(axis=-1), (ones * whole.values).sum(axis=-1))
+        return Loss(ones.sum(axis=-1), lost.sum(axis=-1), (lost * lost).sum(axis=-1), (ones * whole).sum(axis=-1))
 
     def difference(self, *, alpha: float = ALPHA) -> Interval:
         """Give the interval of the mean loss, taken for normally distributed."""

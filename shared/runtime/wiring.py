@@ -25,8 +25,11 @@ from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
 from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
+from shared.services.analysis.applying import Applier
 from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
+from shared.services.analysis.weighing import Weighing
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -40,6 +43,7 @@ from shared.services.progress import ProgressReport
 from shared.services.ranking import Ranker
 from shared.services.receipts import Receipts
 from shared.services.retention import Retention, Terms
+from shared.services.retraining import Retrainer
 from shared.services.rewarding import Rewarder
 from shared.services.serving import ModelServer, Polling
 from shared.services.training import Trainer
@@ -98,6 +102,8 @@ class LoopServices:
     evaluations: Evaluations
     importances: FeatureImportances
     analyses: Runner
+    applier: Applier
+    optimizer: Optimizer
     configurator: Configurator
 
     @property
@@ -286,7 +292,12 @@ class Deployment:
         figures = LiveFigures(store)
         kept = evaluation_store(account, loop=place)
         means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
-        analyses = Runner(means, {JobKind.EVALUATION: Evaluating(kept)})
+        weighed = importance_store(account, loop=place)
+        evaluating = Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))
+        analyses = Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: Weighing(weighed)})
+        evaluations = Evaluations(kept, logs, analyses, clock=clock)
+        configurator = Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror)
+        applier = Applier(evaluations, analyses, configurator, store, Retrainer(joined, store, clock=clock), models)
         return LoopServices(
             settings=settings,
             place=place,
@@ -311,10 +322,12 @@ class Deployment:
             uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
-            evaluations=Evaluations(kept, logs, analyses, clock=clock),
-            importances=FeatureImportances(importance_store(account, loop=place), logs, analyses, clock=clock),
+            evaluations=evaluations,
+            importances=FeatureImportances(weighed, logs, analyses, clock=clock),
             analyses=analyses,
-            configurator=Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror),
+            applier=applier,
+            optimizer=Optimizer(evaluations, configurator, store, clock=clock),
+            configurator=configurator,
         )
 
 

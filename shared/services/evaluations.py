@@ -109,6 +109,10 @@ class _Analyses(Generic[Analysis]):
         """List all, the newest first."""
         return await self._store.listed()
 
+    async def logged(self) -> DateRange | None:
+        """Tell from when to when something is logged."""
+        return await self._log.date_range()
+
     async def _job(self, asked: Asked, job_id: str, request_id: str) -> Job:
         """Begin: over a range without a logged event there is nothing to wait for."""
         created_at = self._clock.now()
@@ -159,13 +163,21 @@ class Evaluations(_Analyses[Evaluation]):
     already_exists = EvaluationAlreadyExistsError
     not_found = EvaluationNotFoundError
 
-    async def submit(self, asked: Asked, *, online: LearningPolicy, request_id: str, job_id: str = "") -> Evaluation:
+    async def submit(
+        self,
+        asked: Asked,
+        *,
+        online: LearningPolicy,
+        request_id: str,
+        job_id: str = "",
+        kind: EvaluationKind = EvaluationKind.MANUAL,
+    ) -> Evaluation:
         """Ask for an evaluation; without an id it gets one, the same for the same request.
 
         Raises `EvaluationAlreadyExistsError` and `TooManyKeptError`.
         """
         job = await self._job(asked, job_id or _new_id(asked, request_id), request_id)
-        return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better))
+        return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better, kind, weighs=asked.weighs))
 
     async def detailed(self, job_id: str) -> Evaluation:
         """Give the evaluation of this id with its time series; raises as `read`."""
@@ -221,7 +233,7 @@ class FeatureImportances(_Analyses[FeatureImportance]):
 
 
 def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
-    taken = {(part.contender.name, part.slot): part for part in parts(found)}
+    taken = {(part.contender.name, part.slot): part for part in reversed(parts(found))}  # of lanes that weigh features none comes first
     results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
     return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
 

@@ -67,11 +67,23 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much goes into a chunk, at most, and how many chunks into a commit."""
+    """How much goes into a chunk: a fifth of what was learned, but from ``first`` to ``events`` events, and how much into a commit.
 
-    events: int = 20_000
+    An evaluation scores a chunk by the model of all before it, so that the first ones have to be short.
+    """
+
+    first: int = 500
+    events: int = 5_000
     bytes: int = 32 * 1024 * 1024
-    chunks: int = 5
+    commit: int = 50_000
+
+    def chunk(self, learned: int) -> int:
+        """Give the size of the next chunk.
+
+        >>> [Pace().chunk(learned) for learned in (0, 4_000, 1_000_000)]
+        [500, 800, 5000]
+        """
+        return min(max(self.first, learned // 5), self.events)
 
 
 class EventIds:
@@ -119,8 +131,8 @@ class Importer:
     async def run(self, files: Sequence[LogFile], *, tell: Callable[[Imported], None] = lambda _: None) -> Imported:
         """Import these files, in this order, and say time and again how far that is; one that is damaged is left at that place.
 
-        Raises `InvalidRequestError` for a loop that has learned events of its own, `BusyError` when others commit at the same time, and
-        as the ports. What was committed stays.
+        Raises `InvalidRequestError` for a loop that has learned events of its own, and for events older than its log is kept, `BusyError`
+        when others commit at the same time, and as the ports. What was committed stays.
         """
         async with self._right_to_train():
             run = await self._begin(tell)
@@ -159,14 +171,14 @@ class Importer:
 
 @dataclass(slots=True)
 class _State:
-    """What is committed (``pointer``, and the ``loop``'s settings it follows), and what was learned since; ``chunk`` is the newest."""
+    """What is committed (``pointer``), under the ``loop``'s settings, and what was learned since: ``waiting`` events up to ``chunk``."""
 
     pointer: Pointer
     etag: str | None
     loop: LoopSettings
     learner: Learner
     chunk: str = ""
-    chunks: int = 0
+    waiting: int = 0
     since: datetime | None = None
     until: datetime | None = None
 
@@ -192,10 +204,13 @@ class _Run:
 
     async def go(self, files: Sequence[LogFile]) -> Imported:
         """Read, learn and commit."""
-        async for batch in self._reader.batches(files, events=self._pace.events, size=self._pace.bytes):
+        async for batch in self._reader.batches(files, events=self._chunk, size=self._pace.bytes):
             await self._take(batch)
         await self._commit()
         return replace(self._done, read=self._reader.done)
+
+    def _chunk(self) -> int:
+        return self._pace.chunk(self._state.learner.learned)
 
     def _encoded(self, situation: Situation, action: int) -> bytes:
         return self._encoder.encode(situation).logged(action)
@@ -213,6 +228,7 @@ class _Run:
             return
         times = [event.decision.decided_at for event in new]
         since, until = min(times), max(times) + _TICK
+        self._check_age(until)
         text = await asyncio.to_thread(lines, new)
         name, learned = await together(self._write_chunk(text, since, until), asyncio.to_thread(self._learn, new))
         self._note_chunk(name, since, until)
@@ -222,9 +238,20 @@ class _Run:
             skipped=self._done.skipped + len(new) - learned,
             chunks=self._done.chunks + 1,
         )
-        if self._state.chunks >= self._pace.chunks:
+        self._state.waiting += len(new)
+        if self._state.waiting >= self._pace.commit:
             await self._commit()
         self._tell(self._done)
+
+    def _check_age(self, until: datetime) -> None:
+        """Refuse what retention would delete: imported again, it would not be known to have been there."""
+        days = self._state.loop.log_retention_days
+        if days >= 0 and until < self._clock.now() - timedelta(days=days):
+            raise InvalidRequestError(
+                f"the loop {self._state.loop.name} keeps its log for {days} days, and events of {until:%Y-%m-%d} are older;"
+                " set logRetentionDays to more days, or to -1, first",
+                target="logRetentionDays",
+            )
 
     async def _write_chunk(self, text: bytes, since: datetime, until: datetime) -> str:
         parent = self._state.chunk
@@ -242,7 +269,7 @@ class _Run:
 
     def _note_chunk(self, name: str, since: datetime, until: datetime) -> None:
         state = self._state
-        state.chunk, state.chunks = name, state.chunks + 1
+        state.chunk = name
         state.since = min(since, state.since or since)
         state.until = max(until, state.until or until)
         self._done = replace(self._done, since=min(since, self._done.since or since), until=max(until, self._done.until or until))
@@ -250,7 +277,7 @@ class _Run:
     async def _commit(self) -> None:
         """Publish what was learned since the last time; watermark and counters stay, since they tell of the loop's own events."""
         state = self._state
-        if not state.chunks or state.since is None or state.until is None:
+        if not state.waiting or state.since is None or state.until is None:
             return
         content = await asyncio.to_thread(Content.of, state.learner) if state.learner.learned else None
         new = replace(state.pointer, sequence=state.pointer.sequence + 1, chunk=state.chunk, resets=state.loop.resets)
@@ -261,7 +288,7 @@ class _Run:
         except ConflictError as cause:
             raise BusyError("another commit came first; what was imported before it is there: import again to go on") from cause
         logger.info("log imported", extra={"loop": state.loop.name, "model_version": new.version, "learned": new.learned})
-        state.pointer, state.etag, state.chunks, state.since, state.until = new, etag, 0, None, None
+        state.pointer, state.etag, state.waiting, state.since, state.until = new, etag, 0, None, None
         self._done = replace(self._done, version=new.version)
 
     async def _write_model(self, new: Pointer, content: Content, since: datetime, until: datetime) -> Pointer:

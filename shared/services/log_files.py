@@ -76,15 +76,15 @@ class LogReader:
         self._batch: list[JoinedEvent] = []
         self._size = 0
 
-    async def batches(self, files: Sequence[LogFile], *, events: int, size: int) -> AsyncIterator[list[JoinedEvent]]:
-        """Give events in order, so many at a time, or fewer where their lines have more than ``size`` bytes; none is empty."""
+    async def batches(self, files: Sequence[LogFile], *, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
+        """Give events in order, as many at a time as are asked for then, or fewer if their lines have ``size`` bytes; none is empty."""
         for file in files:
             async for full in self._full_batches(file, events, size):
                 yield full
         if self._batch:
             yield self._taken()
 
-    async def _full_batches(self, file: LogFile, events: int, size: int) -> AsyncIterator[list[JoinedEvent]]:
+    async def _full_batches(self, file: LogFile, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
         """Read a file to its end, or to where it is damaged."""
         self._file, self._line, self._is_damaged = file.name, 0, False
         self._reader = DsjsonReader(undated=self._now, encode=self._encode)
@@ -92,14 +92,14 @@ class LogReader:
         async for block in file.blocks():
             self.done = replace(self.done, bytes=self.done.bytes + len(block))
             lines = splitter.feed(block)
-            while await asyncio.to_thread(self._fill, lines, events, size):
+            while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
             self._tell(self.done)
             if self._is_damaged:
                 break
         else:
             lines = splitter.end()
-            while await asyncio.to_thread(self._fill, lines, events, size):
+            while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
         self.done = replace(self.done, files=self.done.files + 1)
         self._tell(self.done)

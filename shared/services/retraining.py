@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.domain.clock import Clock
 from shared.domain.errors import UnreadableError
@@ -18,6 +18,7 @@ from shared.domain.ports import ModelStore
 from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
+from shared.learning.artifact import load_learner
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest
@@ -25,6 +26,12 @@ from shared.services.lessons import lessons
 from shared.services.publishing import Content, beginner, settings_text, write_version
 
 logger = logging.getLogger(__name__)
+
+REWARDS: Final = ("reward_wait", "default_reward", "reward_aggregation")
+"""The settings that say what an event has earned."""
+
+MOST_BEHIND: Final = 100
+"""Chunks that a learner that was begun may be behind the newest, to go on with."""
 
 
 class Chunks(Protocol):
@@ -55,6 +62,16 @@ class Anew:
     learner: Learner
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The state of a learner that learned all chunks from ``first`` to ``last`` from nothing, under the reward settings of ``loop``."""
+
+    state: bytes
+    first: str
+    last: str
+    rewards: LoopSettings
+
+
 class Retrainer:
     """Begins a loop's model anew."""
 
@@ -76,9 +93,27 @@ class Retrainer:
         logger.info("model begun anew", extra={"model_version": new.version, "learned": new.learned, "resets": new.resets})
         return Anew(new, learner)
 
-    async def _learn(self, names: Sequence[str], loop: LoopSettings) -> Learner:
-        """Learn these chunks; one that cannot be used is left out, and said to be."""
-        learner = beginner(loop)
+    async def go_on(self, begun: Begun, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Anew | None:
+        """Go on with a learner that was begun, to the newest chunk, and publish it, as if it had been begun anew with its first chunk.
+
+        None, and nothing is done, where that cannot be: its chunks are not before the newest, there are too many behind it, or rewards
+        are others now. Raises as `run`.
+        """
+        names = behind(begun.last, pointer.chunk, await self._log.chunks())
+        if names is None or len(names) > MOST_BEHIND or any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS):
+            return None
+        learner = await asyncio.to_thread(load_learner, begun.state)
+        if learner.interactions != beginner(loop).interactions:
+            return None
+        learner = await self._learn(names, loop, learner)
+        new = await self._write(pointer, loop, learner, first=begun.first)
+        await self._store.commit(new, expected=etag)
+        logger.info("model of an evaluation published", extra={"model_version": new.version, "learned": new.learned})
+        return Anew(new, learner)
+
+    async def _learn(self, names: Sequence[str], loop: LoopSettings, learner: Learner | None = None) -> Learner:
+        """Learn these chunks, from nothing or with a learner; one that cannot be used is left out, and said to be."""
+        learner = learner or beginner(loop)
         for number, name in enumerate(names, start=1):
             try:
                 text = await self._log.chunk(name)
@@ -139,6 +174,22 @@ def recent(newest: str, parents: Mapping[str, str], *, since: datetime) -> list[
     found: dict[str, None] = {}
     name = newest
     while name in parents and name not in found and ChunkName.parse(name).until > since:
+        found[name] = None
+        name = parents[name]
+    return [*reversed(found)]
+
+
+def behind(last: str, newest: str, parents: Mapping[str, str]) -> list[str] | None:
+    """Give the chunks that came after ``last``, oldest first; None if the newest does not lead back to it.
+
+    >>> behind("a", "c", {"c": "b", "b": "a", "a": ""}), behind("a", "a", {"a": ""}), behind("x", "c", {"c": "b", "b": ""})
+    (['b', 'c'], [], None)
+    """
+    found: dict[str, None] = {}
+    name = newest
+    while name != last:
+        if name not in parents or name in found:
+            return None
         found[name] = None
         name = parents[name]
     return [*reversed(found)]

@@ -178,6 +178,17 @@ def test_a_click_is_learned_whether_it_comes_at_once_or_after_the_reward_wait_ti
     expect(demo.page.locator("#pulse")).to_contain_text(re.compile(r"Model \d+: learned from \d+ visits"), timeout=LEARNS_WITHIN_MS)
 
 
+def test_a_page_that_is_left_alone_asks_nothing_more(demo):
+    demo.play()
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+    demo.until(lambda: demo.loop()["counters"]["pending"] == 0)
+    demo.page.wait_for_timeout(3_000)  # the new model is asked once
+    asked = demo.loop()["counters"]["ranked"]
+    demo.page.wait_for_timeout(6_000)
+    assert demo.loop()["counters"]["ranked"] == asked
+
+
 def test_everything_can_be_done_with_the_keyboard(demo):
     demo.play()
     demo.page.get_by_role("radio", name="Ada").focus()

@@ -30,12 +30,15 @@ from tests.running import OURS, REPOSITORY
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
 
-OTHER = LoopRecord("other", life=1)
+LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
+FOREVER = {"log_retention_days": -1}
+OTHER = LoopRecord("other", life=1, overrides=FOREVER)
 
 
 @pytest.fixture
 async def account(storage) -> AsyncIterator[StorageAccount]:
     account = open_account(storage)
+    await BlobLoopStore(account).write(LoopRecord("default", overrides=FOREVER), expected=None)
     yield account
     await account.close()
 
@@ -63,7 +66,6 @@ async def test_a_folder_is_imported_and_told_of_once_and_again(account, storage,
     assert done.text.splitlines()[0] == "82 events of 82 lines are new in the joined log of the loop default."
     assert "17_10.json.gz" in done.text
     assert "41  not a line of dsjson" in done.text
-    assert "kept for 90 days" in done.text
     found = await events_of(account)
     assert [found[number].decision.event_id for number in (0, 40)] == ["e17-0", "e18-0"]
     pointer = await pointer_of(account, "default")
@@ -90,7 +92,7 @@ async def test_what_is_exported_and_imported_into_another_loop_is_the_same_event
 async def test_vowpal_wabbit_learns_from_what_is_exported(account, storage, tmp_path):
     """It comes to prefer, for each visitor, the action that earned most."""
     log = tmp_path / "log.json"
-    log.write_bytes(b"".join(map(line, drawn(600))) + orjson.dumps(NAMESPACES))
+    log.write_bytes(b"".join(map(line, drawn(600, first=LONG_AGO))) + orjson.dumps(NAMESPACES))
     environment = {"AzureWebJobsStorage": storage}
     await run_async("import", str(log), environment=environment)
     exported = (await run_async("export", environment=environment)).output
@@ -99,7 +101,7 @@ async def test_vowpal_wabbit_learns_from_what_is_exported(account, storage, tmp_
     file.write_bytes(exported)
     workspace = vowpalwabbit.Workspace(f"--cb_explore_adf --epsilon 0.1 --dsjson --quiet -q :: -d {file}")
     workspace.run_parser()
-    young = next(event for event in drawn(20) if b'"young"' in event.decision.situation)
+    young = next(event for event in drawn(20, first=LONG_AGO) if b'"young"' in event.decision.situation)
     probabilities = workspace.predict(workspace.parse(line(young).decode()))
     workspace.finish()
     assert probabilities.index(max(probabilities)) == 1
@@ -162,6 +164,10 @@ async def test_what_cannot_be_done_is_told_in_one_line(account, storage, tmp_pat
     blocked = tmp_path / "file" / "out.json"
     (tmp_path / "file").write_text("")
     assert "file" in (await run_async("export", "--out", str(blocked), environment=environment)).told
+    await BlobLoopStore(account).write(LoopRecord("short", life=1), expected=None)
+    old = tmp_path / "old"
+    old.write_bytes(log_of(3))
+    assert "set logRetentionDays" in (await run_async("import", str(old), "--loop", "short", environment=environment)).told
     await write_log(account)
     await trainer(account, FIRST, store="default").run()
     assert "import into a new loop" in (await run_async("import", str(junk), environment=environment)).told

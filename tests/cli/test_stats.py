@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -12,6 +13,8 @@ from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.reliability.world import FIRST, SECOND, open_account, trainer, write_log
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
+
+LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -76,7 +79,7 @@ def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):
 
 def test_files_are_read_in_the_order_that_is_asked_for(tmp_path):
     first, second = tmp_path / "b.json", tmp_path / "a.json"
-    first.write_bytes(b"".join(map(line, drawn(3))))
-    second.write_bytes(b"".join(map(line, drawn(5, seed=2))))
+    first.write_bytes(b"".join(map(line, drawn(3, first=LONG_AGO))))
+    second.write_bytes(b"".join(map(line, drawn(5, seed=2, first=LONG_AGO))))
     found = run("stats", str(first), str(second), "--json").json
     assert (found["events"], found["read"]["files"]) == (8, 2)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ from shared.domain.events import JoinedEvent
 from shared.joining.chunks import compressed
 from shared.joining.dsjson import lines
 from shared.storage.loop_records import read_record
-from tests.builders import after, decision, observation
+from tests.builders import decision, observation
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
 from tests.http.building import KEY, rank_body
 from tests.running import REPOSITORY, RunningApp
@@ -66,14 +67,17 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
-WITH_STORAGE = ("docs/how-to/import-a-log.md",)
+WITH_STORAGE = ("docs/concepts/auto-optimisation.md", "docs/how-to/import-a-log.md")
 """Pages that say that the account and the service are those of the environment."""
+
+SPOILING = ("docs/concepts/auto-optimisation.md", "docs/how-to/delete-the-log.md")
+"""Pages that would leave the default loop unfit for others."""
 
 LEARNED = ("first", "second")
 SAYS = {
     "docs/how-to/evaluate-offline.md:1": r"(?s)baseline1.*random.*square",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
-    "docs/migrate-from-azure-personalizer.md:3": r"40 events of 40 lines are new in the joined log of the loop news",
+    "docs/migrate-from-azure-personalizer.md:3": r"40 events of 40 lines are new in the joined log of the loop shop",
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
     "docs/concepts/signed-models.md:1": r"Verified OK",
@@ -156,8 +160,8 @@ class Reader(NamedTuple):
     app: RunningApp
     storage: str
     version: str
-    gone: str
-    """The key of a loop whose log may go."""
+    spoilt: str
+    """The key of a loop that no other page needs."""
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +171,7 @@ def reader(emulator, unused_accounts) -> Iterator[Reader]:
     running = RunningApp(storage, settings=settings)
     running.key = "the-key-in-use"
     with running:
-        made = running.request("PUT", "/loops/gone", headers={KEY: ADMIN}).json["keys"][0]
+        made = running.request("PUT", "/loops/spoilt", headers={KEY: ADMIN}).json["keys"][0]
         yield Reader(running, storage, [learned(running, event_id) for event_id in LEARNED][-1], made)
 
 
@@ -199,10 +203,13 @@ def folder(reader: Reader, tmp_path: Path) -> Path:
 
 
 def some_events() -> list[JoinedEvent]:
-    """Give a log of others: 40 events, of which those of the first action were good."""
-    chosen = [number % 2 for number in range(40)]
-    made = [decision(f"e{number}", at=after(number), chosen=action, probabilities=(0.5, 0.5)) for number, action in enumerate(chosen)]
-    return [JoinedEvent(each, 1.0 - action, (observation(each.event_id, 1.0 - action),)) for each, action in zip(made, chosen, strict=True)]
+    """Give a log of others: 40 events of yesterday, of which those of the first action were good."""
+    begin, chosen = datetime.now(UTC) - timedelta(days=1), [number % 2 for number in range(40)]
+    times = [begin + timedelta(seconds=number) for number in range(40)]
+    made = [
+        decision(f"e{n}", at=at, chosen=action, probabilities=(0.5, 0.5)) for n, (at, action) in enumerate(zip(times, chosen, strict=True))
+    ]
+    return [JoinedEvent(each, 1.0 - each.chosen, (observation(each.event_id, 1.0 - each.chosen, at=each.decided_at),)) for each in made]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl on this machine")
@@ -264,9 +271,9 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     """Give this process's environment without what could lead a call elsewhere, and with what a reader would have set."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     kept = {name: value for name, value in kept.items() if not name.startswith(("PERSONALIZER_", "AzureWebJobs"))}
-    app, deletes = reader.app, page.endswith("delete-the-log.md")
-    endpoint, key = (f"{app.base_url}/loops/gone", reader.gone) if deletes else (app.base_url, app.key)
+    app = reader.app
+    endpoint, key = (f"{app.base_url}/loops/spoilt", reader.spoilt) if page in SPOILING else (app.base_url, app.key)
     told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
     if page in WITH_STORAGE:
-        told |= {"AzureWebJobsStorage": reader.storage, "PERSONALIZER_ENDPOINT": app.base_url, "PERSONALIZER_ADMIN_KEY": ADMIN}
+        told |= {"AzureWebJobsStorage": reader.storage, "PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}

@@ -100,6 +100,7 @@ def test_in_the_older_shape_with_running_sums(app):
     where = answer.headers["location"].removeprefix(app.base_url)
     found, _ = until_over(app, where, running=("notSubmitted", "pending"))
     assert (found["status"], found["optimalPolicy"]) == ("completed", "greedy")
+    assert found["featureImportance"][0] == ["user.kind"]
     online, baseline = found["policyResults"][:2]
     total = baseline["totalSummary"]
     assert total["ipsEstimatorDenominator"] == EVENTS
@@ -127,3 +128,14 @@ def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
     assert app.request("PUT", new("cancelled"), {"name": "two", **RANGE, "policies": []}).status == 200
     found, _ = until_over(app, new("cancelled") + query(), running=("NotSubmitted", "Running"))
     assert (found["name"], len(found["content"]["value"])) == ("two", 3)
+
+
+def test_a_feature_importance_tells_what_matters(app):
+    where = path("featureImportances/one", version=QUERY_VERSION)
+    assert app.request("PUT", where, {"name": "one", "startTime": RANGE["startTime"], "endTime": "2026-05-18T00:00:00Z"}).status == 200
+    found, _ = until_over(app, where, running=("NotSubmitted", "Running"))
+    assert found["status"] == "Succeeded"
+    best, *others = found["featureScores"]
+    assert (best["namespace"], best["featureName"]) == ("user", "kind")
+    assert all(each["score"] < best["score"] / 3 for each in others)
+    assert {(each["namespace"], each["featureName"]) for each in others} == {("noise", "day"), ("item", "topic")}

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,8 @@ SETTINGS = {
 SHARE = {"apprentice": 0.15}
 """How much of what can be gained over picking blindly the last third has to gain; the apprentice may do no better than the rule."""
 USUAL_SHARE = 0.5
-ENDS_WITHIN = 150.0
+ENDS_WITHIN = 270.0
+"""Seconds for all of them together, less than a test gets: so that what one has printed is seen."""
 FIGURES = re.compile(r"^Last third: reward ([\d.]+), random ([\d.]+), best possible ([\d.]+)\.$", re.MULTILINE)
 
 
@@ -49,13 +51,14 @@ def environment(endpoint: str, key: str) -> dict[str, str]:
 
 def performed(commands: Mapping[str, Sequence[str]], app: RunningApp, folder: Path) -> dict[str, Told]:
     """Run all commands at once, each at a loop of its own; fails with what one has written when it fails."""
+    until = time.monotonic() + ENDS_WITHIN
     running = {name: begin(name, command, app, folder) for name, command in commands.items()}
     try:
-        return {name: ended(process, app) for name, process in running.items()}
+        return {name: ended(process, app, until=until) for name, process in running.items()}
     finally:
         for process in running.values():
             process.kill()
-            process.wait()
+            process.communicate()
 
 
 def begin(name: str, command: Sequence[str], app: RunningApp, folder: Path) -> subprocess.Popen[str]:
@@ -65,8 +68,8 @@ def begin(name: str, command: Sequence[str], app: RunningApp, folder: Path) -> s
     return subprocess.Popen(command, cwd=folder, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def ended(process: subprocess.Popen[str], app: RunningApp) -> Told:
-    text, _ = process.communicate(timeout=ENDS_WITHIN)
+def ended(process: subprocess.Popen[str], app: RunningApp, *, until: float) -> Told:
+    text, _ = process.communicate(timeout=max(until - time.monotonic(), 1.0))
     assert process.returncode == 0, f"{text}\n{app.logs[-2000:]}"
     figures = FIGURES.search(text)
     assert figures is not None, text

@@ -35,6 +35,7 @@ from tests.reliability.world import LOOP, event_log, open_account, trainer, writ
 
 STORE = "default"
 NOW = after(-3600)
+KEPT = replace(LOOP, log_retention_days=-1)
 """Before the loop's own events."""
 
 
@@ -72,7 +73,7 @@ def log_of(count: int, *, day: int = 17) -> bytes:
 
 
 def importer(
-    account: StorageAccount, *, store: BlobModelStore | None = None, loop: LoopSettings = LOOP, pace: Pace | None = None
+    account: StorageAccount, *, store: BlobModelStore | None = None, loop: LoopSettings = KEPT, pace: Pace | None = None
 ) -> Importer:
     clock = SetClock(NOW)
     return Importer(
@@ -81,7 +82,7 @@ def importer(
         store or BlobModelStore(account, loop=STORE),
         StoredConfiguration(account, defaults=loop),
         clock=clock,
-        pace=pace or Pace(events=30, chunks=2),
+        pace=pace or Pace(first=30, events=30, commit=60),
     )
 
 
@@ -297,6 +298,15 @@ async def test_a_window_that_the_trainer_left_half_done_before_an_import_is_anot
         await trainer(account, at, store=STORE, max_events=40).run()
     assert (await pointer_of(account, STORE)).counters == counters
     assert len(await events_of(account)) == 50 + counters.processed
+
+
+async def test_what_retention_would_delete_is_refused_before_anything_is_there(account):
+    short = importer(account, loop=replace(LOOP, log_retention_days=90))
+    with pytest.raises(InvalidRequestError, match="keeps its log for 90 days, and events of 2023-05-17 are older"):
+        await short.run([MemoryFile("a", log_of(5))])
+    assert await BlobModelStore(account, loop=STORE).pointer() is None
+    long = importer(account, loop=replace(LOOP, log_retention_days=5_000))
+    assert (await long.run([MemoryFile("a", log_of(5))])).events == 5
 
 
 async def test_while_another_trains_an_import_waits_and_then_says_so(account, monkeypatch):

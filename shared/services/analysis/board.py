@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import msgspec
+import numpy as np
 
 from shared.domain.clock import EPOCH, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
@@ -21,6 +22,7 @@ from shared.joining.chunks import compressed, decompressed
 from shared.learning import artifact
 from shared.learning.interactions import Interactions
 from shared.learning.learner import Learner
+from shared.services.analysis.features import Feature
 from shared.services.analysis.lane import Contender, Counts, Lane, Lineup, SlotSums
 from shared.services.analysis.results import Found
 
@@ -68,11 +70,16 @@ def run_of(kind: JobKind, job: Job) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LanePlan:
-    """Whom a lane compares, and on which features it learns; ``begins`` names the lane whose learner it goes on with ("": from nothing)."""
+    """Whom a lane compares, and on which features it learns; ``begins`` names the lane whose learner it goes on with ("": from nothing).
+
+    ``without`` and ``values_kept`` are as in `shared.services.analysis.lane.Lineup`.
+    """
 
     contenders: tuple[Contender, ...]
     interactions: str
     begins: str = ""
+    without: Feature | None = None
+    values_kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +119,7 @@ class Board:
     """The plan of a run, fixed when it began, and its progress: later commits and settings make no difference.
 
     ``settings`` are the loop's at that time (JSON text), of which the rewards' are in force for all rounds; ``missing_from`` tells from
-    when on decisions had not been joined yet.
+    when on decisions had not been joined yet. ``features`` are the most frequent ones, where some were looked for.
     """
 
     chunks: tuple[str, ...]
@@ -121,6 +128,7 @@ class Board:
     stages: tuple[Stage, ...]
     minutes: int = MINUTES
     missing_from: datetime | None = None
+    features: tuple[Feature, ...] = ()
     format: int = FORMAT
 
     @property
@@ -138,6 +146,8 @@ class Board:
             since=planned.since,
             until=planned.until,
             minutes=self.minutes,
+            without=planned.lanes[lane].without,
+            values_kept=planned.lanes[lane].values_kept,
         )
 
     def after(self, stage: int, lane: int, progress: Progress) -> "Board":
@@ -170,6 +180,11 @@ def _with(items: tuple[Read, ...], place: int, item: Read) -> tuple[Read, ...]:
     return (*items[:place], item, *items[place + 1 :])
 
 
+def lane_file(stage: int, lane: int) -> str:
+    """Name the file of a lane."""
+    return f"lane-{stage}-{lane}"
+
+
 # --- a lane on its way -------------------------------------------------------------------------------------------------
 
 
@@ -183,6 +198,7 @@ class _Header:
     sums: dict[str, dict[str, Any]]
     rewards: tuple[float, float]
     attempt: str
+    values: tuple[float, ...] = ()
     format: int = FORMAT
 
 
@@ -202,28 +218,30 @@ class Standing:
     rewards: Range = field(default_factory=Range)
     state: bytes = b""
     attempt: str = ""
+    values: tuple[float, ...] = ()
 
     @staticmethod
     def of(lane: Lane, *, step: int, chunks: int, is_over: bool, left_out: tuple[str, ...]) -> "Standing":
         """Note how a lane stands."""
         state = artifact.dump_state(lane.learner)
         counts = replace(lane.counts)
-        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, secrets.token_hex(8))
+        values = tuple(lane.values.tolist())
+        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, secrets.token_hex(8), values)
 
     def lane(self, lineup: Lineup) -> Lane:
         """Put the lane back on its way."""
         learner = artifact.load_learner(self.state) if self.state else Learner.cold(lineup.interactions)
-        return Lane(lineup, learner, dict(self.sums), replace(self.counts))
+        return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64))
 
     def found(self, contenders: tuple[Contender, ...]) -> Found:
         """Give what came of it."""
-        return Found(contenders, self.sums, self.rewards)
+        return Found(contenders, self.sums, self.rewards, self.values)
 
     def written(self) -> bytes:
         """Write it: sums, compressed, and then the learner."""
         sums = {slot: each.plain() for slot, each in self.sums.items()}
         rewards = (self.rewards.lowest, self.rewards.highest)
-        header = _Header(self.step, self.chunks, self.is_over, self.left_out, self.counts, sums, rewards, self.attempt)
+        header = _Header(self.step, self.chunks, self.is_over, self.left_out, self.counts, sums, rewards, self.attempt, self.values)
         text = compressed(msgspec.json.encode(header))
         return b"".join((len(text).to_bytes(_LENGTH, "little"), text, self.state))
 
@@ -242,6 +260,7 @@ class Standing:
             Range(*header.rewards),
             data[end:],
             header.attempt,
+            header.values,
         )
 
 

@@ -35,6 +35,7 @@ from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.model import Model
 from shared.learning.policy import Policy
+from shared.services.analysis.features import Feature
 from shared.services.lessons import lessons
 
 MOST_SLOTS: Final = 20
@@ -70,6 +71,8 @@ class Lineup:
     """What one lane compares: policies that learn from the same features, of rounds decided in ``[since, until)``.
 
     ``exploration_percentage`` is the loop's, under which the policies would be served, and ``minutes`` the length of the finest buckets.
+    ``without`` is a feature that is left out of everything. Where ``values_kept`` are not 0, the first policy's doubly robust value of
+    so many rounds is kept, and the lane is over then.
     """
 
     contenders: tuple[Contender, ...]
@@ -78,6 +81,8 @@ class Lineup:
     since: datetime = EPOCH
     until: datetime = _LAST
     minutes: int = MINUTES
+    without: Feature | None = None
+    values_kept: int = 0
 
 
 def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy]) -> tuple[Contender, ...]:
@@ -174,6 +179,7 @@ class Lane:
     learner: Learner = field(default_factory=Learner)
     sums: dict[str, SlotSums] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    values: Floats = field(default_factory=lambda: np.zeros(0))
     _encoder: Encoder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -201,6 +207,8 @@ class Lane:
     def _encoded(self, event: JoinedEvent) -> "_Round":
         decision = event.decision
         situation = read_situation(decision.situation)
+        if self.lineup.without is not None:
+            situation = self.lineup.without.left_out_of(situation)
         if len(situation.actions) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
         encoded = self._encoder.encode(situation)
@@ -216,10 +224,17 @@ class Lane:
 
     def _score(self, rounds: Sequence["_Round"], model: Model) -> None:
         drawn = _drawn(rounds, model, self.lineup, self.range)
+        if self.lineup.values_kept:
+            self.values = np.concatenate([self.values, drawn.rounds().values[0]])[: self.lineup.values_kept]
         for slot, rows in self._by_slot(rounds):
             part = drawn.cut(rows)
             mine = SlotSums(part.tally(self.lineup.minutes), part.coverage())
             self.sums[slot] = self.sums[slot] + mine if slot in self.sums else mine
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether there is no need to go on."""
+        return 0 < self.lineup.values_kept <= len(self.values)
 
     @property
     def range(self) -> Range:
@@ -277,11 +292,13 @@ class _Drawn:
             self.predictions[:, rows],
         )
 
-    def tally(self, minutes: int) -> Tally:
-        rounds = Rounds.of_choices(
+    def rounds(self) -> Rounds:
+        return Rounds.of_choices(
             chosen=self.chosen, logged=self.logged, target=self.target, rewards=self.rewards, predictions=self.predictions
         )
-        tally = Tally.of(rounds, self.minutes)
+
+    def tally(self, minutes: int) -> Tally:
+        tally = Tally.of(self.rounds(), self.minutes)
         return tally if minutes == MINUTES else replace(tally, series=tally.series.coarser(minutes))
 
     def coverage(self) -> Coverage:

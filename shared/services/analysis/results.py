@@ -27,11 +27,15 @@ _SELDOM: Final = 0.001
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Found:
-    """What is left of a lane when it is over: whom it compared, by slot the sums of all of them, and the range of rewards."""
+    """What is left of a lane when it is over: whom it compared, by slot the sums of all of them, and the range of rewards.
+
+    ``values`` are those that it kept of its rounds, if any.
+    """
 
     contenders: tuple[Contender, ...]
     sums: Mapping[str, SlotSums]
     rewards: Range
+    values: tuple[float, ...] = ()
 
     @staticmethod
     def of(lane: Lane) -> "Found":

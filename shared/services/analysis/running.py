@@ -14,17 +14,20 @@ from typing import Any, Final, Protocol
 from shared.domain.clock import Clock
 from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
+from shared.domain.events import JoinedEvent
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import JobQueue, JobStore, LoopConfiguration, WorkFiles
 from shared.evaluation.series import INTERVALS
 from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
-from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, read_found, run_of, write_found
+from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
+from shared.services.analysis.features import features_of
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.concurrency import collector_at_rest
 from shared.services.publishing import reward_settings, settings_text
+from shared.services.retraining import Begun
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +58,12 @@ STALE: Final = timedelta(minutes=20)
 KEPT: Final = timedelta(days=7)
 """How long the learners of an analysis that is over are kept, for their policies to be put online with them."""
 
+SAMPLE: Final = 500
+"""Events that a plan may look at."""
+
+MOST_FEATURES: Final = 50
+"""The most frequent ones are weighed."""
+
 _ATTEMPTS: Final = 16
 
 
@@ -83,8 +92,12 @@ class Method(Protocol):
 
     store: JobStore[Any]
 
-    def first(self, analysis: Any, chunks: Sequence[str], loop: LoopSettings) -> Stage:
-        """Plan the first stage over these chunks, at least one."""
+    def wants_sample(self, analysis: Any) -> bool:
+        """Tell whether the first stage depends on what is in the log."""
+        ...
+
+    def first(self, analysis: Any, chunks: Sequence[str], loop: LoopSettings, sample: Sequence[JoinedEvent]) -> Stage:
+        """Plan the first stage over these chunks, at least one; ``sample`` are some events, if it wants any."""
         ...
 
     def following(self, analysis: Any, board: Board, found: Sequence[Found]) -> Stage | None:
@@ -93,6 +106,10 @@ class Method(Protocol):
 
     def finished(self, analysis: Any, board: Board, found: Sequence[Found]) -> tuple[Any, Sequence[str]]:
         """Give the analysis with what the last stage's lanes found, and what there is to say beside."""
+        ...
+
+    async def concluded(self, analysis: Any, found: Sequence[Found]) -> tuple[JobStatus, str]:
+        """Do what is to be done with the finished analysis, again if it was stopped in it; gives the status and what there is to say."""
         ...
 
 
@@ -150,6 +167,21 @@ class Runner:
         """Give the sums of a job that is over; nothing if there are none. Raises `UnreadableError`."""
         stored = await self._files.read(f"{run_of(kind, job)}/report")
         return () if stored is None else await asyncio.to_thread(read_found, stored[0])
+
+    async def learner(self, kind: JobKind, job: Job, policy: str) -> Begun | None:
+        """Give the learner of a policy as it was when the job was over; None if it is not kept, or not all could be learned."""
+        run = run_of(kind, job)
+        board = await self._board(run)
+        if board is None or not board.stage.is_over:
+            return None
+        lanes = [place for place, lane in enumerate(board.stage.lanes) if policy in [each.name for each in lane.contenders]]
+        if not lanes:
+            return None
+        stored = await self._files.read(f"{run}/{lane_file(len(board.stages) - 1, lanes[0])}")
+        standing = Standing() if stored is None else await asyncio.to_thread(Standing.read, stored[0])
+        if not standing.state or standing.left_out:
+            return None
+        return Begun(standing.state, board.chunks[0], board.chunks[board.stage.last - 1], reward_settings(board.settings))
 
     async def handle(self, message: Message) -> None:
         """Do what the message says. Whatever is raised has it come again, and after the fifth time `give_up` is called."""
@@ -227,14 +259,17 @@ class Runner:
     async def _planned(self, task: _Task, chunks: Sequence[str]) -> Board:
         if len(chunks) > MOST_CHUNKS:
             raise UnreadableError(f"The range has {len(chunks)} chunks of the log, more than {MOST_CHUNKS}: ask for a shorter one.")
-        loop = await asyncio.to_thread(self._configuration.read)
+        loop, method = await asyncio.to_thread(self._configuration.read), self._methods[task.message.kind]
+        sample = await self._sample(chunks) if method.wants_sample(task.analysis) else ()
         watermark = await self._log.watermark()
+        features = features_of(sample, most=MOST_FEATURES)
         board = Board(
             chunks=tuple(chunks),
             settings=settings_text(loop),
             exploration_percentage=loop.exploration_percentage,
-            stages=(self._methods[task.message.kind].first(task.analysis, chunks, loop),),
+            stages=(method.first(task.analysis, chunks, loop, sample),),
             minutes=finest(task.job.until - task.job.since),
+            features=tuple(features),
             missing_from=watermark if watermark is not None and watermark < wanted(task.job) else None,
         )
         try:
@@ -242,6 +277,16 @@ class Runner:
         except ConflictError:
             logger.info("another worker planned it first", extra={"job": task.job.id})
         return await self._board(task.message.run) or board
+
+    async def _sample(self, chunks: Sequence[str]) -> Sequence[JoinedEvent]:
+        """Read the first events of the range, or of its first chunk that can be read."""
+        for name in chunks:
+            try:
+                lines = (await self._log.chunk(name)).splitlines(keepends=True)[:SAMPLE]
+                return [*read_lines(b"".join(lines))]
+            except UnreadableError as error:
+                logger.warning("no sample could be taken of a chunk: %s", error, extra={"chunk": name})
+        return ()
 
     async def _step(self, task: _Task) -> None:
         message = task.message
@@ -274,12 +319,13 @@ class Runner:
     async def _further(self, board: Board, message: Message, standing: Standing) -> Standing:
         """Take a lane on, chunk by chunk, as far as one step goes. One chunk's events at a time are in memory."""
         if not standing.step and (begins := board.stages[message.stage].lanes[message.lane].begins):
-            standing = replace(standing, state=await self._state(f"{message.run}/{begins}"))
+            began_as = await self._before(f"{message.run}/{begins}")
+            standing = replace(standing, state=began_as.state, left_out=began_as.left_out)
         lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
         stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
         names, before = board.chunks[stage.first : stage.last], lane.counts.events
         done, left_out = standing.chunks, list(standing.left_out)
-        while done < len(names):
+        while done < len(names) and not lane.has_enough:
             if not await self._take(lane, names[done], rewards):
                 left_out.append(names[done])
             done += 1
@@ -289,7 +335,9 @@ class Runner:
         facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
         logger.info("step of an analysis done", extra=facts)
         return await asyncio.to_thread(
-            lambda: Standing.of(lane, step=message.step, chunks=done, is_over=done == len(names), left_out=tuple(left_out))
+            lambda: Standing.of(
+                lane, step=message.step, chunks=done, is_over=done == len(names) or lane.has_enough, left_out=tuple(left_out)
+            )
         )
 
     async def _take(self, lane: Lane, name: str, rewards: LoopSettings) -> bool:
@@ -333,8 +381,11 @@ class Runner:
             notes.append(f"{len(left_out)} of {len(board.chunks)} chunks of the log could not be read and are left out.")
         if board.missing_from is not None:
             notes.append(f"Decisions after {board.missing_from:%Y-%m-%d %H:%M:%S} UTC had not been joined with their rewards yet.")
-        analysis, told = await asyncio.to_thread(self._methods[task.message.kind].finished, task.analysis, board, found)
-        await self._edit(task, lambda _: _with_job(analysis, JobStatus.SUCCEEDED, " ".join([*told, *notes])))
+        method = self._methods[task.message.kind]
+        analysis, told = await asyncio.to_thread(method.finished, task.analysis, board, found)
+        status, reason = await method.concluded(analysis, found)
+        text = " ".join([*([reason] if reason else []), *told, *notes])
+        await self._edit(task, lambda _: _with_job(analysis, status, text))
         await self._clear(task.message.run, keep=last_of(board))
 
     # --- the record ----------------------------------------------------------------------------------------------------
@@ -409,11 +460,11 @@ class Runner:
             return Standing(), None
         return await asyncio.to_thread(Standing.read, stored[0]), stored[1]
 
-    async def _state(self, name: str) -> bytes:
+    async def _before(self, name: str) -> Standing:
         stored = await self._files.read(name)
         if stored is None:
             raise UnreadableError("A lane of this analysis is not there any more.")
-        return (await asyncio.to_thread(Standing.read, stored[0])).state
+        return await asyncio.to_thread(Standing.read, stored[0])
 
     async def _send(self, message: Message, board: Board, *, beginning: bool = False) -> None:
         """Send each lane of the present stage that is not over its next message, or only those that have not begun."""
@@ -485,11 +536,11 @@ def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
 def last_of(board: Board) -> list[str]:
     """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage."""
     stage = len(board.stages) - 1
-    return ["board", "report", *[f"lane-{stage}-{lane}" for lane in range(len(board.stage.lanes))]]
+    return ["board", "report", *[lane_file(stage, lane) for lane in range(len(board.stage.lanes))]]
 
 
 def _lane(message: Message) -> str:
-    return f"{message.run}/lane-{message.stage}-{message.lane}"
+    return f"{message.run}/{lane_file(message.stage, message.lane)}"
 
 
 def _with_job(analysis: Any, status: JobStatus, description: str) -> Any:

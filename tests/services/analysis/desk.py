@@ -15,10 +15,12 @@ from shared.joining.dsjson import lines
 from shared.services.analysis.board import Message
 from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.running import Means, Method, Runner
+from shared.services.analysis.weighing import Weighing
 from tests.builders import T0, after
 from tests.clocks import SetClock
 
 TOMORROW = after(86_400)
+ONLINE = LearningPolicy()
 
 
 Value = TypeVar("Value")
@@ -165,16 +167,33 @@ class Desk:
         self.records = Records(self.fate)
         self.queue = Queue(self.fate)
         self.settings = Settings()
-        self.methods: dict[JobKind, Method] = {JobKind.EVALUATION: Evaluating(self.records)}
+        self.promoted: list[str] = []
+        self.may_be_promoted = True
+        self.methods: dict[JobKind, Method] = {
+            JobKind.EVALUATION: Evaluating(self.records, self.promote),
+            JobKind.IMPORTANCE: Weighing(self.records),
+        }
+
+    async def promote(self, evaluation: Evaluation, name: str) -> bool:
+        self.promoted.append(name)
+        return self.may_be_promoted
 
     @property
     def runner(self) -> Runner:
         means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, asyncio.Semaphore())
         return Runner(means, self.methods)
 
-    async def asked(self, *policies: LearningPolicy, job_id: str = "e1", since: datetime = T0, until: datetime = TOMORROW, **others) -> Job:
+    async def asked(
+        self,
+        *policies: LearningPolicy,
+        job_id: str = "e1",
+        since: datetime = T0,
+        until: datetime = TOMORROW,
+        online: LearningPolicy = ONLINE,
+        **others,
+    ) -> Job:
         job = Job(job_id, "mine", since, until, self.clock.now())
-        await self.records.create(Evaluation(job, LearningPolicy(), policies, **others))
+        await self.records.create(Evaluation(job, online, policies, **others))
         await self.runner.start(JobKind.EVALUATION, job)
         return job
 

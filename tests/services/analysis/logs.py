@@ -20,9 +20,11 @@ def situation(visitor: str, ids: tuple[str, ...] = ACTIONS) -> Situation:
     return Situation(context=({"user": {"kind": visitor}}, {"noise": {"day": "d1"}}), actions=actions)
 
 
-def event(number: int, chance: Random, *, at: datetime, probabilities: tuple[float, ...] = (0.4, 0.3, 0.3), **others) -> JoinedEvent:
+def event(
+    number: int, chance: Random, *, at: datetime, probabilities: tuple[float, ...] = (0.4, 0.3, 0.3), visitor: str = "", **others
+) -> JoinedEvent:
     """Draw one: the visitor, the choice by these probabilities, and a reward of 0 or 1."""
-    visitor = chance.choice(list(EXPECTED))
+    visitor = visitor or chance.choice(list(EXPECTED))
     chosen = chance.choices(range(len(probabilities)), probabilities)[0]
     made = decision(f"e{number}", at=at, chosen=chosen, probabilities=probabilities, asked=situation(visitor), **others)
     reward = float(chance.random() < EXPECTED[visitor][chosen])

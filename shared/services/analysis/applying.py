@@ -1,0 +1,104 @@
+"""A policy of an evaluation put to use, with the model that it had learned."""
+
+import asyncio
+import logging
+from typing import Final, Protocol
+
+from shared.domain.errors import ConflictError
+from shared.domain.evaluation import Evaluation, Job, JobKind
+from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.domain.ports import ModelStore
+from shared.learning.arguments import parse_arguments
+from shared.services.retraining import Begun, Retrainer
+from shared.services.serving import Refreshable
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 8
+
+
+class Kept(Protocol):
+    """The evaluations of the loop: `shared.services.evaluations.Evaluations`."""
+
+    async def read(self, job_id: str) -> Evaluation:
+        """Give the evaluation of this id."""
+        ...
+
+    async def policy(self, job_id: str, name: str) -> LearningPolicy:
+        """Give a policy of an evaluation that a loop can be served by."""
+        ...
+
+
+class Learners(Protocol):
+    """What evaluations have learned: `shared.services.analysis.running.Runner`."""
+
+    async def learner(self, kind: JobKind, job: Job, policy: str) -> Begun | None:
+        """Give the learner of a policy, if it is kept."""
+        ...
+
+
+class Settings(Protocol):
+    """The loop's settings: `shared.services.configuring.Configurator`."""
+
+    async def read(self) -> LoopSettings:
+        """Give the settings in force."""
+        ...
+
+    async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
+        """Explore by this policy from now on."""
+        ...
+
+
+class Applier:
+    """Puts policies of one loop's evaluations to use."""
+
+    def __init__(
+        self, evaluations: Kept, learners: Learners, settings: Settings, store: ModelStore, retrainer: Retrainer, served: Refreshable
+    ) -> None:
+        self._evaluations = evaluations
+        self._learners = learners
+        self._settings = settings
+        self._store = store
+        self._retrainer = retrainer
+        self._served = served
+
+    async def apply(self, job_id: str, name: str) -> None:
+        """Make a policy the loop's own; one that learns from other features than that of now comes with its model.
+
+        Where its model is not kept, or cannot be gone on with, the trainer begins one anew, as after any such change of policy. One that
+        learns from the same features has the model that is served already. Raises as `Evaluations.policy` and `Configurator.set_policy`.
+        """
+        await self._put((await self._evaluations.read(job_id)).job, await self._evaluations.policy(job_id, name))
+
+    async def promote(self, evaluation: Evaluation, name: str) -> bool:
+        """Put a policy of an automatic evaluation to use, and tell whether that could be; doing so again changes nothing.
+
+        It cannot be when somebody has changed the loop's policy since, or has switched automatic optimisation off.
+        """
+        policy, loop = evaluation.policy(name), await self._settings.read()
+        if policy is None or not loop.is_auto_optimization_enabled or loop.policy not in (evaluation.online, policy):
+            return False
+        await self._put(evaluation.job, policy)
+        return True
+
+    async def _put(self, job: Job, policy: LearningPolicy) -> None:
+        before, begun = (await self._settings.read()).policy, None
+        if parse_arguments(policy.arguments).interactions != parse_arguments(before.arguments).interactions:
+            begun = await self._learners.learner(JobKind.EVALUATION, job, policy.name)
+        await self._settings.set_policy(policy)
+        if begun is not None:
+            await self._publish(begun)
+
+    async def _publish(self, begun: Begun) -> None:
+        for _ in range(_ATTEMPTS):
+            stored, loop = await self._store.pointer(), await self._settings.read()
+            if stored is None:
+                return
+            try:
+                if await self._retrainer.go_on(begun, *stored, loop) is None:
+                    logger.info("the model of an evaluation cannot be gone on with: the trainer begins one anew")
+            except ConflictError:
+                continue
+            await asyncio.to_thread(self._served.refresh)
+            return
+        logger.warning("others kept committing: the trainer begins the model anew")

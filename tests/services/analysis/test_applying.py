@@ -1,0 +1,182 @@
+"""A policy of an evaluation put to use: its model goes on where the evaluation left off, and is published with it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.errors import LearningSettingsNotFoundError
+from shared.domain.evaluation import Evaluation, Job, JobKind
+from shared.domain.ledger import ModelKind
+from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings
+from shared.learning import artifact
+from shared.services.analysis.applying import Applier
+from shared.services.analysis.board import Message
+from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.running import Means, Runner
+from shared.services.configuring import with_policy
+from shared.services.evaluations import Evaluations
+from shared.services.retraining import Retrainer
+from shared.storage.cold_log import BlobColdLog
+from shared.storage.evaluation_store import evaluation_store
+from shared.storage.model_store import BlobModelStore
+from shared.storage.polling import StoredConfiguration
+from shared.storage.work_files import BlobWorkFiles
+from tests.builders import T0, after
+from tests.clocks import SetClock
+from tests.keeping import content_of, pointer_of, provenance_of, replayed
+from tests.kept_models import delete_chunk
+from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
+from tests.services.analysis.desk import Fate, Queue
+from tests.services.test_evaluations import Log
+
+STORE = "default"
+BLIND = LearningPolicy("blind", "--cb_explore_adf --ignore u")
+SHARP = LearningPolicy("sharp", "--cb_explore_adf --squarecb")
+LATER = after(150)
+
+
+class Settings:
+    """The loop's settings in memory, changed by the real rules."""
+
+    def __init__(self) -> None:
+        self.loop = LOOP
+
+    async def read(self) -> LoopSettings:
+        return self.loop
+
+    async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
+        stored = LoopRecord(LOOP.name).overriding({"policy": self.loop.policy, "resets": self.loop.resets})
+        record = with_policy(stored, policy, defaults=LOOP, now=LATER)
+        self.loop = record.settings(LOOP)
+        return policy
+
+
+class Served:
+    def __init__(self) -> None:
+        self.refreshed = 0
+
+    def refresh(self) -> None:
+        self.refreshed += 1
+
+
+class Place:
+    """A loop whose first windows were evaluated, and that has learned another since."""
+
+    def __init__(self, account) -> None:
+        self.account, clock = account, SetClock(LATER)
+        self.store, self.joined = BlobModelStore(account, loop=STORE), BlobColdLog(account, loop=STORE)
+        self.queue, self.settings, self.served = Queue(Fate()), Settings(), Served()
+        self.logged = Log()
+        kept = evaluation_store(account, loop=STORE)
+        configuration = StoredConfiguration(account, defaults=LOOP)
+        means = Means("default", self.joined, BlobWorkFiles(account, loop=STORE), self.queue, configuration, clock, asyncio.Semaphore())
+        self.runner = Runner(means, {JobKind.EVALUATION: Evaluating(kept, lambda evaluation, name: self.applier.promote(evaluation, name))})
+        self.kept, self.evaluations = kept, Evaluations(kept, self.logged, self.runner, clock=clock)
+        retrainer = Retrainer(self.joined, self.store, clock=clock)
+        self.applier = Applier(self.evaluations, self.runner, self.settings, self.store, retrainer, self.served)
+
+    async def evaluated(self) -> None:
+        await write_log(self.account)
+        await trainer(self.account, FIRST, store=STORE, max_events=20).run()
+        job = Job("e1", "mine", T0, after(60), FIRST)
+        await self.kept.create(Evaluation(job, LearningPolicy(), (BLIND, SHARP)))
+        await self.runner.start(JobKind.EVALUATION, job)
+        while self.queue.waiting:
+            await self.runner.handle(Message.read(self.queue.waiting.pop(0)))
+        await trainer(self.account, SECOND, store=STORE).run()
+
+
+@pytest.fixture
+async def place(account) -> Place:
+    place = Place(account)
+    await place.evaluated()
+    return place
+
+
+async def test_its_model_is_published_as_one_begun_anew_would_be_to_the_byte_and_replays(place, account):
+    before = await pointer_of(account, STORE)
+    await place.applier.apply("e1", "blind")
+    pointer = await pointer_of(account, STORE)
+    assert place.settings.loop.policy == BLIND
+    assert pointer.resets == place.settings.loop.resets == 1, "the trainer has nothing to begin anew"
+    assert place.served.refreshed == 1
+    made_of = await provenance_of(account, STORE, pointer.version)
+    assert (made_of.kind, made_of.first, made_of.replaced) == (ModelKind.RETRAINED, (await place.joined.chain())[0], before.version)
+    assert await replayed(account, STORE, pointer.version) == [pointer.version]
+    assert await trainer(account, LATER, store=STORE, loop=place.settings.loop).run() == []
+
+    retrainer = Retrainer(place.joined, place.store, clock=SetClock(LATER))
+    stored = await place.store.pointer()
+    assert stored
+    anew = await retrainer.run(stored[0], stored[1], replace(place.settings.loop, model_retrain_days=400))
+    assert await content_of(account, STORE, anew.pointer.version) == await content_of(account, STORE, pointer.version)
+
+
+async def test_one_that_learns_from_the_same_features_has_the_model_that_is_there(place, account):
+    before = await pointer_of(account, STORE)
+    await place.applier.apply("e1", "sharp")
+    assert place.settings.loop.policy == SHARP
+    assert await pointer_of(account, STORE) == before
+
+
+async def test_without_its_learner_the_trainer_begins_anew(place, account):
+    for name in await BlobWorkFiles(account, loop=STORE).listed():
+        if "lane-" in name:
+            await BlobWorkFiles(account, loop=STORE).delete(name)
+    await begins_anew(place, account)
+
+
+async def test_under_other_reward_settings_the_trainer_begins_anew(place, account):
+    place.settings.loop = replace(place.settings.loop, default_reward=0.5)
+    settings = place.settings
+
+    async def set_policy(policy: LearningPolicy) -> LearningPolicy:
+        settings.loop = replace(settings.loop, policy=policy, resets=settings.loop.resets + 1)
+        return policy
+
+    settings.set_policy = set_policy
+    await begins_anew(place, account)
+
+
+async def test_where_a_chunk_behind_it_is_missing_its_model_is_not_published(place, account):
+    await delete_chunk(account, (await place.joined.chain())[-1])
+    before = await pointer_of(account, STORE)
+    await place.applier.apply("e1", "blind")
+    assert await pointer_of(account, STORE) == before
+    assert place.settings.loop.resets == before.resets + 1, "the trainer begins one anew"
+
+
+async def begins_anew(place: Place, account) -> None:
+    before = await pointer_of(account, STORE)
+    await place.applier.apply("e1", "blind")
+    assert await pointer_of(account, STORE) == before
+    assert place.settings.loop.resets == before.resets + 1
+    commits = await trainer(account, LATER, store=STORE, loop=replace(place.settings.loop, model_retrain_days=400)).run()
+    assert artifact.load_learner((await content_of(account, STORE, commits[0].pointer.version))[0]).interactions.ignored == frozenset("u")
+
+
+async def test_a_commit_that_comes_first_is_gone_on_from(place, account, monkeypatch):
+    commit = place.store.commit
+    others = [True]
+
+    async def late(pointer, *, expected):
+        if others and others.pop():
+            stored = await place.store.pointer()
+            assert stored
+            moved = replace(stored[0], sequence=stored[0].sequence + 1, watermark=stored[0].watermark + timedelta(seconds=1))
+            await commit(moved, expected=stored[1])
+        return await commit(pointer, expected=expected)
+
+    monkeypatch.setattr(place.store, "commit", late)
+    await place.applier.apply("e1", "blind")
+    assert (await provenance_of(account, STORE, (await pointer_of(account, STORE)).version)).kind is ModelKind.RETRAINED
+
+
+async def test_what_cannot_be_applied_changes_nothing(place, account):
+    before = await pointer_of(account, STORE)
+    for name in ("baseline1", "unknown"):
+        with pytest.raises(LearningSettingsNotFoundError):
+            await place.applier.apply("e1", name)
+    assert (place.settings.loop, await pointer_of(account, STORE)) == (LOOP, before)
