@@ -1,4 +1,4 @@
-"""A browser for the session, the app for each file of tests, and a visit for each test."""
+"""A browser and the app for each file of tests, and a visit for each test."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -6,24 +6,22 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from local.azurite import Azurite
-from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
-from tests.browser.visits import FLAGS, WITHIN_MS, Visit, visited
+from tests.browser.visits import FLAGS, Visit, visited
 from tests.running import RunningApp
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium, the machine's, for all files here: while it runs, no asynchronous test of another folder could."""
+    """One Chromium: the machine's. While it is open, its loop runs, and no other in this process; so it is closed before the next file."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")
-    expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
@@ -47,8 +45,3 @@ def visiting(browser: Browser, app: RunningApp) -> Visiting:
 def visit(visiting: Visiting) -> Iterator[Visit]:
     with visiting() as visit:
         yield visit
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    return installed("axe-core", "axe.min.js").read_text("utf-8")
