@@ -43,7 +43,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 def run(storage: str, *, quick: bool) -> list[Line]:
     """Evaluate the same log by one worker and by two."""
-    return asyncio.run(_run(storage, events=1_000 if quick else 40_000))
+    return asyncio.run(_run(storage, events=1_000 if quick else 20_000))
 
 
 async def _run(storage: str, *, events: int) -> list[Line]:
@@ -52,10 +52,10 @@ async def _run(storage: str, *, events: int) -> list[Line]:
     try:
         await _fill(services, events)
         with _workers(storage, 1):
-            await _seconds(services, "warmup", events)
+            await _seconds(services, "warmup", events // 10)
             one = await _seconds(services, "one", events)
         with _workers(storage, 2):
-            await _seconds(services, "warmup2", events)
+            await _seconds(services, "warmup2", events // 10)
             two = await _seconds(services, "two", events)
     finally:
         await deployment.close()
@@ -70,7 +70,7 @@ async def _run(storage: str, *, events: int) -> list[Line]:
 
 async def _fill(services: LoopServices, events: int) -> None:
     """Write the chunks that a trainer would have written."""
-    traffic, parent, until, size = Traffic(actions=10, seed=3), "", _BEGIN, max(events // 40, 200)
+    traffic, parent, until, size = Traffic(actions=10, seed=3), "", _BEGIN, max(events // 20, 100)
     for first in range(0, events, size):
         part = [_event(traffic, number) for number in range(first, min(first + size, events))]
         data = compressed(lines(part))
@@ -89,7 +89,7 @@ def _event(traffic: Traffic, number: int) -> JoinedEvent:
 async def _seconds(services: LoopServices, job_id: str, events: int) -> float:
     """Give how long an evaluation takes, from the request to the end."""
     begin = time.perf_counter()
-    asked = Asked(job_id, _BEGIN, _BEGIN + events * _EVERY, POLICIES)
+    asked = Asked(job_id, _BEGIN, _BEGIN + events * _EVERY, POLICIES)  # of a warm-up the first part only
     await services.evaluations.submit(asked, online=ONLINE, request_id="", job_id=job_id)
     while True:
         found = await services.evaluations.read(job_id)
