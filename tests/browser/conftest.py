@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager
 from functools import partial
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from local.azurite import Azurite
+from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
-from tests.browser.visits import FLAGS, Visit, visited
+from tests.browser.visits import FLAGS, WITHIN_MS, Visit, visited
 from tests.running import RunningApp
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
@@ -22,6 +23,7 @@ def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")
+    expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield running
@@ -45,3 +47,8 @@ def visiting(browser: Browser, app: RunningApp) -> Visiting:
 def visit(visiting: Visiting) -> Iterator[Visit]:
     with visiting() as visit:
         yield visit
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    return installed("axe-core", "axe.min.js").read_text("utf-8")
