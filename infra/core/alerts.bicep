@@ -76,6 +76,16 @@ var rules = [
     fires: 'GreaterThan'
     threshold: 0
   }
+  {
+    name: 'poison-jobs'
+    title: 'Evaluations were given up after five tries'
+    severity: 2
+    every: 'PT15M'
+    over: 'PT30M'
+    query: loadTextContent('alerts/poison-jobs.kql')
+    fires: 'GreaterThan'
+    threshold: 0
+  }
 ]
 
 resource alert 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [

@@ -30,6 +30,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "training finished": ("loop", "commits", "lag_seconds", "model_age_seconds"),
         "retention done": ("tables_dropped", "models_dropped"),
+        "job given up": ("loop", "kind"),
         "refused": ("operation", "status", "code", "request_id"),
         "unexpected failure": ("operation", "request_id"),
         "storage refused": ("operation", "status", "reason"),

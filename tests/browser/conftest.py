@@ -1,4 +1,4 @@
-"""A browser for the session, the app for each file of tests, and a visit for each test."""
+"""A browser and the app for each file of tests, and a visit for each test."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,9 +17,9 @@ from tests.running import RunningApp
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium, the machine's, for all files here: while it runs, no asynchronous test of another folder could."""
+    """One Chromium: the machine's. While it is open, its loop runs, and no other in this process; so it is closed before the next file."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")

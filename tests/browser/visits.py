@@ -25,6 +25,8 @@ DESKTOP = (1280, 900)
 PHONE = (390, 844)
 REFUSED = re.compile(r"Failed to load resource: the server responded with a status of (\d+)")
 WITHIN_MS = 15_000
+HEADINGS = {"Features": "Feature importances"}
+"""Of sections that are called otherwise in the menu."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ class Visit:
             self.page.get_by_role("button", name="Menu").click()
         self.page.locator("nav").get_by_role("link", name=section, exact=True).click()
         self.page.locator(f"nav a[aria-current=page]:text-is('{section}')").wait_for(state="attached")
-        self.page.locator("main h1").wait_for()
+        self.heading(HEADINGS.get(section, section))
 
     def heading(self, name: str) -> Locator:
         """Wait for a section."""

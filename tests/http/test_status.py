@@ -51,9 +51,10 @@ def test_outside_apprentice_mode_there_are_no_figures_of_it(app):
     assert app.request("GET", "/status").json["loop"]["apprentice"] is None
 
 
-def test_it_advises_on_what_keeps_the_loop_from_learning(quiet):
-    rank(quiet)
-    advice = quiet.request("GET", "/status").json["loop"]["advice"]
+def test_it_advises_on_what_keeps_the_loop_from_learning(storage):
+    with RunningApp(storage) as app:
+        rank(app)
+        advice = app.request("GET", "/status").json["loop"]["advice"]
     assert [(each["code"], each["feature"]) for each in advice] == [("waiting", None)]
     assert "10 minutes" in advice[0]["message"]
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from local.__main__ import wanted_port
 from local.azurite import ensure_installed
-from local.processes import free_port
+from local.processes import LocalError, free_port
 from tests.running import OURS, REPOSITORY
 
 pytestmark = [pytest.mark.azurite, pytest.mark.slow]
@@ -87,6 +88,19 @@ def installed() -> None:
     ensure_installed()
 
 
+@pytest.fixture(scope="module")
+def running(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """One for all who only look at it, with keys of its own and settings that would lead elsewhere."""
+    elsewhere = {"PERSONALIZER_STORAGE__accountName": "real", "AzureWebJobsStorage__accountName": "real", "AzureWebJobsStorage": "real"}
+    home = tmp_path_factory.mktemp("running") / "home"
+    supervisor = Supervisor(sample_folder, home, free_port(), PERSONALIZER_KEYS="first,second", **elsewhere)
+    try:
+        yield supervisor.ready()
+    finally:
+        supervisor.process.terminate()
+        supervisor.process.wait(30)
+
+
 @pytest.fixture
 def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
     with contextlib.ExitStack() as stack:
@@ -113,31 +127,18 @@ def test_a_signal_stops_everything_in_order(start, number):
     assert all("the timer's own fault" in line for line in tracebacks)
 
 
-def test_the_http_host_has_no_schedules_and_the_timer_host_has(start):
-    supervisor = start().ready()
-    wait_for(lambda: "every_second ended" in supervisor.output)
-    assert supervisor.output.count("at_startup ran") == 1
+def test_the_http_host_has_no_schedules_and_the_timer_host_has(running):
+    wait_for(lambda: "every_second ended" in running.output)
+    assert running.output.count("at_startup ran") == 1
 
 
-def test_the_second_start_keeps_the_key_and_the_data(start):
-    first = start().ready()
-    first.process.terminate()
-    assert first.exit_code() == 0
-    second = start().ready()
-    assert second.key == first.key
-    assert stat.S_IMODE((second.home / "keys").stat().st_mode) == 0o600
+def test_given_keys_are_used_and_none_is_made(running):
+    assert running.key == "first"
+    assert not (running.home / "keys").exists()
 
 
-def test_given_keys_are_used_and_none_is_made(start):
-    supervisor = start(PERSONALIZER_KEYS="first,second").ready()
-    assert supervisor.key == "first"
-    assert not (supervisor.home / "keys").exists()
-
-
-def test_no_setting_leads_to_another_store(start):
-    elsewhere = {"PERSONALIZER_STORAGE__accountName": "real", "AzureWebJobsStorage__accountName": "real", "AzureWebJobsStorage": "real"}
-    supervisor = start(**elsewhere).ready()
-    with urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port}/store") as answer:
+def test_no_setting_leads_to_another_store(running):
+    with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/store") as answer:
         store = json.load(answer)
     assert list(store) == ["AzureWebJobsStorage"]
     assert "http://127.0.0.1:" in store["AzureWebJobsStorage"]
@@ -153,27 +154,28 @@ def test_a_port_in_use_is_named_before_anything_starts(start):
 
 
 @pytest.mark.parametrize("port", ["http", "70000", "-1"])
-def test_what_is_not_a_port_is_refused(start, port):
-    supervisor = start(PORT=port)
-    assert supervisor.exit_code() == 1
-    assert f"PORT={port} is not a port number" in supervisor.output
+def test_what_is_not_a_port_is_refused(monkeypatch, port):
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(LocalError, match=f"PORT={port} is not a port number"):
+        wanted_port()
 
 
-def test_a_second_one_in_the_same_folder_is_refused(start):
-    first = start().ready()
-    second = start()
+def test_a_second_one_in_the_same_folder_is_refused(running, start):
+    second = start(home=running.home)
     assert second.exit_code() == 1
-    assert f"process {first.process.pid} is already running here" in second.output
-    assert first.process.poll() is None
+    assert f"process {running.process.pid} is already running here" in second.output
+    assert running.process.poll() is None
 
 
-def test_two_run_side_by_side_in_folders_of_their_own(start, tmp_path):
-    first = start().ready()
-    second = start(home=tmp_path / "other").ready()
-    assert first.key != second.key
+def test_two_run_side_by_side_in_folders_of_their_own(running, start):
+    second = start().ready()
+    assert second.key == (second.home / "keys").read_text()
+    for each in (running, second):
+        with urllib.request.urlopen(f"http://127.0.0.1:{each.port}/status") as answer:
+            assert answer.status == 200
 
 
-@pytest.mark.parametrize("name", ["http", "timers", "queues", "azurite"])
+@pytest.mark.parametrize("name", ["queues", "azurite"])
 def test_a_part_that_ends_by_itself_stops_the_rest(start, name):
     supervisor = start().ready()
     children = supervisor.children()
@@ -191,6 +193,7 @@ def test_nothing_is_left_when_it_is_killed_and_the_next_start_waits_for_that(sta
     next_one = start().ready()
     assert not any(runs(pid) for pid in children.values())
     assert next_one.key == killed.key
+    assert stat.S_IMODE((next_one.home / "keys").stat().st_mode) == 0o600
     assert "successfully listening" in (next_one.home / "data.log").read_text()
 
 

@@ -203,6 +203,7 @@ class Runner:
             return
         noted = await self._files.read(f"{message.run}/error")
         reason = noted[0].decode() if noted else "a worker stopped without a word every time, as when memory runs out"
+        logger.error("job given up", extra={"loop": message.loop, "kind": message.kind})
         await self._end(task, JobStatus.FAILED, f"Given up after five tries: {reason}")
 
     async def sweep(self) -> None:

@@ -9,6 +9,7 @@ from shared.domain.errors import StorageUnavailableError
 from shared.domain.evaluation import JobKind, JobStatus, PolicySource
 from shared.domain.events import SkipReason
 from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.runtime.telemetry import MESSAGES
 from shared.services.analysis import running
 from shared.services.analysis.board import Board, Message, run_of
 from shared.services.analysis.lane import Lane
@@ -234,9 +235,11 @@ async def test_what_failed_five_times_is_failed_with_the_reason_that_was_last(de
     assert desk.files.values == {}
 
 
-async def test_one_whose_workers_die_without_a_word_is_given_up_as_well(desk):
+async def test_one_whose_workers_die_without_a_word_is_given_up_as_well_and_the_alert_hears_of_it(desk, caplog):
     await desk.asked()
     await desk.runner.give_up(Message.read(desk.queue.waiting.pop()))
+    [told] = [line for line in caplog.records if line.message == "job given up"]
+    assert all(getattr(told, fact) for fact in MESSAGES["job given up"])
     record = await desk.run()
     assert "stopped without a word" in record.job.description
 
