@@ -18,13 +18,13 @@ from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import EPOCH, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError
-from shared.domain.evaluation import RESERVED
+from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments
 from shared.services.analysis.lane import Lane, contenders, lineups
-from shared.services.analysis.results import Found, Part, Report, parts, report, warnings
+from shared.services.analysis.results import Found, Part, parts, report, warnings
 from shared.services.exporting import LATEST, Exporter
 from shared.services.log_files import HowFar, LogReader
 

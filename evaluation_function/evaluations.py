@@ -6,6 +6,7 @@ from urllib.parse import quote
 import azure.functions as func
 
 from evaluation_function.ids import job_id_of, request_id_of
+from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import (
     EvaluationBody,
     EvaluationContract,
@@ -56,6 +57,12 @@ async def get(call: Call) -> func.HttpResponse:
     return answer(200, EvaluationBody.found(evaluation, asked))
 
 
+async def report(call: Call) -> func.HttpResponse:
+    """Answer with every estimator and interval of each policy."""
+    reports = await call.services.evaluations.reported(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    return answer(200, EvaluationReportBody.of(reports))
+
+
 async def list_old(call: Call) -> func.HttpResponse:
     """Answer with all evaluations, the newest first."""
     return answer(200, write_old_list(await call.services.evaluations.opened(), version=call.version))
@@ -93,6 +100,7 @@ OPERATIONS = (
     Operation("evaluations_put", "PUT", _ONE, put, versions=_NEW),
     Operation("evaluations_get_old", "GET", _ONE, get_old, versions=PATH_VERSIONS),
     Operation("evaluations_get", "GET", _ONE, get, versions=_NEW),
+    Operation("evaluations_report", "GET", f"{_ONE}/report", report),
     Operation("evaluations_list_old", "GET", "evaluations", list_old, versions=PATH_VERSIONS),
     Operation("evaluations_list", "GET", "evaluations", list_page, versions=_NEW),
     Operation("evaluations_delete", "DELETE", _ONE, delete),

@@ -6,7 +6,7 @@ from shared.api.evaluations import Name, job_members
 from shared.api.times import Time
 from shared.api.wire import WireModel, one_of
 from shared.domain.errors import InvalidContractError
-from shared.domain.evaluation import Asked, FeatureImportance, Job, JobStatus
+from shared.domain.evaluation import Asked, FeatureImportance, FeatureScore, Job, JobStatus
 
 
 class FeatureImportanceContract(WireModel):
@@ -24,11 +24,18 @@ class FeatureImportanceContract(WireModel):
 
 
 class FeatureScoreBody(WireModel):
-    """How much one feature matters."""
+    """How much one feature matters, and the ends of its 95 % interval: a member that Azure's answer did not have."""
 
     namespace: str
     feature_name: str
     score: float
+    confidence_interval: list[float] | None = None
+
+    @staticmethod
+    def of(found: FeatureScore) -> "FeatureScoreBody":
+        """Write a score."""
+        interval = None if found.interval is None else [*found.interval]
+        return FeatureScoreBody(namespace=found.namespace, feature_name=found.feature, score=found.score, confidence_interval=interval)
 
 
 class FeatureImportanceDetails(WireModel):
@@ -58,9 +65,7 @@ class FeatureImportanceBody(FeatureImportanceDetails):
         """Write a feature importance."""
         return FeatureImportanceBody(
             **job_members(importance.job),
-            feature_scores=[
-                FeatureScoreBody(namespace=each.namespace, feature_name=each.feature, score=each.score) for each in importance.scores
-            ],
+            feature_scores=[FeatureScoreBody.of(each) for each in importance.scores],
             description=importance.job.description or None,
         )
 

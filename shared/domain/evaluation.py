@@ -1,5 +1,6 @@
 """Analyses of a range of the joined log: what was asked for, how far it has come, and what it found."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -205,16 +206,39 @@ class Evaluation:
         return next((policy for policy in (*self.policies, *found) if policy.name == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that can be said of one policy in one slot, or in all (""): every estimator, every interval (95 %), how far to trust them.
+
+    ``forced`` is the share of rounds in which only one of several actions could be logged.
+    """
+
+    name: str
+    source: PolicySource
+    slot: str
+    rounds: int
+    estimates: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
+    mean_weight: float
+    mean_weight_interval: tuple[float, float]
+    is_sound: bool
+    effective_rounds: float
+    largest_weight: float
+    largest_possible_weight: float
+    forced: float
+
+
 # --- feature importances ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureScore:
-    """How much is lost without a feature, 0 to 1."""
+    """How much is lost without a feature, 0 to 1, and the ends of its 95 % interval, where they are known."""
 
     namespace: str
     feature: str
     score: float
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

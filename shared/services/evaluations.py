@@ -21,10 +21,21 @@ from shared.domain.errors import (
     UnavailableError,
     UnreadableError,
 )
-from shared.domain.evaluation import RESERVED, Asked, Evaluation, EvaluationKind, FeatureImportance, Job, JobKind, JobStatus, Listed
+from shared.domain.evaluation import (
+    RESERVED,
+    Asked,
+    Evaluation,
+    EvaluationKind,
+    FeatureImportance,
+    Job,
+    JobKind,
+    JobStatus,
+    Listed,
+    Report,
+)
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
-from shared.services.analysis.results import Found, parts, with_series
+from shared.services.analysis.results import Found, Part, parts, report, with_series
 from shared.services.logs import DateRange
 
 logger = logging.getLogger(__name__)
@@ -185,6 +196,12 @@ class Evaluations(_Analyses[Evaluation]):
         found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
         return await asyncio.to_thread(_detailed, evaluation, found)
 
+    async def reported(self, job_id: str) -> Sequence[Report]:
+        """Say all there is to say of each policy of an evaluation, slot by slot; nothing before it is over. Raises as `read`."""
+        evaluation = await self.read(job_id)
+        found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
+        return await asyncio.to_thread(_reports, evaluation, found)
+
     async def of_kind(self, kind: EvaluationKind | None) -> Sequence[Listed]:
         """List those that were asked for in this way, or all, the newest first."""
         return [each for each in await self.listed() if kind is None or each.kind is kind]
@@ -233,9 +250,18 @@ class FeatureImportances(_Analyses[FeatureImportance]):
 
 
 def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
-    taken = {(part.contender.name, part.slot): part for part in reversed(parts(found))}  # of lanes that weigh features none comes first
+    taken = _by_policy(found)
     results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
     return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
+
+
+def _reports(evaluation: Evaluation, found: Sequence[Found]) -> list[Report]:
+    taken = _by_policy(found)
+    return [report(taken[each.name, each.slot]) for each in evaluation.results if (each.name, each.slot) in taken]
+
+
+def _by_policy(found: Sequence[Found]) -> dict[tuple[str, str], Part]:
+    return {(part.contender.name, part.slot): part for part in reversed(parts(found))}  # of lanes that weigh features none comes first
 
 
 def _new_id(asked: Asked, request_id: str) -> str:

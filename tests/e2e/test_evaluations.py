@@ -123,6 +123,21 @@ def test_both_shapes_tell_of_the_same_evaluation(app):
     ]
 
 
+def test_the_full_report_has_every_estimator_and_interval_of_each_policy(app):
+    assert app.request("PUT", new("reported"), {"name": "one", **RANGE, "policies": POLICIES[:1]}).status == 200
+    where = path("evaluations/reported/report", version=QUERY_VERSION)
+    found, _ = until_over(app, new("reported") + query(), running=("NotSubmitted", "Running"))
+    policies = app.request("GET", where).json["value"]
+    assert [each["name"] for each in policies] == [each["name"] for each in found["content"]["value"]]
+    greedy, summary = policies[-1], found["content"]["value"][-1]["summary"]
+    assert greedy["estimates"]["calibrated_dr"] == pytest.approx(summary["expectedReward"])
+    assert greedy["intervals"]["default"] == pytest.approx(summary["confidenceInterval"])
+    assert {"ips", "snips", "dm", "dr", "sndr", "mle", "cressie_read", "switch_dr", "dr_os"} <= greedy["estimates"].keys()
+    assert {"gaussian", "clopper_pearson", "empirical_bernstein", "anytime"} <= greedy["intervals"].keys()
+    assert (greedy["rounds"], greedy["weights"]["isSound"]) == (EVENTS, True)
+    assert app.request("GET", path("evaluations/reported/report", version=OLD)).json["value"] == policies
+
+
 def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
     assert app.request("PUT", new("cancelled"), {"name": "one", **RANGE, "policies": POLICIES}).status == 200
     assert app.request("DELETE", new("cancelled")).status == 204
@@ -140,6 +155,8 @@ def test_a_feature_importance_tells_what_matters(app):
     best, *others = found["featureScores"]
     assert (best["namespace"], best["featureName"]) == ("user", "kind")
     assert all(each["score"] < best["score"] / 3 for each in others)
+    low, high = best["confidenceInterval"]
+    assert 0.0 < low < best["score"] <= high <= 1.0
     assert {(each["namespace"], each["featureName"]) for each in others} == {("noise", "day"), ("item", "topic")}
 
 

@@ -123,6 +123,19 @@ def test_the_latest_example_is_taken_and_its_empty_range_is_over_at_once_and_say
     assert {name: got.json["content"][name] for name in names[:3]} == {name: query[name] for name in names[:3]}
 
 
+def test_what_waits_has_an_empty_report_and_what_is_not_there_none(judged):
+    assert put(judged).status == 200
+    answer = judged.request("GET", path("evaluations/e1/report", version=QUERY_VERSION))
+    assert (answer.status, answer.json) == (200, {"value": []})
+    refused(
+        judged.request("GET", path("evaluations/nobody/report", version=QUERY_VERSION)),
+        404,
+        "EvaluationNotFound",
+        naming="nobody",
+        target="evaluationId",
+    )
+
+
 def test_what_waits_has_no_content_yet(judged):
     assert put(judged).status == 200
     found = get(judged).json

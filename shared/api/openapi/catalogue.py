@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse
+from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
 from shared.api.figures import INTERVALS as FIGURES_INTERVALS
@@ -487,6 +488,41 @@ _EVALUATIONS_GET: Final = Described(
     ),
     errors=(errors.EvaluationNotFoundError,),
 )
+_EVALUATIONS_REPORT: Final = Described(
+    "Evaluations",
+    "Read an evaluation's full report",
+    description="Of each policy, over all slots and in each: what every estimator says, every interval (95 %), and how far the weights "
+    "allow to believe them. An operation that Azure did not have.",
+    answers=(
+        Answer(
+            200,
+            "The reports; none before the evaluation is over.",
+            EvaluationReportBody,
+            {
+                "value": [
+                    {
+                        "name": "greedy",
+                        "slotId": "",
+                        "policySource": "Custom",
+                        "rounds": 1200,
+                        "estimates": {"ips": 0.44, "snips": 0.43, "calibrated_dr": 0.43},
+                        "intervals": {"default": [0.39, 0.47], "anytime": [0.35, 0.51]},
+                        "weights": {
+                            "mean": 1.01,
+                            "confidenceInterval": [0.97, 1.05],
+                            "isSound": True,
+                            "effectiveRounds": 640.0,
+                            "largest": 5.0,
+                            "largestPossible": 10.0,
+                            "forcedShare": 0.0,
+                        },
+                    }
+                ]
+            },
+        ),
+    ),
+    errors=(errors.EvaluationNotFoundError,),
+)
 _EVALUATIONS_LIST_OLD: Final = Described(
     "Evaluations",
     "List the evaluations",
@@ -759,6 +795,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "evaluations_put": _EVALUATIONS_PUT,
         "evaluations_get_old": _EVALUATIONS_GET_OLD,
         "evaluations_get": _EVALUATIONS_GET,
+        "evaluations_report": _EVALUATIONS_REPORT,
         "evaluations_list_old": _EVALUATIONS_LIST_OLD,
         "evaluations_list": _EVALUATIONS_LIST,
         "evaluations_delete": _EVALUATIONS_DELETE,

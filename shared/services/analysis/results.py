@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from shared.domain.evaluation import ONLINE, Bucket, Estimate, Point, PolicyResult, PolicySource, Series, Sums, Window
+from shared.domain.evaluation import ONLINE, Bucket, Estimate, Point, PolicyResult, PolicySource, Report, Series, Sums, Window
 from shared.evaluation import estimators, intervals
 from shared.evaluation.health import WeightHealth
 from shared.evaluation.intervals import ALPHA, Interval, Range
@@ -172,25 +172,6 @@ def _sums(moments: Moments) -> Sums:
 
 
 # --- the full report ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """All that can be said of one policy: every estimator, every interval (95 %), and how far to trust them."""
-
-    name: str
-    source: PolicySource
-    slot: str
-    rounds: int
-    estimates: Mapping[str, float]
-    intervals: Mapping[str, tuple[float, float]]
-    mean_weight: float
-    mean_weight_interval: tuple[float, float]
-    is_sound: bool
-    effective_rounds: float
-    largest_weight: float
-    largest_possible_weight: float
-    forced: float
 
 
 def report(part: Part, *, alpha: float = ALPHA) -> Report:

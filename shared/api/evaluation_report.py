@@ -1,0 +1,79 @@
+"""The full report of an evaluation on the wire: every estimator and every interval of each policy."""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite
+from typing import Annotated
+
+from shared.api.wire import WireModel, one_of
+from shared.domain.evaluation import PolicySource, Report
+
+Bounds = list[float | None]
+
+
+class WeightsBody(WireModel):
+    """How far the log can tell of a policy: the mean weight has to be 1, and ``effectiveRounds`` of the policy's own would tell as much."""
+
+    mean: float | None
+    confidence_interval: Bounds
+    is_sound: bool
+    effective_rounds: float | None
+    largest: float | None
+    largest_possible: float | None
+    forced_share: float
+
+
+class PolicyReportBody(WireModel):
+    """All that can be said of one policy, over all slots ("") or in one; null where rounds are too few to say it."""
+
+    name: str
+    slot_id: str
+    policy_source: Annotated[str, one_of(PolicySource)]
+    rounds: int
+    estimates: dict[str, float | None]
+    intervals: dict[str, Bounds]
+    weights: WeightsBody
+
+    @staticmethod
+    def of(report: Report) -> "PolicyReportBody":
+        """Write a report."""
+        return PolicyReportBody(
+            name=report.name,
+            slot_id=report.slot,
+            policy_source=report.source,
+            rounds=report.rounds,
+            estimates=_numbers(report.estimates),
+            intervals={name: _bounds(each) for name, each in report.intervals.items()},
+            weights=WeightsBody(
+                mean=_number(report.mean_weight),
+                confidence_interval=_bounds(report.mean_weight_interval),
+                is_sound=report.is_sound,
+                effective_rounds=_number(report.effective_rounds),
+                largest=_number(report.largest_weight),
+                largest_possible=_number(report.largest_possible_weight),
+                forced_share=report.forced,
+            ),
+        )
+
+
+class EvaluationReportBody(WireModel):
+    """The reports of all policies; none before the evaluation is over."""
+
+    value: list[PolicyReportBody]
+
+    @staticmethod
+    def of(reports: Sequence[Report]) -> "EvaluationReportBody":
+        """Write them in their order."""
+        return EvaluationReportBody(value=[PolicyReportBody.of(each) for each in reports])
+
+
+def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _bounds(ends: tuple[float, float]) -> Bounds:
+    return [_number(end) for end in ends]
+
+
+def _number(value: float) -> float | None:
+    """Give a number that JSON has."""
+    return value if isfinite(value) else None
