@@ -78,3 +78,19 @@ def test_results_are_for_everyone_and_fit_a_phone(visiting, axe, scheme):
         expect(visit.page.get_by_role("table", name="Results, the best first")).to_be_visible()
         assert visit.is_as_wide_as_the_screen()
         assert findings(visit, axe) == []
+
+
+def test_a_feature_importance_is_followed_to_its_scores_and_their_intervals(visit):
+    visit.sign_in()
+    visit.go("Features")
+    visit.page.get_by_role("link", name="New feature importance").or_(
+        visit.page.get_by_role("button", name="New feature importance")
+    ).first.click()
+    visit.page.get_by_label("Name", exact=True).fill("What matters")
+    visit.button("All that is logged").click()
+    visit.page.get_by_role("button", name=re.compile("^Start")).click()
+    visit.heading("What matters")
+    first = visit.page.get_by_role("listitem").filter(has_text="user.kind")
+    expect(first).to_have_text(re.compile(r"^user\.kind[01]\.\d{3}$"), timeout=OVER_MS)
+    expect(first.get_by_title(re.compile(r"^95% interval: \d\.\d{3} to \d\.\d{3}$"))).to_be_visible()
+    assert first.locator("svg line").count() == 1

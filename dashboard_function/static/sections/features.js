@@ -2,7 +2,7 @@
 
 import { h, renew, replace, svg } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
-import { decimal, localDay } from "../lib/format.js";
+import { interval, localDay, reward } from "../lib/format.js";
 import { newId } from "../lib/ids.js";
 import { repeated } from "../lib/live.js";
 import { button, card, empty, heading, when } from "../lib/pieces.js";
@@ -123,10 +123,11 @@ async function showOne({ api, root, signal, argument, onError }) {
   if (!isOver(found)) repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });
 }
 
-/** @param {{ namespace: string, featureName: string, score: number }[]} scores */
+/** @param {{ namespace: string, featureName: string, score: number, confidenceInterval?: [number, number] }[]} scores */
 function bars(scores) {
   const sorted = scores.toSorted((one, other) => other.score - one.score);
-  const largest = sorted[0].score || 1;
+  const largest = Math.max(...sorted.map((each) => each.confidenceInterval?.[1] ?? each.score)) || 1;
+  const along = (/** @type {number} */ score) => (score / largest) * 100;
   const bar = (/** @type {typeof sorted[0]} */ each) =>
     h(
       "li",
@@ -135,9 +136,16 @@ function bars(scores) {
       svg(
         "svg",
         { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
-        svg("rect", { width: Math.max((each.score / largest) * 100, 0.5), height: 8, rx: 1 }),
+        svg("rect", { width: Math.max(along(each.score), 0.5), height: 8, rx: 1 }),
+        each.confidenceInterval
+          ? svg("line", { x1: along(each.confidenceInterval[0]), x2: along(each.confidenceInterval[1]), y1: 4, y2: 4 })
+          : null,
       ),
-      h("span", { class: "number" }, decimal(each.score, 1)),
+      h(
+        "span",
+        { class: "number", title: each.confidenceInterval ? `95% interval: ${interval(each.confidenceInterval)}` : undefined },
+        reward(each.score),
+      ),
     );
   const shown = h("ol", { class: "bars" }, sorted.slice(0, FIRST).map(bar));
   const all = button(
@@ -148,5 +156,8 @@ function bars(scores) {
     },
     { class: "small" },
   );
-  return [shown, sorted.length > FIRST ? all : null];
+  const legend = sorted[0].confidenceInterval
+    ? h("p", { class: "faint" }, "The part of the policy's value that is lost without the feature; lines are 95% intervals.")
+    : null;
+  return [shown, sorted.length > FIRST ? all : null, legend];
 }
