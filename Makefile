@@ -28,7 +28,7 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
 test: $(VENV)/.installed-dev worker browser ## run every test; starts its own Azurite
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
 	$(BIN)/python -m pytest -m "not azurite and not slow"

@@ -1,5 +1,6 @@
 """Fixtures every suite shares: Azurite, started once, and the app behind both kinds of host."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,12 @@ collect_ignore = ["worker_host.py"]  # imports a package that is in the other en
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
 """Storage accounts of the session's Azurite; `storage` gives each test one of its own."""
+
+
+def pytest_sessionstart() -> None:
+    """Have programs that tests start hear Ctrl-C, even if the tests themselves were started in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -49,6 +49,13 @@ def worker(storage: str) -> Iterator[subprocess.Popen[bytes]]:
         process.stdout.close()
 
 
+def begun(process: subprocess.Popen[bytes], messages: int) -> None:
+    """Wait until it has begun with so many messages."""
+    assert process.stdout
+    for _ in range(messages):
+        process.stdout.readline()
+
+
 async def over(services: LoopServices, job_id: str, *, within: float) -> Evaluation | None:
     until = time.monotonic() + within
     while time.monotonic() < until:
@@ -67,15 +74,14 @@ async def test_the_result_is_the_same_however_often_workers_are_killed(services,
             with worker(storage):
                 expected = await over(services, job_id, within=120)
     assert expected
-    killed = 0
-    found = None
-    while found is None:
+    for _ in range(KILLS):
         with worker(storage) as process:
-            assert process.stdout
-            await asyncio.to_thread(process.stdout.readline)  # it is at work
-            found = await over(services, "disturbed", within=chance.uniform(0.05, 0.7) if killed < KILLS else 120)
-            killed += found is None
-    assert killed == KILLS
+            await asyncio.to_thread(begun, process, chance.randint(1, 2))
+            await asyncio.sleep(chance.uniform(0.0, 0.03))
+    assert not (await services.evaluations.read("disturbed")).job.status.is_over
+    with worker(storage):
+        found = await over(services, "disturbed", within=120)
+    assert found
     assert replace(found, job=expected.job) == expected
     sums, undisturbed = [await services.analyses.found(JobKind.EVALUATION, each.job) for each in (found, expected)]
     assert [each.sums[""].plain() for each in sums] == [each.sums[""].plain() for each in undisturbed]
