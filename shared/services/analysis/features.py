@@ -7,6 +7,9 @@ from typing import Final
 from shared.domain.events import Features, JoinedEvent, Situation
 from shared.joining.dsjson import read_situation
 
+MOST_FEATURES: Final = 50
+"""The most frequent ones are weighed."""
+
 _IGNORED: Final = "_"
 """Names that begin so are no features."""
 

@@ -22,7 +22,7 @@ from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
 from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
-from shared.services.analysis.features import features_of
+from shared.services.analysis.features import MOST_FEATURES, features_of
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.concurrency import collector_at_rest
@@ -60,9 +60,6 @@ KEPT: Final = timedelta(days=7)
 
 SAMPLE: Final = 500
 """Events that a plan may look at."""
-
-MOST_FEATURES: Final = 50
-"""The most frequent ones are weighed."""
 
 _ATTEMPTS: Final = 16
 

@@ -13,12 +13,9 @@ from shared.domain.ports import JobStore
 from shared.evaluation.importance import Importance, Loss, importances
 from shared.learning.arguments import parse_arguments
 from shared.services.analysis.board import Board, LanePlan, Stage
-from shared.services.analysis.features import Feature, features_of
+from shared.services.analysis.features import MOST_FEATURES, Feature, features_of
 from shared.services.analysis.lane import Contender
 from shared.services.analysis.results import Found
-
-MOST_FEATURES: Final = 50
-"""The most frequent ones are weighed."""
 
 MOST_ROUNDS: Final = 20_000
 """Of the range, from its beginning: every feature takes a learner of its own over all of them."""
