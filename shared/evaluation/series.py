@@ -67,11 +67,6 @@ class Series:
         """Give in place of each bucket the sums from the first one up to it."""
         return Series(self.buckets, expanded(self.moments), self.minutes)
 
-    def rolling(self, minutes: int) -> "Series":
-        """Give in place of each bucket the sums of the last so many minutes up to its end."""
-        firsts = np.searchsorted(self.buckets, self.buckets - minutes // self.minutes, side="right")
-        return Series(self.buckets, ranged(self.moments, firsts, np.arange(1, len(self.buckets) + 1)), self.minutes)
-
     def plain(self) -> dict[str, Any]:
         """Give nothing but mappings, lists and finite numbers."""
         return {"minutes": self.minutes, "buckets": self.buckets.tolist(), "moments": self.moments.plain()}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
 from shared.evaluation.moments import Moments
-from shared.evaluation.series import INTERVALS, MINUTES, Series
+from shared.evaluation.series import MINUTES, Series
 from tests.evaluation.building import random_choices, seeds
 
 
@@ -57,37 +57,6 @@ def test_each_bucket_holds_its_five_minutes_and_only_such_with_rounds_are_there(
         assert_sums(series, number, sums_within(rounds, minutes, bucket * MINUTES, (bucket + 1) * MINUTES))
 
 
-@pytest.mark.parametrize("length", INTERVALS)
-@settings(max_examples=30, deadline=None)
-@given(timed())
-def test_longer_windows_hold_their_minutes(length, log):
-    rounds, minutes = log
-    series = Series.of(rounds, minutes).coarser(length)
-    assert (series.minutes, float(series.moments.rounds.sum())) == (length, len(rounds))
-    for number, bucket in enumerate(series.buckets.tolist()):
-        assert_sums(series, number, sums_within(rounds, minutes, bucket * length, (bucket + 1) * length))
-
-
-@settings(max_examples=30, deadline=None)
-@given(timed())
-def test_an_expanding_window_holds_all_so_far(log):
-    rounds, minutes = log
-    series = Series.of(rounds, minutes).expanding()
-    for number, bucket in enumerate(series.buckets.tolist()):
-        assert_sums(series, number, sums_within(rounds, minutes, 0, (bucket + 1) * MINUTES))
-
-
-@pytest.mark.parametrize("length", [each for each in INTERVALS if each != MINUTES])
-@settings(max_examples=30, deadline=None)
-@given(timed())
-def test_a_rolling_window_holds_the_last_minutes(length, log):
-    rounds, minutes = log
-    series = Series.of(rounds, minutes).rolling(length)
-    for number, bucket in enumerate(series.buckets.tolist()):
-        end = (bucket + 1) * MINUTES
-        assert_sums(series, number, sums_within(rounds, minutes, end - length, end))
-
-
 @settings(max_examples=30, deadline=None)
 @given(timed())
 def test_the_total_is_that_of_all_rounds(log):
@@ -118,7 +87,7 @@ def test_a_series_of_nothing_merges_and_adds_up():
     full = Series.of(random_choices(1, n=3).rounds, np.array([5, 7, 12]))
     assert_same(empty + full, full)
     assert float(empty.total.rounds) == 0.0
-    assert len(empty.expanding().rolling(60).coarser(60).buckets) == 0
+    assert len(empty.expanding().coarser(60).buckets) == 0
     assert_same(Series.of_plain(empty.plain()), empty)
 
 
