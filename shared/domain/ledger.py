@@ -28,12 +28,14 @@ class SegmentKey:
 class SegmentHead:
     """What the log tells of a segment without opening it.
 
-    ``count`` is the number of its events and ``rewards`` that of the rewards among them (0 for decisions).
+    ``count`` is the number of its events, ``rewards`` that of the rewards among them (0 for decisions), and ``size`` the bytes that
+    the events take in memory, or a little more.
     """
 
     key: SegmentKey
     count: int
     rewards: int = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -31,6 +31,9 @@ KEY_COLUMNS = ["PartitionKey", "RowKey"]
 """All that it takes to list segments: their names tell the rest."""
 _READERS = 4
 """Partitions read at once."""
+_QUERY_ROWS = 1_000
+_QUERY_BYTES = 8 * 1024 * 1024
+"""What one query may bring, in the events' size. Azure ends a page after 4 MiB by itself; the emulator only after 1,000 rows."""
 _CLIENTS = 64
 """Tables whose clients are kept."""
 
@@ -111,7 +114,14 @@ class HotLog(Generic[Event]):
         async with self._row_under_way:
             sealed_at = self._newest = max(self._clock.now(), self._floor, *map(_time, events))
             self._rows += 1
-            name = names.RowName(sealed_at, self._writer, self._rows, count=len(events), rewards=sum(map(_is_reward, events)))
+            name = names.RowName(
+                sealed_at,
+                self._writer,
+                self._rows,
+                count=len(events),
+                rewards=sum(map(_is_reward, events)),
+                size=sum(map(approximate_bytes, events)),
+            )
             key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
             async with storage_failures("append to the log", deadline=self._settings.append_deadline):
                 await self._put({**key, **columns}, sealed_at)
@@ -199,8 +209,8 @@ class HotLog(Generic[Event]):
     async def open(self, heads: Sequence[SegmentHead]) -> Sequence[tuple[Segment[Event], Row | None]]:
         """Read and decode these segments, each with its row if it did not verify."""
         ordered = sorted(heads, key=lambda each: (each.key.partition, each.key))
-        groups = [list(group) for _, group in groupby(ordered, key=lambda each: each.key.partition)]
-        tasks = [asyncio.create_task(self._open_partition(group)) for group in groups]
+        runs = [run for _, group in groupby(ordered, key=lambda each: each.key.partition) for run in _runs(group)]
+        tasks = [asyncio.create_task(self._open_run(run)) for run in runs]
         try:
             opened = [segment for group in tasks for segment in await group]
         finally:
@@ -208,14 +218,14 @@ class HotLog(Generic[Event]):
                 task.cancel()
         return sorted(opened, key=lambda each: each[0].head.key)
 
-    async def _open_partition(self, heads: Sequence[SegmentHead]) -> list[tuple[Segment[Event], Row | None]]:
+    async def _open_run(self, heads: Sequence[SegmentHead]) -> list[tuple[Segment[Event], Row | None]]:
         epoch, day = self._epochs.epoch, heads[0].key.sealed_at.date()
         wanted = {each.key.name: each.key for each in heads}
         chosen = f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{heads[0].key.name}' and RowKey le '{heads[-1].key.name}'"
         found: dict[str, Row] = {}
         async with self._reading:
             for generation in _generations(epoch, day):
-                async for row in self._query(self._table(self._name(generation, day)), chosen):
+                async for row in self._query(self._table(self._name(generation, day)), chosen, page=len(heads) + 1):
                     key = wanted.get(row["RowKey"])
                     if key is not None and (generation == epoch.generation or key.sealed_at >= epoch.since):
                         found[key.name] = row
@@ -233,8 +243,10 @@ class HotLog(Generic[Event]):
             return Segment(segment_head, None), row
         return Segment(segment_head, events), None
 
-    async def _query(self, table: TableClient, chosen: str, *, select: list[str] | None = None) -> AsyncIterator[Row]:
-        pages = table.query_entities(chosen, select=select).by_page()
+    async def _query(
+        self, table: TableClient, chosen: str, *, select: list[str] | None = None, page: int = _QUERY_ROWS
+    ) -> AsyncIterator[Row]:
+        pages = table.query_entities(chosen, select=select, results_per_page=min(page, _QUERY_ROWS)).by_page()
         while True:
             async with storage_failures("read the log"):
                 try:
@@ -265,7 +277,21 @@ class HotLog(Generic[Event]):
 def head(row: Row) -> SegmentHead:
     """Read what a row's keys tell of its segment; raises `NewerFormatError` or `UnreadableError`."""
     name = names.RowName.parse(row["RowKey"])
-    return SegmentHead(SegmentKey(name.sealed_at, row["RowKey"], row["PartitionKey"]), name.count, name.rewards)
+    return SegmentHead(SegmentKey(name.sealed_at, row["RowKey"], row["PartitionKey"]), name.count, name.rewards, name.size)
+
+
+def _runs(heads: Iterable[SegmentHead]) -> Iterator[list[SegmentHead]]:
+    """Cut heads, in their order, into what one query may bring: at least one segment."""
+    run: list[SegmentHead] = []
+    size = 0
+    for each in heads:
+        if run and (len(run) >= _QUERY_ROWS or size + each.size > _QUERY_BYTES):
+            yield run
+            run, size = [], 0
+        run.append(each)
+        size += each.size
+    if run:
+        yield run
 
 
 def _generations(epoch: LogEpoch, day: date) -> Sequence[int]:

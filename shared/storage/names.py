@@ -9,6 +9,7 @@ from enum import StrEnum
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import SegmentKey
+from shared.storage.segments import MAX_BYTES, MAX_EVENTS
 
 MODELS = "personalizer-models"
 LOGS = "personalizer-logs"
@@ -21,8 +22,14 @@ POISONED_JOBS = f"{JOBS}-poison"
 LOOPS = "loops/"
 """What the names of all loops' blobs begin with."""
 
-FORMAT = 1
-"""Of a segment: its name and what is under it."""
+FORMAT = 2
+"""Of a segment: its name and what is under it. Names of format 1 do not tell the size."""
+
+_ROW = re.compile(r"(?P<at>[0-9]{16})-(?P<writer>[0-9a-z]+)-(?P<number>[0-9]{6,12})-(?P<format>[1-9][0-9]{0,5})-(?P<rest>.*)", re.DOTALL)
+_NUMBER = "(0|[1-9][0-9]{0,9})"
+_COUNTS = {1: re.compile(f"{_NUMBER}-{_NUMBER}"), 2: re.compile(f"{_NUMBER}-{_NUMBER}-{_NUMBER}")}
+_UNTOLD_BYTES = 16 * 1024
+"""What an event is taken for where the name does not tell the size: more than most take, and no row was let grow beyond `MAX_BYTES`."""
 
 _TABLE = re.compile(r"(?P<loop>[a-z][a-z0-9]*)x(?P<generation>\d{4})(?P<kind>[do])(?P<day>\d{8})")
 
@@ -85,10 +92,11 @@ def minute(partition_key: str) -> str:
 class RowName:
     """A segment's name: sorted by the time it was sealed, unique by its writer's own count of rows.
 
-    It tells how many events and rewards there are as well, so that they are counted by reading keys alone.
+    It tells how many events and rewards there are as well, so that they are counted by reading keys alone, and how many bytes the
+    events take in memory (`shared.storage.segments.approximate_bytes`), so that no reader opens more than it has room for.
 
-    >>> str(RowName(datetime(2026, 5, 17, tzinfo=UTC), "a1b2", 7, count=3, rewards=2))
-    '1778976000000000-a1b2-000007-1-3-2'
+    >>> str(RowName(datetime(2026, 5, 17, tzinfo=UTC), "a1b2", 7, count=3, rewards=2, size=900))
+    '1778976000000000-a1b2-000007-2-3-2-900'
     """
 
     sealed_at: datetime
@@ -96,21 +104,36 @@ class RowName:
     number: int
     count: int
     rewards: int
+    size: int
 
     def __str__(self) -> str:
-        return f"{row_time(self.sealed_at)}-{self.writer}-{self.number:06d}-{FORMAT}-{self.count}-{self.rewards}"
+        return f"{row_time(self.sealed_at)}-{self.writer}-{self.number:06d}-{FORMAT}-{self.count}-{self.rewards}-{self.size}"
 
     @staticmethod
     def parse(name: str) -> "RowName":
-        """Inverse of ``str``; raises `NewerFormatError`, or `UnreadableError` for what is no segment's name."""
-        try:
-            sealed_at, writer, number, found, rest = name.split("-", 4)
-            if int(found) > FORMAT:
-                raise NewerFormatError("a segment of the log", found=int(found), known=FORMAT)
-            count, rewards = rest.split("-")
-            return RowName(from_micros(int(sealed_at)), writer, int(number), int(count), int(rewards))
-        except (ValueError, OverflowError) as cause:
-            raise UnreadableError(f"a row of the log has the name of no segment: {name!r}") from cause
+        """Inverse of ``str``, to the letter; raises `NewerFormatError`, or `UnreadableError` for what is no segment's name.
+
+        >>> RowName.parse("1778976000000000-a1b2-000007-1-3-2").size
+        49152
+        """
+        match = _ROW.fullmatch(name)
+        if match is None:
+            raise _no_segment(name)
+        found = int(match["format"])
+        if found > FORMAT:
+            raise NewerFormatError("a segment of the log", found=found, known=FORMAT)
+        counts = _COUNTS[found].fullmatch(match["rest"])
+        if counts is None:
+            raise _no_segment(name)
+        count, rewards, *told = map(int, counts.groups())
+        if rewards > count or count > MAX_EVENTS:
+            raise _no_segment(name)
+        size = told[0] if told else min(max(count, 1) * _UNTOLD_BYTES, MAX_BYTES)
+        return RowName(from_micros(int(match["at"])), match["writer"], int(match["number"]), count, rewards, size)
+
+
+def _no_segment(name: str) -> UnreadableError:
+    return UnreadableError(f"a row of the log has the name of no segment: {name!r}")
 
 
 def row_time(sealed_at: datetime) -> str:

@@ -66,6 +66,19 @@ async def test_a_batch_too_large_for_one_row_leaves_in_several(log):
     assert sorted(await decided(log)) == sorted(event.event_id for event in large)
 
 
+async def test_no_query_brings_more_than_there_is_room_for(proxied, clock):
+    log, proxy = proxied
+    large = [replace(decision(f"e{n:02d}"), situation=b" " * 3_000_000) for n in range(6)]
+    for event in large:
+        await log.append_decision(event)
+    heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
+    assert all(3_000_000 < head.size < 3_010_000 for head in heads)
+    proxy.forget()
+    opened = await log.decisions(heads)
+    assert [event for segment in opened for event in segment.events or ()] == large
+    assert [call.method for call in proxy.calls] == ["GET"] * 3  # two rows each, as 8 MiB allow
+
+
 async def test_an_empty_log_has_no_beginning_and_no_segments(log):
     assert await log.earliest() is None
     assert await decided(log) == []
@@ -178,7 +191,7 @@ async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
     await log.append_decision(decision())
     table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
     row = await anext(aiter(table.list_entities()))
-    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-1-1-0", "-000002-99-{}")})
+    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000002-99-{}")})
     with pytest.raises(NewerFormatError, match=r"version 99.*upgrade"):
         await decided(log)
     with pytest.raises(NewerFormatError):
@@ -189,7 +202,7 @@ async def test_a_segment_that_holds_less_than_its_name_says_is_set_aside(log, ac
     await log.append_decision(decision())
     table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
     row = await anext(aiter(table.list_entities()))
-    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-1-1-0", "-000001-1-2-0")})
+    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000001-2-2-0-")})
     heads = [head async for minute in log.decision_heads(T0, after(10)) for head in minute]
     assert [s.events and len(s.events) for s in await log.decisions(heads)] == [1, None]
 

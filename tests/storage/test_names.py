@@ -9,16 +9,19 @@ from hypothesis import strategies as st
 from shared.domain.clock import from_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.storage.names import FORMAT, RowName, row_time
+from shared.storage.segments import MAX_BYTES, MAX_EVENTS
 from tests.builders import T0
 
-counts = st.integers(0, 10**9)
-segment_names = st.builds(
-    RowName,
-    sealed_at=st.integers(0, 4_000_000_000_000_000).map(from_micros),
-    writer=st.text("0123456789abcdef", min_size=8, max_size=8),
-    number=counts,
-    count=counts,
-    rewards=counts,
+segment_names = st.integers(0, MAX_EVENTS).flatmap(
+    lambda count: st.builds(
+        RowName,
+        sealed_at=st.integers(0, 4_000_000_000_000_000).map(from_micros),
+        writer=st.text("0123456789abcdef", min_size=8, max_size=8),
+        number=st.integers(0, 10**9),
+        count=st.just(count),
+        rewards=st.integers(0, count),
+        size=st.integers(0, 10**9),
+    )
 )
 
 
@@ -38,7 +41,38 @@ def test_a_name_of_a_later_release_is_refused_by_name_whatever_else_it_says():
         RowName.parse(f"{row_time(T0)}-a1b2-000001-{FORMAT + 1}-who-knows-what")
 
 
-@pytest.mark.parametrize("name", ["", "row", "1-a-1-1-1", "x-a-000001-1-1-0", f"{10**30}-a-000001-1-1-0", f"{row_time(T0)}-a-000001-1-1"])
+@pytest.mark.parametrize(("count", "size"), [(1, 16 * 1024), (10, 160 * 1024), (4_000, MAX_BYTES), (0, 16 * 1024)])
+def test_a_name_that_does_not_tell_the_size_is_taken_for_a_large_one(count, size):
+    name = RowName.parse(f"{row_time(T0)}-a1b2c3d4-000007-1-{count}-0")
+    assert (name.count, name.rewards, name.size) == (count, 0, size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "row",
+        "1-a-1-1-1",
+        "x-a-000001-1-1-0",
+        f"{10**30}-a-000001-1-1-0",
+        f"{row_time(T0)}-a-000001-1-1",
+        f"{row_time(T0)}-a-000001-1-1-0-0",
+        f"{row_time(T0)}-a-000001-2-1-0",
+        f"{row_time(T0)}-a-000001-0-1-0",
+        f"{row_time(T0)}-a-000001-2-1-2-0",
+        f"{row_time(T0)}-a-000001-2-{MAX_EVENTS + 1}-0-9",
+    ],
+)
 def test_what_is_no_segments_name_is_unreadable(name):
     with pytest.raises(UnreadableError):
         RowName.parse(name)
+
+
+@pytest.mark.parametrize("odd", ["+1", " 1", "1 ", "1_0", "-1", "01", "١", "1\n", "", "9" * 5_000])
+@pytest.mark.parametrize("place", range(3, 6))
+def test_numbers_in_names_are_read_strictly(odd, place):
+    parts = [row_time(T0), "a1b2", "000001-2", "1", "1", "1"]
+    assert RowName.parse("-".join(parts))
+    parts[place] = odd
+    with pytest.raises(UnreadableError):
+        RowName.parse("-".join(parts))
