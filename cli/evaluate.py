@@ -16,7 +16,7 @@ from cli.output import bytes_progress, console, print_json, steps_progress, tabl
 from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop
-from shared.domain.clock import EPOCH, SystemClock
+from shared.domain.clock import EPOCH, LATEST, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
@@ -25,7 +25,7 @@ from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, parts, report, warnings
-from shared.services.exporting import LATEST, Exporter
+from shared.services.exporting import Exporter
 from shared.services.log_files import HowFar, LogReader
 
 _BATCH: Final = 500

@@ -14,8 +14,8 @@ from isal import igzip
 from cli import options
 from cli.output import console, print_json, steps_progress
 from cli.storage import run, stored_loop
-from shared.domain.clock import EPOCH
-from shared.services.exporting import LATEST, Exported, Exporter
+from shared.domain.clock import EPOCH, LATEST
+from shared.services.exporting import Exported, Exporter
 
 
 def export(

@@ -229,11 +229,7 @@ class DsjsonReader:
     def _time(self, line: _Line) -> datetime:
         if line.decided_at is None:
             return self._last
-        at = line.decided_at if line.decided_at.tzinfo else line.decided_at.replace(tzinfo=UTC)
-        try:
-            at = at.astimezone(UTC)
-        except OverflowError as cause:
-            raise UnreadableError("Timestamp is out of range") from cause
+        at = _utc(line.decided_at, "Timestamp")
         if at < EPOCH:
             _refuse("Timestamp is before 1970")
         return at
@@ -433,13 +429,19 @@ def _skip(line: _Line) -> SkipReason | None:
 
 
 def _observations(report: _Report, decision: Decision) -> Iterator[Observation]:
-    at = report.ts or decision.decided_at
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    at = decision.decided_at if report.ts is None else _utc(report.ts, "the time of an observation (ts)")
     event_id = report.event_id or decision.event_id
     if report.is_activation:
         yield Observation(event_id, at, None)
     if isinstance(report.v, int | float) and not isinstance(report.v, bool) and isfinite(report.v):
         yield Observation(event_id, at, float(report.v), decision.slot)
+
+
+def _utc(at: datetime, what: str) -> datetime:
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError as cause:
+        raise UnreadableError(f"{what} is out of range") from cause
 
 
 def _refuse(what: str) -> NoReturn:

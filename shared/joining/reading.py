@@ -1,11 +1,12 @@
 """The joined log read back: from dsjson lines to the joined events that `shared.joining.dsjson` wrote."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 
+from shared.domain.clock import in_utc
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
 
@@ -117,4 +118,5 @@ def _proposal(proposed: _Proposed, count: int) -> Proposal:
 
 def _observation(report: _Report, slot: str) -> Observation:
     """Give a slot's reward its slot; an activation names none."""
-    return Observation(report.event_id, report.ts, report.reward, "" if report.is_activation else slot)
+    at = report.ts if report.ts.tzinfo is UTC else in_utc(report.ts)  # earlier imports kept an offset
+    return Observation(report.event_id, at, report.reward, "" if report.is_activation else slot)

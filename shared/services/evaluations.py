@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from shared.domain.clock import Clock
+from shared.domain.clock import Clock, earlier
 from shared.domain.errors import (
     ConflictError,
     EvaluationAlreadyExistsError,
@@ -128,7 +128,7 @@ class _Analyses(Generic[Analysis]):
         """Begin: over a range without a logged event there is nothing to wait for."""
         created_at = self._clock.now()
         logged = await self._log.date_range()
-        if logged is None or asked.until <= logged.since - _SEALING or logged.until < asked.since:
+        if logged is None or asked.until <= earlier(logged.since, _SEALING) or logged.until < asked.since:
             status, description = JobStatus.SUCCEEDED, "No event was logged in this range: there is nothing to analyse."
         else:
             status, description = JobStatus.NOT_SUBMITTED, ""

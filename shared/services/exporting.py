@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
-from shared.domain.clock import EPOCH
+from shared.domain.clock import EPOCH, LATEST, later
 from shared.domain.errors import UnreadableError
 from shared.domain.ports import JoinedLog
 from shared.joining.chunks import ChunkName
-
-LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 _SEALED_LATE: Final = timedelta(hours=2)
 """More than any decision is older than the segment it is in: what waits for storage, or was uploaded."""
@@ -54,7 +52,7 @@ class Exporter:
 
 def _may_hold(chunk: ChunkName, since: datetime, until: datetime) -> bool:
     """Whether a chunk may hold such events: a decision is made before it is sealed, and its window goes by that."""
-    return chunk.until > since and chunk.since < min(until, LATEST - _SEALED_LATE) + _SEALED_LATE
+    return chunk.until > since and chunk.since < later(until, _SEALED_LATE)
 
 
 def _days(text: bytes, since: datetime, until: datetime) -> Iterator[Exported]:

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shared.domain.clock import EPOCH, Clock
+from shared.domain.clock import EPOCH, Clock, days_before
 from shared.domain.errors import BusyError, ConflictError, InvalidRequestError
 from shared.domain.events import JoinedEvent, Situation
 from shared.domain.ledger import Pointer, Provenance
@@ -246,7 +246,7 @@ class _Run:
     def _check_age(self, until: datetime) -> None:
         """Refuse what retention would delete: imported again, it would not be known to have been there."""
         days = self._state.loop.log_retention_days
-        if days >= 0 and until < self._clock.now() - timedelta(days=days):
+        if days >= 0 and until < days_before(self._clock.now(), days):
             raise InvalidRequestError(
                 f"the loop {self._state.loop.name} keeps its log for {days} days, and events of {until:%Y-%m-%d} are older;"
                 " set logRetentionDays to more days, or to -1, first",

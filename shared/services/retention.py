@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from datetime import timedelta
 
-from shared.domain.clock import Clock
+from shared.domain.clock import Clock, days_before
 from shared.domain.ledger import Pointer
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.join import EARLY, REMEMBERED
@@ -73,7 +73,7 @@ class Retention:
         """Delete chunks, and copies of damaged segments, that are older than this many days; none if it is negative."""
         if days < 0:
             return 0
-        before = self._clock.now() - timedelta(days=days)
+        before = days_before(self._clock.now(), days)
         chunks = await self._joined.drop_chunks(before=before)
         return chunks + await self._joined.drop_quarantined(before=before)
 

@@ -7,10 +7,10 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, Protocol
 
-from shared.domain.clock import Clock
+from shared.domain.clock import Clock, days_before
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
@@ -86,7 +86,7 @@ class Retrainer:
 
         Raises `ConflictError` when another commit came first, and as the log and the store do.
         """
-        names = recent(pointer.chunk, await self._log.chunks(), since=self._clock.now() - timedelta(days=loop.model_retrain_days))
+        names = recent(pointer.chunk, await self._log.chunks(), since=days_before(self._clock.now(), loop.model_retrain_days))
         learner = await self._learn(names if loop.model_retrain_days else (), loop)
         new = await self._write(pointer, loop, learner, first=names[0] if names else "")
         await self._store.commit(new, expected=etag)

@@ -2,11 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import jsonschema
 
@@ -64,11 +65,12 @@ class Said(NamedTuple):
         contents = self.operation.get("requestBody", {}).get("content", {})
         return next((each["example"] for each in contents.values() if "example" in each), None)
 
-    def address(self, **values: str) -> str:
-        """Give the path with the examples of its parameters, or these values, and with what the query needs."""
+    def address(self, *, query: Mapping[str, str] = MappingProxyType({}), **values: str) -> str:
+        """Give the path with the examples of its parameters, or these values, and with what the query needs and is given."""
         needed = {each["name"]: values.get(each["name"], each.get("example")) for each in self.parameters("path")}
-        query = {each["name"]: values.get(each["name"], each.get("example")) for each in self.parameters("query") if each["required"]}
-        return self.path.format(**needed) + ("?" + "&".join(f"{name}={value}" for name, value in query.items()) if query else "")
+        asked = {each["name"]: values.get(each["name"], each.get("example")) for each in self.parameters("query") if each["required"]}
+        asked |= {name: quote(value) for name, value in query.items()}
+        return self.path.format(**needed) + ("?" + "&".join(f"{name}={value}" for name, value in asked.items()) if asked else "")
 
     def parameters(self, place: str) -> list[dict[str, Any]]:
         return [each for each in self.operation.get("parameters", []) if each["in"] == place]
@@ -119,12 +121,22 @@ class DescribedApp(NamedTuple):
             return "/loops/slots", self.slots_key
         return "", ADMIN if operation["security"] == [{"administrator": []}] else self.app.key
 
-    def ask(self, asked: Said, body: Any = None, *, headers: dict[str, str] | None = None, **values: str) -> Answer:
+    def ask(
+        self,
+        asked: Said,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        query: Mapping[str, str] = MappingProxyType({}),
+        **values: str,
+    ) -> Answer:
         """Call an operation with the examples of its parameters, or these values; the answer is as described."""
         before, key = self.reached(asked.operation)
         payload = body.encode() if isinstance(body, str) else body
         kinds = {} if body is None else {"Content-Type": next(iter(asked.operation["requestBody"]["content"]))}
-        answer = self.app.request(asked.method, before + asked.address(**values), payload, headers={KEY: key, **kinds, **(headers or {})})
+        answer = self.app.request(
+            asked.method, before + asked.address(query=query, **values), payload, headers={KEY: key, **kinds, **(headers or {})}
+        )
         conforms(answer, asked)
         return answer
 

@@ -16,6 +16,7 @@ from shared.domain.events import Action, JoinedEvent, LearningMode, Observation,
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import line, read_situation
 from shared.joining.foreign import DsjsonReader, Read
+from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
 from shared.learning.encoding import Encoder
 from shared.services.lessons import lessons
@@ -370,3 +371,23 @@ def test_actions_of_a_situation_keep_their_order():
     event = the_event(PERSONALIZER)
     assert [action.id for action in read_situation(event.decision.situation).actions] == ["pasta", "ice-cream"]
     assert read_situation(event.decision.situation).actions[0] == Action("pasta", ({"taste": "salty", "nutrition": {"calories": 600}},))
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+@pytest.mark.parametrize("place", ["Timestamp", "ts"])
+def test_a_time_whose_offset_puts_it_beyond_the_calendar_makes_a_line_malformed(at, place):
+    report = {"EventId": "e1", "v": 0.5, "ActionTaken": False}
+    changes = {"Timestamp": at} if place == "Timestamp" else {"o": [{**report, "ts": at}]}
+    with pytest.raises(UnreadableError, match=f"{place}.* is out of range"):
+        DsjsonReader(undated=T0).read(orjson.dumps({**PERSONALIZER, **changes}), 1)
+
+
+@given(at=st.datetimes(timezones=st.timezones() | st.none()))
+def test_every_time_of_an_observation_is_read_in_utc_or_refused(at):
+    text = orjson.dumps({**PERSONALIZER, "o": [{"EventId": "e1", "v": 0.5, "ts": at.isoformat()}]})
+    try:
+        [event] = DsjsonReader(undated=T0).read(text, 1).events
+    except UnreadableError:
+        return
+    assert all(each.observed_at.tzinfo is UTC for each in event.observations)
+    assert read_line(line(event).rstrip()).observations == event.observations

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.clock import EARLIEST, LATEST
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, Decision, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
 from shared.joining.chunks import compressed, decompressed
@@ -153,3 +154,12 @@ def test_of_many_lines_the_damaged_one_is_named():
 def test_a_damaged_chunk_is_unreadable(data):
     with pytest.raises(UnreadableError):
         decompressed(data)
+
+
+@pytest.mark.parametrize(("at", "read"), [("0001-01-01T00:00:00+14:00", EARLIEST), ("9999-12-31T23:59:59-12:00", LATEST)])
+def test_observations_that_were_imported_with_an_offset_beyond_the_calendar_are_still_read(at, read):
+    event = JoinedEvent(decision("e1"), 0.5, (observation("e1", 0.5),))
+    before = orjson.dumps({"ts": T0}, option=orjson.OPT_UTC_Z)[1:-1]
+    text = line(event).replace(before, b'"ts":"%b"' % at.encode())
+    assert text != line(event)
+    assert [each.observed_at for each in read_line(text).observations] == [read]

@@ -309,6 +309,11 @@ async def test_what_retention_would_delete_is_refused_before_anything_is_there(a
     assert (await long.run([MemoryFile("a", log_of(5))])).events == 5
 
 
+async def test_a_log_that_is_kept_for_longer_than_there_have_been_days_takes_everything(account):
+    kept = importer(account, loop=replace(LOOP, log_retention_days=2**31 - 1))
+    assert (await kept.run([MemoryFile("a", log_of(5))])).events == 5
+
+
 async def test_while_another_trains_an_import_waits_and_then_says_so(account, monkeypatch):
     monkeypatch.setattr(importing, "_PATIENCE", 1)
     async with BlobModelStore(account, loop=STORE).lease() as is_mine:

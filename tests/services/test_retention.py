@@ -36,7 +36,7 @@ async def days_of(process: Process) -> list[str]:
     return sorted(name.removeprefix(prefix)[:10] for name in await process.blobs())
 
 
-@pytest.mark.parametrize(("kept_days", "kept"), [(-1, 4), (90, 4), (3, 2), (2, 1), (1, 0)])
+@pytest.mark.parametrize(("kept_days", "kept"), [(-1, 4), (2**31 - 1, 4), (800_000, 4), (90, 4), (3, 2), (2, 1), (1, 0)])
 async def test_chunks_older_than_the_retention_are_deleted_whether_or_not_they_count(one, kept_days, kept):
     await three_days(one)
     assert await days_of(one) == ["2026/05/17", "2026/05/17", "2026/05/18", "2026/05/19"]

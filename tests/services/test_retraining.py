@@ -124,8 +124,9 @@ async def test_only_the_last_days_are_learned_whole_windows_at_a_time(account):
     assert anew.learned == whole.learned - first.learned > 0
     made_of = await provenance_of(account, STORE, anew.version)
     assert (made_of.first, made_of.since) == (whole.chunk, first.watermark)
-    all_of_it = await reset(account, loop=replace(RESET, resets=2, model_retrain_days=3), at=late)
-    assert all_of_it.learned == whole.learned
+    for resets, days in enumerate((3, 800_000, 2**31 - 1), start=2):
+        all_of_it = await reset(account, loop=replace(RESET, resets=resets, model_retrain_days=days), at=late)
+        assert all_of_it.learned == whole.learned
 
 
 @pytest.mark.parametrize("days", [0, 2], ids=["from nothing", "from a log that is gone"])

@@ -13,12 +13,12 @@ computes; it knows no storage and no job. For a log that is at hand:
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from shared.domain.clock import EPOCH
+from shared.domain.clock import EPOCH, LATEST
 from shared.domain.errors import UnreadableError
 from shared.domain.evaluation import BASELINE, ONLINE, RANDOM, PolicySource
 from shared.domain.events import Decision, JoinedEvent, LearningMode, Situation
@@ -45,7 +45,6 @@ _AT_ONCE: Final = 2048
 """Rounds that are valued at once: bounds the memory that wide requests take."""
 
 _MINUTE: Final = 60
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _CERTAIN: Final = 1.0 + 1e-6
 
 
@@ -79,7 +78,7 @@ class Lineup:
     interactions: Interactions = EVERYTHING
     exploration_percentage: float = 0.2
     since: datetime = EPOCH
-    until: datetime = _LAST
+    until: datetime = LATEST
     minutes: int = MINUTES
     without: Feature | None = None
     values_kept: int = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from shared.domain.clock import Clock
+from shared.domain.clock import Clock, later
 from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
 from shared.domain.events import JoinedEvent
@@ -508,7 +508,7 @@ class Runner:
 def in_range(chain: Sequence[str], job: Job) -> list[str]:
     """Give the chunks that may hold decisions of the job's range."""
     parsed = [(name, ChunkName.parse(name)) for name in chain]
-    return [name for name, each in parsed if each.until > job.since and each.since < job.until + SEALING]
+    return [name for name, each in parsed if each.until > job.since and each.since < later(job.until, SEALING)]
 
 
 def wanted(job: Job) -> datetime:

@@ -1,14 +1,18 @@
 """An analysis goes on step by step, whatever happens to its messages, its workers and its log."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from shared.domain.clock import EARLIEST, LATEST
 from shared.domain.errors import StorageUnavailableError
-from shared.domain.evaluation import JobKind, JobStatus, PolicySource
+from shared.domain.evaluation import Job, JobKind, JobStatus, PolicySource
 from shared.domain.events import SkipReason
 from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.joining.chunks import ChunkName
 from shared.runtime.telemetry import MESSAGES
 from shared.services.analysis import running
 from shared.services.analysis.board import Board, Message, run_of
@@ -287,3 +291,22 @@ async def test_files_without_a_record_are_swept_up(desk):
     desk.records.values.clear()
     await desk.runner.sweep()
     assert desk.files.values == {}
+
+
+@given(
+    since=st.datetimes(timezones=st.just(UTC)) | st.sampled_from([EARLIEST, T0]),
+    until=st.datetimes(timezones=st.just(UTC)) | st.sampled_from([LATEST, after(1)]),
+)
+@example(since=EARLIEST, until=LATEST)
+def test_any_range_of_the_calendar_finds_the_chunks_that_it_meets(since, until):
+    job = Job("e1", "mine", since, until, T0)
+    chain = [*Desk(PARTS).log.texts]
+    met = [name for name in chain if ChunkName.parse(name).until > since and ChunkName.parse(name).since < until]
+    assert set(met) <= set(running.in_range(chain, job))
+    assert running.finest(until - since) >= 5
+
+
+async def test_an_evaluation_of_all_there_is_and_ever_will_be_counts_every_event(desk):
+    record = await finished(desk, since=EARLIEST, until=LATEST)
+    assert record.job.status is JobStatus.SUCCEEDED
+    assert [each.sums.rounds for each in record.results] == [400] * 3
