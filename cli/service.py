@@ -41,7 +41,7 @@ class Service:
 
     async def _send(self, method: str, url: str, body: object, query: Mapping[str, str]) -> Any:
         headers = {HEADER: self.key, "Content-Type": "application/json"}
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else _written(body)
         try:
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as session,
@@ -52,6 +52,13 @@ class Service:
         except (aiohttp.ClientError, TimeoutError, ValueError) as cause:
             reason = str(cause) or type(cause).__name__
             raise StorageUnavailableError(f"the service at {self.endpoint} does not answer: {reason}") from cause
+
+
+def _written(body: object) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError as cause:
+        raise InvalidRequestError(f"the request cannot be written as JSON: {cause}") from cause
 
 
 def _answer(status: int, text: bytes) -> Any:

@@ -134,7 +134,7 @@ def given_input(body: bytes) -> str | None:
     """
     try:
         found = json.loads(body or b"{}").get("input", "")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     return found if isinstance(found, str) else json.dumps(found)
 

@@ -80,12 +80,15 @@ class ActionReader:
     def read(self, given: object, index: int) -> tuple[Action, int]:
         """Give the action at this index of a body, parsed or as text, and how many feature values it has.
 
-        Raises `InvalidRankRequestError`, and `orjson.JSONDecodeError` for text that is not JSON.
+        Raises `InvalidRankRequestError`, and `orjson.JSONDecodeError` for text that is not JSON where it stands in the body.
         """
-        text = bytes(given) if isinstance(given, msgspec.Raw) else orjson.dumps(given)
+        try:
+            text = bytes(given) if isinstance(given, msgspec.Raw) else orjson.dumps(given)
+        except TypeError:  # more is read than can be written again: 1,024 levels of nesting against 254
+            return _read(given, index)
         known = self._recent.get(text)
         if known is None:
-            known = _read(orjson.loads(text), index)
+            known = _read(orjson.loads(b"[[%b]]" % text)[0][0], index)
             self._recent.put(text, known)
         return known
 
@@ -121,12 +124,17 @@ def _outlined(body: bytes) -> RankRequest:
     outline = _OUTLINE.decode(body)
     document = {
         "actions": outline.actions,
-        "contextFeatures": orjson.loads(bytes(outline.context_features)),
-        "excludedActions": orjson.loads(bytes(outline.excluded_actions)),
-        "eventId": orjson.loads(bytes(outline.event_id)),
-        "deferActivation": orjson.loads(bytes(outline.defer_activation)),
+        "contextFeatures": _member(outline.context_features),
+        "excludedActions": _member(outline.excluded_actions),
+        "eventId": _member(outline.event_id),
+        "deferActivation": _member(outline.defer_activation),
     }
     return validated(document, RankRequest, InvalidRankRequestError)
+
+
+def _member(text: msgspec.Raw) -> Any:
+    """Parse a member at its own depth, lest more nesting be read than where the body is parsed as a whole."""
+    return None if text is _NULL else orjson.loads(b"[%b]" % bytes(text))[0]
 
 
 class RankedAction(TypedDict):

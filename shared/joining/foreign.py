@@ -22,7 +22,9 @@ from shared.joining.dsjson import action_text, situation_text
 MAX_ACTIONS: Final = 1_000
 MAX_ID_LENGTH: Final = 256
 MAX_DEPTH: Final = 32
-"""Of features."""
+"""Of features, as Rank takes them."""
+_MAX_LEVELS: Final = MAX_DEPTH + 3
+"""With the action and the list that features stand in, and an array of numbers inside."""
 
 _TOLERANCE: Final = 1e-3
 """Others compute in single precision."""
@@ -282,7 +284,7 @@ def _slot(given: Any) -> _Slot:
 
 def _loaded(text: bytes) -> Any:
     value = orjson.loads(text)
-    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _is_deep(value, MAX_DEPTH):
+    if text.count(b"{") + text.count(b"[") > _MAX_LEVELS and _is_deep(value, _MAX_LEVELS):
         _refuse(f"features may be nested at most {MAX_DEPTH} levels deep")
     return value
 

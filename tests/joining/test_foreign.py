@@ -7,14 +7,14 @@ from typing import Any
 import orjson
 import pytest
 import vowpalwabbit
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.api.rank import ActionReader, read_rank
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
 from shared.domain.loop import LoopSettings
-from shared.joining.dsjson import line, read_situation
+from shared.joining.dsjson import line, read_situation, situation_text
 from shared.joining.foreign import DsjsonReader, Read
 from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
@@ -391,3 +391,23 @@ def test_every_time_of_an_observation_is_read_in_utc_or_refused(at):
         return
     assert all(each.observed_at.tzinfo is UTC for each in event.observations)
     assert read_line(line(event).rstrip()).observations == event.observations
+
+
+def deepest(levels: int, value: Any) -> dict[str, Any]:
+    for _ in range(levels):
+        value = {"x": value}
+    return dict(value)
+
+
+@given(levels=st.integers(1, 32), context=st.booleans(), value=st.sampled_from([1, "one", None, [1.0, 2.0], {}]))
+@example(levels=32, context=True, value=[1.0])
+@example(levels=32, context=False, value=[1.0])
+def test_however_deep_features_that_rank_takes_are_they_are_learned_and_read_back_as_our_own_and_as_anothers(levels, context, value):
+    deep = deepest(levels - (value == {}), value)
+    body = {"contextFeatures": [deep if context else {}], "actions": [{"id": "a", "features": [{"y": 1}, {} if context else deep]}]}
+    _, asked = read_rank(orjson.dumps(body), ActionReader())
+    event = JoinedEvent(replace(decision("e1", probabilities=(1.0,)), situation=situation_text(asked)), 0.5)
+    text = line(event).rstrip()
+    own, foreign = read_line(text), DsjsonReader(undated=T0).read(text, 1).events[0]
+    assert foreign.decision.situation == own.decision.situation == event.decision.situation
+    assert Encoder().encode(read_situation(own.decision.situation)).logged(0) == Encoder().encode(asked).logged(0)
