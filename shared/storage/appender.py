@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.domain.errors import BacklogFullError, PersonalizerError, StorageUnavailableError
+from shared.storage.segments import TooLargeError, too_large
 
 Event = TypeVar("Event")
 
@@ -32,7 +33,10 @@ class _Waiting(Generic[Event]):
 
 
 class Appender(Generic[Event]):
-    """One queue and at most one write under way; ``write`` stores a batch of appends or raises for all of it."""
+    """One queue and at most one write under way; ``write`` stores a batch of appends or raises for all of it.
+
+    A batch for which it raises `TooLargeError` is written in two halves.
+    """
 
     def __init__(
         self, write: Callable[[Sequence[Sequence[Event]]], Awaitable[None]], *, size_of: Callable[[Event], int], limits: Limits
@@ -82,16 +86,28 @@ class Appender(Generic[Event]):
         return batch
 
     async def _leave(self, batch: Sequence[_Waiting[Event]]) -> None:
-        error: PersonalizerError = StorageUnavailableError("the append was interrupted")
-        stored = False
         try:
-            await self._write([waiting.events for waiting in batch])
-            stored = True
-        except PersonalizerError as refused:
-            error = refused
+            await self._store(batch)
         finally:
             for waiting in batch:
-                _settle(waiting.stored, None if stored else error)
+                _settle(waiting.stored, StorageUnavailableError("the append was interrupted"))
+
+    async def _store(self, batch: Sequence[_Waiting[Event]]) -> None:
+        """Write a batch and answer its callers; what no row can hold is halved, and an append that none can is refused to its caller."""
+        error: PersonalizerError | None = None
+        try:
+            await self._write([waiting.events for waiting in batch])
+        except TooLargeError:
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._store(batch[:middle])
+                await self._store(batch[middle:])
+                return
+            error = too_large(len(batch[0].events))
+        except PersonalizerError as refused:
+            error = refused
+        for waiting in batch:
+            _settle(waiting.stored, error)
 
     def _give_up(self) -> None:
         """Leave nobody waiting for a writer that is gone (it ends with an empty queue unless it was cancelled or broke)."""

@@ -20,7 +20,7 @@ from shared.domain.ledger import LogEpoch, Segment, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
 from shared.storage.failures import storage_failures
-from shared.storage.segments import MAX_BYTES, MAX_EVENTS, TooLargeError, approximate_bytes, check_size, encode
+from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ Event = TypeVar("Event", Decision, Observation)
 LIMITS = Limits(batch_events=MAX_EVENTS, batch_bytes=MAX_BYTES, waiting_events=20_000, waiting_bytes=64 * 1024 * 1024)
 KEY_COLUMNS = ["PartitionKey", "RowKey"]
 """All that it takes to list segments: their names tell the rest."""
+_LARGE_BYTES = 256 * 1024
+"""Of events, from which on they are encoded in a thread: less takes a millisecond or two, for which the calls beside it can wait."""
 _READERS = 4
 """Partitions read at once."""
 _QUERY_ROWS = 1_000
@@ -99,18 +101,17 @@ class HotLog(Generic[Event]):
 
     async def append(self, events: Sequence[Event]) -> None:
         """Return once the events are stored, in one row; see `shared.domain.ports.EventLog`."""
-        check_size(events)
+        if always_fits(events):
+            check_size(events)
+        else:
+            await asyncio.to_thread(check_size, events)
         await self._appender.append(events)
 
     async def _write(self, appends: Sequence[Sequence[Event]]) -> None:
+        """Store a batch in one row; raises `TooLargeError` if it does not fit."""
         events = [event for append in appends for event in append]
-        try:
-            columns = encode(events)
-        except TooLargeError:
-            middle = len(appends) // 2  # each append fits by itself: check_size saw to it
-            await self._write(appends[:middle])
-            await self._write(appends[middle:])
-            return
+        size = sum(map(approximate_bytes, events))
+        columns = encode(events) if size < _LARGE_BYTES else await asyncio.to_thread(encode, events)
         async with self._row_under_way:
             sealed_at = self._newest = max(self._clock.now(), self._floor, *map(_time, events))
             self._rows += 1
@@ -120,7 +121,7 @@ class HotLog(Generic[Event]):
                 self._rows,
                 count=len(events),
                 rewards=sum(map(_is_reward, events)),
-                size=sum(map(approximate_bytes, events)),
+                size=size,
             )
             key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
             async with storage_failures("append to the log", deadline=self._settings.append_deadline):

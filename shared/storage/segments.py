@@ -4,18 +4,19 @@ Azure allows 64 KiB a property, 1 MiB a row and 252 own properties, and the emul
 properties take a third more: the payload is kept well below. Each property costs time to send and to store, so there are few.
 """
 
+import re
 import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from isal import isal_zlib
 
 from shared.domain.clock import from_micros, to_micros
-from shared.domain.errors import EventTooLargeError, UnreadableError
+from shared.domain.errors import EventTooLargeError, InvalidRequestError, UnreadableError
 from shared.domain.events import Decision, LearningMode, Observation, Proposal
 from shared.domain.identity import fingerprint
 
@@ -29,6 +30,9 @@ _MAX_INFLATED = 64 * 1024 * 1024
 _DECISION_BYTES = 700
 _OBSERVATION_BYTES = 320
 """What an event takes in memory besides the contents of its texts: objects, their headers and their places in lists."""
+_SMALL_BYTES = _MAX_PAYLOAD // 2
+"""Compressed, this is below `_MAX_PAYLOAD` even when nothing can be compressed: deflate adds a hundredth then."""
+_HALVES = re.compile("[\ud800-\udfff]")
 _LEVEL = 1
 _NUMBER = struct.Struct("<I")
 """A length or a checksum."""
@@ -41,36 +45,70 @@ class TooLargeError(Exception):
 
 
 def check_size(events: Sequence[Decision | Observation]) -> None:
-    """Raise `EventTooLargeError` if the events, which have to be stored together, would not fit in a row of their own."""
-    size = sum(map(approximate_bytes, events))
-    if size < _MAX_PAYLOAD // 2:
+    """Raise `EventTooLargeError` if the events, which have to be stored together, would not fit in a row of their own.
+
+    Whatever passes, `encode` takes. It raises `InvalidRequestError` for a text that is no Unicode. What is not `always_fits` is encoded to
+    see, which takes long enough to be done in a thread.
+    """
+    if not events:
+        raise ValueError("there is nothing to store")
+    _check_texts(events)
+    if always_fits(events):
         return
     try:
-        if size > MAX_BYTES:
+        if sum(map(approximate_bytes, events)) > MAX_BYTES:
             raise TooLargeError
         encode(events)
     except TooLargeError as cause:
-        raise EventTooLargeError("the event is too large to be logged: send fewer or shorter features") from cause
+        raise too_large(len(events)) from cause
+
+
+def always_fits(events: Sequence[Decision | Observation]) -> bool:
+    """Whether these are so few and so small that they fit in a row whatever they hold; true of nearly all."""
+    return len(events) <= MAX_EVENTS and sum(map(approximate_bytes, events)) < _SMALL_BYTES
+
+
+def too_large(count: int) -> EventTooLargeError:
+    """Make the error for events that do not fit in a row of their own."""
+    if count == 1:
+        return EventTooLargeError("the event is too large to be logged: send fewer or shorter features")
+    return EventTooLargeError(f"these {count} events are too large to be logged together: send fewer at a time, or shorter features")
+
+
+def _check_texts(events: Sequence[Decision | Observation]) -> None:
+    """Raise `InvalidRequestError` for half a character, which no row can hold; the doors let none in."""
+    for event in events:
+        version = event.model_version if isinstance(event, Decision) else ""
+        for text in (event.event_id, event.slot, version):
+            if not text.isascii() and _HALVES.search(text):
+                raise InvalidRequestError("an event id, a slot id or a model version is not valid Unicode")
 
 
 def approximate_bytes(event: Decision | Observation) -> int:
-    """Give at least what the event takes, both in memory and in its row before compression, without looking at its texts.
+    """Give at least what the event takes, both in memory and in its row before compression, and not much more.
 
-    A character takes up to 4 bytes in memory and 6 as JSON text (a control character). A probability takes 32 bytes in memory and
-    up to 25 as text. The rest is what the objects take (measured: up to 660 and 300 bytes without the texts), or the columns' numbers.
+    A probability takes 32 bytes in memory and up to 25 as text. The rest is what the objects take (measured: up to 660 and 300 bytes
+    without the texts), or the columns' numbers.
     """
-    names = 6 * (len(event.event_id) + len(event.slot))
+    names = _text_bytes(event.event_id) + _text_bytes(event.slot)
     if isinstance(event, Decision):
-        texts = len(event.situation) + len(event.encoded) + 6 * len(event.model_version)
+        texts = len(event.situation) + len(event.encoded) + _text_bytes(event.model_version)
         return _DECISION_BYTES + names + texts + 32 * len(event.probabilities)
     return _OBSERVATION_BYTES + names
+
+
+def _text_bytes(text: str) -> int:
+    """Bound a text's bytes: 2 a character as JSON (a quote), but 6 of a control character, or 4 in memory beyond Latin-1."""
+    return len(text) * (2 if text.isascii() and text.isprintable() else 6)
 
 
 def encode(events: Sequence[Decision | Observation]) -> dict[str, Any]:
     """Make the row's own properties from at least one and at most `MAX_EVENTS` events of one kind.
 
-    Raises `TooLargeError`.
+    Raises `TooLargeError`, and `ValueError` for no event: an empty row would be read as a damaged one.
     """
+    if not events:
+        raise ValueError("a row holds at least one event")
     decisions = [event for event in events if isinstance(event, Decision)]
     observations = [event for event in events if isinstance(event, Observation)]
     compressed = isal_zlib.compress(_pack_decisions(decisions) if decisions else _pack_observations(observations), _LEVEL)
@@ -175,15 +213,15 @@ _DAMAGE: tuple[type[Exception], ...] = (
 
 
 def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
-    versions = list(dict.fromkeys(decision.model_version for decision in decisions))
-    modes = list(dict.fromkeys(decision.mode for decision in decisions))
+    versions = _numbered(decision.model_version for decision in decisions)
+    modes = _numbered(decision.mode for decision in decisions)
     columns: dict[str, object] = {
-        "versions": versions,
-        "modes": modes,
+        "versions": list(versions),
+        "modes": list(modes),
         "id": [decision.event_id for decision in decisions],
         "at": [to_micros(decision.decided_at) for decision in decisions],
-        "version": [versions.index(decision.model_version) for decision in decisions],
-        "mode": [modes.index(decision.mode) for decision in decisions],
+        "version": [versions[decision.model_version] for decision in decisions],
+        "mode": [modes[decision.mode] for decision in decisions],
         "probabilities": [decision.probabilities for decision in decisions],
         "chosen": [decision.chosen for decision in decisions],
         "deferred": [decision.deferred for decision in decisions],
@@ -195,6 +233,14 @@ def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
         columns["shared"], situations = _without_ends(decisions)
     encoded = [decision.encoded for decision in decisions]
     return b"".join([*_framed(columns), _lengths(situations), *situations, _lengths(encoded), *encoded])
+
+
+def _numbered(texts: Iterable[str]) -> dict[str, int]:
+    """Give what is different its number: by look-up, since every event may have a model version of its own."""
+    numbers: dict[str, int] = {}
+    for text in texts:
+        numbers.setdefault(text, len(numbers))
+    return numbers
 
 
 def _pack_observations(observations: Sequence[Observation]) -> bytes:

@@ -1,5 +1,6 @@
 """The log's properties, deletion and batches, and receipts, over HTTP."""
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -63,6 +64,38 @@ def learned(app: RunningApp, number: int) -> dict[str, Any]:
         app.request("POST", "/admin/functions/train")
         time.sleep(0.2)
     return found
+
+
+def hostile(kind: str) -> list[dict[str, Any]]:
+    """As many lines as fit in a body, each with a model version of its own that is as long as one may be."""
+    noise = random.Random(9)
+    letters = {"astral": range(0x10000, 0x110000), "control": range(0x20), "plain": range(0x61, 0x7B)}[kind]
+    lines: list[dict[str, Any]] = []
+    size = 0
+    while len(lines) < 1_000:
+        version = "".join(map(chr, noise.choices(letters, k=256)))
+        one = {"actions": [{"id": "a", "features": [{"x": 1}]}], "ranking": [{"id": "a", "probability": 1}], "rewardActionId": "a"}
+        lines.append({"eventId": f"h{len(lines)}", **one, "modelVersion": version})
+        size += len(orjson.dumps(lines[-1])) + 1
+        if size > 1024 * 1024:
+            return lines[:-1]
+    return lines
+
+
+@pytest.mark.parametrize("kind", ["astral", "control", "plain"])
+def test_a_hostile_batch_is_learned_or_refused_and_the_loop_goes_on(own, kind):
+    lines = hostile(kind)
+    assert len(lines) > 500
+    rank(own, eventId="before")
+    answer = upload(own, "interactions", *lines)
+    if answer.status == 204:
+        expected = len(lines)
+    else:
+        refused(answer, 400, "PayloadSizeExceeded", naming=f"these {len(lines)} events are too large to be logged together")
+        expected = 0
+    rank(own, eventId="after")
+    assert learned(own, expected + 2)["learned"] == expected + 2
+    assert counters(own)["skipped"] == {}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -3,8 +3,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from shared.domain.errors import BacklogFullError, StorageUnavailableError
+from shared.domain.errors import BacklogFullError, EventTooLargeError, StorageUnavailableError
 from shared.storage.appender import Appender, Limits
+from shared.storage.segments import TooLargeError
 
 ROOMY = Limits(batch_events=100, batch_bytes=10_000, waiting_events=1_000, waiting_bytes=100_000)
 
@@ -22,6 +23,8 @@ class Store:
         await self.gate.wait()
         if self.error is not None:
             raise self.error
+        if "too large" in [event for events in appends for event in events]:
+            raise TooLargeError
         self.batches.append([event for events in appends for event in events])
 
 
@@ -68,6 +71,40 @@ async def test_what_is_appended_together_is_never_torn_apart(store):
     together = [["a", "b"], ["c", "d"], ["e"], ["ff", "ff", "ff"], ["g"], ["h"] * 5, ["i" * 9, "j"], ["k"]]
     await asyncio.gather(*(log.append(events) for events in together))
     assert store.batches == [["a", "b"], ["c", "d", "e"], ["ff", "ff", "ff"], ["g"], ["h"] * 5, ["i" * 9, "j"], ["k"]]
+
+
+@pytest.mark.parametrize("place", range(5))
+async def test_what_does_not_fit_by_itself_is_refused_to_its_caller_alone(store, place):
+    log = appender(store)
+    store.gate.clear()
+    events = ["a", "b", "c", "d"]
+    events.insert(place, "too large")
+    tasks = await waiting(log, *events)
+    store.gate.set()
+    results = dict(zip(events, await asyncio.gather(*tasks, return_exceptions=True), strict=True))
+    assert isinstance(results.pop("too large"), EventTooLargeError)
+    assert results == dict.fromkeys("abcd")
+    assert [event for batch in store.batches for event in batch] == ["a", "b", "c", "d"]
+    await log.append(["e"])
+    assert store.batches[-1] == ["e"]
+
+
+async def test_a_half_that_storage_refuses_takes_nothing_back_of_the_other(store):
+    """The first half is stored, and its callers are told so; only those of the second may have to call again."""
+
+    class Failing(Store):
+        async def write(self, appends: Sequence[Sequence[str]]) -> None:
+            if len(appends) > 2:
+                raise TooLargeError
+            if ["c"] in appends:
+                raise StorageUnavailableError("down")
+            await super().write(appends)
+
+    store = Failing()
+    log = Appender(store.write, size_of=len, limits=ROOMY)
+    results = await asyncio.gather(*(log.append([event]) for event in "abcd"), return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), type(None), StorageUnavailableError, StorageUnavailableError]
+    assert store.batches == [["a", "b"]]
 
 
 async def test_each_event_of_an_append_counts_against_the_backlog(store):

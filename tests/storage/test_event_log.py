@@ -1,5 +1,6 @@
 import asyncio
 import random
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -77,6 +78,28 @@ async def test_no_query_brings_more_than_there_is_room_for(proxied, clock):
     opened = await log.decisions(heads)
     assert [event for segment in opened for event in segment.events or ()] == large
     assert [call.method for call in proxy.calls] == ["GET"] * 3  # two rows each, as 8 MiB allow
+
+
+async def test_a_batch_that_no_row_can_hold_is_refused_alone_and_holds_nobody_up(log):
+    """Random characters beyond the BMP in every version: in memory below the limit, and nothing to compress."""
+    noise = random.Random(5)
+    versions = ["".join(map(chr, noise.choices(range(0x10000, 0x110000), k=256))) for _ in range(1_000)]
+    hostile = [replace(decision(f"h{n}", version=version), situation=noise.randbytes(500)) for n, version in enumerate(versions)]
+    waits: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.001)
+            waits.append(time.monotonic() - before)
+
+    ticking = asyncio.create_task(tick())
+    appends = [log.append_decision(decision(f"e{n}")) for n in range(20)]
+    results = await asyncio.gather(*appends, log.append_decisions(hostile), log.append_decision(decision("last")), return_exceptions=True)
+    ticking.cancel()
+    assert [type(result) for result in results] == [type(None)] * 20 + [EventTooLargeError, type(None)]
+    assert sorted(await decided(log)) == sorted([*(f"e{n}" for n in range(20)), "last"])
+    assert max(waits) < 0.5
 
 
 async def test_an_empty_log_has_no_beginning_and_no_segments(log):
