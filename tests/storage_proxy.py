@@ -33,12 +33,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Fault:
-    """What to do to a call: answer it with ``status`` (or tear the connection if 0), before or after storage has done it."""
+    """What to do to a call: answer it with ``status`` (or tear the connection if 0), before or after storage has done it.
+
+    ``meanwhile`` is run before that, in a thread of its own.
+    """
 
     status: int = 0
     done_first: bool = False
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    meanwhile: Callable[[], object] = lambda: None
 
 
 Plan = Callable[[Call], Fault | None]
@@ -116,6 +120,7 @@ class StorageProxy:
                 return answer
             if fault.done_first:
                 await _forward(client, upstream, request, body)
+            await asyncio.to_thread(fault.meanwhile)
             await asyncio.sleep(fault.delay)
             if fault.status:
                 return web.Response(status=fault.status, headers=fault.headers)

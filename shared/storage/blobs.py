@@ -1,16 +1,47 @@
-"""Files in a container of Blob storage: read whole, written once, or replaced on condition."""
+"""Files in a container of Blob storage: read whole, written once, or replaced on condition.
 
+A conditional write leaves a mark of its own in the file's metadata, behind the marks of the writes before it. So a writer whose answer
+was lost, and who finds that another has written since, can tell that its own write was done: doing it again would do it twice.
+"""
+
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties
 from azure.storage.blob.aio import ContainerClient
 
-from shared.domain.errors import ConflictError
+from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.storage.account import StorageAccount
 from shared.storage.failures import storage_failures
+
+MARKS_KEPT: Final = 64
+"""Writes that a file tells of: one of ours and those that may come between it and the look whether it was done, some seconds later."""
+
+OVERTAKEN: Final = '"0x0"'
+"""The ETag of a write of ours that another has replaced since: no file has it, so a write that goes by it is a conflict."""
+
+_MARK_BYTES: Final = 6
+_MARK: Final = _MARK_BYTES * 4 // 3
+"""Characters of a mark."""
+
+_MARKS: Final = "recent"
+"""The metadata's name. A release that does not know it leaves it out, and then a lost answer may be taken for a conflict."""
+
+
+class ETag(str):
+    """An ETag and the marks of the writes that led to it; all others may take it for the text that it is."""
+
+    marks: tuple[str, ...]
+
+    def __new__(cls, text: str, marks: tuple[str, ...] = ()) -> "ETag":
+        """Add the marks to a text."""
+        etag = super().__new__(cls, text)
+        etag.marks = marks
+        return etag
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +49,7 @@ class File:
     """A file's content and the ETag it had."""
 
     data: bytes
-    etag: str
+    etag: ETag
 
 
 class BlobFiles:
@@ -38,7 +69,7 @@ class BlobFiles:
         async with storage_failures(f"read {name}"):
             try:
                 download = await self.container.download_blob(name)
-                return File(await download.readall(), str(download.properties.etag))
+                return File(await download.readall(), _etag(download.properties))
             except ResourceNotFoundError:
                 return None
 
@@ -63,22 +94,27 @@ class BlobFiles:
     async def write_once(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write a file whose name tells its content: if it is there already, nothing has to be done."""
         try:
-            await self.replace(name, data, expected=None, metadata=metadata)
-        except ConflictError:
-            return
+            await self._upload(name, data, expected=None, metadata=metadata)
+        except ConflictError as conflict:
+            if await self.metadata(name) is None:  # what refused it was not that it is there
+                raise StorageUnavailableError(f"storage refused to write {name}, which is not there") from conflict
 
     async def replace(self, name: str, data: bytes, *, expected: str | None, metadata: Mapping[str, str] | None = None) -> str:
         """Write a file if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
 
-        Raises `ConflictError` when it is not. An attempt of our own whose answer was lost counts as done.
+        Raises `ConflictError` when it is not. An attempt of our own whose answer was lost counts as done, and still does after others
+        have written: its ETag is `OVERTAKEN` then. ``expected`` is what `read` or this gave: it knows the marks that are to be kept.
         """
+        mark = secrets.token_urlsafe(_MARK_BYTES)
+        marks = (*(expected.marks if isinstance(expected, ETag) else ()), mark)[-MARKS_KEPT:]
+        labels = {**(metadata or {}), _MARKS: "".join(marks)}
         try:
-            return await self._upload(name, data, expected=expected, metadata=metadata)
+            return ETag(await self._upload(name, data, expected=expected, metadata=labels), marks)
         except ConflictError:
             present = await self.read(name)
-            if present is None or present.data != data:
+            if present is None or not (present.data == data or mark in present.etag.marks):
                 raise
-            return present.etag
+            return present.etag if present.data == data else OVERTAKEN
 
     async def _upload(self, name: str, data: bytes, *, expected: str | None, metadata: Mapping[str, str] | None) -> str:
         async with storage_failures(f"write {name}"):
@@ -130,3 +166,8 @@ class BlobFiles:
                 await self.container.delete_blob(name)
             except ResourceNotFoundError:
                 return
+
+
+def _etag(properties: Any) -> ETag:
+    text = (properties.metadata or {}).get(_MARKS) or ""
+    return ETag(str(properties.etag), tuple([text[at : at + _MARK] for at in range(0, len(text), _MARK)]))
