@@ -10,12 +10,13 @@ import pytest
 
 from shared.domain.errors import BusyError, ConflictError, StorageUnavailableError
 from shared.domain.evaluation import Evaluation, Job
+from shared.domain.ledger import ModelKind
 from shared.domain.loop import LearningPolicy, LoopSettings, Tier
 from shared.services.importing import Importer, Pace
 from shared.services.loops import Loops
 from shared.storage import names
 from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import MARKS_KEPT, OVERTAKEN, BlobFiles
+from shared.storage.blobs import MARKS_KEPT, OVERTAKEN, BlobFiles, File
 from shared.storage.cold_log import BlobColdLog
 from shared.storage.evaluation_store import evaluation_store
 from shared.storage.loop_store import BlobLoopStore, BlobUsage
@@ -107,7 +108,7 @@ async def test_a_model_is_changed_by_hand_once_and_what_came_after_it_stands(pro
     kinds = [kept.kind for kept in await keeper(account, FIRST, store="kept").versions()]
     assert after_all.counters == (await pointer_of(account, "expected")).counters, "the trainer's commits stand"
     assert after_all.version, "what was learned after the deletion, or the way back, is published"
-    assert kinds.count("restored") == (1 if what == "restore" else 0)
+    assert kinds.count(ModelKind.RESTORED) == (1 if what == "restore" else 0)
     assert after_all.sequence > before.sequence + 1
 
 
@@ -221,6 +222,12 @@ async def several(proxy) -> AsyncIterator[list[BlobFiles]]:
         await account.close()
 
 
+async def present(files: BlobFiles, name: str) -> File:
+    file = await files.read(name)
+    assert file is not None
+    return file
+
+
 async def raised(files: BlobFiles) -> None:
     """Add one to a number that others add to as well."""
     while True:
@@ -242,7 +249,7 @@ async def test_what_several_change_at_once_through_answers_that_get_lost_is_chan
     await several[0].write_once("the container is there", b"")
     proxy.plan = lambda call: chance.choice([None, None, None, None, tear, fail]) if call.method == "PUT" else None
     await asyncio.gather(*[raised(files) for files in several for _ in range(6)])
-    file = await several[0].read(NAME)
+    file = await present(several[0], NAME)
     assert int(file.data.split()[0]) == len(several) * 6
 
 
@@ -254,7 +261,7 @@ async def test_so_many_writes_may_come_between_and_no_more(proxy, storage, fault
         async def write(another: StorageAccount, between: int = between) -> None:
             files = BlobFiles(another, "counts")
             for number in range(between):
-                file = await files.read(f"{between}")
+                file = await present(files, f"{between}")
                 await files.replace(f"{between}", f"{number}".encode(), expected=file.etag)
 
         overtaken(proxy, storage, f"{between}", write)
@@ -285,7 +292,7 @@ async def test_a_file_that_knows_no_marks_is_replaced_as_before(account):
     files = BlobFiles(account, "counts")
     await files.write_once(NAME, b"first")
     await account.blobs.get_blob_client("counts", NAME).upload_blob(b"older", overwrite=True)
-    file = await files.read(NAME)
+    file = await present(files, NAME)
     assert file.etag.marks == ()
     assert await files.replace(NAME, b"newer", expected=file.etag)
 
