@@ -15,3 +15,15 @@ class SetClock:
     def pass_(self, seconds: float) -> datetime:
         self.at += timedelta(seconds=seconds)
         return self.at
+
+
+class Ticks:
+    """A clock in seconds that goes on by as many whenever it is looked at."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += self._seconds
+        return self.now

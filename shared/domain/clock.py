@@ -1,5 +1,7 @@
 """Time as the rest of the code sees it: aware datetimes in UTC, handed in."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -71,6 +73,34 @@ def in_utc(at: datetime) -> datetime:
         return at.astimezone(UTC)
     except OverflowError:
         return EARLIEST if at.year == EARLIEST.year else LATEST
+
+
+class TimeLimit:
+    """How long work may go on, from when this is made; by a clock in seconds that nobody sets.
+
+    >>> TimeLimit(timedelta(minutes=4)).is_over, TimeLimit(timedelta(0)).is_over
+    (False, True)
+    """
+
+    def __init__(self, length: timedelta, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._began = monotonic()
+        self._until = self._began + length.total_seconds()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more should be begun."""
+        return self._monotonic() >= self._until
+
+    @property
+    def spent(self) -> float:
+        """The seconds since it was made."""
+        return self._monotonic() - self._began
+
+    def within(self, length: timedelta) -> "TimeLimit":
+        """Give a limit that begins now, and ends after this length or with this one, whichever is first."""
+        left = timedelta(seconds=max(0.0, self._until - self._monotonic()))
+        return TimeLimit(min(length, left), monotonic=self._monotonic)
 
 
 def to_micros(at: datetime) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH
@@ -144,6 +144,13 @@ class Origin:
     at: datetime = EPOCH
 
 
+LEFT_BEHIND: Final = -1
+"""In place of a pointer's ``resets``: its model lacks windows that were dealt with while the next one was begun anew.
+
+No settings have this number: whatever becomes of them, this model is not gone on with.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """The commit: which model is published, how far it has learned, and what was counted on the way.
@@ -151,8 +158,8 @@ class Pointer:
     ``sequence`` counts commits, ``published_at`` tells when ``version`` was first pointed to, and ``chunk`` names the newest
     chunk of the cold log ("" before the first one). ``version`` is "" when there is no model, and ``previous`` then names the one
     that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
-    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed. ``figures`` names the live figures ("": none
-    yet, or none since the log was deleted).
+    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed, or `LEFT_BEHIND`. ``figures`` names the live
+    figures ("": none yet, or none since the log was deleted).
     """
 
     sequence: int

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.evaluation import Listed
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Provenance, Segment, SegmentHead, Sighting, Sought
@@ -137,8 +138,36 @@ class JoinedLog(Protocol):
         ...
 
 
+class Checkpoints(Protocol):
+    """Where the loop's one model that is begun anew is kept meanwhile; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self) -> tuple[Checkpoint, str] | None:
+        """Read the checkpoint and its ETag; None when there is none. Raises `NewerFormatError` or `UnreadableError`."""
+        ...
+
+    async def progress(self) -> AnewProgress | None:
+        """Tell how far it is without loading it; None when there is none. Raises as `read`."""
+        ...
+
+    async def write(self, checkpoint: Checkpoint, *, expected: str | None) -> str:
+        """Replace the checkpoint if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
+
+        Raises `ConflictError` when it is not.
+        """
+        ...
+
+    async def delete(self, *, expected: str | None = None) -> None:
+        """Delete the checkpoint, if it is there, whatever is in it; where an ETag is given, only if it has that."""
+        ...
+
+
 class ModelStore(Protocol):
     """Where models are published; raises `StorageUnavailableError` as the log does."""
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        """Where a model that is begun anew is kept until it is published."""
+        ...
 
     async def pointer(self) -> tuple[Pointer, str] | None:
         """Read the published pointer and its ETag; None before the first commit.

@@ -44,6 +44,15 @@ class ChunkName:
         return _NAME.fullmatch(name) is not None
 
     @staticmethod
+    def day_of(name: str) -> str:
+        """Give the beginning of a chunk's name that all chunks of its generation share whose windows began on that day.
+
+        >>> ChunkName.day_of("g0002/1970/01/01/0-5-ab12.json.gz")
+        'g0002/1970/01/01/'
+        """
+        return name[: name.rfind("/") + 1]
+
+    @staticmethod
     def parse(name: str) -> "ChunkName":
         """Inverse of ``str``; raises `UnreadableError` for what is no chunk's name."""
         match = _NAME.fullmatch(name)

@@ -28,6 +28,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "baseline_weight",
             "baseline_reward_sum",
         ),
+        "learning anew": ("loop", "chunk", "chunks", "learned"),
         "training finished": ("loop", "commits", "lag_seconds", "model_age_seconds"),
         "retention done": ("tables_dropped", "models_dropped"),
         "job given up": ("loop", "kind"),

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import EPOCH, Clock
-from shared.domain.errors import BusyError
+from shared.domain.errors import BusyError, NewerFormatError, UnreadableError
 from shared.domain.ledger import Counters, Pointer, SegmentHead
+from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
 from shared.joining.chunks import ChunkName
 from shared.services.serving import ModelServer, Served
@@ -22,7 +24,7 @@ class Progress:
     """Counters up to the watermark, and what waits behind it.
 
     ``lag`` is for how long the oldest waiting decision could have been learned already, and ``chunk`` the newest of the joined log
-    ("": there is none, or it was deleted).
+    ("": there is none, or it was deleted). ``anew`` tells how far the model is that is begun anew, if one is.
     """
 
     served: Served
@@ -34,6 +36,7 @@ class Progress:
     pending: int
     pending_rewards: int
     chunk: str
+    anew: AnewProgress | None = None
 
     @property
     def ranked(self) -> int:
@@ -88,7 +91,23 @@ class ProgressReport:
             pending=behind.count,
             pending_rewards=behind.rewards,
             chunk=pointer.chunk if _is_kept(pointer) else "",
+            anew=await self._anew(pointer, served.settings) if is_committed else None,
         )
+
+    async def _anew(self, pointer: Pointer, loop: LoopSettings) -> AnewProgress | None:
+        """Tell how far the model is that is begun anew; nowhere, if that is due and no run has come by yet. None if none is."""
+        if pointer.resets == loop.resets:
+            return None
+        try:
+            begun = await self._store.checkpoints.progress()
+        except NewerFormatError:
+            raise
+        except UnreadableError:
+            begun = None  # the trainer will say so, and begin it again
+        if begun is not None and begun.resets == loop.resets:
+            return begun
+        is_due = pointer.resets < loop.resets  # or else this process has not heard of the settings yet
+        return AnewProgress(loop.resets, EPOCH, chunks=0, done=0, learned=0) if is_due else None
 
     async def _pointer(self) -> Pointer | None:
         stored = await self._store.pointer()

@@ -59,6 +59,8 @@ class Retention:
         cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
         expired = await self._expire(loop.log_retention_days)
         await self._drop_figures(pointer)
+        if loop.resets == pointer.resets:
+            await self._store.checkpoints.delete()  # of a model that was published, or that nobody wants any more
         facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
         logger.info("retention done", extra=facts)
 

@@ -1,24 +1,28 @@
 """A model learned anew: from nothing, and the chunks of the last days, under the settings that are in force now.
 
-The model before it serves on until the new one is published, in one conditional write; stopped before that, it is begun again.
+The model before it serves on until the new one is published, in one conditional write. That may take many runs of the trainer: what was
+learned is kept in a checkpoint, and the next run goes on from there, to the bytes that one run would have come to.
 """
 
 import asyncio
+import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from shared.domain.clock import Clock, days_before
-from shared.domain.errors import UnreadableError
+from shared.domain.checkpoint import AnewProgress, Checkpoint
+from shared.domain.clock import Clock, TimeLimit, days_before, to_micros
+from shared.domain.errors import ConflictError, NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
 from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
-from shared.learning.artifact import load_learner
+from shared.learning.artifact import dump_state, load_learner
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest
@@ -33,12 +37,22 @@ REWARDS: Final = ("reward_wait", "default_reward", "reward_aggregation")
 MOST_BEHIND: Final = 100
 """Chunks that a learner that was begun may be behind the newest, to go on with."""
 
+MOST_AHEAD: Final = 20_000
+"""Names of chunks that a checkpoint holds, some 30 bytes each; what comes after them is looked for when they are done."""
+
+_MOST_REMEMBERED: Final = 100_000
+"""Chunks whose place is remembered while the log is gone back through, a day at a time."""
+
 
 class Chunks(Protocol):
     """The joined log; raises as `shared.domain.ports.ModelStore` does."""
 
     async def chunks(self) -> Mapping[str, str]:
         """Tell of each chunk which one was before it ("": it was the first); some belong to no commit."""
+        ...
+
+    async def beside(self, name: str) -> Mapping[str, str]:
+        """Tell the same of this chunk and of those whose windows began on the same day, if they are there."""
         ...
 
     async def chunk(self, name: str) -> bytes:
@@ -72,6 +86,56 @@ class Begun:
     rewards: LoopSettings
 
 
+@dataclass(slots=True)
+class Way:
+    """The chunks on the way back to ``end``, where it was left: the oldest of them in order, and how many there are in all."""
+
+    ahead: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_AHEAD))
+    count: int = 0
+    end: str = ""
+
+
+@dataclass(slots=True)
+class _Course:
+    """A model on its way: the learner, as it stands behind ``reached``, and the rest as in `Checkpoint`, with the ETag that has."""
+
+    learner: Learner
+    purpose: str
+    progress: AnewProgress
+    first: str = ""
+    reached: str = ""
+    ahead: deque[str] = field(default_factory=deque)
+    etag: str | None = None
+
+    def note(self, name: str, *, is_read: bool) -> None:
+        """Note that a chunk is done with, learned or left out."""
+        done, left_out = self.progress.done + 1, self.progress.left_out + (not is_read)
+        self.progress = replace(self.progress, done=done, left_out=left_out, learned=self.learner.learned)
+        self.reached = name
+        if is_read and not self.first:
+            self.first = name
+
+    def head_for(self, way: Way) -> None:
+        """Take what was found ahead."""
+        self.ahead = way.ahead
+        self.progress = replace(self.progress, chunks=self.progress.done + way.count)
+
+    def is_over(self, newest: str) -> bool:
+        """Whether all is learned up to the newest chunk."""
+        return not self.ahead and self.reached == newest
+
+    def checkpoint(self) -> Checkpoint:
+        """Write it down. Raises `UnreadableError` for a learner that could not be read back: better now than time and again."""
+        state = dump_state(self.learner)
+        load_learner(state)
+        return Checkpoint(self.progress, self.purpose, self.first, self.reached, tuple(self.ahead), state)
+
+    @staticmethod
+    def of(kept: Checkpoint, etag: str) -> "_Course":
+        """Take up what was written down; raises as `load_learner`."""
+        return _Course(load_learner(kept.state), kept.purpose, kept.progress, kept.first, kept.reached, deque(kept.ahead), etag)
+
+
 class Retrainer:
     """Begins a loop's model anew."""
 
@@ -80,18 +144,37 @@ class Retrainer:
         self._store = store
         self._clock = clock
         self._encoders = Encoders()
+        self._course: _Course | None = None
 
-    async def run(self, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Anew:
-        """Learn and publish; watermark and counters stay, since they tell of the log. One chunk at a time is in memory.
+    async def is_begun(self, pointer: Pointer, loop: LoopSettings) -> bool:
+        """Tell whether an earlier run has begun what `run` would go on with; raises as that does."""
+        if self._course is not None:
+            return self._course.purpose == purpose(pointer, loop)
+        try:
+            progress = await self._store.checkpoints.progress()
+        except UnreadableError:
+            return True  # something was; what is the matter with it is told when it is read
+        return progress is not None and progress.resets == loop.resets
 
-        Raises `ConflictError` when another commit came first, and as the log and the store do.
+    async def run(self, pointer: Pointer, etag: str | None, loop: LoopSettings, *, limit: TimeLimit | None = None) -> Anew | None:
+        """Learn, for as long as the limit lets, and publish what is learned up to the newest chunk; None if it is not that far yet.
+
+        Watermark and counters stay, since they tell of the log. One chunk at a time is in memory; one at least is learned. Raises
+        `ConflictError` when another commit came first, or another run was at the same model, and as the log and the store do.
         """
-        names = recent(pointer.chunk, await self._log.chunks(), since=days_before(self._clock.now(), loop.model_retrain_days))
-        learner = await self._learn(names if loop.model_retrain_days else (), loop)
-        new = await self._write(pointer, loop, learner, first=names[0] if names else "")
+        course = await self._taken_up(purpose(pointer, loop)) or await self._begun(pointer, loop)
+        await self._learn(course, pointer, loop, limit)
+        far = course.progress
+        logger.info("learning anew", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
+        if not course.is_over(pointer.chunk):
+            await self._save(course)
+            self._course = course
+            return None
+        new = await self._write(pointer, loop, course.learner, first=course.first)
         await self._store.commit(new, expected=etag)
         logger.info("model begun anew", extra={"model_version": new.version, "learned": new.learned, "resets": new.resets})
-        return Anew(new, learner)
+        await self._drop(course)
+        return Anew(new, course.learner)
 
     async def go_on(self, begun: Begun, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Anew | None:
         """Go on with a learner that was begun, to the newest chunk, and publish it, as if it had been begun anew with its first chunk.
@@ -99,30 +182,97 @@ class Retrainer:
         None, and nothing is done, where that cannot be: its chunks are not before the newest, there are too many behind it, or rewards
         are others now. Raises as `run`.
         """
-        names = behind(begun.last, pointer.chunk, await self._log.chunks())
-        if names is None or len(names) > MOST_BEHIND or any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS):
+        if any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS):
+            return None
+        way = await way_back(self._log, pointer.chunk, lambda name, number: name != begun.last and number <= MOST_BEHIND)
+        if way.end != begun.last:
             return None
         learner = await asyncio.to_thread(load_learner, begun.state)
         if learner.interactions != beginner(loop).interactions:
             return None
-        learner = await self._learn(names, loop, learner)
+        for name in way.ahead:
+            await self._study(learner, name, pointer, loop)
         new = await self._write(pointer, loop, learner, first=begun.first)
         await self._store.commit(new, expected=etag)
         logger.info("model of an evaluation published", extra={"model_version": new.version, "learned": new.learned})
         return Anew(new, learner)
 
-    async def _learn(self, names: Sequence[str], loop: LoopSettings, learner: Learner | None = None) -> Learner:
-        """Learn these chunks, from nothing or with a learner; one that cannot be used is left out, and said to be."""
-        learner = learner or beginner(loop)
-        for number, name in enumerate(names, start=1):
-            try:
-                text = await self._log.chunk(name)
-                with collector_at_rest():
-                    await asyncio.to_thread(study, learner, text, self._encoders, loop=loop)
-            except UnreadableError as error:
-                logger.error("a chunk is left out of the new model: %s", error, extra={"chunk": name})
-            logger.info("learning anew", extra={"chunk": number, "chunks": len(names), "learned": learner.learned})
-        return learner
+    # --- one model on its way -------------------------------------------------------------------------------------------
+
+    async def _taken_up(self, wanted: str) -> _Course | None:
+        """Give what this process, or else the checkpoint, has of the model that is wanted; what is of no use is deleted."""
+        course, self._course = self._course, None  # whatever fails, what was kept in memory is not gone on with
+        if course is not None and course.purpose == wanted:
+            return course
+        try:
+            stored = await self._store.checkpoints.read()
+            if stored is not None and stored[0].purpose == wanted:
+                return await asyncio.to_thread(_Course.of, *stored)
+        except NewerFormatError:
+            raise
+        except UnreadableError as error:
+            logger.error("the model is begun anew from its first chunk: %s", error)
+            await self._store.checkpoints.delete()
+        else:
+            if stored is not None:
+                await self._store.checkpoints.delete(expected=stored[1])
+        return None
+
+    async def _begun(self, pointer: Pointer, loop: LoopSettings) -> _Course:
+        """Begin: find the chunks of the last days, and note them, so that they stay the same ones however long it takes."""
+        now = self._clock.now()
+        course = _Course(beginner(loop), purpose(pointer, loop), AnewProgress(loop.resets, now, chunks=0, done=0, learned=0))
+        if loop.model_retrain_days:
+            since = days_before(now, loop.model_retrain_days)
+            course.head_for(await way_back(self._log, pointer.chunk, lambda name, _: ChunkName.parse(name).until > since))
+        if course.ahead:
+            await self._save(course)
+        else:
+            course.reached = pointer.chunk
+        return course
+
+    async def _learn(self, course: _Course, pointer: Pointer, loop: LoopSettings, limit: TimeLimit | None) -> None:
+        """Learn chunk by chunk; ends at the newest, or with the chunk after which the time is over."""
+        while not course.is_over(pointer.chunk):
+            if not course.ahead:
+                course.head_for(await self._way_since(course.reached, pointer.chunk))
+            if course.ahead:
+                name = course.ahead[0]
+                course.note(name, is_read=await self._study(course.learner, name, pointer, loop))
+                course.ahead.popleft()
+            else:  # retention was there first
+                course.reached = pointer.chunk
+            if limit is not None and limit.is_over:
+                return
+
+    async def _way_since(self, reached: str, newest: str) -> Way:
+        return await way_back(self._log, newest, lambda name, _: name != reached)
+
+    async def _study(self, learner: Learner, name: str, pointer: Pointer, loop: LoopSettings) -> bool:
+        """Learn a chunk, and tell whether it could be read; one that could not is left out, and said to be."""
+        try:
+            text = await self._log.chunk(name)
+            with collector_at_rest():
+                await asyncio.to_thread(study, learner, text, self._encoders, loop=loop)
+        except UnreadableError as error:
+            stored = await self._store.pointer()
+            if stored is None or stored[0].log != pointer.log:
+                raise ConflictError("the log was deleted meanwhile") from error
+            logger.error("a chunk is left out of the new model: %s", error, extra={"chunk": name})
+            return False
+        return True
+
+    async def _save(self, course: _Course) -> None:
+        course.etag = await self._store.checkpoints.write(await asyncio.to_thread(course.checkpoint), expected=course.etag)
+
+    async def _drop(self, course: _Course) -> None:
+        """Delete the checkpoint of a model that is published; where that fails, retention does it."""
+        if course.etag is None:
+            return
+        try:
+            await self._store.checkpoints.delete(expected=course.etag)
+        except StorageUnavailableError as error:
+            logger.warning("a checkpoint that nobody needs any more is left to retention: %s", error)
 
     async def _write(self, pointer: Pointer, loop: LoopSettings, learner: Learner, *, first: str) -> Pointer:
         """Write what was learned, if anything was, and give the pointer that will publish it."""
@@ -164,35 +314,43 @@ def without_model(pointer: Pointer, *, at: datetime, resets: int) -> Pointer:
     )
 
 
-def recent(newest: str, parents: Mapping[str, str], *, since: datetime) -> list[str]:
-    """Give the chunks of windows that ended after ``since``, back from the newest as far as there are any, oldest first.
+def purpose(pointer: Pointer, loop: LoopSettings) -> str:
+    """Tell what a model that is begun anew is for: what it learns, under which settings, and the model that it is to take the place of.
 
-    >>> chunk = "2026/05/17/1-{}-ab.json.gz".format
-    >>> recent(chunk(30), {chunk(30): chunk(20), chunk(20): chunk(10), chunk(10): ""}, since=ChunkName.parse(chunk(10)).until)
-    ['2026/05/17/1-20-ab.json.gz', '2026/05/17/1-30-ab.json.gz']
+    That one serves on meanwhile; when its owner puts another in its place, the model is not wanted any more.
     """
-    found: dict[str, None] = {}
-    name = newest
-    while name in parents and name not in found and ChunkName.parse(name).until > since:
-        found[name] = None
-        name = parents[name]
-    return [*reversed(found)]
+    told = {
+        "resets": loop.resets,
+        "reward_wait": loop.reward_wait.total_seconds(),
+        "default_reward": loop.default_reward,
+        "reward_aggregation": loop.reward_aggregation,
+        "interactions": beginner(loop).interactions.text(),
+        "generation": pointer.log.generation,
+        "replaces": pointer.version or pointer.previous,
+        "published": to_micros(pointer.published_at),
+    }
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
 
-def behind(last: str, newest: str, parents: Mapping[str, str]) -> list[str] | None:
-    """Give the chunks that came after ``last``, oldest first; None if the newest does not lead back to it.
+async def way_back(log: Chunks, newest: str, is_wanted: Callable[[str, int], bool]) -> Way:
+    """Go back from the newest chunk, as far as they are there and wanted, by name and number (from 1), and give the way from there on.
 
-    >>> behind("a", "c", {"c": "b", "b": "a", "a": ""}), behind("a", "a", {"a": ""}), behind("x", "c", {"c": "b", "b": ""})
-    (['b', 'c'], [], None)
+    Lists no more of the log than the days that these chunks are of.
     """
-    found: dict[str, None] = {}
-    name = newest
-    while name != last:
-        if name not in parents or name in found:
-            return None
-        found[name] = None
-        name = parents[name]
-    return [*reversed(found)]
+    way, known, seen = Way(end=newest), dict[str, str](), set[str]()
+    while way.end and way.end not in seen and is_wanted(way.end, way.count + 1):
+        if way.end not in known:
+            if len(known) > _MOST_REMEMBERED:
+                known.clear()
+            known.update(await log.beside(way.end))
+        if way.end not in known:
+            break
+        seen.add(way.end)
+        way.ahead.append(way.end)  # of more than fit, the newest go
+        way.count += 1
+        way.end = known[way.end]
+    way.ahead.reverse()
+    return way
 
 
 def study(learner: Learner, text: bytes, encoders: Encoders, *, loop: LoopSettings | None = None) -> Studied:

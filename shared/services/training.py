@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from shared.domain.apprentice import ApprenticeMetrics
-from shared.domain.clock import EPOCH, Clock, to_micros
-from shared.domain.errors import ConflictError
+from shared.domain.clock import EPOCH, Clock, TimeLimit, to_micros
+from shared.domain.errors import ConflictError, PersonalizerError
 from shared.domain.events import JoinedEvent, Observation, SkipReason
-from shared.domain.ledger import Counters, Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
+from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
@@ -37,7 +37,13 @@ from shared.services.windows import Limits, Plan, is_due, plan_window
 logger = logging.getLogger(__name__)
 
 MAX_STEPS = 1_000
-"""Of one run; the next goes on from there."""
+"""Of one turn; the next goes on from there."""
+
+RUN_TIME = timedelta(minutes=4)
+"""How long a run goes on beginning things: well below what the host lets it take (`functionTimeout` in host.json, 10 minutes)."""
+
+SLICE = timedelta(seconds=20)
+"""How long a model is learned anew, at most, before that is written down and windows may have a turn: what a killed run loses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,14 @@ class Commit:
 
     pointer: Pointer
     learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was committed in a turn, and whether that was all that there is to do now."""
+
+    commits: Sequence[Commit]
+    is_done: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +82,25 @@ class _Task:
     @property
     def is_last(self) -> bool:
         """Whether nothing more waits behind it."""
-        return self.plan is not None and not self.plan.is_cut
+        return self.plan is not None and not self.plan.is_cut and self.loop.resets == self.pointer.resets
+
+
+@dataclass(slots=True)
+class _Shares:
+    """The seconds that windows and a model begun anew have had of a turn; whichever had less has its turn, if it has anything to do.
+
+    ``failure`` is why the model is not gone on with in this turn: windows are not to wait for that.
+    """
+
+    windows: float = 0.0
+    anew: float = 0.0
+    failure: PersonalizerError | None = None
+
+    def add(self, task: _Task, seconds: float) -> None:
+        if task.plan is None:
+            self.anew += seconds
+        else:
+            self.windows += seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,30 +146,43 @@ class Trainer:
         self._encoders = Encoders()
         self._warm = _Warm()
 
-    async def run(self) -> list[Commit]:
-        """Catch up; gives the commits made. Another trainer at work, or one that was faster, ends the run without harm.
+    async def run(self, limit: TimeLimit | None = None) -> list[Commit]:
+        """Catch up, for as long as the limit lets (`RUN_TIME`); gives the commits made. Raises as `turn`."""
+        return [*(await self.turn(limit or TimeLimit(RUN_TIME))).commits]
 
-        Raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`; what was committed stays.
+    async def turn(self, limit: TimeLimit) -> Turn:
+        """Do what there is to do until the limit is over; what is begun then is brought to its end.
+
+        Another trainer at work, or one that was faster, ends the turn without harm. Raises `StorageUnavailableError`,
+        `NewerFormatError` or `UnreadableError`; what was committed stays.
         """
         commits: list[Commit] = []
+        shares = _Shares()
+        is_done = False
         for _ in range(MAX_STEPS):
-            task = await self._due()
+            task = None if limit.is_over else await self._due(shares)
             if task is None:
+                is_done = not limit.is_over
                 break
             async with self._store.lease() as is_mine:
                 if not is_mine:
                     logger.info("another trainer is at work")
+                    is_done = True
                     break
                 if (await self._stored())[1] != task.etag:
                     continue
                 try:
-                    commits.append(await self._do(task))
+                    commits += await self._do(task, shares, limit)
                 except ConflictError:
                     logger.info("another commit came first; it stands and this run's work is dropped")
+                    is_done = True
                     break
             if task.is_last:
+                is_done = True
                 break
-        return commits
+        if shares.failure is not None:
+            raise shares.failure
+        return Turn(commits, is_done)
 
     async def standing(self) -> Standing:
         """Look how far it has come; raises as `run`."""
@@ -147,15 +192,22 @@ class Trainer:
         lag = now - loop.reward_wait - self._limits.grace - pointer.watermark
         return Standing(max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None)
 
-    async def _due(self) -> _Task | None:
+    async def _due(self, shares: _Shares) -> _Task | None:
         pointer, etag = await self._stored()
         loop = await asyncio.to_thread(self._configuration.read)  # after the pointer, which followed no later settings than these
         pointer = pointer or await beginning(self._log, loop, clock=self._clock)
-        if loop.resets != pointer.resets:
-            return _Task(pointer, etag, loop, None)
+        anew = _Task(pointer, etag, loop, None) if loop.resets != pointer.resets and shares.failure is None else None
+        if anew is not None and await self._goes_first(anew, shares):
+            return anew
         now = self._clock.now()
         plan = await plan_window(self._log, pointer, horizon=now - loop.reward_wait - self._limits.grace, limits=self._limits)
-        return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else None
+        return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else anew
+
+    async def _goes_first(self, anew: _Task, shares: _Shares) -> bool:
+        """Whether the model has its turn before windows; one that an earlier run has begun does not: windows stop for nothing in it."""
+        if shares.windows == shares.anew:
+            return not await self._retrainer.is_begun(anew.pointer, anew.loop)
+        return shares.anew < shares.windows
 
     async def _stored(self) -> tuple[Pointer | None, str | None]:
         stored = await self._store.pointer()
@@ -164,16 +216,34 @@ class Trainer:
         self._log.follow(stored[0].log)
         return stored
 
-    async def _do(self, task: _Task) -> Commit:
-        if task.plan is not None:
-            return await self._step(task.plan, task.pointer, task.etag, task.loop)
+    async def _do(self, task: _Task, shares: _Shares, limit: TimeLimit) -> Sequence[Commit]:
+        """Do what is due, and count how long that took; raises as `run`, but what is wrong with the model alone only at the turn's end."""
+        began = limit.spent
+        try:
+            if task.plan is not None:
+                return [await self._step(task.plan, task.pointer, task.etag, task.loop)]
+            return await self._begin_anew(task, limit.within(SLICE))
+        except ConflictError:
+            raise
+        except PersonalizerError as error:
+            if task.plan is not None:
+                raise
+            shares.failure = error
+            return []
+        finally:
+            shares.add(task, limit.spent - began)
+
+    async def _begin_anew(self, task: _Task, limit: TimeLimit) -> Sequence[Commit]:
+        """Go on with the model that is begun anew; gives its commit once it is published."""
         self._warm = _Warm()
-        anew = await self._retrainer.run(task.pointer, task.etag, task.loop)
+        anew = await self._retrainer.run(task.pointer, task.etag, task.loop, limit=limit)
+        if anew is None:
+            return []
         self._warm = _Warm(anew.pointer.version, anew.learner)
-        return Commit(anew.pointer, anew.pointer.learned)
+        return [Commit(anew.pointer, anew.pointer.learned)]
 
     async def _step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
-        learner = await self._learner(pointer.version, loop)
+        learner = None if loop.resets != pointer.resets else await self._learner(pointer.version, loop)
         with collector_at_rest():
             work = await self._work(plan, pointer, learner, loop)
         new, kept = await together(
@@ -182,7 +252,7 @@ class Trainer:
         )
         new = replace(new, figures=kept)
         await self._store.commit(new, expected=etag)
-        self._warm = _Warm(new.version, learner)
+        self._warm = _Warm(new.version, learner) if learner is not None else _Warm()
         facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
         logger.info("window committed", extra=facts | _counted(work.joined.counters) | asdict(work.figures))
         return Commit(new, work.joined.counters.learned)
@@ -228,8 +298,11 @@ class Trainer:
             return warm.learner
         return await asyncio.to_thread(artifact.load_learner, await self._store.state(version))
 
-    async def _work(self, plan: Plan, pointer: Pointer, learner: Learner, loop: LoopSettings) -> _Work:
-        """Do all that takes a window's events, so that none of them is left when it is done."""
+    async def _work(self, plan: Plan, pointer: Pointer, learner: Learner | None, loop: LoopSettings) -> _Work:
+        """Do all that takes a window's events, so that none of them is left when it is done.
+
+        While the model is begun anew there is no learner: that one will learn the window's chunk.
+        """
         read = await self._read(plan, pointer, loop)
         joined = await asyncio.to_thread(join, read, loop=loop)
         text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
@@ -242,7 +315,9 @@ class Trainer:
         sums, timeline = await asyncio.to_thread(_figures, joined, span)
         return _Work(replace(joined, events=()), content, chunk, apprentice, sums, timeline)
 
-    def _learn(self, learner: Learner, events: Sequence[JoinedEvent]) -> Content | None:
+    def _learn(self, learner: Learner | None, events: Sequence[JoinedEvent]) -> Content | None:
+        if learner is None:
+            return None
         batch = lessons(events, self._encoders.of(learner.interactions))
         if not len(batch):
             return None
@@ -269,6 +344,8 @@ class Trainer:
             lookback=self._lookback(plan, pointer, work.joined),
             apprentice=work.apprentice,
         )
+        if loop.resets != pointer.resets and work.joined.counters.learned:
+            return replace(new, resets=LEFT_BEHIND)
         if work.content is None:
             return new
         now, version = self._clock.now(), work.content.version(new.sequence)

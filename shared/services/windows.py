@@ -67,6 +67,7 @@ async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, lim
 def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -> bool:
     """Whether to commit now: a young model is published early, an old one at least every ``model_export_frequency``.
 
+    While a model is begun anew, which will learn the window's chunk, it is the window's own length that counts, not the old model's age.
     Rewards without decisions are counted at once. An idle loop moves its watermark now and then, lest the next reader has to
     look through all that time.
     """
@@ -74,7 +75,11 @@ def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -
         return True
     if plan.decisions:
         enough = max(YOUNG_EVENTS, YOUNG_GROWTH * pointer.learned)
-        return not pointer.version or plan.decisions >= enough or now - pointer.published_at >= loop.model_export_frequency
+        if plan.decisions >= enough:
+            return True
+        if loop.resets != pointer.resets:
+            return plan.until - plan.since >= loop.model_export_frequency
+        return not pointer.version or now - pointer.published_at >= loop.model_export_frequency
     return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= IDLE_ADVANCE)
 
 

@@ -36,6 +36,17 @@ class BlobColdLog:
         listed = self._listed_chunks()
         return {str(name): _checked(str(name), labels).get("parent", "") async for name, labels in listed if name.generation >= generation}
 
+    async def beside(self, name: str) -> dict[str, str]:
+        """Tell of each chunk whose window began on the same day as this one's which one was before it; raises as `models`.
+
+        There is none if the log was deleted since.
+        """
+        if ChunkName.parse(name).generation < await self._generation():
+            return {}
+        prefix = names.chunks_prefix(self._loop)
+        listed = _labels(self._logs, f"{prefix}{ChunkName.day_of(name)}", within=prefix)
+        return {each: _checked(each, labels).get("parent", "") async for each, labels in listed if ChunkName.is_one(each)}
+
     async def sizes(self) -> dict[str, int]:
         """Tell the bytes of each chunk that is there, those that belong to no commit included."""
         prefix = names.chunks_prefix(self._loop)
@@ -115,10 +126,11 @@ class BlobColdLog:
         return None if file is None else read_pointer(file.data)
 
 
-async def _labels(files: BlobFiles, prefix: str) -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+async def _labels(files: BlobFiles, prefix: str, *, within: str = "") -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+    """List what begins with the prefix, named as from there on, or as from ``within`` on."""
     async for blob in files.listing(prefix):
         labels: Mapping[str, str | None] = blob.metadata or {}
-        yield str(blob.name).removeprefix(prefix), {label: text or "" for label, text in labels.items()}
+        yield str(blob.name).removeprefix(within or prefix), {label: text or "" for label, text in labels.items()}
 
 
 def _checked(name: str, labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from shared.domain.ledger import Pointer, Provenance
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
+from shared.storage.checkpoints import BlobCheckpoints
 from shared.storage.lease import lease
 from shared.storage.pointers import read_pointer, write_pointer
 from shared.storage.provenance import write_provenance
@@ -20,6 +21,12 @@ class BlobModelStore:
         self._loop = loop
         self._models = BlobFiles(account, names.MODELS)
         self._logs = BlobFiles(account, names.LOGS)
+        self._checkpoints = BlobCheckpoints(account, loop=loop)
+
+    @property
+    def checkpoints(self) -> BlobCheckpoints:
+        """Where a model that is begun anew is kept until it is published."""
+        return self._checkpoints
 
     async def pointer(self) -> tuple[Pointer, str] | None:
         """Read the published pointer and its ETag."""

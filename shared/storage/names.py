@@ -151,6 +151,11 @@ def pointer_blob(loop: str) -> str:
     return f"loops/{loop}/pointer.json"
 
 
+def checkpoint_blob(loop: str) -> str:
+    """Name the checkpoint of the model that is begun anew."""
+    return f"loops/{loop}/anew.bin"
+
+
 def lease_blob(loop: str) -> str:
     """Name the blob whose lease is the right to train."""
     return f"loops/{loop}/trainer.lease"

@@ -1,7 +1,7 @@
 """What a crash test kills: a process that appends or trains as the app does.
 
-``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store; ``retrain`` begins its model anew;
-``restore`` goes back to its oldest version.
+``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store; ``retrain`` begins its model anew,
+``retrain slowly`` in several turns; ``restore`` goes back to its oldest version.
 """
 
 import asyncio
@@ -9,8 +9,10 @@ from collections.abc import Callable, Coroutine
 from multiprocessing.connection import Connection
 from typing import Any
 
+from shared.domain.clock import TimeLimit
+from shared.services.training import SLICE
 from tests.builders import T0, decision
-from tests.clocks import SetClock
+from tests.clocks import SetClock, Ticks
 from tests.keeping import keeper
 from tests.reliability.world import FIRST, RESET, SECOND, event_log, open_account, trainer
 
@@ -40,6 +42,15 @@ async def retrain(_: Callable[[str], None], connection_string: str, store: str) 
     await account.close()
 
 
+async def retrain_slowly(_: Callable[[str], None], connection_string: str, store: str) -> None:
+    """Begin the model anew a chunk at a time, and learn the second window meanwhile."""
+    account = open_account(connection_string)
+    process = trainer(account, SECOND, store=store, loop=RESET, max_events=30)
+    for _turn in range(12):
+        await process.turn(TimeLimit(1.5 * SLICE, monotonic=Ticks(SLICE.total_seconds())))
+    await account.close()
+
+
 async def restore(_: Callable[[str], None], connection_string: str, store: str) -> None:
     account = open_account(connection_string)
     keeping = keeper(account, FIRST, store=store)
@@ -47,7 +58,13 @@ async def restore(_: Callable[[str], None], connection_string: str, store: str) 
     await account.close()
 
 
-COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {"append": append, "train": train, "retrain": retrain, "restore": restore}
+COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
+    "append": append,
+    "train": train,
+    "retrain": retrain,
+    "retrain slowly": retrain_slowly,
+    "restore": restore,
+}
 
 
 def run(told: Connection, command: str, *arguments: str) -> None:

@@ -8,23 +8,28 @@ from dataclasses import replace
 
 import pytest
 
+from shared.domain.clock import TimeLimit
 from shared.domain.errors import PersonalizerError
 from shared.domain.ledger import ModelKind, Pointer
 from shared.learning import artifact
+from shared.services.training import SLICE
 from shared.storage.account import StorageAccount
 from shared.storage.model_store import BlobModelStore
 from shared.storage.signing_keys import BlobModelSigner
-from tests.clocks import SetClock
+from tests.clocks import SetClock, Ticks
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
-from tests.reliability.world import FIRST, RESET, SECOND, trainer, write_log
+from tests.reliability.world import FIRST, LOOP, RESET, SECOND, retention, trainer, write_log
 from tests.storage_proxy import Fault, no_faults
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # the SDK drops the connection of an answer it refuses
 ]
+
+STEP = 4
+"""Of the calls of a model that is begun anew in many runs, each of this many is failed, or is a process's last: there are some 150."""
 
 Change = Callable[[StorageAccount, str], Awaitable[object]]
 
@@ -122,6 +127,70 @@ async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(
         if code == 0:
             break
     assert number > 5
+
+
+async def assert_begun_anew(account: StorageAccount, store: str) -> None:
+    """Bring it to its end, a chunk at a time, and check that it came to what one run comes to, and that nothing is left of it."""
+    for _ in range(30):
+        await trainer(account, SECOND, store=store, loop=RESET, max_events=30).turn(one_chunk())
+    done, expected = await pointer_of(account, store), await pointer_of(account, "expected")
+    assert (done.resets, done.counters, done.learned, done.watermark) == (1, expected.counters, expected.learned, expected.watermark)
+    assert await content_of(account, store, done.version) == await content_of(
+        account, "at once", (await pointer_of(account, "at once")).version
+    )
+    assert await replayed(account, store) == [done.version]
+    await retention(account, store=store, models_kept=5, loop=RESET).run()
+    assert await BlobModelStore(account, loop=store).checkpoints.progress() is None
+
+
+def one_chunk() -> TimeLimit:
+    return TimeLimit(1.5 * SLICE, monotonic=Ticks(SLICE.total_seconds()))
+
+
+async def begun_anew_at_once(account: StorageAccount) -> None:
+    """Learn all of the log, and all of it anew in one run."""
+    await learned_half(account, "at once")
+    await trainer(account, SECOND, store="at once", max_events=30).run()
+    await trainer(account, SECOND + LOOP.model_export_frequency, store="at once", max_events=30).run()
+    await trainer(account, SECOND, store="at once", loop=RESET).run()
+
+
+@WHEN
+async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(proxy, account, done_first):
+    """Each new write among them: the first checkpoint and those that follow, the windows in between, the last commit, the deletion."""
+    await write_log(account)
+    await begun_anew_at_once(account)
+    for number in range(1 + 2 * done_first, 400, STEP):
+        store = f"run{number}"
+        await learned_half(account, store)
+        code, _ = await Child(proxy, number, done_first=done_first).run("retrain slowly", proxy.connection_string, store)
+        await break_lease(account, store)
+        await assert_begun_anew(account, store)
+        if code == 0:
+            break
+    assert code == 0
+
+
+@pytest.mark.parametrize("name", ["412", "torn, though done"])
+async def test_a_fault_at_any_call_while_it_is_begun_anew_in_many_runs_changes_nothing_in_the_end(proxy, faulty, account, name):
+    await write_log(account)
+    await begun_anew_at_once(account)
+    for number in range(1, 400, STEP):
+        store = f"run{number}"
+        await learned_half(account, store)
+        proxy.forget()
+        proxy.plan = lambda call, number=number: FAULTS.get(name, Fault(412)) if call.number == number else None
+        process = trainer(faulty, SECOND, store=store, loop=RESET, max_events=30)
+        for _ in range(12):
+            with suppress(PersonalizerError):
+                await asyncio.wait_for(process.turn(one_chunk()), 60)
+        reached = len(proxy.calls) >= number
+        proxy.plan = no_faults
+        await break_lease(account, store)
+        await assert_begun_anew(account, store)
+        if not reached:
+            break
+    assert not reached
 
 
 async def test_two_processes_at_once_train_begin_anew_and_go_back_and_every_event_counts_once(proxy, account):

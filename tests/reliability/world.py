@@ -61,14 +61,14 @@ def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: in
     )
 
 
-def retention(account: StorageAccount, *, store: str, models_kept: int) -> Retention:
+def retention(account: StorageAccount, *, store: str, models_kept: int, loop: LoopSettings = LOOP) -> Retention:
     clock = SetClock(SECOND)
     kept = BlobModelStore(account, loop=store)
     return Retention(
         event_log(account, clock),
         BlobColdLog(account, loop=store),
         kept,
-        StoredConfiguration(account, defaults=LOOP),
+        StoredConfiguration(account, defaults=loop),
         clock=clock,
         terms=Terms(models_kept, SETTLED_FOR),
     )

@@ -111,6 +111,7 @@ async def test_its_model_is_published_as_one_begun_anew_would_be_to_the_byte_and
     stored = await place.store.pointer()
     assert stored
     anew = await retrainer.run(stored[0], stored[1], replace(place.settings.loop, model_retrain_days=400))
+    assert anew is not None
     assert await content_of(account, STORE, anew.pointer.version) == await content_of(account, STORE, pointer.version)
 
 
