@@ -1,0 +1,47 @@
+"""The releases whose storage is kept, and what is known of each."""
+
+import gzip
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from shared.runtime.settings import AppSettings, read_settings
+
+FOLDER: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Release:
+    """A folder that `tests.stored.make` wrote."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return FOLDER / self.name
+
+    def known(self) -> dict[str, Any]:
+        """Read what somebody has to know who opens the storage: the time, the app's settings, keys, events."""
+        found: dict[str, Any] = json.loads((self.folder / "known.json").read_text("utf-8"))
+        return found
+
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.known()["at"])
+
+    def settings(self, connection: str) -> AppSettings:
+        return read_settings({"AzureWebJobsStorage": connection, **self.known()["settings"]})
+
+    def read(self, name: str) -> Any:
+        """Read what the release said."""
+        return json.loads(gzip.decompress((self.folder / f"{name}.json.gz").read_bytes()))
+
+    def write(self, name: str, document: Any) -> None:
+        text = json.dumps(document, sort_keys=True).encode()
+        (self.folder / f"{name}.json.gz").write_bytes(gzip.compress(text, mtime=0))
+
+
+def releases() -> list[Release]:
+    """List them, in the order of their names."""
+    return [Release(path.parent.name) for path in sorted(FOLDER.glob("*/known.json"))]
