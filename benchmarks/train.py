@@ -31,10 +31,11 @@ from shared.services.windows import Limits
 from shared.storage.account import StorageAccount
 from shared.storage.cold_log import BlobColdLog
 from shared.storage.event_log import TableEventLog
-from shared.storage.hot_log import LogSettings, head
+from shared.storage.hot_log import LogSettings
 from shared.storage.model_store import BlobModelStore
 from shared.storage.names import DayTable, Kind
 from shared.storage.polling import StoredConfiguration
+from shared.storage.rows import head
 from shared.storage.segments import decode_decisions, decode_observations
 
 GOAL = Goal(0.5, at_least=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from shared.domain.clock import Clock, from_micros, to_micros
-from shared.domain.errors import UnreadableError
+from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Segment, SegmentHead, SegmentKey, Sighting, Sought
@@ -17,9 +17,11 @@ from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.failures import storage_failures
-from shared.storage.hot_log import KEY_COLUMNS, HotLog, LogSettings, Row, head
+from shared.storage.hot_log import HotLog, LogSettings
 from shared.storage.pointers import read_pointer
-from shared.storage.segments import decode_decisions, decode_observations, unpack_events, unpack_sightings
+from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, Row, head, sightings
+from shared.storage.segments import decode_decisions, decode_observations
+from shared.storage.sightings import Sightings
 from shared.storage.tail import Known, Tail
 
 logger = logging.getLogger(__name__)
@@ -225,17 +227,11 @@ class TableEventLog:
 
     async def decisions(self, heads: Sequence[SegmentHead]) -> Sequence[Segment[Decision]]:
         """Open segments of decisions."""
-        opened = await self._decisions.open(heads)
-        for segment, damaged in opened:
-            await self._set_aside(self._decisions.table_name(segment.head.key.sealed_at), segment.head.key, damaged)
-        return [segment for segment, _ in opened]
+        return [await self._kept(self._decisions, each) for each in await self._decisions.open(heads)]
 
     async def observations(self, heads: Sequence[SegmentHead]) -> Sequence[Segment[Observation]]:
         """Open segments of observations."""
-        opened = await self._observations.open(heads)
-        for segment, damaged in opened:
-            await self._set_aside(self._observations.table_name(segment.head.key.sealed_at), segment.head.key, damaged)
-        return [segment for segment, _ in opened]
+        return [await self._kept(self._observations, each) for each in await self._observations.open(heads)]
 
     async def observations_between(self, since: datetime, until: datetime) -> Sequence[Segment[Observation]]:
         """Open all segments of observations sealed in ``[since, until)``; what is there for good is read once."""
@@ -265,30 +261,40 @@ class TableEventLog:
         while end > since and passed < limit:
             start = max(since, min(end, self._clock.now()) - span)
             before = passed
-            async for row in self._decisions.rows(start, end, select=[*KEY_COLUMNS, "Sightings", "Events"]):
-                fingerprints, _ = unpack_sightings(row["Sightings"])
-                passed += len(fingerprints)
-                if mark in fingerprints or mark in unpack_events(row.get("Events") or b""):
+            async for row in self._decisions.rows(start, end, select=SIGHTED_COLUMNS):
+                told = await self._sightings_of(row)
+                passed += len(told.fingerprints)
+                if mark in told.fingerprints or mark in told.events:
                     found.append(head(row))
             end, span = start, _BLOCK if passed - before > limit // 16 else 2 * span
         return Sought(sorted(found, key=lambda each: each.key), end, is_cut=end > since)
 
     async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[_OpenObservations]:
         async for row in self._observations.rows(since, until):
-            segment, damaged = self._observations.decode(row)
-            await self._set_aside(self._observations.table_name(segment.head.key.sealed_at), segment.head.key, damaged)
-            yield _OpenObservations(segment)
+            yield _OpenObservations(await self._kept(self._observations, self._observations.decode(row)))
 
     async def _load_sightings(self, since: datetime, until: datetime) -> AsyncIterator[_SightingsOfSegment]:
-        async for row in self._decisions.rows(since, until, select=[*KEY_COLUMNS, "Sightings"]):
-            fingerprints, micros = unpack_sightings(row["Sightings"])
-            yield _SightingsOfSegment(head(row).key, fingerprints, micros)
+        async for row in self._decisions.rows(since, until, select=SIGHTED_COLUMNS):
+            told = await self._sightings_of(row)
+            yield _SightingsOfSegment(head(row).key, told.fingerprints, told.micros)
 
-    async def _set_aside(self, table: str, key: SegmentKey, damaged: Row | None) -> None:
-        """Keep a copy of a segment that does not verify, for a person to look at."""
-        if damaged is not None:
-            payload = b"".join(value for name, value in sorted(damaged.items()) if name.startswith("Payload") and isinstance(value, bytes))
-            await self._quarantine.write_once(names.quarantine_blob(self._settings.loop, table, key), payload)
+    async def _sightings_of(self, row: Row) -> Sightings:
+        """Read whose decisions a row of `SIGHTED_COLUMNS` holds, from its events if need be; none if those do not verify either."""
+        try:
+            return sightings(row)
+        except NewerFormatError:
+            raise
+        except UnreadableError as damage:
+            logger.warning("the events of a row tell what its sightings do not: %s", damage, extra={"row": row["RowKey"]})
+            return Sightings.of([event for segment in await self.decisions([head(row)]) for event in segment.events or ()])
+
+    async def _kept(self, log: HotLog[Event], each: OpenedRow[Event]) -> Segment[Event]:
+        """Give the segment; of one that does not verify, a copy is kept first, for a person to look at."""
+        if each.damage:
+            key = each.segment.head.key
+            name = names.quarantine_blob(self._settings.loop, log.table_name(key.sealed_at), key)
+            await self._quarantine.write_once(name, each.remains)
+        return each.segment
 
 
 class FollowedFeed:

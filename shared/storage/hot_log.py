@@ -3,23 +3,23 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
 from shared.domain.clock import EPOCH, Clock
-from shared.domain.errors import UnreadableError
 from shared.domain.events import Decision, Observation
-from shared.domain.ledger import LogEpoch, Segment, SegmentHead, SegmentKey
+from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
 from shared.storage.failures import storage_failures
+from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, is_anywhere, opened, own
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
 
 logger = logging.getLogger(__name__)
@@ -27,8 +27,6 @@ logger = logging.getLogger(__name__)
 Event = TypeVar("Event", Decision, Observation)
 
 LIMITS = Limits(batch_events=MAX_EVENTS, batch_bytes=MAX_BYTES, waiting_events=20_000, waiting_bytes=64 * 1024 * 1024)
-KEY_COLUMNS = ["PartitionKey", "RowKey"]
-"""All that it takes to list segments: their names tell the rest."""
 _LARGE_BYTES = 256 * 1024
 """Of events, from which on they are encoded in a thread: less takes a millisecond or two, for which the calls beside it can wait."""
 _READERS = 4
@@ -36,10 +34,11 @@ _READERS = 4
 _QUERY_ROWS = 1_000
 _QUERY_BYTES = 8 * 1024 * 1024
 """What one query may bring, in the events' size. Azure ends a page after 4 MiB by itself; the emulator only after 1,000 rows."""
+_MOVED_ROWS = 16
+_DAY = timedelta(days=1)
+_TICK = timedelta(microseconds=1)
 _CLIENTS = 64
 """Tables whose clients are kept."""
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +161,19 @@ class HotLog(Generic[Event]):
     async def move(self, table: names.DayTable, *, since: datetime) -> int:
         """Copy what was sealed from then on to the table that is written now, and tell how many rows; again changes nothing."""
         moved = 0
-        async for row in self._query(self._table(table.name), _sealed_from(since)):
+        async for row in self._query(self._table(table.name), _sealed_on(table.day, since), page=_MOVED_ROWS):
+            ours = own(row)
+            if ours is None:
+                logger.error("a row of the log has the keys of no segment and is not moved", extra={"row": row["RowKey"]})
+                continue
             async with storage_failures("move a row of the log"):
-                await self._put(row, names.RowName.parse(row["RowKey"]).sealed_at)
+                await self._put(ours, head(row).key.sealed_at)
             moved += 1
         return moved
 
     async def is_written(self, table: names.DayTable, *, since: datetime) -> bool:
         """Whether a row of this table was sealed from then on."""
-        rows = self._query(self._table(table.name), _sealed_from(since), select=KEY_COLUMNS)
+        rows = self._query(self._table(table.name), _sealed_on(table.day, since), select=KEY_COLUMNS)
         return await anext(rows, None) is not None
 
     async def _create(self, table: TableClient) -> None:
@@ -195,34 +198,38 @@ class HotLog(Generic[Event]):
             yield sorted(heads, key=_key)
 
     async def rows(self, since: datetime, until: datetime, *, select: list[str] | None = None) -> AsyncIterator[Row]:
-        """Read the rows sealed in ``[since, until)``, minute by minute; within a minute in the order of the shards."""
+        """Read the rows sealed in ``[since, until)``, minute by minute; within a minute in the order of the shards.
+
+        Each is there once. What has no place in the log, or a place outside of that time by one of its keys, is none of them.
+        """
         epoch = self._epochs.epoch
         for day in _days(since, until):
             parts = []
             for generation in _generations(epoch, day.date()):
-                first = since if generation == epoch.generation else max(since, epoch.since)
-                if first < until:
+                first = max(day, since if generation == epoch.generation else max(since, epoch.since))
+                if first < (last := min(until, day + _DAY)):
                     table = self._table(self._name(generation, day.date()))
-                    parts.append(self._query(table, _sealed_between(first, until), select=select))
+                    parts.append(self._query(table, _sealed_between(first, last), select=select))
             async for row in _merged(parts):
-                yield row
+                if max(since, day) <= head(row).key.sealed_at < min(until, day + _DAY):
+                    yield row
 
-    async def open(self, heads: Sequence[SegmentHead]) -> Sequence[tuple[Segment[Event], Row | None]]:
-        """Read and decode these segments, each with its row if it did not verify."""
+    async def open(self, heads: Sequence[SegmentHead]) -> Sequence[OpenedRow[Event]]:
+        """Read and decode these segments: one for each."""
         ordered = sorted(heads, key=lambda each: (each.key.partition, each.key))
         runs = [run for _, group in groupby(ordered, key=lambda each: each.key.partition) for run in _runs(group)]
         tasks = [asyncio.create_task(self._open_run(run)) for run in runs]
         try:
-            opened = [segment for group in tasks for segment in await group]
+            segments = [segment for run in tasks for segment in await run]
         finally:
             for task in tasks:
                 task.cancel()
-        return sorted(opened, key=lambda each: each[0].head.key)
+        return sorted(segments, key=lambda each: each.segment.head.key)
 
-    async def _open_run(self, heads: Sequence[SegmentHead]) -> list[tuple[Segment[Event], Row | None]]:
+    async def _open_run(self, heads: Sequence[SegmentHead]) -> list[OpenedRow[Event]]:
         epoch, day = self._epochs.epoch, heads[0].key.sealed_at.date()
         wanted = {each.key.name: each.key for each in heads}
-        chosen = f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{heads[0].key.name}' and RowKey le '{heads[-1].key.name}'"
+        chosen = _named(heads)
         found: dict[str, Row] = {}
         async with self._reading:
             for generation in _generations(epoch, day):
@@ -230,19 +237,16 @@ class HotLog(Generic[Event]):
                     key = wanted.get(row["RowKey"])
                     if key is not None and (generation == epoch.generation or key.sealed_at >= epoch.since):
                         found[key.name] = row
-        return [self.decode(row) for row in found.values()]
+        return [self.decode(found[each.key.name]) if each.key.name in found else self._told(gone(each)) for each in heads]
 
-    def decode(self, row: Row) -> tuple[Segment[Event], Row | None]:
-        """Open one row; a damaged one comes back without events and with the row itself."""
-        segment_head = head(row)
-        try:
-            events = self._decode(row)
-            if len(events) != segment_head.count:
-                raise UnreadableError("a segment does not hold as many events as it says")
-        except UnreadableError as damage:
-            logger.error("a segment of the log does not verify", extra={"row": row["RowKey"], "damage": str(damage)})
-            return Segment(segment_head, None), row
-        return Segment(segment_head, events), None
+    def decode(self, row: Row) -> OpenedRow[Event]:
+        """Open one row."""
+        return self._told(opened(row, self._decode))
+
+    def _told(self, each: OpenedRow[Event]) -> OpenedRow[Event]:
+        if each.damage:
+            logger.error("a segment of the log does not verify", extra={"row": each.segment.head.key.name, "damage": each.damage})
+        return each
 
     async def _query(
         self, table: TableClient, chosen: str, *, select: list[str] | None = None, page: int = _QUERY_ROWS
@@ -275,12 +279,6 @@ class HotLog(Generic[Event]):
         return self._clients[name]
 
 
-def head(row: Row) -> SegmentHead:
-    """Read what a row's keys tell of its segment; raises `NewerFormatError` or `UnreadableError`."""
-    name = names.RowName.parse(row["RowKey"])
-    return SegmentHead(SegmentKey(name.sealed_at, row["RowKey"], row["PartitionKey"]), name.count, name.rewards, name.size)
-
-
 def _runs(heads: Iterable[SegmentHead]) -> Iterator[list[SegmentHead]]:
     """Cut heads, in their order, into what one query may bring: at least one segment."""
     run: list[SegmentHead] = []
@@ -305,29 +303,37 @@ def _generations(epoch: LogEpoch, day: date) -> Sequence[int]:
     return range(epoch.oldest, epoch.generation + 1) if is_shared else (epoch.generation,)
 
 
-def _sealed_from(since: datetime) -> str:
-    first, _ = names.partitions_between(since, since)
-    return f"PartitionKey ge '{first}' and RowKey ge '{names.row_time(since)}'"
-
-
 def _sealed_between(since: datetime, until: datetime) -> str:
-    _, last = names.partitions_between(since, until)
-    return f"{_sealed_from(since)} and PartitionKey lt '{last}' and RowKey lt '{names.row_time(until)}'"
+    first, last = names.partitions_between(since, until)
+    rows = f"RowKey ge '{names.row_time(since)}' and RowKey lt '{names.row_time(until)}'"
+    return f"PartitionKey ge '{first}' and PartitionKey lt '{last}' and {rows}"
+
+
+def _sealed_on(day: date, since: datetime) -> str:
+    """Choose what was sealed on this day, but not before ``since``."""
+    begin = datetime.combine(day, time(), tzinfo=since.tzinfo)
+    return _sealed_between(max(begin, since), max(begin + _DAY, since))
+
+
+def _named(heads: Sequence[SegmentHead]) -> str:
+    """Choose these segments of a partition by their names, but by their times where a name is none of ours, and may hold anything."""
+    ranges = [names.row_range(each.key.name) for each in heads]
+    first, last = min(first for first, _ in ranges), max(last for _, last in ranges)
+    return f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{first}' and RowKey le '{last}'"
 
 
 async def _merged(parts: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:
-    """Put the rows of several tables together, minute by minute; one that is in several of them, being moved, counts once."""
-    if len(parts) == 1:  # nearly always
-        async for row in parts[0]:
-            yield row
-        return
+    """Put the rows of several tables together, minute by minute; one that is in several of them, being moved, counts once.
+
+    So does one that someone copied to another partition of its minute.
+    """
     waiting: list[Row | None] = [await anext(part, None) for part in parts]
     while any(waiting):
         minute = min(names.minute(row["PartitionKey"]) for row in waiting if row)
         given: set[str] = set()
         for index, part in enumerate(parts):
             while (first := waiting[index]) and names.minute(first["PartitionKey"]) == minute:
-                if first["RowKey"] not in given:
+                if first["RowKey"] not in given and is_anywhere(first):
                     given.add(first["RowKey"])
                     yield first
                 waiting[index] = await anext(part, None)

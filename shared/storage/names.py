@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
@@ -23,13 +24,17 @@ LOOPS = "loops/"
 """What the names of all loops' blobs begin with."""
 
 FORMAT = 2
-"""Of a segment: its name and what is under it. Names of format 1 do not tell the size."""
+"""Of a segment: its name and what is under it. Names of format 1 do not tell the size, and its sightings have no checksum."""
 
 _ROW = re.compile(r"(?P<at>[0-9]{16})-(?P<writer>[0-9a-z]+)-(?P<number>[0-9]{6,12})-(?P<format>[1-9][0-9]{0,5})-(?P<rest>.*)", re.DOTALL)
 _NUMBER = "(0|[1-9][0-9]{0,9})"
 _COUNTS = {1: re.compile(f"{_NUMBER}-{_NUMBER}"), 2: re.compile(f"{_NUMBER}-{_NUMBER}-{_NUMBER}")}
 _UNTOLD_BYTES = 16 * 1024
 """What an event is taken for where the name does not tell the size: more than most take, and no row was let grow beyond `MAX_BYTES`."""
+
+_DIGITS = re.compile("[0-9]{0,16}")
+_TIME_DIGITS = 16
+_PARTITION = re.compile("([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})-[0-9]{2,4}")
 
 _TABLE = re.compile(r"(?P<loop>[a-z][a-z0-9]*)x(?P<generation>\d{4})(?P<kind>[do])(?P<day>\d{8})")
 
@@ -83,6 +88,20 @@ def partition(sealed_at: datetime, shard: int) -> str:
     return f"{sealed_at:%Y%m%d%H%M}-{shard:02d}"
 
 
+@lru_cache(maxsize=256)
+def partition_time(partition_key: str) -> datetime | None:
+    """Give when a partition's minute begins; None for what is no partition's name.
+
+    >>> str(partition_time("202605171200-03")), partition_time("202605171260-03"), partition_time("202605171200")
+    ('2026-05-17 12:00:00+00:00', None, None)
+    """
+    match = _PARTITION.fullmatch(partition_key)
+    try:
+        return datetime(*map(int, match.groups()), tzinfo=UTC) if match else None  # type: ignore[misc, arg-type]  # five numbers
+    except ValueError:
+        return None
+
+
 def minute(partition_key: str) -> str:
     """Give the minute's part of a partition's name."""
     return partition_key[:12]
@@ -105,9 +124,11 @@ class RowName:
     count: int
     rewards: int
     size: int
+    version: int = FORMAT
 
     def __str__(self) -> str:
-        return f"{row_time(self.sealed_at)}-{self.writer}-{self.number:06d}-{FORMAT}-{self.count}-{self.rewards}-{self.size}"
+        name = f"{row_time(self.sealed_at)}-{self.writer}-{self.number:06d}-{self.version}-{self.count}-{self.rewards}"
+        return f"{name}-{self.size}" if self.version > 1 else name
 
     @staticmethod
     def parse(name: str) -> "RowName":
@@ -129,16 +150,49 @@ class RowName:
         if rewards > count or count > MAX_EVENTS:
             raise _no_segment(name)
         size = told[0] if told else min(max(count, 1) * _UNTOLD_BYTES, MAX_BYTES)
-        return RowName(from_micros(int(match["at"])), match["writer"], int(match["number"]), count, rewards, size)
+        return RowName(from_micros(int(match["at"])), match["writer"], int(match["number"]), count, rewards, size, found)
+
+
+def _is_segment(name: str) -> bool:
+    try:
+        RowName.parse(name)
+    except UnreadableError:
+        return False
+    return True
 
 
 def _no_segment(name: str) -> UnreadableError:
     return UnreadableError(f"a row of the log has the name of no segment: {name!r}")
 
 
+def floor_time(name: str) -> datetime:
+    """Give when a row was sealed, by the place of its name among all names: the last time whose `row_time` is not greater than it.
+
+    So what a window's range of names takes in was sealed in that window, whatever the name is.
+
+    >>> str(floor_time("1778976000000000-a1b2-000007-2-3-2-900")), str(floor_time("1778976x"))
+    ('2026-05-17 00:00:00+00:00', '2026-05-17 00:16:39.999999+00:00')
+    """
+    digits = _DIGITS.match(name)
+    told = digits[0] if digits else ""
+    if len(told) == _TIME_DIGITS:
+        return from_micros(int(told))
+    if name[len(told) :] > "9":
+        return from_micros(int(told.ljust(_TIME_DIGITS, "9")))
+    return from_micros(max(int(told.ljust(_TIME_DIGITS, "0")) - 1, 0))
+
+
 def row_time(sealed_at: datetime) -> str:
     """Give the sealed time's part of a segment's name: what all names from then on are not smaller than."""
     return f"{to_micros(sealed_at):016d}"
+
+
+def row_range(name: str) -> tuple[str, str]:
+    """Give names between which a row is found: its own, or, where that is no segment's and may hold anything, those of its time."""
+    if _is_segment(name):
+        return name, name
+    at = floor_time(name)
+    return row_time(at), row_time(at + timedelta(microseconds=1))
 
 
 def partitions_between(since: datetime, until: datetime) -> tuple[str, str]:
@@ -217,8 +271,9 @@ def quarantine_prefix(loop: str) -> str:
 
 
 def quarantine_blob(loop: str, table: str, key: SegmentKey) -> str:
-    """Name the copy of a segment that does not verify."""
-    return f"{quarantine_prefix(loop)}{table}/{key.partition}/{key.name}"
+    """Name the copy of a segment that does not verify: by time and hash where its name is no segment's, and may be no blob's."""
+    name = key.name if _is_segment(key.name) else f"{row_time(key.sealed_at)}-{hashlib.sha256(key.name.encode()).hexdigest()}"
+    return f"{quarantine_prefix(loop)}{table}/{key.partition}/{name}"
 
 
 def loop_prefix(loop: str) -> str:

@@ -10,6 +10,7 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from isal import isal_zlib
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import EventTooLargeError, InvalidRequestError, UnreadableError
 from shared.domain.events import Decision, LearningMode, Observation, Proposal
-from shared.domain.identity import fingerprint
+from shared.storage.sightings import Sightings
 
 MAX_EVENTS = 4_000
 """A decision's fingerprint and time take 16 bytes of one property."""
@@ -118,15 +119,8 @@ def encode(events: Sequence[Decision | Observation]) -> dict[str, Any]:
     parts = range(0, len(payload), _PROPERTY_BYTES)
     row: dict[str, Any] = {f"Payload{number:02d}": payload[start : start + _PROPERTY_BYTES] for number, start in enumerate(parts)}
     if decisions:
-        row["Sightings"] = pack_sightings(decisions)
-        row |= _events_column(decisions)
+        row |= Sightings.of(decisions).packed()
     return row
-
-
-def _events_column(decisions: Sequence[Decision]) -> dict[str, bytes]:
-    """Write the fingerprints of the events that have slots, which those of their slots do not tell: none where there are none."""
-    events = dict.fromkeys(decision.event_id for decision in decisions if decision.slot)
-    return {"Events": _little_endian(array("Q", map(fingerprint, events))).tobytes()} if events else {}
 
 
 def decode_decisions(row: Row) -> list[Decision]:
@@ -135,6 +129,9 @@ def decode_decisions(row: Row) -> list[Decision]:
         raw = _payload(row)
         columns, rest = _head(raw)
         count = len(columns["id"])
+        if not count:  # as a fault of earlier releases wrote
+            return []
+        _check_indexes(columns)
         situations, rest = _cut(raw, rest, count)
         if "shared" in columns:
             situations = _with_ends(situations, columns["shared"])
@@ -179,29 +176,6 @@ def decode_observations(row: Row) -> list[Observation]:
         raise UnreadableError(f"a segment of observations does not verify: {cause}") from cause
 
 
-def pack_sightings(decisions: Sequence[Decision]) -> bytes:
-    """Write fingerprint and time of each decision, 8 bytes each."""
-    packed = array("Q", (fingerprint(decision.key) for decision in decisions))
-    packed.extend(to_micros(decision.decided_at) for decision in decisions)
-    return _little_endian(packed).tobytes()
-
-
-def unpack_events(packed: bytes) -> "array[int]":
-    """Give the fingerprints of the events with slots in a segment of decisions."""
-    numbers = array("Q")
-    numbers.frombytes(packed[: len(packed) // 8 * 8])
-    return _little_endian(numbers)
-
-
-def unpack_sightings(packed: bytes) -> tuple["array[int]", "array[int]"]:
-    """Give the fingerprints and the times (microseconds) of a segment's decisions, in its order."""
-    numbers = array("Q")
-    numbers.frombytes(packed[: len(packed) // 16 * 16])
-    numbers = _little_endian(numbers)
-    half = len(numbers) // 2
-    return numbers[:half], numbers[half:]
-
-
 _DAMAGE: tuple[type[Exception], ...] = (
     LookupError,
     TypeError,
@@ -210,6 +184,23 @@ _DAMAGE: tuple[type[Exception], ...] = (
     struct.error,
     isal_zlib.error,  # type: ignore[assignment]  # an exception class; its stub says an exception
 )
+
+
+_KINDS: Mapping[str, frozenset[type]] = {
+    "id": frozenset({str}),
+    "slot": frozenset({str}),
+    "versions": frozenset({str}),
+    "at": frozenset({int}),
+    "version": frozenset({int}),
+    "mode": frozenset({int}),
+    "chosen": frozenset({int}),
+    "shared": frozenset({int}),
+    "deferred": frozenset({bool}),
+    "probabilities": frozenset({list}),
+    "reward": frozenset({float, int, type(None)}),
+    "proposal": frozenset({list, type(None)}),
+}
+"""What a column may hold: a checksum says that a row is as it was written, not who wrote it."""
 
 
 def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
@@ -272,7 +263,13 @@ def _proposal_column(decisions: Sequence[Decision]) -> dict[str, object]:
 def _proposals(columns: Mapping[str, Any]) -> Sequence[Proposal | None]:
     if "proposal" not in columns:
         return [None] * len(columns["id"])
-    return [each and Proposal(*each) for each in columns["proposal"]]
+    return [_proposal(*each) if each else None for each in columns["proposal"]]
+
+
+def _proposal(action: object, probability: object, is_lesson: object) -> Proposal:
+    if not (isinstance(action, int) and isinstance(probability, float | int) and isinstance(is_lesson, bool)):
+        raise TypeError("a proposal is none")
+    return Proposal(action, probability, is_lesson)
 
 
 def _without_ends(decisions: Sequence[Decision]) -> tuple[list[int], list[bytes]]:
@@ -335,7 +332,22 @@ def _payload(row: Row) -> bytes:
 
 def _head(raw: bytes) -> tuple[dict[str, Any], int]:
     end = _NUMBER.size + _NUMBER.unpack_from(raw)[0]
-    return orjson.loads(raw[_NUMBER.size : end]), end
+    columns = orjson.loads(raw[_NUMBER.size : end])
+    for name, kinds in _KINDS.items():
+        if name in columns and not kinds.issuperset(map(type, columns[name])):
+            raise ValueError(f"the column {name} holds what it should not")
+    return columns, end
+
+
+def _check_indexes(columns: Mapping[str, Any]) -> None:
+    """Raise `ValueError` for an index that points nowhere, or would count from the end."""
+    chances = columns["probabilities"]
+    if not {int, float}.issuperset(map(type, chain.from_iterable(chances))):
+        raise ValueError("a probability is no number")
+    if not all(0 <= chosen < len(each) for chosen, each in zip(columns["chosen"], chances, strict=True)):
+        raise ValueError("an action was chosen that was not there")
+    if min(*columns["version"], *columns["mode"]) < 0:
+        raise ValueError("a version or mode is not there")
 
 
 def _cut(raw: bytes, start: int, count: int) -> tuple[list[bytes], int]:

@@ -13,6 +13,7 @@ from shared.domain.clock import from_micros
 from shared.domain.errors import EventTooLargeError, UnreadableError
 from shared.domain.events import Decision, LearningMode, Observation, Proposal
 from shared.domain.identity import fingerprint
+from shared.storage.names import FORMAT
 from shared.storage.segments import (
     MAX_BYTES,
     MAX_EVENTS,
@@ -21,21 +22,21 @@ from shared.storage.segments import (
     decode_decisions,
     decode_observations,
     encode,
-    unpack_sightings,
 )
+from shared.storage.sightings import Sightings
 from tests.builders import after, apprentice, decision, observation
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 times = st.integers(0, 4_000_000_000_000_000).map(from_micros)
-probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=50).map(tuple)
+chosen = st.shared(st.integers(0, 49), key="chosen")
 decisions = st.builds(
     Decision,
     event_id=texts,
     decided_at=times,
     model_version=st.sampled_from(["", "00000001-abc", "00000002-def"]),
     mode=st.sampled_from(LearningMode),
-    probabilities=probabilities,
-    chosen=st.integers(0, 49),
+    probabilities=chosen.flatmap(lambda least: st.lists(st.floats(0, 1), min_size=least + 1, max_size=50).map(tuple)),
+    chosen=chosen,
     deferred=st.booleans(),
     situation=st.binary(max_size=300),
     encoded=st.binary(max_size=300),
@@ -87,13 +88,18 @@ def test_a_row_has_as_few_properties_as_can_be():
     assert encode([observation()]).keys() == {"Payload00"}
 
 
+def sighted(events: list[Decision]) -> Sightings:
+    return Sightings.unpack(encode(events), version=FORMAT, count=len(events), latest=2**63)
+
+
 def test_a_row_tells_whose_decisions_it_holds():
-    fingerprints, micros = unpack_sightings(encode([decision("x", at=after(1)), decision("y", at=after(2))])["Sightings"])
-    assert list(fingerprints) == [fingerprint("x"), fingerprint("y")]
-    assert micros[1] - micros[0] == 1_000_000
-    fingerprints, _ = unpack_sightings(encode([decision("x", slot="s1"), decision("x", slot="s2"), decision("x")])["Sightings"])
-    assert list(fingerprints) == [fingerprint(("x", "s1")), fingerprint(("x", "s2")), fingerprint("x")]
-    assert len(set(fingerprints)) == 3
+    told = sighted([decision("x", at=after(1)), decision("y", at=after(2))])
+    assert [list(told.fingerprints), list(told.events)] == [[fingerprint("x"), fingerprint("y")], []]
+    assert told.micros[1] - told.micros[0] == 1_000_000
+    told = sighted([decision("x", slot="s1"), decision("x", slot="s2"), decision("x")])
+    assert list(told.fingerprints) == [fingerprint(("x", "s1")), fingerprint(("x", "s2")), fingerprint("x")]
+    assert len(set(told.fingerprints)) == 3
+    assert list(told.events) == [fingerprint("x")]
 
 
 def test_no_property_is_larger_than_azure_allows():

@@ -60,7 +60,7 @@ def hostile_decision(noise: random.Random, text: Text, *, names: int, body: int,
         model_version=text(noise, names),
         mode=decision().mode,
         probabilities=tuple(-noise.random() * 1e-300 for _ in range(actions)),
-        chosen=noise.randrange(50),
+        chosen=noise.randrange(actions),
         deferred=noise.random() < 0.5,
         situation=noise.randbytes(body),
         encoded=noise.randbytes(body // 2),
@@ -135,7 +135,7 @@ def test_a_row_holds_no_more_than_its_events_were_estimated_at(texts):
 
 def worst_in_memory(number: int) -> Decision:
     one = [chr(0x12000 + number), chr(0x13000 + number), chr(0x14000 + number)]
-    small = Decision(one[0], after(number), one[1], decision().mode, (number / 9_999,), 10**9 + number, False, b"", b"", one[2])
+    small = Decision(one[0], after(number), one[1], decision().mode, (number / 9_999,), 0, False, b"", b"", one[2])
     return replace(small, situation=b"%d" % number, encoded=b"x%d" % number, proposal=Proposal(10**9 + number, number / 7_777, True))
 
 
