@@ -21,7 +21,7 @@ from shared.domain.ledger import Opened, Pointer, Provenance, Segment
 from shared.domain.loop import LoopSettings
 from shared.joining.chunks import compressed
 from shared.joining.dsjson import lines
-from shared.joining.join import Window, event_ids, join
+from shared.joining.join import Window, join, keys_of, marks_of
 from shared.learning import artifact
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
@@ -167,8 +167,10 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     log = bench.log()
     since, until = _BEGIN, bench.clock.at
     opened = Opened(since, until, decisions)
-    sight, sightings = await timed_async(log.sightings(since, until, event_ids(decisions, observations), opened=opened))
-    window = Window(since, until, decisions, (), observations, {each.head.key.name for each in observations}, sightings)
+    due = [each.head for each in observations]
+    gather, reports = await timed_async(log.reports(since, until, keys_of(decisions), due=due))
+    sight, sightings = await timed_async(log.sightings(since, until, marks_of(decisions, reports), opened=opened))
+    window = Window(since, until, decisions, (), reports, sightings, grace=_GRACE)
     joining, joined = timed(lambda: join(window, loop=LoopSettings()))
     learner = Learner.cold()
     batch = to_batch(
@@ -180,8 +182,8 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     dumping, model = timed(lambda: artifact.dump_model(learner))
     chunking, chunk = timed(lambda: compressed(lines(joined.events)))
     committing, _ = await timed_async(_commit(BlobModelStore(bench.account, loop="parts"), chunk, model, until))
-    names = ("read rows", "decode", "find sightings", "join", "learn", "dump model", "write chunk", "commit")
-    return list(zip(names, (read, decode, sight, joining, learning, dumping, chunking, committing), strict=True))
+    names = ("read rows", "decode", "read and find observations", "find sightings", "join", "learn", "dump model", "write chunk", "commit")
+    return list(zip(names, (read, decode, gather, sight, joining, learning, dumping, chunking, committing), strict=True))
 
 
 def _decoded(decisions: Rows, observations: Rows) -> tuple[Sequence[Segment[Any]], Sequence[Segment[Any]]]:

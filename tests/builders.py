@@ -1,12 +1,13 @@
 """Decisions, observations and segments with all that does not matter filled in."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.domain.clock import to_micros
-from shared.domain.events import Action, Decision, LearningMode, Observation, Proposal, Situation
-from shared.domain.ledger import Segment, SegmentHead, SegmentKey
+from shared.domain.events import Action, Decision, EventKey, LearningMode, Observation, Proposal, Situation
+from shared.domain.identity import fingerprint, report_id, report_tag
+from shared.domain.ledger import Due, Report, Reports, Segment, SegmentHead, SegmentKey
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoder
 
@@ -71,3 +72,20 @@ def segment(events: Sequence, *, sealed_at: datetime | None = None, writer: str 
     rewards = sum(isinstance(event, Observation) and not event.is_activation for event in events)
     key = SegmentKey(sealed_at, f"{to_micros(sealed_at):016d}-{writer}-000001", f"{sealed_at:%Y%m%d%H%M}-00")
     return Segment(SegmentHead(key, len(events), rewards), tuple(events))
+
+
+def reports_of(observations: Sequence[Segment[Observation]], *, due: Set[str], counted: Set[str] = frozenset()) -> Reports:
+    """What a log tells of these segments: all observations by their events, and the rewards of those that are due, by their names."""
+    of: dict[EventKey, list[Report]] = {}
+    to_count: list[Due] = []
+    for each in observations:
+        key = each.head.key
+        for index, event in enumerate(each.events or ()):
+            name = report_id(key.sealed_at, report_tag(key.name, index))
+            of.setdefault(event.key, []).append(Report(name, key.sealed_at, event))
+            if event.reward is not None and (key.name in due or name in counted):
+                to_count.append(Due(name, key.sealed_at, event.observed_at, fingerprint(event.key)))
+    heads = [each.head for each in observations if each.head.key.name in due]
+    lost = sum(each.head.rewards for each in observations if each.events is None and each.head.key.name in due)
+    in_order = {key: sorted(found, key=lambda report: (report.observation.observed_at, report.sealed_at)) for key, found in of.items()}
+    return Reports(in_order, to_count, sum(head.rewards for head in heads), lost)

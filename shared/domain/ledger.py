@@ -8,6 +8,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH
+from shared.domain.events import EventKey, Observation
 
 Event = TypeVar("Event")
 
@@ -67,12 +68,44 @@ class Opened(Generic[Event]):
 class Sighting(NamedTuple):
     """One logged decision of an event id (and slot): when it was made and where it stands. The smallest of several is the first.
 
-    A tuple, since there is one for each decision of a window: it takes a third of the time to make.
+    ``tag`` tells its segment from others sealed in the same microsecond (`shared.domain.identity.segment_tag`), ``position`` is its
+    place in it. A tuple, since there is one for each decision of a window: it takes a third of the time to make.
     """
 
     decided_at: datetime
-    segment: SegmentKey
+    sealed_at: datetime
+    tag: int
     position: int
+
+
+class Report(NamedTuple):
+    """An observation of an event that was asked for; ``id`` tells it from all others (`shared.domain.identity.report_id`)."""
+
+    id: str
+    sealed_at: datetime
+    observation: Observation
+
+
+class Due(NamedTuple):
+    """A reward that is to be counted, or that was counted as late or unknown; ``mark`` is its event's fingerprint."""
+
+    id: str
+    sealed_at: datetime
+    observed_at: datetime
+    mark: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What was observed: ``of`` the events asked for, in order of observation, and all rewards ``due`` to be counted.
+
+    ``rewards`` is the number of those that are counted for the first time, ``lost`` that of those among them that cannot be read.
+    """
+
+    of: Mapping[EventKey, Sequence[Report]] = field(default_factory=dict)
+    due: Sequence[Due] = ()
+    rewards: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +143,14 @@ class Lookback:
     """What the trainer must remember from just behind the watermark to go on exactly.
 
     ``decisions`` and ``observations`` name the segments that were seen there: one that turns up and is not among them is a
-    straggler. ``unknown`` names the rewards that were counted as unknown and may still precede their decision.
+    straggler. ``unknown`` and ``late`` name the rewards (`Report.id`) that were counted so and may still precede a decision that
+    takes them.
     """
 
     decisions: frozenset[str] = frozenset()
     observations: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.evaluation import Listed
 from shared.domain.events import Decision, EventKey, Observation
-from shared.domain.ledger import LogEpoch, Opened, Pointer, Provenance, Segment, SegmentHead, Sighting, Sought
+from shared.domain.ledger import LogEpoch, Opened, Pointer, Provenance, Reports, Segment, SegmentHead, Sighting, Sought
 from shared.domain.loop import LoopRecord, LoopSettings
 from shared.domain.models import SignedModel
 
@@ -77,14 +77,25 @@ class EventLog(Protocol):
         """Open these segments; those that do not verify come back without events."""
         ...
 
-    async def observations_between(self, since: datetime, until: datetime) -> Sequence[Segment[Observation]]:
-        """Open all segments sealed in ``[since, until)``, in sealed order."""
+    async def reports(
+        self,
+        since: datetime,
+        until: datetime,
+        keys: AbstractSet[EventKey],
+        *,
+        due: Sequence[SegmentHead] = (),
+        counted: AbstractSet[str] = frozenset(),
+    ) -> Reports:
+        """Find all observations of these events in segments sealed in ``[since, until)``, and all rewards in the segments that are due.
+
+        The rewards that ``counted`` names (`Report.id`) are given among those that are due. Memory is bounded by what is found.
+        """
         ...
 
     async def sightings(
-        self, since: datetime, until: datetime, keys: AbstractSet[EventKey], *, opened: Opened[Decision] | None = None
-    ) -> dict[EventKey, list[Sighting]]:
-        """Find all decisions of these events, or of their slots, in segments sealed in ``[since, until)``, and in those of ``opened``.
+        self, since: datetime, until: datetime, marks: AbstractSet[int], *, opened: Opened[Decision] | None = None
+    ) -> dict[int, list[Sighting]]:
+        """Find all decisions of the events, or of their slots, with these fingerprints, sealed in ``[since, until)`` or in ``opened``.
 
         What was opened need not be read again; its sightings are given whether or not the log remembers it.
         """

@@ -7,13 +7,13 @@ was cut into segments, nor on how time was cut into windows.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NamedTuple
 
 from shared.domain.events import Decision, EventKey, JoinedEvent, LearningMode, Observation, SkipReason
-from shared.domain.ledger import Counters, Segment, SegmentKey, Sighting
+from shared.domain.identity import fingerprint, segment_tag
+from shared.domain.ledger import Counters, Due, Report, Reports, Segment, SegmentKey, Sighting
 from shared.domain.loop import LoopSettings
 from shared.joining.aggregation import aggregate
 
@@ -23,86 +23,131 @@ EARLY = timedelta(minutes=2)
 REMEMBERED = timedelta(hours=1)
 """How long after its wait an event id is still known: repeated decisions are duplicates, and rewards late, until then."""
 
-Sightings = Mapping[EventKey, Sequence[Sighting]]
-"""All logged decisions of the events (and slots) in question; the window's own, and later and earlier ones, included."""
+Sightings = Mapping[int, Sequence[Sighting]]
+"""All logged decisions of the events (and slots) in question, by fingerprint; the window's own, and later and earlier ones, included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """What one trainer run learns: the segments sealed in ``[since, until)``, and those that turned up behind ``since``.
 
-    ``observations`` are the segments that may hold one of its decisions' observations or are due to be counted;
-    ``uncounted`` names those of the latter. ``unknown`` is `Lookback.unknown` of the commit before.
+    ``reports`` are the observations of its decisions, and the rewards that are due to be counted. ``unknown`` and ``late`` are those of
+    `Lookback` of the commit before. ``grace`` is how much later than its time an observation may be sealed.
     """
 
     since: datetime
     until: datetime
     fresh: Sequence[Segment[Decision]]
     stragglers: Sequence[Segment[Decision]]
-    observations: Sequence[Segment[Observation]]
-    uncounted: AbstractSet[str]
+    reports: Reports
     sightings: Sightings
     unknown: AbstractSet[str] = frozenset()
+    late: AbstractSet[str] = frozenset()
+    grace: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The window's events in the order of the log, what to add to the counters, and the observations still unknown."""
+    """The window's events in the order of the log, what to add to the counters, and the rewards that still are unknown, or late."""
 
     events: tuple[JoinedEvent, ...]
     counters: Counters
-    unknown: frozenset[str]
+    unknown: frozenset[str] = field(default=frozenset())
+    late: frozenset[str] = field(default=frozenset())
 
 
-class _Report(NamedTuple):
-    """An observation and the name that tells it from all others."""
+def keys_of(decisions: Iterable[Segment[Decision]]) -> set[EventKey]:
+    """Collect what the observations of these decisions name: an activation names the event of all slots."""
+    events = [event for segment in decisions for event in segment.events or ()]
+    return {event.key for event in events}.union([event.event_id for event in events if event.slot])
 
-    name: str
-    observation: Observation
 
-
-def event_ids(decisions: Iterable[Segment[Decision]], observations: Iterable[Segment[Observation]]) -> set[EventKey]:
-    """Collect what to look up the sightings of, for a window of these segments."""
+def marks_of(decisions: Iterable[Segment[Decision]], reports: Reports) -> set[int]:
+    """Collect what to look up the sightings of, for a window of these segments and reports."""
     keys = {event.key for segment in decisions for event in segment.events or ()}
-    return keys.union([event.key for segment in observations for event in segment.events or ()])
+    return set(map(fingerprint, keys)).union([each.mark for each in reports.due])
 
 
 def join(window: Window, *, loop: LoopSettings) -> Joined:
     """Give each decision of the window its final reward, or the reason why it is not learned from."""
-    named = [(segment, _named(segment)) for segment in window.observations]
-    reports = _by_key(reports for _, reports in named)
-    repeated = {key for key, sightings in window.sightings.items() if len(sightings) > 1}
-    events: list[JoinedEvent] = []
-    skipped: Counter[SkipReason] = Counter()
-    placed: set[str] = set()
+    work = _Joining(window, loop)
     for segment, is_straggler in _in_order(window):
+        work.take(segment, is_straggler=is_straggler)
+    return work.done()
+
+
+class _Joining:
+    """A window on its way: ``placed`` names the observations that some decision of the window is there for."""
+
+    def __init__(self, window: Window, loop: LoopSettings) -> None:
+        self._window = window
+        self._loop = loop
+        self._repeated = {mark for mark, sightings in window.sightings.items() if len(sightings) > 1}
+        self._new = _straggling(window)
+        self._events: list[JoinedEvent] = []
+        self._skipped: Counter[SkipReason] = Counter()
+        self._placed: set[str] = set()
+        self._wasted = 0
+
+    def take(self, segment: Segment[Decision], *, is_straggler: bool) -> None:
+        """Join the decisions of one segment."""
         if segment.events is None:
-            skipped[SkipReason.QUARANTINED] += segment.head.count
-            continue
+            self._skipped[SkipReason.QUARANTINED] += segment.head.count
+            return
+        reports = self._window.reports.of
+        limit = segment.head.key.sealed_at + self._loop.reward_wait + self._window.grace
+        tag = segment_tag(segment.head.key.name) if self._repeated else 0
         for index, decision in enumerate(segment.events):
-            observations: tuple[Observation, ...] = ()
-            if decision.slot:
-                key, mine = decision.key, _of_slot(decision, reports)
-            else:  # nearly always, and cheaper than asking for the key
-                key, mine = decision.event_id, reports.get(decision.event_id, ())
-            if mine:
-                names, observations = _in_time(mine, decision.decided_at, loop)
-                placed.update(names)
-            is_duplicate = key in repeated and _is_duplicate(
-                Sighting(decision.decided_at, segment.head.key, index), key, window, loop, is_straggler=is_straggler
-            )
-            event = _joined(decision, observations, loop, is_duplicate=is_duplicate)
-            events.append(event)
+            mine = _of_slot(decision, reports) if decision.slot else reports.get(decision.event_id, ())
+            taken = _in_time(mine, decision.decided_at, limit, self._loop) if mine else ()
+            is_duplicate = False
+            if self._repeated and (mark := fingerprint(decision.key)) in self._repeated:
+                own = Sighting(decision.decided_at, segment.head.key.sealed_at, tag, index)
+                before = self._before(own, mark, is_straggler=is_straggler)
+                is_duplicate = bool(before)
+                self._wasted += sum(self._is_wasted(each, before) for each in taken) if is_duplicate else 0
+            self._placed.update([each.id for each in taken])
+            event = _joined(decision, tuple([each.observation for each in taken]), self._loop, is_duplicate=is_duplicate)
+            self._events.append(event)
             if event.skip is not None:
-                skipped[event.skip] += 1
-    counted, unknown = _count_rewards(window, named, placed, loop)
-    learned = sum(event.skip is None for event in events)
-    stragglers = sum(segment.head.count for segment in window.stragglers)
-    return Joined(tuple(events), counted.plus(Counters(learned=learned, skipped=_by_name(skipped), stragglers=stragglers)), unknown)
+                self._skipped[event.skip] += 1
+
+    def done(self) -> Joined:
+        """Count, and give all."""
+        window = self._window
+        counted, unknown, late = _count_rewards(window, self._placed, self._loop)
+        counters = Counters(
+            learned=sum(event.skip is None for event in self._events),
+            skipped={reason.value: count for reason, count in self._skipped.items()},
+            late_rewards=self._wasted,
+            stragglers=sum(segment.head.count for segment in window.stragglers),
+        )
+        return Joined(tuple(self._events), counted.plus(counters), unknown, late)
+
+    def _before(self, own: Sighting, mark: int, *, is_straggler: bool) -> list[Sighting]:
+        """Give the decisions of the same event (and slot) that come first, or (for a straggler) were learned long ago."""
+        span = self._loop.reward_wait + REMEMBERED
+        return [
+            other
+            for other in self._window.sightings[mark]
+            if other != own
+            and abs(own.decided_at - other.decided_at) <= span
+            and (other < own or (is_straggler and other.sealed_at < self._window.since and other not in self._new))
+        ]
+
+    def _is_wasted(self, report: Report, before: Iterable[Sighting]) -> bool:
+        """Whether a duplicate's observation is a reward that no earlier decision was in time for: it is late for the one that counts."""
+        at, sealed_at = report.observation.observed_at, report.sealed_at
+        return not report.observation.is_activation and not any(_covers(each, at, sealed_at, self._window, self._loop) for each in before)
 
 
-def _by_name(skipped: Mapping[SkipReason, int]) -> dict[str, int]:
-    return {reason.value: count for reason, count in skipped.items()}
+def _straggling(window: Window) -> set[Sighting]:
+    """Give the sightings of what turned up behind the watermark."""
+    return {
+        Sighting(event.decided_at, segment.head.key.sealed_at, segment_tag(segment.head.key.name), index)
+        for segment in window.stragglers
+        for index, event in enumerate(segment.events or ())
+    }
 
 
 def _in_order(window: Window) -> Iterator[tuple[Segment[Decision], bool]]:
@@ -116,54 +161,26 @@ def _key(segment: Segment[Decision]) -> SegmentKey:
     return segment.head.key
 
 
-def _named(segment: Segment[Observation]) -> list[_Report]:
-    stem = f"{segment.head.key.name}#"
-    return [_Report(stem + str(index), observation) for index, observation in enumerate(segment.events or ())]
-
-
-def _by_key(segments: Iterable[Sequence[_Report]]) -> dict[EventKey, list[_Report]]:
-    by_key: dict[EventKey, list[_Report]] = {}
-    for reports in segments:
-        for report in reports:
-            by_key.setdefault(report.observation.key, []).append(report)
-    for reports in by_key.values():
-        if len(reports) > 1:
-            reports.sort(key=_arrival)
-    return by_key
-
-
-def _of_slot(decision: Decision, reports: Mapping[EventKey, Sequence[_Report]]) -> Sequence[_Report]:
+def _of_slot(decision: Decision, reports: Mapping[EventKey, Sequence[Report]]) -> Sequence[Report]:
     """Give the rewards of a decision's slot and the activations of its event: those name no slot."""
     activations = [report for report in reports.get(decision.event_id, ()) if report.observation.is_activation]
     return sorted([*reports.get(decision.key, ()), *activations], key=_arrival)
 
 
-def _arrival(report: _Report) -> tuple[datetime, str]:
-    return report.observation.observed_at, report.name
+def _arrival(report: Report) -> tuple[datetime, datetime]:
+    return report.observation.observed_at, report.sealed_at
 
 
-def _in_time(reports: Sequence[_Report], decided_at: datetime, loop: LoopSettings) -> tuple[tuple[str, ...], tuple[Observation, ...]]:
-    """Choose the reports that count for a decision of this time; gives their names and their observations."""
+def _in_time(reports: Sequence[Report], decided_at: datetime, limit: datetime, loop: LoopSettings) -> Sequence[Report]:
+    """Choose the reports that count for a decision of this time: observed in time, and sealed before the limit."""
     first, last = decided_at - EARLY, decided_at + loop.reward_wait
-    if len(reports) == 1 and first <= reports[0].observation.observed_at <= last:  # nearly always: worth a path without a loop
-        return (reports[0].name,), (reports[0].observation,)
-    mine = [report for report in reports if first <= report.observation.observed_at <= last]
-    return tuple([report.name for report in mine]), tuple([report.observation for report in mine])
+    return [report for report in reports if first <= report.observation.observed_at <= last and report.sealed_at < limit]
 
 
-def _is_duplicate(own: Sighting, key: EventKey, window: Window, loop: LoopSettings, *, is_straggler: bool) -> bool:
-    """Whether another decision of the same event (and slot) comes first, or (for a straggler) was learned long ago."""
-    span = loop.reward_wait + REMEMBERED
-    for other in window.sightings[key]:
-        if other == own or abs(own.decided_at - other.decided_at) > span:
-            continue
-        if other < own or (is_straggler and other.segment.sealed_at < window.since and not _is_new(other, window)):
-            return True
-    return False
-
-
-def _is_new(sighting: Sighting, window: Window) -> bool:
-    return any(sighting.segment == segment.head.key for segment in window.stragglers)
+def _covers(sighting: Sighting, at: datetime, sealed_at: datetime, window: Window, loop: LoopSettings) -> bool:
+    """Whether what was observed at that time, and sealed then, is in time for this decision."""
+    is_in_time = sighting.decided_at - EARLY <= at <= sighting.decided_at + loop.reward_wait
+    return is_in_time and sealed_at < sighting.sealed_at + loop.reward_wait + window.grace
 
 
 def _joined(decision: Decision, observations: tuple[Observation, ...], loop: LoopSettings, *, is_duplicate: bool) -> JoinedEvent:
@@ -183,53 +200,43 @@ def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplica
     return None
 
 
-def _count_rewards(
-    window: Window, named: Iterable[tuple[Segment[Observation], Sequence[_Report]]], placed: AbstractSet[str], loop: LoopSettings
-) -> tuple[Counters, frozenset[str]]:
-    """Count the rewards that are due to be counted, and take back those once unknown whose decision has come."""
-    rewards = late = lost = 0
-    came_true = window.unknown & placed
-    unknown: dict[str, datetime] = {}
-    for segment, reports in named:
-        is_due = segment.head.key.name in window.uncounted
-        if is_due:
-            rewards += segment.head.rewards
-            lost += segment.head.rewards if segment.events is None else 0
-        for name, observation in reports:
-            if name in placed or observation.is_activation:
-                continue
-            if name in window.unknown:
-                unknown[name] = observation.observed_at
-            elif is_due:
-                verdict = _verdict(observation, segment.head.key, window, loop)
-                late += verdict is _Verdict.LATE
-                if verdict is _Verdict.UNKNOWN:
-                    unknown[name] = observation.observed_at
-    newly_unknown = len(unknown.keys() - window.unknown)
-    remembered = frozenset(name for name, at in unknown.items() if at >= window.until - EARLY)
-    counters = Counters(rewards=rewards, late_rewards=late, unknown_rewards=newly_unknown + lost - len(came_true))
-    return counters, remembered
-
-
 class _Verdict(Enum):
     IN_TIME = 1
     LATE = 2
     UNKNOWN = 3
 
 
-def _verdict(observation: Observation, key: SegmentKey, window: Window, loop: LoopSettings) -> _Verdict:
-    """Tell what becomes of a reward that no decision of this window takes.
+def _count_rewards(window: Window, placed: AbstractSet[str], loop: LoopSettings) -> tuple[Counters, frozenset[str], frozenset[str]]:
+    """Count the rewards that are due to be counted, and count those anew that were late or unknown and may have found their decision."""
+    found: dict[_Verdict, dict[str, datetime]] = {verdict: {} for verdict in _Verdict}
+    for each in window.reports.due:
+        verdict = _Verdict.IN_TIME if each.id in placed else _verdict(each, window, loop)
+        found[verdict][each.id] = each.observed_at
+    late, unknown, lost = found[_Verdict.LATE], found[_Verdict.UNKNOWN], window.reports.lost
+    judged = set().union(*found.values())
+    counters = Counters(
+        rewards=window.reports.rewards,
+        late_rewards=len(late) - len(window.late & judged),
+        unknown_rewards=len(unknown) + lost - len(window.unknown & judged),
+    )
+    return counters, _remembered(unknown, window), _remembered(late, window)
 
-    One that turned up behind the watermark is late for any decision that was learned without it.
+
+def _remembered(rewards: Mapping[str, datetime], window: Window) -> frozenset[str]:
+    """Name those that a decision may still come for."""
+    return frozenset([each for each, at in rewards.items() if at >= window.until - EARLY])
+
+
+def _verdict(due: Due, window: Window, loop: LoopSettings) -> _Verdict:
+    """Tell what becomes of a reward that no decision of this window is there for.
+
+    One that turned up behind the watermark is late for any decision that was learned without it, and one that was counted before
+    has not met those that were there then.
     """
-    sightings = window.sightings.get(observation.key, ())
-    is_straggler = key.sealed_at < window.since
-    at = observation.observed_at
-    if any(
-        s.decided_at - EARLY <= at <= s.decided_at + loop.reward_wait and (s.segment.sealed_at >= window.since or not is_straggler)
-        for s in sightings
-    ):
+    sightings, at = window.sightings.get(due.mark, ()), due.observed_at
+    is_straggler = due.sealed_at < window.since
+    if any(_covers(s, at, due.sealed_at, window, loop) and (s.sealed_at >= window.since or not is_straggler) for s in sightings):
         return _Verdict.IN_TIME
-    if any(at >= s.decided_at - EARLY for s in sightings):
+    if any(s.decided_at - EARLY <= at <= s.decided_at + loop.reward_wait + REMEMBERED for s in sightings):
         return _Verdict.LATE
     return _Verdict.UNKNOWN

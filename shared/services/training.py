@@ -13,13 +13,13 @@ from functools import partial
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, TimeLimit, to_micros
 from shared.domain.errors import ConflictError, PersonalizerError
-from shared.domain.events import JoinedEvent, Observation, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, Segment, SegmentHead
+from shared.domain.events import JoinedEvent, SkipReason
+from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
-from shared.joining.join import EARLY, REMEMBERED, Joined, Window, event_ids, join
+from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
 from shared.learning import artifact
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
@@ -258,17 +258,19 @@ class Trainer:
         return Commit(new, work.joined.counters.learned)
 
     async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
-        observations, opened = await together(  # in this order: they are the smaller part, opened while storage sends the larger
-            self._observations(plan, loop),
-            self._log.decisions([*plan.stragglers, *plan.fresh]),
+        opened = await self._log.decisions([*plan.stragglers, *plan.fresh])
+        reports = await self._log.reports(
+            plan.since - EARLY - 2 * self._limits.lookback,
+            plan.until + loop.reward_wait + self._limits.grace,
+            keys_of(opened),
+            due=plan.observations,
+            counted=pointer.lookback.unknown | pointer.lookback.late,
         )
-        uncounted = {head.key.name for head in plan.observations}
-        due = [segment for segment in observations if segment.head.key.name in uncounted]
-        horizon = REMEMBERED + loop.reward_wait + EARLY + self._limits.lookback
+        horizon = REMEMBERED + loop.reward_wait + EARLY + 2 * self._limits.lookback
         sightings = await self._log.sightings(
             plan.since - horizon,
             plan.until + EARLY + self._limits.grace,
-            event_ids(opened, due),
+            marks_of(opened, reports),
             opened=Opened(plan.since, plan.until, opened),
         )
         return Window(
@@ -276,19 +278,12 @@ class Trainer:
             until=plan.until,
             fresh=[segment for segment in opened if segment.head.key.sealed_at >= plan.since],
             stragglers=[segment for segment in opened if segment.head.key.sealed_at < plan.since],
-            observations=observations,
-            uncounted=uncounted,
+            reports=reports,
             sightings=sightings,
             unknown=pointer.lookback.unknown,
+            late=pointer.lookback.late,
+            grace=self._limits.grace,
         )
-
-    async def _observations(self, plan: Plan, loop: LoopSettings) -> Sequence[Segment[Observation]]:
-        """Open all that may belong to a decision of the window, and all that is to be counted."""
-        early = plan.since - EARLY - 2 * self._limits.lookback
-        segments = list(await self._log.observations_between(early, plan.until + loop.reward_wait + self._limits.grace))
-        present = {segment.head.key.name for segment in segments}
-        missing = [head for head in plan.observations if head.key.name not in present]
-        return [*segments, *await self._log.observations(missing)]
 
     async def _learner(self, version: str, loop: LoopSettings) -> Learner:
         warm, self._warm = self._warm, _Warm()
@@ -370,6 +365,7 @@ class Trainer:
             decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
             observations=_still_behind(first, pointer.lookback.observations, plan.observations),
             unknown=joined.unknown,
+            late=joined.late,
         )
 
 

@@ -1,68 +1,42 @@
 """The event log on Table storage: `shared.domain.ports.EventLog`."""
 
 import logging
-from array import array
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 
 from shared.domain.clock import Clock, from_micros, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
-from shared.domain.ledger import LogEpoch, Opened, Pointer, Segment, SegmentHead, SegmentKey, Sighting, Sought
+from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, SegmentKey, Sighting, Sought
 from shared.domain.ports import ModelFeed
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
+from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
 from shared.storage.failures import storage_failures
+from shared.storage.gathering import Gathering
 from shared.storage.hot_log import HotLog, LogSettings
 from shared.storage.pointers import read_pointer
 from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, Row, head, sightings
 from shared.storage.segments import decode_decisions, decode_observations
 from shared.storage.sightings import Sightings
-from shared.storage.tail import Known, Tail
+from shared.storage.tail import Piece, Tail
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED_OBSERVATIONS = 2_000_000
+_REMEMBERED_OBSERVATIONS = 8_000_000
+"""At 40 bytes each: what comes in 4½ days at 20 a second. What is more is read again for each window."""
 _REMEMBERED_SIGHTINGS = 8_000_000
-"""At 16 bytes each."""
+"""At 26 bytes each."""
+_SIGHTINGS_PAGE = 256
+"""Rows at once, each with up to 64 KB of fingerprints and times."""
+_PIECE_ROWS = 5_000
 _BLOCK = timedelta(minutes=10)
 """Of the log, read at once when an event is looked for; the next one is twice as long if this held little."""
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenObservations:
-    segment: Segment[Observation]
-
-    @property
-    def key(self) -> SegmentKey:
-        return self.segment.head.key
-
-    @property
-    def weight(self) -> int:
-        return self.segment.head.count
-
-
-@dataclass(frozen=True, slots=True)
-class _SightingsOfSegment:
-    key: SegmentKey
-    fingerprints: "array[int]"
-    micros: "array[int]"
-
-    @property
-    def weight(self) -> int:
-        return len(self.micros)
-
-
-def _sightings_of(segment: Segment[Decision], marks: Mapping[EventKey, int]) -> _SightingsOfSegment:
-    """Give what the log's row holds besides the events, of a segment that is open."""
-    events = segment.events or ()
-    fingerprints = array("Q", [marks.get(key) or fingerprint(key) for key in [event.key for event in events]])
-    return _SightingsOfSegment(segment.head.key, fingerprints, array("Q", [to_micros(event.decided_at) for event in events]))
 
 
 class TableEventLog:
@@ -87,15 +61,15 @@ class TableEventLog:
     def _remember(self, epoch: LogEpoch) -> None:
         """Start remembering what is read of this epoch."""
         self._remembered = epoch
-        self._open_tail = Tail(self._load_observations, clock=self._clock, settled=self._settled, max_weight=_REMEMBERED_OBSERVATIONS)
-        self._sighting_tail = Tail(self._load_sightings, clock=self._clock, settled=self._settled, max_weight=_REMEMBERED_SIGHTINGS)
+        self._observed = Tail(self._load_observations, clock=self._clock, settled=self._settled, most=_REMEMBERED_OBSERVATIONS)
+        self._sighted = Tail(self._load_sightings, clock=self._clock, settled=self._settled, most=_REMEMBERED_SIGHTINGS)
 
-    def _tails(self) -> tuple[Tail[_OpenObservations], Tail[_SightingsOfSegment]]:
+    def _tails(self) -> tuple[Tail, Tail]:
         """Give what is remembered of the log, none of it from before the log was deleted."""
         epoch = self._epoch
         if epoch != self._remembered:
             self._remember(epoch)
-        return self._open_tail, self._sighting_tail
+        return self._observed, self._sighted
 
     # --- epochs ----------------------------------------------------------------------------------------------------------
 
@@ -233,25 +207,39 @@ class TableEventLog:
         """Open segments of observations."""
         return [await self._kept(self._observations, each) for each in await self._observations.open(heads)]
 
-    async def observations_between(self, since: datetime, until: datetime) -> Sequence[Segment[Observation]]:
-        """Open all segments of observations sealed in ``[since, until)``; what is there for good is read once."""
-        return [item.segment for item in await self._tails()[0].between(since, until)]
+    async def reports(
+        self,
+        since: datetime,
+        until: datetime,
+        keys: AbstractSet[EventKey],
+        *,
+        due: Sequence[SegmentHead] = (),
+        counted: AbstractSet[str] = frozenset(),
+    ) -> Reports:
+        """Find observations by their events' fingerprints, and those that are due; what is there for good is read once."""
+        gathering = Gathering(Keys(keys), due, counted)
+        async for block in self._tails()[0].between(since, until):
+            gathering.add(block)
+        turned_up = await self._observations_of(gathering.missing())
+        return gathering.reports(turned_up)
+
+    async def _observations_of(self, heads: Sequence[SegmentHead]) -> Sequence[Segment[Observation]]:
+        return await self.observations(heads) if heads else ()
 
     async def sightings(
-        self, since: datetime, until: datetime, keys: AbstractSet[EventKey], *, opened: Opened[Decision] | None = None
-    ) -> dict[EventKey, list[Sighting]]:
+        self, since: datetime, until: datetime, marks: AbstractSet[int], *, opened: Opened[Decision] | None = None
+    ) -> dict[int, list[Sighting]]:
         """Find decisions by their fingerprint; what is there for good, or was opened, is read once."""
-        marks = {key: fingerprint(key) for key in keys}
-        at_hand = [_sightings_of(segment, marks) for segment in opened.segments if segment.events is not None] if opened else []
-        given = Known(opened.since, opened.until, at_hand) if opened and len(at_hand) == len(opened.segments) else None
-        wanted = set(marks.values())
-        found: dict[int, list[Sighting]] = {}
-        remembered = await self._tails()[1].between(since, until, given=given)
-        for item in {item.key.name: item for item in (*remembered, *at_hand)}.values():
-            for index, mark in enumerate(item.fingerprints):
-                if mark in wanted:
-                    found.setdefault(mark, []).append(Sighting(from_micros(item.micros[index]), item.key, index))
-        return {key: found[mark] for key, mark in marks.items() if mark in found}
+        at_hand = [_columns_of(segment) for segment in opened.segments if segment.events is not None] if opened else []
+        own = blocks(at_hand, SIGHTED)
+        given = _pieces(own, opened.since, opened.until) if opened and len(at_hand) == len(opened.segments) else ()
+        wanted = Wanted(marks)
+        found: dict[int, dict[Sighting, None]] = {}
+        async for block in self._tails()[1].between(since, until, given=given):
+            _note(found, block, wanted)
+        for block in own:
+            _note(found, block, wanted)
+        return {mark: [*each] for mark, each in found.items()}
 
     async def search(self, event_id: str, since: datetime, until: datetime, *, limit: int) -> Sought:
         """Find the segments of an event, by its fingerprint and that of the event of a slot; remembers nothing of it."""
@@ -269,14 +257,29 @@ class TableEventLog:
             end, span = start, _BLOCK if passed - before > limit // 16 else 2 * span
         return Sought(sorted(found, key=lambda each: each.key), end, is_cut=end > since)
 
-    async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[_OpenObservations]:
-        async for row in self._observations.rows(since, until):
-            yield _OpenObservations(await self._kept(self._observations, self._observations.decode(row)))
+    async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
+        async for each in self._observations.ranges(since, until):
+            parts = []
+            if each.rows:
+                async for row in self._observations.rows(each.since, each.until, page=each.rows + 1):
+                    segment = await self._kept(self._observations, self._observations.decode(row))
+                    parts.append((segment.head.key, observed(segment)))
+            yield Piece(each.since, each.until, Block.of(parts, OBSERVED))
 
-    async def _load_sightings(self, since: datetime, until: datetime) -> AsyncIterator[_SightingsOfSegment]:
-        async for row in self._decisions.rows(since, until, select=SIGHTED_COLUMNS):
+    async def _load_sightings(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
+        """Read minute by minute; a piece ends with a minute, and with an hour."""
+        parts: list[tuple[SegmentKey, Columns]] = []
+        minute = ""
+        async for row in self._decisions.rows(since, until, select=SIGHTED_COLUMNS, page=_SIGHTINGS_PAGE):
+            key, last = head(row).key, minute
+            minute = names.minute(key.partition)
+            if parts and minute != last and (len(parts) >= _PIECE_ROWS or minute[:-2] != names.minute(parts[0][0].partition)[:-2]):
+                end = key.sealed_at.replace(second=0, microsecond=0)
+                yield Piece(since, end, Block.of(parts, SIGHTED))
+                since, parts = end, []
             told = await self._sightings_of(row)
-            yield _SightingsOfSegment(head(row).key, told.fingerprints, told.micros)
+            parts.append((key, sighted(key, told.fingerprints, told.micros)))
+        yield Piece(since, until, Block.of(parts, SIGHTED))
 
     async def _sightings_of(self, row: Row) -> Sightings:
         """Read whose decisions a row of `SIGHTED_COLUMNS` holds, from its events if need be; none if those do not verify either."""
@@ -295,6 +298,26 @@ class TableEventLog:
             name = names.quarantine_blob(self._settings.loop, log.table_name(key.sealed_at), key)
             await self._quarantine.write_once(name, each.remains)
         return each.segment
+
+
+def _columns_of(segment: Segment[Decision]) -> tuple[SegmentKey, Columns]:
+    """Give what the log's row holds besides the events, of a segment that is open."""
+    events, key = segment.events or (), segment.head.key
+    return key, sighted(key, [fingerprint(event.key) for event in events], [to_micros(event.decided_at) for event in events])
+
+
+def _pieces(own: Sequence[Block], since: datetime, until: datetime) -> list[Piece]:
+    """Part ``[since, until)`` so that each piece has one of the blocks."""
+    begins = [since, *[from_micros(block.base) for block in own[1:]]]
+    return [Piece(*span, block) for span, block in zip(pairwise([*begins, until]), own, strict=False)]
+
+
+def _note(found: dict[int, dict[Sighting, None]], block: Block, wanted: Wanted) -> None:
+    """Note the decisions of a block that are wanted; one that is in several blocks counts once."""
+    places = wanted.places(block.rows["mark"])
+    columns = [block.rows[name][places].tolist() for name in ("mark", "at", "tag", "position")]
+    for sealed, mark, at, tag, position in zip(block.sealed(places).tolist(), *columns, strict=True):
+        found.setdefault(mark, {})[Sighting(from_micros(at), from_micros(sealed), tag, position)] = None
 
 
 class FollowedFeed:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
@@ -37,6 +37,7 @@ _QUERY_BYTES = 8 * 1024 * 1024
 _MOVED_ROWS = 16
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
+_LONGEST_RANGE = timedelta(minutes=59)
 _CLIENTS = 64
 """Tables whose clients are kept."""
 
@@ -197,7 +198,20 @@ class HotLog(Generic[Event]):
         if heads:
             yield sorted(heads, key=_key)
 
-    async def rows(self, since: datetime, until: datetime, *, select: list[str] | None = None) -> AsyncIterator[Row]:
+    async def ranges(self, since: datetime, until: datetime) -> AsyncIterator["Range"]:
+        """Cut ``[since, until)`` into ranges of an hour at most, each of which one query may bring."""
+        cut = Range(since, until)
+        async for minute in self.heads(since, until):
+            for each in minute:
+                if cut.is_full_with(each):
+                    yield replace(cut, until=each.key.sealed_at)
+                    cut = Range(each.key.sealed_at, until)
+                cut = cut.plus(each)
+        yield cut
+
+    async def rows(
+        self, since: datetime, until: datetime, *, select: list[str] | None = None, page: int = _QUERY_ROWS
+    ) -> AsyncIterator[Row]:
         """Read the rows sealed in ``[since, until)``, minute by minute; within a minute in the order of the shards.
 
         Each is there once. What has no place in the log, or a place outside of that time by one of its keys, is none of them.
@@ -209,7 +223,7 @@ class HotLog(Generic[Event]):
                 first = max(day, since if generation == epoch.generation else max(since, epoch.since))
                 if first < (last := min(until, day + _DAY)):
                     table = self._table(self._name(generation, day.date()))
-                    parts.append(self._query(table, _sealed_between(first, last), select=select))
+                    parts.append(self._query(table, _sealed_between(first, last), select=select, page=page))
             async for row in _merged(parts):
                 if max(since, day) <= head(row).key.sealed_at < min(until, day + _DAY):
                     yield row
@@ -277,6 +291,29 @@ class HotLog(Generic[Event]):
                 self._clients.clear()
             self._clients[name] = self._service().get_table_client(name)
         return self._clients[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """All that was sealed in ``[since, until)``: so many rows, of so many bytes. ``last`` is when the last of them was sealed."""
+
+    since: datetime
+    until: datetime
+    rows: int = 0
+    size: int = 0
+    first: datetime = EPOCH
+    last: datetime = EPOCH
+
+    def is_full_with(self, head: SegmentHead) -> bool:
+        """Whether another segment is too many; those sealed at the same time stay together."""
+        at = head.key.sealed_at
+        is_too_much = self.rows >= _QUERY_ROWS or self.size + head.size > _QUERY_BYTES or at - self.first >= _LONGEST_RANGE
+        return self.rows > 0 and at > self.last and is_too_much
+
+    def plus(self, head: SegmentHead) -> "Range":
+        """Take a segment in."""
+        at = head.key.sealed_at
+        return replace(self, rows=self.rows + 1, size=self.size + head.size, first=self.first if self.rows else at, last=at)
 
 
 def _runs(heads: Iterable[SegmentHead]) -> Iterator[list[SegmentHead]]:

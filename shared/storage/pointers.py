@@ -3,11 +3,16 @@
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
+from shared.domain.clock import from_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.identity import report_id, report_tag
 from shared.domain.ledger import Pointer
 
-FORMAT = 2
-"""The first format knew no deletion of log or model, no resets, and nothing of where a line of models begins."""
+FORMAT = 3
+"""The first format knew no deletion of log or model, no resets, and nothing of where a line of models begins.
+
+The second named unknown rewards by segment and place instead of by `shared.domain.ledger.Report.id`, and remembered no late ones.
+"""
 
 _POINTER = TypeAdapter(Pointer)
 
@@ -26,9 +31,17 @@ def read_pointer(text: bytes) -> Pointer:
             raise NewerFormatError("the model pointer", found=found, known=FORMAT)
         if found == 1:
             document["learned"] = document["counters"]["learned"]
+        if found < 3 and "lookback" in document:
+            document["lookback"]["unknown"] = [_report(name) for name in document["lookback"]["unknown"]]
         return _POINTER.validate_python(document)
-    except (orjson.JSONDecodeError, ValidationError, LookupError, AttributeError, TypeError, ValueError) as cause:
+    except (orjson.JSONDecodeError, ValidationError, LookupError, AttributeError, TypeError, ValueError, OverflowError) as cause:
         raise UnreadableError(f"the model pointer cannot be read: {cause}") from cause
+
+
+def _report(name: str) -> str:
+    """Give the id of a reward that was named by its segment and its place in it: a segment's name begins with the time of its sealing."""
+    segment, _, index = name.rpartition("#")
+    return report_id(from_micros(int(segment.partition("-")[0])), report_tag(segment, int(index)))
 
 
 def _plain(value: object) -> object:

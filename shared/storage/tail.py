@@ -3,76 +3,105 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
 
 from shared.domain.clock import Clock
-from shared.domain.ledger import SegmentKey
-
-
-class Keyed(Protocol):
-    """Anything with the key of its segment."""
-
-    @property
-    def key(self) -> SegmentKey:
-        """The segment's key."""
-        ...
-
-    @property
-    def weight(self) -> int:
-        """How many events it holds in memory."""
-        ...
-
-
-Item = TypeVar("Item", bound=Keyed)
+from shared.storage.columns import Block
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Generic[Item]):
-    """All items sealed in ``[since, until)``, known without being loaded."""
+class Piece:
+    """All that was sealed in ``[since, until)``."""
 
     since: datetime
     until: datetime
-    items: Sequence[Item]
+    block: Block
 
 
-class Tail(Generic[Item]):
+Load = Callable[[datetime, datetime], AsyncIterator[Piece]]
+"""Reads a range of the log, piece by piece, one behind the other without a gap."""
+
+
+class Tail:
     """A cache of what was read from the end of a log; it saves reading, and nothing depends on it.
 
-    ``settled`` is the age from which on a segment counts as there for good; ``max_weight`` bounds the events in memory.
+    ``settled`` is the age from which on a row counts as there for good; ``most`` bounds the rows in memory. What does not fit is read
+    again each time, piece by piece. Stopped half-way, what was read up to there stays.
     """
 
-    def __init__(
-        self, load: Callable[[datetime, datetime], AsyncIterator[Item]], *, clock: Clock, settled: timedelta, max_weight: int
-    ) -> None:
+    def __init__(self, load: Load, *, clock: Clock, settled: timedelta, most: int) -> None:
         self._load = load
         self._clock = clock
         self._settled = settled
-        self._max_weight = max_weight
-        self._items: list[Item] = []
+        self._most = most
+        self._blocks: list[Block] = []
         self._since: datetime | None = None
         self._until: datetime | None = None
 
-    async def between(self, since: datetime, until: datetime, *, given: Known[Item] | None = None) -> Sequence[Item]:
-        """Give the items sealed in ``[since, until)``, in sealed order, reading only what is neither in memory nor given."""
+    def __len__(self) -> int:
+        return sum(map(len, self._blocks))
+
+    async def between(self, since: datetime, until: datetime, *, given: Sequence[Piece] = ()) -> AsyncIterator[Block]:
+        """Give what was sealed in ``[since, until)``, in sealed order, reading only what is neither in memory nor given."""
+        known_until = self._forget(since)
+        for block in list(self._blocks):
+            part = block.between(since, until)
+            if len(part):
+                yield part
+        async for piece in self._fresh(max(known_until, since), until, given):
+            self._remember(piece)
+            part = piece.block.between(since, until)
+            if len(part):
+                yield part
+
+    def _forget(self, since: datetime) -> datetime:
+        """Drop what is earlier, and tell up to where all is known from then on."""
         if self._since is None or self._until is None or not self._since <= since <= self._until:
-            self._items, self._since, self._until = [], since, since
-        known_until = self._until
-        settled_until = max(known_until, min(until, self._clock.now() - self._settled))
-        fresh = sorted(await self._fresh(known_until, until, given), key=lambda item: item.key)
-        known = [item for item in self._items if item.key.sealed_at >= since]
-        keep = known + [item for item in fresh if item.key.sealed_at < settled_until]
-        if sum(item.weight for item in keep) <= self._max_weight:
-            self._items, self._since, self._until = keep, since, settled_until
-        else:
-            self._items, self._since, self._until = [], None, None
-        return [item for item in known if item.key.sealed_at < until] + fresh
+            self._blocks, self._since, self._until = [], since, since
+            return since
+        while self._blocks and not len(self._blocks[0].between(since, self._until)):
+            self._blocks.pop(0)
+        if self._blocks and 8 * len(left := self._blocks[0].between(since, self._until)) <= 7 * len(self._blocks[0]):
+            self._blocks[0] = left.copy()  # what is gone frees memory
+        self._since = since
+        return self._until
 
-    async def _fresh(self, since: datetime, until: datetime, given: Known[Item] | None) -> list[Item]:
-        if given is None or given.until <= since or until <= given.since:
-            return await self._loaded(since, until)
-        first, last = max(since, given.since), min(until, given.until)
-        between = [item for item in given.items if first <= item.key.sealed_at < last]
-        return [*await self._loaded(since, first), *between, *await self._loaded(last, until)]
+    def _remember(self, piece: Piece) -> None:
+        """Keep what follows without a gap, is there for good, and fits."""
+        settled = self._clock.now() - self._settled
+        if self._until is None or piece.since > self._until or piece.until <= self._until:
+            return
+        until = min(piece.until, settled)
+        if until <= self._until:
+            return
+        fresh = piece.block.between(self._until, until)
+        if len(self) + len(fresh) > self._most:
+            return
+        self._until = until
+        if len(fresh):
+            self._blocks.append(fresh.copy())
+            self._put_together()
 
-    async def _loaded(self, since: datetime, until: datetime) -> list[Item]:
-        return [item async for item in self._load(since, until)] if since < until else []
+    def _put_together(self) -> None:
+        """Keep few blocks, each at least twice as long as the next: one may take some hundred bytes beside its rows."""
+        blocks = self._blocks
+        while len(blocks) > 1 and len(blocks[-2]) <= 2 * len(blocks[-1]) and blocks[-2].joins(blocks[-1]):
+            blocks[-2:] = [blocks[-2].plus(blocks[-1])]
+
+    async def _fresh(self, since: datetime, until: datetime, given: Sequence[Piece]) -> AsyncIterator[Piece]:
+        """Read what is not given; the given pieces follow each other."""
+        reached = since
+        for piece in given:
+            first, last = max(reached, piece.since), min(until, piece.until)
+            if first >= last:
+                continue
+            async for loaded in self._loaded(reached, first):
+                yield loaded
+            yield Piece(first, last, piece.block.between(first, last))
+            reached = last
+        async for loaded in self._loaded(reached, until):
+            yield loaded
+
+    async def _loaded(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
+        if since < until:
+            async for piece in self._load(since, until):
+                yield piece

@@ -7,20 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.events import Decision, EventKey, LearningMode, Observation, SkipReason
+from shared.domain.identity import fingerprint, segment_tag
 from shared.domain.ledger import Counters, Segment, Sighting
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join
-from tests.builders import T0, after, decision, observation, segment
+from tests.builders import T0, after, decision, observation, reports_of, segment
 
-LONG_AGO, LATER = after(-1000), after(1000)
+LONG_AGO, LATER = after(-1000), after(9000)
 LOOP = LoopSettings(reward_wait=timedelta(seconds=60), default_reward=-0.5)
+GRACE = timedelta(seconds=30)
+"""How much later than its events a segment is sealed at most, unless a test is about that."""
 
 
-def sightings_of(decisions: Sequence[Segment[Decision]]) -> dict[EventKey, list[Sighting]]:
-    found: dict[EventKey, list[Sighting]] = {}
+def sightings_of(decisions: Sequence[Segment[Decision]], *, before: datetime = LATER) -> dict[int, list[Sighting]]:
+    found: dict[int, list[Sighting]] = {}
     for each in decisions:
+        key = each.head.key
         for index, event in enumerate(each.events or ()):
-            found.setdefault(event.key, []).append(Sighting(event.decided_at, each.head.key, index))
+            if key.sealed_at < before:
+                seen = Sighting(event.decided_at, key.sealed_at, segment_tag(key.name), index)
+                found.setdefault(fingerprint(event.key), []).append(seen)
     return found
 
 
@@ -30,21 +36,24 @@ def window(
     *,
     since: datetime = LONG_AGO,
     until: datetime = LATER,
-    unknown: frozenset[str] = frozenset(),
+    before: Joined | None = None,
     seen: frozenset[str] = frozenset(),
     seen_observations: frozenset[str] = frozenset(),
 ) -> Window:
     """The window that a trainer would make of this whole log, with these segments seen already."""
     unseen = [s for s in decisions if s.head.key.name not in seen]
+    unknown, late = (before.unknown, before.late) if before else (frozenset(), frozenset())
+    due = {s.head.key.name for s in observations if s.head.key.sealed_at < until} - seen_observations
     return Window(
         since=since,
         until=until,
         fresh=[s for s in decisions if since <= s.head.key.sealed_at < until],
         stragglers=[s for s in unseen if s.head.key.sealed_at < since],
-        observations=observations,
-        uncounted={s.head.key.name for s in observations if s.head.key.sealed_at < until} - seen_observations,
+        reports=reports_of(observations, due=due, counted=unknown | late),
         sightings=sightings_of(decisions),
         unknown=unknown,
+        late=late,
+        grace=GRACE,
     )
 
 
@@ -159,7 +168,7 @@ def test_a_reward_counted_as_unknown_is_taken_back_when_its_decision_comes():
     first = join(replace(window([], [early], since=after(-100), until=after(-30)), sightings={}), loop=LOOP)
     assert first.counters == Counters(rewards=1, unknown_rewards=1)
     seen = frozenset([early.head.key.name])
-    second = join(window([decided], [early], since=after(-30), unknown=first.unknown, seen_observations=seen), loop=LOOP)
+    second = join(window([decided], [early], since=after(-30), before=first, seen_observations=seen), loop=LOOP)
     assert second.counters == Counters(learned=1, unknown_rewards=-1)
     assert second.events[0].reward == 1.0
     assert second.unknown == frozenset()
@@ -169,6 +178,50 @@ def test_unknown_rewards_are_remembered_only_while_their_decision_may_still_come
     early = segment([observation(at=after(-60))])
     result = join(replace(window([], [early], since=after(-100), until=after(-60) + EARLY + timedelta(seconds=1)), sightings={}), loop=LOOP)
     assert (result.counters.unknown_rewards, result.unknown) == (1, frozenset())
+
+
+def test_a_late_reward_is_taken_back_when_a_decision_comes_that_it_is_early_for():
+    decided, observed = [segment([decision()]), segment([decision(at=after(3700))])], [segment([observation(at=after(3650))])]
+    learned = frozenset([decided[0].head.key.name])
+    first = join(window(decided[:1], observed, since=after(3600), until=after(3660), seen=learned), loop=LOOP)
+    assert first.counters == Counters(rewards=1, late_rewards=1)
+    counted = frozenset([observed[0].head.key.name])
+    second = join(window(decided, observed, since=after(3660), before=first, seen=learned, seen_observations=counted), loop=LOOP)
+    assert first.counters.plus(second.counters) == Counters(learned=1, rewards=1)
+    assert second.late == frozenset()
+
+
+def test_a_reward_that_only_a_repeated_decision_is_in_time_for_is_late():
+    result = joined(decision(), decision(at=after(100)), observation(at=after(130)))
+    assert result.counters == Counters(learned=1, skipped={"duplicate": 1}, rewards=1, late_rewards=1)
+
+
+def test_a_reward_that_several_repeated_decisions_are_in_time_for_is_late_once():
+    repeated = [decision(at=after(seconds)) for seconds in (0, 100, 110, 120)]
+    result = joined(*repeated, observation(at=after(130)), observation(at=after(30)))
+    assert result.counters == Counters(learned=1, skipped={"duplicate": 3}, rewards=2, late_rewards=1)
+
+
+def test_a_reward_is_late_as_long_as_its_event_is_remembered_and_unknown_from_then_on():
+    remembered = (LOOP.reward_wait + REMEMBERED).total_seconds()
+    result = join(window([segment([decision()])], [segment([observation(at=after(remembered))])]), loop=LOOP)
+    assert result.counters == Counters(learned=1, rewards=1, late_rewards=1)
+    result = join(window([segment([decision()])], [segment([observation(at=after(remembered + 1))])]), loop=LOOP)
+    assert result.counters == Counters(learned=1, rewards=1, unknown_rewards=1)
+
+
+@pytest.mark.parametrize(("sealed", "late"), [(69.999, 0), (70, 1)])
+def test_a_reward_that_is_sealed_when_its_decision_may_have_been_learned_is_late(sealed, late):
+    """Made in time, but stored so late that the trainer need not have seen it."""
+    observed = segment([observation(at=after(55))], sealed_at=after(sealed))
+    for until in (30, 1000):  # in one window with its decision, or in another
+        early = replace(window([segment([decision()])], [observed], until=after(until)), grace=timedelta(seconds=10))
+        results = [join(early, loop=LOOP)]
+        if until < sealed:
+            learned = frozenset([segment([decision()]).head.key.name])
+            following = window([segment([decision()])], [observed], since=after(until), seen=learned)
+            results.append(join(replace(following, grace=timedelta(seconds=10)), loop=LOOP))
+        assert outcome(results)[1] == Counters(learned=1, rewards=1, late_rewards=late)
 
 
 # --- slots ---------------------------------------------------------------------------------------------------------------
@@ -227,7 +280,9 @@ def test_a_late_reward_of_a_slot_is_late():
 # --- laws ----------------------------------------------------------------------------------------------------------------
 
 event_ids = st.sampled_from(["e1", "e2", "e3", "e4"])
-seconds = st.integers(0, 400).map(float)
+seconds = st.integers(0, 400).map(float) | st.integers(3500, 4200).map(float)
+"""Close together, and far enough apart for an event id to be used again."""
+
 slots = st.sampled_from(["", "", "s1", "s2"])
 decisions = st.builds(
     lambda e, t, deferred, slot: decision(e, at=after(t), deferred=deferred, slot=slot), event_ids, seconds, st.booleans(), slots
@@ -242,14 +297,19 @@ observations = st.builds(
 
 
 def cut(events: Sequence, sizes: Sequence[int], writer: str) -> list[Segment]:
-    """Make segments of these events: in order of time, so many in each, sealed when their last event was made."""
-    ordered = sorted(events, key=lambda e: getattr(e, "decided_at", None) or e.observed_at)
+    """Make segments of these events: in order of time, so many in each, sealed when their last event was made, and within the grace."""
+    ordered = sorted(events, key=_time)
     segments: list[Segment] = []
     while ordered:
         size = sizes[len(segments) % len(sizes)]
-        segments.append(segment(ordered[:size], writer=f"{writer}{len(segments)}"))
-        ordered = ordered[size:]
+        together = [each for each in ordered[:size] if _time(each) < _time(ordered[0]) + GRACE]
+        segments.append(segment(together, writer=f"{writer}{len(segments)}"))
+        ordered = ordered[len(together) :]
     return segments
+
+
+def _time(event: Decision | Observation) -> datetime:
+    return event.decided_at if isinstance(event, Decision) else event.observed_at
 
 
 def outcome(results: Sequence[Joined]) -> tuple[list[tuple[EventKey, datetime, float, object]], Counters]:
@@ -261,17 +321,17 @@ def outcome(results: Sequence[Joined]) -> tuple[list[tuple[EventKey, datetime, f
 
 
 def joined_in_windows(decided: list[Segment], observed: list[Segment], ends: Sequence[float]) -> list[Joined]:
-    """Join window after window, as a trainer does that comes by after each of these times."""
+    """Join window after window, as a trainer does that comes by a grace after each of these times."""
     results: list[Joined] = []
-    since, unknown = T0, frozenset[str]()
-    for end in [*sorted(ends), 1000.0]:
+    since = T0
+    for end in [*sorted(ends), 9000.0]:
         until = after(end)
         if until <= since:
             continue
         counted = frozenset(s.head.key.name for s in observed if s.head.key.sealed_at < since)
-        this = window(decided, observed, since=since, until=until, unknown=unknown, seen_observations=counted)
-        results.append(join(replace(this, stragglers=()), loop=LOOP))
-        since, unknown = until, results[-1].unknown
+        this = window(decided, observed, since=since, until=until, before=results[-1] if results else None, seen_observations=counted)
+        results.append(join(replace(this, stragglers=(), sightings=sightings_of(decided, before=until + GRACE)), loop=LOOP))
+        since = until
     return results
 
 
@@ -279,12 +339,12 @@ def joined_in_windows(decided: list[Segment], observed: list[Segment], ends: Seq
     st.lists(decisions, max_size=12, unique_by=lambda d: (d.key, d.decided_at)),
     st.lists(observations, max_size=20, unique_by=lambda o: (o.key, o.observed_at)),
     st.lists(st.integers(1, 5), min_size=1, max_size=4),
-    st.lists(st.integers(0, 500).map(float), max_size=5),
+    st.lists(st.integers(0, 5000).map(float), max_size=8),
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=300, deadline=None)
 def test_the_result_depends_neither_on_order_nor_on_segments_nor_on_windows(decided, observed, sizes, ends, random):
-    whole = outcome([join(window(cut(decided, [100], "d"), cut(observed, [100], "o"), since=T0), loop=LOOP)])
+    whole = outcome([join(window(cut(decided, sizes, "d"), cut(observed, sizes, "o"), since=T0), loop=LOOP)])
     shuffled_decisions, shuffled_observations = cut(decided, sizes, "d"), cut(observed, sizes, "o")
     random.shuffle(shuffled_decisions)
     random.shuffle(shuffled_observations)

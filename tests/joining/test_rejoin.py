@@ -11,14 +11,14 @@ from shared.domain.events import JoinedEvent, SkipReason
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.joining.join import Window, join
 from shared.joining.rejoin import rejoin
-from tests.builders import T0, after, decision, observation, segment
+from tests.builders import T0, after, decision, observation, reports_of, segment
 
 LOOP = LoopSettings(reward_wait=timedelta(seconds=60))
 
 
 def joined(decided, *observations, loop=LOOP) -> JoinedEvent:
-    reports = [segment([each], writer=f"w{number}") for number, each in enumerate(observations)]
-    window = Window(T0, after(1), [segment([decided])], [], reports, set(), {})
+    observed = [segment([each], writer=f"w{number}") for number, each in enumerate(observations)]
+    window = Window(T0, after(1), [segment([decided])], [], reports_of(observed, due=set()), {}, grace=timedelta(seconds=1))
     return join(window, loop=loop).events[0]
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from shared.domain.errors import BusyError, ConflictError, UnreadableError
+from shared.domain.identity import fingerprint
 from shared.domain.ledger import Pointer
 from shared.services.logs import DateRange
 from shared.services.replay import Replay
@@ -118,7 +119,7 @@ async def test_rewards_for_what_was_ranked_before_a_deletion_are_of_unknown_even
 
 async def test_an_event_id_used_again_after_a_deletion_is_a_new_event(one, clock):
     await one.rank("again")
-    await one.log.sightings(T0, after(60), {"again"})  # remembered by this process
+    await one.log.sightings(T0, after(60), {fingerprint("again")})  # remembered by this process
     clock.pass_(1)
     await one.logs.delete()
     await one.rank("again")

@@ -44,7 +44,8 @@ async def stored(process: Process) -> list:
 
 
 async def observed(process: Process) -> list:
-    segments = await process.log.observations_between(T0, after(86_400))
+    heads = [head async for minute in process.log.observation_heads(T0, after(86_400)) for head in minute]
+    segments = await process.log.observations(heads)
     return [event for segment in segments for event in segment.events or ()]
 
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.domain.errors import EventTooLargeError, NewerFormatError
+from shared.domain.events import EventKey
+from shared.domain.identity import fingerprint
 from shared.domain.ledger import Opened
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.event_log import TableEventLog
@@ -121,16 +123,20 @@ async def test_loops_do_not_see_each_other(account, clock):
     assert await decided(other) == ["other"]
 
 
+def marks(*keys: EventKey) -> set[int]:
+    return set(map(fingerprint, keys))
+
+
 async def test_sightings_tell_when_and_where_an_event_was_decided(log, clock):
     await log.append_decision(decision("x", at=T0))
     clock.pass_(100)
     await asyncio.gather(log.append_decision(decision("y", at=clock.now())), log.append_decision(decision("x", at=clock.now())))
-    found = await log.sightings(T0, after(200), {"x"})
-    assert [(s.decided_at, s.position) for s in sorted(found["x"])] in (
+    found = await log.sightings(T0, after(200), marks("x"))
+    assert [(s.decided_at, s.position) for s in sorted(found[fingerprint("x")])] in (
         [(T0, 0), (after(100), 0)],
         [(T0, 0), (after(100), 1)],
     )
-    assert found.keys() == {"x"}
+    assert found.keys() == marks("x")
 
 
 @pytest.mark.parametrize("is_warm", [False, True], ids=["cold", "warm"])
@@ -143,7 +149,7 @@ async def test_sightings_are_the_same_whether_or_not_segments_were_opened_before
             await log.sightings(T0, clock.now(), set())
     heads = [head async for minute in log.decision_heads(T0, after(120)) for head in minute]
     segments = [replace(s, events=None if n == damaged else s.events) for n, s in enumerate(await log.decisions(heads))]
-    ids = {f"e{number}" for number in range(5)}
+    ids = marks(*(f"e{number}" for number in range(5)))
     read = await new_log(account, clock).sightings(T0, after(200), ids)
     given = await log.sightings(T0, after(200), ids, opened=Opened(after(60), after(120), [segments[0], *segments[3:]]))
     assert {event_id: sorted(found) for event_id, found in given.items()} == read
@@ -157,7 +163,7 @@ async def test_what_was_opened_is_sighted_though_it_turned_up_behind_what_is_rem
     await new_log(account, SetClock(after(10))).append_decision(decision("late", at=after(10)))
     heads = [head async for minute in log.decision_heads(T0, after(50)) for head in minute]
     opened = Opened(T0, after(50), await log.decisions(heads))
-    assert (await log.sightings(T0, after(50), {"known", "late"}, opened=opened)).keys() == {"known", "late"}
+    assert (await log.sightings(T0, after(50), marks("known", "late"), opened=opened)).keys() == marks("known", "late")
 
 
 async def test_what_was_opened_is_not_read_again(storage, clock):
@@ -168,31 +174,32 @@ async def test_what_was_opened_is_not_read_again(storage, clock):
         heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
         opened = Opened(T0, after(1), await log.decisions(heads))
         proxy.forget()
-        assert (await log.sightings(T0, after(1), {"e1"}, opened=opened)).keys() == {"e1"}
+        assert (await log.sightings(T0, after(1), marks("e1"), opened=opened)).keys() == marks("e1")
         assert proxy.calls == []
         await account.close()
 
 
 async def test_what_is_remembered_is_what_would_be_read(account, log, clock):
     """A warm reader sees what a cold one sees, however often and from wherever it looks."""
+    names = {f"e{number}" for number in range(12)}
     for number in range(12):
         clock.pass_(20)
         await log.append_observation(observation(f"e{number}", at=clock.now()))
         since, until = clock.now() - timedelta(seconds=60), clock.now() + timedelta(seconds=1)
-        warm = await log.observations_between(since, until)
-        cold = await new_log(account, clock).observations_between(since, until)
+        warm = await log.reports(since, until, names)
+        cold = await new_log(account, clock).reports(since, until, names)
         assert warm == cold
-        assert len(cold) == min(number + 1, 4)
+        assert len(cold.of) == min(number + 1, 4)
 
 
 async def test_what_is_there_for_good_is_not_read_again(proxied, clock):
     log, proxy = proxied
     await log.append_observation(observation(at=clock.now()))
     clock.pass_(SETTLED.total_seconds() + 60)
-    await log.observations_between(T0, clock.now())
+    await log.reports(T0, clock.now(), set())
     proxy.forget()
     clock.pass_(1)
-    assert len(await log.observations_between(T0, clock.now())) == 1
+    assert len((await log.reports(T0, clock.now(), {"e1"})).of) == 1
     assert len(proxy.calls) == 1  # the end of the log only
 
 
@@ -218,7 +225,7 @@ async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
     with pytest.raises(NewerFormatError, match=r"version 99.*upgrade"):
         await decided(log)
     with pytest.raises(NewerFormatError):
-        await log.sightings(T0, after(1), {"e1"})
+        await log.sightings(T0, after(1), marks("e1"))
 
 
 async def test_a_segment_that_holds_less_than_its_name_says_is_set_aside(log, account):
@@ -237,7 +244,7 @@ async def test_listing_and_sighting_do_not_transfer_what_is_in_the_segments(prox
     proxy.forget()
     heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
     assert sum(head.count for head in heads) == 20
-    assert len(await log.sightings(T0, after(1), {f"e{n}" for n in range(20)})) == 20
+    assert len(await log.sightings(T0, after(1), marks(*(f"e{n}" for n in range(20))))) == 20
     assert 0 < proxy.answered_bytes < 10_000
 
 
@@ -273,9 +280,9 @@ async def test_the_slots_of_an_event_are_sighted_apart(log):
     await log.append_decisions([decision("x", slot="s1"), decision("x", slot="s2")])
     await log.append_decision(decision("x"))
     heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
-    wanted = {"x", ("x", "s1"), ("x", "s2"), ("x", "s3")}
+    wanted = marks("x", ("x", "s1"), ("x", "s2"), ("x", "s3"))
     read = await log.sightings(T0, after(1), wanted)
-    assert {key: len(found) for key, found in read.items()} == {"x": 1, ("x", "s1"): 1, ("x", "s2"): 1}
+    assert {mark: len(found) for mark, found in read.items()} == dict.fromkeys(marks("x", ("x", "s1"), ("x", "s2")), 1)
     assert await log.sightings(T0, after(1), wanted, opened=Opened(T0, after(1), await log.decisions(heads))) == read
 
 

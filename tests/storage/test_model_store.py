@@ -5,7 +5,9 @@ import orjson
 import pytest
 
 from shared.domain.apprentice import LATEST, ApprenticeMetrics
+from shared.domain.clock import to_micros
 from shared.domain.errors import ConflictError, NewerFormatError, UnreadableError
+from shared.domain.identity import report_id, report_tag
 from shared.domain.ledger import Counters, LogEpoch, Lookback, ModelKind, Origin, Pointer, Provenance
 from shared.storage import names
 from shared.storage.cold_log import BlobColdLog
@@ -22,7 +24,7 @@ POINTER = Pointer(
     watermark=after(1.5),
     chunk="2026/05/17/1-2-x.json.gz",
     counters=Counters(learned=5, skipped={"duplicate": 1}, rewards=4, late_rewards=1),
-    lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({"x#0"})),
+    lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)})),
     apprentice=ApprenticeMetrics((0.1, -1.0), (True, False)),
     learned=4,
     previous="00000002-abc",
@@ -42,7 +44,9 @@ async def write_pointer_blob(account, data: bytes) -> None:
 
 def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
     assert read_pointer(write_pointer(POINTER)) == POINTER
-    again = replace(POINTER, lookback=Lookback(frozenset({"a", "b"}), frozenset(), frozenset({"x#0"})))
+    again = replace(
+        POINTER, lookback=Lookback(frozenset({"a", "b"}), frozenset(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)}))
+    )
     assert write_pointer(again) == write_pointer(POINTER)
 
 
@@ -59,10 +63,18 @@ def test_a_pointer_without_apprentice_figures_has_none():
 
 def test_a_pointer_of_the_first_format_tells_of_one_line_of_models_from_the_beginning():
     document = orjson.loads(write_pointer(POINTER)) | {"format": 1}
-    for name in ("learned", "previous", "resets", "origin", "log"):
+    for name in ("learned", "previous", "resets", "origin", "log", "lookback"):
         del document[name]
     read = read_pointer(orjson.dumps(document))
-    assert read == replace(POINTER, learned=5, previous="", resets=0, origin=Origin(), log=LogEpoch())
+    assert read == replace(POINTER, learned=5, previous="", resets=0, origin=Origin(), log=LogEpoch(), lookback=Lookback())
+
+
+def test_unknown_rewards_that_an_earlier_release_named_are_known_by_their_ids():
+    document = orjson.loads(write_pointer(POINTER)) | {"format": 2}
+    segment = f"{to_micros(T0):016d}-a1b2c3d4-000007-1-9-2"
+    document["lookback"] = {"decisions": [], "observations": [segment], "unknown": [f"{segment}#3"]}
+    read = read_pointer(orjson.dumps(document))
+    assert read.lookback == Lookback(observations=frozenset([segment]), unknown=frozenset([report_id(T0, report_tag(segment, 3))]))
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', write_pointer(POINTER)[:-9], b'{"format": "x"}'])
@@ -72,8 +84,8 @@ def test_a_damaged_pointer_is_unreadable(text):
 
 
 def test_a_pointer_of_a_later_release_is_refused_by_name():
-    with pytest.raises(NewerFormatError, match="pointer has format version 3"):
-        read_pointer(b'{"format": 3, "new": "things"}')
+    with pytest.raises(NewerFormatError, match="pointer has format version 4"):
+        read_pointer(b'{"format": 4, "new": "things"}')
 
 
 async def test_there_is_no_pointer_before_the_first_commit(store):

@@ -1,0 +1,88 @@
+"""From the rows of observations, block by block, to what a window's join asks for: no more than that is kept."""
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from shared.domain.clock import from_micros, to_micros
+from shared.domain.events import EventKey, Observation
+from shared.domain.identity import report_id, report_tag
+from shared.domain.ledger import Due, Report, Reports, Segment, SegmentHead
+from shared.storage.columns import OBSERVED, Block, Columns, Keys, blocks, observation, observed
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Goes over blocks for the observations of ``keys``, the rewards of the segments that are ``due``, and those ``counted`` before."""
+
+    keys: Keys
+    due: Sequence[SegmentHead]
+    counted: AbstractSet[str]
+    _found: dict[EventKey, dict[str, Report]] = field(default_factory=dict)
+    _due: dict[str, Due] = field(default_factory=dict)
+    _seen: set[str] = field(default_factory=set)
+    _asked: AbstractSet[str] = field(init=False)
+    _moments: Columns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._asked = self.counted | {name for head in self.due for name in _ids(head)}
+        moments = [*[to_micros(head.key.sealed_at) for head in self.due], *[int(each.partition("#")[0]) for each in self.counted]]
+        self._moments = np.unique(np.array(moments, dtype=np.int64))
+
+    def add(self, block: Block) -> None:
+        """Keep what is asked for of a block; the same rows again change nothing."""
+        for key, place in self.keys.found(block):
+            sealed_at, name = _named(block, place)
+            self._found.setdefault(key, {})[name] = Report(name, sealed_at, observation(block, place, key))
+        if len(self._moments):
+            self._add_due(block.between(from_micros(int(self._moments[0])), from_micros(int(self._moments[-1]) + 1)))
+
+    def _add_due(self, block: Block) -> None:
+        marks, times, rewards = (block.rows[name] for name in ("mark", "at", "reward"))
+        for place in np.flatnonzero(_is_in(block.sealed(slice(None)), self._moments)).tolist():
+            sealed_at, name = _named(block, place)
+            if name in self._asked:
+                self._seen.add(name)
+                if not np.isnan(rewards[place]):
+                    self._due[name] = Due(name, sealed_at, from_micros(int(times[place])), int(marks[place]))
+
+    def missing(self) -> list[SegmentHead]:
+        """Give the segments that are due and were not among the blocks: they do not verify, or turned up when those had been read."""
+        return [head for head in self.due if not self._seen.issuperset(_ids(head))]
+
+    def reports(self, missing: Sequence[Segment[Observation]]) -> Reports:
+        """Give all that was asked for, with what was `missing`."""
+        for block in blocks([(segment.head.key, observed(segment)) for segment in missing], OBSERVED):
+            self.add(block)
+        return Reports(
+            of={key: sorted(reports.values(), key=_arrival) for key, reports in self._found.items()},
+            due=[*self._due.values()],
+            rewards=sum(head.rewards for head in self.due),
+            lost=sum(segment.head.rewards for segment in missing if segment.events is None),
+        )
+
+
+def _ids(head: SegmentHead) -> list[str]:
+    return [report_id(head.key.sealed_at, report_tag(head.key.name, index)) for index in range(head.count)]
+
+
+def _named(block: Block, place: int) -> tuple[datetime, str]:
+    sealed_at = from_micros(block.base + int(block.rows["sealed"][place]))
+    return sealed_at, report_id(sealed_at, int(block.rows["tag"][place]))
+
+
+def _is_in(values: Columns, ordered: Columns) -> Columns:
+    """Tell which of the values are among others, in order."""
+    if not len(ordered):
+        return np.zeros(len(values), dtype=bool)
+    at = np.searchsorted(ordered, values)
+    at[at == len(ordered)] = 0
+    found: Columns = ordered[at] == values
+    return found
+
+
+def _arrival(report: Report) -> tuple[datetime, datetime]:
+    return report.observation.observed_at, report.sealed_at
