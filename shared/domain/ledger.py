@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -11,6 +11,9 @@ from shared.domain.clock import EPOCH
 from shared.domain.events import EventKey, Observation
 
 Event = TypeVar("Event")
+
+COMMIT_WITHIN: Final = timedelta(minutes=2)
+"""How long after its cut a deletion of the log may be committed: writers that cannot have heard of it are waited for from the cut on."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

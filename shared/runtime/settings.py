@@ -15,6 +15,7 @@ from shared.domain.keys import key_digest
 from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning.arguments import parse_arguments
 from shared.storage.account import AccountSettings
+from shared.storage.epochs import settled_for
 
 DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_KEYS": "",
@@ -67,6 +68,16 @@ class AppSettings:
     def append_deadline(self) -> timedelta:
         """How long an append may take, retries included: well inside the grace."""
         return min(max(self.ingest_grace / 2, timedelta(seconds=2)), timedelta(seconds=10))
+
+    @property
+    def asks_after(self) -> timedelta:
+        """How old the last poll may be before a writer asks by itself whether the log was deleted: older than it is when all is well."""
+        return 2 * self.model_poll_interval + timedelta(seconds=10)
+
+    @property
+    def settled_for(self) -> timedelta:
+        """After what time every writer has heard that the log was deleted."""
+        return settled_for(asks_after=self.asks_after, append_deadline=self.append_deadline, clocks=self.ingest_grace)
 
     @property
     def lookback(self) -> timedelta:

@@ -271,7 +271,9 @@ class Deployment:
         settings = self.settings
         return TableEventLog(
             self.account,
-            settings=LogSettings(loop=place, shards=settings.log_shards, append_deadline=settings.append_deadline),
+            settings=LogSettings(
+                loop=place, shards=settings.log_shards, append_deadline=settings.append_deadline, asks_after=settings.asks_after
+            ),
             clock=self.clock,
             settled=settings.lookback,
         )
@@ -286,7 +288,7 @@ class Deployment:
             FollowedFeed(BlobModelFeed(account, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
         )
         joined = BlobColdLog(account, loop=place)
-        terms = Terms(settings.models_kept, settled_for=2 * settings.model_poll_interval + settings.lookback)
+        terms = Terms(settings.models_kept, settled_for=settings.settled_for)
         limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
         figures = LiveFigures(store)

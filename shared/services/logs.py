@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import BusyError, ConflictError, StorageUnavailableError
 from shared.domain.events import SkipReason
-from shared.domain.ledger import Counters, LogEpoch, Lookback, Pointer
+from shared.domain.ledger import COMMIT_WITHIN, Counters, LogEpoch, Lookback, Pointer
 from shared.domain.ports import EventLog, JoinedLog, ModelStore
 from shared.joining.chunks import ChunkName
 from shared.services.erasure import clear_deleted
@@ -23,6 +23,8 @@ from shared.services.progress import AHEAD, waiting
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
+_COMMIT = timedelta(seconds=30)
+"""How long the commit itself may take."""
 _MOST_GENERATIONS = 16
 """That are read beside each other while tables of deleted logs are still there."""
 _CLEARING_SECONDS = 5.0
@@ -78,13 +80,15 @@ class Logs:
         for _ in range(_ATTEMPTS):
             pointer, etag = await self._pointer()
             new = await self._cut_off(pointer, cut)
+            if self._clock.now() - cut > COMMIT_WITHIN - _COMMIT:
+                break  # writers would not have as long to hear of it as they need
             try:
                 await self._store.commit(new, expected=etag)
             except ConflictError:
                 continue
             self._log.follow(new.log)
             return new.log
-        raise BusyError("the trainer was at work all the time; repeat the call")
+        raise BusyError("the trainer was at work all the time, or storage slow; repeat the call")
 
     async def _cut_off(self, pointer: Pointer, cut: datetime) -> Pointer:
         """Give the pointer of a log that begins at the cut, as figures do; it still names a chunk, lest the next be taken for the first."""

@@ -16,6 +16,7 @@ from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
+from shared.storage.epochs import Hearing
 from shared.storage.failures import storage_failures
 from shared.storage.gathering import Gathering
 from shared.storage.hot_log import HotLog, LogSettings
@@ -48,6 +49,7 @@ class TableEventLog:
         self._clock = clock
         self._settled = settled
         self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
+        self.hearing = Hearing(clock)
         self._pointers = BlobFiles(account, names.MODELS)
         self._quarantine = BlobFiles(account, names.LOGS)
         self._decisions: HotLog[Decision] = HotLog(
@@ -88,13 +90,20 @@ class TableEventLog:
 
         One that cannot be read, as after a downgrade, tells nothing: what is known goes on, lest Rank stop for it.
         """
+        asked = self.hearing.now()
         file = await self._pointers.read(names.pointer_blob(self._settings.loop))
+        self.hearing.note(asked)
         if file is None:
             return
         try:
             self.follow(read_pointer(file.data).log)
         except UnreadableError as reason:
             logger.warning("whether the log was deleted is not known: %s", reason)
+
+    async def confirm(self) -> None:
+        """Follow what the pointer says if that was not heard for a while (`shared.storage.epochs`); raises `StorageUnavailableError`."""
+        if self.hearing.is_older_than(self._settings.asks_after):
+            await self.refresh()
 
     async def cut(self) -> datetime:
         """Part what this process has sealed so far from what it will seal; what was sealed before is stored, or has failed."""
@@ -321,7 +330,10 @@ def _note(found: dict[int, dict[Sighting, None]], block: Block, wanted: Wanted) 
 
 
 class FollowedFeed:
-    """A feed of models that tells the log of the epoch that comes with them: `shared.domain.ports.ModelFeed`."""
+    """A feed of models that tells the log of the epoch that comes with them, so that its writers need not ask.
+
+    It is a `shared.domain.ports.ModelFeed`.
+    """
 
     def __init__(self, feed: ModelFeed, log: TableEventLog) -> None:
         self._feed = feed
@@ -329,9 +341,11 @@ class FollowedFeed:
 
     def news(self) -> Pointer | None:
         """Give the pointer if it has changed."""
+        asked = self._log.hearing.now()
         pointer = self._feed.news()
         if pointer is not None:
             self._log.follow(pointer.log)
+        self._log.hearing.note(asked)  # that there is no news as well
         return pointer
 
     def artifact(self, version: str) -> bytes:

@@ -46,13 +46,15 @@ _CLIENTS = 64
 class LogSettings:
     """Whose log it is, over how many partitions a minute is spread, and how long an append may take, retries included.
 
-    ``generation`` is the log's first: a later one is told by the pointer.
+    ``generation`` is the log's first: a later one is told by the pointer. A writer that has not heard for longer than ``asks_after``
+    whether the log was deleted asks before it writes; it has to be well below the time after which tables of a deleted log are dropped.
     """
 
     loop: str
     shards: int
     append_deadline: timedelta
     generation: int = 1
+    asks_after: timedelta = timedelta(seconds=15)
 
 
 class Epochs(Protocol):
@@ -65,6 +67,10 @@ class Epochs(Protocol):
 
     async def refresh(self) -> None:
         """Ask storage; raises `StorageUnavailableError`."""
+        ...
+
+    async def confirm(self) -> None:
+        """Ask storage if that was not done lately; raises `StorageUnavailableError`."""
         ...
 
 
@@ -112,6 +118,8 @@ class HotLog(Generic[Event]):
         events = [event for append in appends for event in append]
         size = sum(map(approximate_bytes, events))
         columns = encode(events) if size < _LARGE_BYTES else await asyncio.to_thread(encode, events)
+        async with storage_failures("ask whether the log was deleted", deadline=self._settings.append_deadline):
+            await self._epochs.confirm()
         async with self._row_under_way:
             sealed_at = self._newest = max(self._clock.now(), self._floor, *map(_time, events))
             self._rows += 1
