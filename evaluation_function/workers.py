@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import azure.functions as func
 
 from shared.domain.errors import UnreadableError
-from shared.runtime.each_loop import for_each_loop
+from shared.runtime.each_loop import Rounds, for_each_loop
 from shared.runtime.wiring import Deployment
 from shared.services.analysis.board import Message
 from shared.services.analysis.running import Runner
@@ -21,6 +21,7 @@ _HOST_STORAGE = "AzureWebJobsStorage"
 def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     """Give the functions of this folder that no request triggers."""
     functions = func.Blueprint()
+    rounds = Rounds()
 
     async def analyse(message: func.QueueMessage) -> None:
         """Do one step of an analysis; what is raised has the host send the message again, five times in all."""
@@ -32,7 +33,7 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
 
     async def sweep(timer: func.TimerRequest) -> None:
         """Ask for evaluations that are due, take up what was lost between two calls, and tidy up."""
-        await for_each_loop(deployment(), _sweep, "analyses were not looked after")
+        await for_each_loop(deployment(), _sweep, "analyses were not looked after", rounds=rounds)
 
     queued = functions.queue_trigger(arg_name="message", queue_name=names.JOBS, connection=_HOST_STORAGE)
     functions.function_name("analyse")(queued(analyse))

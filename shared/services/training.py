@@ -40,7 +40,7 @@ MAX_STEPS = 1_000
 """Of one turn; the next goes on from there."""
 
 RUN_TIME = timedelta(minutes=4)
-"""How long a run goes on beginning things: well below what the host lets it take (`functionTimeout` in host.json, 10 minutes)."""
+"""How long a run goes on beginning things, unless it is told."""
 
 SLICE = timedelta(seconds=20)
 """How long a model is learned anew, at most, before that is written down and windows may have a turn: what a killed run loses."""

@@ -1,6 +1,7 @@
 """Several loops in several processes on one storage account: what is shared, followed, gone over and erased."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -8,17 +9,20 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.clock import TimeLimit
 from shared.domain.errors import AccessDeniedError, PersonalizerError, ResourceNotFoundError, StorageUnavailableError
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, Tier
-from shared.runtime.each_loop import for_each_loop
+from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
 from shared.runtime.settings import AppSettings, read_settings
 from shared.runtime.wiring import Deployment, LoopServices
+from shared.services.training import SLICE
 from shared.storage import names
 from shared.storage.blobs import BlobFiles
 from tests.builders import T0, situation
-from tests.clocks import SetClock
+from tests.clocks import SetClock, Ticks
+from tests.running import REPOSITORY
 from trainer_function import _retain, _train
 
 KEY = "ocp-apim-subscription-key"
@@ -248,6 +252,79 @@ async def test_a_timer_goes_over_all_loops_and_one_that_fails_stops_none_of_the_
         await for_each_loop(deployment, do, "it did not finish")
     assert done == [DEFAULT_LOOP, "one", "three", "two"]
     assert [type(error) for error in failed.value.exceptions] == [ZeroDivisionError, StorageUnavailableError]
+
+
+async def test_a_run_ends_by_its_own_clock_and_the_next_begins_with_the_loop_behind_the_one_served_last(deployment):
+    for name in ("a", "b", "c", "d"):
+        await make(deployment, name)
+    done: list[str] = []
+
+    async def do(_: Deployment, loop: str) -> None:
+        done.append(loop)
+
+    rounds = Rounds()
+    for _ in range(4):
+        limit = TimeLimit(timedelta(minutes=4), monotonic=Ticks(70))
+        await for_each_loop(deployment, do, "it did not finish", limit=limit, rounds=rounds)
+    all_of_them = [DEFAULT_LOOP, "a", "b", "c", "d"]
+    first = all_of_them.index(done[0])
+    assert len(done) == 12
+    assert done == ([*all_of_them[first:], *all_of_them[:first]] * 3)[:12]
+
+
+async def test_a_loop_with_much_to_do_has_further_turns_and_keeps_no_other_waiting_for_more_than_one(deployment):
+    for name in ("busy", "busier", "calm"):
+        await make(deployment, name)
+    left = {"busy": 3, "busier": 5}
+    done: list[str] = []
+
+    async def do(_: Deployment, loop: str) -> bool:
+        done.append(loop)
+        left[loop] = left.get(loop, 1) - 1
+        return not left[loop]
+
+    await for_each_loop(deployment, do, "it did not finish")
+    assert done == [DEFAULT_LOOP, "busier", "busy", "calm", "busier", "busy", "busier", "busy", "busier", "busier"]
+
+
+async def test_where_each_run_is_a_processs_first_every_loop_comes_first_now_and_then(deployment, clock):
+    for name in ("one", "two"):
+        await make(deployment, name)
+    first = set()
+    for _ in range(3):
+        done: list[str] = []
+
+        async def do(_: Deployment, loop: str, done: list[str] = done) -> None:
+            done.append(loop)
+
+        await for_each_loop(deployment, do, "it did not finish", rounds=Rounds())
+        assert sorted(done) == [DEFAULT_LOOP, "one", "two"]
+        first.add(done[0])
+        clock.at += timedelta(minutes=1)
+    assert first == {DEFAULT_LOOP, "one", "two"}
+
+
+async def test_a_loop_that_fails_each_time_keeps_the_others_from_nothing(deployment):
+    for name in ("bad", "good"):
+        await make(deployment, name)
+    turns: list[str] = []
+
+    async def do(_: Deployment, loop: str) -> bool:
+        turns.append(loop)
+        if loop == "bad":
+            raise StorageUnavailableError("down")
+        return turns.count(loop) > 2
+
+    with pytest.raises(ExceptionGroup):
+        await for_each_loop(deployment, do, "it did not finish")
+    assert turns == [DEFAULT_LOOP, "bad", "good", DEFAULT_LOOP, "good", DEFAULT_LOOP, "good"]
+
+
+def test_no_run_is_let_go_on_for_longer_than_the_host_lets_it():
+    host = json.loads((REPOSITORY / "host.json").read_text("utf-8"))
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+    assert timedelta(hours=hours, minutes=minutes, seconds=seconds) >= 2 * (RUN_TIME + TURN)
+    assert TURN >= 2 * SLICE
 
 
 async def test_the_trainer_learns_every_loops_own_log_and_skips_deleted_ones(deployment, clock):
