@@ -7,8 +7,9 @@ import azure.functions as func
 from pydantic import TypeAdapter
 
 from shared.advice.advice import Advice
-from shared.api.status import AdviceBody, ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
+from shared.api.status import AdviceBody, AnewBody, ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
 from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
 from shared.runtime.auth import has_key
@@ -58,6 +59,7 @@ def _loop(served: Served, progress: Progress | None, advice: Sequence[Advice] | 
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),
         apprentice=None if progress is None or not progress.apprentice.rewards else _apprentice(progress.apprentice),
+        anew=None if progress is None or progress.anew is None else _anew(progress.anew),
         advice=None
         if advice is None
         else [AdviceBody(code=each.code, message=each.message, feature=each.feature or None) for each in advice],
@@ -75,6 +77,16 @@ def _counters(progress: Progress) -> CountersBody:
         late_rewards=progress.counters.late_rewards,
         unknown_rewards=progress.counters.unknown_rewards,
         stragglers=progress.counters.stragglers,
+    )
+
+
+def _anew(progress: AnewProgress) -> AnewBody:
+    return AnewBody(
+        chunks=progress.chunks,
+        chunks_done=progress.done,
+        chunks_left_out=progress.left_out,
+        learned=progress.learned,
+        begun_at=progress.begun_at.isoformat().replace("+00:00", "Z") if progress.chunks else None,
     )
 
 

@@ -11,6 +11,7 @@ class Code(StrEnum):
     LOGGING_ONLY = "loggingOnly"
     WAITING = "waiting"
     TRAINER_BEHIND = "trainerBehind"
+    LEARNING_ANEW = "learningAnew"
     NOT_ACTIVATED = "notActivated"
     DUPLICATES = "duplicates"
     NO_REWARDS = "noRewards"

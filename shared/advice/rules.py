@@ -9,6 +9,7 @@ from shared.advice.advice import Advice, Code
 from shared.advice.personal import personal_kind
 from shared.advice.sample import ACTION_ID, ACTIONS, CONTEXT, EVENT_ID, Feature, Sample
 from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.checkpoint import AnewProgress
 from shared.domain.events import LearningMode, SkipReason
 from shared.domain.ledger import Counters
 from shared.domain.loop import LoopSettings
@@ -52,6 +53,7 @@ class LoopView:
     pending: int
     rewards: int
     lag: timedelta
+    anew: AnewProgress | None = None
 
 
 def advise(loop: LoopView, sample: Sample) -> Sequence[Advice]:
@@ -76,6 +78,8 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
             Code.TRAINER_BEHIND,
             f"Decisions could have been learned {_said(loop.lag)} ago: the trainer does not run, or it fails. Its log says why.",
         )
+    if loop.anew is not None:
+        yield Advice(Code.LEARNING_ANEW, f"The model is learned anew, since settings have changed: {_how_far(loop.anew)}.")
     latest = loop.latest.processed
     not_activated = loop.latest.skipped.get(SkipReason.NOT_ACTIVATED, 0)
     if latest >= ENOUGH and not_activated > _LARGE_SHARE * latest:
@@ -181,6 +185,13 @@ def _is_hidden(name: str) -> bool:
 
 def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _how_far(anew: AnewProgress) -> str:
+    if not anew.chunks:
+        return "the trainer's next run begins with it"
+    left_out = f", and {anew.left_out} could not be read" if anew.left_out else ""
+    return f"{_percent(anew.done, anew.chunks)} of the log's last days are done{left_out}. Until it is there, the old one is served"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -36,6 +36,19 @@ class AdviceBody(WireModel):
     feature: str | None
 
 
+class AnewBody(WireModel):
+    """How far the model is that is begun anew: chunks of the joined log, and the events that were learned from them.
+
+    ``chunks`` is the number that was known when they were last counted, 0 while the trainer has not begun, when ``begunAt`` is null.
+    """
+
+    chunks: int
+    chunks_done: int
+    chunks_left_out: int
+    learned: int
+    begun_at: str | None
+
+
 class LoopProgressBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves."""
 
@@ -49,6 +62,7 @@ class LoopProgressBody(WireModel):
     lag_seconds: float | None
     counters: CountersBody | None
     apprentice: ApprenticeBody | None
+    anew: AnewBody | None
     advice: list[AdviceBody] | None
     error: str | None
 

@@ -60,6 +60,7 @@ class Adviser:
             pending=progress.pending,
             rewards=progress.rewards,
             lag=progress.lag,
+            anew=progress.anew,
         )
         return advise(loop, sample)
 

@@ -11,11 +11,13 @@ from shared.advice.advice import Code
 from shared.advice.rules import MOST_OF_A_CODE, LoopView, advise
 from shared.advice.sample import Sample, sampled
 from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.checkpoint import AnewProgress
 from shared.domain.events import Action, JoinedEvent, JsonValue, LearningMode, Observation, Situation, SkipReason
 from shared.domain.ledger import Counters
 from shared.domain.loop import LoopSettings
-from tests.builders import after, decision, observation
+from tests.builders import T0, after, decision, observation
 
+ANEW = AnewProgress(1, T0, chunks=40, done=10, learned=9_000)
 HEALTHY = LoopView(
     settings=LoopSettings(),
     counters=Counters(learned=50_000, skipped={"duplicate": 30_000}, rewards=40_000, late_rewards=20_000, unknown_rewards=9_000),
@@ -218,3 +220,16 @@ def test_advice_is_in_the_order_of_the_checklist():
     found = codes(loop, sampled([event(number, asked(number, {"mail": "a@example.org"}), rewards=()) for number in range(60)]))
     assert found == sorted(found, key=list(Code).index)
     assert found[0] is Code.TRAINER_BEHIND
+
+
+@pytest.mark.parametrize(
+    ("anew", "told"),
+    [
+        (ANEW, "25 % of the log's last days are done. Until"),
+        (replace(ANEW, left_out=3), "25 % of the log's last days are done, and 3 could not be read. Until"),
+        (replace(ANEW, chunks=0, done=0), "the trainer's next run begins with it"),
+    ],
+)
+def test_a_model_that_is_begun_anew_is_told_of_and_how_far_it_is(anew, told):
+    (found,) = advise(replace(HEALTHY, anew=anew), sampled(sample()))
+    assert (found.code, told in found.message) == (Code.LEARNING_ANEW, True)

@@ -1,10 +1,13 @@
 """GET /status: alive for anyone, the loop's progress for the holder of a key."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
-from tests.http.building import activate, counters, rank, reward
+from shared.domain.checkpoint import AnewProgress
+from tests.checkpointing import leave_behind
+from tests.http.building import activate, counters, path, rank, reward
 from tests.running import RunningApp
 
 
@@ -93,3 +96,37 @@ def test_in_apprentice_mode_the_status_tells_how_the_policy_would_have_done(stor
 @pytest.mark.parametrize("place", ["/status", "/status/", "/STATUS", "//status", "/status?api-version=anything"])
 def test_status_is_found_however_it_is_spelt(quiet, place):
     assert quiet.request("GET", place, keyed=False).status == 200
+
+
+def test_a_model_that_is_begun_anew_is_told_of_from_the_change_of_settings_until_it_is_published(storage):
+    settings = {
+        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
+        "PERSONALIZER_INGEST_GRACE": "PT0S",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    }
+    with RunningApp(storage, settings=settings) as app:
+
+        def anew():
+            return app.request("GET", "/status").json["loop"]["anew"]
+
+        def trained(is_so) -> None:
+            until = time.monotonic() + 30
+            while not is_so():
+                assert time.monotonic() < until, app.logs
+                app.request("POST", "/admin/functions/train")
+                time.sleep(0.2)
+
+        for number in range(4):
+            rank(app, eventId=f"e{number}")
+        trained(lambda: counters(app)["learned"] == 4)
+        assert anew() is None
+        place = path("configurations/service")
+        assert app.request("PUT", place, {**app.request("GET", place).json, "defaultReward": 0.5}).status == 200
+        assert anew() == {"chunks": 0, "chunksDone": 0, "chunksLeftOut": 0, "learned": 0, "begunAt": None}
+        begun_at = datetime(2026, 5, 17, 12, tzinfo=UTC)
+        leave_behind(storage, AnewProgress(1, begun_at, chunks=8, done=3, learned=500, left_out=1))
+        assert anew() == {"chunks": 8, "chunksDone": 3, "chunksLeftOut": 1, "learned": 500, "begunAt": "2026-05-17T12:00:00Z"}
+        told = [each["code"] for each in app.request("GET", "/status").json["loop"]["advice"]]
+        assert "learningAnew" in told
+        trained(lambda: anew() is None)
+        assert counters(app)["learned"] == 4

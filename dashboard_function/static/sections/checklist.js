@@ -23,6 +23,7 @@ export const ADVICE = {
   notActivated: { state: "warn", todo: "Call Activate when the action is shown, or leave deferActivation out." },
   duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
   trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
+  learningAnew: { state: "wait", todo: "Wait: events go on being logged and joined, and the new model will have learned them." },
   waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
   longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
   fewEvents: { state: "wait", todo: "Be patient: some hundreds show a clear effect, weak ones take thousands." },
@@ -52,7 +53,7 @@ const STEPS = [
   { title: "Events are unique and activated", codes: ["notActivated", "duplicates"], value: () => "" },
   {
     title: "The trainer keeps up",
-    codes: ["trainerBehind", "waiting", "longWait", "fewEvents"],
+    codes: ["trainerBehind", "learningAnew", "waiting", "longWait", "fewEvents"],
     value: ({ counters }) => `${count(counters.learned)} learned`,
   },
   {

@@ -37,6 +37,7 @@ export function show({ api, root, signal, onError }) {
   const checks = h("ul", { class: "checks" });
   const fates = h("div");
   const model = h("div", { class: "stack" });
+  const anew = h("div", { hidden: true });
   const start = empty(
     "Nothing has been ranked yet",
     h("p", {}, "Send a first Rank call. The figures appear here within seconds; learning shows once the reward wait time is over."),
@@ -65,6 +66,8 @@ export function show({ api, root, signal, onError }) {
     charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
     const list = checklist(loop);
     renew(checks, list, () => list.map(checked));
+    anew.hidden = !loop.anew;
+    renew(anew, loop.anew, () => (loop.anew ? ofAnew(loop.anew) : null));
     renew(fates, loop.counters, () => (loop.counters ? became(loop.counters) : null));
     renew(model, [loop.modelVersion, loop.publishedModelVersion, loop.learningMode, loop.apprentice, found.latency], () =>
       ofModel(loop, found),
@@ -81,6 +84,7 @@ export function show({ api, root, signal, onError }) {
   replace(
     body,
     figures,
+    anew,
     start,
     charts.element,
     h(
@@ -248,6 +252,28 @@ function checked({ state, title, value, advice }) {
     h("span", {}, title),
     h("span", { class: "faint" }, value),
     advice.map((each) => h("span", { class: "advice" }, each)),
+  );
+}
+
+/** @param {any} anew */
+function ofAnew({ chunks, chunksDone, chunksLeftOut, learned, begunAt }) {
+  const begun = begunAt && ago((Date.now() - Date.parse(begunAt)) / 1000);
+  const lost = chunksLeftOut ? ` ${count(chunksLeftOut)} could not be read and are left out.` : "";
+  return card(
+    "The model is learned anew",
+    h("progress", { class: "anew", "aria-label": "Learned anew", ...(begun ? { max: chunks, value: chunksDone } : {}) }),
+    begun
+      ? h(
+          "p",
+          {},
+          `${percent(chunksDone / chunks)}: ${count(chunksDone)} of ${count(chunks)} parts of the log, with ${count(learned)} events. Begun ${begun}.${lost}`,
+        )
+      : h("p", {}, "It begins with the trainer's next run."),
+    h(
+      "p",
+      { class: "faint" },
+      "Settings that decide what is learned have changed. Rank goes on with the old model until the new one is there.",
+    ),
   );
 }
 
