@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 32
+_NUMBERS = frozenset({int, float})
 MAX_VALUES = 50_000
 """In one request: an embedding of 768 numbers for each of 50 actions, and room beside it."""
 
@@ -58,7 +59,7 @@ def _count(features: Mapping[str, Any], depth: int) -> int:
                 return -1
             total += inside
         elif kind is list:
-            if any(type(element) not in (int, float) for element in value):
+            if not _NUMBERS.issuperset(map(type, value)):
                 return -1
             total += len(value)
         else:

@@ -4,6 +4,7 @@ The situation's JSON text is made once, by Rank, and spliced into the line as it
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import orjson
@@ -14,9 +15,34 @@ from shared.domain.events import Action, Features, JoinedEvent, Observation, Pro
 
 def situation_text(situation: Situation) -> bytes:
     """Write context and actions as dsjson's ``c``: the context stands under ``FromUrl``, and slot and baseline under ``_slot``."""
-    actions = b",".join([action.text or action_text(action.id, action.features) for action in situation.actions])
+    return _text(orjson.dumps(situation.context), situation, _actions_text(situation.actions))
+
+
+@dataclass(frozen=True, slots=True)
+class CommonText:
+    """What the situations of one call's slots share, written once: the actions, and the first objects of the context."""
+
+    context: bytes
+    actions: bytes
+
+    @staticmethod
+    def of(context: Sequence[Features], actions: Sequence[Action]) -> "CommonText":
+        """Write it."""
+        return CommonText(orjson.dumps(context)[1:-1], _actions_text(actions))
+
+    def situation(self, situation: Situation, more: Sequence[Features]) -> bytes:
+        """Give what `situation_text` does, where ``more`` of the context follow what is shared."""
+        objects = b",".join([each for each in (self.context, orjson.dumps(more)[1:-1]) if each])
+        return _text(b"[%b]" % objects, situation, self.actions)
+
+
+def _text(context: bytes, situation: Situation, actions: bytes) -> bytes:
     slot = b',"_slot":' + orjson.dumps({"id": situation.slot, "baseline": situation.baseline_id}) if situation.slot else b""
-    return b'{"FromUrl":' + orjson.dumps(situation.context) + slot + b',"_multi":[' + actions + b"]}"
+    return b'{"FromUrl":' + context + slot + b',"_multi":[' + actions + b"]}"
+
+
+def _actions_text(actions: Sequence[Action]) -> bytes:
+    return b",".join([action.text or action_text(action.id, action.features) for action in actions])
 
 
 def action_text(action_id: str, features: Sequence[Features]) -> bytes:

@@ -50,6 +50,7 @@ _CACHED_ACTIONS: Final = 1 << 12
 _LARGEST_CACHED_ACTION: Final = 1 << 10
 _WORDS: Final = {True: "true", False: "false", None: "null"}
 _OBJECT: Final = (dict, Mapping)  # dict first: the abstract class is slow to ask
+_PLAIN: Final = frozenset({str, int, float, bool, list, type(None)})  # what is surely no object: quicker to ask
 _HEADER_WORDS: Final = 2
 _ENCODERS: Final = 4
 
@@ -105,6 +106,19 @@ def is_encoded_for(encoded: bytes, interactions: Interactions) -> bool:
     return encoder_version(encoded) == ENCODER_VERSION and encoded[4:8] == interactions.fingerprint.to_bytes(4, "little")
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class CommonRows:
+    """What several situations share, hashed once: the entries of their contexts' first objects, and their actions."""
+
+    encoder: "Encoder"
+    context: dict[int, float]
+    actions: tuple[Row, ...]
+
+    def encode(self, more: Iterable[Features]) -> EncodedSituation:
+        """Give what the encoder gives of a situation whose context has ``more`` objects after those that are shared."""
+        return self.encoder.following(self, more)
+
+
 class Encoder:
     """Encodes situations, remembering texts and actions met lately; may be shared between threads.
 
@@ -118,16 +132,28 @@ class Encoder:
         self._young: dict[_Key, int] = {}
         self._old: dict[_Key, int] = {}
         self._remembered_actions: Recent[Row] = Recent(size=_CACHED_ACTIONS, longest=_LARGEST_CACHED_ACTION)
+        self._places: dict[str, list[int]] = {}
 
     def encode(self, situation: Situation) -> EncodedSituation:
         """Hash the features of a situation, which has at least one action."""
-        rows = self._remembered_actions.several([action.text for action in situation.actions])
-        if None in rows:
-            rows = [row or self._action(action) for row, action in zip(rows, situation.actions, strict=True)]
-        return EncodedSituation(self._context(situation.context), tuple(rows), self.interactions.fingerprint)  # type: ignore[arg-type]  # no None is left
+        return EncodedSituation(
+            self._row(CONSTANT, "c", situation.context), self._actions(situation.actions), self.interactions.fingerprint
+        )
 
-    def _context(self, context: Iterable[Features]) -> Row:
-        return self._row(CONSTANT, "c", context)
+    def common(self, context: Iterable[Features], actions: Sequence[Action]) -> "CommonRows":
+        """Hash what several situations share: their actions, and the first objects of their contexts."""
+        return CommonRows(self, self._added({CONSTANT: 1.0}, "c", context), self._actions(actions))
+
+    def following(self, common: "CommonRows", more: Iterable[Features]) -> EncodedSituation:
+        """Give what `encode` gives of a situation whose context has ``more`` objects after those that are shared."""
+        entries = self._added(common.context.copy(), "c", more)
+        return EncodedSituation(self._folded_row("c", CONSTANT, entries), common.actions, self.interactions.fingerprint)
+
+    def _actions(self, actions: Sequence[Action]) -> tuple[Row, ...]:
+        rows = self._remembered_actions.several([action.text for action in actions])
+        if None in rows:
+            rows = [row or self._action(action) for row, action in zip(rows, actions, strict=True)]
+        return tuple(rows)  # type: ignore[arg-type]  # no None is left
 
     def _action(self, action: Action) -> Row:
         try:
@@ -145,12 +171,17 @@ class Encoder:
         return self._row(first, "a", action.features)
 
     def _row(self, first: int, side: str, objects: Iterable[Features]) -> Row:
-        entries: dict[int, float] = {first: 1.0}
+        return self._folded_row(side, first, self._added({first: 1.0}, side, objects))
+
+    def _added(self, entries: dict[int, float], side: str, objects: Iterable[Features]) -> dict[int, float]:
         for features in objects:
             if self._uses_all:
                 self._add_namespaces(entries, side, features)
             else:
                 self._add_namespaces(entries, side, self._used(side, features))
+        return entries
+
+    def _folded_row(self, side: str, first: int, entries: dict[int, float]) -> Row:
         if len(entries) > WIDTH:
             entries = self._folded(side, first, entries)
         return Row(tuple(entries), tuple(entries.values()))
@@ -164,7 +195,7 @@ class Encoder:
     def _add_namespaces(self, entries: dict[int, float], side: str, features: Features) -> None:
         bare: dict[str, JsonValue] = {}
         for name, value in features.items():
-            if isinstance(value, _OBJECT):
+            if type(value) not in _PLAIN and isinstance(value, _OBJECT):
                 if not name.startswith("_"):
                     self._add_object(entries, f"{side}{name}{END}", value)
             else:
@@ -206,8 +237,12 @@ class Encoder:
     def _add_array(self, entries: dict[int, float], path: str, array: Sequence[JsonValue]) -> None:
         first = self._hash(path)
         for position, value in enumerate(array):
-            if isinstance(value, (int, float)) and not isinstance(value, bool):
-                _sum_into(entries, self._place(first, position), bounded(value))
+            kind = type(value)
+            if kind is float or kind is int:
+                worth = bounded(value)  # type: ignore[arg-type]  # it is a number
+                if worth:
+                    feature = self._place(first, position)
+                    entries[feature] = worth if feature not in entries else bounded(entries[feature] + worth)
             elif isinstance(value, str):
                 self._add(entries, path, value)
             else:
@@ -215,13 +250,19 @@ class Encoder:
 
     def _folded(self, side: str, first: int, entries: Mapping[int, float]) -> dict[int, float]:
         """Sum all but the first entry into the places that are left, each group into its own."""
-        groups = 1 if self.interactions.mask is None else GROUPS
+        places, is_grouped = self._places.get(side) or self._placed(side), self.interactions.mask is not None
         folded = {first: 1.0}
         for feature, value in entries.items():
             if feature != first:
-                place = self._hash(f"{(feature >> 6) % ((WIDTH - 1) // groups)} of {side}")
-                _sum_into(folded, place if groups == 1 else place & ~GROUP_MASK | feature & GROUP_MASK, value)
+                place = places[(feature >> 6) % len(places)]
+                _sum_into(folded, place & ~GROUP_MASK | feature & GROUP_MASK if is_grouped else place, value)
         return folded
+
+    def _placed(self, side: str) -> list[int]:
+        """Give the places that what is too much is summed into, by number."""
+        count = (WIDTH - 1) // (1 if self.interactions.mask is None else GROUPS)
+        self._places[side] = [self._fresh(f"{number} of {side}") for number in range(count)]
+        return self._places[side]
 
     def _place(self, array: int, position: int) -> int:
         return array * (2 * position + 1) & 0xFFFFFFFF & ~GROUP_MASK | array & GROUP_MASK | NUMERIC

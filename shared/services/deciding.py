@@ -1,13 +1,14 @@
 """From a situation to the decision that is logged: what both kinds of Rank call share."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.events import Decision, LearningMode, Proposal, Situation
+from shared.domain.events import Action, Decision, Features, LearningMode, Proposal, Situation
 from shared.domain.loop import ApprenticeLearning
-from shared.joining.dsjson import situation_text
-from shared.learning.encoding import EncodedSituation, Encoders
+from shared.joining.dsjson import CommonText, situation_text
+from shared.learning.encoding import CommonRows, EncodedSituation, Encoders
 from shared.learning.exploration import draw
 from shared.learning.policy import Policy
 from shared.services.serving import Served
@@ -22,15 +23,40 @@ class _Choice:
     proposal: Proposal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the situations of one call's slots share, encoded and written once: all actions, and the first ``objects`` of the contexts."""
+
+    objects: int
+    rows: CommonRows
+    text: CommonText
+
+    def encoded(self, situation: Situation) -> EncodedSituation:
+        """Encode one of them."""
+        return self.rows.encode(situation.context[self.objects :])
+
+    def written(self, situation: Situation) -> bytes:
+        """Write one of them."""
+        return self.text.situation(situation, situation.context[self.objects :])
+
+
 class Decider:
     """Decides by what is served; remembers actions met lately, which changes nothing in what it decides."""
 
     def __init__(self) -> None:
         self._encoders = Encoders()
 
-    def decide(self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool) -> Decision:
-        """Choose an action; the same event id, slot, situation and model give the same choice."""
-        encoded = self._encoders.of(served.model.interactions).encode(situation)
+    def decide(
+        self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool, common: Common | None = None
+    ) -> Decision:
+        """Choose an action; the same event id, slot, situation and model give the same choice.
+
+        ``common`` is what the situation shares with others of its call, and changes nothing in what is decided.
+        """
+        if common is None:
+            encoded, text = self._encoders.of(served.model.interactions).encode(situation), situation_text(situation)
+        else:
+            encoded, text = common.encoded(situation), common.written(situation)
         choice = _choice(situation, encoded, served, event_id)
         proposal = choice.proposal
         return Decision(
@@ -41,11 +67,16 @@ class Decider:
             probabilities=choice.probabilities,
             chosen=choice.action,
             deferred=deferred,
-            situation=situation_text(situation),
+            situation=text,
             encoded=encoded.logged(proposal.action if proposal is not None and proposal.is_lesson else choice.action),
             slot=situation.slot,
             proposal=proposal,
         )
+
+    def common(self, context: Sequence[Features], actions: Sequence[Action], served: Served) -> Common:
+        """Encode and write what the situations of one call's slots share."""
+        rows = self._encoders.of(served.model.interactions).common(context, actions)
+        return Common(len(context), rows, CommonText.of(context, actions))
 
 
 def _choice(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:

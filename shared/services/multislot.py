@@ -70,9 +70,11 @@ class MultiSlotRanker:
 
     def _decide(self, asked: MultiSlotSituation, served: Served, *, event_id: str, deferred: bool) -> Iterator[Decision]:
         now, size = self._clock.now(), 0
+        common = self._decider.common(asked.context, asked.actions, served)
         filling = Filling(asked)
         for slot in asked.slots:
-            decision = self._decider.decide(filling.situation(slot), served, event_id=event_id, at=now, deferred=deferred)
+            asked_here = filling.situation(slot)
+            decision = self._decider.decide(asked_here, served, event_id=event_id, at=now, deferred=deferred, common=common)
             size += len(decision.situation)
             if size > MOST_BYTES:
                 raise EventTooLargeError("the event is too large to be logged: send fewer slots, or fewer or shorter features")

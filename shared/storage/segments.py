@@ -302,7 +302,8 @@ def _same_end(one: bytes, other: bytes) -> int:
     low, high = 0, min(len(one), len(other))
     while low < high:  # halving: comparing bytes one by one would take long for what may be a megabyte
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if one.endswith(other[-middle:]) else (low, middle - 1)
+        is_same = one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]
+        low, high = (middle, high) if is_same else (low, middle - 1)
     return low
 
 

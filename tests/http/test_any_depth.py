@@ -12,7 +12,7 @@ from tests.http.test_any_json import changed, places
 
 MOST = 1_024
 """Levels of a whole body that are read as JSON."""
-DEPTHS = [1, 2, 30, 31, 32, 33, 34, *range(252, 260), 500, 900, *range(980, 1_030), 1_100]
+DEPTHS = [31, 32, 33, 253, 254, 255, 256, 257, 990, 1_020, 1_023, 1_026]
 FEW = [1, 33, 254, 255, 256, 600, 1_000, 1_018, 1_022, 1_023, 1_024, 1_025]
 ALIKE = [*range(1, 40), *range(245, 262), 512, *range(990, 1_030), 1_100]
 MARK = "the place"
@@ -76,13 +76,12 @@ def test_no_nesting_anywhere_in_a_body_fails(asked, described):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("of", ["arrays", "objects"])
 @pytest.mark.parametrize("asked", WITH_BODIES, ids=lambda each: each.operation["operationId"])
-def test_no_nesting_of_any_depth_anywhere_in_a_body_fails(asked, of, described):
+def test_no_nesting_of_objects_anywhere_in_a_body_fails(asked, described):
     for depth in DEPTHS:
         for body in bodies(asked):
             for with_mark in marked(body):
-                taken_or_refused(described, asked, with_nested(with_mark, nested(depth, of=of)))
+                taken_or_refused(described, asked, with_nested(with_mark, nested(depth, of="objects")))
 
 
 # --- the same thing in the same place --------------------------------------------------------------------------------------
