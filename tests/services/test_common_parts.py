@@ -86,7 +86,8 @@ def served(policy: str, mode: LearningMode, *, is_cold: bool) -> Served:
 
 def ranked(asked: MultiSlotSituation, by: Served, event_id: str) -> list[Decision]:
     log = Log()
-    asyncio.run(MultiSlotRanker(log, Models(by), clock=SetClock(T0)).rank(asked, event_id=event_id, deferred=False))
+    ranker = MultiSlotRanker(log, Models(by), clock=SetClock(T0))  # type: ignore[arg-type]  # as much of both as it needs
+    asyncio.run(ranker.rank(asked, event_id=event_id, deferred=False))
     return log.decisions
 
 
