@@ -16,6 +16,7 @@ from azure.storage.blob.aio import ContainerClient
 
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.storage.account import StorageAccount
+from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures
 
 MARKS_KEPT: Final = 64
@@ -121,6 +122,8 @@ class BlobFiles:
             try:
                 return await self._put_or_create(name, data, expected=expected, metadata=metadata)
             except (ResourceExistsError, ResourceModifiedError) as cause:
+                if is_being_deleted(cause):
+                    raise
                 raise ConflictError(f"{name} was written by another") from cause
 
     async def _put_or_create(self, name: str, data: bytes, *, expected: str | None, metadata: Mapping[str, str] | None) -> str:
@@ -144,8 +147,9 @@ class BlobFiles:
     async def _create(self) -> None:
         try:
             await self.container.create_container()
-        except ResourceExistsError:
-            return
+        except ResourceExistsError as answer:
+            if is_being_deleted(answer):
+                raise
 
     async def listing(self, prefix: str) -> AsyncIterator[BlobProperties]:
         """List the files whose names begin so, with their metadata."""

@@ -6,6 +6,8 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 
+from azure.core.exceptions import HttpResponseError
+
 from shared.domain.clock import Clock, from_micros, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
@@ -16,6 +18,7 @@ from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
+from shared.storage.deletions import is_being_deleted
 from shared.storage.epochs import Hearing
 from shared.storage.failures import storage_failures
 from shared.storage.gathering import Gathering
@@ -195,8 +198,13 @@ class TableEventLog:
         return len(tables)
 
     async def _drop(self, table: names.DayTable) -> None:
+        """Delete a table; one that is deleted already, or being deleted, is done with."""
         async with storage_failures("drop a table of the log"):
-            await self._account.tables.delete_table(table.name)
+            try:
+                await self._account.tables.delete_table(table.name)
+            except HttpResponseError as answer:
+                if not is_being_deleted(answer):
+                    raise
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -302,7 +310,7 @@ class TableEventLog:
 
     async def _kept(self, log: HotLog[Event], each: OpenedRow[Event]) -> Segment[Event]:
         """Give the segment; of one that does not verify, a copy is kept first, for a person to look at."""
-        if each.damage:
+        if each.remains is not None:
             key = each.segment.head.key
             name = names.quarantine_blob(self._settings.loop, log.table_name(key.sealed_at), key)
             await self._quarantine.write_once(name, each.remains)

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient, TableServiceClient
 
@@ -18,6 +18,7 @@ from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
+from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures
 from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, is_anywhere, opened, own
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
@@ -142,7 +143,9 @@ class HotLog(Generic[Event]):
         """
         try:
             await self._current_table(sealed_at).upsert_entity(row, mode=UpdateMode.REPLACE)
-        except ResourceNotFoundError:
+        except HttpResponseError as answer:
+            if not _is_gone(answer):
+                raise
             await self._epochs.refresh()
             table = self._current_table(sealed_at)
             await self._create(table)
@@ -186,10 +189,12 @@ class HotLog(Generic[Event]):
         return await anext(rows, None) is not None
 
     async def _create(self, table: TableClient) -> None:
+        """Make a table, unless it is there; one that is being deleted is not, and cannot be made before it is gone."""
         try:
             await table.create_table()
-        except ResourceExistsError:
-            return
+        except ResourceExistsError as answer:
+            if is_being_deleted(answer):
+                raise
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -278,7 +283,11 @@ class HotLog(Generic[Event]):
             async with storage_failures("read the log"):
                 try:
                     rows = [row async for row in await anext(pages)]
-                except (ResourceNotFoundError, StopAsyncIteration):  # no table that day, or no more pages
+                except StopAsyncIteration:
+                    return
+                except HttpResponseError as answer:  # no table that day
+                    if not _is_gone(answer):
+                        raise
                     return
             for row in rows:
                 yield row
@@ -365,6 +374,10 @@ def _named(heads: Sequence[SegmentHead]) -> str:
     ranges = [names.row_range(each.key.name) for each in heads]
     first, last = min(first for first, _ in ranges), max(last for _, last in ranges)
     return f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{first}' and RowKey le '{last}'"
+
+
+def _is_gone(answer: HttpResponseError) -> bool:
+    return isinstance(answer, ResourceNotFoundError) or is_being_deleted(answer)
 
 
 async def _merged(parts: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:

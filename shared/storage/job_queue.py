@@ -10,6 +10,7 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures
 
 MAX_MESSAGE = 48 * 1024
@@ -42,8 +43,9 @@ class StorageJobQueue:
     async def _make(self) -> None:
         try:
             await self._queue.create_queue()
-        except ResourceExistsError:
-            return  # another process was faster
+        except ResourceExistsError as answer:  # another process was faster
+            if is_being_deleted(answer):
+                raise
 
     @cached_property
     def _queue(self) -> QueueClient:

@@ -5,11 +5,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.domain.errors import StorageUnavailableError
 from shared.storage.blobs import BlobFiles
+from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures
 
 logger = logging.getLogger(__name__)
@@ -47,10 +48,8 @@ async def _acquire(client: BlobLeaseClient) -> bool:
     async with storage_failures("acquire the trainer's lease"):
         try:
             await client.acquire(lease_duration=LEASE_SECONDS)
-        except ResourceExistsError:
-            return False
         except HttpResponseError as refused:
-            if refused.status_code == _HELD_BY_ANOTHER:
+            if refused.status_code == _HELD_BY_ANOTHER and not is_being_deleted(refused):
                 return False
             raise
     return True

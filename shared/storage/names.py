@@ -36,7 +36,7 @@ _DIGITS = re.compile("[0-9]{0,16}")
 _TIME_DIGITS = 16
 _PARTITION = re.compile("([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})-[0-9]{2,4}")
 
-_TABLE = re.compile(r"(?P<loop>[a-z][a-z0-9]*)x(?P<generation>\d{4})(?P<kind>[do])(?P<day>\d{8})")
+_TABLE = re.compile("(?P<loop>[a-z][a-z0-9]*)x(?P<generation>[0-9]{4}|[1-9][0-9]{4,8})(?P<kind>[do])(?P<day>[0-9]{8})")
 
 
 class Kind(StrEnum):
@@ -63,7 +63,7 @@ class DayTable:
 
     @property
     def name(self) -> str:
-        """The table's name: letters and digits only, unambiguous since all after the loop has a fixed length."""
+        """The table's name: letters and digits only, of which the last x parts the loop from the rest; at most 54 of 63 characters."""
         return f"{self.loop}x{self.generation:04d}{self.kind}{self.day:%Y%m%d}"
 
     @staticmethod

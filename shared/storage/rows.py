@@ -72,11 +72,11 @@ def sightings(row: Row) -> Sightings:
 
 @dataclass(frozen=True, slots=True)
 class OpenedRow(Generic[Event]):
-    """A segment, and what is to be kept of its row, for a person to look at, if it does not verify; ``damage`` says why."""
+    """A segment; if it does not verify, why (``damage``), and what is kept of its row for a person to look at (None: there is no row)."""
 
     segment: Segment[Event]
     damage: str = ""
-    remains: bytes = b""
+    remains: bytes | None = None
 
 
 def opened(row: Row, decode: Callable[[Row], list[Event]]) -> OpenedRow[Event]:
@@ -111,4 +111,6 @@ def own(row: Row) -> Row | None:
 
 
 def _remains(row: Row) -> bytes:
-    return b"".join(value for name, value in sorted(row.items()) if name.startswith("Payload") and isinstance(value, bytes))
+    """Give the payload, or all that there is as text where there is none."""
+    payload = b"".join(value for name, value in sorted(row.items()) if name.startswith("Payload") and isinstance(value, bytes))
+    return payload or repr(dict(row)).encode(errors="backslashreplace")

@@ -1,6 +1,6 @@
 """Names that carry something."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.domain.clock import from_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.storage.names import FORMAT, RowName, row_time
+from shared.domain.loop import LOOP_NAME, MOST_LIVES, LoopRecord, is_loop_name
+from shared.storage.names import FORMAT, DayTable, Kind, RowName, row_time
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS
 from tests.builders import T0
 
@@ -34,6 +35,41 @@ def test_a_segments_name_is_read_as_it_was_written(name):
 def test_names_sort_by_the_time_of_sealing(one, other):
     assert (str(one) >= row_time(other.sealed_at)) == (one.sealed_at >= other.sealed_at)
     assert str(one) < row_time(one.sealed_at + timedelta(microseconds=1))
+
+
+places = st.from_regex(r"\A[a-z][a-z0-9]{0,30}(x[0-9]{4})?\Z")
+tables = st.builds(DayTable, places, st.integers(1, 10**9 - 1), st.sampled_from(Kind), st.dates(date(2000, 1, 1), date(9999, 12, 31)))
+
+
+@given(tables)
+def test_a_tables_name_is_read_as_it_was_written_however_often_its_log_was_deleted(table):
+    assert DayTable.parse(table.name) == table
+    assert len(table.name) <= 63
+    assert table.name.isalnum()
+
+
+@given(tables, tables)
+def test_no_two_tables_share_a_name(one, other):
+    assert (one.name == other.name) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "name", ["ax001d20260517", "ax00001d20260517", "ax0001d20260532", "ax0001e20260517", "x0001d20260517", "ax٠٠٠١d20260517"]
+)
+def test_what_is_no_tables_name_is_none_of_ours(name):
+    assert DayTable.parse(name) is None
+
+
+@given(
+    st.from_regex(LOOP_NAME, fullmatch=True),
+    st.integers(1, MOST_LIVES),
+    st.from_regex(LOOP_NAME, fullmatch=True),
+    st.integers(1, MOST_LIVES),
+)
+def test_no_two_lives_of_loops_share_a_place(one, life, other, other_life):
+    for name, another in ((one, other), (one, f"{one}x{other_life:04d}"), (one, f"{one}x{life:04d}x0001")):
+        lives = [LoopRecord(each, life=number) for each, number in ((name, life), (another, other_life)) if is_loop_name(each)]
+        assert len({each.place for each in lives}) == len({(each.name, each.life) for each in lives if each.name != "default"} or {()})
 
 
 def test_a_name_of_a_later_release_is_refused_by_name_whatever_else_it_says():
