@@ -13,6 +13,7 @@ from typing import Protocol
 from shared.domain.errors import PersonalizerError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
+from shared.domain.patience import patience, seconds_left
 from shared.domain.ports import LoopConfiguration, ModelFeed
 from shared.learning import artifact
 from shared.learning.arguments import PolicyArguments, parse_arguments
@@ -22,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 _FIRST_LOOK = timedelta(milliseconds=500)
 """How long a process's first calls wait for the published model before they are answered without one."""
+
+
+_REFRESH = timedelta(seconds=12)
+"""How long a look may take in all: so long one loop may hold the others up."""
 
 
 class Refreshable(Protocol):
@@ -38,6 +43,7 @@ class Polling:
     def __init__(self, interval: timedelta) -> None:
         self._interval = interval
         self._watched: dict[Refreshable, None] = {}
+        self._broken: dict[Refreshable, type[BaseException]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -59,6 +65,7 @@ class Polling:
         """Refresh this no more."""
         with self._lock:
             self._watched.pop(refreshable, None)
+            self._broken.pop(refreshable, None)
 
     def stop(self) -> None:
         """End the thread; another `watch` starts it again."""
@@ -75,19 +82,44 @@ class Polling:
         self._stopped = False
         self._new = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="model-poll", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads, or no memory for one: calls go on with what is known, and the next one tries again
+            logger.exception("the thread that polls cannot be started")
 
     def _poll(self) -> None:
+        """Go round for as long as the process lives: a round that breaks, for whatever reason, is followed by another."""
         due: dict[Refreshable, float] = {}
         while not self._stopped:
-            self._new.clear()
-            now = time.monotonic()
-            due = {each: due.get(each, now) for each in list(self._watched)}
-            for each in [each for each, at in due.items() if at <= now]:
-                if each in self._watched and not self._stopped:
-                    each.refresh()
-                    due[each] = time.monotonic() + self._interval.total_seconds()
-            self._new.wait(max(min(due.values(), default=now + 1.0) - time.monotonic(), 0.0))
+            try:
+                self._new.clear()
+                self._new.wait(max(self._round(due) - time.monotonic(), 0.0))
+            except BaseException:
+                logger.exception("a round of polling broke off; another follows")
+                time.sleep(self._interval.total_seconds())
+
+    def _round(self, due: dict[Refreshable, float]) -> float:
+        """Refresh what is due, and give the time of the next round."""
+        now, watched = time.monotonic(), list(self._watched)
+        for gone in due.keys() - set(watched):
+            del due[gone]
+        for each in watched:
+            if due.setdefault(each, now) <= now and each in self._watched and not self._stopped:
+                due[each] = time.monotonic() + self._interval.total_seconds()  # before it breaks
+                self._refresh(each)
+                due[each] = time.monotonic() + self._interval.total_seconds()
+        return min(due.values(), default=now + 1.0)
+
+    def _refresh(self, each: Refreshable) -> None:
+        """Refresh one, whose troubles are none of the others'; the same trouble again is not told again."""
+        try:
+            each.refresh()
+            self._broken.pop(each, None)
+        except BaseException as error:
+            kind = type(error)
+            if self._broken.get(each) is not kind:
+                logger.exception("a refresh broke; it is tried again")
+            self._broken[each] = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +176,29 @@ class ModelServer:
         self._polling.forget(self)
 
     def refresh(self) -> None:
-        """Look once; whatever fails is noted in `Served.error` and leaves the rest as it was."""
-        with self._lock():
-            errors = [error for error in (self._attempt(self._refresh_settings), self._attempt(self._refresh_model)) if error]
-            error = "; ".join(errors) or None
-            if error is not None and error != self._served.error:
-                logger.warning("not everything could be refreshed; what was served goes on", extra={"error": error})
-            self._served = replace(self._served, error=error)
+        """Look once; whatever fails is noted in `Served.error` and leaves the rest as it was.
+
+        Ends within the caller's patience, at the latest after some seconds. Where another look is under way for so long, this one is
+        left to the next poll.
+        """
+        lock = self._lock()
+        with patience(_REFRESH):
+            if not lock.acquire(timeout=max(seconds_left(_REFRESH), 0.0)):
+                logger.warning("another look is under way; what is new is served after the next poll")
+                return
+            try:
+                self._look()
+            finally:
+                lock.release()
         self._looked.set()
+
+    def _look(self) -> None:
+        errors = [error for error in (self._attempt(self._refresh_settings), self._attempt(self._refresh_model)) if error]
+        error = "; ".join(map(_told, errors)) or None
+        if error is not None and error != self._served.error:
+            unexpected = next((each for each in errors if not isinstance(each, PersonalizerError)), None)
+            logger.warning("not everything could be refreshed; what was served goes on", extra={"error": error}, exc_info=unexpected)
+        self._served = replace(self._served, error=error)
 
     def _lock(self) -> threading.Lock:
         """Give the lock of this process: one that was held when a process was forked stays so in the new one."""
@@ -159,11 +206,12 @@ class ModelServer:
             self._refreshing = (os.getpid(), threading.Lock())
         return self._refreshing[1]
 
-    def _attempt(self, refresh: Callable[[], None]) -> str | None:
+    def _attempt(self, refresh: Callable[[], None]) -> BaseException | None:
+        """Give what it broke on: nothing that one loop meets may end the thread that hears of revoked keys for all of them."""
         try:
             refresh()
-        except PersonalizerError as error:
-            return str(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is logged, and shown in the loop's status
+            return error
         return None
 
     def _refresh_settings(self) -> None:
@@ -182,3 +230,7 @@ class ModelServer:
         published_at = self._wanted.published_at if self._wanted.version else None
         self._served = replace(self._served, version=self._wanted.version, published_at=published_at, model=model)
         logger.info("model loaded", extra={"model_version": self._wanted.version, "learned": self._wanted.counters.learned})
+
+
+def _told(error: BaseException) -> str:
+    return str(error) if isinstance(error, PersonalizerError) else f"an unexpected failure ({type(error).__name__}), which was logged"

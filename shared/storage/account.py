@@ -7,22 +7,22 @@ from types import MappingProxyType
 from typing import Any
 from urllib.request import getproxies
 
-from azure.core.pipeline.transport import AsyncHttpTransport, HttpTransport
+from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables.aio import TableServiceClient
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.identity.aio import DefaultAzureCredential as AsyncDefaultAzureCredential
-from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
-from azure.storage.blob import BlobServiceClient as BlockingBlobServiceClient
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.errors import SettingsError
+from shared.storage.failures import check_answer
+from shared.storage.waiting import Waiter
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
 _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
 _TABLE_IDS: Mapping[str, Any] = MappingProxyType({"auto_request_id": False})
 """Storage names each request itself, in its errors too; an id of ours, which nothing would tell of, costs 4 % of an append."""
 _RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0})
+_HOOKS: Mapping[str, Any] = MappingProxyType({"raw_response_hook": check_answer})
 
 _NO_QUEUES = (
     "AzureWebJobsStorage must be a connection string, or AzureWebJobsStorage__queueServiceUri"
@@ -49,7 +49,7 @@ class AccountSettings:
 class StorageAccount:
     """Clients of one account.
 
-    ``transport`` and ``blocking_transport`` take the place of the SDK's own, and ``retries`` those of blobs and queues, for tests.
+    ``transport`` takes the place of the SDK's own, and ``retries`` those of blobs and queues, for tests.
     """
 
     def __init__(
@@ -57,18 +57,16 @@ class StorageAccount:
         settings: AccountSettings,
         *,
         transport: AsyncHttpTransport[Any, Any] | None = None,
-        blocking_transport: HttpTransport[Any, Any] | None = None,
         retries: Mapping[str, Any] = _RETRIES,
     ) -> None:
         self._settings = settings
         self._transport: Mapping[str, Any] = {} if transport is None else {"transport": transport}
         self._retries = retries
-        self._blocking_transport: Mapping[str, Any] = {} if blocking_transport is None else {"transport": blocking_transport}
 
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **_HOOKS, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
@@ -76,7 +74,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_HOOKS, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -84,7 +82,7 @@ class StorageAccount:
     @cached_property
     def queues(self) -> QueueServiceClient:
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_HOOKS, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
         if not self._settings.queue_uri:
@@ -92,21 +90,12 @@ class StorageAccount:
         return QueueServiceClient(self._settings.queue_uri, credential=self._credential, **options)
 
     @cached_property
-    def blocking_blobs(self) -> BlockingBlobServiceClient:
-        """The Blob service, for the thread that polls it."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self._blocking_transport}
-        if self._settings.connection_string:
-            return BlockingBlobServiceClient.from_connection_string(self._settings.connection_string, **options)
-        credential = self._blocking_credential()
-        return BlockingBlobServiceClient(self._settings.blob_uri, credential=credential, **options)
+    def waiter(self) -> Waiter["StorageAccount"]:
+        """The same account for threads that wait, as the one that polls it."""
+        return Waiter(lambda: StorageAccount(self._settings, retries=self._retries))
 
     @cached_property
-    def _credential(self) -> AsyncManagedIdentityCredential | AsyncDefaultAzureCredential:
-        if self._settings.managed_identity:
-            return AsyncManagedIdentityCredential(client_id=self._settings.client_id)
-        return AsyncDefaultAzureCredential(managed_identity_client_id=self._settings.client_id)
-
-    def _blocking_credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:
+    def _credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:
         if self._settings.managed_identity:
             return ManagedIdentityCredential(client_id=self._settings.client_id)
         return DefaultAzureCredential(managed_identity_client_id=self._settings.client_id)
@@ -114,11 +103,9 @@ class StorageAccount:
     async def close(self) -> None:
         """Close every client that was made."""
         made = vars(self)
-        for name in ("tables", "blobs", "queues", "_credential"):
+        for name in ("tables", "blobs", "queues", "_credential", "waiter"):
             if name in made:
                 await made.pop(name).close()
-        if "blocking_blobs" in made:
-            made.pop("blocking_blobs").close()
 
 
 def _environment() -> Mapping[str, Any]:

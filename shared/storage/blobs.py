@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.storage.blob import BlobProperties
-from azure.storage.blob.aio import ContainerClient
+from azure.storage.blob.aio import ContainerClient, StorageStreamDownloader
 
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.storage.account import StorageAccount
 from shared.storage.deletions import is_being_deleted
-from shared.storage.failures import storage_failures
+from shared.storage.failures import is_absent, storage_failures, told
 
 MARKS_KEPT: Final = 64
 """Writes that a file tells of: one of ours and those that may come between it and the look whether it was done, some seconds later."""
@@ -25,6 +25,7 @@ MARKS_KEPT: Final = 64
 OVERTAKEN: Final = '"0x0"'
 """The ETag of a write of ours that another has replaced since: no file has it, so a write that goes by it is a conflict."""
 
+_NOT_MODIFIED: Final = 304
 _MARK_BYTES: Final = 6
 _MARK: Final = _MARK_BYTES * 4 // 3
 """Characters of a mark."""
@@ -69,28 +70,50 @@ class BlobFiles:
         """Read a file; None when there is none."""
         async with storage_failures(f"read {name}"):
             try:
-                download = await self.container.download_blob(name)
-                return File(await download.readall(), _etag(download.properties))
-            except ResourceNotFoundError:
+                return await self._download(name)
+            except ResourceNotFoundError as answer:
+                _believe(answer)
                 return None
+
+    async def news(self, name: str, *, known: str) -> File | None:
+        """Read a file unless its ETag is ``known``, and then give None; of one that is not there any more the empty file without an ETag.
+
+        With nothing known ("") it is read, and None tells that it is not there.
+        """
+        condition: dict[str, Any] = {"etag": known, "match_condition": MatchConditions.IfModified} if known else {}
+        async with storage_failures(f"poll {name}"):
+            try:
+                return await self._download(name, **condition)
+            except ResourceNotFoundError as answer:
+                _believe(answer)
+                return File(b"", ETag("")) if known else None
+            except HttpResponseError as answer:
+                if answer.status_code == _NOT_MODIFIED and known:
+                    return None
+                raise
+
+    async def _download(self, name: str, **options: Any) -> File:
+        download = await self.container.download_blob(name, **options)
+        return File(await _whole(download), _etag(download.properties))
 
     async def head(self, name: str, *, size: int) -> tuple[bytes, Mapping[str, str]] | None:
         """Read a file's first bytes, at most so many, and its metadata; None when there is none."""
         async with storage_failures(f"read {name}"):
             try:
                 download = await self.container.download_blob(name, offset=0, length=size)
-                return await download.readall(), {label: text or "" for label, text in (download.properties.metadata or {}).items()}
-            except ResourceNotFoundError:
+                return await _whole(download), _labels(download.properties)
+            except ResourceNotFoundError as answer:
+                _believe(answer)
                 return None
 
     async def metadata(self, name: str) -> Mapping[str, str] | None:
         """Read a file's metadata alone; None when there is none."""
         async with storage_failures(f"look at {name}"):
             try:
-                properties = await self.container.get_blob_client(name).get_blob_properties()
-            except ResourceNotFoundError:
+                return _labels(await self.container.get_blob_client(name).get_blob_properties())
+            except ResourceNotFoundError as answer:
+                _believe(answer)
                 return None
-        return {label: text or "" for label, text in (properties.metadata or {}).items()}
 
     async def write_once(self, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write a file whose name tells its content: if it is there already, nothing has to be done."""
@@ -129,7 +152,8 @@ class BlobFiles:
     async def _put_or_create(self, name: str, data: bytes, *, expected: str | None, metadata: Mapping[str, str] | None) -> str:
         try:
             return await self._put(name, data, expected=expected, metadata=metadata)
-        except ResourceNotFoundError:  # the first file of all
+        except ResourceNotFoundError as answer:  # the first file of all
+            _believe(answer)
             await self._create()
             return await self._put(name, data, expected=expected, metadata=metadata)
 
@@ -142,7 +166,7 @@ class BlobFiles:
             answer = await blob.upload_blob(
                 data, overwrite=True, metadata=labels, etag=expected, match_condition=MatchConditions.IfNotModified
             )
-        return str(answer["etag"])
+        return told(answer.get("etag"))
 
     async def _create(self) -> None:
         try:
@@ -157,8 +181,11 @@ class BlobFiles:
         while True:
             async with storage_failures(f"list {prefix}"):
                 try:
-                    page = [blob async for blob in await anext(pages)]
-                except (ResourceNotFoundError, StopAsyncIteration):
+                    page = [_listed(blob) async for blob in await anext(pages)]
+                except ResourceNotFoundError as answer:
+                    _believe(answer)
+                    return
+                except StopAsyncIteration:
                     return
             for blob in page:
                 yield blob
@@ -168,10 +195,35 @@ class BlobFiles:
         async with storage_failures(f"delete {name}"):
             try:
                 await self.container.delete_blob(name)
-            except ResourceNotFoundError:
-                return
+            except ResourceNotFoundError as answer:
+                _believe(answer)
 
 
-def _etag(properties: Any) -> ETag:
+def _believe(answer: ResourceNotFoundError) -> None:
+    """Believe that there is nothing; raises an answer that storage did not give itself."""
+    if not is_absent(answer):
+        raise answer
+
+
+async def _whole(download: StorageStreamDownloader[bytes]) -> bytes:
+    data = await download.readall()
+    if len(data) != download.size:
+        raise StorageUnavailableError(f"storage sent {len(data)} bytes of {download.size}")
+    return data
+
+
+def _listed(blob: BlobProperties) -> BlobProperties:
+    """Give an entry of a listing; raises `StorageUnavailableError` for one that does not tell what each does."""
+    if not blob.name or blob.size is None or blob.last_modified is None:
+        raise StorageUnavailableError("storage listed something that tells nothing")
+    return blob
+
+
+def _labels(properties: BlobProperties) -> dict[str, str]:
+    told(properties.etag)
+    return {label: text or "" for label, text in (properties.metadata or {}).items()}
+
+
+def _etag(properties: BlobProperties) -> ETag:
     text = (properties.metadata or {}).get(_MARKS) or ""
-    return ETag(str(properties.etag), tuple([text[at : at + _MARK] for at in range(0, len(text), _MARK)]))
+    return ETag(told(properties.etag), tuple([text[at : at + _MARK] for at in range(0, len(text), _MARK)]))

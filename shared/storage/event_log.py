@@ -20,7 +20,7 @@ from shared.storage.blobs import BlobFiles
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
 from shared.storage.deletions import is_being_deleted
 from shared.storage.epochs import Hearing
-from shared.storage.failures import storage_failures
+from shared.storage.failures import storage_failures, told
 from shared.storage.gathering import Gathering
 from shared.storage.hot_log import HotLog, LogSettings
 from shared.storage.pointers import read_pointer
@@ -175,7 +175,7 @@ class TableEventLog:
 
     async def _all_tables(self) -> list[names.DayTable]:
         async with storage_failures("list the tables of the log"):
-            found = [names.DayTable.parse(table.name) async for table in self._account.tables.list_tables()]
+            found = [names.DayTable.parse(told(table.name)) async for table in self._account.tables.list_tables()]
         return [table for table in found if table is not None and table.loop == self._settings.loop]
 
     async def create_tables(self, day: datetime) -> None:

@@ -19,7 +19,7 @@ from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
 from shared.storage import names
 from shared.storage.appender import Appender, Limits
 from shared.storage.deletions import is_being_deleted
-from shared.storage.failures import storage_failures
+from shared.storage.failures import storage_failures, told
 from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, is_anywhere, opened, own
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
 
@@ -282,7 +282,7 @@ class HotLog(Generic[Event]):
         while True:
             async with storage_failures("read the log"):
                 try:
-                    rows = [row async for row in await anext(pages)]
+                    rows = [_keyed(row) async for row in await anext(pages)]
                 except StopAsyncIteration:
                     return
                 except HttpResponseError as answer:  # no table that day
@@ -407,6 +407,13 @@ def _time(event: Decision | Observation) -> datetime:
 
 def _is_reward(event: Decision | Observation) -> bool:
     return isinstance(event, Observation) and not event.is_activation
+
+
+def _named(row: Row) -> Row:
+    """Give a row that has a key, as each has; raises `StorageUnavailableError` for an answer that is none."""
+    told(row.get("PartitionKey"))
+    told(row.get("RowKey"))
+    return row
 
 
 def _days(since: datetime, until: datetime) -> Iterable[datetime]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from azure.core.exceptions import ResourceNotFoundError as NotThere
@@ -9,8 +10,14 @@ from azure.storage.blob.aio import ContainerClient
 
 from shared.domain.errors import InvalidSasUriError, ResourceNotFoundError
 from shared.storage.account import StorageAccount
-from shared.storage.failures import storage_failures
+from shared.storage.failures import check_answer, is_absent, storage_failures
 
+_OPTIONS: Final[dict[str, Any]] = {
+    "connection_timeout": 5,
+    "read_timeout": 30,
+    "retry_total": 4,
+    "raw_response_hook": check_answer,
+}
 _LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -52,7 +59,7 @@ def foreign_container(uri: str) -> tuple[ContainerClient, str]:
     if parts.scheme not in ("https", "http") or len(segments) < depth:
         raise InvalidSasUriError(f"{parts.scheme}://{parts.hostname}{parts.path} is not the address of a container of Blob storage")
     container = urlunsplit((parts.scheme, parts.netloc, "/".join(["", *segments[:depth]]), parts.query, ""))
-    client: ContainerClient = ContainerClient.from_container_url(container, connection_timeout=5, read_timeout=30, retry_total=4)
+    client: ContainerClient = ContainerClient.from_container_url(container, **_OPTIONS)
     return client, unquote("/".join(segments[depth:]))
 
 
@@ -63,6 +70,8 @@ async def blob_log_files(container: ContainerClient, prefix: str) -> Sequence[Bl
         try:
             found = [BlobLogFile(container, blob.name, blob.size) async for blob in container.list_blobs(name_starts_with=prefix)]
         except NotThere as cause:
+            if not is_absent(cause):
+                raise
             raise ResourceNotFoundError(f"there is no container {container.container_name}") from cause
     exact = [file for file in found if file.name == prefix]
     present = exact or [file for file in found if file.size]

@@ -6,6 +6,7 @@ ISO 8601, and every member but the format may be missing. Format 1 was the setti
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
 FORMAT = 2
 _SETTINGS = TypeAdapter(LoopSettings)
 _RECORD = TypeAdapter(LoopRecord)
+_TIME: TypeAdapter[datetime | None] = TypeAdapter(datetime | None)
 _BESIDE_SETTINGS = {field.name for field in fields(LoopRecord)} - {"name", "overrides"}
 
 
@@ -57,11 +59,25 @@ def _known(members: Mapping[str, Any], names: set[str] | frozenset[str]) -> Mapp
 def keys_in(text: bytes) -> tuple[str, ...]:
     """Give the digests of the keys in a record that need not be readable otherwise; none if there are none to be found.
 
-    >>> keys_in(b'{"format": 99, "keys": ["", "ab"]}'), keys_in(b"nonsense"), keys_in(b'{"keys": [1]}')
-    (('', 'ab'), (), ())
+    >>> keys_in(b'{"format": 99, "keys": ["", "ab"]}'), keys_in(b"nonsense"), keys_in(b'{"keys": [1]}'), keys_in(b'{"keys": "ab"}')
+    (('', 'ab'), (), (), ())
     """
     try:
         keys = orjson.loads(text)["keys"]
-        return tuple(keys) if all(isinstance(key, str) for key in keys) else ()
+        return tuple(keys) if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else ()
     except (orjson.JSONDecodeError, LookupError, TypeError):
         return ()
+
+
+def salvaged(known: LoopRecord, text: bytes) -> LoopRecord:
+    """Give what is known of a loop with the keys of its record, and its end, which need not be readable otherwise.
+
+    >>> salvaged(LoopRecord("news", keys=("old",)), b'{"format": 99, "keys": ["", "ab"], "deleted_at": null}').keys
+    ('', 'ab')
+    """
+    found = replace(known, keys=keys_in(text) or known.keys)
+    try:
+        ended = _TIME.validate_python(orjson.loads(text)["deleted_at"])
+    except (orjson.JSONDecodeError, ValidationError, LookupError, TypeError):
+        return found
+    return replace(found, deleted_at=ended)

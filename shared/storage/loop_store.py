@@ -13,7 +13,7 @@ from shared.domain.loop import LoopRecord, is_loop_name
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
-from shared.storage.failures import storage_failures
+from shared.storage.failures import is_absent, storage_failures
 from shared.storage.loop_records import keys_in, read_record, write_record
 
 USAGE_FORMAT = 1
@@ -45,7 +45,9 @@ class BlobLoopStore:
         async with storage_failures("list the loops"):
             try:
                 found = [entry.name async for entry in self._files.container.walk_blobs(names.LOOPS) if isinstance(entry, BlobPrefix)]
-            except ResourceNotFoundError:
+            except ResourceNotFoundError as answer:
+                if not is_absent(answer):
+                    raise
                 return ()
         listed = [name.removeprefix(names.LOOPS).removesuffix("/") for name in found]
         return sorted(filter(is_loop_name, listed))

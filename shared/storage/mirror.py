@@ -13,7 +13,7 @@ from shared.domain.mirror import MirrorState, MirrorTarget, read_target
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
-from shared.storage.failures import storage_failures
+from shared.storage.failures import check_answer, storage_failures
 
 FORMAT = 1
 _STATE = TypeAdapter(MirrorState)
@@ -25,6 +25,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "increment_base": 2,
     "random_jitter_range": 0,
     "permit_redirects": False,
+    "raw_response_hook": check_answer,
 }
 """Little patience, since there is a next run; and no other host is gone to than the one that was checked."""
 

@@ -1,22 +1,26 @@
-"""What the polling thread reads: blocking, and conditional, so that nothing new costs a 304 and no bytes."""
+"""What the polling thread reads: blocking, and conditional, so that nothing new costs a 304 and no bytes.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+Each question ends in time, whatever storage does: one loop's answer that does not come holds the others up for some seconds at most.
+"""
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
-from azure.storage.blob import BlobClient
+from datetime import timedelta
+from typing import Final
 
-from shared.domain.errors import StorageUnavailableError, UnreadableError
+from shared.domain.errors import PersonalizerError, UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopRecord, LoopSettings
+from shared.domain.patience import patience
 from shared.storage import names
 from shared.storage.account import StorageAccount
-from shared.storage.loop_records import read_record
+from shared.storage.blobs import BlobFiles, File
+from shared.storage.loop_records import read_record, salvaged
 from shared.storage.pointers import read_pointer
 
-_NOT_MODIFIED = 304
+LOOK: Final = timedelta(seconds=5)
+"""How long a look whether something is new may take."""
+
+LOAD: Final = timedelta(seconds=10)
+"""How long it may take to load a model that is."""
 
 
 class _Changes:
@@ -25,30 +29,21 @@ class _Changes:
     def __init__(self, account: StorageAccount, name: str) -> None:
         self._account = account
         self._name = name
-        self._etag: str | None = None
+        self._etag = ""
 
     def fetch(self) -> tuple[bytes, str] | None:
         """Give content and ETag when they are new (b"" and "" when the blob is gone); None when they are not, or never were."""
-        condition: dict[str, Any] = {}
-        if self._etag is not None:
-            condition = {"etag": self._etag, "match_condition": MatchConditions.IfModified}
-        with _blocking_failures(f"poll {self._name}"):
-            try:
-                download = self._blob().download_blob(**condition)
-                return download.readall(), str(download.properties.etag)
-            except ResourceNotFoundError:
-                return None if self._etag is None else (b"", "")
-            except HttpResponseError as answer:
-                if answer.status_code == _NOT_MODIFIED:
-                    return None
-                raise
+
+        async def read(account: StorageAccount) -> File | None:
+            return await BlobFiles(account, names.MODELS).news(self._name, known=self._etag)
+
+        with patience(LOOK):
+            file = self._account.waiter.ask(read, deadline=LOOK)
+        return None if file is None else (file.data, str(file.etag))
 
     def accept(self, etag: str) -> None:
         """Take note that this content was used."""
-        self._etag = etag or None
-
-    def _blob(self) -> BlobClient:
-        return self._account.blocking_blobs.get_blob_client(names.MODELS, self._name)
+        self._etag = etag
 
 
 class BlobModelFeed:
@@ -70,12 +65,15 @@ class BlobModelFeed:
 
     def artifact(self, version: str) -> bytes:
         """Read a published model."""
-        blob = self._account.blocking_blobs.get_blob_client(names.MODELS, names.model_blob(self._loop, version))
-        with _blocking_failures("load a model"):
-            try:
-                return blob.download_blob().readall()
-            except ResourceNotFoundError as cause:
-                raise UnreadableError(f"model {version} is not there") from cause
+
+        async def read(account: StorageAccount) -> File | None:
+            return await BlobFiles(account, names.MODELS).read(names.model_blob(self._loop, version))
+
+        with patience(LOAD):
+            file = self._account.waiter.ask(read, deadline=LOAD)
+        if file is None:
+            raise UnreadableError(f"model {version} is not there")
+        return file.data
 
 
 class StoredConfiguration:
@@ -91,23 +89,21 @@ class StoredConfiguration:
         self.record = LoopRecord(defaults.name) if record is None else record
 
     def read(self) -> LoopSettings:
-        """Give the settings in force now."""
+        """Give the settings in force now; of a record that cannot be read, as one of a later release, the keys and the end are heeded."""
         changed = self._blob.fetch()
         if changed is not None:
-            name = self._defaults.name
-            record = read_record(name, changed[0]) if changed[1] else LoopRecord(name)
-            settings = record.settings(self._defaults)
-            self.record = record
+            self.record = self._read(*changed)
             self._blob.accept(changed[1])
-            return settings
         return self.record.settings(self._defaults)
 
-
-@contextmanager
-def _blocking_failures(what: str) -> Iterator[None]:
-    try:
-        yield
-    except HttpResponseError as cause:
-        raise StorageUnavailableError(f"storage refused with status {cause.status_code}: {what}") from cause
-    except (AzureError, OSError) as cause:
-        raise StorageUnavailableError(f"storage cannot be reached: {what}") from cause
+    def _read(self, text: bytes, etag: str) -> LoopRecord:
+        name = self._defaults.name
+        if not etag:
+            return LoopRecord(name)
+        try:
+            record = read_record(name, text)
+            record.settings(self._defaults)
+        except PersonalizerError:
+            self.record = salvaged(self.record, text)
+            raise
+        return record

@@ -1,7 +1,9 @@
 """The polling thread: what it serves, what it keeps, and what it says."""
 
 import asyncio
+import http.client
 import os
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -10,9 +12,10 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.errors import NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
+from shared.domain.errors import NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.domain.patience import patience
 from shared.learning import artifact
 from shared.learning.arguments import PolicyArguments, Softmax, parse_arguments
 from shared.learning.encoding import to_batch
@@ -37,8 +40,9 @@ class Feed:
         self.pointer: Pointer | None = None
         self.models: dict[str, bytes] = {}
         self.settings = LoopSettings()
-        self.error: PersonalizerError | None = None
-        self.settings_error: PersonalizerError | None = None
+        self.error: BaseException | None = None
+        self.settings_error: BaseException | None = None
+        self.artifact_error: BaseException | None = None
         self.hold = threading.Event()
         self.hold.set()
         self._given: Pointer | None = None
@@ -56,6 +60,8 @@ class Feed:
         return news
 
     def artifact(self, version: str) -> bytes:
+        if self.artifact_error is not None:
+            raise self.artifact_error
         return self.models[version]
 
     def read(self) -> LoopSettings:
@@ -234,3 +240,72 @@ async def test_a_stored_policy_that_cannot_be_followed_leaves_the_old_settings_s
     served = await server.served()
     assert (served.settings, served.arguments) == (LoopSettings(), PolicyArguments())
     assert "--nonsense" in (served.error or "")
+
+
+# --- whatever a loop meets ---------------------------------------------------------------------------------------------------
+
+FOREIGN = [
+    KeyError("etag"),
+    TypeError("None"),
+    AttributeError("x"),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "bad"),
+    MemoryError(),
+    RecursionError(),
+    ssl.SSLError("cut"),
+    http.client.IncompleteRead(b""),
+    SystemExit(3),
+]
+
+
+@pytest.mark.parametrize("error", FOREIGN, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("where", ["settings_error", "error", "artifact_error"])
+async def test_whatever_one_loop_meets_is_shown_and_told_once_and_the_others_go_on(server, feed, polling, where, error, caplog):
+    other_feed = Feed()
+    other = ModelServer(other_feed, other_feed, defaults=LoopSettings(), polling=polling)
+    await server.served()
+    await other.served()
+    setattr(feed, where, error)
+    feed.publish("1")
+    await eventually(lambda: server._served.error is not None)
+    assert type(error).__name__ in (server._served.error or "")
+    other_feed.publish("1")
+    await eventually(lambda: other._served.version == "1")
+    await asyncio.sleep(INTERVAL * 4)
+    assert (await other.served()).error is None
+    assert len([record for record in caplog.records if record.name == serving.__name__ and record.levelname == "WARNING"]) == 1
+    setattr(feed, where, None)
+    await eventually(lambda: (server._served.version, server._served.error) == ("1", None))
+
+
+class Breaking:
+    """Something to be polled for that breaks in every way."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error, self.looks = error, 0
+
+    def refresh(self) -> None:
+        self.looks += 1
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit(), KeyboardInterrupt(), GeneratorExit(), asyncio.CancelledError()])
+async def test_the_thread_survives_whatever_is_raised(server, feed, polling, error, caplog):
+    breaking = Breaking(error)
+    polling.watch(breaking)
+    await server.served()
+    thread = polling._thread
+    feed.publish("1")
+    await eventually(lambda: server._served.version == "1" and breaking.looks > 3)
+    assert polling._thread is thread
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+
+
+async def test_a_look_that_hangs_lets_others_who_ask_for_one_go_in_time(server, feed):
+    await server.served()
+    feed.hold.clear()
+    await asyncio.sleep(INTERVAL * 4)
+    began = time.monotonic()
+    with patience(timedelta(seconds=0.3)):
+        await asyncio.to_thread(server.refresh)
+    assert time.monotonic() - began < 1.5
+    feed.hold.set()
