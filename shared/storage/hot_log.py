@@ -409,7 +409,7 @@ def _is_reward(event: Decision | Observation) -> bool:
     return isinstance(event, Observation) and not event.is_activation
 
 
-def _named(row: Row) -> Row:
+def _keyed(row: Row) -> Row:
     """Give a row that has a key, as each has; raises `StorageUnavailableError` for an answer that is none."""
     told(row.get("PartitionKey"))
     told(row.get("RowKey"))
