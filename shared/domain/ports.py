@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from shared.domain.attempt import Attempt
 from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.evaluation import Listed
 from shared.domain.events import Decision, EventKey, Observation
@@ -172,8 +173,25 @@ class Checkpoints(Protocol):
         ...
 
 
+class Attempts(Protocol):
+    """The note of a loop's large windows. Raises `StorageUnavailableError`."""
+
+    async def read(self) -> tuple[Attempt, str] | None:
+        """Read the note and its ETag; None when there is none. Raises `NewerFormatError` or `UnreadableError`."""
+        ...
+
+    async def write(self, attempt: Attempt, *, expected: str | None) -> str:
+        """Replace the note if its ETag is still ``expected`` (None: if there is none), and give the new ETag; raises `ConflictError`."""
+        ...
+
+
 class ModelStore(Protocol):
     """Where models are published; raises `StorageUnavailableError` as the log does."""
+
+    @property
+    def attempts(self) -> Attempts:
+        """The note of large windows."""
+        ...
 
     @property
     def checkpoints(self) -> Checkpoints:

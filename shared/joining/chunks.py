@@ -5,19 +5,22 @@ Chunks are named and chained here.
 
 import gzip
 import re
+import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from isal import igzip
+from isal import isal_zlib
 
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import UnreadableError
 
 _LEVEL = 1
+_MAGIC = b"\x1f\x8b\x08"
 _COMMENTED = 16
-_HEADER = 10
+_NOTHING_TOLD = b"\0\0\0\0\0\xff"
+"""Of the time, of how it was compressed, and on what system."""
 _NAME = re.compile(r"(?:g(?P<generation>\d{4,9})/)?\d{4}/\d\d/\d\d/(?P<since>\d{1,17})-(?P<until>\d{1,17})-(?P<digest>[0-9a-z]+)\.json\.gz")
 
 
@@ -91,10 +94,18 @@ def compressed(text: bytes, *, after: str = "") -> bytes:
 
     So a chunk's hash tells its place as well: one that a stopped run left behind another chunk is never taken for this one.
     """
-    packed = igzip.compress(text, _LEVEL, mtime=0)
-    if not after:
-        return packed
-    return packed[:3] + bytes([packed[3] | _COMMENTED]) + packed[4:_HEADER] + after.encode("ascii") + b"\0" + packed[_HEADER:]
+    return compressed_parts([text], after=after)
+
+
+def compressed_parts(parts: Iterable[bytes], *, after: str = "") -> bytes:
+    """Make a chunk of lines that come in parts, so that they are not in memory as a whole; the same parts give the same bytes."""
+    deflate = isal_zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
+    checksum = size = 0
+    packed = [_MAGIC, bytes([_COMMENTED if after else 0]), _NOTHING_TOLD, after.encode("ascii") + b"\0" if after else b""]
+    for part in parts:
+        checksum, size = zlib.crc32(part, checksum), size + len(part)
+        packed.append(deflate.compress(part))
+    return b"".join([*packed, deflate.flush(), struct.pack("<LL", checksum, size & 0xFFFFFFFF)])
 
 
 def first_lines(chunk: bytes, *, size: int) -> list[bytes]:

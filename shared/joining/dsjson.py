@@ -3,7 +3,7 @@
 The situation's JSON text is made once, by Rank, and spliced into the line as it is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -80,6 +80,22 @@ def _features(objects: Iterable[Features]) -> tuple[Features, ...]:
 def lines(events: Iterable[JoinedEvent]) -> bytes:
     """Write events as dsjson, a line each; all are joined at once, lest the situations be copied from text to longer text."""
     return b"".join(chain.from_iterable(map(_parts, events)))
+
+
+def parts_of_lines(events: Iterable[JoinedEvent], *, size: int = 1 << 20) -> Iterator[bytes]:
+    """Write events as dsjson, some lines at a time: no more than ``size`` bytes, or one line."""
+    waiting: list[bytes] = []
+    length = 0
+    for event in events:
+        written = _parts(event)
+        longer = sum(map(len, written))
+        if waiting and length + longer > size:
+            yield b"".join(waiting)
+            waiting, length = [], 0
+        waiting += written
+        length += longer
+    if waiting:
+        yield b"".join(waiting)
 
 
 def line(event: JoinedEvent) -> bytes:

@@ -8,17 +8,44 @@ from shared.joining.dsjson import read_situation
 from shared.learning.encoding import Batch, Encoder, is_encoded_for, to_batch
 
 
+class Lessons:
+    """Events on their way to a batch, one after another: what was told of one is all that stays of it in memory."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._encoded: list[bytes] = []
+        self._rewards: list[float] = []
+        self._probabilities: list[float] = []
+
+    def add(self, event: JoinedEvent) -> None:
+        """Take an event in, unless it is skipped; raises `UnreadableError` for a situation that has to be read and cannot be."""
+        if event.skip is not None:
+            return
+        reward, probability = _outcome(event)
+        self._rewards.append(reward)
+        self._probabilities.append(probability)
+        self._encoded.append(_encoded(event.decision, self._encoder))
+
+    def batch(self, *, sound: Sequence[JoinedEvent] = ()) -> Batch:
+        """Give all, in order. Where one's encoding is damaged, it is made anew from the ``sound`` events, which are those taken in.
+
+        Raises `UnreadableError` if there are none.
+        """
+        try:
+            return to_batch(self._encoded, rewards=self._rewards, probabilities=self._probabilities)
+        except UnreadableError:  # one of thousands must not stop them all
+            if not sound:
+                raise
+            encoded = [_sound(each, event.decision, self._encoder) for each, event in zip(self._encoded, sound, strict=True)]
+            return to_batch(encoded, rewards=self._rewards, probabilities=self._probabilities)
+
+
 def lessons(events: Sequence[JoinedEvent], encoder: Encoder) -> Batch:
     """Make a batch of the events that are not skipped, in their order."""
-    learned = [event for event in events if event.skip is None]
-    outcomes = [_outcome(event) for event in learned]
-    rewards, probabilities = [reward for reward, _ in outcomes], [probability for _, probability in outcomes]
-    encoded = [_encoded(event.decision, encoder) for event in learned]
-    try:
-        return to_batch(encoded, rewards=rewards, probabilities=probabilities)
-    except UnreadableError:  # one of thousands must not stop them all
-        sound = [_sound(each, event.decision, encoder) for each, event in zip(encoded, learned, strict=True)]
-        return to_batch(sound, rewards=rewards, probabilities=probabilities)
+    taken = Lessons(encoder)
+    for event in events:
+        taken.add(event)
+    return taken.batch(sound=[event for event in events if event.skip is None])
 
 
 def _outcome(event: JoinedEvent) -> tuple[float, float]:

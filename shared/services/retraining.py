@@ -26,7 +26,7 @@ from shared.learning.artifact import dump_state, load_learner
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest
-from shared.services.lessons import lessons
+from shared.services.lessons import Lessons
 from shared.services.publishing import Content, beginner, settings_text, write_version
 
 logger = logging.getLogger(__name__)
@@ -356,10 +356,13 @@ async def way_back(log: Chunks, newest: str, is_wanted: Callable[[str, int], boo
 def study(learner: Learner, text: bytes, encoders: Encoders, *, loop: LoopSettings | None = None) -> Studied:
     """Learn a chunk's lines as one window: as they were decided then, or under the reward settings of ``loop``.
 
-    Raises `UnreadableError`, before anything of it is learned.
+    One line at a time is read. Raises `UnreadableError`, before anything of it is learned.
     """
-    events = [event if loop is None else rejoin(event, loop) for event in read_lines(text)]
-    batch = lessons(events, encoders.of(learner.interactions))
+    taken, count = Lessons(encoders.of(learner.interactions)), 0
+    for event in read_lines(text):
+        taken.add(event if loop is None else rejoin(event, loop))
+        count += 1
+    batch = taken.batch()
     if len(batch):
         learner.learn(batch)
-    return Studied(learned=len(batch), skipped=len(events) - len(batch))
+    return Studied(learned=len(batch), skipped=count - len(batch))

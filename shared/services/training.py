@@ -8,7 +8,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, TimeLimit, to_micros
@@ -17,8 +16,8 @@ from shared.domain.events import JoinedEvent, SkipReason
 from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, SegmentHead
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
-from shared.joining.chunks import ChunkName, compressed
-from shared.joining.dsjson import lines
+from shared.joining.chunks import ChunkName, compressed_parts
+from shared.joining.dsjson import parts_of_lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
 from shared.learning import artifact
 from shared.learning.encoding import Encoders
@@ -32,7 +31,8 @@ from shared.services.figures.window import Span, window
 from shared.services.lessons import lessons
 from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
 from shared.services.retraining import Chunks, Retrainer
-from shared.services.windows import Limits, Plan, is_due, plan_window
+from shared.services.room import Room
+from shared.services.windows import Limits, Plan, is_due
 
 logger = logging.getLogger(__name__)
 
@@ -141,6 +141,7 @@ class Trainer:
         self._configuration = configuration
         self._clock = clock
         self._limits = limits
+        self._room = Room(log, store.attempts, limits)
         self._figures = FigureKeeper(store)
         self._retrainer = Retrainer(chunks, store, clock=clock)
         self._encoders = Encoders()
@@ -200,7 +201,7 @@ class Trainer:
         if anew is not None and await self._goes_first(anew, shares):
             return anew
         now = self._clock.now()
-        plan = await plan_window(self._log, pointer, horizon=now - loop.reward_wait - self._limits.grace, limits=self._limits)
+        plan = await self._room.plan(pointer, horizon=now - loop.reward_wait - self._limits.grace)
         return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else anew
 
     async def _goes_first(self, anew: _Task, shares: _Shares) -> bool:
@@ -221,7 +222,8 @@ class Trainer:
         began = limit.spent
         try:
             if task.plan is not None:
-                return [await self._step(task.plan, task.pointer, task.etag, task.loop)]
+                async with self._room.taken(task.pointer):
+                    return [await self._step(task.plan, task.pointer, task.etag, task.loop)]
             return await self._begin_anew(task, limit.within(SLICE))
         except ConflictError:
             raise
@@ -300,15 +302,15 @@ class Trainer:
         """
         read = await self._read(plan, pointer, loop)
         joined = await asyncio.to_thread(join, read, loop=loop)
-        text = await asyncio.to_thread(lines, joined.events)  # not beside the learner: the two would fight for the interpreter
+        chunk = await asyncio.to_thread(_chunk, joined.events, pointer.chunk)  # not beside the learner: the two fight for the interpreter
         apprentice = pointer.apprentice.after(joined.events)
-        chunk, content = await together(
-            self._write_chunk(plan, pointer, text),
+        name, content = await together(
+            self._write_chunk(plan, pointer, chunk),
             asyncio.to_thread(self._learn, learner, joined.events),
         )
         span = Span(plan.until, self._clock.now(), loop.reward_wait + self._limits.grace)
         sums, timeline = await asyncio.to_thread(_figures, joined, span)
-        return _Work(replace(joined, events=()), content, chunk, apprentice, sums, timeline)
+        return _Work(replace(joined, events=()), content, name, apprentice, sums, timeline)
 
     def _learn(self, learner: Learner | None, events: Sequence[JoinedEvent]) -> Content | None:
         if learner is None:
@@ -319,11 +321,10 @@ class Trainer:
         learner.learn(batch)
         return Content.of(learner)
 
-    async def _write_chunk(self, plan: Plan, pointer: Pointer, text: bytes) -> str:
-        """Write the window's lines under a name made from their content, which it gives; that of the chunk before if there are none."""
-        if not text:
+    async def _write_chunk(self, plan: Plan, pointer: Pointer, chunk: bytes) -> str:
+        """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
+        if not chunk:
             return pointer.chunk
-        chunk = await asyncio.to_thread(partial(compressed, text, after=pointer.chunk))
         name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
         await self._store.write_chunk(name, chunk, parent=pointer.chunk)
         return name
@@ -367,6 +368,11 @@ class Trainer:
             unknown=joined.unknown,
             late=joined.late,
         )
+
+
+def _chunk(events: Sequence[JoinedEvent], after: str) -> bytes:
+    """Write the events as a chunk; as nothing if there are none."""
+    return compressed_parts(parts_of_lines(events), after=after) if events else b""
 
 
 def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:

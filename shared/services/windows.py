@@ -1,7 +1,7 @@
 """Which segments the trainer learns next, and whether it is time to."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.ledger import Pointer, SegmentHead
@@ -18,19 +18,22 @@ class Limits:
     """How the log is read.
 
     ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
-    looked for; a window takes at most ``max_events`` decisions and as many observations, so that it fits in memory.
+    looked for. So that it fits in memory, a window takes at most ``max_events`` decisions and as many observations, and of each at most
+    ``max_bytes`` of memory: its peak is three times that.
     """
 
     grace: timedelta
     lookback: timedelta
     max_events: int = 50_000
+    max_bytes: int = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The segments of the next window, ``[since, until)``; ``is_cut`` when there is more to learn behind it.
 
-    ``observations`` are those to be counted: sealed in the window, or turned up behind it.
+    ``observations`` are those to be counted: sealed in the window, or turned up behind it. Of no length is a window of so many
+    stragglers that they are all it has room for.
     """
 
     since: datetime
@@ -44,6 +47,11 @@ class Plan:
     def decisions(self) -> int:
         """The number of decisions in the window."""
         return sum(head.count for head in (*self.fresh, *self.stragglers))
+
+    @property
+    def size(self) -> int:
+        """The bytes that the decisions take in memory."""
+        return sum(head.size for head in (*self.fresh, *self.stragglers))
 
 
 async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, limits: Limits) -> Plan | None:
@@ -94,18 +102,17 @@ async def _collect(
     minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: frozenset[str], limits: Limits
 ) -> _Collected:
     """Take segments up to ``until``, or up to the one that is too many; segments sealed at the same time stay together."""
-    stragglers: list[SegmentHead] = []
-    fresh: list[SegmentHead] = []
-    count = 0
+    found = _Collected([], [], until)
+    count = size = 0
     async for minute in minutes:
         for head in minute:
             at = head.key.sealed_at
-            if at < since:
-                if head.key.name not in seen:
-                    stragglers.append(head)
+            if at < since and head.key.name in seen:
                 continue
-            if count and count + head.count > limits.max_events and at > fresh[-1].key.sealed_at:
-                return _Collected(stragglers, fresh, at)
-            fresh.append(head)
+            is_full = count and (count + head.count > limits.max_events or size + head.size > limits.max_bytes)
+            if is_full and not (found.fresh and at == found.fresh[-1].key.sealed_at):
+                return replace(found, until=max(at, since))
+            (found.stragglers if at < since else found.fresh).append(head)
             count += head.count
-    return _Collected(stragglers, fresh, until)
+            size += head.size
+    return found

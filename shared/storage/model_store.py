@@ -7,6 +7,7 @@ from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer, Provenance
 from shared.storage import names
 from shared.storage.account import StorageAccount
+from shared.storage.attempts import BlobAttempts
 from shared.storage.blobs import BlobFiles
 from shared.storage.checkpoints import BlobCheckpoints
 from shared.storage.lease import lease
@@ -22,6 +23,12 @@ class BlobModelStore:
         self._models = BlobFiles(account, names.MODELS)
         self._logs = BlobFiles(account, names.LOGS)
         self._checkpoints = BlobCheckpoints(account, loop=loop)
+        self._attempts = BlobAttempts(account, loop=loop)
+
+    @property
+    def attempts(self) -> BlobAttempts:
+        """The note of large windows."""
+        return self._attempts
 
     @property
     def checkpoints(self) -> BlobCheckpoints:

@@ -205,6 +205,11 @@ def pointer_blob(loop: str) -> str:
     return f"loops/{loop}/pointer.json"
 
 
+def attempt_blob(loop: str) -> str:
+    """Name the note of a large window that is under way."""
+    return f"loops/{loop}/window.json"
+
+
 def checkpoint_blob(loop: str) -> str:
     """Name the checkpoint of the model that is begun anew."""
     return f"loops/{loop}/anew.bin"
