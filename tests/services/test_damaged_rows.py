@@ -11,7 +11,7 @@ from shared.storage.names import DayTable, Kind, partition, row_time
 from shared.storage.segments import encode
 from tests.builders import T0, after, decision, observation
 from tests.processes import WAIT, Process
-from tests.reliability.world import LOOP
+from tests.reliability.world import LOOP, SETTLED_FOR
 from tests.storage.test_rows import EMPTY, payload
 
 Change = Callable[[dict, random.Random], dict]
@@ -213,3 +213,26 @@ async def test_rows_of_the_first_format_are_learned_beside_those_of_the_second(o
     found = (await other.progress()).counters
     assert (found.learned, found.skipped, found.late_rewards) == (3, {"duplicate": 1}, 1)
     assert (await one.receipts.find("slots")).decisions
+
+
+@pytest.mark.parametrize("kind", [*LOST, *SIGHTED])
+async def test_a_damaged_row_holds_no_old_table_up_that_is_cleared(one, other, kind):
+    """It stands among rows that a writer stored there which had not heard that the log was deleted."""
+    await other.rank("old")
+    one.clock.pass_(1)
+    await one.logs.delete()
+    one.clock.pass_(1)
+    await other.rank("damaged")
+    one.clock.pass_(1)
+    await other.rank("sound")
+    row = (await rows_of(one, Kind.DECISIONS))[-2]
+    changed = (LOST | SIGHTED)[kind](row, random.Random(1))
+    await put(one, Kind.DECISIONS, row, changed)
+    one.clock.pass_(SETTLED_FOR.total_seconds() + 1)
+    await one.retention.run()
+    assert not [table for table in await one.tables() if "x0001" in table]
+    await one.train()
+    found = (await other.progress()).counters
+    is_named = kind in SIGHTED or ("name" not in kind and kind != "another minute")
+    assert found.learned == 1 + (kind in SIGHTED)
+    assert found.skipped.get("quarantined", 0) == (0 if kind in SIGHTED or not is_named else 3 if kind == "another count" else 1)
