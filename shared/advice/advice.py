@@ -9,6 +9,7 @@ class Code(StrEnum):
 
     NOTHING_RANKED = "nothingRanked"
     LOGGING_ONLY = "loggingOnly"
+    CLOCK_WRONG = "clockWrong"
     WAITING = "waiting"
     TRAINER_BEHIND = "trainerBehind"
     LEARNING_ANEW = "learningAnew"

@@ -26,6 +26,9 @@ ENOUGH: Final = 20
 MANY: Final = 50
 """Events, from which on it is no chance any more that a feature was always the same, or never."""
 
+APART: Final = timedelta(seconds=2)
+"""By which clocks may differ without a word."""
+
 YOUNG: Final = 200
 """Events, up to which probabilities still say little."""
 
@@ -44,6 +47,7 @@ class LoopView:
     """What a loop has come to; `shared.services.progress.Progress` says what the members are.
 
     ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
+    ``clock_ahead`` is how far the clock of the instance that looks is surely ahead of storage's; less than nothing if it is behind.
     """
 
     settings: LoopSettings
@@ -54,6 +58,7 @@ class LoopView:
     rewards: int
     lag: timedelta
     anew: AnewProgress | None = None
+    clock_ahead: timedelta = timedelta(0)
 
 
 def advise(loop: LoopView, sample: Sample) -> Sequence[Advice]:
@@ -71,6 +76,13 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
         yield Advice(Code.NOTHING_RANKED, "No Rank call has been stored yet: the endpoint, or the loop in it, may be another one.")
     if loop.settings.learning_mode is LearningMode.LOGGING_ONLY:
         yield Advice(Code.LOGGING_ONLY, "The learning mode is LoggingOnly: Rank shows your first action, and nothing is learned.")
+    if abs(loop.clock_ahead) > APART:
+        side = "ahead of" if loop.clock_ahead > timedelta(0) else "behind"
+        yield Advice(
+            Code.CLOCK_WRONG,
+            f"The clock of the instance that answers is at least {_said(abs(loop.clock_ahead))} {side} storage's: events are logged by "
+            "storage's clock. Have the instance's clock set.",
+        )
     if loop.pending and not processed and not loop.lag:
         yield Advice(Code.WAITING, f"{loop.pending} decisions wait for rewards: a decision is learned {wait} after its Rank call.")
     if loop.lag > loop.settings.model_export_frequency + PATIENCE:

@@ -132,6 +132,10 @@ class BusyError(UnavailableError):
     """Others kept changing the same record; repeated later, the call will find it at rest."""
 
 
+class ClocksDifferError(UnavailableError):
+    """Clocks are so far apart that what is before and what is after cannot be told."""
+
+
 class ConflictError(PersonalizerError):
     """Another writer was first: what was computed from the old state must be dropped."""
 

@@ -30,6 +30,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.StorageUnavailableError: (503, "OperationNotAllowed"),
         errors.BacklogFullError: (503, "OperationNotAllowed"),
         errors.BusyError: (503, "OperationNotAllowed"),
+        errors.ClocksDifferError: (503, "OperationNotAllowed"),
         errors.QuotaExceededError: (429, "429"),
         errors.ConflictError: (500, "InternalServerError"),
         errors.NewerFormatError: (500, "InternalServerError"),

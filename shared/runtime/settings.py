@@ -36,6 +36,9 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Every setting of the app beside those of its storage account; docs/settings.md and the example settings list the same."""
 
+SMALLEST_GRACE = timedelta(seconds=3)
+"""A second for an append, and two by which clocks may differ before storage's answers show it: a shorter grace counts as this."""
+
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
 _EMULATOR = "UseDevelopmentStorage=true"
@@ -65,9 +68,14 @@ class AppSettings:
     host_account: AccountSettings
 
     @property
+    def grace(self) -> timedelta:
+        """How long the trainer waits for appends under way and for clocks that differ."""
+        return max(self.ingest_grace, SMALLEST_GRACE)
+
+    @property
     def append_deadline(self) -> timedelta:
-        """How long an append may take, retries included: well inside the grace."""
-        return min(max(self.ingest_grace / 2, timedelta(seconds=2)), timedelta(seconds=10))
+        """How long an append may take from its call on, waiting and retries included: two seconds less than the grace, at least."""
+        return min(self.grace / 3, timedelta(seconds=10))
 
     @property
     def asks_after(self) -> timedelta:
@@ -82,7 +90,7 @@ class AppSettings:
     @property
     def lookback(self) -> timedelta:
         """How far behind the watermark a segment that turned up late is still looked for."""
-        return self.ingest_grace + self.append_deadline
+        return self.grace + self.append_deadline
 
 
 def read_settings(environment: Mapping[str, str]) -> AppSettings:

@@ -50,6 +50,7 @@ from shared.services.training import Trainer
 from shared.services.uploads import Uploads
 from shared.services.windows import Limits
 from shared.storage.account import StorageAccount
+from shared.storage.clocks import EarlierClock, LogClock
 from shared.storage.cold_log import BlobColdLog
 from shared.storage.evaluation_store import evaluation_store, importance_store
 from shared.storage.event_log import FollowedFeed, TableEventLog
@@ -272,14 +273,19 @@ class Deployment:
         return TableEventLog(
             self.account,
             settings=LogSettings(
-                loop=place, shards=settings.log_shards, append_deadline=settings.append_deadline, asks_after=settings.asks_after
+                loop=place,
+                shards=settings.log_shards,
+                append_deadline=settings.append_deadline,
+                asks_after=settings.asks_after,
+                grace=settings.grace,
             ),
             clock=self.clock,
             settled=settings.lookback,
         )
 
     def _build(self, record: LoopRecord) -> LoopServices:
-        settings, account, clock, place = self.settings, self.account, self.clock, record.place
+        settings, account, place = self.settings, self.account, record.place
+        clock = LogClock(self.clock, account.time)
         defaults = replace(settings.loop, name=record.name)
         configuration = StoredConfiguration(account, defaults=defaults, record=record)
         log = self._event_log(place)
@@ -289,7 +295,7 @@ class Deployment:
         )
         joined = BlobColdLog(account, loop=place)
         terms = Terms(settings.models_kept, settled_for=settings.settled_for)
-        limits = Limits(grace=settings.ingest_grace, lookback=settings.lookback)
+        limits = Limits(grace=settings.grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
         figures = LiveFigures(store)
         kept = evaluation_store(account, loop=place)
@@ -314,14 +320,14 @@ class Deployment:
             ranker=Ranker(log, models, clock=clock),
             slots=MultiSlotRanker(log, models, clock=clock),
             rewarder=Rewarder(log, clock=clock),
-            trainer=Trainer(log, joined, store, configuration, clock=clock, limits=limits),
+            trainer=Trainer(log, joined, store, configuration, clock=EarlierClock(self.clock, account.time), limits=limits),
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
-            progress=ProgressReport(log, store, models, clock=clock, grace=settings.ingest_grace, lookback=settings.lookback),
+            progress=ProgressReport(log, store, models, clock=clock, grace=settings.grace, lookback=settings.lookback),
             figures=figures,
-            adviser=Adviser(joined, figures),
+            adviser=Adviser(joined, figures, clock_ahead=account.time.ahead),
             logs=logs,
-            uploads=Uploads(log, models, clock=clock, grace=settings.ingest_grace),
+            uploads=Uploads(log, models, clock=clock, grace=settings.grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
             evaluations=evaluations,

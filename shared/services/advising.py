@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Protocol
 
@@ -36,12 +36,13 @@ class Adviser:
     """Advises on one loop.
 
     The sample is looked at once for each chunk that becomes the newest, at most 200 events of the five newest ones; what is remembered
-    of it are counts and the names of features.
+    of it are counts and the names of features. ``clock_ahead`` tells how far this instance's clock is surely ahead of storage's.
     """
 
-    def __init__(self, joined: ChunkHeads, figures: LiveFigures) -> None:
+    def __init__(self, joined: ChunkHeads, figures: LiveFigures, *, clock_ahead: Callable[[], timedelta] = timedelta) -> None:
         self._joined = joined
         self._figures = figures
+        self._clock_ahead = clock_ahead
         self._looked: tuple[str, Sample] = ("", Sample())
 
     async def advice(self, progress: Progress) -> Sequence[Advice]:
@@ -61,6 +62,7 @@ class Adviser:
             rewards=progress.rewards,
             lag=progress.lag,
             anew=progress.anew,
+            clock_ahead=self._clock_ahead(),
         )
         return advise(loop, sample)
 

@@ -66,8 +66,8 @@ class Logs:
     async def delete(self) -> None:
         """Delete what is logged up to now; returns once no reader sees it any more, and what is stored of it will be removed soon.
 
-        What this process acknowledges after that is in the log. Raises `BusyError` when others kept committing, and as `date_range`:
-        then nothing was deleted.
+        What is called for after that is in the log. Raises `BusyError` when others kept committing, `ClocksDifferError` when clocks are
+        too far apart, and as `date_range`: then nothing was deleted.
         """
         cut = await self._log.cut()
         epoch = await self._switch(cut)

@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.errors import SettingsError
-from shared.storage.failures import check_answer
+from shared.storage.clocks import StorageTime
 from shared.storage.waiting import Waiter
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
@@ -22,7 +22,6 @@ _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_b
 _TABLE_IDS: Mapping[str, Any] = MappingProxyType({"auto_request_id": False})
 """Storage names each request itself, in its errors too; an id of ours, which nothing would tell of, costs 4 % of an append."""
 _RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0})
-_HOOKS: Mapping[str, Any] = MappingProxyType({"raw_response_hook": check_answer})
 
 _NO_QUEUES = (
     "AzureWebJobsStorage must be a connection string, or AzureWebJobsStorage__queueServiceUri"
@@ -47,9 +46,10 @@ class AccountSettings:
 
 
 class StorageAccount:
-    """Clients of one account.
+    """Clients of one account; ``time`` is what their answers tell of storage's clock.
 
-    ``transport`` takes the place of the SDK's own, and ``retries`` those of blobs and queues, for tests.
+    ``transport`` takes the place of the SDK's own, ``retries`` those of blobs and queues, and ``time`` that of the machine's clock, for
+    tests.
     """
 
     def __init__(
@@ -58,15 +58,17 @@ class StorageAccount:
         *,
         transport: AsyncHttpTransport[Any, Any] | None = None,
         retries: Mapping[str, Any] = _RETRIES,
+        time: StorageTime | None = None,
     ) -> None:
         self._settings = settings
+        self.time = time or StorageTime()
         self._transport: Mapping[str, Any] = {} if transport is None else {"transport": transport}
         self._retries = retries
 
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **_HOOKS, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **self.time.hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
@@ -74,7 +76,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_HOOKS, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self.time.hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -82,7 +84,7 @@ class StorageAccount:
     @cached_property
     def queues(self) -> QueueServiceClient:
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **_HOOKS, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self.time.hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
         if not self._settings.queue_uri:
@@ -92,7 +94,7 @@ class StorageAccount:
     @cached_property
     def waiter(self) -> Waiter["StorageAccount"]:
         """The same account for threads that wait, as the one that polls it."""
-        return Waiter(lambda: StorageAccount(self._settings, retries=self._retries))
+        return Waiter(lambda: StorageAccount(self._settings, retries=self._retries, time=self.time))
 
     @cached_property
     def _credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:

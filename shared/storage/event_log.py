@@ -1,5 +1,6 @@
 """The event log on Table storage: `shared.domain.ports.EventLog`."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -9,7 +10,7 @@ from itertools import pairwise
 from azure.core.exceptions import HttpResponseError
 
 from shared.domain.clock import Clock, from_micros, to_micros
-from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.errors import ClocksDifferError, NewerFormatError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, SegmentKey, Sighting, Sought
@@ -17,6 +18,7 @@ from shared.domain.ports import ModelFeed
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
+from shared.storage.clocks import LogClock
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
 from shared.storage.deletions import is_being_deleted
 from shared.storage.epochs import Hearing
@@ -49,17 +51,17 @@ class TableEventLog:
     def __init__(self, account: StorageAccount, *, settings: LogSettings, clock: Clock, settled: timedelta) -> None:
         self._account = account
         self._settings = settings
-        self._clock = clock
+        self._clock = LogClock(clock, account.time)
         self._settled = settled
         self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
         self.hearing = Hearing(clock)
         self._pointers = BlobFiles(account, names.MODELS)
         self._quarantine = BlobFiles(account, names.LOGS)
         self._decisions: HotLog[Decision] = HotLog(
-            lambda: account.tables, kind=names.Kind.DECISIONS, settings=settings, clock=clock, decode=decode_decisions, epochs=self
+            account, kind=names.Kind.DECISIONS, settings=settings, clock=self._clock, decode=decode_decisions, epochs=self
         )
         self._observations: HotLog[Observation] = HotLog(
-            lambda: account.tables, kind=names.Kind.OBSERVATIONS, settings=settings, clock=clock, decode=decode_observations, epochs=self
+            account, kind=names.Kind.OBSERVATIONS, settings=settings, clock=self._clock, decode=decode_observations, epochs=self
         )
         self._remember(self._epoch)
 
@@ -87,6 +89,8 @@ class TableEventLog:
         """Write and read this epoch's generation from now on, unless a later one is known; any thread may say so."""
         if epoch.generation > self._epoch.generation:
             self._epoch = epoch
+            for log in (self._decisions, self._observations):
+                log.seal_from(epoch.since)  # where the cut was ahead of this process's clock
 
     async def refresh(self) -> None:
         """Follow what the pointer says; raises `StorageUnavailableError`.
@@ -109,14 +113,35 @@ class TableEventLog:
             await self.refresh()
 
     async def cut(self) -> datetime:
-        """Part what this process has sealed so far from what it will seal; what was sealed before is stored, or has failed."""
+        """Part what was sealed so far from what will be; what this process sealed before is stored, or has failed.
+
+        What others sealed ahead of this clock counts as sealed before, and their clocks are waited for: what they acknowledge after
+        that is sealed later. Raises `ClocksDifferError` when clocks are further apart than the grace.
+        """
+        self._check_clocks(self._account.time.ahead())
         logs = (self._decisions, self._observations)
-        at = max(self._clock.now(), *[log.newest + _MICROSECOND for log in logs])
+        now = self._clock.now()
+        at = max(now, *[log.newest + _MICROSECOND for log in logs])
+        await self._part(at)
+        newest = [found for found in [await log.newest_from(at + _MICROSECOND) for log in logs] if found is not None]
+        if newest:
+            at = max(newest) + _MICROSECOND
+            self._check_clocks(at - now)
+            await self._part(at)
+        await asyncio.sleep((at - now).total_seconds())
+        return at
+
+    def _check_clocks(self, ahead: timedelta) -> None:
+        if abs(ahead) > self._settings.grace:
+            seconds, side = round(abs(ahead).total_seconds()), "ahead" if ahead > timedelta(0) else "behind"
+            raise ClocksDifferError(f"an instance's clock is {seconds} seconds {side}: what was logged before the call cannot be told")
+
+    async def _part(self, at: datetime) -> None:
+        logs = (self._decisions, self._observations)
         for log in logs:
             log.seal_from(at)
         for log in logs:
             await log.row_under_way()
-        return at
 
     async def generations(self) -> set[int]:
         """List the generations that have a table."""

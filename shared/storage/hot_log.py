@@ -11,13 +11,16 @@ from typing import Generic, Protocol, TypeVar
 
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
-from azure.data.tables.aio import TableClient, TableServiceClient
+from azure.data.tables.aio import TableClient
 
-from shared.domain.clock import EPOCH, Clock
+from shared.domain.clock import EPOCH
+from shared.domain.errors import StorageUnavailableError
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
 from shared.storage import names
+from shared.storage.account import StorageAccount
 from shared.storage.appender import Appender, Limits
+from shared.storage.clocks import LogClock
 from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures, told
 from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, is_anywhere, opened, own
@@ -39,16 +42,19 @@ _MOVED_ROWS = 16
 _DAY = timedelta(days=1)
 _TICK = timedelta(microseconds=1)
 _LONGEST_RANGE = timedelta(minutes=59)
+_AHEAD = timedelta(minutes=10)
+"""How far ahead of storage's clock a row may be sealed: it is learned so much later."""
 _CLIENTS = 64
 """Tables whose clients are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """Whose log it is, over how many partitions a minute is spread, and how long an append may take, retries included.
+    """Whose log it is, over how many partitions a minute is spread, and how long an append may take, waiting and retries included.
 
     ``generation`` is the log's first: a later one is told by the pointer. A writer that has not heard for longer than ``asks_after``
     whether the log was deleted asks before it writes; it has to be well below the time after which tables of a deleted log are dropped.
+    ``grace`` is how far clocks may be apart at a deletion.
     """
 
     loop: str
@@ -56,6 +62,7 @@ class LogSettings:
     append_deadline: timedelta
     generation: int = 1
     asks_after: timedelta = timedelta(seconds=15)
+    grace: timedelta = timedelta(seconds=30)
 
 
 class Epochs(Protocol):
@@ -80,15 +87,15 @@ class HotLog(Generic[Event]):
 
     def __init__(
         self,
-        tables: Callable[[], TableServiceClient],
+        account: StorageAccount,
         *,
         kind: names.Kind,
         settings: LogSettings,
-        clock: Clock,
+        clock: LogClock,
         decode: Callable[[Row], list[Event]],
         epochs: Epochs,
     ) -> None:
-        self._service = tables
+        self._account = account
         self._kind = kind
         self._settings = settings
         self._clock = clock
@@ -133,8 +140,11 @@ class HotLog(Generic[Event]):
                 size=size,
             )
             key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
+            self._check_sealed(sealed_at)
             async with storage_failures("append to the log", deadline=self._settings.append_deadline):
-                await self._put({**key, **columns}, sealed_at)
+                with self._account.time.sending_within(self._settings.append_deadline):
+                    await self._put({**key, **columns}, sealed_at)
+            self._check_sealed(sealed_at)
 
     async def _put(self, row: Row, sealed_at: datetime) -> None:
         """Write the row under its own unique key: doing so again, after an answer that was lost, changes nothing.
@@ -151,6 +161,18 @@ class HotLog(Generic[Event]):
             await self._create(table)
             await table.upsert_entity(row, mode=UpdateMode.REPLACE)
 
+    def _check_sealed(self, sealed_at: datetime) -> None:
+        """Refuse a row that the trainer may look for before it is there, or that nobody looks for in a foreseeable time.
+
+        Raises `StorageUnavailableError`: nobody is told that the row is stored, so nothing acknowledged is lost with it. It is neither
+        deleted nor sealed anew: a trainer may have opened it, and without it among the sightings a repeated call, or its second copy,
+        would be learned again. As it stands, a trainer that still comes by counts it, and what repeats its decisions is a duplicate.
+        """
+        if self._clock.earliest() - sealed_at > self._settings.append_deadline:
+            raise StorageUnavailableError("the row came too late to be sure to be learned")
+        if sealed_at - self._clock.latest() > _AHEAD:
+            raise StorageUnavailableError("this instance's clock was ahead of storage's, which is known only now")
+
     @property
     def newest(self) -> datetime:
         """When this process sealed its newest row."""
@@ -159,6 +181,14 @@ class HotLog(Generic[Event]):
     def seal_from(self, at: datetime) -> None:
         """Seal no row earlier than this from now on."""
         self._floor = max(self._floor, at)
+
+    async def newest_from(self, at: datetime) -> datetime | None:
+        """Tell the time of the newest row that was sealed at this time or later, as far as days have tables that are read."""
+        until = datetime.combine(at.date() + timedelta(days=2), time(), tzinfo=at.tzinfo)
+        newest = None
+        async for minute in self.heads(at, until):
+            newest = minute[-1].key.sealed_at
+        return newest
 
     async def row_under_way(self) -> None:
         """Return once the row that is being written, if there is one, is stored or has failed."""
@@ -306,7 +336,7 @@ class HotLog(Generic[Event]):
         if name not in self._clients:
             if len(self._clients) >= _CLIENTS:
                 self._clients.clear()
-            self._clients[name] = self._service().get_table_client(name)
+            self._clients[name] = self._account.tables.get_table_client(name)
         return self._clients[name]
 
 
