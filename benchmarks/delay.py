@@ -8,7 +8,7 @@ from benchmarks.samples import Traffic
 from benchmarks.table import Goal, Line
 from benchmarks.timing import median
 
-WAIT, GRACE, SCHEDULE, POLL_INTERVAL = 1.0, 1.0, 1.0, 0.5
+WAIT, GRACE, SCHEDULE, POLL_INTERVAL = 1.0, 4.0, 1.0, 0.5
 FLOOR = WAIT + GRACE + SCHEDULE + POLL_INTERVAL
 """The longest that the settings ask to wait."""
 

@@ -12,7 +12,7 @@ from local.processes import LocalError
 NAME = "demo"
 CONFIGURATION = {"rewardWaitTime": "PT2S", "modelExportFrequency": "PT2S", "isInferenceExplainabilityEnabled": True}
 QUICK = {
-    "PERSONALIZER_INGEST_GRACE": "PT1S",
+    "PERSONALIZER_INGEST_GRACE": "PT4S",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT1S",
     "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *",
 }

@@ -36,8 +36,12 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Every setting of the app beside those of its storage account; docs/settings.md and the example settings list the same."""
 
-SMALLEST_GRACE = timedelta(seconds=3)
-"""A second for an append, and two by which clocks may differ before storage's answers show it: a shorter grace counts as this."""
+_SHORTEST_DEADLINE = timedelta(seconds=2)
+_UNSEEN = timedelta(seconds=2)
+"""By which clocks may differ before storage's answers, whose time is to the second, show it."""
+
+SMALLEST_GRACE = _SHORTEST_DEADLINE + _UNSEEN
+"""A shorter one counts as this: an append that was acknowledged has to be there before the trainer looks."""
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
@@ -75,7 +79,12 @@ class AppSettings:
     @property
     def append_deadline(self) -> timedelta:
         """How long an append may take from its call on, waiting and retries included: two seconds less than the grace, at least."""
-        return min(self.grace / 3, timedelta(seconds=10))
+        return min(max(self.grace / 3, _SHORTEST_DEADLINE), timedelta(seconds=10))
+
+    @property
+    def upload_grace(self) -> timedelta:
+        """Twice the time by which what a client decided by itself may be older than its upload: it has to be stored within the grace, too."""
+        return min(self.grace, 2 * (self.grace - self.append_deadline - _UNSEEN))
 
     @property
     def asks_after(self) -> timedelta:

@@ -327,7 +327,7 @@ class Deployment:
             figures=figures,
             adviser=Adviser(joined, figures, clock_ahead=account.time.ahead),
             logs=logs,
-            uploads=Uploads(log, models, clock=clock, grace=settings.grace),
+            uploads=Uploads(log, models, clock=clock, grace=settings.upload_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
             mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
             evaluations=evaluations,

@@ -108,18 +108,19 @@ class HotLog(Generic[Event]):
         self._floor = EPOCH
         self._row_under_way = asyncio.Lock()
         self._clients: dict[str, TableClient] = {}
-        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=LIMITS)
+        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=LIMITS, monotonic=account.time.monotonic)
         self._reading = asyncio.Semaphore(_READERS)
 
     # --- writing ---------------------------------------------------------------------------------------------------------
 
     async def append(self, events: Sequence[Event]) -> None:
         """Return once the events are stored, in one row; see `shared.domain.ports.EventLog`."""
+        due = self._account.time.monotonic() + self._settings.append_deadline.total_seconds()
         if always_fits(events):
             check_size(events)
         else:
             await asyncio.to_thread(check_size, events)
-        await self._appender.append(events)
+        await self._appender.append(events, due=due)
 
     async def _write(self, appends: Sequence[Sequence[Event]]) -> None:
         """Store a batch in one row; raises `TooLargeError` if it does not fit."""
