@@ -9,6 +9,8 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Self
 
 import aiohttp
@@ -35,12 +37,13 @@ class Call:
 class Fault:
     """What to do to a call: answer it with ``status`` (or tear the connection if 0), before or after storage has done it.
 
-    ``meanwhile`` is run before that, in a thread of its own.
+    ``meanwhile`` is run before that, in a thread of its own. One that ``passes`` reaches storage after ``delay``, and is answered.
     """
 
     status: int = 0
     done_first: bool = False
     delay: float = 0.0
+    passes: bool = False
     headers: dict[str, str] = field(default_factory=dict)
     meanwhile: Callable[[], object] = lambda: None
 
@@ -59,6 +62,7 @@ class StorageProxy:
         self._upstream = connection_string
         self.plan: Plan = no_faults
         self.after: Callable[[Call], None] = lambda call: None
+        self.date: Callable[[], datetime] | None = None
         self.calls: list[Call] = []
         self.answered_bytes = 0
         self._started = threading.Event()
@@ -107,6 +111,12 @@ class StorageProxy:
             for runner in runners:
                 await runner.cleanup()
 
+    def _told(self, answer: web.Response) -> web.Response:
+        """Let storage's clock show what the test says."""
+        if self.date is not None:
+            answer.headers["Date"] = format_datetime(self.date(), usegmt=True)
+        return answer
+
     def _handler(self, client: aiohttp.ClientSession, upstream: str) -> Callable:
         async def handle(request: web.Request) -> web.StreamResponse:
             body = await request.read()
@@ -117,11 +127,13 @@ class StorageProxy:
                 answer = await _forward(client, upstream, request, body)
                 self.answered_bytes += answer.content_length or 0
                 self.after(call)
-                return answer
+                return self._told(answer)
             if fault.done_first:
                 await _forward(client, upstream, request, body)
             await asyncio.to_thread(fault.meanwhile)
             await asyncio.sleep(fault.delay)
+            if fault.passes:
+                return self._told(await _forward(client, upstream, request, body))
             if fault.status:
                 return web.Response(status=fault.status, headers=fault.headers)
             assert request.transport is not None

@@ -82,7 +82,7 @@ class StorageTime:
     def ahead(self) -> timedelta:
         """Give how far the own clock is surely ahead of storage's; less than nothing if it is behind, nothing if the two may agree."""
         bounds = self.bounds()
-        return timedelta(0) if bounds is None else -timedelta(seconds=_nearest(*bounds))
+        return timedelta(0) if bounds is None else -timedelta(seconds=min(max(0.0, bounds[0]), bounds[1]))
 
     def note(self, date: str, *, sent: tuple[float, float]) -> None:
         """Take note of an answer; ``sent`` is when its request left, by the own clock and by the monotonic one."""
@@ -118,18 +118,24 @@ class StorageTime:
 
 
 class LogClock:
-    """The time that the log is written by: the own clock's, or storage's where the two surely differ."""
+    """The time that the log is written by: the own clock's, or storage's where the two surely differ.
+
+    In that case never earlier than storage's: who sealed too late is waited for, who sealed too early would be missed.
+    """
 
     def __init__(self, own: Clock, storage: StorageTime) -> None:
         self._own = own
         self._storage = storage
 
     def now(self) -> datetime:
-        """Give what the own clock says, or the nearest that storage's may say."""
+        """Give what the own clock says, or, where that is surely wrong, what storage's says at most."""
         now, bounds = self._own.now(), self._storage.bounds()
-        if bounds is None or bounds[0] <= 0.0 <= bounds[1]:  # nearly always
-            return now
-        return now + timedelta(seconds=_nearest(*bounds))
+        return now if bounds is None or _may_agree(bounds) else now + timedelta(seconds=bounds[1])
+
+    def over(self) -> datetime:
+        """Give what the own clock says, or, where that is surely wrong, what storage's says at least."""
+        now, bounds = self._own.now(), self._storage.bounds()
+        return now if bounds is None or _may_agree(bounds) else now + timedelta(seconds=bounds[0])
 
     def earliest(self) -> datetime:
         """Give what storage's clock says at least, or the own one while nothing is known of that."""
@@ -155,8 +161,8 @@ class EarlierClock:
         return now if bounds is None or bounds[1] >= 0.0 else now + timedelta(seconds=bounds[0])
 
 
-def _nearest(least: float, most: float) -> float:
-    return min(max(0.0, least), most)
+def _may_agree(bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= 0.0 <= bounds[1]
 
 
 @lru_cache(maxsize=4)

@@ -120,15 +120,15 @@ class TableEventLog:
         """
         self._check_clocks(self._account.time.ahead())
         logs = (self._decisions, self._observations)
-        now = self._clock.now()
-        at = max(now, *[log.newest + _MICROSECOND for log in logs])
+        over = self._clock.over()
+        at = max(self._clock.now(), *[log.newest + _MICROSECOND for log in logs])
         await self._part(at)
         newest = [found for found in [await log.newest_from(at + _MICROSECOND) for log in logs] if found is not None]
         if newest:
             at = max(newest) + _MICROSECOND
-            self._check_clocks(at - now)
+            self._check_clocks(at - over)
             await self._part(at)
-        await asyncio.sleep((at - now).total_seconds())
+        await asyncio.sleep((at - over).total_seconds())
         return at
 
     def _check_clocks(self, ahead: timedelta) -> None:

@@ -1,0 +1,115 @@
+"""Instances whose clocks are wrong, on one storage whose clock is right, in a world where minutes pass at a word."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from shared.domain.errors import PersonalizerError
+from shared.domain.events import JoinedEvent
+from shared.domain.ledger import Pointer
+from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.joining.reading import read_line
+from shared.services.logs import Logs
+from shared.services.training import Trainer
+from shared.services.windows import Limits
+from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.clocks import EarlierClock, LogClock, StorageTime
+from shared.storage.cold_log import BlobColdLog
+from shared.storage.event_log import TableEventLog
+from shared.storage.hot_log import LogSettings
+from shared.storage.model_store import BlobModelStore
+from tests.builders import T0, decision, observation
+from tests.processes import Configuration
+from tests.reliability.world import SHORT_PAUSES
+from tests.storage_proxy import StorageProxy
+
+LOOP = LoopSettings(
+    reward_wait=timedelta(seconds=60), model_export_frequency=timedelta(seconds=1), reward_aggregation=RewardAggregation.SUM
+)
+GRACE, DEADLINE = timedelta(seconds=30), timedelta(seconds=10)
+LIMITS = Limits(grace=GRACE, lookback=GRACE + DEADLINE)
+LEARNED_AFTER = (LOOP.reward_wait + GRACE).total_seconds() + 5
+
+
+class World:
+    """The time as it is: real, and whatever a test lets pass."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._passed = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() - self._begun + self._passed
+
+    def now(self) -> datetime:
+        return T0 + timedelta(seconds=self.monotonic())
+
+    def pass_(self, seconds: float) -> None:
+        self._passed += seconds
+
+
+class WrongClock:
+    """A clock that is ahead by ``skew``; ``at_call`` is run when it is asked for the so-manieth time, as anywhere in the code."""
+
+    def __init__(self, world: World, skew: float) -> None:
+        self.world, self.skew = world, skew
+        self.calls = 0
+        self.at_call: tuple[int, Callable[[], None]] | None = None
+
+    def now(self) -> datetime:
+        self.calls += 1
+        if self.at_call is not None and self.calls >= self.at_call[0]:
+            run, self.at_call = self.at_call[1], None
+            run()
+        return self.world.now() + timedelta(seconds=self.skew)
+
+
+class Instance:
+    """One instance: it ranks, rewards, trains and deletes, and tells what it acknowledged."""
+
+    def __init__(self, proxy: StorageProxy, world: World, *, skew: float) -> None:
+        self.world, self.clock = world, WrongClock(world, skew)
+        time_ = StorageTime(self.clock, monotonic=world.monotonic)
+        self.account = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
+        settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=DEADLINE, grace=GRACE)
+        self.log = TableEventLog(self.account, settings=settings, clock=self.clock, settled=LIMITS.lookback)
+        self.log_clock = LogClock(self.clock, self.account.time)
+        self.store = BlobModelStore(self.account, loop=LOOP.name)
+        self.joined = BlobColdLog(self.account, loop=LOOP.name)
+        self.trainer = Trainer(
+            self.log, self.joined, self.store, Configuration(LOOP), clock=EarlierClock(self.clock, self.account.time), limits=LIMITS
+        )
+        self.logs = Logs(
+            self.log, self.joined, self.store, clock=self.log_clock, lookback=LIMITS.lookback, settled_for=timedelta(minutes=30)
+        )
+        self.decided: list[str] = []
+        self.rewarded: list[float] = []
+
+    async def rank(self, event_id: str) -> bool:
+        try:
+            await self.log.append_decision(decision(event_id, at=self.log_clock.now()))
+        except PersonalizerError:
+            return False
+        self.decided.append(event_id)
+        return True
+
+    async def reward(self, event_id: str, value: float) -> bool:
+        try:
+            await self.log.append_observation(observation(event_id, value, at=self.log_clock.now()))
+        except PersonalizerError:
+            return False
+        self.rewarded.append(value)
+        return True
+
+    async def learn_all(self) -> Pointer:
+        """Train until nothing that anyone sealed is left, however far ahead."""
+        for seconds in (LEARNED_AFTER, 12 * 60, LEARNED_AFTER, LEARNED_AFTER):
+            self.world.pass_(seconds)
+            await self.trainer.run()
+        stored = await self.store.pointer()
+        assert stored is not None
+        return stored[0]
+
+    async def learned(self) -> list[JoinedEvent]:
+        text = b"".join([await self.joined.chunk(name) for name in await self.joined.chain()])
+        return [read_line(line) for line in text.splitlines()]
