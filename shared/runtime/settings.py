@@ -83,7 +83,7 @@ class AppSettings:
 
     @property
     def upload_grace(self) -> timedelta:
-        """Twice the time by which what a client decided by itself may be older than its upload: it has to be stored within the grace, too."""
+        """Twice the time by which what a client decided by itself may be older than its upload: it, too, is stored within the grace."""
         return min(self.grace, 2 * (self.grace - self.append_deadline - _UNSEEN))
 
     @property

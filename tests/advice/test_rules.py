@@ -76,6 +76,11 @@ def test_first_decisions_wait_and_that_is_all():
     assert (advice.code, "7 decisions" in advice.message, "10 minutes" in advice.message) == (Code.WAITING, True, True)
 
 
+@pytest.mark.parametrize("seconds", [-2.0, 0.0, 2.0])
+def test_clocks_that_differ_by_two_seconds_are_not_worth_a_word(seconds):
+    assert advise(replace(HEALTHY, clock_ahead=timedelta(seconds=seconds)), Sample()) == []
+
+
 @pytest.mark.parametrize(
     ("loop", "code", "says"),
     [
@@ -83,6 +88,8 @@ def test_first_decisions_wait_and_that_is_all():
         (changed(learning_mode=LearningMode.APPRENTICE), Code.APPRENTICE, "first action"),
         (changed(exploration_percentage=0.0), Code.NO_EXPLORATION, "0"),
         (changed(reward_wait=timedelta(days=2, hours=3)), Code.LONG_WAIT, "2 days 3 hours"),
+        (replace(HEALTHY, clock_ahead=timedelta(minutes=5)), Code.CLOCK_WRONG, "5 minutes ahead of storage's"),
+        (replace(HEALTHY, clock_ahead=-timedelta(seconds=3)), Code.CLOCK_WRONG, "3 seconds behind storage's"),
         (replace(HEALTHY, lag=timedelta(minutes=16)), Code.TRAINER_BEHIND, "16 minutes"),
         (lately(skipped={SkipReason.NOT_ACTIVATED.value: 6_000}), Code.NOT_ACTIVATED, "55 %"),
         (lately(skipped={SkipReason.DUPLICATE.value: 1_000}), Code.DUPLICATES, "17 %"),

@@ -1,7 +1,7 @@
 """GET /status: alive for anyone, the loop's progress for the holder of a key."""
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -9,6 +9,7 @@ from shared.domain.checkpoint import AnewProgress
 from tests.checkpointing import leave_behind
 from tests.http.building import activate, counters, path, rank, reward
 from tests.running import RunningApp
+from tests.storage_proxy import StorageProxy
 
 
 def test_status_with_a_key_tells_how_far_the_loop_has_come(app):
@@ -60,6 +61,29 @@ def test_it_advises_on_what_keeps_the_loop_from_learning(storage):
         advice = app.request("GET", "/status").json["loop"]["advice"]
     assert [(each["code"], each["feature"]) for each in advice] == [("waiting", None)]
     assert "10 minutes" in advice[0]["message"]
+
+
+@pytest.mark.parametrize(("minutes", "side"), [(-5, "ahead of"), (5, "behind")])
+def test_an_instance_whose_clock_is_wrong_says_so_and_nothing_is_lost(storage, minutes, side):
+    """One that is behind learns so much later: the trainer goes by the earlier of both clocks."""
+    settings = {
+        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
+        "PERSONALIZER_INGEST_GRACE": "PT0S",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
+    }
+    with StorageProxy(storage) as proxy:
+        proxy.date = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
+        with RunningApp(proxy.connection_string, settings=settings) as app:
+            assert rank(app, eventId="e1").status == 201
+            assert reward(app, "e1", 1.0).status == 204
+            until = time.monotonic() + 30
+            while (found := counters(app))["pending"] and side == "ahead of":
+                assert time.monotonic() < until, app.logs
+                app.request("POST", "/admin/functions/train")
+                time.sleep(0.2)
+            advice = app.request("GET", "/status").json["loop"]["advice"]
+    assert (found["ranked"], found["rewards"], found["lateRewards"], found["unknownRewards"]) == (1, 1, 0, 0)
+    assert [each["message"] for each in advice if each["code"] == "clockWrong" and side in each["message"]]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.errors import ClocksDifferError
 from tests.reliability.skewed import Instance, World
-from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+from tests.storage_proxy import Call, Fault, no_faults
 
 SKEWS = [-300.0, -3.0, 0.0, 3.0, 300.0]
 FAR = [-300.0, 0.0, 300.0]
@@ -111,6 +111,7 @@ async def test_a_clock_that_is_set_while_the_process_runs_loses_nothing(instance
     await check_books(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["rank", "reward"])
 @pytest.mark.parametrize("point", range(1, 9))
 async def test_a_process_that_stands_still_anywhere_in_an_append_loses_nothing_it_acknowledges(instance, world, what, point):
@@ -215,7 +216,7 @@ async def test_an_instance_whose_clock_is_beyond_the_grace_deletes_nothing(insta
     one, other = instance(skew), instance(0.0)
     await hear(one, other)
     assert await other.rank("kept")
-    with pytest.raises(ClocksDifferError, match="seconds (ahead|behind)"):
+    with pytest.raises(ClocksDifferError, match=r"seconds (ahead|behind)"):
         await one.logs.delete()
     await check_books(other, one)
 

@@ -1,6 +1,8 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
@@ -152,6 +154,22 @@ def test_without_keys_there_are_none():
     assert (settings().key_digests, settings(KEYS=" , ").key_digests, settings(ADMIN_KEY=" ").admin_digests) == ((), (), ())
 
 
+@given(seconds=st.floats(0, 3600))
+def test_for_every_grace_that_is_accepted_an_append_ends_two_seconds_before_it_or_more(seconds):
+    read = settings(INGEST_GRACE=f"PT{seconds:.3f}S")
+    unseen = timedelta(seconds=2)
+    assert read.append_deadline + unseen <= read.grace
+    assert read.upload_grace / 2 + read.append_deadline + unseen <= read.grace
+    assert timedelta(seconds=2) <= read.append_deadline <= timedelta(seconds=10)
+    assert read.grace == max(read.ingest_grace, timedelta(seconds=4))
+    assert read.lookback == read.grace + read.append_deadline
+
+
 def test_an_append_gives_up_well_inside_the_grace():
     assert settings().append_deadline <= settings().ingest_grace / 2
+    assert (settings().grace, settings().upload_grace, settings().append_deadline) == (
+        timedelta(seconds=30),
+        timedelta(seconds=30),
+        timedelta(seconds=10),
+    )
     assert settings(INGEST_GRACE="PT1S").lookback > settings(INGEST_GRACE="PT1S").append_deadline

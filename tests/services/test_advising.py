@@ -95,6 +95,14 @@ async def test_what_was_put_right_is_not_told_any_more(one, adviser):
     assert Code.DUPLICATES not in await codes(one, adviser)
 
 
+async def test_a_clock_that_is_wrong_is_told_as_it_is_when_asked(one, log):
+    ahead = timedelta(0)
+    adviser = Adviser(log, LiveFigures(one.store), clock_ahead=lambda: ahead)
+    assert await codes(one, adviser) == [Code.NOTHING_RANKED]
+    ahead = timedelta(seconds=-9)
+    assert await codes(one, adviser) == [Code.NOTHING_RANKED, Code.CLOCK_WRONG]
+
+
 async def test_a_chunk_is_read_no_further_than_asked(one):
     await learn(one, *[f"e{number}" for number in range(50)])
     name = (await one.pointer()).chunk

@@ -1,7 +1,11 @@
 import asyncio
+import random
+import time
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.domain.errors import BacklogFullError, EventTooLargeError, StorageUnavailableError
 from shared.storage.appender import Appender, Limits
@@ -164,3 +168,116 @@ async def test_nobody_waits_for_a_writer_that_broke(store):
     store.error = None
     await log.append(["d"])
     assert store.batches == [["d"]]
+
+
+class Time:
+    """Seconds as a process counts them, and what it missed while it stood still."""
+
+    def __init__(self) -> None:
+        self.missed = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.missed
+
+
+async def outcomes(tasks: Sequence[asyncio.Task[None]]) -> list[str]:
+    results = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+    return ["stored" if result is None else type(result).__name__ for result in results]
+
+
+def due(log: Appender[str], event: str, seconds: float) -> asyncio.Task[None]:
+    return asyncio.create_task(log.append([event], due=time.monotonic() + seconds))
+
+
+async def test_what_waited_too_long_is_refused_without_being_written(store):
+    log = appender(store)
+    store.gate.clear()
+    first = due(log, "a", 5)
+    await asyncio.sleep(0.01)
+    late, patient = due(log, "b", 0.05), due(log, "c", 5)
+    await asyncio.sleep(0.1)
+    store.gate.set()
+    assert await outcomes([first, late, patient]) == ["stored", "StorageUnavailableError", "stored"]
+    assert store.batches == [["a"], ["c"]]
+
+
+async def test_each_caller_of_a_row_under_way_is_answered_at_its_own_time():
+    gates = [asyncio.Event(), asyncio.Event()]
+    written: list[list[str]] = []
+
+    async def write(appends: Sequence[Sequence[str]]) -> None:
+        await gates[len(written)].wait()
+        written.append([event for events in appends for event in events])
+
+    log: Appender[str] = Appender(write, size_of=len, limits=ROOMY)
+    begun = time.monotonic()
+    first = due(log, "a", 5)
+    await asyncio.sleep(0.01)
+    hasty, patient = due(log, "b", 0.3), due(log, "c", 5)
+    gates[0].set()
+    await first
+    assert await outcomes([hasty]) == ["StorageUnavailableError"]
+    assert 0.2 < time.monotonic() - begun < 2
+    gates[1].set()
+    await patient
+    assert written == [["a"], ["b", "c"]]
+
+
+async def test_a_write_that_does_not_end_is_given_up_and_the_next_has_its_turn(store):
+    log = appender(store)
+    store.gate.clear()
+    first, second = due(log, "a", 0.1), due(log, "b", 0.15)
+    await asyncio.sleep(0.01)
+    third = due(log, "c", 2)
+    assert await outcomes([first, second]) == ["StorageUnavailableError"] * 2
+    store.gate.set()
+    assert await outcomes([third]) == ["stored"]
+    assert store.batches[-1] == ["c"]
+
+
+async def test_nothing_is_acknowledged_after_its_time_by_a_process_that_stood_still(store):
+    clock = Time()
+    log: Appender[str] = Appender(store.write, size_of=len, limits=ROOMY, monotonic=clock)
+    store.gate.clear()
+    under_way = due(log, "a", 10)
+    await asyncio.sleep(0.01)
+    waiting_ = due(log, "b", 10)
+    await asyncio.sleep(0.01)
+    clock.missed = 720.0
+    store.gate.set()
+    assert await outcomes([under_way, waiting_]) == ["StorageUnavailableError"] * 2
+    assert store.batches == [["a"]]
+
+
+@given(delays=st.lists(st.sampled_from([0.0, 0.02, 0.06]), min_size=1, max_size=6), seed=st.integers(0, 1000))
+@settings(max_examples=25, deadline=None)
+def test_nobody_waits_much_longer_than_its_time_and_what_is_acknowledged_is_stored(delays, seed):
+    async def run() -> None:
+        chance, written, slow = random.Random(seed), [], list(delays)
+
+        async def write(appends: Sequence[Sequence[str]]) -> None:
+            await asyncio.sleep(slow.pop() if slow else 0.0)
+            written.extend(event for events in appends for event in events)
+
+        log: Appender[str] = Appender(write, size_of=len, limits=Limits(4, 100, 1_000, 10_000))
+
+        async def call(event: str, seconds: float) -> None:
+            begun = time.monotonic()
+            try:
+                await log.append([event], due=begun + seconds)
+            except StorageUnavailableError:
+                assert time.monotonic() - begun >= seconds - 0.001
+            else:
+                assert event in written
+                assert time.monotonic() - begun <= seconds + 0.001
+            assert time.monotonic() - begun < seconds + 1.0
+
+        calls = []
+        for number in range(20):
+            calls.append(asyncio.create_task(call(f"e{number}", chance.choice([0.01, 0.05, 0.1]))))
+            if chance.random() < 0.3:
+                await asyncio.sleep(0.01)
+        await asyncio.gather(*calls)
+        assert len(written) == len(set(written))
+
+    asyncio.run(run())
