@@ -253,7 +253,8 @@ async def test_nothing_is_acknowledged_after_its_time_by_a_process_that_stood_st
 @settings(max_examples=25, deadline=None)
 def test_nobody_waits_much_longer_than_its_time_and_what_is_acknowledged_is_stored(delays, seed):
     async def run() -> None:
-        chance, written, slow = random.Random(seed), [], list(delays)
+        chance, slow = random.Random(seed), list(delays)
+        written: list[str] = []
 
         async def write(appends: Sequence[Sequence[str]]) -> None:
             await asyncio.sleep(slow.pop() if slow else 0.0)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain.clock import Clock
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.clocks import EarlierClock, LogClock, StorageTime
@@ -54,20 +55,20 @@ class Event:
     size: float
 
 
-EVENTS = st.lists(
-    st.one_of(
-        st.builds(Event, st.just("ask"), st.floats(0, 0.3)),
-        st.builds(Event, st.just("slow ask"), st.floats(1, 800)),
-        st.builds(Event, st.just("pass"), st.floats(0, 1000)),
-        st.builds(Event, st.just("suspend"), st.floats(0, 1000)),
-        st.builds(Event, st.just("set"), st.floats(-400, 400)),
-    ),
-    max_size=12,
-)
+def events_with(*anomalies: st.SearchStrategy[Event]) -> st.SearchStrategy[list[Event]]:
+    asked, slow, passed = (
+        st.builds(Event, st.just(kind), st.floats(0, most)) for kind, most in (("ask", 0.3), ("ask", 800), ("pass", 1000))
+    )
+    return st.lists(st.one_of(asked, slow, passed, *anomalies), max_size=12)
 
 
-@given(skew=st.floats(-400, 400), drift=st.floats(-2e-4, 2e-4), events=EVENTS)
+SUSPENDED = st.builds(Event, st.just("suspend"), st.floats(0, 1000))
+SET = st.builds(Event, st.just("set"), st.floats(-400, 400))
+
+
+@given(skew=st.floats(-400, 400), drift=st.floats(-2e-4, 2e-4), events=events_with(SUSPENDED) | events_with(SET))
 def test_the_interval_holds_the_truth_whatever_happens(skew, drift, events):
+    """But for a suspension that setting the clock back makes up for, to the second, between two answers: nothing tells of that."""
     machine = Machine(skew, drift)
     for event in events:
         if event.kind == "pass":
@@ -96,7 +97,7 @@ def test_answers_narrow_it(skew, phases):
 
 def test_before_the_first_answer_the_own_clock_is_all_there_is():
     machine = Machine(300.0)
-    clocks = [LogClock(machine, machine.time), EarlierClock(machine, machine.time)]
+    clocks: list[Clock] = [LogClock(machine, machine.time), EarlierClock(machine, machine.time)]
     assert {clock.now() for clock in clocks} == {machine.now()}
     assert machine.time.ahead() == timedelta(0)
 
