@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.domain.errors import BacklogFullError, PersonalizerError, StorageUnavailableError
+from shared.domain.patience import unlimited
 from shared.storage.segments import TooLargeError, too_large
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class Appender(Generic[Event]):
         self._events += len(events)
         self._bytes += size
         if self._writer is None:
-            self._writer = asyncio.create_task(self._drain(), name="append")
+            self._writer = asyncio.create_task(self._drain(), name="append", context=unlimited())
         await waiting.stored
 
     async def _drain(self) -> None:

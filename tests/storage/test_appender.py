@@ -2,12 +2,14 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import BacklogFullError, EventTooLargeError, StorageUnavailableError
+from shared.domain.patience import patience, seconds_left
 from shared.storage.appender import Appender, Limits
 from shared.storage.segments import TooLargeError
 
@@ -282,3 +284,15 @@ def test_nobody_waits_much_longer_than_its_time_and_what_is_acknowledged_is_stor
         assert len(written) == len(set(written))
 
     asyncio.run(run())
+
+
+async def test_the_writer_does_not_run_out_of_the_patience_of_the_call_that_began_it():
+    left: list[float] = []
+
+    async def write(appends: Sequence[Sequence[str]]) -> None:
+        left.append(seconds_left(timedelta(seconds=30)))
+
+    log: Appender[str] = Appender(write, size_of=len, limits=ROOMY)
+    with patience(timedelta(seconds=1)):
+        await log.append(["a"])
+    assert left == [30.0]

@@ -1,5 +1,6 @@
 """What is known of storage's clock: an interval that holds the truth, whatever the answers, the clocks and the process go through."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -144,7 +145,7 @@ async def test_every_service_tells_its_time_and_a_proxy_between_does_not(storage
     assert again.time.bounds() is not None
     await again.close()
     third = StorageAccount(AccountSettings(connection_string=storage))
-    third.blocking_blobs.get_service_properties()
+    await asyncio.to_thread(third.waiter.ask, lambda account: account.blobs.get_service_properties(), deadline=timedelta(seconds=10))
     assert third.time.bounds() is not None
     await third.close()
 
