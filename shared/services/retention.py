@@ -52,6 +52,8 @@ class Retention:
         pointer = stored[0]
         self._log.follow(pointer.log)
         loop = await asyncio.to_thread(self._configuration.read)
+        if loop.resets == pointer.resets:  # first of all: later on another model may have been begun
+            await self._store.checkpoints.delete()  # of one that was published, or that nobody wants any more
         await self._log.create_tables(self._clock.now() + timedelta(days=1))
         needed = pointer.watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
         dropped = await self._log.drop_tables(before=needed)
@@ -59,8 +61,6 @@ class Retention:
         cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
         expired = await self._expire(loop.log_retention_days)
         await self._drop_figures(pointer)
-        if loop.resets == pointer.resets:
-            await self._store.checkpoints.delete()  # of a model that was published, or that nobody wants any more
         facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
         logger.info("retention done", extra=facts)
 

@@ -334,6 +334,39 @@ async def test_a_loop_without_a_chunk_is_begun_anew_at_once(account):
     assert await progress_of(account) is None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_happens_on_the_way_every_event_counts_once_and_the_model_can_be_replayed(account, learned, seed):
+    """Runs of any length at any time, several at once, resets, settings taken back, changes by hand, retention; in any order."""
+    chance = random.Random(seed)
+    loop, at = LOOP, FIRST
+    for _ in range(25):
+        match chance.randrange(8):
+            case 0:
+                loop = replace(loop, resets=loop.resets + 1, default_reward=chance.choice([0.0, 0.3]))
+            case 1:
+                loop = replace(LOOP, resets=max(0, loop.resets - 1))
+            case 2:
+                by_hand = keeper(account, at, store=STORE, loop=loop)
+                await by_hand.restore(chance.choice(await by_hand.versions()).version)
+            case 3:
+                await retention(account, store=STORE, models_kept=9, loop=loop).run()
+            case 4:
+                at = min(at + timedelta(seconds=chance.choice([1, 10, 40])), SECOND + LOOP.model_export_frequency)
+            case _:
+                trainers = [trainer(account, at, store=STORE, loop=loop, max_events=12) for _ in range(chance.choice([1, 1, 2]))]
+                await asyncio.gather(*(each.turn(short(chance.choice([1, 2, 4, 8]) * A_CHUNK)) for each in trainers))
+    last = replace(loop, resets=100)
+    for later in (at, SECOND, SECOND + 2 * LOOP.model_export_frequency):
+        await trainer(account, later, store=STORE, loop=last).run()
+    done, expected = await pointer_of(account, STORE), await pointer_of(account, "expected")
+    assert (done.counters, done.resets) == (expected.counters, last.resets)
+    assert done.learned == expected.learned
+    assert (await replayed(account, STORE))[-1] == done.version
+    await retention(account, store=STORE, models_kept=9, loop=last).run()
+    assert await progress_of(account) is None
+
+
 # --- the checkpoint -----------------------------------------------------------------------------------------------------
 
 
