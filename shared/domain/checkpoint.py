@@ -27,7 +27,8 @@ class Checkpoint:
 
     ``purpose`` is a text that tells what it is learned for: under which settings, from which log, in place of which model; one with
     another purpose is of no use. ``first`` is the first chunk that could be read ("": none yet), ``reached`` the last that was done with
-    ("": none yet), and ``ahead`` are those that come next, in order, as far as they were looked for. ``state`` is the learner's.
+    ("": none yet), and ``ahead`` are those that come next, in order, as far as they were looked for. ``state`` is the learner's, and
+    ``tries`` counts the processes that took it up and came no further.
     """
 
     progress: AnewProgress
@@ -36,3 +37,4 @@ class Checkpoint:
     reached: str
     ahead: Sequence[str]
     state: bytes
+    tries: int = 0

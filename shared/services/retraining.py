@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from shared.domain.checkpoint import AnewProgress, Checkpoint
@@ -39,6 +39,12 @@ MOST_BEHIND: Final = 100
 
 MOST_AHEAD: Final = 20_000
 """Names of chunks that a checkpoint holds, some 30 bytes each; what comes after them is looked for when they are done."""
+
+WARY_AFTER: Final = 2
+"""Processes that took up a checkpoint and came no further: what one learns from then on is written down chunk by chunk."""
+
+GIVEN_UP_AFTER: Final = 12
+"""And after so many the next chunk is left out: it must be what they died of."""
 
 _MOST_REMEMBERED: Final = 100_000
 """Chunks whose place is remembered while the log is gone back through, a day at a time."""
@@ -105,10 +111,12 @@ class _Course:
     first: str = ""
     reached: str = ""
     ahead: deque[str] = field(default_factory=deque)
+    tries: int = 0
     etag: str | None = None
 
-    def note(self, name: str, *, is_read: bool) -> None:
-        """Note that a chunk is done with, learned or left out."""
+    def pass_(self, *, is_read: bool) -> None:
+        """Be done with the next chunk, learned or left out."""
+        name = self.ahead.popleft()
         done, left_out = self.progress.done + 1, self.progress.left_out + (not is_read)
         self.progress = replace(self.progress, done=done, left_out=left_out, learned=self.learner.learned)
         self.reached = name
@@ -128,12 +136,13 @@ class _Course:
         """Write it down. Raises `UnreadableError` for a learner that could not be read back: better now than time and again."""
         state = dump_state(self.learner)
         load_learner(state)
-        return Checkpoint(self.progress, self.purpose, self.first, self.reached, tuple(self.ahead), state)
+        return Checkpoint(self.progress, self.purpose, self.first, self.reached, tuple(self.ahead), state, self.tries)
 
     @staticmethod
     def of(kept: Checkpoint, etag: str) -> "_Course":
         """Take up what was written down; raises as `load_learner`."""
-        return _Course(load_learner(kept.state), kept.purpose, kept.progress, kept.first, kept.reached, deque(kept.ahead), etag)
+        learner, ahead = load_learner(kept.state), deque(kept.ahead)
+        return _Course(learner, kept.purpose, kept.progress, kept.first, kept.reached, ahead, kept.tries, etag)
 
 
 class Retrainer:
@@ -163,7 +172,8 @@ class Retrainer:
         `ConflictError` when another commit came first, or another run was at the same model, and as the log and the store do.
         """
         course = await self._taken_up(purpose(pointer, loop)) or await self._begun(pointer, loop)
-        await self._learn(course, pointer, loop, limit)
+        await self._learn(course, pointer, loop, TimeLimit(timedelta(0)) if course.tries > WARY_AFTER else limit)
+        course.tries = 0
         far = course.progress
         logger.info("learning anew", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
         if not course.is_over(pointer.chunk):
@@ -207,7 +217,7 @@ class Retrainer:
         try:
             stored = await self._store.checkpoints.read()
             if stored is not None and stored[0].purpose == wanted:
-                return await asyncio.to_thread(_Course.of, *stored)
+                return await self._tried_again(await asyncio.to_thread(_Course.of, *stored))
         except NewerFormatError:
             raise
         except UnreadableError as error:
@@ -218,6 +228,17 @@ class Retrainer:
                 await self._store.checkpoints.delete(expected=stored[1])
         return None
 
+    async def _tried_again(self, course: _Course) -> _Course:
+        """Note that a process takes it up, lest what kills one is taken on for ever; with what killed too many it is done."""
+        if course.tries >= GIVEN_UP_AFTER and course.ahead:
+            facts = {"chunk": course.ahead[0], "tries": course.tries}
+            logger.error("a chunk is left out of the new model: every process that came to it died", extra=facts)
+            course.pass_(is_read=False)
+            course.tries = 0
+        course.tries += 1
+        await self._save(course)
+        return course
+
     async def _begun(self, pointer: Pointer, loop: LoopSettings) -> _Course:
         """Begin: find the chunks of the last days, and note them, so that they stay the same ones however long it takes."""
         now = self._clock.now()
@@ -226,6 +247,7 @@ class Retrainer:
             since = days_before(now, loop.model_retrain_days)
             course.head_for(await way_back(self._log, pointer.chunk, lambda name, _: ChunkName.parse(name).until > since))
         if course.ahead:
+            course.tries = 1
             await self._save(course)
         else:
             course.reached = pointer.chunk
@@ -237,9 +259,7 @@ class Retrainer:
             if not course.ahead:
                 course.head_for(await self._way_since(course.reached, pointer.chunk))
             if course.ahead:
-                name = course.ahead[0]
-                course.note(name, is_read=await self._study(course.learner, name, pointer, loop))
-                course.ahead.popleft()
+                course.pass_(is_read=await self._study(course.learner, course.ahead[0], pointer, loop))
             else:  # retention was there first
                 course.reached = pointer.chunk
             if limit is not None and limit.is_over:

@@ -43,6 +43,7 @@ class _Header:
     first: str
     reached: str
     ahead: tuple[str, ...]
+    tries: int = 0
     format: int = FORMAT
 
 
@@ -83,7 +84,8 @@ class BlobCheckpoints:
 
 def write_checkpoint(checkpoint: Checkpoint) -> bytes:
     """Write a checkpoint as bytes."""
-    header = _Header(checkpoint.progress, checkpoint.purpose, checkpoint.first, checkpoint.reached, tuple(checkpoint.ahead))
+    kept, ahead = checkpoint, tuple(checkpoint.ahead)
+    header = _Header(kept.progress, kept.purpose, kept.first, kept.reached, ahead, kept.tries)
     text = compressed(msgspec.json.encode(header))
     rest = b"".join((len(text).to_bytes(_LENGTH, "little"), text, checkpoint.state))
     return hashlib.sha256(rest).digest() + rest
@@ -96,7 +98,8 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         raise UnreadableError(f"{_WHAT} is damaged: its content is not what its hash says")
     end = _LENGTH + int.from_bytes(rest[:_LENGTH], "little")
     header = _read_header(decompressed(bytes(rest[_LENGTH:end])))
-    return Checkpoint(header.progress, header.purpose, header.first, header.reached, header.ahead, bytes(rest[end:]))
+    state = bytes(rest[end:])
+    return Checkpoint(header.progress, header.purpose, header.first, header.reached, header.ahead, state, header.tries)
 
 
 def _read_header(text: bytes) -> _Header:

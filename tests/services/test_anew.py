@@ -5,7 +5,7 @@ import hashlib
 import random
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -478,6 +478,59 @@ async def test_a_checkpoint_that_vanished_is_begun_again(account, learned):
     assert (await warm.turn(short())).commits == []
     await in_short_runs(account)
     assert await content_of(account, STORE, (await pointer_of(account, STORE)).version) == await in_one_run(account, "at once")
+
+
+class Died(BaseException):
+    """What is left of a process that memory ran out in."""
+
+
+class Deadly(BlobColdLog):
+    """A log with a chunk that kills whoever reads it."""
+
+    def __init__(self, account, deadly: str) -> None:
+        super().__init__(account, loop=STORE)
+        self._deadly = deadly
+        self.read: list[str] = []
+
+    async def chunk(self, name: str) -> bytes:
+        if name == self._deadly:
+            raise Died
+        self.read.append(name)
+        return await super().chunk(name)
+
+
+async def test_a_chunk_that_kills_every_process_is_left_out_in_the_end_and_holds_no_window_up(account, learned, caplog):
+    chain = await BlobColdLog(account, loop=STORE).chain()
+    deaths = 0
+    while (await pointer_of(account, STORE)).resets != 1:
+        process = trainer(account, SECOND, store=STORE, loop=RESET, max_events=12)
+        process._retrainer = retraining.Retrainer(Deadly(account, chain[2]), BlobModelStore(account, loop=STORE), clock=SetClock(SECOND))
+        try:
+            await process.turn(TimeLimit(timedelta(minutes=1)))
+        except Died:
+            deaths += 1
+        assert deaths < 30
+    assert retraining.GIVEN_UP_AFTER <= deaths < 2 * retraining.GIVEN_UP_AFTER
+    assert [record.chunk for record in caplog.records if "left out" in record.message] == [chain[2]]
+    done, expected = await pointer_of(account, STORE), await pointer_of(account, "expected")
+    assert done.counters == expected.counters
+    assert 0 < done.learned < expected.learned
+
+
+async def test_processes_that_die_of_something_else_leave_nothing_out(account, learned):
+    """Each comes one chunk further, however long its slice would have been."""
+    chain = await BlobColdLog(account, loop=STORE).chain()
+    for number in range(40):
+        process = trainer(account, FIRST, store=STORE, loop=RESET)
+        process._retrainer = retraining.Retrainer(
+            Deadly(account, chain[number % 5]), BlobModelStore(account, loop=STORE), clock=SetClock(FIRST)
+        )
+        with suppress(Died):
+            await process.turn(TimeLimit(timedelta(minutes=1)))
+        if (await pointer_of(account, STORE)).resets == 1:
+            break
+    anew = await pointer_of(account, STORE)
+    assert await content_of(account, STORE, anew.version) == await in_one_run(account, "at once")
 
 
 # --- the way through the log --------------------------------------------------------------------------------------------
