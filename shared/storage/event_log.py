@@ -5,41 +5,34 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, time, timedelta
-from itertools import pairwise
 
 from azure.core.exceptions import HttpResponseError
 
-from shared.domain.clock import Clock, from_micros, to_micros
+from shared.domain.clock import Clock
 from shared.domain.errors import ClocksDifferError, NewerFormatError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
-from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, SegmentKey, Sighting, Sought
+from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, Sighting, Sought
 from shared.domain.ports import ModelFeed
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
 from shared.storage.clocks import LogClock
-from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observed, sighted
+from shared.storage.columns import Keys
 from shared.storage.deletions import is_being_deleted
 from shared.storage.epochs import Hearing
 from shared.storage.failures import storage_failures, told
-from shared.storage.gathering import Gathering
+from shared.storage.gathering import Gathering, Sighted
 from shared.storage.hot_log import HotLog, LogSettings
+from shared.storage.hours import drop_hours
+from shared.storage.memory import Memory, Rows
 from shared.storage.pointers import read_pointer
 from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, Row, head, sightings
 from shared.storage.segments import decode_decisions, decode_observations
 from shared.storage.sightings import Sightings
-from shared.storage.tail import Piece, Tail
 
 logger = logging.getLogger(__name__)
 
-_REMEMBERED_OBSERVATIONS = 8_000_000
-"""At 40 bytes each: what comes in 4½ days at 20 a second. What is more is read again for each window."""
-_REMEMBERED_SIGHTINGS = 8_000_000
-"""At 26 bytes each."""
-_SIGHTINGS_PAGE = 256
-"""Rows at once, each with up to 64 KB of fingerprints and times."""
-_PIECE_ROWS = 5_000
 _BLOCK = timedelta(minutes=10)
 """Of the log, read at once when an event is looked for; the next one is twice as long if this held little."""
 _MICROSECOND = timedelta(microseconds=1)
@@ -63,20 +56,20 @@ class TableEventLog:
         self._observations: HotLog[Observation] = HotLog(
             account, kind=names.Kind.OBSERVATIONS, settings=settings, clock=self._clock, decode=decode_observations, epochs=self
         )
-        self._remember(self._epoch)
+        self._rows = Rows(self._observations, self._decisions, observation=self._opened_observations, sightings=self._sightings_of)
+        self._memory = self._remember(self._epoch)
 
-    def _remember(self, epoch: LogEpoch) -> None:
+    def _remember(self, epoch: LogEpoch) -> Memory:
         """Start remembering what is read of this epoch."""
-        self._remembered = epoch
-        self._observed = Tail(self._load_observations, clock=self._clock, settled=self._settled, most=_REMEMBERED_OBSERVATIONS)
-        self._sighted = Tail(self._load_sightings, clock=self._clock, settled=self._settled, most=_REMEMBERED_SIGHTINGS)
+        return Memory(self._account, self._rows, loop=self._settings.loop, epoch=epoch, clock=self._clock, settled=self._settled)
 
-    def _tails(self) -> tuple[Tail, Tail]:
-        """Give what is remembered of the log, none of it from before the log was deleted."""
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of the log, none of it from before the log was deleted."""
         epoch = self._epoch
-        if epoch != self._remembered:
-            self._remember(epoch)
-        return self._observed, self._sighted
+        if epoch != self._memory.epoch:
+            self._memory = self._remember(epoch)
+        return self._memory
 
     # --- epochs ----------------------------------------------------------------------------------------------------------
 
@@ -213,6 +206,7 @@ class TableEventLog:
         old = [table for table in await self.day_tables() if table.day < before.date()]
         for table in old:
             await self._drop(table)
+        await drop_hours(self._account, loop=self._settings.loop, generation=self._epoch.generation, before=before)
         return len(old)
 
     async def drop_all(self) -> int:
@@ -260,7 +254,7 @@ class TableEventLog:
     ) -> Reports:
         """Find observations by their events' fingerprints, and those that are due; what is there for good is read once."""
         gathering = Gathering(Keys(keys), due, counted)
-        async for block in self._tails()[0].between(since, until):
+        async for block in self.memory.observed.between(since, until):
             gathering.add(block)
         turned_up = await self._observations_of(gathering.missing())
         return gathering.reports(turned_up)
@@ -272,16 +266,10 @@ class TableEventLog:
         self, since: datetime, until: datetime, marks: AbstractSet[int], *, opened: Opened[Decision] | None = None
     ) -> dict[int, list[Sighting]]:
         """Find decisions by their fingerprint; what is there for good, or was opened, is read once."""
-        at_hand = [_columns_of(segment) for segment in opened.segments if segment.events is not None] if opened else []
-        own = blocks(at_hand, SIGHTED)
-        given = _pieces(own, opened.since, opened.until) if opened and len(at_hand) == len(opened.segments) else ()
-        wanted = Wanted(marks)
-        found: dict[int, dict[Sighting, None]] = {}
-        async for block in self._tails()[1].between(since, until, given=given):
-            _note(found, block, wanted)
-        for block in own:
-            _note(found, block, wanted)
-        return {mark: [*each] for mark, each in found.items()}
+        sighting = Sighted(marks, opened)
+        async for block in self.memory.sighted.between(since, until, given=sighting.given):
+            sighting.add(block)
+        return sighting.found()
 
     async def search(self, event_id: str, since: datetime, until: datetime, *, limit: int) -> Sought:
         """Find the segments of an event, by its fingerprint and that of the event of a slot; remembers nothing of it."""
@@ -299,29 +287,8 @@ class TableEventLog:
             end, span = start, _BLOCK if passed - before > limit // 16 else 2 * span
         return Sought(sorted(found, key=lambda each: each.key), end, is_cut=end > since)
 
-    async def _load_observations(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
-        async for each in self._observations.ranges(since, until):
-            parts = []
-            if each.rows:
-                async for row in self._observations.rows(each.since, each.until, page=each.rows + 1):
-                    segment = await self._kept(self._observations, self._observations.decode(row))
-                    parts.append((segment.head.key, observed(segment)))
-            yield Piece(each.since, each.until, Block.of(parts, OBSERVED))
-
-    async def _load_sightings(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
-        """Read minute by minute; a piece ends with a minute, and with an hour."""
-        parts: list[tuple[SegmentKey, Columns]] = []
-        minute = ""
-        async for row in self._decisions.rows(since, until, select=SIGHTED_COLUMNS, page=_SIGHTINGS_PAGE):
-            key, last = head(row).key, minute
-            minute = names.minute(key.partition)
-            if parts and minute != last and (len(parts) >= _PIECE_ROWS or minute[:-2] != names.minute(parts[0][0].partition)[:-2]):
-                end = key.sealed_at.replace(second=0, microsecond=0)
-                yield Piece(since, end, Block.of(parts, SIGHTED))
-                since, parts = end, []
-            told = await self._sightings_of(row)
-            parts.append((key, sighted(key, told.fingerprints, told.micros)))
-        yield Piece(since, until, Block.of(parts, SIGHTED))
+    async def _opened_observations(self, row: Row) -> Segment[Observation]:
+        return await self._kept(self._observations, self._observations.decode(row))
 
     async def _sightings_of(self, row: Row) -> Sightings:
         """Read whose decisions a row of `SIGHTED_COLUMNS` holds, from its events if need be; none if those do not verify either."""
@@ -340,26 +307,6 @@ class TableEventLog:
             name = names.quarantine_blob(self._settings.loop, log.table_name(key.sealed_at), key)
             await self._quarantine.write_once(name, each.remains)
         return each.segment
-
-
-def _columns_of(segment: Segment[Decision]) -> tuple[SegmentKey, Columns]:
-    """Give what the log's row holds besides the events, of a segment that is open."""
-    events, key = segment.events or (), segment.head.key
-    return key, sighted(key, [fingerprint(event.key) for event in events], [to_micros(event.decided_at) for event in events])
-
-
-def _pieces(own: Sequence[Block], since: datetime, until: datetime) -> list[Piece]:
-    """Part ``[since, until)`` so that each piece has one of the blocks."""
-    begins = [since, *[from_micros(block.base) for block in own[1:]]]
-    return [Piece(*span, block) for span, block in zip(pairwise([*begins, until]), own, strict=False)]
-
-
-def _note(found: dict[int, dict[Sighting, None]], block: Block, wanted: Wanted) -> None:
-    """Note the decisions of a block that are wanted; one that is in several blocks counts once."""
-    places = wanted.places(block.rows["mark"])
-    columns = [block.rows[name][places].tolist() for name in ("mark", "at", "tag", "position")]
-    for sealed, mark, at, tag, position in zip(block.sealed(places).tolist(), *columns, strict=True):
-        found.setdefault(mark, {})[Sighting(from_micros(at), from_micros(sealed), tag, position)] = None
 
 
 class FollowedFeed:

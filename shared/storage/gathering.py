@@ -1,17 +1,19 @@
-"""From the rows of observations, block by block, to what a window's join asks for: no more than that is kept."""
+"""From the rows of the log, block by block, to what a window's join asks for: no more than that is kept."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 
 from shared.domain.clock import from_micros, to_micros
-from shared.domain.events import EventKey, Observation
-from shared.domain.identity import report_id, report_tag
-from shared.domain.ledger import Due, Report, Reports, Segment, SegmentHead
-from shared.storage.columns import OBSERVED, Block, Columns, Keys, blocks, observation, observed
+from shared.domain.events import Decision, EventKey, Observation
+from shared.domain.identity import fingerprint, report_id, report_tag
+from shared.domain.ledger import Due, Opened, Report, Reports, Segment, SegmentHead, SegmentKey, Sighting
+from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observation, observed, sighted
+from shared.storage.tail import Piece
 
 
 @dataclass(slots=True)
@@ -63,6 +65,43 @@ class Gathering:
             rewards=sum(head.rewards for head in self.due),
             lost=sum(segment.head.rewards for segment in missing if segment.events is None),
         )
+
+
+class Sighted:
+    """Goes over blocks for the decisions of the events with these ``marks``, those that are ``opened`` already among them."""
+
+    def __init__(self, marks: AbstractSet[int], opened: Opened[Decision] | None) -> None:
+        self._wanted = Wanted(marks)
+        self._found: dict[int, dict[Sighting, None]] = {}
+        whole = [segment for segment in opened.segments if segment.events is not None] if opened else []
+        self._own = blocks([_columns_of(segment) for segment in whole], SIGHTED)
+        is_all = opened is not None and len(whole) == len(opened.segments)
+        self.given = _pieces(self._own, opened.since, opened.until) if opened is not None and is_all else []
+
+    def add(self, block: Block) -> None:
+        """Keep what is wanted of a block; the same rows again change nothing."""
+        places = self._wanted.places(block.rows["mark"])
+        columns = [block.rows[name][places].tolist() for name in ("mark", "at", "tag", "position")]
+        for sealed, mark, at, tag, position in zip(block.sealed(places).tolist(), *columns, strict=True):
+            self._found.setdefault(mark, {})[Sighting(from_micros(at), from_micros(sealed), tag, position)] = None
+
+    def found(self) -> dict[int, list[Sighting]]:
+        """Give all, with what was opened, whether or not it was among the blocks."""
+        for block in self._own:
+            self.add(block)
+        return {mark: [*each] for mark, each in self._found.items()}
+
+
+def _columns_of(segment: Segment[Decision]) -> tuple[SegmentKey, Columns]:
+    """Give what the log's row holds besides the events, of a segment that is open."""
+    events, key = segment.events or (), segment.head.key
+    return key, sighted(key, [fingerprint(event.key) for event in events], [to_micros(event.decided_at) for event in events])
+
+
+def _pieces(own: Sequence[Block], since: datetime, until: datetime) -> list[Piece]:
+    """Part ``[since, until)`` so that each piece has one of the blocks."""
+    begins = [since, *[from_micros(block.base) for block in own[1:]]]
+    return [Piece(*span, block) for span, block in zip(pairwise([*begins, until]), own, strict=False)]
 
 
 def _ids(head: SegmentHead) -> list[str]:

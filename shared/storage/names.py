@@ -205,6 +205,11 @@ def pointer_blob(loop: str) -> str:
     return f"loops/{loop}/pointer.json"
 
 
+def hours_prefix(loop: str) -> str:
+    """Give what the names of the kept hours of a loop's log begin with, in the first format."""
+    return f"loops/{loop}/hours/1/"
+
+
 def attempt_blob(loop: str) -> str:
     """Name the note of a large window that is under way."""
     return f"loops/{loop}/window.json"

@@ -258,7 +258,7 @@ async def test_an_event_that_was_used_as_the_feature_of_another_is_not_taken_for
 async def test_looking_up_leaves_what_the_trainer_remembers_as_it_is(one):
     await log(one, decision(), observation())
     await learn(one)
-    tails = one.log._tails()
+    tails = (one.log.memory.observed, one.log.memory.sighted)
     before = [(tail._since, tail._until, len(tail)) for tail in tails]
     await one.receipts.find("e1")
     assert [(tail._since, tail._until, len(tail)) for tail in tails] == before
