@@ -5,7 +5,7 @@ import asyncio
 import azure.functions as func
 
 from shared.api.logs import DateRange, LogsProperties, check_lines, read_interactions, read_observations
-from shared.runtime.http import QUERY_VERSION, Call, Operation, answer
+from shared.runtime.http import MUCH, QUERY_VERSION, WORK, Call, Operation, answer
 
 _UPLOADS = ("v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
 
@@ -39,8 +39,8 @@ async def observations(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("logs_properties", "GET", "logs/properties", properties),
-    Operation("logs_delete", "DELETE", "logs", delete),
-    Operation("logs_interactions", "POST", "logs/interactions", interactions, reads_json=False, versions=_UPLOADS),
-    Operation("logs_observations", "POST", "logs/observations", observations, reads_json=False, versions=_UPLOADS),
+    Operation("logs_properties", "GET", "logs/properties", properties, time=MUCH),
+    Operation("logs_delete", "DELETE", "logs", delete, time=WORK),
+    Operation("logs_interactions", "POST", "logs/interactions", interactions, reads_json=False, versions=_UPLOADS, appends=True),
+    Operation("logs_observations", "POST", "logs/observations", observations, reads_json=False, versions=_UPLOADS, appends=True),
 )

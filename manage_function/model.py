@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_signed
 from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, read_archive, write_archive
-from shared.runtime.http import QUERY_VERSION, Call, Operation, answer, attachment
+from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
 
 _WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
 
@@ -47,10 +47,10 @@ async def restore(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("model_get", "GET", "model", get),
-    Operation("model_put", "PUT", "model", put, reads_json=False, max_body=LARGEST_ARCHIVE, versions=_WITH_IMPORT),
-    Operation("model_delete", "DELETE", "model", delete),
+    Operation("model_get", "GET", "model", get, time=MUCH),
+    Operation("model_put", "PUT", "model", put, reads_json=False, max_body=LARGEST_ARCHIVE, versions=_WITH_IMPORT, time=MUCH),
+    Operation("model_delete", "DELETE", "model", delete, time=MUCH),
     Operation("model_properties", "GET", "model/properties", properties),
-    Operation("model_versions", "GET", "model/versions", versions),
-    Operation("model_restore", "POST", "model/versions/{modelVersion}/restore", restore, reads_json=False),
+    Operation("model_versions", "GET", "model/versions", versions, time=MUCH),
+    Operation("model_restore", "POST", "model/versions/{modelVersion}/restore", restore, reads_json=False, time=MUCH),
 )

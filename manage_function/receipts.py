@@ -5,7 +5,7 @@ import azure.functions as func
 from shared.api.receipts import DecisionReceiptBody, ReceiptBody, RewardReceiptBody, SearchedBody, read_around
 from shared.api.wire import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
-from shared.runtime.http import Call, Operation, answer
+from shared.runtime.http import MUCH, Call, Operation, answer
 from shared.services.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
 
 
@@ -61,4 +61,4 @@ def _reward(receipt: RewardReceipt) -> RewardReceiptBody:
     )
 
 
-OPERATIONS = (Operation("receipt", "GET", "events/{eventId}", get),)
+OPERATIONS = (Operation("receipt", "GET", "events/{eventId}", get, time=MUCH),)

@@ -25,7 +25,7 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, content)
 
 
-OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK), *multislot.OPERATIONS)
+OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK, appends=True), *multislot.OPERATIONS)
 
 
 def rank_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:

@@ -18,4 +18,4 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, write_multi_slot_ranking(filled, event_id=ranking.event_id))
 
 
-OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS),)
+OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS, appends=True),)

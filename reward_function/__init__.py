@@ -29,8 +29,8 @@ async def activate(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("reward", "POST", "events/{eventId}/reward", reward, timed=REWARD),
-    Operation("activate", "POST", "events/{eventId}/activate", activate, reads_json=False),
+    Operation("reward", "POST", "events/{eventId}/reward", reward, timed=REWARD, appends=True),
+    Operation("activate", "POST", "events/{eventId}/activate", activate, reads_json=False, appends=True),
     *multislot.OPERATIONS,
 )
 

@@ -30,6 +30,6 @@ async def activate(call: Call) -> func.HttpResponse:
 _REWARD, _ACTIVATE = "multislot/events/{eventId}/reward", "multislot/events/{eventId}/activate"
 
 OPERATIONS = (
-    Operation("multislot_reward", "POST", _REWARD, reward, timed=REWARD, versions=PREVIEWS),
-    Operation("multislot_activate", "POST", _ACTIVATE, activate, reads_json=False, versions=PREVIEWS),
+    Operation("multislot_reward", "POST", _REWARD, reward, timed=REWARD, versions=PREVIEWS, appends=True),
+    Operation("multislot_activate", "POST", _ACTIVATE, activate, reads_json=False, versions=PREVIEWS, appends=True),
 )

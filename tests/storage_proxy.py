@@ -5,6 +5,7 @@ where it would meet it in the cloud.
 """
 
 import asyncio
+import contextlib
 import re
 import threading
 from collections.abc import Callable
@@ -131,7 +132,8 @@ class StorageProxy:
             if fault.done_first:
                 await _forward(client, upstream, request, body)
             await asyncio.to_thread(fault.meanwhile)
-            await asyncio.sleep(fault.delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), fault.delay)
             if fault.passes:
                 return self._told(await _forward(client, upstream, request, body))
             if fault.status:

@@ -1,15 +1,16 @@
 """HTTP in and out: operations, their routes under every version of the contract, and errors in its shape."""
 
+import asyncio
 import logging
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Final
 
 import azure.functions as func
 
@@ -22,10 +23,12 @@ from shared.domain.errors import (
     PersonalizerError,
     RequestError,
     ResourceNotFoundError,
+    StorageUnavailableError,
     UnavailableError,
     UnsupportedMediaTypeError,
 )
 from shared.domain.loop import DEFAULT_LOOP
+from shared.domain.patience import patience
 from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, status_of
 from shared.runtime.wiring import Deployment, LoopServices
@@ -91,12 +94,32 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Time:
+    """How long an operation may take in all, and how long each of its uses of storage: what takes longer is refused with 503.
+
+    Storage that does not answer at all is so given up after ``each``; ``limit`` is for much to be read of storage that answers.
+    """
+
+    limit: timedelta
+    each: timedelta
+
+
+BRIEF: Final = Time(timedelta(seconds=8), timedelta(seconds=5))
+MUCH: Final = Time(timedelta(seconds=30), timedelta(seconds=7))
+"""For what reads a lot, or carries a model."""
+WORK: Final = Time(timedelta(seconds=200), timedelta(seconds=7))
+"""For what goes through all that waits, or learns; Azure itself ends a call after 230 seconds."""
+_MARGIN: Final = timedelta(seconds=1)
+"""What is left to an operation to answer by itself when its time is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of the service: ``path`` stands under the prefix of each of its versions, or at the root for what has none.
 
     Every operation is there for the default loop and for the others under `LOOP_PREFIX`, but those of the administrator. A metered one
     counts against what the loop's tier answers a month; how long a ``timed`` one takes, unless it is refused, is counted under that name.
-    ``reads_json`` is false where a body may be anything.
+    ``reads_json`` is false where a body may be anything. What ``appends`` to the log has its ``time`` beside the deadline of an append.
     """
 
     name: str
@@ -110,6 +133,8 @@ class Operation:
     timed: str = ""
     reads_json: bool = True
     max_body: int = MAX_BODY_BYTES
+    time: Time = BRIEF
+    appends: bool = False
     versions: tuple[str, ...] = VERSIONS
 
     @property
@@ -202,7 +227,7 @@ async def _serve(
     try:
         given = {name: with_slashes(value) for name, value in params.items() if value is not None}
         call = Call(deployment(), req, given, operation.max_body)
-        response = await _answered(operation, await _admitted(operation, call))
+        response = await _in_time(operation, call)
         if operation.timed:
             call.deployment.latencies.of[operation.timed].add(perf_counter_ns() - begin)
     except PersonalizerError as error:
@@ -212,6 +237,17 @@ async def _serve(
         response = _error(*INTERNAL, "the service failed unexpectedly; the failure was logged under this request's id")
     response.headers["apim-request-id"] = request_id
     return response
+
+
+async def _in_time(operation: Operation, call: Call) -> func.HttpResponse:
+    """Answer within the operation's time: its uses of storage heed it, and what else it may be waiting for is broken off a little later."""
+    limit = operation.time.limit + (call.deployment.settings.append_deadline if operation.appends else timedelta(0))
+    try:
+        with patience(limit, each=operation.time.each):
+            async with asyncio.timeout((limit + _MARGIN).total_seconds()):
+                return await _answered(operation, await _admitted(operation, call))
+    except TimeoutError as cause:
+        raise StorageUnavailableError(f"this took longer than {limit.total_seconds():g} seconds; repeat the call") from cause
 
 
 async def _admitted(operation: Operation, call: Call) -> Call:

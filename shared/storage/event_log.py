@@ -133,8 +133,7 @@ class TableEventLog:
         logs = (self._decisions, self._observations)
         for log in logs:
             log.seal_from(at)
-        for log in logs:
-            await log.row_under_way()
+        await asyncio.gather(*[log.row_under_way() for log in logs])
 
     async def generations(self) -> set[int]:
         """List the generations that have a table."""
