@@ -1,17 +1,17 @@
 """What a process knows of the log's deletions, and for how long it may go by it.
 
 A writer that has not heard of a deletion goes on in the old generation's tables. What it seals there is found, and moved before such a
-table is dropped; but a row that comes between the two would be lost. So nobody writes by what was heard long ago:
+table is dropped; but a row that comes between the two would be lost. So a row is acknowledged only when it is sure to stay:
 
-- A row is written within ``append_deadline`` of a moment at which the last answer was no older than ``asks_after``. Both are times that
-  passed in one process; clocks that differ do not matter.
-- That answer was given before the deletion's commit, or it would have told of it. So a row of a writer that has not heard comes
-  ``asks_after + append_deadline`` after the commit at the latest, and the commit at most
-  `shared.domain.ledger.COMMIT_WITHIN` after the cut.
-- A table of an older generation is dropped ``settled_for`` after the cut, which is longer than the three together.
-
-When storage cannot tell, the append is refused: it would have to be acknowledged, and might be dropped. A pointer that was read but
-is of a later release tells nothing; then what is known goes on, lest Rank stop after a downgrade.
+- **The last answer is no older than ``asks_after`` when the row is there.** That answer was given before the deletion's commit, or it
+  would have told of it, and the commit comes `shared.domain.ledger.COMMIT_WITHIN` after the cut at the latest. Tables are dropped
+  ``settled_for`` after the cut, which is longer than the two together: the row was there before. Both are times that pass in one
+  process; the clocks of two matter for the last step alone, which allows for them.
+- **Or the pointer is asked then, and still tells of the same generation.** So the row was there before the commit, and what moves rows
+  after that finds it. If the pointer tells of another one, the row is written to that one's table as well, under the same key.
+- **Or, when the pointer does not answer, no newer generation has a table.** Before rows are moved the table is made that they are moved
+  to: the row was there before that, and is found. If there is one, the append is refused: to which generation the row belongs cannot be
+  told. So neither an outage of the files nor a pointer of a later release stops Rank.
 """
 
 import time
@@ -58,5 +58,8 @@ class Hearing:
 
 
 def settled_for(*, asks_after: timedelta, append_deadline: timedelta, clocks: timedelta) -> timedelta:
-    """Give how long after a deletion nobody writes to the old tables any more, where clocks differ by no more than this."""
+    """Give how long after a deletion nobody acknowledges by what was heard before it, where clocks differ by no more than this.
+
+    An append's time is added for answers that are under way.
+    """
     return asks_after + append_deadline + COMMIT_WITHIN + clocks

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta
 from azure.core.exceptions import HttpResponseError
 
 from shared.domain.clock import Clock
-from shared.domain.errors import ClocksDifferError, NewerFormatError, UnreadableError
+from shared.domain.errors import ClocksDifferError, NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, Sighting, Sought
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 _BLOCK = timedelta(minutes=10)
 """Of the log, read at once when an event is looked for; the next one is twice as long if this held little."""
+_PATIENCE = timedelta(seconds=1)
+_PAUSE = timedelta(seconds=10)
+"""How long an append waits to hear whether the log was deleted, and after what time without an answer it is asked for again."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -48,6 +51,7 @@ class TableEventLog:
         self._settled = settled
         self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
         self.hearing = Hearing(clock)
+        self._unheard = Hearing(clock)
         self._pointers = BlobFiles(account, names.MODELS)
         self._quarantine = BlobFiles(account, names.LOGS)
         self._decisions: HotLog[Decision] = HotLog(
@@ -90,20 +94,40 @@ class TableEventLog:
 
         One that cannot be read, as after a downgrade, tells nothing: what is known goes on, lest Rank stop for it.
         """
-        asked = self.hearing.now()
-        file = await self._pointers.read(names.pointer_blob(self._settings.loop))
-        self.hearing.note(asked)
-        if file is None:
-            return
         try:
-            self.follow(read_pointer(file.data).log)
+            await self._read_epoch()
         except UnreadableError as reason:
             logger.warning("whether the log was deleted is not known: %s", reason)
 
+    async def _read_epoch(self) -> None:
+        asked = self.hearing.now()
+        file = await self._pointers.read(names.pointer_blob(self._settings.loop))
+        if file is not None:
+            self.follow(read_pointer(file.data).log)
+        self.hearing.note(asked)
+
     async def confirm(self) -> None:
-        """Follow what the pointer says if that was not heard for a while (`shared.storage.epochs`); raises `StorageUnavailableError`."""
-        if self.hearing.is_older_than(self._settings.asks_after):
-            await self.refresh()
+        """Make sure that what was written just now stays, or follow what the pointer says (`shared.storage.epochs`).
+
+        Raises `StorageUnavailableError` when the tables tell of a deletion that the pointer does not tell of.
+        """
+        if not self.hearing.is_older_than(self._settings.asks_after) or await self._is_told():
+            return
+        if max(await self.generations(), default=0) > self._epoch.generation:
+            raise StorageUnavailableError("the log was deleted, and what tells of it cannot be read")
+
+    async def _is_told(self) -> bool:
+        """Ask the pointer, but not for long, and not again for a while when there was no answer: calls wait for it."""
+        if not self._unheard.is_older_than(_PAUSE):
+            return False
+        try:
+            async with storage_failures("ask whether the log was deleted", deadline=_PATIENCE):
+                await self._read_epoch()
+        except (StorageUnavailableError, UnreadableError) as reason:
+            logger.warning("whether the log was deleted is not known: %s", reason)
+            self._unheard.note(self._unheard.now())
+            return False
+        return True
 
     async def cut(self) -> datetime:
         """Part what was sealed so far from what will be; what this process sealed before is stored, or has failed.
@@ -143,7 +167,8 @@ class TableEventLog:
         """Drop the tables of older generations that nobody writes to any more, and tell how many.
 
         What belongs to the log all the same, written by those who had not heard of the deletion, is moved first. Of those tables
-        none has got a row for this long. Stopped half-way, the next call does the rest.
+        none has got a row for this long. The new table is made before, for writers to see that rows are moved to it. Stopped half-way,
+        the next call does the rest.
         """
         epoch = self._epoch
         quiet_since = self._clock.now() - settled_for
@@ -153,6 +178,7 @@ class TableEventLog:
             if table.day >= epoch.since.date():
                 if epoch.since > quiet_since or await self._log_of(table).is_written(table, since=quiet_since):
                     continue
+                await self._log_of(table).create_table(datetime.combine(table.day, time(), tzinfo=UTC))
                 await self._log_of(table).move(table, since=epoch.since)
             await self._drop(table)
             dropped += 1

@@ -53,7 +53,7 @@ class LogSettings:
     """Whose log it is, over how many partitions a minute is spread, and how long an append may take, waiting and retries included.
 
     ``generation`` is the log's first: a later one is told by the pointer. A writer that has not heard for longer than ``asks_after``
-    whether the log was deleted asks before it writes; it has to be well below the time after which tables of a deleted log are dropped.
+    whether the log was deleted asks before it acknowledges; it has to be below the time after which tables of a deleted log are dropped.
     ``grace`` is how far clocks may be apart at a deletion.
     """
 
@@ -78,7 +78,7 @@ class Epochs(Protocol):
         ...
 
     async def confirm(self) -> None:
-        """Ask storage if that was not done lately; raises `StorageUnavailableError`."""
+        """Ask storage if that was not done lately; raises `StorageUnavailableError` when what was written just now may not stay."""
         ...
 
 
@@ -127,8 +127,6 @@ class HotLog(Generic[Event]):
         events = [event for append in appends for event in append]
         size = sum(map(approximate_bytes, events))
         columns = encode(events) if size < _LARGE_BYTES else await asyncio.to_thread(encode, events)
-        async with storage_failures("ask whether the log was deleted", deadline=self._settings.append_deadline):
-            await self._epochs.confirm()
         async with self._row_under_way:
             sealed_at = self._newest = max(self._clock.now(), self._floor, *map(_time, events))
             self._rows += 1
@@ -144,23 +142,37 @@ class HotLog(Generic[Event]):
             self._check_sealed(sealed_at)
             async with storage_failures("append to the log", deadline=self._settings.append_deadline):
                 with self._account.time.sending_within(self._settings.append_deadline):
-                    await self._put({**key, **columns}, sealed_at)
-            self._check_sealed(sealed_at)
+                    generation = await self._put({**key, **columns}, sealed_at)
+                self._check_sealed(sealed_at)
+                await self._settle({**key, **columns}, sealed_at, generation)
 
-    async def _put(self, row: Row, sealed_at: datetime) -> None:
-        """Write the row under its own unique key: doing so again, after an answer that was lost, changes nothing.
+    async def _settle(self, row: Row, sealed_at: datetime, generation: int) -> None:
+        """See to it that a row stays (`shared.storage.epochs`): it is written again where it belongs if the log was deleted meanwhile."""
+        await self._epochs.confirm()
+        epoch = self._epochs.epoch
+        if epoch.generation == generation:
+            return
+        if sealed_at < epoch.since:
+            raise StorageUnavailableError("the log was deleted meanwhile")
+        await self._put(row, sealed_at)
+
+    async def _put(self, row: Row, sealed_at: datetime) -> int:
+        """Write the row under its own unique key, and tell to which generation; again, after an answer that was lost, changes nothing.
 
         Without a table it is the day's first row, or the log was deleted: which of them it is has to be known before one is made.
         """
+        generation = self._epochs.epoch.generation  # another thread may follow a later one meanwhile
         try:
-            await self._current_table(sealed_at).upsert_entity(row, mode=UpdateMode.REPLACE)
+            await self._table(self._name(generation, sealed_at.date())).upsert_entity(row, mode=UpdateMode.REPLACE)
         except HttpResponseError as answer:
             if not _is_gone(answer):
                 raise
             await self._epochs.refresh()
-            table = self._current_table(sealed_at)
+            generation = self._epochs.epoch.generation
+            table = self._table(self._name(generation, sealed_at.date()))
             await self._create(table)
             await table.upsert_entity(row, mode=UpdateMode.REPLACE)
+        return generation
 
     def _check_sealed(self, sealed_at: datetime) -> None:
         """Refuse a row that the trainer may look for before it is there, or that nobody looks for in a foreseeable time.

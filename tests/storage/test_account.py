@@ -9,6 +9,7 @@ from shared.domain.errors import StorageUnavailableError
 from shared.storage import names
 from shared.storage.account import AccountSettings, StorageAccount
 from shared.storage.blobs import BlobFiles
+from tests.builders import decision
 from tests.storage.conftest import new_log
 
 KEY = base64.b64encode(b"a key").decode()
@@ -37,7 +38,7 @@ async def test_storage_is_reached_through_the_proxy_that_the_environment_names(m
         monkeypatch.setenv("HTTP_PROXY", address)
         account = StorageAccount(AccountSettings(connection_string=connection_string))
         with pytest.raises(StorageUnavailableError, match="status 403"):
-            await new_log(account, clock).earliest()
+            await new_log(account, clock).append_decision(decision("e1", at=clock.now()))
         with pytest.raises(StorageUnavailableError, match="status 403"):
             await BlobFiles(account, names.LOGS).read("anything")
         await account.close()
