@@ -1,7 +1,7 @@
 """``python -m cli evaluate``: what other policies would have earned on a log, with how sure that is."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -133,15 +133,28 @@ async def _of_loop(loop: str, connection_string: str, asked: _Asked) -> _Found:
         with steps_progress(f"Evaluating {len(chunks)} chunks", len(chunks)) as progress:
             for chunk in chunks:
                 async for part in exporter.lines(chunk, asked.since, asked.until):
-                    await asyncio.to_thread(_take, lanes, list(read_lines(part.text)))
+                    await asyncio.to_thread(_take, lanes, read_lines(part.text))
                 progress.advance(progress.task_ids[0])
     return _found(lanes)
 
 
-def _take(lanes: Sequence[Lane], events: Sequence[JoinedEvent]) -> None:
-    for first in range(0, len(events), _BATCH):
+def _take(lanes: Sequence[Lane], events: Iterable[JoinedEvent]) -> None:
+    rest = iter(events)
+    while batch := _batch(rest):
         for lane in lanes:
-            lane.take(events[first : first + _BATCH])
+            lane.take(batch)
+
+
+def _batch(events: Iterator[JoinedEvent]) -> list[JoinedEvent]:
+    """Take some events, fewer of large ones, lest a chunk be in memory as a whole."""
+    batch: list[JoinedEvent] = []
+    size = 0
+    for event in events:
+        batch.append(event)
+        size += len(event.decision.situation)
+        if len(batch) >= _BATCH or size >= _BYTES:
+            break
+    return batch
 
 
 def _found(lanes: Sequence[Lane], read: HowFar | None = None) -> _Found:

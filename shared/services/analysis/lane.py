@@ -4,14 +4,14 @@ So neither a policy nor a prediction of rewards has seen its own round, and conf
 computes; it knows no storage and no job. For a log that is at hand:
 
     lanes = [Lane(lineup) for lineup in lineups(contenders, exploration_percentage=0.2)]
-    for events in batches:                      # JoinedEvents in the order of their decisions; some hundreds at a time
+    for events in batches:                      # JoinedEvents in the order of their decisions; some hundreds at a time, or as they are read
         for lane in lanes:
             lane.take(events)
     for lane in lanes:
         lane.sums[""].tally.estimates()         # each estimator's value for each of lane.lineup.contenders
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -33,18 +33,18 @@ from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import EncodedSituation, Encoder
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
-from shared.learning.model import Model
 from shared.learning.policy import Policy
 from shared.services.analysis.features import Feature
-from shared.services.lessons import lessons
+from shared.services.analysis.scoring import Block, even
+from shared.services.lessons import Lessons
 
 MOST_SLOTS: Final = 20
 """Slots that have sums of their own, the first that are met; further ones count in the whole only."""
 
-_AT_ONCE: Final = 2048
-"""Rounds that are valued at once: bounds the memory that wide requests take."""
+_FEW: Final = 200
+_FEW_BYTES: Final = 1024 * 1024
+"""Events, and bytes of their text, that are encoded before they are scored: what is encoded takes some twenty times the text."""
 
-_MINUTE: Final = 60
 _CERTAIN: Final = 1.0 + 1e-6
 
 
@@ -186,24 +186,35 @@ class Lane:
             self.learner = Learner.cold(self.lineup.interactions)
         self._encoder = Encoder(self.lineup.interactions)
 
-    def take(self, events: Sequence[JoinedEvent]) -> None:
-        """Score a batch and learn it, as one window of the trainer's.
+    def take(self, events: Iterable[JoinedEvent]) -> None:
+        """Score a batch and learn it, as one window of the trainer's; of its events few at a time are in memory.
 
-        Raises `UnreadableError`, before anything of it is scored or learned.
+        Raises `UnreadableError`, and whatever ``events`` do, and then nothing of it is scored or learned.
         """
-        encoded = [self._encoded(event) for event in events if event.skip is None]
-        batch = lessons([each.event for each in encoded], self._encoder)
-        rounds = [each for each in encoded if self._is_scored(each.event)]
-        model = self.learner.model()
-        for first in range(0, len(rounds), _AT_ONCE):
-            self._score(rounds[first : first + _AT_ONCE], model)
+        way = _Way(dict(self.sums), self.values, Lessons(self._encoder))
+        block = self._block()
+        for few in _pieces(events):
+            way.events += len(few)
+            rounds = [self._encoded(event, way) for event in few if event.skip is None]
+            for each in rounds:  # in a loop of its own: encoding and scoring by turns takes a fifth longer
+                self._score(each, block, way)
+        self._sum_up(block, way)
+        batch = way.lessons.batch()
+        self.sums, self.values = way.sums, way.values
         if len(batch):
             self.learner.learn(batch)
-        self.counts.events += len(events)
-        self.counts.scored += len(rounds)
+        self.counts.events += way.events
+        self.counts.scored += way.scored
         self.counts.learned += len(batch)
 
-    def _encoded(self, event: JoinedEvent) -> "_Round":
+    def _block(self) -> Block:
+        model, compared = self.learner.model(), self.lineup.contenders
+        learned = [parse_arguments(each.arguments) for each in compared if each.is_learned]
+        policies = [Policy(model, self.lineup.exploration_percentage, each) for each in learned]
+        return Block(model, policies, layers=1 + 2 * len(compared))
+
+    def _encoded(self, event: JoinedEvent, way: "_Way") -> "_Round":
+        """Encode an event, and note what is to be learned of it."""
         decision = event.decision
         situation = read_situation(decision.situation)
         if self.lineup.without is not None:
@@ -211,8 +222,15 @@ class Lane:
         if len(situation.actions) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
         encoded = self._encoder.encode(situation)
-        decision = replace(decision, encoded=encoded.logged(decision.learned_action))
-        return _Round(replace(event, decision=decision), encoded, _baseline(situation, decision))
+        way.lessons.add(replace(event, decision=replace(decision, encoded=encoded.logged(decision.learned_action))))
+        return _Round(event, encoded, _baseline(situation, decision))
+
+    def _score(self, each: "_Round", block: Block, way: "_Way") -> None:
+        if not self._is_scored(each.event):
+            return
+        if not block.has_room_for(len(each.event.decision.probabilities)):
+            self._sum_up(block, way)
+        block.add(each.event, each.encoded, baseline=each.baseline)
 
     def _is_scored(self, event: JoinedEvent) -> bool:
         """Tell whether others can be valued by it: it was decided by chance, within the range."""
@@ -221,14 +239,19 @@ class Lane:
         possible = 0.0 < decision.probabilities[decision.chosen] <= _CERTAIN
         return by_chance and possible and self.lineup.since <= decision.decided_at < self.lineup.until
 
-    def _score(self, rounds: Sequence["_Round"], model: Model) -> None:
-        drawn = _drawn(rounds, model, self.lineup, self.range)
+    def _sum_up(self, block: Block, way: "_Way") -> None:
+        """Add what a block's rounds come to, and begin it anew."""
+        if not len(block):
+            return
+        drawn = _drawn(block, self.lineup, self.range)
         if self.lineup.values_kept:
-            self.values = np.concatenate([self.values, drawn.rounds().values[0]])[: self.lineup.values_kept]
-        for slot, rows in self._by_slot(rounds):
+            way.values = np.concatenate([way.values, drawn.rounds().values[0]])[: self.lineup.values_kept]
+        for slot, rows in _by_slot(block.slots, way.sums):
             part = drawn.cut(rows)
             mine = SlotSums(part.tally(self.lineup.minutes), part.coverage())
-            self.sums[slot] = self.sums[slot] + mine if slot in self.sums else mine
+            way.sums[slot] = way.sums[slot] + mine if slot in way.sums else mine
+        way.scored += len(block)
+        block.begin_anew()
 
     @property
     def has_enough(self) -> bool:
@@ -240,18 +263,6 @@ class Lane:
         """The range of rewards that predictions keep to: 0 to 1, and what was met beyond."""
         return Range(self.learner.losses.lowest, self.learner.losses.highest)
 
-    def _by_slot(self, rounds: Sequence["_Round"]) -> Iterator[tuple[str, list[int]]]:
-        yield "", list(range(len(rounds)))
-        rows: dict[str, list[int]] = {}
-        for row, each in enumerate(rounds):
-            if slot := each.event.decision.slot:
-                rows.setdefault(slot, []).append(row)
-        known = [slot for slot in self.sums if slot]
-        new = [slot for slot in rows if slot not in known][: max(MOST_SLOTS - len(known), 0)]
-        for slot, its in rows.items():
-            if slot in known or slot in new:
-                yield slot, its
-
 
 class _Round(NamedTuple):
     """An event with what it is scored by; ``baseline`` is the index of the application's own choice."""
@@ -259,6 +270,44 @@ class _Round(NamedTuple):
     event: JoinedEvent
     encoded: EncodedSituation
     baseline: int
+
+
+def _pieces(events: Iterable[JoinedEvent]) -> Iterator[list[JoinedEvent]]:
+    """Give events some at a time, as they are read; fewer of large ones."""
+    few: list[JoinedEvent] = []
+    size = 0
+    for event in events:
+        few.append(event)
+        size += len(event.decision.situation)
+        if len(few) >= _FEW or size >= _FEW_BYTES:
+            yield few
+            few, size = [], 0
+    yield few
+
+
+@dataclass(slots=True)
+class _Way:
+    """What a lane has come to on its way over a batch: nothing of it counts before the batch's end."""
+
+    sums: dict[str, SlotSums]
+    values: Floats
+    lessons: Lessons
+    events: int = 0
+    scored: int = 0
+
+
+def _by_slot(slots: Sequence[str], sums: Mapping[str, SlotSums]) -> Iterator[tuple[str, list[int]]]:
+    """Give the rows of all rounds together (""), and of each slot that has, or gets, sums of its own."""
+    yield "", list(range(len(slots)))
+    rows: dict[str, list[int]] = {}
+    for row, slot in enumerate(slots):
+        if slot:
+            rows.setdefault(slot, []).append(row)
+    known = [slot for slot in sums if slot]
+    new = [slot for slot in rows if slot not in known][: max(MOST_SLOTS - len(known), 0)]
+    for slot, its in rows.items():
+        if slot in known or slot in new:
+            yield slot, its
 
 
 def _baseline(situation: Situation, decision: Decision) -> int:
@@ -304,56 +353,29 @@ class _Drawn:
         return Coverage.of(self.logged, self.target, self.actions)
 
 
-def _drawn(rounds: Sequence[_Round], model: Model, lineup: Lineup, within: Range) -> _Drawn:
-    decisions = [each.event.decision for each in rounds]
-    sizes = np.array([len(each.probabilities) for each in decisions])
-    width = int(sizes.max())
-    logged, predictions = np.zeros((len(rounds), width)), np.zeros((len(rounds), width))
-    for row, decision in enumerate(decisions):
-        logged[row, : sizes[row]] = decision.probabilities
-    target = np.zeros((len(lineup.contenders), len(rounds), width))
-    learned = _fill(target, rounds, logged, lineup)
-    policies = [(target[number], Policy(model, lineup.exploration_percentage, parse_arguments(each.arguments))) for number, each in learned]
-    if model.is_cold:
-        for rows, _ in policies:
-            rows[:] = _even(logged)
-    else:
-        for row, each in enumerate(rounds):
-            size = sizes[row]
-            scores, allowed = model.scores(each.encoded), (logged[row, :size] > 0.0).tolist()
-            predictions[row, :size] = scores.mean
-            for rows, policy in policies:
-                rows[row, :size] = policy.chances(scores, allowed)
-    predicted = np.repeat(np.clip(predictions, within.lowest, within.highest)[None], len(lineup.contenders), axis=0)
-    predicted[[each.source is PolicySource.ONLINE for each in lineup.contenders]] = 0.0  # what was earned is known: nothing to put right
-    return _Drawn(
-        chosen=np.array([each.chosen for each in decisions]),
-        rewards=np.array([each.event.reward for each in rounds]),
-        minutes=np.array([int(each.decided_at.timestamp()) // _MINUTE for each in decisions]),
-        actions=sizes,
-        logged=logged,
-        target=target,
-        predictions=predicted,
-    )
-
-
-def _fill(target: Floats, rounds: Sequence[_Round], logged: Floats, lineup: Lineup) -> list[tuple[int, Contender]]:
-    """Fill in what needs no model, and give those policies that do, with their places."""
-    learned = []
+def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
+    logged = block.logged
+    target = np.zeros((len(lineup.contenders), *logged.shape))
+    learned = 0
     for number, each in enumerate(lineup.contenders):
         match each.source:
             case PolicySource.ONLINE:
                 target[number] = logged
             case PolicySource.BASELINE:
-                target[number, np.arange(len(rounds)), [one.baseline for one in rounds]] = 1.0
+                target[number, np.arange(len(block)), block.baselines] = 1.0
             case PolicySource.RANDOM:
-                target[number] = _even(logged)
+                target[number] = even(logged)
             case _:
-                learned.append((number, each))
-    return learned
-
-
-def _even(logged: Floats) -> Floats:
-    possible = logged > 0.0
-    evenly: Floats = possible / possible.sum(axis=1, keepdims=True)
-    return evenly
+                target[number] = block.chances(learned)
+                learned += 1
+    predicted = np.repeat(np.clip(block.predictions, within.lowest, within.highest)[None], len(lineup.contenders), axis=0)
+    predicted[[each.source is PolicySource.ONLINE for each in lineup.contenders]] = 0.0  # what was earned is known: nothing to put right
+    return _Drawn(
+        chosen=np.array(block.chosen),
+        rewards=np.array(block.rewards),
+        minutes=np.array(block.minutes),
+        actions=np.array(block.sizes),
+        logged=logged,
+        target=target,
+        predictions=predicted,
+    )

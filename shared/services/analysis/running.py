@@ -59,7 +59,8 @@ KEPT: Final = timedelta(days=7)
 """How long the learners of an analysis that is over are kept, for their policies to be put online with them."""
 
 SAMPLE: Final = 500
-"""Events that a plan may look at."""
+SAMPLE_BYTES: Final = 16 * 1024 * 1024
+"""Events that a plan may look at, and of how much text."""
 
 _ATTEMPTS: Final = 16
 
@@ -279,8 +280,7 @@ class Runner:
         """Read the first events of the range, or of its first chunk that can be read."""
         for name in chunks:
             try:
-                lines = (await self._log.chunk(name)).splitlines(keepends=True)[:SAMPLE]
-                return [*read_lines(b"".join(lines))]
+                return await asyncio.to_thread(sampled, await self._log.chunk(name))
             except UnreadableError as error:
                 logger.warning("no sample could be taken of a chunk: %s", error, extra={"chunk": name})
         return ()
@@ -525,9 +525,21 @@ def finest(span: timedelta) -> int:
     return next((each for each in INTERVALS if span <= MOST_BUCKETS * timedelta(minutes=each)), INTERVALS[-1])
 
 
+def sampled(text: bytes) -> list[JoinedEvent]:
+    """Read a chunk's first events, at least one; raises `UnreadableError`."""
+    events: list[JoinedEvent] = []
+    size = 0
+    for event in read_lines(text):
+        events.append(event)
+        size += len(event.decision.situation)
+        if len(events) >= SAMPLE or size >= SAMPLE_BYTES:
+            break
+    return events
+
+
 def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
     """Take a lane over a chunk's lines under these reward settings; raises `UnreadableError`, and then nothing has changed."""
-    lane.take([rejoin(event, rewards) for event in read_lines(text)])
+    lane.take(rejoin(event, rewards) for event in read_lines(text))
 
 
 def last_of(board: Board) -> list[str]:
