@@ -75,7 +75,7 @@ async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, lim
 def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -> bool:
     """Whether to commit now: a young model is published early, an old one at least every ``model_export_frequency``.
 
-    While a model is begun anew, which will learn the window's chunk, it is the window's own length that counts, not the old model's age.
+    While a model is begun anew the old one only grows older: the window must be that long as well, lest each run cuts a small one.
     Rewards without decisions are counted at once. An idle loop moves its watermark now and then, lest the next reader has to
     look through all that time.
     """
@@ -85,8 +85,8 @@ def is_due(plan: Plan, pointer: Pointer, loop: LoopSettings, *, now: datetime) -
         enough = max(YOUNG_EVENTS, YOUNG_GROWTH * pointer.learned)
         if plan.decisions >= enough:
             return True
-        if loop.resets != pointer.resets:
-            return plan.until - plan.since >= loop.model_export_frequency
+        if loop.resets != pointer.resets and plan.until - plan.since < loop.model_export_frequency:
+            return False
         return not pointer.version or now - pointer.published_at >= loop.model_export_frequency
     return bool(plan.observations) or (pointer.sequence > 0 and plan.until - plan.since >= IDLE_ADVANCE)
 

@@ -234,7 +234,7 @@ async def test_a_change_by_hand_after_windows_that_nothing_learned_goes_on_from_
 async def test_a_log_deleted_in_the_middle_is_learned_no_further(account, learned):
     for _ in range(3):
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-    clock = SetClock(FIRST)
+    clock = SetClock(after(95))
     store, joined = BlobModelStore(account, loop=STORE), BlobColdLog(account, loop=STORE)
     await Logs(event_log(account, clock), joined, store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR).delete()
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
@@ -259,7 +259,7 @@ class Deleting(BlobColdLog):
 
 
 async def test_a_log_deleted_within_a_slice_ends_it_without_a_word_about_chunks_that_cannot_be_read(account, learned, caplog):
-    clock = SetClock(FIRST)
+    clock = SetClock(after(95))
     store = BlobModelStore(account, loop=STORE)
     logs = Logs(event_log(account, clock), BlobColdLog(account, loop=STORE), store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR)
     made = trainer(account, FIRST, store=STORE, loop=RESET)

@@ -59,3 +59,9 @@ def test_an_idle_loop_moves_its_watermark_every_five_minutes(seconds, expected):
 def test_a_loop_that_never_had_an_event_writes_nothing():
     new = Pointer(sequence=0, version="", published_at=EPOCH, watermark=T0)
     assert not is_due(replace(EMPTY, until=after(86_400)), new, LOOP, now=after(86_400))
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(LOOP.model_export_frequency.total_seconds() - 1, False), (100_000, True)])
+def test_while_a_model_is_begun_anew_windows_are_no_shorter_than_before_however_old_the_published_one_grows(seconds, expected):
+    waiting = replace(plan(1), since=after(0), until=after(seconds))
+    assert is_due(waiting, PUBLISHED, replace(LOOP, resets=1), now=after(1_000_000)) is expected
