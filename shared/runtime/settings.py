@@ -94,7 +94,7 @@ class AppSettings:
     @property
     def settled_for(self) -> timedelta:
         """After what time every writer has heard that the log was deleted."""
-        return settled_for(asks_after=self.asks_after, append_deadline=self.append_deadline, clocks=self.ingest_grace)
+        return settled_for(asks_after=self.asks_after, append_deadline=self.append_deadline, clocks=self.grace)
 
     @property
     def lookback(self) -> timedelta:

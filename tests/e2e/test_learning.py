@@ -84,7 +84,7 @@ async def test_counters_add_up_while_events_are_under_way_and_when_they_are_done
     assert (waiting.ranked, waiting.pending, waiting.rewards) == (5, 5, 4)
     await settled(services)
     await services.rewarder.reward("plain", 1.0)
-    await asyncio.sleep(2)
+    await asyncio.sleep(1 + services.settings.grace.total_seconds() + 0.5)
     await services.trainer.run()
     done = await services.progress.read()
     assert (done.ranked, done.pending, done.counters.learned) == (5, 0, 3)
