@@ -24,6 +24,7 @@ from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoder
+from shared.services.concurrency import keep_memory_together
 from shared.services.training import Trainer
 from shared.services.windows import Limits
 from shared.storage.account import AccountSettings, StorageAccount
@@ -263,6 +264,7 @@ PARTS: Final = {
 def main(arguments: Sequence[str]) -> None:
     """Do one part, with the options as JSON."""
     part, options = arguments
+    keep_memory_together()  # as the app does
     print(json.dumps(asyncio.run(PARTS[part](Options(**json.loads(options))))))
 
 

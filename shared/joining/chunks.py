@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 
 from isal import isal_zlib
 
@@ -100,12 +101,13 @@ def compressed(text: bytes, *, after: str = "") -> bytes:
 def compressed_parts(parts: Iterable[bytes], *, after: str = "") -> bytes:
     """Make a chunk of lines that come in parts, so that they are not in memory as a whole; the same parts give the same bytes."""
     deflate = isal_zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
-    checksum = size = 0
-    packed = [_MAGIC, bytes([_COMMENTED if after else 0]), _NOTHING_TOLD, after.encode("ascii") + b"\0" if after else b""]
+    packed, checksum, size = BytesIO(), 0, 0
+    packed.write(_MAGIC + bytes([_COMMENTED if after else 0]) + _NOTHING_TOLD + (after.encode("ascii") + b"\0" if after else b""))
     for part in parts:
         checksum, size = zlib.crc32(part, checksum), size + len(part)
-        packed.append(deflate.compress(part))
-    return b"".join([*packed, deflate.flush(), struct.pack("<LL", checksum, size & 0xFFFFFFFF)])
+        packed.write(deflate.compress(part))
+    packed.write(deflate.flush() + struct.pack("<LL", checksum, size & 0xFFFFFFFF))
+    return packed.getvalue()
 
 
 def first_lines(chunk: bytes, *, size: int) -> list[bytes]:

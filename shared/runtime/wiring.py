@@ -30,6 +30,7 @@ from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
 from shared.services.analysis.weighing import Weighing
+from shared.services.concurrency import keep_memory_together
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -378,5 +379,6 @@ def _settle() -> None:
     """Write the log's facts, and keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
     write_facts(logging.getLogger().handlers)
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+    keep_memory_together()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)

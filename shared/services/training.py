@@ -1,37 +1,23 @@
-"""The trainer: joins the window behind the watermark, learns it, and commits model and watermark in one conditional write.
+"""The trainer: catches up with the log, window by window, and begins the model anew beside that where its settings ask for it.
 
-Killed at any step it leaves either the old pointer, and the window is done again, or the new one, and it goes on from there.
+Killed anywhere it leaves either the old pointer, and what was under way is done again, or the new one, and it goes on from there.
 """
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
-from shared.domain.apprentice import ApprenticeMetrics
-from shared.domain.clock import EPOCH, Clock, TimeLimit, to_micros
+from shared.domain.clock import Clock, TimeLimit
 from shared.domain.errors import ConflictError, PersonalizerError
-from shared.domain.events import JoinedEvent, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, SegmentHead
+from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
-from shared.joining.chunks import ChunkName, compressed_parts
-from shared.joining.dsjson import parts_of_lines
-from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
-from shared.learning import artifact
-from shared.learning.encoding import Encoders
-from shared.learning.learner import Learner
-from shared.services.concurrency import collector_at_rest, together
-from shared.services.figures.keeping import FigureKeeper
-from shared.services.figures.logged import logged
-from shared.services.figures.sums import Figures, figures
-from shared.services.figures.timeline import Timeline
-from shared.services.figures.window import Span, window
-from shared.services.lessons import lessons
-from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
+from shared.services.publishing import beginning
 from shared.services.retraining import Chunks, Retrainer
 from shared.services.room import Room
+from shared.services.stepping import Commit, Stepper
 from shared.services.windows import Limits, Plan, is_due
 
 logger = logging.getLogger(__name__)
@@ -44,14 +30,6 @@ RUN_TIME = timedelta(minutes=4)
 
 SLICE = timedelta(seconds=20)
 """How long a model is learned anew, at most, before that is written down and windows may have a turn: what a killed run loses."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """What one step of the trainer committed."""
-
-    pointer: Pointer
-    learned: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +81,6 @@ class _Shares:
             self.windows += seconds
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """What a window came to: ``chunk`` names its chunk, which is written, and ``content`` is None if nothing was learned."""
-
-    joined: Joined
-    content: Content | None
-    chunk: str
-    apprentice: ApprenticeMetrics
-    figures: Figures
-    timeline: Timeline
-
-
-@dataclass(slots=True)
-class _Warm:
-    """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed."""
-
-    version: str = ""
-    learner: Learner | None = field(default=None)
-
-
 class Trainer:
     """Learns one loop's log, in bounded steps, as far as it can be learned now."""
 
@@ -142,10 +100,8 @@ class Trainer:
         self._clock = clock
         self._limits = limits
         self._room = Room(log, store.attempts, limits)
-        self._figures = FigureKeeper(store)
+        self._stepper = Stepper(log, store, clock=clock, limits=limits)
         self._retrainer = Retrainer(chunks, store, clock=clock)
-        self._encoders = Encoders()
-        self._warm = _Warm()
 
     async def run(self, limit: TimeLimit | None = None) -> list[Commit]:
         """Catch up, for as long as the limit lets (`RUN_TIME`); gives the commits made. Raises as `turn`."""
@@ -223,7 +179,7 @@ class Trainer:
         try:
             if task.plan is not None:
                 async with self._room.taken(task.pointer):
-                    return [await self._step(task.plan, task.pointer, task.etag, task.loop)]
+                    return [await self._stepper.step(task.plan, task.pointer, task.etag, task.loop)]
             return await self._begin_anew(task, limit.within(SLICE))
         except ConflictError:
             raise
@@ -237,160 +193,9 @@ class Trainer:
 
     async def _begin_anew(self, task: _Task, limit: TimeLimit) -> Sequence[Commit]:
         """Go on with the model that is begun anew; gives its commit once it is published."""
-        self._warm = _Warm()
+        self._stepper.forget()
         anew = await self._retrainer.run(task.pointer, task.etag, task.loop, limit=limit)
         if anew is None:
             return []
-        self._warm = _Warm(anew.pointer.version, anew.learner)
+        self._stepper.take_up(anew.pointer.version, anew.learner)
         return [Commit(anew.pointer, anew.pointer.learned)]
-
-    async def _step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
-        learner = None if loop.resets != pointer.resets else await self._learner(pointer.version, loop)
-        with collector_at_rest():
-            work = await self._work(plan, pointer, learner, loop)
-        new, kept = await together(
-            self._write_model(plan, pointer, work, loop),
-            self._figures.add(pointer, work.timeline, until=plan.until),
-        )
-        new = replace(new, figures=kept)
-        await self._store.commit(new, expected=etag)
-        self._warm = _Warm(new.version, learner) if learner is not None else _Warm()
-        facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
-        logger.info("window committed", extra=facts | _counted(work.joined.counters) | asdict(work.figures))
-        return Commit(new, work.joined.counters.learned)
-
-    async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
-        opened = await self._log.decisions([*plan.stragglers, *plan.fresh])
-        reports = await self._log.reports(
-            plan.since - EARLY - 2 * self._limits.lookback,
-            plan.until + loop.reward_wait + self._limits.grace,
-            keys_of(opened),
-            due=plan.observations,
-            counted=pointer.lookback.unknown | pointer.lookback.late,
-        )
-        horizon = REMEMBERED + loop.reward_wait + EARLY + 2 * self._limits.lookback
-        sightings = await self._log.sightings(
-            plan.since - horizon,
-            plan.until + EARLY + self._limits.grace,
-            marks_of(opened, reports),
-            opened=Opened(plan.since, plan.until, opened),
-        )
-        return Window(
-            since=plan.since,
-            until=plan.until,
-            fresh=[segment for segment in opened if segment.head.key.sealed_at >= plan.since],
-            stragglers=[segment for segment in opened if segment.head.key.sealed_at < plan.since],
-            reports=reports,
-            sightings=sightings,
-            unknown=pointer.lookback.unknown,
-            late=pointer.lookback.late,
-            grace=self._limits.grace,
-        )
-
-    async def _learner(self, version: str, loop: LoopSettings) -> Learner:
-        warm, self._warm = self._warm, _Warm()
-        if not version:
-            return beginner(loop)
-        if warm.learner is not None and warm.version == version:
-            return warm.learner
-        return await asyncio.to_thread(artifact.load_learner, await self._store.state(version))
-
-    async def _work(self, plan: Plan, pointer: Pointer, learner: Learner | None, loop: LoopSettings) -> _Work:
-        """Do all that takes a window's events, so that none of them is left when it is done.
-
-        While the model is begun anew there is no learner: that one will learn the window's chunk.
-        """
-        read = await self._read(plan, pointer, loop)
-        joined = await asyncio.to_thread(join, read, loop=loop)
-        chunk = await asyncio.to_thread(_chunk, joined.events, pointer.chunk)  # not beside the learner: the two fight for the interpreter
-        apprentice = pointer.apprentice.after(joined.events)
-        name, content = await together(
-            self._write_chunk(plan, pointer, chunk),
-            asyncio.to_thread(self._learn, learner, joined.events),
-        )
-        span = Span(plan.until, self._clock.now(), loop.reward_wait + self._limits.grace)
-        sums, timeline = await asyncio.to_thread(_figures, joined, span)
-        return _Work(replace(joined, events=()), content, name, apprentice, sums, timeline)
-
-    def _learn(self, learner: Learner | None, events: Sequence[JoinedEvent]) -> Content | None:
-        if learner is None:
-            return None
-        batch = lessons(events, self._encoders.of(learner.interactions))
-        if not len(batch):
-            return None
-        learner.learn(batch)
-        return Content.of(learner)
-
-    async def _write_chunk(self, plan: Plan, pointer: Pointer, chunk: bytes) -> str:
-        """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
-        if not chunk:
-            return pointer.chunk
-        name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
-        await self._store.write_chunk(name, chunk, parent=pointer.chunk)
-        return name
-
-    async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
-        """Write state and model under a name made from their content, and give the pointer that will make them and the chunk count."""
-        new = replace(
-            pointer,
-            sequence=pointer.sequence + 1,
-            watermark=plan.until,
-            chunk=work.chunk,
-            counters=pointer.counters.plus(work.joined.counters),
-            lookback=self._lookback(plan, pointer, work.joined),
-            apprentice=work.apprentice,
-        )
-        if loop.resets != pointer.resets and work.joined.counters.learned:
-            return replace(new, resets=LEFT_BEHIND)
-        if work.content is None:
-            return new
-        now, version = self._clock.now(), work.content.version(new.sequence)
-        origin = pointer.origin if pointer.origin.at > EPOCH else replace(pointer.origin, at=now)
-        provenance = Provenance(
-            parent=pointer.version,
-            since=plan.since,
-            until=plan.until,
-            chunk=work.chunk,
-            learned=work.content.learned,
-            settings=settings_text(loop),
-            published_at=now,
-            replaced=pointer.version or pointer.previous,
-            origin=origin,
-        )
-        await write_version(self._store, version, work.content, provenance=provenance)
-        return replace(new, version=version, published_at=now, learned=work.content.learned, previous="", origin=origin)
-
-    def _lookback(self, plan: Plan, pointer: Pointer, joined: Joined) -> Lookback:
-        first = plan.until - self._limits.lookback
-        return Lookback(
-            decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
-            observations=_still_behind(first, pointer.lookback.observations, plan.observations),
-            unknown=joined.unknown,
-            late=joined.late,
-        )
-
-
-def _chunk(events: Sequence[JoinedEvent], after: str) -> bytes:
-    """Write the events as a chunk; as nothing if there are none."""
-    return compressed_parts(parts_of_lines(events), after=after) if events else b""
-
-
-def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
-    columns = logged(joined.events)
-    skipped = [event for event in joined.events if event.skip is not None]
-    return figures(columns), window(columns, skipped, joined.counters, span)
-
-
-def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:
-    """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
-    names = seen | {head.key.name for head in heads}
-    return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
-
-
-def _counted(counters: Counters) -> dict[str, int]:
-    return {
-        "quarantined": counters.skipped.get(SkipReason.QUARANTINED, 0),
-        "rewards": counters.rewards,
-        "late_rewards": counters.late_rewards,
-        "unknown_rewards": counters.unknown_rewards,
-    }

@@ -25,7 +25,7 @@ class Limits:
     grace: timedelta
     lookback: timedelta
     max_events: int = 50_000
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = 96 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from shared.storage.waiting import Waiter
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
 _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
+_PIECES: Mapping[str, Any] = MappingProxyType({"max_single_put_size": 16 * 1024 * 1024, "max_block_size": 4 * 1024 * 1024})
+"""A file over 16 MiB is sent block by block, and there when the last is: sent whole, the SDK and the socket would hold copies of it."""
 _TABLE_IDS: Mapping[str, Any] = MappingProxyType({"auto_request_id": False})
 """Storage names each request itself, in its errors too; an id of ours, which nothing would tell of, costs 4 % of an append."""
 _RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0})
@@ -76,7 +78,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self.time.hooks, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_PIECES, **self._retries, **self.time.hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)

@@ -1,0 +1,266 @@
+"""One window, from its segments to its commit: joined, told of, written as a chunk, learned, published.
+
+Killed at any step it leaves either the old pointer, and the window is done again, or the new one.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+
+from shared.domain.apprentice import ApprenticeMetrics
+from shared.domain.attempt import NOTED
+from shared.domain.clock import EPOCH, Clock, to_micros
+from shared.domain.events import JoinedEvent, SkipReason
+from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, SegmentHead
+from shared.domain.loop import LoopSettings
+from shared.domain.ports import EventLog, ModelStore
+from shared.joining.chunks import ChunkName, compressed_parts
+from shared.joining.dsjson import parts_of_lines
+from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
+from shared.learning import artifact
+from shared.learning.encoding import Batch, Encoders
+from shared.learning.learner import Learner
+from shared.services.concurrency import collector_at_rest, give_memory_back, together
+from shared.services.figures.keeping import FigureKeeper
+from shared.services.figures.logged import logged
+from shared.services.figures.sums import Figures, figures
+from shared.services.figures.timeline import Timeline
+from shared.services.figures.window import Span, window
+from shared.services.lessons import lessons
+from shared.services.publishing import Content, beginner, digest, settings_text, write_version
+from shared.services.windows import Limits, Plan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one step of the trainer committed."""
+
+    pointer: Pointer
+    learned: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Extract:
+    """What is left of a window's events when it was joined: ``batch`` is what is learned of them (None: nothing), ``chunk`` their lines."""
+
+    counters: Counters
+    unknown: frozenset[str]
+    late: frozenset[str]
+    apprentice: ApprenticeMetrics
+    figures: Figures
+    timeline: Timeline
+    batch: Batch | None
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a window came to: ``chunk`` names its chunk, which is written, and ``content`` is None if nothing was learned."""
+
+    extract: _Extract
+    content: Content | None
+    chunk: str
+
+
+@dataclass(slots=True)
+class _Warm:
+    """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed."""
+
+    version: str = ""
+    learner: Learner | None = field(default=None)
+
+
+class Stepper:
+    """Does one loop's windows, one after another."""
+
+    def __init__(self, log: EventLog, store: ModelStore, *, clock: Clock, limits: Limits) -> None:
+        self._log = log
+        self._store = store
+        self._clock = clock
+        self._limits = limits
+        self._figures = FigureKeeper(store)
+        self._encoders = Encoders()
+        self._warm = _Warm()
+
+    def take_up(self, version: str, learner: Learner) -> None:
+        """Go on with this learner from the model of this version."""
+        self._warm = _Warm(version, learner)
+
+    def forget(self) -> None:
+        """Load the learner when it is needed again."""
+        self._warm = _Warm()
+
+    async def step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
+        """Do the window of the plan and commit it, if the pointer's ETag is still this.
+
+        Raises `ConflictError` when another commit came first, and as the log and the store do.
+        """
+        learner = None if loop.resets != pointer.resets else await self._learner(pointer.version, loop)
+        with collector_at_rest():
+            work = await self._work(plan, pointer, learner, loop)
+        new, kept = await together(
+            self._write_model(plan, pointer, work, loop),
+            self._figures.add(pointer, work.extract.timeline, until=plan.until),
+        )
+        new = replace(new, figures=kept)
+        await self._store.commit(new, expected=etag)
+        if plan.size > NOTED:
+            await asyncio.to_thread(give_memory_back)
+        self._warm = _Warm(new.version, learner) if learner is not None else _Warm()
+        facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
+        logger.info("window committed", extra=facts | _counted(work.extract.counters) | asdict(work.extract.figures))
+        return Commit(new, work.extract.counters.learned)
+
+    async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
+        opened = await self._log.decisions([*plan.stragglers, *plan.fresh])
+        reports = await self._log.reports(
+            plan.since - EARLY - 2 * self._limits.lookback,
+            plan.until + loop.reward_wait + self._limits.grace,
+            keys_of(opened),
+            due=plan.observations,
+            counted=pointer.lookback.unknown | pointer.lookback.late,
+        )
+        horizon = REMEMBERED + loop.reward_wait + EARLY + 2 * self._limits.lookback
+        sightings = await self._log.sightings(
+            plan.since - horizon,
+            plan.until + EARLY + self._limits.grace,
+            marks_of(opened, reports),
+            opened=Opened(plan.since, plan.until, opened),
+        )
+        return Window(
+            since=plan.since,
+            until=plan.until,
+            fresh=[segment for segment in opened if segment.head.key.sealed_at >= plan.since],
+            stragglers=[segment for segment in opened if segment.head.key.sealed_at < plan.since],
+            reports=reports,
+            sightings=sightings,
+            unknown=pointer.lookback.unknown,
+            late=pointer.lookback.late,
+            grace=self._limits.grace,
+        )
+
+    async def _learner(self, version: str, loop: LoopSettings) -> Learner:
+        warm, self._warm = self._warm, _Warm()
+        if not version:
+            return beginner(loop)
+        if warm.learner is not None and warm.version == version:
+            return warm.learner
+        return await asyncio.to_thread(artifact.load_learner, await self._store.state(version))
+
+    async def _work(self, plan: Plan, pointer: Pointer, learner: Learner | None, loop: LoopSettings) -> _Work:
+        """Write the window's chunk and learn what is in it; its events are gone by then.
+
+        While the model is begun anew there is no learner: that one will learn the window's chunk.
+        """
+        extract = await self._extracted(plan, pointer, learner, loop)
+        chunk, content = await together(
+            self._write_chunk(plan, pointer, extract.chunk),
+            asyncio.to_thread(_learn, learner, extract.batch),
+        )
+        return _Work(replace(extract, batch=None, chunk=b""), content, chunk)
+
+    async def _extracted(self, plan: Plan, pointer: Pointer, learner: Learner | None, loop: LoopSettings) -> _Extract:
+        read = await self._read(plan, pointer, loop)
+        span = Span(plan.until, self._clock.now(), loop.reward_wait + self._limits.grace)
+        handed_over = [read]
+        del read  # who has to hold a window's events holds them alone: what is done with goes
+        return await asyncio.to_thread(self._extract, handed_over, pointer, span, learner, loop)
+
+    def _extract(self, read: list[Window], pointer: Pointer, span: Span, learner: Learner | None, loop: LoopSettings) -> _Extract:
+        """Do all that takes a window's events, one thing after another: two would fight for the interpreter.
+
+        Takes the window out of the list, and lets go of each event when its lines are written.
+        """
+        joined = join(read.pop(), loop=loop)
+        sums, timeline = _figures(joined, span)
+        batch = None if learner is None else lessons(joined.events, self._encoders.of(learner.interactions))
+        apprentice = pointer.apprentice.after(joined.events)
+        events, joined = deque(joined.events), replace(joined, events=())
+        chunk = compressed_parts(parts_of_lines(_let_go(events)), after=pointer.chunk) if events else b""
+        return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, batch, chunk)
+
+    async def _write_chunk(self, plan: Plan, pointer: Pointer, chunk: bytes) -> str:
+        """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
+        if not chunk:
+            return pointer.chunk
+        name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
+        await self._store.write_chunk(name, chunk, parent=pointer.chunk)
+        return name
+
+    async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:
+        """Write state and model under a name made from their content, and give the pointer that will make them and the chunk count."""
+        new = replace(
+            pointer,
+            sequence=pointer.sequence + 1,
+            watermark=plan.until,
+            chunk=work.chunk,
+            counters=pointer.counters.plus(work.extract.counters),
+            lookback=self._lookback(plan, pointer, work.extract),
+            apprentice=work.extract.apprentice,
+        )
+        if loop.resets != pointer.resets and work.extract.counters.learned:
+            return replace(new, resets=LEFT_BEHIND)
+        if work.content is None:
+            return new
+        now, version = self._clock.now(), work.content.version(new.sequence)
+        origin = pointer.origin if pointer.origin.at > EPOCH else replace(pointer.origin, at=now)
+        provenance = Provenance(
+            parent=pointer.version,
+            since=plan.since,
+            until=plan.until,
+            chunk=work.chunk,
+            learned=work.content.learned,
+            settings=settings_text(loop),
+            published_at=now,
+            replaced=pointer.version or pointer.previous,
+            origin=origin,
+        )
+        await write_version(self._store, version, work.content, provenance=provenance)
+        return replace(new, version=version, published_at=now, learned=work.content.learned, previous="", origin=origin)
+
+    def _lookback(self, plan: Plan, pointer: Pointer, found: _Extract) -> Lookback:
+        first = plan.until - self._limits.lookback
+        return Lookback(
+            decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
+            observations=_still_behind(first, pointer.lookback.observations, plan.observations),
+            unknown=found.unknown,
+            late=found.late,
+        )
+
+
+def _learn(learner: Learner | None, batch: Batch | None) -> Content | None:
+    if learner is None or batch is None or not len(batch):
+        return None
+    learner.learn(batch)
+    return Content.of(learner)
+
+
+def _let_go(events: deque[JoinedEvent]) -> Iterator[JoinedEvent]:
+    while events:
+        yield events.popleft()
+
+
+def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
+    columns = logged(joined.events)
+    skipped = [event for event in joined.events if event.skip is not None]
+    return figures(columns), window(columns, skipped, joined.counters, span)
+
+
+def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:
+    """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
+    names = seen | {head.key.name for head in heads}
+    return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
+
+
+def _counted(counters: Counters) -> dict[str, int]:
+    return {
+        "quarantined": counters.skipped.get(SkipReason.QUARANTINED, 0),
+        "rewards": counters.rewards,
+        "late_rewards": counters.late_rewards,
+        "unknown_rewards": counters.unknown_rewards,
+    }
