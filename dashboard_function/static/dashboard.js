@@ -6,6 +6,7 @@ import { textOf } from "./lib/form.js";
 import { ago } from "./lib/format.js";
 import { connection } from "./lib/live.js";
 import { message, note } from "./lib/notes.js";
+import { own } from "./lib/own.js";
 import { keyOfAddress, signedIn } from "./lib/sign-in.js";
 import { furnishThemeButton } from "./lib/theme.js";
 import { GROUPS, SECTIONS } from "./sections.js";
@@ -104,7 +105,7 @@ async function show(api) {
   leaving.abort();
   leaving = new AbortController();
   const [, wanted = "", argument = ""] = location.hash.split("/");
-  const name = wanted in SECTIONS ? wanted : FIRST;
+  const name = own(SECTIONS, wanted) ? wanted : FIRST;
   const section = SECTIONS[name];
   for (const link of nav.querySelectorAll("a")) {
     if (link.dataset.section === name) link.setAttribute("aria-current", "page");

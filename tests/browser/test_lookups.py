@@ -1,11 +1,15 @@
 """Looking things up and asking for them: receipts, loops, evaluations, feature importances."""
 
 import re
+from urllib.parse import quote
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.traffic import ADMIN_KEY, learned, loop_of, ranked
+from tests.browser.visits import Visit
 from tests.http.building import KEY, path
+from tests.running import RunningApp
 
 
 def test_an_event_is_looked_up_with_its_rewards_and_what_became_of_them(visit, app):
@@ -131,3 +135,16 @@ def test_a_feature_importance_is_asked_for_listed_and_deleted(visit, app):
     visit.button("Delete what matters").click()
     visit.confirm("Delete")
     visit.says("No feature importance yet")
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__", "toString"])
+def test_an_event_and_an_action_may_be_called_so(visit: Visit, app: RunningApp, name: str) -> None:
+    body = {"eventId": name, "actions": [{"id": name, "features": [{name: {name: name}}]}], "contextFeatures": [{name: 1}]}
+    assert app.request("POST", path("rank"), body).status == 201
+    assert app.request("POST", path(f"events/{quote(name)}/reward"), {"value": 1}).status == 204
+    learned(app, loop_of(app)["counters"]["ranked"])
+    visit.sign_in()
+    visit.go("Events")
+    visit.page.get_by_label("Event id").fill(name)
+    visit.page.keyboard.press("Enter")
+    visit.says(f"showed {name}")

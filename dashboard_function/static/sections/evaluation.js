@@ -7,6 +7,7 @@ import { interval, reward } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
 import { note } from "../lib/notes.js";
+import { own } from "../lib/own.js";
 import { amount, button, card, facts, heading, pill, segments, table, when } from "../lib/pieces.js";
 import { JOB_MS, isOver, removed, statusPill, statusText } from "./jobs.js";
 import { ofResults } from "./series.js";
@@ -138,7 +139,7 @@ function resultTable(results, best, apply) {
       "Results, the best first",
       ["Policy", "From", "#Expected reward", "95% interval", "", ""],
       sorted.map((each) => {
-        const [kind, from] = SOURCES[each.policySource] ?? ["custom", each.policySource];
+        const [kind, from] = own(SOURCES, each.policySource) ?? ["custom", each.policySource];
         return [
           h(
             "span",

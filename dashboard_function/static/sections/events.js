@@ -5,6 +5,7 @@ import { h, replace } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
 import { decimal, percent, reward } from "../lib/format.js";
 import { message } from "../lib/notes.js";
+import { own } from "../lib/own.js";
 import { amount, card, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
 import { utcOf } from "../lib/range.js";
 import { whySkipped } from "./reasons.js";
@@ -112,7 +113,7 @@ function receipt(receipt) {
 
 /** @param {any} decision */
 function decisionCard(decision) {
-  const [kind, words] = FATES[decision.fate] ?? ["", decision.fate];
+  const [kind, words] = own(FATES, decision.fate) ?? ["", decision.fate];
   const why = decision.reason ? whySkipped(decision.reason) : null;
   return h(
     "section",
@@ -148,7 +149,7 @@ function rewardTable(rewards) {
     "Its rewards",
     ["Observed", "#Value", "What became of it", "Why"],
     rewards.map((each) => {
-      const [kind, words] = OUTCOMES[each.outcome] ?? ["", each.outcome];
+      const [kind, words] = own(OUTCOMES, each.outcome) ?? ["", each.outcome];
       return [when(each.observedAt, { seconds: true }), amount(decimal(each.value, 3)), pill(words, kind), each.reason ?? ""];
     }),
   );

@@ -3,6 +3,7 @@
 import { confirmed } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
 import { message, note } from "../lib/notes.js";
+import { own } from "../lib/own.js";
 import { button, pill, table, when } from "../lib/pieces.js";
 
 /** @typedef {import("../lib/api.js").Api} Api */
@@ -40,12 +41,12 @@ const STATUS = {
 
 /** @param {{ status: string }} job */
 export function isOver(job) {
-  return STATUS[job.status]?.isOver ?? false;
+  return own(STATUS, job.status)?.isOver ?? false;
 }
 
 /** @param {{ status: string }} job */
 export function statusPill(job) {
-  const { words, kind } = STATUS[job.status] ?? { words: job.status, kind: "" };
+  const { words, kind } = own(STATUS, job.status) ?? { words: job.status, kind: "" };
   return pill(words, kind);
 }
 
@@ -55,7 +56,7 @@ export function statusPill(job) {
  * @param {{ status: string, description?: string }} job
  */
 export function statusText(job) {
-  const { told, kind } = STATUS[job.status] ?? {};
+  const { told, kind } = own(STATUS, job.status) ?? {};
   return [told, job.description].filter(Boolean).map((text) => message(/** @type {string} */ (text), kind === "bad" ? "bad" : "info"));
 }
 

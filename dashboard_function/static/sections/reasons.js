@@ -1,5 +1,7 @@
 /** What became of events and rewards, in words, with a sentence on what to do about it. */
 
+import { own } from "../lib/own.js";
+
 /** @typedef {{ title: string, advice: string }} Reason */
 
 /** Why a decision was not learned from: the names are those of `counters.skipped` in `GET /status`. @type {Record<string, Reason>} */
@@ -43,5 +45,5 @@ export const LOST_REWARDS = {
  * @returns {Reason}
  */
 export function whySkipped(name) {
-  return SKIPPED[name] ?? { title: name, advice: "See the documentation of the counters." };
+  return own(SKIPPED, name) ?? { title: name, advice: "See the documentation of the counters." };
 }

@@ -1,5 +1,7 @@
 /** From the answer of `GET /figures` to what charts show. No part of this touches the page. */
 
+import { own } from "../lib/own.js";
+
 /** @typedef {import("../lib/chart.js").Series} Series */
 
 /** @type {Record<string, { label: string, colour: string, dash?: number[] }>} */
@@ -79,7 +81,7 @@ export function ofResults(results) {
     const points = new Map(each.timeseries.data.map((/** @type {any} */ point) => [secondsAt(point), point]));
     const at = times.map((time) => points.get(time));
     const values = at.map((point) => point?.expectedReward ?? null);
-    const look = POLICIES[each.name] ?? {
+    const look = own(POLICIES, each.name) ?? {
       colour: OTHERS[others % OTHERS.length],
       dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3],
     };

@@ -119,7 +119,8 @@ class Board:
     """The plan of a run, fixed when it began, and its progress: later commits and settings make no difference.
 
     ``settings`` are the loop's at that time (JSON text), of which the rewards' are in force for all rounds; ``missing_from`` tells from
-    when on decisions had not been joined yet. ``features`` are the most frequent ones, where some were looked for.
+    when on decisions had not been joined yet. ``features`` are the most frequent ones, where some were looked for. ``begun`` is when it was
+    planned, after it had waited its turn; earlier releases did not say.
     """
 
     chunks: tuple[str, ...]
@@ -129,6 +130,7 @@ class Board:
     minutes: int = MINUTES
     missing_from: datetime | None = None
     features: tuple[Feature, ...] = ()
+    begun: datetime = EPOCH
     format: int = FORMAT
 
     @property

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from shared.domain.clock import Clock, later
+from shared.domain.clock import Clock, earlier, later
 from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
 from shared.domain.events import JoinedEvent
@@ -25,6 +25,7 @@ from shared.services.analysis.board import Board, Message, Progress, Stage, Stan
 from shared.services.analysis.features import MOST_FEATURES, features_of
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
+from shared.services.analysis.turns import TURNS, Place, has_turn
 from shared.services.concurrency import collector_at_rest
 from shared.services.publishing import reward_settings, settings_text
 from shared.services.retraining import Begun
@@ -61,6 +62,9 @@ KEPT: Final = timedelta(days=7)
 SAMPLE: Final = 500
 SAMPLE_BYTES: Final = 16 * 1024 * 1024
 """Events that a plan may look at, and of how much text."""
+
+WAITS: Final = "waits"
+"""The file that tells that a job waits its turn."""
 
 _ATTEMPTS: Final = 16
 
@@ -155,11 +159,13 @@ class Runner:
     async def start(self, kind: JobKind, job: Job) -> None:
         """Have a job begun soon; doing so again changes nothing. Raises `StorageUnavailableError`."""
         if kind in self._methods and not job.status.is_over:
-            await self._queue.send(Message(self._loop, kind, job.id, run_of(kind, job)).written())
+            await self._queue.send(self._message(kind, job).written())
 
     async def drop(self, kind: JobKind, job: Job) -> None:
         """Delete all files of a job that was deleted; a step that is under way finds out by itself."""
         await self._clear(run_of(kind, job))
+        if not job.status.is_over:
+            await self._wake()
 
     async def found(self, kind: JobKind, job: Job) -> tuple[Found, ...]:
         """Give the sums of a job that is over; nothing if there are none. Raises `UnreadableError`."""
@@ -206,12 +212,15 @@ class Runner:
 
     async def sweep(self) -> None:
         """Send again what was lost between two calls, and delete what no analysis needs any more."""
+        await self._wake()
         runs: dict[str, JobStatus] = {}
         for kind, method in self._methods.items():
             for listed in await method.store.listed():
                 runs[run_of(kind, listed.job)] = listed.job.status
-                if not listed.job.status.is_over:
-                    await self._revive(kind, listed.job)
+        places = await self._places()
+        for place in places:
+            if not (place.is_waiting and place.has_work) or has_turn(place, places):
+                await self._revive(place.kind, place.job)
         await self._tidy(runs)
 
     # --- one message ---------------------------------------------------------------------------------------------------
@@ -225,21 +234,23 @@ class Runner:
         return None if stored[0].job.status.is_over else _Task(*stored, message)
 
     async def _do(self, task: _Task) -> None:
-        if self._clock.now() - task.job.created_at > LONGEST:
+        board = await self._board(task.message.run)
+        if board is not None and self._clock.now() - max(board.begun, task.job.created_at) > LONGEST:
             hours = LONGEST // timedelta(hours=1)
             await self._end(task, JobStatus.TIMEOUT, f"It was not over after {hours} hours: ask for a shorter range, or fewer policies.")
         elif task.message.step == 0:
-            await self._begin(task)
+            await self._begin(task, board)
         else:
-            await self._step(task)
+            await self._step(task, board)
 
-    async def _begin(self, task: _Task) -> None:
-        """Plan the job, if that is not done yet, and send each lane off."""
-        board = await self._board(task.message.run)
+    async def _begin(self, task: _Task, board: Board | None) -> None:
+        """Plan the job, if that is not done yet and it has its turn, and send each lane off."""
         if board is None:
             chunks = in_range(await self._log.chain(), task.job)
             if not chunks:
                 await self._nothing_yet(task)
+                return
+            if not await self._has_turn(task):
                 return
             board = await self._planned(task, chunks)
         await self._tell(task, board)
@@ -269,6 +280,7 @@ class Runner:
             minutes=finest(task.job.until - task.job.since),
             features=tuple(features),
             missing_from=watermark if watermark is not None and watermark < wanted(task.job) else None,
+            begun=self._clock.now(),
         )
         try:
             await self._files.replace(f"{task.message.run}/board", board.written(), expected=None)
@@ -285,9 +297,8 @@ class Runner:
                 logger.warning("no sample could be taken of a chunk: %s", error, extra={"chunk": name})
         return ()
 
-    async def _step(self, task: _Task) -> None:
+    async def _step(self, task: _Task, board: Board | None) -> None:
         message = task.message
-        board = await self._board(message.run)
         if board is None:
             raise UnreadableError("The plan of this analysis is not there any more.")
         current = len(board.stages) - 1
@@ -383,13 +394,64 @@ class Runner:
         status, reason = await method.concluded(analysis, found)
         text = " ".join([*([reason] if reason else []), *told, *notes])
         await self._edit(task, lambda _: _with_job(analysis, status, text))
+        await self._wake()
         await self._clear(task.message.run, keep=last_of(board))
+
+    # --- whose turn it is ----------------------------------------------------------------------------------------------
+
+    async def _has_turn(self, task: _Task) -> bool:
+        """Tell whether a job may begin; one that may not is noted to wait, and woken when another ends."""
+        message, noted = task.message, f"{task.message.run}/{WAITS}"
+        if await self._is_next(message):
+            return True
+        try:
+            await self._files.replace(noted, b"", expected=None)
+        except ConflictError:
+            logger.info("it waits already", extra={"job": message.job_id})
+        await self._describe(task, f"Waits its turn: a loop has {TURNS} analyses under way at a time.")
+        if not await self._is_next(message):
+            return False
+        await self._files.delete(noted)  # another ended meanwhile, and may not have seen that this one waits
+        return True
+
+    async def _is_next(self, message: Message) -> bool:
+        places = await self._places()
+        mine = [each for each in places if run_of(each.kind, each.job) == message.run]
+        return all(has_turn(each, places) for each in mine)
+
+    async def _wake(self) -> None:
+        """Have those begun that wait and whose turn has come; what cannot be done now, the next sweep does."""
+        try:
+            places = await self._places()
+            for place in places:
+                if place.is_waiting and has_turn(place, places):
+                    await self._wake_one(self._message(place.kind, place.job))
+        except (UnavailableError, UnreadableError) as error:
+            logger.warning("those that wait their turn are not woken for now: %s", error)
+
+    async def _wake_one(self, message: Message) -> None:
+        if await self._files.read(f"{message.run}/{WAITS}") is not None:
+            await self._queue.send(message.written())
+            await self._files.delete(f"{message.run}/{WAITS}")
+
+    async def _places(self) -> list[Place]:
+        """List all analyses that are not over."""
+        found = [(kind, each) for kind, method in self._methods.items() for each in await method.store.listed()]
+        left = [(kind, each) for kind, each in found if not each.job.status.is_over]
+        if not any(each.job.status is JobStatus.NOT_SUBMITTED for _, each in left):
+            return [Place.of(kind, each, logged=None) for kind, each in left]
+        logged = _logged(await self._log.chain())
+        return [Place.of(kind, each, logged=logged) for kind, each in left]
+
+    def _message(self, kind: JobKind, job: Job) -> Message:
+        return Message(self._loop, kind, job.id, run_of(kind, job))
 
     # --- the record ----------------------------------------------------------------------------------------------------
 
     async def _end(self, task: _Task, status: JobStatus, description: str) -> None:
         """End the job without a result."""
         await self._edit(task, lambda analysis: _with_job(analysis, status, description))
+        await self._wake()
         await self._clear(task.message.run)
         logger.warning("an analysis ended without a result", extra={"job": task.job.id, "status": status, "reason": description})
 
@@ -479,7 +541,7 @@ class Runner:
 
     async def _revive(self, kind: JobKind, job: Job) -> None:
         """Send a job's messages again if it has not moved for long."""
-        message = Message(self._loop, kind, job.id, run_of(kind, job))
+        message = self._message(kind, job)
         board, limit = await self._board(message.run), self._clock.now() - STALE
         if board is None:
             if job.created_at < limit:
@@ -509,6 +571,13 @@ def in_range(chain: Sequence[str], job: Job) -> list[str]:
     """Give the chunks that may hold decisions of the job's range."""
     parsed = [(name, ChunkName.parse(name)) for name in chain]
     return [name for name, each in parsed if each.until > job.since and each.since < later(job.until, SEALING)]
+
+
+def _logged(chain: Sequence[str]) -> tuple[datetime, datetime] | None:
+    """Give the range of all chunks; that of a job goes as far beyond as decisions are older than what holds them."""
+    if not chain:
+        return None
+    return earlier(ChunkName.parse(chain[0]).since, SEALING), ChunkName.parse(chain[-1]).until
 
 
 def wanted(job: Job) -> datetime:
