@@ -26,9 +26,9 @@ AN_HOUR = 3_600
 DECISIONS_A_SECOND = 2_000
 GROWTH = Goal(1.25)
 BOUND = Goal(3)
-REMEMBERED_BYTES = 40.0
-REMEMBERED = Goal(1.0)
-"""Of `REMEMBERED_BYTES`, an observation."""
+REWARD_BYTES, DECISION_BYTES = 40, 26
+"""What is remembered of each."""
+REMEMBERED = Goal(1.25)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ def _wait(storage: str, file: Path, played: Sizes) -> list[Line]:
     options = Options(storage, file=str(file), rate=played.rate, days=played.days, per_row=played.per_row)
     filled = _part("fill-wait", options)
     found = _part("wait", options)
-    count = filled["observations"]
-    each = found["remembered"] / count
+    observations, decisions = filled["observations"], filled["decisions"]
+    remembered, bound = _part("remembered", options)["bytes"], REWARD_BYTES * observations + DECISION_BYTES * decisions
     return [
-        Line("scale", f"wait of {played.days:,.3g} days, {count:,} rewards: first step", f"{found['cold']['seconds']:.1f} s"),
+        Line("scale", f"wait of {played.days:,.3g} days, {observations:,} rewards: first step", f"{found['cold']['seconds']:.1f} s"),
         Line("scale", "  a step a minute later", f"{found['warm']['seconds']:.2f} s"),
-        Line("scale", "  memory in the first step", _mega(found["cold"]["over"])),
-        Line("scale", "  remembered, a reward", f"{each:.0f} B", f"{REMEMBERED_BYTES:.0f} B", each / REMEMBERED_BYTES),
+        Line("scale", "  memory in the first step, and after it", _mega(found["cold"]["over"]), _mega(found["kept"])),
+        Line("scale", "  in use for what is remembered", _mega(remembered), _mega(bound), remembered / bound, REMEMBERED),
     ]
 
 

@@ -4,10 +4,12 @@
 """
 
 import asyncio
+import gc
 import json
 import random
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -180,21 +182,39 @@ def _rows(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
 
 
 async def wait(options: Options) -> Mapping[str, Any]:
-    """Take one step with nothing in memory, and one a minute later; tell as well what is in memory between them."""
-    account, longest = options.account, timedelta(days=options.days)
-    clock = SetClock(BEGIN + longest + GRACE + timedelta(minutes=5))
-    store = BlobModelStore(account, loop="wait")
-    await store.commit(Pointer(sequence=1, version="", published_at=EPOCH, watermark=BEGIN), expected=None)
-    settings = LoopSettings(reward_wait=longest, model_export_frequency=timedelta(seconds=1))
-    trainer = _trainer(account, clock, store, settings)
-    await _warmed(account)
+    """Take one step with nothing in memory, and one a minute later; tell as well how much is resident between them."""
+    account = options.account
+    clock, trainer = await _waiting(account, options, loop="wait")
     before = memory.resident()
     cold = await _measured(trainer)
-    remembered = memory.resident() - before
+    kept = memory.resident() - before
     clock.at += timedelta(minutes=1)
     warm = await _measured(trainer)
     await account.close()
-    return {"cold": cold, "warm": warm, "remembered": remembered}
+    return {"cold": cold, "warm": warm, "kept": kept}
+
+
+async def remembered(options: Options) -> Mapping[str, Any]:
+    """Take that first step with every object traced, and tell how many bytes of the log's are in use after it."""
+    account = options.account
+    _, trainer = await _waiting(account, options, loop="traced")
+    tracemalloc.start()
+    await trainer.run()
+    gc.collect()
+    ours = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(inclusive=True, filename_pattern="*/shared/storage/*")])
+    await account.close()
+    return {"bytes": sum(each.size for each in ours.statistics("filename"))}
+
+
+async def _waiting(account: StorageAccount, options: Options, *, loop: str) -> tuple[SetClock, Trainer]:
+    """Give a trainer of which a minute's window has waited long enough."""
+    longest = timedelta(days=options.days)
+    clock = SetClock(BEGIN + longest + GRACE + timedelta(minutes=5))
+    store = BlobModelStore(account, loop=loop)
+    await store.commit(Pointer(sequence=1, version="", published_at=EPOCH, watermark=BEGIN), expected=None)
+    await _warmed(account)
+    settings = LoopSettings(reward_wait=longest, model_export_frequency=timedelta(seconds=1))
+    return clock, _trainer(account, clock, store, settings)
 
 
 # --- what all have in common ---------------------------------------------------------------------------------------------
@@ -221,7 +241,7 @@ async def _warmed(account: StorageAccount) -> None:
 
 
 def _log(account: StorageAccount, clock: SetClock, *, loop: str = "scale") -> TableEventLog:
-    settings = LogSettings(loop=loop, shards=1, append_deadline=timedelta(seconds=15))
+    settings = LogSettings(loop=loop, shards=1, append_deadline=timedelta(seconds=15), asks_after=timedelta(days=365))
     return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
@@ -258,6 +278,7 @@ PARTS: Final = {
     "window": window,
     "fill-wait": fill_wait,
     "wait": wait,
+    "remembered": remembered,
 }
 
 
