@@ -7,8 +7,9 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.attempt import NOTED
@@ -34,6 +35,9 @@ from shared.services.publishing import Content, beginner, digest, settings_text,
 from shared.services.windows import Limits, Plan
 
 logger = logging.getLogger(__name__)
+
+_ORDINARY_WAIT = timedelta(hours=2)
+"""With a longer one, thousands of calls of storage may look through it: what they leave behind has to be collected meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,7 @@ class Stepper:
         Raises `ConflictError` when another commit came first, and as the log and the store do.
         """
         learner = None if loop.resets != pointer.resets else await self._learner(pointer.version, loop)
-        with collector_at_rest():
+        with collector_at_rest() if loop.reward_wait <= _ORDINARY_WAIT else nullcontext():
             work = await self._work(plan, pointer, learner, loop)
         new, kept = await together(
             self._write_model(plan, pointer, work, loop),

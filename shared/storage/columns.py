@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ LONGEST: Final = timedelta(hours=1)
 
 Columns = npt.NDArray[Any]
 _BITS: Final = 20
+_NOTHING: Final = float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +40,17 @@ class Block:
     rows: Columns
 
     @staticmethod
-    def of(parts: Sequence[tuple[SegmentKey, Columns]], kind: np.dtype[Any]) -> "Block":
-        """Put segments' rows together, in sealed order, and tell of each when it was sealed; they span at most `LONGEST`."""
-        ordered = sorted(parts, key=lambda part: part[0])
-        base = to_micros(ordered[0][0].sealed_at) if ordered else 0
-        for key, rows in ordered:
-            rows["sealed"] = to_micros(key.sealed_at) - base
-        return Block(base, np.concatenate([rows for _, rows in ordered]) if ordered else np.empty(0, kind))
+    def of(parts: Sequence["Part"], kind: np.dtype[Any]) -> "Block":
+        """Put segments' rows together, in sealed order; they span at most `LONGEST`."""
+        ordered = sorted(parts, key=lambda part: part.key)
+        base = to_micros(ordered[0].key.sealed_at) if ordered else 0
+        rows = np.zeros(sum(len(part.columns[0]) for part in ordered), kind)
+        for place, name in enumerate(_TOLD[kind]):
+            values = chain.from_iterable([part.columns[place] for part in ordered])
+            rows[name] = np.fromiter(values, kind[name], len(rows))
+        sealed = [to_micros(part.key.sealed_at) - base for part in ordered]
+        rows["sealed"] = np.repeat(np.array(sealed, dtype=np.uint32), [len(part.columns[0]) for part in ordered])
+        return Block(base, rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,12 +80,11 @@ class Block:
         return Block(self.base, np.concatenate([self.rows, moved]))
 
 
-def blocks(parts: Sequence[tuple[SegmentKey, Columns]], kind: np.dtype[Any]) -> list[Block]:
+def blocks(parts: Sequence["Part"], kind: np.dtype[Any]) -> list[Block]:
     """Put any segments' rows together, into as few blocks as may be; in sealed order."""
-    ordered = sorted(parts, key=lambda part: part[0])
-    found: list[list[tuple[SegmentKey, Columns]]] = []
-    for part in ordered:
-        if not found or part[0].sealed_at - found[-1][0][0].sealed_at >= LONGEST:
+    found: list[list[Part]] = []
+    for part in sorted(parts, key=lambda each: each.key):
+        if not found or part.key.sealed_at - found[-1][0].key.sealed_at >= LONGEST:
             found.append([])
         found[-1].append(part)
     return [Block.of(each, kind) for each in found]
@@ -110,26 +115,35 @@ def _low(marks: Columns) -> Columns:
     return low
 
 
-def observed(segment: Segment[Observation]) -> Columns:
-    """Give the columns of an opened segment; none of one that did not verify."""
+class Part(NamedTuple):
+    """What a segment gives to a block: the values of each column that `_TOLD` names, by its rows."""
+
+    key: SegmentKey
+    columns: tuple[Sequence[Any], ...]
+
+
+_TOLD: Final = {OBSERVED: ("mark", "check", "at", "reward", "tag"), SIGHTED: ("mark", "at", "tag", "position")}
+
+
+def observed(segment: Segment[Observation]) -> Part:
+    """Give the rows of an opened segment; none of one that did not verify."""
     events, name = segment.events or (), segment.head.key.name
-    rows = np.zeros(len(events), OBSERVED)
     keys = [event.key for event in events]
-    rows["mark"] = np.array([fingerprint(key) for key in keys], dtype=np.uint64)
-    rows["check"] = np.array([second_fingerprint(key) for key in keys], dtype=np.uint64)
-    rows["at"] = [to_micros(event.observed_at) for event in events]
-    rows["reward"] = [np.nan if event.reward is None else event.reward for event in events]
-    rows["tag"] = [report_tag(name, index) for index in range(len(events))]
-    return rows
+    return Part(
+        segment.head.key,
+        (
+            [fingerprint(key) for key in keys],
+            [second_fingerprint(key) for key in keys],
+            [to_micros(event.observed_at) for event in events],
+            [_NOTHING if event.reward is None else event.reward for event in events],
+            [report_tag(name, index) for index in range(len(events))],
+        ),
+    )
 
 
-def sighted(key: SegmentKey, marks: Sequence[int], micros: Sequence[int]) -> Columns:
-    """Give the columns of a segment of decisions: fingerprints and times of each."""
-    rows = np.zeros(len(marks), SIGHTED)
-    rows["mark"], rows["at"] = np.array(marks, dtype=np.uint64), np.array(micros, dtype=np.int64)
-    rows["tag"] = segment_tag(key.name)
-    rows["position"] = np.arange(len(marks))
-    return rows
+def sighted(key: SegmentKey, marks: Sequence[int], micros: Sequence[int]) -> Part:
+    """Give the rows of a segment of decisions: fingerprints and times of each."""
+    return Part(key, (marks, micros, [segment_tag(key.name)] * len(marks), range(len(marks))))
 
 
 class Keys:

@@ -11,8 +11,8 @@ import numpy as np
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint, report_id, report_tag
-from shared.domain.ledger import Due, Opened, Report, Reports, Segment, SegmentHead, SegmentKey, Sighting
-from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Wanted, blocks, observation, observed, sighted
+from shared.domain.ledger import Due, Opened, Report, Reports, Segment, SegmentHead, Sighting
+from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, Keys, Part, Wanted, blocks, observation, observed, sighted
 from shared.storage.tail import Piece
 
 
@@ -57,7 +57,7 @@ class Gathering:
 
     def reports(self, missing: Sequence[Segment[Observation]]) -> Reports:
         """Give all that was asked for, with what was `missing`."""
-        for block in blocks([(segment.head.key, observed(segment)) for segment in missing], OBSERVED):
+        for block in blocks([observed(segment) for segment in missing], OBSERVED):
             self.add(block)
         return Reports(
             of={key: sorted(reports.values(), key=_arrival) for key, reports in self._found.items()},
@@ -74,7 +74,7 @@ class Sighted:
         self._wanted = Wanted(marks)
         self._found: dict[int, dict[Sighting, None]] = {}
         whole = [segment for segment in opened.segments if segment.events is not None] if opened else []
-        self._own = blocks([_columns_of(segment) for segment in whole], SIGHTED)
+        self._own = blocks([_part_of(segment) for segment in whole], SIGHTED)
         is_all = opened is not None and len(whole) == len(opened.segments)
         self.given = _pieces(self._own, opened.since, opened.until) if opened is not None and is_all else []
 
@@ -92,10 +92,10 @@ class Sighted:
         return {mark: [*each] for mark, each in self._found.items()}
 
 
-def _columns_of(segment: Segment[Decision]) -> tuple[SegmentKey, Columns]:
+def _part_of(segment: Segment[Decision]) -> Part:
     """Give what the log's row holds besides the events, of a segment that is open."""
     events, key = segment.events or (), segment.head.key
-    return key, sighted(key, [fingerprint(event.key) for event in events], [to_micros(event.decided_at) for event in events])
+    return sighted(key, [fingerprint(event.key) for event in events], [to_micros(event.decided_at) for event in events])
 
 
 def _pieces(own: Sequence[Block], since: datetime, until: datetime) -> list[Piece]:

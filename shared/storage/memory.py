@@ -7,10 +7,10 @@ from typing import Final
 
 from shared.domain.clock import Clock
 from shared.domain.events import Decision, Observation
-from shared.domain.ledger import LogEpoch, Segment, SegmentKey
+from shared.domain.ledger import LogEpoch, Segment
 from shared.storage import names
 from shared.storage.account import StorageAccount
-from shared.storage.columns import OBSERVED, SIGHTED, Block, Columns, observed, sighted
+from shared.storage.columns import OBSERVED, SIGHTED, Block, Part, observed, sighted
 from shared.storage.hot_log import HotLog
 from shared.storage.hours import Hours, kept_by_the_hour
 from shared.storage.rows import SIGHTED_COLUMNS, Row, head
@@ -41,26 +41,23 @@ class Rows:
     async def observed(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
         """Read observations, as many at a time as one query brings."""
         async for each in self.observations.ranges(since, until):
-            parts = []
-            if each.rows:
-                async for row in self.observations.rows(each.since, each.until, page=each.rows + 1):
-                    segment = await self.observation(row)
-                    parts.append((segment.head.key, observed(segment)))
+            rows = self.observations.rows(each.since, each.until, page=each.rows + 1)
+            parts = [observed(await self.observation(row)) async for row in rows] if each.rows else []
             yield Piece(each.since, each.until, Block.of(parts, OBSERVED))
 
     async def sighted(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
         """Read whose decisions there are, minute by minute; a piece ends with a minute, and with an hour."""
-        parts: list[tuple[SegmentKey, Columns]] = []
+        parts: list[Part] = []
         minute = ""
         async for row in self.decisions.rows(since, until, select=SIGHTED_COLUMNS, page=_SIGHTINGS_PAGE):
             key, last = head(row).key, minute
             minute = names.minute(key.partition)
-            if parts and minute != last and (len(parts) >= _PIECE_ROWS or minute[:-2] != names.minute(parts[0][0].partition)[:-2]):
+            if parts and minute != last and (len(parts) >= _PIECE_ROWS or minute[:-2] != names.minute(parts[0].key.partition)[:-2]):
                 end = key.sealed_at.replace(second=0, microsecond=0)
                 yield Piece(since, end, Block.of(parts, SIGHTED))
                 since, parts = end, []
             told = await self.sightings(row)
-            parts.append((key, sighted(key, told.fingerprints, told.micros)))
+            parts.append(sighted(key, told.fingerprints, told.micros))
         yield Piece(since, until, Block.of(parts, SIGHTED))
 
 

@@ -137,20 +137,25 @@ class RowName:
         >>> RowName.parse("1778976000000000-a1b2-000007-1-3-2").size
         49152
         """
-        match = _ROW.fullmatch(name)
-        if match is None:
-            raise _no_segment(name)
-        found = int(match["format"])
-        if found > FORMAT:
-            raise NewerFormatError("a segment of the log", found=found, known=FORMAT)
-        counts = _COUNTS[found].fullmatch(match["rest"])
-        if counts is None:
-            raise _no_segment(name)
-        count, rewards, *told = map(int, counts.groups())
-        if rewards > count or count > MAX_EVENTS:
-            raise _no_segment(name)
-        size = told[0] if told else min(max(count, 1) * _UNTOLD_BYTES, MAX_BYTES)
-        return RowName(from_micros(int(match["at"])), match["writer"], int(match["number"]), count, rewards, size, found)
+        return _parsed(name)
+
+
+@lru_cache(maxsize=1024)  # a row's name is looked at when it is listed, placed, opened and counted
+def _parsed(name: str) -> RowName:
+    match = _ROW.fullmatch(name)
+    if match is None:
+        raise _no_segment(name)
+    found = int(match["format"])
+    if found > FORMAT:
+        raise NewerFormatError("a segment of the log", found=found, known=FORMAT)
+    counts = _COUNTS[found].fullmatch(match["rest"])
+    if counts is None:
+        raise _no_segment(name)
+    count, rewards, *told = map(int, counts.groups())
+    if rewards > count or count > MAX_EVENTS:
+        raise _no_segment(name)
+    size = told[0] if told else min(max(count, 1) * _UNTOLD_BYTES, MAX_BYTES)
+    return RowName(from_micros(int(match["at"])), match["writer"], int(match["number"]), count, rewards, size, found)
 
 
 def _is_segment(name: str) -> bool:

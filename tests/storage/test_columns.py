@@ -37,7 +37,7 @@ observations = st.builds(
 
 @given(st.lists(observations, min_size=1, max_size=8))
 def test_an_observation_comes_back_as_it_was(events):
-    block = Block.of([(segment(events).head.key, observed(segment(events)))], OBSERVED)
+    block = Block.of([observed(segment(events))], OBSERVED)
     keys: set[EventKey] = {event.key for event in events}
     found = {place: observation(block, place, key) for key, place in Keys(keys).found(block)}
     assert [found[place] for place in range(len(events))] == events
@@ -55,7 +55,7 @@ def test_what_is_gathered_is_what_the_segments_tell(rows, keys, due_bits, data):
     turned_up = data.draw(st.sets(st.sampled_from([each.head.key.name for each in due]))) if due else set()
     wanted = {event.key for each in segments for event in each.events or () if event.event_id in keys}
     gathering = Gathering(Keys(wanted), [each.head for each in due], counted)
-    for block in blocks([(s.head.key, observed(s)) for s in segments if s.head.key.name not in turned_up], OBSERVED):
+    for block in blocks([observed(s) for s in segments if s.head.key.name not in turned_up], OBSERVED):
         gathering.add(block)
     missing = {head.key.name for head in gathering.missing()}
     assert missing >= turned_up
@@ -72,13 +72,13 @@ def test_rewards_of_a_damaged_segment_that_is_due_are_lost():
     whole = segment([built("a"), built("b", None)])
     damaged: Segment[Observation] = Segment(whole.head, None)
     gathering = Gathering(Keys(set()), [whole.head], frozenset())
-    gathering.add(Block.of([(whole.head.key, observed(damaged))], OBSERVED))
+    gathering.add(Block.of([observed(damaged)], OBSERVED))
     assert gathering.missing() == [whole.head]
     assert gathering.reports([damaged]).lost == 1
 
 
 def test_blocks_put_together_keep_their_times_though_the_later_one_was_cut_from_an_earlier_beginning():
-    parts = [(s.head.key, observed(s)) for s in (segment([built(f"e{second}", at=after(second))]) for second in (0, 5, 9))]
+    parts = [observed(s) for s in (segment([built(f"e{second}", at=after(second))]) for second in (0, 5, 9))]
     first = Block.of([parts[1]], OBSERVED)
     later = Block.of([parts[0], parts[2]], OBSERVED).between(after(6), after(10))
     assert first.joins(later)
@@ -100,7 +100,7 @@ class Log:
         while since < until:
             end = min(since + self._piece, until)
             self.read.append((since, end))
-            yield Piece(since, end, Block.of([(s.head.key, observed(s)) for s in self.segments(since, end)], OBSERVED))
+            yield Piece(since, end, Block.of([observed(s) for s in self.segments(since, end)], OBSERVED))
             since = end
 
     def segments(self, since: datetime, until: datetime) -> list[Segment[Observation]]:

@@ -38,7 +38,7 @@ def _hours(since: datetime, until: datetime) -> list[datetime]:
 
 
 def test_a_block_comes_back_as_it_was_and_a_damaged_one_is_unreadable():
-    block = Block.of([(segment([observation()]).head.key, observed(segment([observation()])))], OBSERVED)
+    block = Block.of([observed(segment([observation()]))], OBSERVED)
     data = write_block(block)
     again = read_block(data, OBSERVED)
     assert (again.base, again.rows.tolist()) == (block.base, block.rows.tolist())
