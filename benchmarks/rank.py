@@ -18,7 +18,7 @@ GOAL = Goal(1.3)
 ACTIONS = 50
 FLOOR_APP = Path(__file__).with_name("floor_app")
 _WARM_UP = 50
-_SHORT_WAITS = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_INGEST_GRACE": "PT0S"}
+_SHORT_WAITS = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_INGEST_GRACE": "PT4S"}
 
 
 def run(storage: str, *, quick: bool) -> list[Line]:
@@ -44,11 +44,12 @@ def run(storage: str, *, quick: bool) -> list[Line]:
 
 async def train(storage: str, traffic: Traffic, *, events: int) -> int:
     """Rank and reward through the real services, and publish what the real trainer makes of it; gives the events learned."""
-    services = build(read_settings({"AzureWebJobsStorage": storage, **_SHORT_WAITS}))
+    settings = read_settings({"AzureWebJobsStorage": storage, **_SHORT_WAITS})
+    services = build(settings)
     try:
         rankings = await asyncio.gather(*(services.ranker.rank(traffic.situation(), event_id=None, deferred=False) for _ in range(events)))
         await asyncio.gather(*(services.rewarder.reward(ranking.event_id, traffic.reward()) for ranking in rankings))
-        await asyncio.sleep(1.2)
+        await asyncio.sleep((settings.loop.reward_wait + settings.grace).total_seconds() + 0.2)
         return sum(commit.learned for commit in await services.trainer.run())
     finally:
         await services.close()
