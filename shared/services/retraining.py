@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.clock import Clock, TimeLimit, days_before, to_micros
-from shared.domain.errors import ConflictError, NewerFormatError, StorageUnavailableError, UnreadableError
+from shared.domain.errors import ConflictError, NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
@@ -172,7 +172,13 @@ class Retrainer:
         `ConflictError` when another commit came first, or another run was at the same model, and as the log and the store do.
         """
         course = await self._taken_up(purpose(pointer, loop)) or await self._begun(pointer, loop)
-        await self._learn(course, pointer, loop, TimeLimit(timedelta(0)) if course.tries > WARY_AFTER else limit)
+        try:
+            await self._learn(course, pointer, loop, TimeLimit(timedelta(0)) if course.tries > WARY_AFTER else limit)
+        except ConflictError:
+            raise
+        except PersonalizerError:
+            await self._excuse(course)
+            raise
         course.tries = 0
         far = course.progress
         logger.info("learning anew", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
@@ -281,6 +287,14 @@ class Retrainer:
             logger.error("a chunk is left out of the new model: %s", error, extra={"chunk": name})
             return False
         return True
+
+    async def _excuse(self, course: _Course) -> None:
+        """Note that whoever took it up has not died: it tells why it comes no further, as when storage is away. What was learned stays."""
+        course.tries = 0
+        try:
+            await self._save(course)
+        except PersonalizerError as error:
+            logger.warning("that nobody died of a chunk is not noted: %s", error)
 
     async def _save(self, course: _Course) -> None:
         course.etag = await self._store.checkpoints.write(await asyncio.to_thread(course.checkpoint), expected=course.etag)

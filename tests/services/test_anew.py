@@ -5,7 +5,7 @@ import hashlib
 import random
 import zipfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from shared.domain.clock import TimeLimit
-from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.errors import NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import LEFT_BEHIND, ModelKind, Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
 from shared.joining.chunks import compressed, decompressed
@@ -526,6 +526,38 @@ async def test_processes_that_die_of_something_else_leave_nothing_out(account, l
             Deadly(account, chain[number % 5]), BlobModelStore(account, loop=STORE), clock=SetClock(FIRST)
         )
         with suppress(Died):
+            await process.turn(TimeLimit(timedelta(minutes=1)))
+        if (await pointer_of(account, STORE)).resets == 1:
+            break
+    anew = await pointer_of(account, STORE)
+    assert await content_of(account, STORE, anew.version) == await in_one_run(account, "at once")
+
+
+class Away(BlobColdLog):
+    """A joined log whose storage gives no chunk for a number of reads."""
+
+    failures = 0
+
+    async def chunk(self, name: str) -> bytes:
+        if self.failures:
+            self.failures -= 1
+            raise StorageUnavailableError("storage is away")
+        return await super().chunk(name)
+
+
+@pytest.mark.parametrize("warm", [True, False], ids=["one process", "a process each run"])
+@pytest.mark.parametrize("chunks_before", [0, 2])
+async def test_storage_that_is_away_for_many_runs_kills_nobody_and_no_chunk_is_left_out(account, learned, warm, chunks_before):
+    log = Away(account, loop=STORE)
+    process = None
+    for _ in range(chunks_before):
+        await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
+    log.failures = failures = 3 * retraining.GIVEN_UP_AFTER
+    for run in range(failures + 20):
+        if process is None or not warm:
+            process = trainer(account, FIRST, store=STORE, loop=RESET)
+            process._retrainer = retraining.Retrainer(log, BlobModelStore(account, loop=STORE), clock=SetClock(FIRST))
+        with pytest.raises(StorageUnavailableError) if run < failures else nullcontext():
             await process.turn(TimeLimit(timedelta(minutes=1)))
         if (await pointer_of(account, STORE)).resets == 1:
             break
