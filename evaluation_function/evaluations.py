@@ -23,6 +23,7 @@ from shared.api.wire import parse
 from shared.domain.errors import EvaluationNotFoundError, InvalidContractError, InvalidEvaluationContractError
 from shared.domain.evaluation import Evaluation
 from shared.runtime.http import MUCH, PATH_VERSIONS, PREVIEWS, QUERY_VERSION, WORK, Call, Operation, answer
+from shared.runtime.wiring import REPORTS
 
 
 async def create(call: Call) -> func.HttpResponse:
@@ -98,10 +99,10 @@ _ONE = "evaluations/{evaluationId}"
 OPERATIONS = (
     Operation("evaluations_create", "POST", "evaluations", create, versions=PATH_VERSIONS),
     Operation("evaluations_put", "PUT", _ONE, put, versions=_NEW),
-    Operation("evaluations_get_old", "GET", _ONE, get_old, versions=PATH_VERSIONS, time=MUCH),
-    Operation("evaluations_get", "GET", _ONE, get, versions=_NEW, time=MUCH),
-    Operation("evaluations_report", "GET", f"{_ONE}/report", report, time=MUCH),
-    Operation("evaluations_list_old", "GET", "evaluations", list_old, versions=PATH_VERSIONS),
+    Operation("evaluations_get_old", "GET", _ONE, get_old, versions=PATH_VERSIONS, time=MUCH, room=REPORTS),
+    Operation("evaluations_get", "GET", _ONE, get, versions=_NEW, time=MUCH, room=REPORTS),
+    Operation("evaluations_report", "GET", f"{_ONE}/report", report, time=MUCH, room=REPORTS),
+    Operation("evaluations_list_old", "GET", "evaluations", list_old, versions=PATH_VERSIONS, room=REPORTS),
     Operation("evaluations_list", "GET", "evaluations", list_page, versions=_NEW),
     Operation("evaluations_delete", "DELETE", _ONE, delete),
     Operation("apply_from_evaluation", "POST", "configurations/applyFromEvaluation", apply, versions=PREVIEWS, time=WORK),

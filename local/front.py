@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ MAX_BODY = 100 * 1024 * 1024
 GRACE = 10.0
 """Seconds that running requests, timers and queue functions get to end when the host stops."""
 
+_READING = frozenset({"GET", "HEAD"})
 BODILESS = frozenset({204, 304})
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
 
@@ -36,7 +37,7 @@ class BodyTooLargeError(Exception):
 
 
 class CallerGoneError(Exception):
-    """The connection closed before the whole body arrived."""
+    """The connection closed before the whole body arrived, or before an answer that changes nothing was there."""
 
 
 class Front:
@@ -97,7 +98,8 @@ class Front:
         match = self._router.match(path, method)
         if match is None:
             return HttpReply(404)
-        return await self._call(match, http_call(scope, match, await read_body(scope, receive)))
+        answering = self._call(match, http_call(scope, match, await read_body(scope, receive)))
+        return await (unless_gone(answering, receive) if method in _READING else answering)
 
     async def _call(self, match: Match, call: HttpCall) -> HttpReply:
         try:
@@ -137,6 +139,28 @@ def given_input(body: bytes) -> str | None:
     except (ValueError, AttributeError, RecursionError):
         return None
     return found if isinstance(found, str) else json.dumps(found)
+
+
+async def unless_gone(answering: Coroutine[None, None, HttpReply], receive: Receive) -> HttpReply:
+    """Answer who only reads, and stop when nobody waits for it any more; raises `CallerGoneError`.
+
+    What changes something is always done to its end.
+    """
+    call, gone = asyncio.create_task(answering), asyncio.create_task(_until_gone(receive))
+    try:
+        await asyncio.wait({call, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if call.done():
+            return call.result()
+        raise CallerGoneError
+    finally:
+        for task in (call, gone):
+            task.cancel()
+        await asyncio.gather(call, gone, return_exceptions=True)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 async def read_body(scope: Message, receive: Receive) -> bytes:

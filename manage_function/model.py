@@ -3,8 +3,9 @@
 import azure.functions as func
 
 from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_signed
-from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, read_archive, write_archive
+from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, open_archive, write_archive
 from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
+from shared.runtime.wiring import MODELS_IN_HAND
 
 _WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
 
@@ -21,7 +22,7 @@ async def get(call: Call) -> func.HttpResponse:
 
 async def put(call: Call) -> func.HttpResponse:
     """Publish the model of a signed archive; 204 once it is."""
-    await call.services.keeper.import_(read_archive(call.body))
+    await call.services.keeper.import_packed(open_archive(call.body))
     return answer(204)
 
 
@@ -47,8 +48,18 @@ async def restore(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("model_get", "GET", "model", get, time=MUCH),
-    Operation("model_put", "PUT", "model", put, reads_json=False, max_body=LARGEST_ARCHIVE, versions=_WITH_IMPORT, time=MUCH),
+    Operation("model_get", "GET", "model", get, time=MUCH, room=MODELS_IN_HAND),
+    Operation(
+        "model_put",
+        "PUT",
+        "model",
+        put,
+        reads_json=False,
+        max_body=LARGEST_ARCHIVE,
+        versions=_WITH_IMPORT,
+        time=MUCH,
+        room=MODELS_IN_HAND,
+    ),
     Operation("model_delete", "DELETE", "model", delete, time=MUCH),
     Operation("model_properties", "GET", "model/properties", properties),
     Operation("model_versions", "GET", "model/versions", versions, time=MUCH),

@@ -6,6 +6,7 @@ from shared.api.receipts import DecisionReceiptBody, ReceiptBody, RewardReceiptB
 from shared.api.wire import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
 from shared.runtime.http import MUCH, Call, Operation, answer
+from shared.runtime.wiring import SEARCHES
 from shared.services.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
 
 
@@ -61,4 +62,4 @@ def _reward(receipt: RewardReceipt) -> RewardReceiptBody:
     )
 
 
-OPERATIONS = (Operation("receipt", "GET", "events/{eventId}", get, time=MUCH),)
+OPERATIONS = (Operation("receipt", "GET", "events/{eventId}", get, time=MUCH, room=SEARCHES),)

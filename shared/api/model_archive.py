@@ -3,6 +3,8 @@
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
@@ -20,6 +22,7 @@ LARGEST: Final = {MODEL: LARGEST_ARCHIVE, SIGNER: 16 * 1024, SIGNATURE: 1024}
 _WRITTEN_AT: Final = (1980, 1, 1, 0, 0, 0)  # the same model and key give the same file
 _END: Final = struct.Struct("<4s4H2LH")  # the end of the central directory: APPNOTE.TXT, 4.3.16
 _LARGEST_DIRECTORY: Final = len(LARGEST) * 256
+_PIECE: Final = 1024 * 1024
 _ENCRYPTED: Final = 0x1
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED: Final = (
@@ -52,12 +55,38 @@ def read_archive(data: bytes) -> SignedModel:
 
     Raises `InvalidModelImportFormatError`, which says what is wrong.
     """
+    packed = open_archive(data)
+    return SignedModel(packed.model(), packed.signer, packed.signature)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedModel:
+    """An archive whose model is still packed: `shared.domain.ports.PackedModel`."""
+
+    signer: bytes
+    signature: bytes
+    _archive: zipfile.ZipFile
+    _model: zipfile.ZipInfo
+
+    def pieces(self) -> Iterator[bytes]:
+        """Inflate the model, a piece at a time."""
+        try:
+            yield from _pieces(self._archive, self._model)
+        except _DAMAGED as cause:
+            raise _invalid(f"the archive is damaged: {cause}") from cause
+
+    def model(self) -> bytes:
+        """Inflate the model as a whole."""
+        return b"".join(self.pieces())
+
+
+def open_archive(data: bytes) -> PackedModel:
+    """Look into an archive: all is checked that is said of its members, but of the model nothing is inflated; raises as `read_archive`."""
     if not data:
         raise _invalid("the request has no body: send the signed archive with a Content-Length (chunked bodies do not reach every host)")
     _check_end(data)
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            return _signed(archive)
+        return _opened(zipfile.ZipFile(BytesIO(data)))
     except _DAMAGED as cause:
         raise _invalid(f"the archive is damaged: {cause}") from cause
 
@@ -76,16 +105,18 @@ def _check_end(data: bytes) -> None:
         raise _invalid("the archive's directory is not where, or not as long as, it has to be")
 
 
-def _signed(archive: zipfile.ZipFile) -> SignedModel:
+def _opened(archive: zipfile.ZipFile) -> PackedModel:
     members = {info.orig_filename: info for info in archive.infolist()}
     if sorted(members) != sorted(LARGEST) or len(archive.infolist()) != len(LARGEST):
         named = ", ".join(sorted(repr(info.orig_filename[:40]) for info in archive.infolist()))
         raise _invalid(f"the archive's members have to be {', '.join(LARGEST)}, not {named}")
-    return SignedModel(*[_content(archive, members[name], largest=LARGEST[name]) for name in LARGEST])
+    for name, largest in LARGEST.items():
+        _check_member(members[name], largest=largest)
+    signer, signature = (b"".join(_pieces(archive, members[name])) for name in (SIGNER, SIGNATURE))
+    return PackedModel(signer, signature, archive, members[MODEL])
 
 
-def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, largest: int) -> bytes:
-    """Read a member; no more is inflated than it says it has, and a wrong checksum or length tells of it."""
+def _check_member(member: zipfile.ZipInfo, *, largest: int) -> None:
     name = member.orig_filename
     if member.flag_bits & _ENCRYPTED:
         raise _invalid(f"{name}: is encrypted", target=name)
@@ -93,11 +124,18 @@ def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, *, largest: int)
         raise _invalid(f"{name}: has to be stored or deflated", target=name)
     if member.file_size > largest:
         raise _invalid(f"{name}: has {member.file_size} bytes; at most {largest} are read", target=name)
+
+
+def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Read a member piece by piece; no more is inflated than it says it has, and a wrong checksum or length tells of it."""
+    size = 0
     with archive.open(member) as opened:
-        content = opened.read(member.file_size + 1)
-    if len(content) != member.file_size:
-        raise _invalid(f"{name}: has {len(content)} bytes, not {member.file_size} as it says", target=name)
-    return content
+        while piece := opened.read(min(_PIECE, member.file_size + 1 - size)):
+            size += len(piece)
+            yield piece
+    if size != member.file_size:
+        name = member.orig_filename
+        raise _invalid(f"{name}: has {size} bytes, not {member.file_size} as it says", target=name)
 
 
 def _invalid(message: str, *, target: str | None = None) -> InvalidModelImportFormatError:

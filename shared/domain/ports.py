@@ -1,6 +1,6 @@
 """What the use cases need from the outside world; `shared.storage` provides it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -265,6 +265,28 @@ class ModelStore(Protocol):
         ...
 
 
+class PackedModel(Protocol):
+    """A signed model that came packed, and takes memory only when it is asked for; raises `InvalidModelImportFormatError`."""
+
+    @property
+    def signer(self) -> bytes:
+        """The certificate of its signer (X.509, DER)."""
+        ...
+
+    @property
+    def signature(self) -> bytes:
+        """The signature over the model's bytes."""
+        ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the model's bytes a piece at a time."""
+        ...
+
+    def model(self) -> bytes:
+        """Give all of them."""
+        ...
+
+
 class ModelSigner(Protocol):
     """The deployment's signature on models; raises `StorageUnavailableError`, and `UnreadableError` for a key that is damaged."""
 
@@ -274,6 +296,10 @@ class ModelSigner(Protocol):
 
     async def verify(self, signed: SignedModel) -> None:
         """Raise `InvalidModelImportSignatureError` unless a trusted key has signed exactly this model."""
+        ...
+
+    async def verify_packed(self, packed: PackedModel) -> None:
+        """Do so for one that is packed: of a signer that is not trusted nothing is unpacked, and of others a piece at a time."""
         ...
 
 

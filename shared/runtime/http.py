@@ -119,7 +119,8 @@ class Operation:
 
     Every operation is there for the default loop and for the others under `LOOP_PREFIX`, but those of the administrator. A metered one
     counts against what the loop's tier answers a month; how long a ``timed`` one takes, unless it is refused, is counted under that name.
-    ``reads_json`` is false where a body may be anything. What ``appends`` to the log has its ``time`` beside the deadline of an append.
+    ``reads_json`` is false where a body may be anything. Of those that share a ``room`` a process answers a few at a time. What
+    ``appends`` to the log has its ``time`` beside the deadline of an append.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Operation:
     metered: bool = False
     timed: str = ""
     reads_json: bool = True
+    room: str = ""
     max_body: int = MAX_BODY_BYTES
     time: Time = BRIEF
     appends: bool = False
@@ -265,6 +267,9 @@ async def _admitted(operation: Operation, call: Call) -> Call:
 
 async def _answered(operation: Operation, call: Call) -> func.HttpResponse:
     """Answer, and count it if it is counted and not refused."""
+    if operation.room:
+        async with call.deployment.rooms[operation.room].place():
+            return await operation.handler(call)
     if not operation.metered:
         return await operation.handler(call)
     month = await call.services.allowance.take(call.services.record.tier)

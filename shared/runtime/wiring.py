@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
@@ -30,7 +31,7 @@ from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
 from shared.services.analysis.weighing import Weighing
-from shared.services.concurrency import keep_memory_together
+from shared.services.concurrency import Room, keep_memory_together
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -70,6 +71,12 @@ _NAMES_REMEMBERED = 1_000
 
 _WRITTEN_AFTER = timedelta(days=1)
 """How long after a loop's end a process that had not heard of it may have written."""
+
+SEARCHES: Final = "searches"
+REPORTS: Final = "reports"
+MODELS_IN_HAND: Final = "models"
+ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MODELS_IN_HAND: 2})
+"""How many calls of a kind that reads much a process answers at a time."""
 
 _OF_A_LOOP = "one of the keys of this loop, and that there is a loop of this name"
 
@@ -150,6 +157,7 @@ class Deployment:
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
         self.turn = asyncio.Semaphore()
+        self.rooms = {name: Room(places=places) for name, places in ROOMS.items()}
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
         self.latencies = Latencies(self.clock.now())

@@ -4,9 +4,12 @@ import asyncio
 import ctypes
 import gc
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import Any, TypeVar
+
+from shared.domain.errors import BusyError
 
 _M_ARENA_MAX = -8
 """In glibc's ``malloc.h``."""
@@ -25,6 +28,40 @@ async def together(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class Room:
+    """Lets a few in at a time, as many as read much at once; others wait briefly, and are then told to come back."""
+
+    def __init__(self, *, places: int, patience: timedelta = timedelta(seconds=2), most_waiting: int = 16) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._patience = patience
+        self._most_waiting = most_waiting
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Hold a place until the block is left, however that is; raises `BusyError` when none was free in time."""
+        await self._taken()
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    async def _taken(self) -> None:
+        if self._waiting >= self._most_waiting:
+            raise self._full()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience.total_seconds()):
+                await self._places.acquire()
+        except TimeoutError as cause:
+            raise self._full() from cause
+        finally:
+            self._waiting -= 1
+
+    def _full(self) -> BusyError:
+        return BusyError("others are reading as much at this moment; repeat the call", retry_after=self._patience)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from shared.domain.errors import (
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.models import Exported, KeptVersion, ModelTimes, SignedModel
-from shared.domain.ports import EventLog, LoopConfiguration, ModelSigner, ModelStore
+from shared.domain.ports import EventLog, LoopConfiguration, ModelSigner, ModelStore, PackedModel
 from shared.learning import artifact
 from shared.learning.learner import Learner
 from shared.services.publishing import Content, beginning, settings_text, write_version
@@ -100,8 +100,16 @@ class ModelKeeper:
         `InvalidModelImportFormatError`, or `BusyError` when others kept committing.
         """
         await self._signer.verify(signed)
+        await self._import(lambda: signed.model)
+
+    async def import_packed(self, packed: PackedModel) -> None:
+        """Do the same with one that is still packed; it is unpacked as a whole only once its signature is verified."""
+        await self._signer.verify_packed(packed)
+        await self._import(packed.model)
+
+    async def _import(self, model: Callable[[], bytes]) -> None:
         try:
-            content = await asyncio.to_thread(_read, signed.model)
+            content = await asyncio.to_thread(lambda: _read(model()))
         except UnreadableError as cause:
             raise InvalidModelImportFormatError(f"model.vw: {cause}", target="model.vw") from cause
         await self._publish(_Given(content, ModelKind.IMPORTED))

@@ -1,5 +1,6 @@
 """Rank: a situation in, a stored decision out."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,8 @@ from shared.services.serving import ModelServer, Served
 MOST_REASONS: Final = 100
 """How many contributions to a score are told one by one."""
 
+_LARGE: Final = 16 * 1024
+"""Bytes of a situation's text from which on it is explained beside the event loop: that takes milliseconds for each 10 kB."""
 
 Reasons = tuple[str, tuple[tuple[str, float], ...]]
 """An action's id, and what adds how much to its score, the largest first."""
@@ -50,16 +53,20 @@ class Ranker:
         """
         served = await self._models.served()
         decision = self._decider.decide(situation, served, event_id=event_id or new_event_id(), at=self._clock.now(), deferred=deferred)
-        reasons = _reasons(situation, served)
+        reasons = await _explained(situation, served, size=len(decision.situation))
         await self._log.append_decision(decision)
         return ranking(situation, decision, reasons)
 
 
-def _reasons(situation: Situation, served: Served) -> tuple[Reasons, ...]:
+async def _explained(situation: Situation, served: Served, *, size: int) -> tuple[Reasons, ...]:
     """Explain each action's score, where that is asked for; in LoggingOnly mode there is none."""
     settings = served.settings
     if not settings.is_inference_explainability_enabled or settings.learning_mode is LearningMode.LOGGING_ONLY:
         return ()
+    return _reasons(situation, served) if size < _LARGE else await asyncio.to_thread(_reasons, situation, served)
+
+
+def _reasons(situation: Situation, served: Served) -> tuple[Reasons, ...]:
     explained = explain_all(served.model, situation, most=MOST_REASONS)
     return tuple([(each.action_id, tuple([(part.name, part.worth) for part in each.contributions])) for each in explained])
 

@@ -5,8 +5,9 @@ Further certificates whose signatures are trusted may lie beside it, as DER.
 """
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -15,12 +16,14 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from shared.domain.clock import Clock
 from shared.domain.errors import ConflictError, InvalidModelImportSignatureError, UnreadableError
 from shared.domain.models import SignedModel
+from shared.domain.ports import PackedModel
 from shared.storage import names
 from shared.storage.account import StorageAccount
 from shared.storage.blobs import BlobFiles
@@ -61,12 +64,20 @@ class BlobModelSigner:
 
     async def verify(self, signed: SignedModel) -> None:
         """Accept what a trusted key has signed; only certificates that are stored here are looked into."""
-        if not await self._is_trusted(signed.signer):
+        await self._check_trust(signed.signer)
+        await asyncio.to_thread(_verify, signed.signer, signed.signature, (signed.model,))
+
+    async def verify_packed(self, packed: PackedModel) -> None:
+        """Accept the same while it is packed."""
+        await self._check_trust(packed.signer)
+        await asyncio.to_thread(lambda: _verify(packed.signer, packed.signature, packed.pieces()))
+
+    async def _check_trust(self, certificate: bytes) -> None:
+        if not await self._is_trusted(certificate):
             raise InvalidModelImportSignatureError(
                 f"signer.der: this deployment does not trust the certificate; store it under {names.trusted_prefix()} in the container"
                 f" {names.MODELS} if it should"
             )
-        await asyncio.to_thread(_verify, signed)
 
     async def _is_trusted(self, certificate: bytes) -> bool:
         if certificate == (await self._own()).certificate:
@@ -136,14 +147,17 @@ def _read(text: bytes) -> _Signer:
     return _Signer(key, certificate.public_bytes(Encoding.DER))
 
 
-def _verify(signed: SignedModel) -> None:
+def _verify(signer: bytes, signature: bytes, model: Iterable[bytes]) -> None:
     try:
-        key = x509.load_der_x509_certificate(signed.signer).public_key()
+        key = x509.load_der_x509_certificate(signer).public_key()
     except (ValueError, UnsupportedAlgorithm) as cause:
         raise InvalidModelImportSignatureError("signer.der: is not a certificate that can be used") from cause
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < KEY_BITS:
         raise InvalidModelImportSignatureError(f"signer.der: the certificate has to hold an RSA key of at least {KEY_BITS} bits")
+    digest = hashlib.sha512()
+    for piece in model:
+        digest.update(piece)
     try:
-        key.verify(signed.signature, signed.model, _PADDING, _HASH)
+        key.verify(signature, digest.digest(), _PADDING, Prehashed(_HASH))
     except InvalidSignature as cause:
         raise InvalidModelImportSignatureError("sha512_signature.bin: is not the signer's signature on model.vw") from cause

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.api.model_archive import LARGEST, LARGEST_ARCHIVE, MODEL, SIGNATURE, SIGNER, read_archive, write_archive
+from shared.api.model_archive import LARGEST, LARGEST_ARCHIVE, MODEL, SIGNATURE, SIGNER, open_archive, read_archive, write_archive
 from shared.domain.errors import InvalidModelImportFormatError
 from shared.domain.models import SignedModel
 
@@ -149,3 +149,23 @@ def test_whatever_is_damaged_nothing_but_the_one_error_is_raised(data):
     except InvalidModelImportFormatError:
         return
     assert all(len(content) <= LARGEST_ARCHIVE for content in (read.model, read.signer, read.signature))
+
+
+def test_of_an_archive_that_is_only_opened_the_model_is_not_inflated():
+    data = zipped((MODEL, bytes(LARGEST_ARCHIVE)), *MEMBERS[1:], method=zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    packed = open_archive(data)
+    assert (packed.signer, packed.signature) == (SIGNED.signer, SIGNED.signature)
+    assert tracemalloc.get_traced_memory()[1] < 200_000 + len(data)
+    assert sum(map(len, packed.pieces())) == LARGEST_ARCHIVE
+    assert tracemalloc.get_traced_memory()[1] < 6_000_000 + len(data)
+    tracemalloc.stop()
+
+
+def test_a_packed_model_is_damaged_when_it_is_unpacked():
+    data = patched(ARCHIVE, b"model" * 3, 0, b"MODEL")
+    packed = open_archive(data)
+    with pytest.raises(InvalidModelImportFormatError, match="damaged"):
+        packed.model()
+    with pytest.raises(InvalidModelImportFormatError, match="damaged"):
+        list(packed.pieces())

@@ -1,5 +1,6 @@
 """Rank's answer laid out, and explained where the settings ask for it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -80,3 +81,23 @@ async def test_what_was_not_stored_is_neither_answered_nor_explained():
     world.log.error = StorageUnavailableError("down")
     with pytest.raises(StorageUnavailableError):
         await world.rank()
+
+
+async def test_a_large_situation_is_explained_as_a_small_one_is_and_others_go_on_meanwhile():
+    """It is taken apart beside the event loop."""
+    world, turns = World(EXPLAINED), 0
+    large = replace(ASKED, context=(*ASKED.context, {f"n{number}": number for number in range(4_000)}))
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    ranking = await world.ranker.rank(large, event_id="e1", deferred=False)
+    task.cancel()
+    world.polling.stop()
+    assert tuple(action_id for action_id, _ in ranking.reasons) == ranking.action_ids
+    assert any(reasons for _, reasons in ranking.reasons)
+    assert turns > 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -144,3 +145,39 @@ async def test_the_private_key_is_told_to_nobody(account, files, caplog):
     assert secret not in caplog.text
     assert b"PRIVATE" not in signed.signer + signed.signature
     assert secret not in repr(signing) + repr(signing._signer)
+
+
+class Packed:
+    """A packed model that notes how much of it was unpacked."""
+
+    def __init__(self, signed: SignedModel, *, piece: int = 3) -> None:
+        self.signer, self.signature = signed.signer, signed.signature
+        self.unpacked = 0
+        self._model, self._piece = signed.model, piece
+
+    def pieces(self) -> Iterator[bytes]:
+        for first in range(0, len(self._model), self._piece):
+            self.unpacked += self._piece
+            yield self._model[first : first + self._piece]
+
+    def model(self) -> bytes:
+        return b"".join(self.pieces())
+
+
+async def test_of_a_packed_model_nothing_is_unpacked_before_its_signer_is_trusted(account, files):
+    packed = Packed(await foreign())
+    with pytest.raises(InvalidModelImportSignatureError, match="does not trust"):
+        await signer(account).verify_packed(packed)
+    assert packed.unpacked == 0
+    await trust(files, packed.signer)
+    await signer(account).verify_packed(packed)
+    assert packed.unpacked >= len(MODEL)
+
+
+async def test_a_packed_model_is_verified_as_it_is_in_one_piece(account):
+    signing = signer(account)
+    signed = await signing.sign(MODEL)
+    for piece in (1, 7, len(MODEL), 2 * len(MODEL)):
+        await signing.verify_packed(Packed(signed, piece=piece))
+    with pytest.raises(InvalidModelImportSignatureError, match="not the signer's signature"):
+        await signing.verify_packed(Packed(replace(signed, model=MODEL + b"!")))
