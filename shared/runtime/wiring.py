@@ -31,7 +31,7 @@ from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.optimizing import Optimizer
 from shared.services.analysis.running import Means, Runner
 from shared.services.analysis.weighing import Weighing
-from shared.services.concurrency import Room, keep_memory_together
+from shared.services.concurrency import FewAtATime, keep_memory_together
 from shared.services.configuring import Configurator
 from shared.services.erasure import Erasure
 from shared.services.evaluations import Evaluations, FeatureImportances
@@ -157,7 +157,7 @@ class Deployment:
         self.polling = Polling(settings.model_poll_interval)
         self.store = BlobLoopStore(self.account)
         self.turn = asyncio.Semaphore()
-        self.rooms = {name: Room(places=places) for name, places in ROOMS.items()}
+        self.rooms = {name: FewAtATime(places=places) for name, places in ROOMS.items()}
         self.signer = BlobModelSigner(self.account, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
         self.latencies = Latencies(self.clock.now())

@@ -30,7 +30,7 @@ async def together(first: Coroutine[Any, Any, First], second: Coroutine[Any, Any
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class Room:
+class FewAtATime:
     """Lets a few in at a time, as many as read much at once; others wait briefly, and are then told to come back."""
 
     def __init__(self, *, places: int, patience: timedelta = timedelta(seconds=2), most_waiting: int = 16) -> None:

@@ -7,21 +7,21 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import BusyError, UnreadableError
-from shared.services.concurrency import Room
+from shared.services.concurrency import FewAtATime
 
 AT_ONCE = timedelta(0)
 
 
-def room(places: int = 2, *, patience: timedelta = AT_ONCE, most_waiting: int = 16) -> Room:
-    return Room(places=places, patience=patience, most_waiting=most_waiting)
+def room(places: int = 2, *, patience: timedelta = AT_ONCE, most_waiting: int = 16) -> FewAtATime:
+    return FewAtATime(places=places, patience=patience, most_waiting=most_waiting)
 
 
-async def stays(in_room: Room, until: asyncio.Event) -> None:
+async def stays(in_room: FewAtATime, until: asyncio.Event) -> None:
     async with in_room.place():
         await until.wait()
 
 
-async def is_full(of: Room) -> bool:
+async def is_full(of: FewAtATime) -> bool:
     try:
         async with of.place():
             return False
