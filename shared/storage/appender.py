@@ -112,6 +112,8 @@ class Appender(Generic[Event]):
                 await self._store(batch)
         except TimeoutError:
             logger.warning("an append took too long", extra={"appends": len(batch)})
+            for waiting in batch:
+                _settle(waiting.stored, _overdue())
         finally:
             if self._expiry is not None:
                 self._expiry.cancel()

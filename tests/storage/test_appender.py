@@ -237,6 +237,14 @@ async def test_a_write_that_does_not_end_is_given_up_and_the_next_has_its_turn(s
     assert store.batches[-1] == ["c"]
 
 
+async def test_whoever_is_given_up_with_the_row_hears_that_it_was_the_time(store):
+    """By a clock that does not go on, nobody's own time is over before the row's."""
+    log: Appender[str] = Appender(store.write, size_of=len, limits=ROOMY, monotonic=lambda: 0.0)
+    store.gate.clear()
+    with pytest.raises(StorageUnavailableError, match="did not take it in time"):
+        await log.append(["a"], due=0.05)
+
+
 async def test_nothing_is_acknowledged_after_its_time_by_a_process_that_stood_still(store):
     clock = Time()
     log: Appender[str] = Appender(store.write, size_of=len, limits=ROOMY, monotonic=clock)
