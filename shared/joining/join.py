@@ -4,10 +4,11 @@ What becomes of a decision or a reward depends on times, event ids and slots alo
 was cut into segments, nor on how time was cut into windows.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
@@ -82,11 +83,11 @@ class _Joining:
     def __init__(self, window: Window, loop: LoopSettings) -> None:
         self._window = window
         self._loop = loop
-        self._repeated = {mark for mark, sightings in window.sightings.items() if len(sightings) > 1}
-        self._new = _straggling(window)
+        self._repeated = _repeated(window)
         self._events: list[JoinedEvent] = []
         self._skipped: Counter[SkipReason] = Counter()
         self._placed: set[str] = set()
+        self._found: dict[str, Due] = {}
         self._wasted = 0
 
     def take(self, segment: Segment[Decision], *, is_straggler: bool) -> None:
@@ -103,10 +104,12 @@ class _Joining:
             is_duplicate = False
             if self._repeated and (mark := fingerprint(decision.key)) in self._repeated:
                 own = Sighting(decision.decided_at, segment.head.key.sealed_at, tag, index)
-                before = self._before(own, mark, is_straggler=is_straggler)
+                before = self._repeated[mark].before(own, self._loop.reward_wait + REMEMBERED, is_straggler=is_straggler)
                 is_duplicate = bool(before)
                 self._wasted += sum(self._is_wasted(each, before) for each in taken) if is_duplicate else 0
             self._placed.update([each.id for each in taken])
+            if is_straggler:
+                self._found.update(_counted_before(taken, self._window))
             event = _joined(decision, tuple([each.observation for each in taken]), self._loop, is_duplicate=is_duplicate)
             self._events.append(event)
             if event.skip is not None:
@@ -116,29 +119,81 @@ class _Joining:
         """Count, and give all."""
         window = self._window
         counted, unknown, late = _count_rewards(window, self._placed, self._loop)
+        taken_back = _taken_back(self._found.values(), window, self._loop)
         counters = Counters(
             learned=sum(event.skip is None for event in self._events),
             skipped={reason.value: count for reason, count in self._skipped.items()},
-            late_rewards=self._wasted,
+            late_rewards=self._wasted - taken_back[_Verdict.LATE],
+            unknown_rewards=-taken_back[_Verdict.UNKNOWN],
             stragglers=sum(segment.head.count for segment in window.stragglers),
         )
         return Joined(tuple(self._events), counted.plus(counters), unknown, late)
 
-    def _before(self, own: Sighting, mark: int, *, is_straggler: bool) -> list[Sighting]:
-        """Give the decisions of the same event (and slot) that come first, or (for a straggler) were learned long ago."""
-        span = self._loop.reward_wait + REMEMBERED
-        return [
-            other
-            for other in self._window.sightings[mark]
-            if other != own
-            and abs(own.decided_at - other.decided_at) <= span
-            and (other < own or (is_straggler and other.sealed_at < self._window.since and other not in self._new))
-        ]
-
-    def _is_wasted(self, report: Report, before: Iterable[Sighting]) -> bool:
+    def _is_wasted(self, report: Report, before: "_Before") -> bool:
         """Whether a duplicate's observation is a reward that no earlier decision was in time for: it is late for the one that counts."""
-        at, sealed_at = report.observation.observed_at, report.sealed_at
-        return not report.observation.is_activation and not any(_covers(each, at, sealed_at, self._window, self._loop) for each in before)
+        at, window, loop = report.observation.observed_at, self._window, self._loop
+        if report.observation.is_activation:
+            return False
+        in_question = before.decided_between(at - loop.reward_wait, at + EARLY)
+        return not any(_covers(each, at, report.sealed_at, window, loop) for each in in_question)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The decisions that come before one of the same event (and slot): parts of some in order.
+
+    None is copied, nor looked at where another one tells enough: every call of a client may name the same event.
+    """
+
+    parts: Sequence[tuple[Sequence[Sighting], range]]
+
+    def __bool__(self) -> bool:
+        return any(places for _, places in self.parts)
+
+    def decided_between(self, first: datetime, last: datetime) -> Iterator[Sighting]:
+        """Give those decided in ``[first, last]``, the latest first."""
+        for ordered, places in self.parts:
+            for place in reversed(places):
+                if ordered[place].decided_at < first:
+                    break
+                if ordered[place].decided_at <= last:
+                    yield ordered[place]
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeated:
+    """All decisions of one event (and slot), in order, and those of them that were learned before this window."""
+
+    ordered: Sequence[Sighting]
+    learned: Sequence[Sighting]
+
+    def before(self, own: Sighting, span: timedelta, *, is_straggler: bool) -> _Before:
+        """Give those that come first, or (for a straggler) were learned long ago."""
+        near = _decided_between(self.ordered, own.decided_at - span, own.decided_at)
+        first = (self.ordered, range(near.start, bisect_left(self.ordered, own)))
+        if not is_straggler:
+            return _Before([first])
+        return _Before([first, (self.learned, _decided_between(self.learned, own.decided_at - span, own.decided_at + span))])
+
+
+def _repeated(window: Window) -> dict[int, _Repeated]:
+    """Give the decisions of each event that has several."""
+    new = _straggling(window)
+    found: dict[int, _Repeated] = {}
+    for mark, sightings in window.sightings.items():
+        if len(sightings) > 1:
+            ordered = sorted(sightings)
+            found[mark] = _Repeated(ordered, [each for each in ordered if each.sealed_at < window.since and each not in new])
+    return found
+
+
+def _decided_between(ordered: Sequence[Sighting], first: datetime, last: datetime) -> range:
+    """Tell where those decided in ``[first, last]`` stand."""
+    return range(bisect_left(ordered, first, key=_decided_at), bisect_right(ordered, last, key=_decided_at))
+
+
+def _decided_at(sighting: Sighting) -> datetime:
+    return sighting.decided_at
 
 
 def _straggling(window: Window) -> set[Sighting]:
@@ -198,6 +253,24 @@ def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplica
     if decision.deferred and not any(o.is_activation for o in observations):
         return SkipReason.NOT_ACTIVATED
     return None
+
+
+def _counted_before(taken: Iterable[Report], window: Window) -> dict[str, Due]:
+    """Give the rewards among what a straggler takes that an earlier window has counted, and that this one is not to judge anyway."""
+    rewards = [each for each in taken if each.sealed_at < window.since and not each.observation.is_activation]
+    judged = {each.id for each in window.reports.due} if rewards else set()
+    dues = [Due(each.id, each.sealed_at, each.observation.observed_at, fingerprint(each.observation.key)) for each in rewards]
+    return {each.id: each for each in dues if each.id not in judged}
+
+
+def _taken_back(found: Iterable[Due], window: Window, loop: LoopSettings) -> Counter["_Verdict"]:
+    """Tell what rewards were counted as whose decisions had not turned up: as what the others made of them."""
+    new = _straggling(window)
+    verdicts: Counter[_Verdict] = Counter()
+    for each in found:
+        others = [sighting for sighting in window.sightings.get(each.mark, ()) if sighting not in new]
+        verdicts[_verdict(each, replace(window, since=each.sealed_at, sightings={each.mark: others}), loop)] += 1
+    return verdicts
 
 
 class _Verdict(Enum):

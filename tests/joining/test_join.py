@@ -1,3 +1,4 @@
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -210,6 +211,48 @@ def test_a_reward_is_late_as_long_as_its_event_is_remembered_and_unknown_from_th
     assert result.counters == Counters(learned=1, rewards=1, unknown_rewards=1)
 
 
+def joined_as_it_turns_up(decided: list[Segment], observed: list[Segment], ends: Sequence[float], found: dict[str, int]) -> list[Joined]:
+    """Join window after window; a segment of decisions that ``found`` names turns up so many windows after its own."""
+    results: list[Joined] = []
+    seen: frozenset[str] = frozenset()
+    counted: frozenset[str] = frozenset()
+    since, bounds = T0, [*sorted({after(end) for end in ends} - {T0}), LATER, after(9001), after(9002)]
+    for number, until in enumerate(bounds):
+        places = {s.head.key.name: next(n for n, end in enumerate(bounds) if s.head.key.sealed_at < end) for s in decided}
+        there = [s for s in decided if places[s.head.key.name] + found.get(s.head.key.name, 0) <= number]
+        before = results[-1] if results else None
+        results.append(join(window(there, observed, since=since, until=until, before=before, seen=seen, seen_observations=counted), loop=LOOP))
+        seen |= {s.head.key.name for s in there if s.head.key.sealed_at < until}
+        counted |= {s.head.key.name for s in observed if s.head.key.sealed_at < until}
+        since = until
+    return results
+
+
+@pytest.mark.parametrize("reward_at", [10, 61, 100])
+def test_a_reward_that_was_unknown_is_not_once_its_decision_has_turned_up_behind_the_watermark(reward_at):
+    decided, observed = [segment([decision()])], [segment([observation(at=after(reward_at))])]
+    name = decided[0].head.key.name
+    results = joined_as_it_turns_up(decided, observed, [1000.0], {name: 1})
+    is_used = reward_at <= 60
+    assert outcome(results)[0][0][2] == (1.0 if is_used else -0.5)
+    assert outcome(results)[1].unknown_rewards + outcome(results)[1].late_rewards == (0 if is_used else 1)
+
+
+def test_a_late_reward_is_late_once_though_a_repeated_decision_turns_up_that_it_is_in_time_for():
+    decided = [segment([decision()], writer="a"), segment([decision(at=after(100))], writer="b")]
+    results = joined_as_it_turns_up(decided, [segment([observation(at=after(130))])], [1000.0], {decided[1].head.key.name: 1})
+    assert outcome(results)[1] == Counters(learned=1, skipped={"duplicate": 1}, rewards=1, late_rewards=1, stragglers=1)
+
+
+def test_an_event_that_every_call_names_takes_no_longer_than_others():
+    decided = [segment([decision("same", at=after(0.001 * n)) for n in range(first, first + 500)]) for first in range(0, 10_000, 500)]
+    everything = window(decided)
+    began = time.process_time()
+    result = join(everything, loop=LOOP)
+    assert result.counters == Counters(learned=1, skipped={"duplicate": 9_999})
+    assert time.process_time() - began < 4.0  # each looked at beside each other takes 14 seconds
+
+
 @pytest.mark.parametrize(("sealed", "late"), [(69.999, 0), (70, 1)])
 def test_a_reward_that_is_sealed_when_its_decision_may_have_been_learned_is_late(sealed, late):
     """Made in time, but stored so late that the trainer need not have seen it."""
@@ -380,3 +423,23 @@ def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decide
     assert counters.processed == len(decided)
     assert counters.rewards == sum(not o.is_activation for o in observed)
     assert counters.late_rewards + counters.unknown_rewards <= counters.rewards
+
+
+@given(
+    st.lists(decisions, max_size=8, unique_by=lambda d: (d.key, d.decided_at)),
+    st.lists(observations, max_size=12, unique_by=lambda o: (o.key, o.observed_at)),
+    st.lists(st.sampled_from([100.0, 300.0, 600.0, 1000.0, 3600.0, 4000.0, 5000.0]), min_size=1, max_size=6),
+    st.lists(st.sampled_from([0, 1, 1, 2]), min_size=8, max_size=8),
+)
+@settings(max_examples=300, deadline=None)
+def test_every_reward_is_used_or_late_or_unknown_whatever_turns_up_behind_the_watermark(decided, observed, ends, found):
+    """Used is what the decision has that counts, and what one has that is not to be learned or was not activated."""
+    cut_decisions, cut_observations = cut(decided, [1], "d"), cut(observed, [2], "o")
+    names = [s.head.key.name for s in cut_decisions]
+    results = joined_as_it_turns_up(cut_decisions, cut_observations, ends, dict(zip(names, found, strict=False)))
+    counters = outcome(results)[1]
+    kept = [e for r in results for e in r.events if e.skip is not SkipReason.DUPLICATE]
+    used = {(o.key, o.observed_at) for e in kept for o in e.observations if not o.is_activation}
+    assert counters.processed == len(decided)
+    assert counters.rewards == len([o for o in observed if not o.is_activation])
+    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards
