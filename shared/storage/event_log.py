@@ -279,9 +279,13 @@ class TableEventLog:
     ) -> Reports:
         """Find observations by their events' fingerprints, and those that are due; what is there for good is read once."""
         gathering = Gathering(Keys(keys), due, counted)
-        async for block in self.memory.observed.between(since, until):
+        tail = self.memory.observed
+        async for block in tail.between(since, until):
             gathering.add(block)
         turned_up = await self._observations_of(gathering.missing())
+        whole = [each.head.key.sealed_at for each in turned_up if each.events is not None]
+        if whole:
+            tail.read_again(min(whole))
         return gathering.reports(turned_up)
 
     async def _observations_of(self, heads: Sequence[SegmentHead]) -> Sequence[Segment[Observation]]:
@@ -292,8 +296,12 @@ class TableEventLog:
     ) -> dict[int, list[Sighting]]:
         """Find decisions by their fingerprint; what is there for good, or was opened, is read once."""
         sighting = Sighted(marks, opened)
-        async for block in self.memory.sighted.between(since, until, given=sighting.given):
+        tail = self.memory.sighted
+        async for block in tail.between(since, until, given=sighting.given):
             sighting.add(block)
+        turned_up = sighting.turned_up()
+        if turned_up is not None:
+            tail.read_again(turned_up)
         return sighting.found()
 
     async def search(self, event_id: str, since: datetime, until: datetime, *, limit: int) -> Sought:

@@ -85,10 +85,15 @@ class Sighted:
         for sealed, mark, at, tag, position in zip(block.sealed(places).tolist(), *columns, strict=True):
             self._found.setdefault(mark, {})[Sighting(from_micros(at), from_micros(sealed), tag, position)] = None
 
-    def found(self) -> dict[int, list[Sighting]]:
-        """Give all, with what was opened, whether or not it was among the blocks."""
+    def turned_up(self) -> datetime | None:
+        """Add what was opened; if not all of it was among the blocks, tell from when on they are to be read again."""
+        before = sum(map(len, self._found.values()))
         for block in self._own:
             self.add(block)
+        return from_micros(self._own[0].base) if sum(map(len, self._found.values())) > before else None
+
+    def found(self) -> dict[int, list[Sighting]]:
+        """Give all that was added."""
         return {mark: [*each] for mark, each in self._found.items()}
 
 
@@ -99,8 +104,8 @@ def _part_of(segment: Segment[Decision]) -> Part:
 
 
 def _pieces(own: Sequence[Block], since: datetime, until: datetime) -> list[Piece]:
-    """Part ``[since, until)`` so that each piece has one of the blocks."""
-    begins = [since, *[from_micros(block.base) for block in own[1:]]]
+    """Part ``[since, until)`` so that each piece has one of the blocks; of what was sealed earlier they need not hold all."""
+    begins = [since, *[max(since, from_micros(block.base)) for block in own[1:]]]
     return [Piece(*span, block) for span, block in zip(pairwise([*begins, until]), own, strict=False)]
 
 

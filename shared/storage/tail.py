@@ -53,6 +53,13 @@ class Tail:
             if len(part):
                 yield part
 
+    def read_again(self, since: datetime) -> None:
+        """Forget what was sealed from then on: some of it turned up when the rest had been read."""
+        if self._since is None or self._until is None or since >= self._until:
+            return
+        parts = [block.between(self._since, since) for block in self._blocks] if since > self._since else []
+        self._blocks, self._until = [part.copy() for part in parts if len(part)], max(since, self._since)
+
     def _forget(self, since: datetime) -> datetime:
         """Drop what is earlier, and tell up to where all is known from then on."""
         if self._since is None or self._until is None or not self._since <= since <= self._until:

@@ -164,6 +164,27 @@ async def test_what_was_opened_is_sighted_though_it_turned_up_behind_what_is_rem
     heads = [head async for minute in log.decision_heads(T0, after(50)) for head in minute]
     opened = Opened(T0, after(50), await log.decisions(heads))
     assert (await log.sightings(T0, after(50), marks("known", "late"), opened=opened)).keys() == marks("known", "late")
+    assert (await log.sightings(T0, after(50), marks("known", "late"))).keys() == marks("known", "late")  # as for any later window
+
+
+async def test_a_reward_that_turned_up_behind_what_is_remembered_is_there_from_when_it_was_due(log, account, clock):
+    await log.append_observation(observation("known", at=clock.now()))
+    clock.pass_(100)
+    await log.reports(T0, after(50), set())
+    await new_log(account, SetClock(after(10))).append_observation(observation("late", at=after(10)))
+    due = [head async for minute in log.observation_heads(T0, after(50)) for head in minute]
+    assert (await log.reports(T0, after(50), {"known", "late"}, due=due)).of.keys() == {"known", "late"}
+    assert (await log.reports(T0, after(50), {"known", "late"})).of.keys() == {"known", "late"}
+
+
+async def test_stragglers_more_than_an_hour_apart_do_not_hide_what_was_sealed_between_them(log, clock):
+    for seconds in (0, 3650, 3680, 3710):
+        clock.at = after(seconds)
+        await log.append_decision(decision(f"e{seconds}", at=clock.now()))
+    heads = [head async for minute in log.decision_heads(T0, after(3720)) for head in minute]
+    opened = Opened(after(3700), after(3720), await log.decisions([heads[0], heads[1], heads[3]]))
+    everything = marks("e0", "e3650", "e3680", "e3710")
+    assert (await log.sightings(T0, after(3720), everything, opened=opened)).keys() == everything
 
 
 async def test_what_was_opened_is_not_read_again(storage, clock):
