@@ -28,6 +28,10 @@ AROUND = timedelta(hours=1)
 """How far from the hinted time is looked, both ways."""
 _DECISIONS = 2_000_000
 _OBSERVATIONS = 200_000
+_REPEATED = 300
+"""Decisions of one event, and as many observations, that are told: each call of a client may name the same event."""
+_OPENED = 16
+"""Segments at once, of up to some MB each."""
 _CHUNKS = 300
 _BYTES = 256 * 1024 * 1024
 _SECONDS = 15.0
@@ -176,12 +180,24 @@ class Receipts:
         if earliest is None or earliest >= asked.until:
             return _Hot((), 0, (), None, is_cut=False)
         sought = await self._log.search(event_id, max(earliest, asked.since), asked.until, limit=_DECISIONS)
-        segments = await self._log.decisions(sought.heads)
-        decisions = [(segment.head, each) for segment in segments for each in segment.events or () if each.event_id == event_id]
-        damaged = sum(segment.events is None for segment in segments)
+        decisions, damaged, is_less = await self._decisions(event_id, sought.heads)
         begin = min((decision.decided_at for _, decision in decisions), default=_without_decision(pointer, asked)) - EARLY
         observations, is_cut = await self._observations(event_id, max(begin, earliest), asked, loop)
-        return _Hot(decisions, damaged, observations, sought.since, is_cut=sought.is_cut or is_cut)
+        return _Hot(decisions, damaged, observations, sought.since, is_cut=sought.is_cut or is_less or is_cut)
+
+    async def _decisions(self, event_id: str, heads: Sequence[SegmentHead]) -> tuple[list[tuple[SegmentHead, Decision]], int, bool]:
+        """Open segments, the newest first and some at a time, up to a number of the event's decisions.
+
+        Tells as well how many segments are damaged, and whether that was not all.
+        """
+        found: list[tuple[SegmentHead, Decision]] = []
+        damaged, left = 0, [*heads]
+        while left and len(found) < _REPEATED:
+            left, last = left[:-_OPENED], left[-_OPENED:]
+            for segment in reversed(await self._log.decisions(last)):
+                damaged += segment.events is None
+                found += [(segment.head, each) for each in reversed(segment.events or ()) if each.event_id == event_id]
+        return found[:_REPEATED][::-1], damaged, bool(left) or len(found) > _REPEATED
 
     async def _observations(self, event_id: str, since: datetime, asked: _Range, loop: LoopSettings) -> tuple[Sequence[Observation], bool]:
         """Open what was observed from then on, up to a number; tells as well whether that was not all."""
@@ -189,11 +205,11 @@ class Receipts:
         passed = 0
         until = max(asked.until, since + loop.reward_wait + AROUND)
         async for minute in self._log.observation_heads(since, until):
-            if passed >= _OBSERVATIONS:
-                return found, True
+            if passed >= _OBSERVATIONS or len(found) >= _REPEATED:
+                return found[:_REPEATED], True
             passed += sum(head.count for head in minute)
             found += [each for each in _events(await self._log.observations(minute)) if each.event_id == event_id]
-        return sorted(found, key=lambda each: each.observed_at), False
+        return sorted(found, key=lambda each: each.observed_at)[:_REPEATED], len(found) > _REPEATED
 
     async def _cold(self, event_id: str, pointer: Pointer | None, hot: _Hot, asked: _Range) -> _Cold:
         """Open the chunks of what the hot log holds of the event; if that is nothing, those of the range that was asked for."""
@@ -216,16 +232,17 @@ class Receipts:
         enough = clock.time() + _SECONDS
         found: list[tuple[str, JoinedEvent]] = []
         for number, name in enumerate(reversed(names)):
-            if number >= _CHUNKS or passed >= _BYTES or clock.time() >= enough:
-                return _Cold(found, since, is_cut=True)
+            if number >= _CHUNKS or passed >= _BYTES or clock.time() >= enough or len(found) >= _REPEATED:
+                return _Cold(found[-_REPEATED:], since, is_cut=True)
             try:
                 text = await self._joined.chunk(name)
             except UnreadableError:  # gone meanwhile, or damaged: what else there is still counts
                 continue
             passed += len(text)
             since = ChunkName.parse(name).since
-            found += [(name, each) for each in await asyncio.to_thread(_lines_of, text, event_id)]
-        return _Cold(found, since, is_cut=False)
+            newest = await asyncio.to_thread(_lines_of, text, event_id)
+            found = [*[(name, each) for each in newest], *found]
+        return _Cold(found[-_REPEATED:], since, is_cut=len(found) > _REPEATED)
 
     def _searched(self, asked: _Range, hot: _Hot, cold: _Cold) -> Searched:
         begins = [each for each in (hot.since, cold.since) if each is not None]

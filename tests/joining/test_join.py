@@ -221,7 +221,9 @@ def joined_as_it_turns_up(decided: list[Segment], observed: list[Segment], ends:
         places = {s.head.key.name: next(n for n, end in enumerate(bounds) if s.head.key.sealed_at < end) for s in decided}
         there = [s for s in decided if places[s.head.key.name] + found.get(s.head.key.name, 0) <= number]
         before = results[-1] if results else None
-        results.append(join(window(there, observed, since=since, until=until, before=before, seen=seen, seen_observations=counted), loop=LOOP))
+        results.append(
+            join(window(there, observed, since=since, until=until, before=before, seen=seen, seen_observations=counted), loop=LOOP)
+        )
         seen |= {s.head.key.name for s in there if s.head.key.sealed_at < until}
         counted |= {s.head.key.name for s in observed if s.head.key.sealed_at < until}
         since = until

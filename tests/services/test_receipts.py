@@ -224,6 +224,25 @@ async def test_a_search_that_is_cut_short_says_so(one, clock, monkeypatch):
     assert (await of(one, "old", around=T0)).fate is Fate.PENDING
 
 
+@pytest.mark.parametrize("where", ["waiting", "learned", "joined log alone"])
+async def test_of_an_event_that_every_call_names_the_newest_are_told_and_that_there_are_more(one, clock, where):
+    """A hundred times as many would hold the event loop for minutes, and not fit in memory."""
+    for _ in range(8):
+        await one.log.append_decisions([decision(at=clock.now(), chosen=1)] * 100)
+        await one.log.append_observations([observation(at=clock.now())] * 100)
+        clock.pass_(1)
+    if where != "waiting":
+        await learn(one)
+    if where == "joined log alone":
+        await forget_hot(one)
+    found = await one.receipts.find("e1")
+    assert len(found.decisions) == 300
+    assert found.searched.is_cut
+    assert {each.fate for each in found.decisions} == {Fate.PENDING if where == "waiting" else Fate.SKIPPED}
+    if where != "joined log alone":
+        assert {each.decision.decided_at for each in found.decisions} == {after(5), after(6), after(7)}
+
+
 async def test_the_joined_log_is_looked_through_up_to_a_number_of_chunks(one, monkeypatch):
     for number in range(4):
         await one.rank(f"e{number}")
