@@ -24,6 +24,9 @@ EARLY = timedelta(minutes=2)
 REMEMBERED = timedelta(hours=1)
 """How long after its wait an event id is still known: repeated decisions are duplicates, and rewards late, until then."""
 
+_MANY = 20
+"""Observations of one event, of which what repeats its decision tells no more: each call of a client may name the same event."""
+
 Sightings = Mapping[int, Sequence[Sighting]]
 """All logged decisions of the events (and slots) in question, by fingerprint; the window's own, and later and earlier ones, included."""
 
@@ -88,6 +91,8 @@ class _Joining:
         self._skipped: Counter[SkipReason] = Counter()
         self._placed: set[str] = set()
         self._found: dict[str, Due] = {}
+        self._of_slots: dict[EventKey, Sequence[Report]] = {}
+        self._slow: dict[EventKey, Sequence[int]] = {}
         self._wasted = 0
 
     def take(self, segment: Segment[Decision], *, is_straggler: bool) -> None:
@@ -99,14 +104,15 @@ class _Joining:
         limit = segment.head.key.sealed_at + self._loop.reward_wait + self._window.grace
         tag = segment_tag(segment.head.key.name) if self._repeated else 0
         for index, decision in enumerate(segment.events):
-            mine = _of_slot(decision, reports) if decision.slot else reports.get(decision.event_id, ())
-            taken = _in_time(mine, decision.decided_at, limit, self._loop) if mine else ()
-            is_duplicate = False
+            mine = self._reports_of(decision) if decision.slot else reports.get(decision.event_id, ())
+            before = _NONE
             if self._repeated and (mark := fingerprint(decision.key)) in self._repeated:
                 own = Sighting(decision.decided_at, segment.head.key.sealed_at, tag, index)
                 before = self._repeated[mark].before(own, self._loop.reward_wait + REMEMBERED, is_straggler=is_straggler)
-                is_duplicate = bool(before)
-                self._wasted += sum(self._is_wasted(each, before) for each in taken) if is_duplicate else 0
+                mine = self._few(mine, decision, before) if before and not is_straggler and len(mine) > _MANY else mine
+            taken = _in_time(mine, decision.decided_at, limit, self._loop) if mine else ()
+            is_duplicate = bool(before)
+            self._wasted += sum(self._is_wasted(each, before) for each in taken) if is_duplicate else 0
             self._placed.update([each.id for each in taken])
             if is_straggler:
                 self._found.update(_counted_before(taken, self._window))
@@ -129,6 +135,29 @@ class _Joining:
         )
         return Joined(tuple(self._events), counted.plus(counters), unknown, late)
 
+    def _reports_of(self, decision: Decision) -> Sequence[Report]:
+        if decision.key not in self._of_slots:
+            self._of_slots[decision.key] = _of_slot(decision, self._window.reports.of)
+        return self._of_slots[decision.key]
+
+    def _few(self, mine: Sequence[Report], decision: Decision, before: "_Before") -> Sequence[Report]:
+        """Choose some of a duplicate's many reports: all that the decision before it is not in time for, and the first of the others.
+
+        That one is of this window as well, and takes what is left out.
+        """
+        nearest, wait = before.nearest(), self._loop.reward_wait
+        if nearest is None or nearest.sealed_at < self._window.since:
+            return mine
+        if decision.key not in self._slow:
+            grace = self._window.grace
+            self._slow[decision.key] = [n for n, each in enumerate(mine) if each.sealed_at - each.observation.observed_at >= grace]
+        first = bisect_left(mine, decision.decided_at - EARLY, key=_observed_at)
+        others = max(first, bisect_right(mine, nearest.decided_at + wait, key=_observed_at))
+        last = bisect_right(mine, decision.decided_at + wait, key=_observed_at)
+        slow = [place for place in self._slow[decision.key] if first <= place < others]
+        places = sorted({*range(first, min(first + _MANY, others)), *slow})
+        return [*[mine[place] for place in places], *mine[others:last]]
+
     def _is_wasted(self, report: Report, before: "_Before") -> bool:
         """Whether a duplicate's observation is a reward that no earlier decision was in time for: it is late for the one that counts."""
         at, window, loop = report.observation.observed_at, self._window, self._loop
@@ -150,6 +179,11 @@ class _Before:
     def __bool__(self) -> bool:
         return any(places for _, places in self.parts)
 
+    def nearest(self) -> Sighting | None:
+        """Give the last of those that come before it in order, if there are any."""
+        ordered, places = self.parts[0]
+        return ordered[places[-1]] if places else None
+
     def decided_between(self, first: datetime, last: datetime) -> Iterator[Sighting]:
         """Give those decided in ``[first, last]``, the latest first."""
         for ordered, places in self.parts:
@@ -158,6 +192,9 @@ class _Before:
                     break
                 if ordered[place].decided_at <= last:
                     yield ordered[place]
+
+
+_NONE = _Before(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +231,10 @@ def _decided_between(ordered: Sequence[Sighting], first: datetime, last: datetim
 
 def _decided_at(sighting: Sighting) -> datetime:
     return sighting.decided_at
+
+
+def _observed_at(report: Report) -> datetime:
+    return report.observation.observed_at
 
 
 def _straggling(window: Window) -> set[Sighting]:

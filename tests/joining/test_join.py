@@ -255,6 +255,34 @@ def test_an_event_that_every_call_names_takes_no_longer_than_others():
     assert time.process_time() - began < 4.0  # each looked at beside each other takes 14 seconds
 
 
+@pytest.mark.parametrize("slot", ["", "s"])
+def test_many_rewards_of_an_event_that_every_call_names_take_no_more_room_than_others(slot):
+    decided = [segment([decision("same", at=after(0.001 * n), slot=slot) for n in range(4_000)])]
+    observed = [segment([observation("same", at=after(1 + 0.001 * n), slot=slot) for n in range(4_000)])]
+    everything = window(decided, observed)
+    began = time.process_time()
+    result = join(everything, loop=LOOP)
+    assert result.counters == Counters(learned=1, skipped={"duplicate": 3_999}, rewards=4_000)
+    assert len(result.events[0].observations) == 4_000
+    assert sum(len(event.observations) for event in result.events) < 100_000  # 16 million otherwise
+    assert time.process_time() - began < 8.0
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0, 5, 29])), min_size=2, max_size=6),
+    st.lists(st.tuples(st.integers(0, 500), st.sampled_from([0, 5, 29, 31, 60])), min_size=30, max_size=60),
+    st.lists(st.integers(0, 700).map(float), max_size=3),
+)
+@settings(max_examples=100, deadline=None)
+def test_of_many_rewards_of_a_repeated_event_each_is_used_or_late(decided, observed, ends):
+    decisions = [segment([decision(at=after(at))], sealed_at=after(at + later), writer=f"d{n}") for n, (at, later) in enumerate(decided)]
+    rewards = [segment([observation(at=after(at))], sealed_at=after(at + later), writer=f"o{n}") for n, (at, later) in enumerate(observed)]
+    results = joined_as_it_turns_up(decisions, rewards, ends, {})
+    counters = outcome(results)[1]
+    used = [o for r in results for e in r.events if e.skip is None for o in e.observations]
+    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards == len(observed)
+
+
 @pytest.mark.parametrize(("sealed", "late"), [(69.999, 0), (70, 1)])
 def test_a_reward_that_is_sealed_when_its_decision_may_have_been_learned_is_late(sealed, late):
     """Made in time, but stored so late that the trainer need not have seen it."""
