@@ -48,13 +48,21 @@ def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) 
     return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
-def trainer(account: StorageAccount, at: datetime, *, store: str, max_events: int = 50_000, loop: LoopSettings = LOOP) -> Trainer:
+def trainer(
+    account: StorageAccount,
+    at: datetime,
+    *,
+    store: str,
+    max_events: int = 50_000,
+    loop: LoopSettings = LOOP,
+    kept: BlobModelStore | None = None,
+) -> Trainer:
     """One whose log is the shared one, and whose models go to a store of their own."""
     clock = SetClock(at)
     return Trainer(
         event_log(account, clock),
         BlobColdLog(account, loop=store),
-        BlobModelStore(account, loop=store),
+        kept or BlobModelStore(account, loop=store),
         StoredConfiguration(account, defaults=loop),
         clock=clock,
         limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events),

@@ -317,8 +317,8 @@ async def test_a_trainer_that_is_overtaken_drops_its_work_and_learns_the_window_
     oldest = (await keeping.versions())[-1]
     if what == "import":
         await keeping.delete()
-    overtaken = trainer(account, SECOND, store=STORE)
-    overtaken._store = Interrupted(account, loop=STORE, others=[lambda: change(keeping, what, package, oldest.version)])
+    store = Interrupted(account, loop=STORE, others=[lambda: change(keeping, what, package, oldest.version)])
+    overtaken = trainer(account, SECOND, store=STORE, kept=store)
     assert await overtaken.run() == []
     changed = await pointer_of(account, STORE)
     assert log_side(changed) == log_side(half)

@@ -24,6 +24,7 @@ export const ADVICE = {
   duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
   trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
   learningAnew: { state: "wait", todo: "Wait: events go on being logged and joined, and the new model will have learned them." },
+  clockWrong: { state: "warn", todo: "Have the machine's clock set (NTP). Nothing that was acknowledged is lost meanwhile." },
   waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
   longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
   fewEvents: { state: "wait", todo: "Be patient: some hundreds show a clear effect, weak ones take thousands." },
@@ -53,7 +54,7 @@ const STEPS = [
   { title: "Events are unique and activated", codes: ["notActivated", "duplicates"], value: () => "" },
   {
     title: "The trainer keeps up",
-    codes: ["trainerBehind", "learningAnew", "waiting", "longWait", "fewEvents"],
+    codes: ["trainerBehind", "learningAnew", "clockWrong", "waiting", "longWait", "fewEvents"],
     value: ({ counters }) => `${count(counters.learned)} learned`,
   },
   {
