@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
@@ -17,13 +17,13 @@ from shared.domain.clock import EPOCH
 from shared.domain.errors import StorageUnavailableError
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
-from shared.storage import names
+from shared.storage import names, queries
 from shared.storage.account import StorageAccount
 from shared.storage.appender import Appender, Limits
 from shared.storage.clocks import LogClock
 from shared.storage.deletions import is_being_deleted
 from shared.storage.failures import storage_failures, told
-from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, is_anywhere, opened, own
+from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, opened, own
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
 
 logger = logging.getLogger(__name__)
@@ -35,13 +35,7 @@ _LARGE_BYTES = 256 * 1024
 """Of events, from which on they are encoded in a thread: less takes a millisecond or two, for which the calls beside it can wait."""
 _READERS = 4
 """Partitions read at once."""
-_QUERY_ROWS = 1_000
-_QUERY_BYTES = 8 * 1024 * 1024
-"""What one query may bring, in the events' size. Azure ends a page after 4 MiB by itself; the emulator only after 1,000 rows."""
 _MOVED_ROWS = 16
-_DAY = timedelta(days=1)
-_TICK = timedelta(microseconds=1)
-_LONGEST_RANGE = timedelta(minutes=59)
 _AHEAD = timedelta(minutes=10)
 """How far ahead of storage's clock a row may be sealed: it is learned so much later."""
 _CLIENTS = 64
@@ -216,7 +210,7 @@ class HotLog(Generic[Event]):
     async def move(self, table: names.DayTable, *, since: datetime) -> int:
         """Copy what was sealed from then on to the table that is written now, and tell how many rows; again changes nothing."""
         moved = 0
-        async for row in self._query(self._table(table.name), _sealed_on(table.day, since), page=_MOVED_ROWS):
+        async for row in self._query(self._table(table.name), queries.sealed_on(table.day, since), page=_MOVED_ROWS):
             ours = own(row)
             if ours is None:
                 logger.error("a row of the log has the keys of no segment and is not moved", extra={"row": row["RowKey"]})
@@ -228,7 +222,7 @@ class HotLog(Generic[Event]):
 
     async def is_written(self, table: names.DayTable, *, since: datetime) -> bool:
         """Whether a row of this table was sealed from then on."""
-        rows = self._query(self._table(table.name), _sealed_on(table.day, since), select=KEY_COLUMNS)
+        rows = self._query(self._table(table.name), queries.sealed_on(table.day, since), select=KEY_COLUMNS)
         return await anext(rows, None) is not None
 
     async def _create(self, table: TableClient) -> None:
@@ -254,40 +248,40 @@ class HotLog(Generic[Event]):
         if heads:
             yield sorted(heads, key=_key)
 
-    async def ranges(self, since: datetime, until: datetime) -> AsyncIterator["Range"]:
+    async def ranges(self, since: datetime, until: datetime) -> AsyncIterator[queries.Range]:
         """Cut ``[since, until)`` into ranges of an hour at most, each of which one query may bring."""
-        cut = Range(since, until)
+        cut = queries.Range(since, until)
         async for minute in self.heads(since, until):
             for each in minute:
                 if cut.is_full_with(each):
                     yield replace(cut, until=each.key.sealed_at)
-                    cut = Range(each.key.sealed_at, until)
+                    cut = queries.Range(each.key.sealed_at, until)
                 cut = cut.plus(each)
         yield cut
 
     async def rows(
-        self, since: datetime, until: datetime, *, select: list[str] | None = None, page: int = _QUERY_ROWS
+        self, since: datetime, until: datetime, *, select: list[str] | None = None, page: int = queries.MOST_ROWS
     ) -> AsyncIterator[Row]:
         """Read the rows sealed in ``[since, until)``, minute by minute; within a minute in the order of the shards.
 
         Each is there once. What has no place in the log, or a place outside of that time by one of its keys, is none of them.
         """
         epoch = self._epochs.epoch
-        for day in _days(since, until):
+        for day in queries.days(since, until):
             parts = []
-            for generation in _generations(epoch, day.date()):
+            for generation in queries.generations(epoch, day.date()):
                 first = max(day, since if generation == epoch.generation else max(since, epoch.since))
-                if first < (last := min(until, day + _DAY)):
+                if first < (last := min(until, day + queries.DAY)):
                     table = self._table(self._name(generation, day.date()))
-                    parts.append(self._query(table, _sealed_between(first, last), select=select, page=page))
-            async for row in _merged(parts):
-                if max(since, day) <= head(row).key.sealed_at < min(until, day + _DAY):
+                    parts.append(self._query(table, queries.sealed_between(first, last), select=select, page=page))
+            async for row in queries.merged(parts):
+                if max(since, day) <= head(row).key.sealed_at < min(until, day + queries.DAY):
                     yield row
 
     async def open(self, heads: Sequence[SegmentHead]) -> Sequence[OpenedRow[Event]]:
         """Read and decode these segments: one for each."""
         ordered = sorted(heads, key=lambda each: (each.key.partition, each.key))
-        runs = [run for _, group in groupby(ordered, key=lambda each: each.key.partition) for run in _runs(group)]
+        runs = [run for _, group in groupby(ordered, key=lambda each: each.key.partition) for run in queries.runs(group)]
         tasks = [asyncio.create_task(self._open_run(run)) for run in runs]
         try:
             segments = [segment for run in tasks for segment in await run]
@@ -299,10 +293,10 @@ class HotLog(Generic[Event]):
     async def _open_run(self, heads: Sequence[SegmentHead]) -> list[OpenedRow[Event]]:
         epoch, day = self._epochs.epoch, heads[0].key.sealed_at.date()
         wanted = {each.key.name: each.key for each in heads}
-        chosen = _named(heads)
+        chosen = queries.named(heads)
         found: dict[str, Row] = {}
         async with self._reading:
-            for generation in _generations(epoch, day):
+            for generation in queries.generations(epoch, day):
                 async for row in self._query(self._table(self._name(generation, day)), chosen, page=len(heads) + 1):
                     key = wanted.get(row["RowKey"])
                     if key is not None and (generation == epoch.generation or key.sealed_at >= epoch.since):
@@ -319,9 +313,9 @@ class HotLog(Generic[Event]):
         return each
 
     async def _query(
-        self, table: TableClient, chosen: str, *, select: list[str] | None = None, page: int = _QUERY_ROWS
+        self, table: TableClient, chosen: str, *, select: list[str] | None = None, page: int = queries.MOST_ROWS
     ) -> AsyncIterator[Row]:
-        pages = table.query_entities(chosen, select=select, results_per_page=min(page, _QUERY_ROWS)).by_page()
+        pages = table.query_entities(chosen, select=select, results_per_page=min(page, queries.MOST_ROWS)).by_page()
         while True:
             async with storage_failures("read the log"):
                 try:
@@ -353,91 +347,8 @@ class HotLog(Generic[Event]):
         return self._clients[name]
 
 
-@dataclass(frozen=True, slots=True)
-class Range:
-    """All that was sealed in ``[since, until)``: so many rows, of so many bytes. ``last`` is when the last of them was sealed."""
-
-    since: datetime
-    until: datetime
-    rows: int = 0
-    size: int = 0
-    first: datetime = EPOCH
-    last: datetime = EPOCH
-
-    def is_full_with(self, head: SegmentHead) -> bool:
-        """Whether another segment is too many; those sealed at the same time stay together."""
-        at = head.key.sealed_at
-        is_too_much = self.rows >= _QUERY_ROWS or self.size + head.size > _QUERY_BYTES or at - self.first >= _LONGEST_RANGE
-        return self.rows > 0 and at > self.last and is_too_much
-
-    def plus(self, head: SegmentHead) -> "Range":
-        """Take a segment in."""
-        at = head.key.sealed_at
-        return replace(self, rows=self.rows + 1, size=self.size + head.size, first=self.first if self.rows else at, last=at)
-
-
-def _runs(heads: Iterable[SegmentHead]) -> Iterator[list[SegmentHead]]:
-    """Cut heads, in their order, into what one query may bring: at least one segment."""
-    run: list[SegmentHead] = []
-    size = 0
-    for each in heads:
-        if run and (len(run) >= _QUERY_ROWS or size + each.size > _QUERY_BYTES):
-            yield run
-            run, size = [], 0
-        run.append(each)
-        size += each.size
-    if run:
-        yield run
-
-
-def _generations(epoch: LogEpoch, day: date) -> Sequence[int]:
-    """Say which generations have rows of this day.
-
-    A writer makes no table before it has asked for the generation, and tables are made at most a day ahead: those of older
-    generations get no rows of later days.
-    """
-    is_shared = epoch.since.date() <= day <= epoch.since.date() + timedelta(days=1)
-    return range(epoch.oldest, epoch.generation + 1) if is_shared else (epoch.generation,)
-
-
-def _sealed_between(since: datetime, until: datetime) -> str:
-    first, last = names.partitions_between(since, until)
-    rows = f"RowKey ge '{names.row_time(since)}' and RowKey lt '{names.row_time(until)}'"
-    return f"PartitionKey ge '{first}' and PartitionKey lt '{last}' and {rows}"
-
-
-def _sealed_on(day: date, since: datetime) -> str:
-    """Choose what was sealed on this day, but not before ``since``."""
-    begin = datetime.combine(day, time(), tzinfo=since.tzinfo)
-    return _sealed_between(max(begin, since), max(begin + _DAY, since))
-
-
-def _named(heads: Sequence[SegmentHead]) -> str:
-    """Choose these segments of a partition by their names, but by their times where a name is none of ours, and may hold anything."""
-    ranges = [names.row_range(each.key.name) for each in heads]
-    first, last = min(first for first, _ in ranges), max(last for _, last in ranges)
-    return f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{first}' and RowKey le '{last}'"
-
-
 def _is_gone(answer: HttpResponseError) -> bool:
     return isinstance(answer, ResourceNotFoundError) or is_being_deleted(answer)
-
-
-async def _merged(parts: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:
-    """Put the rows of several tables together, minute by minute; one that is in several of them, being moved, counts once.
-
-    So does one that someone copied to another partition of its minute.
-    """
-    waiting: list[Row | None] = [await anext(part, None) for part in parts]
-    while any(waiting):
-        minute = min(names.minute(row["PartitionKey"]) for row in waiting if row)
-        given: set[str] = set()
-        for index, part in enumerate(parts):
-            while (first := waiting[index]) and names.minute(first["PartitionKey"]) == minute:
-                if first["RowKey"] not in given and is_anywhere(first):
-                    given.add(first["RowKey"])
-                    yield first
-                waiting[index] = await anext(part, None)
 
 
 def _key(segment_head: SegmentHead) -> SegmentKey:
@@ -457,10 +368,3 @@ def _keyed(row: Row) -> Row:
     told(row.get("PartitionKey"))
     told(row.get("RowKey"))
     return row
-
-
-def _days(since: datetime, until: datetime) -> Iterable[datetime]:
-    day = datetime.combine(since.date(), time(), tzinfo=since.tzinfo)
-    while day < until:
-        yield day
-        day += timedelta(days=1)
