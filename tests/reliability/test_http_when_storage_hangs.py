@@ -17,7 +17,7 @@ IN_TIME = 10.0
 """Seconds: the longest that one use of storage may take, and what a busy machine and the callers beside it add."""
 
 APPEND = 4.0
-"""Half the grace below: for so long the log's deletion waits for a row that is being written."""
+"""Seconds: a third of the grace below, and more. For so long the log's deletion waits for a row that is being written."""
 
 
 @pytest.fixture

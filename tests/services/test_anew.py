@@ -552,7 +552,7 @@ async def test_storage_that_is_away_for_many_runs_kills_nobody_and_no_chunk_is_l
     process = None
     for _ in range(chunks_before):
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-    log.failures = failures = 3 * retraining.GIVEN_UP_AFTER
+    log.failures = failures = retraining.GIVEN_UP_AFTER + 3
     for run in range(failures + 20):
         if process is None or not warm:
             process = trainer(account, FIRST, store=STORE, loop=RESET)
