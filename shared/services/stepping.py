@@ -6,7 +6,8 @@ Killed at any step it leaves either the old pointer, and the window is done agai
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
@@ -14,8 +15,8 @@ from datetime import datetime, timedelta
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.attempt import NOTED
 from shared.domain.clock import EPOCH, Clock, to_micros
-from shared.domain.events import JoinedEvent, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, SegmentHead
+from shared.domain.events import Decision, EventKey, JoinedEvent, SkipReason
+from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, Reports, Segment, SegmentHead, Sighting
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
 from shared.joining.chunks import ChunkName, compressed_parts
@@ -122,20 +123,8 @@ class Stepper:
 
     async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
         opened = await self._log.decisions([*plan.stragglers, *plan.fresh])
-        reports = await self._log.reports(
-            plan.since - EARLY - 2 * self._limits.lookback,
-            plan.until + loop.reward_wait + self._limits.grace,
-            keys_of(opened),
-            due=plan.observations,
-            counted=pointer.lookback.unknown | pointer.lookback.late,
-        )
-        horizon = REMEMBERED + loop.reward_wait + EARLY + 2 * self._limits.lookback
-        sightings = await self._log.sightings(
-            plan.since - horizon,
-            plan.until + EARLY + self._limits.grace,
-            marks_of(opened, reports),
-            opened=Opened(plan.since, plan.until, opened),
-        )
+        reports = await self._reports(plan, pointer, loop, keys_of(opened))
+        sightings = await self._sightings(plan, loop, marks_of(opened, reports), opened)
         return Window(
             since=plan.since,
             until=plan.until,
@@ -146,6 +135,33 @@ class Stepper:
             unknown=pointer.lookback.unknown,
             late=pointer.lookback.late,
             grace=self._limits.grace,
+        )
+
+    async def _reports(self, plan: Plan, pointer: Pointer, loop: LoopSettings, keys: AbstractSet[EventKey]) -> Reports:
+        """Look through the observations, unless nothing is to be found in them: an idle loop need not go over all of its wait."""
+        counted = pointer.lookback.unknown | pointer.lookback.late
+        if not (keys or plan.observations or counted):
+            return Reports()
+        return await self._log.reports(
+            plan.since - EARLY - 2 * self._limits.lookback,
+            plan.until + loop.reward_wait + self._limits.grace,
+            keys,
+            due=plan.observations,
+            counted=counted,
+        )
+
+    async def _sightings(
+        self, plan: Plan, loop: LoopSettings, marks: AbstractSet[int], opened: Sequence[Segment[Decision]]
+    ) -> Mapping[int, Sequence[Sighting]]:
+        """Look through whose decisions there are, unless none is asked for."""
+        horizon = REMEMBERED + loop.reward_wait + EARLY + 2 * self._limits.lookback
+        if not marks:
+            return {}
+        return await self._log.sightings(
+            plan.since - horizon,
+            plan.until + EARLY + self._limits.grace,
+            marks,
+            opened=Opened(plan.since, plan.until, opened),
         )
 
     async def _learner(self, version: str, loop: LoopSettings) -> Learner:

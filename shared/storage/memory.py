@@ -27,6 +27,8 @@ _SIGHTINGS_PAGE: Final = 256
 """Rows at once, each with up to 64 KB of fingerprints and times."""
 
 _PIECE_ROWS: Final = 5_000
+_PIECE_EVENTS: Final = 250_000
+"""A piece is some MB: a row may hold thousands of events, or one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +50,18 @@ class Rows:
     async def sighted(self, since: datetime, until: datetime) -> AsyncIterator[Piece]:
         """Read whose decisions there are, minute by minute; a piece ends with a minute, and with an hour."""
         parts: list[Part] = []
-        minute = ""
+        minute, events = "", 0
         async for row in self.decisions.rows(since, until, select=SIGHTED_COLUMNS, page=_SIGHTINGS_PAGE):
             key, last = head(row).key, minute
             minute = names.minute(key.partition)
-            if parts and minute != last and (len(parts) >= _PIECE_ROWS or minute[:-2] != names.minute(parts[0].key.partition)[:-2]):
+            is_enough = len(parts) >= _PIECE_ROWS or events >= _PIECE_EVENTS
+            if parts and minute != last and (is_enough or minute[:-2] != names.minute(parts[0].key.partition)[:-2]):
                 end = key.sealed_at.replace(second=0, microsecond=0)
                 yield Piece(since, end, Block.of(parts, SIGHTED))
-                since, parts = end, []
+                since, parts, events = end, [], 0
             told = await self.sightings(row)
             parts.append(sighted(key, told.fingerprints, told.micros))
+            events += len(told.fingerprints)
         yield Piece(since, until, Block.of(parts, SIGHTED))
 
 
