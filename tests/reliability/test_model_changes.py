@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # the SDK drops the connection of an answer it refuses
 ]
 
-STEP = 4
+STEP = 8
 """Of the calls of a model that is begun anew in many runs, each of this many is failed, or is a process's last: there are some 150."""
 
 Change = Callable[[StorageAccount, str], Awaitable[object]]

@@ -294,7 +294,7 @@ async def delete_chunk(account, name: str) -> None:
     await BlobFiles(account, names.LOGS).delete(names.chunks_prefix(STORE) + name)
 
 
-@pytest.mark.parametrize("seconds", [-400 * 86_400, -1, 400 * 86_400], ids=["years back", "a second back", "years on"])
+@pytest.mark.parametrize("seconds", [-400 * 86_400, -1, 40 * 86_400], ids=["years back", "a second back", "weeks on"])
 async def test_clocks_that_jump_change_nothing_of_what_was_begun(account, learned, seconds):
     await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
     jumped = after(60 + seconds)

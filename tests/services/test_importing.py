@@ -289,8 +289,7 @@ async def test_a_loop_that_has_learned_events_of_its_own_takes_no_log(account):
 async def test_a_window_that_the_trainer_left_half_done_before_an_import_is_another_chunk_after_it(account):
     """The same window of the same events, but behind other chunks: the one that was left does not take its place."""
     counters = await write_log(account)
-    made = trainer(account, after(120), store=STORE, max_events=40)
-    made._store = Failing(account, at=2, is_done=False)
+    made = trainer(account, after(120), store=STORE, max_events=40, kept=Failing(account, at=2, is_done=False))
     with pytest.raises(StorageUnavailableError):
         await made.run()
     await importer(account).run([MemoryFile("a", log_of(50))])
