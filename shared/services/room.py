@@ -1,5 +1,6 @@
 """How large a window may be here: less, for a while, after a trainer died of one."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,7 +32,7 @@ class Room:
         self._is_large = plan is not None and plan.size > NOTED
         if plan is None or not self._is_large:
             return plan
-        limit = (await self._noted(pointer.sequence)).limit
+        limit = (await self._noted()).after(pointer.sequence).limit
         if plan.size <= limit:
             return plan
         return await plan_window(self._log, pointer, horizon=horizon, limits=replace(self._limits, max_bytes=limit))
@@ -45,21 +46,21 @@ class Room:
         if not self._is_large:
             yield
             return
-        found = await self._noted(pointer.sequence)
+        before = await self._noted()
+        found = before.after(pointer.sequence)
+        if before.under_way == pointer.sequence:  # here alone it is sure that nobody is at work on it
+            logger.error("a trainer died of a window; smaller ones are taken", extra={"bytes": found.limit})
         await self._note(found.begun(pointer.sequence))
         try:
             yield
-        except PersonalizerError:
+        except (PersonalizerError, asyncio.CancelledError):  # told why, or asked to stop: no death
             await self._note(found.failed())
             raise
         await self._note(found.went_well(self._limits.max_bytes))
 
-    async def _noted(self, sequence: int) -> Attempt:
+    async def _noted(self) -> Attempt:
         attempt, self._etag = await self._attempts.read() or (Attempt(self._limits.max_bytes), None)
-        judged = attempt.after(sequence)
-        if judged.limit < attempt.limit:
-            logger.error("a trainer died of a window; smaller ones are taken", extra={"bytes": judged.limit})
-        return replace(judged, limit=min(judged.limit, self._limits.max_bytes))
+        return replace(attempt, limit=min(attempt.limit, self._limits.max_bytes))
 
     async def _note(self, attempt: Attempt) -> None:
         try:

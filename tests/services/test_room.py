@@ -181,6 +181,27 @@ async def test_a_window_that_storage_failed_is_as_large_next_time():
                 raise StorageUnavailableError("down")
 
 
+async def test_a_trainer_that_is_asked_to_stop_has_not_died():
+    heads, notes = [head(second, 4 * MIB) for second in range(1, 40)], Notes()
+    one = room(heads, notes)
+    await one.plan(BEGINNING, horizon=HORIZON)
+    with pytest.raises(asyncio.CancelledError):
+        async with one.taken(BEGINNING):
+            raise asyncio.CancelledError
+    plan = await room(heads, notes).plan(BEGINNING, horizon=HORIZON)
+    assert plan is not None
+    assert plan.size == 64 * MIB
+
+
+async def test_planning_beside_a_trainer_that_is_at_work_tells_of_no_death(caplog):
+    heads, notes = [head(second, 4 * MIB) for second in range(1, 40)], Notes()
+    one = room(heads, notes)
+    await one.plan(BEGINNING, horizon=HORIZON)
+    async with one.taken(BEGINNING):
+        await room(heads, notes).plan(BEGINNING, horizon=HORIZON)
+    assert not caplog.records
+
+
 async def test_a_note_that_cannot_be_written_stops_nothing():
     class Full(Notes):
         async def write(self, attempt: Attempt, *, expected: str | None) -> str:
