@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { visitorsOf } from "./world.js";
 
 const LONG = { count: 3000, seconds: 75 };
-const SHORT = { count: 300, seconds: 15 };
+const SHORT = { count: 300, seconds: 30 };
 const COLUMNS = 40;
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 

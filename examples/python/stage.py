@@ -14,7 +14,7 @@ from examples.python.world import Visitor, World
 from examples.status import read_status
 
 VISITORS, SHORT = 3000, 300
-SECONDS, SHORT_SECONDS = 75.0, 15.0
+SECONDS, SHORT_SECONDS = 75.0, 30.0
 LONG_WAIT = 30.0
 COLUMNS = 40
 
