@@ -103,8 +103,12 @@ class StorageTime:
         finally:
             _send_by.reset(token)
 
+    def send_by(self) -> float | None:
+        """Give until when, of the monotonic time, a request may leave that is made here; None without a limit."""
+        return _send_by.get()
+
     def _sent(self, request: Any) -> None:
-        at, by = self.monotonic(), _send_by.get()
+        at, by = self.monotonic(), self.send_by()
         if by is not None and at > by:
             raise TimeoutError("too late to be sent")
         request.context[_SENT] = self._clock.now().timestamp(), at
