@@ -7,12 +7,15 @@ that is how Azure scales it (Flex Consumption: HTTP functions share instances, e
 import argparse
 import contextlib
 import http.client
+import logging
 import os
 import secrets
 import signal
+import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
@@ -20,8 +23,11 @@ from local.banner import banner
 from local.demo_loop import QUICK, demo_key
 from local.front import GRACE
 from local.host import REPOSITORY
-from local.processes import Child, LocalError, free_port, only_one_in, port_is_free, stopped_at_the_end
+from local.listening import LOOPBACK, Place, checked_host, handed_over, listening, place_of
+from local.logs import write_logs_as_json
+from local.processes import Child, LocalError, only_one_in, stopped_at_the_end
 from local.settings import load_local_settings
+from local.systemd import OF_SYSTEMD, Systemd
 from shared.domain.errors import SettingsError
 from shared.runtime.settings import read_settings
 
@@ -29,57 +35,165 @@ HOME = REPOSITORY / ".local"
 READY_WITHIN = 60.0
 """Seconds the app gets to answer ``/status`` with 200."""
 
+KEPT_KEYS = {"PERSONALIZER_KEYS": "keys", "PERSONALIZER_ADMIN_KEY": "admin-key"}
+"""The files that hold what these settings do not give."""
+
+SHORTEST_KEY = 16
+"""Characters that a key has at least where other machines are let in."""
+
+log = logging.getLogger("local")
+
 
 def main() -> int:
     """Run everything; 0 after Ctrl-C or SIGTERM, 1 when something is in the way or ended by itself."""
-    parser = argparse.ArgumentParser(prog="python -m local", description="Run Azurite and the function app on 127.0.0.1.")
-    parser.add_argument("--app", type=Path, default=REPOSITORY, help="the folder of function_app.py (default: this repository)")
-    app: Path = parser.parse_args().app.resolve()
+    given = parse_options(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping unwind the same way
-    load_local_settings(app)
+    load_local_settings(given.app)
     home = Path(os.environ.get("PERSONALIZER_LOCAL_DIR") or HOME)
     try:
+        write_logs_as_json()
         with only_one_in(home) as lock:
-            if app == REPOSITORY:
+            if given.app == REPOSITORY:
                 check_settings()
-            run(app, home, lock=lock, port=wanted_port())
+            with listening_as(given) as sockets:
+                run(given, home, lock=lock, sockets=sockets)
     except KeyboardInterrupt:
-        print("\nStopped.", flush=True)
+        say("Stopped.")
     except LocalError as error:
-        print(f"\n{error}", file=sys.stderr, flush=True)
+        complain(str(error))
         return 1
     return 0
 
 
-def run(app: Path, home: Path, *, lock: int, port: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line; without ``hosts`` and ``port`` they are what was handed over, or 127.0.0.1 and ``PORT``."""
+
+    app: Path
+    hosts: tuple[str, ...]
+    port: str | None
+    demo: bool
+
+
+def parse_options(arguments: Sequence[str]) -> Options:
+    """Read the command line; ``--help`` explains it."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="Run the whole service on this machine.")
+    parser.add_argument("--app", type=Path, default=REPOSITORY, help="the folder of function_app.py (default: this repository)")
+    parser.add_argument(
+        "--host",
+        action="append",
+        metavar="ADDRESS",
+        help="listen on this IPv4 or IPv6 address of this machine (default: 127.0.0.1, which no other machine reaches); may be repeated",
+    )
+    parser.add_argument("--port", metavar="NUMBER", help="and on this port; 0 takes any free one (default: PORT, or 7071)")
+    parser.add_argument(
+        "--demo",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="make a loop for the demo page, and have all loops learn within seconds of what they are told (default: do)",
+    )
+    given = parser.parse_args(arguments)
+    return Options(app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, demo=given.demo)
+
+
+@contextlib.contextmanager
+def listening_as(given: Options) -> Iterator[list[socket.socket]]:
+    """Listen where it was asked for; raises `LocalError` when that cannot be, or would let everyone in."""
+    with handed_over(os.environ) as sockets:
+        if sockets and (given.hosts or given.port):
+            raise LocalError("systemd says where to listen (ListenStream=), so --host and --port cannot be given as well.")
+        if sockets:
+            check_exposure(given, [place_of(each) for each in sockets])
+            yield sockets
+            return
+    hosts = list(dict.fromkeys(checked_host(text) for text in given.hosts)) or [LOOPBACK]
+    check_exposure(given, [Place(host, 0) for host in hosts])
+    with listening(hosts, wanted_port(given.port)) as made:
+        yield made
+
+
+def check_exposure(given: Options, places: Sequence[Place]) -> None:
+    """Refuse to let other machines call what no key protects; raises `LocalError`."""
+    if all(place.is_loopback for place in places):
+        return
+    if given.app != REPOSITORY:
+        raise LocalError(
+            "Another app than this repository's (--app) is served on loopback addresses only: no function keys are checked here."
+        )
+    for name in ("PERSONALIZER_KEYS", "PERSONALIZER_ADMIN_KEY"):
+        if any(len(key) < SHORTEST_KEY for key in given_keys(name)):
+            raise LocalError(
+                f"{name} has a key of fewer than {SHORTEST_KEY} characters, which can be guessed, and other machines are let in here."
+                " Make one: openssl rand -hex 32"
+            )
+
+
+def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socket]) -> None:
     """Start Azurite and the hosts, say how to call them and watch them; leaves only by an exception."""
+    app, systemd = given.app, Systemd(os.environ)
+    places = [place_of(each) for each in sockets]
+    service = places[0].from_here
     key, admin_key = service_key(home), administrators_key(home)
     ensure_installed()
     with contextlib.ExitStack() as stack:
         ports = default_ports_if_free() if home == HOME else FREE_PORTS  # two that start at once must not both want the usual ones
         azurite = stack.enter_context(running_azurite(home / "data", ports=ports, lock=lock))
         storage = azurite.connection_string()
-        environment = app_environment(storage, key, admin_key)
+        environment = app_environment(storage, key, admin_key, demo=given.demo)
+        numbers = [each.fileno() for each in sockets]
         hosts = [
-            Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock)
-            for name, options in {
-                "The HTTP host": ["--port", str(port), "--no-timers", "--no-queues"],
-                "The timer host": ["--port", "0", "--timers", "--no-queues"],
-                "The queue host": ["--port", "0", "--no-timers", "--queues"],
-            }.items()
+            Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock, sockets=handed)
+            for name, options, handed in (
+                ("The HTTP host", [*(f"--socket={number}" for number in numbers), "--no-timers", "--no-queues"], numbers),
+                ("The timer host", ["--no-http", "--timers", "--no-queues"], []),
+                ("The queue host", ["--no-http", "--no-timers", "--queues"], []),
+            )
         ]
         for host in hosts:
             stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
         try:
-            wait_until_ready(port, key, [azurite.process, *hosts])
-            demo = demo_key(port, admin_key, home) if app == REPOSITORY else None
-            print(banner(f"http://127.0.0.1:{port}", storage, key=key, admin_key=admin_key, demo_key=demo), flush=True)
-            watch([azurite.process, *hosts])
+            wait_until_ready(service, key, [azurite.process, *hosts])
+            demo = demo_key(service, admin_key, home) if app == REPOSITORY and given.demo else None
+            if sys.stdout.isatty():
+                print(banner(places, storage, key=key, admin_key=admin_key, demo_key=demo), flush=True)
+            else:
+                log_start(places, home)
+            systemd.ready()
+            watch([azurite.process, *hosts], systemd, lambda: status(service, "") is not None)
         finally:
+            systemd.stopping()
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
             signal.signal(signal.SIGTERM, _ignore)
-            for host in hosts:
+            for host in hosts[1:]:  # calls are answered until these have ended
                 host.ask_to_stop()
+
+
+def say(message: str) -> None:
+    """Tell a person at a terminal, or write a line of the log."""
+    if sys.stdout.isatty():
+        print(f"\n{message}", flush=True)
+    else:
+        log.info(message)
+
+
+def complain(message: str) -> None:
+    """Tell a person at a terminal what is in the way, or write a line of the log."""
+    if sys.stderr.isatty():
+        print(f"\n{message}", file=sys.stderr, flush=True)
+    else:
+        log.error(message)
+
+
+def log_start(places: Sequence[Place], home: Path) -> None:
+    """Write where the service is to the log, which others may read: so not the keys, but where those are."""
+    keys = {name: name if given_keys(name) else str(home / kept) for name, kept in KEPT_KEYS.items()}
+    facts = {
+        "endpoints": [place.url for place in places],
+        "from_other_machines": not all(place.is_loopback for place in places),
+        "keys": keys["PERSONALIZER_KEYS"],
+        "admin_key": keys["PERSONALIZER_ADMIN_KEY"],
+    }
+    log.info("the service is running", extra=facts)
 
 
 def check_settings() -> None:
@@ -90,13 +204,14 @@ def check_settings() -> None:
         raise LocalError(f"A setting cannot be used: {error}.") from error
 
 
-def app_environment(storage: str, key: str, admin_key: str) -> dict[str, str]:
+def app_environment(storage: str, key: str, admin_key: str, *, demo: bool = True) -> dict[str, str]:
     """Hand on this process's settings, but none that could lead to another store than this Azurite; fill in those the demo needs."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AzureWebJobsStorage", "PERSONALIZER_STORAGE"))}
-    quick = {name: value for name, value in QUICK.items() if not kept.get(name, "").strip()}
+    elsewhere = ("AzureWebJobsStorage", "PERSONALIZER_STORAGE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere) and name not in OF_SYSTEMD}
+    quick = {name: value for name, value in QUICK.items() if demo and not kept.get(name, "").strip()}
     keys = {
-        "PERSONALIZER_KEYS": os.environ.get("PERSONALIZER_KEYS") or key,
-        "PERSONALIZER_ADMIN_KEY": os.environ.get("PERSONALIZER_ADMIN_KEY") or admin_key,
+        "PERSONALIZER_KEYS": ",".join(given_keys("PERSONALIZER_KEYS")) or key,
+        "PERSONALIZER_ADMIN_KEY": ",".join(given_keys("PERSONALIZER_ADMIN_KEY")) or admin_key,
     }
     return {**kept, **quick, "AzureWebJobsStorage": storage, **keys}
 
@@ -106,67 +221,92 @@ def host_command(app: Path) -> list[str]:
     return [sys.executable, "-m", "local.host", "--app", str(app), "--no-local-settings", "--stop-with-parent"]
 
 
-def wanted_port() -> int:
-    """Read ``PORT`` and make sure that nobody listens there; 0 takes any free one."""
-    text = os.environ.get("PORT") or "7071"
-    if not text.isdigit() or int(text) > 65535:
-        raise LocalError(f"PORT={text} is not a port number.")
-    port = int(text) or free_port()
-    if not port_is_free(port):
-        raise LocalError(f"PORT {port} of 127.0.0.1 is in use by another program. Stop it, or choose another: PORT=8080 make run")
-    return port
+def wanted_port(given: str | None = None) -> int:
+    """Read the port that was given, or else ``PORT``; 0 takes any free one."""
+    text = given or os.environ.get("PORT") or "7071"
+    if not (text.isascii() and text.isdigit()) or int(text) > 65535:
+        raise LocalError(f"{'--port ' if given else 'PORT='}{text} is not a port number.")
+    return int(text)
+
+
+def given_keys(name: str) -> list[str]:
+    """Read the keys that a setting holds, between commas; one that is blank holds none."""
+    return [key.strip() for key in os.environ.get(name, "").split(",") if key.strip()]
 
 
 def service_key(home: Path) -> str:
     """Return the first of ``PERSONALIZER_KEYS``, or the key made on the first start and kept for the next ones."""
-    if given := os.environ.get("PERSONALIZER_KEYS"):
-        return given.split(",")[0].strip()
-    return kept_key(home / "keys")
+    return next(iter(given_keys("PERSONALIZER_KEYS")), None) or kept_key(home / KEPT_KEYS["PERSONALIZER_KEYS"])
 
 
 def administrators_key(home: Path) -> str:
     """Return ``PERSONALIZER_ADMIN_KEY``, or the key made on the first start and kept for the next ones."""
-    return os.environ.get("PERSONALIZER_ADMIN_KEY", "").strip() or kept_key(home / "admin-key")
+    return os.environ.get("PERSONALIZER_ADMIN_KEY", "").strip() or kept_key(home / KEPT_KEYS["PERSONALIZER_ADMIN_KEY"])
 
 
 def kept_key(path: Path) -> str:
-    """Return the key in this file, which is made if it is not there; only its owner may read it."""
+    """Return the key in this file, which is made if it is not there; only its owner may read it.
+
+    It is on the disk before it is shown: after a power cut it is the same. Raises `LocalError` for a file that is empty.
+    """
     if not path.exists():
         unfinished = path.with_suffix(".unfinished")
-        unfinished.touch(mode=0o600)
-        unfinished.write_text(secrets.token_hex(16))
+        unfinished.unlink(missing_ok=True)
+        unfinished.touch(mode=0o600, exist_ok=False)
+        with unfinished.open("w") as file:
+            file.write(secrets.token_hex(16))
+            file.flush()
+            os.fsync(file.fileno())
         unfinished.rename(path)
-    return path.read_text()
+        sync_folder(path.parent)
+    key = path.read_text().strip()
+    if not key:
+        raise LocalError(f"{path} is empty. Write the key into it, or delete it: a new key is made then.")
+    return key
 
 
-def wait_until_ready(port: int, key: str, children: Sequence[Child]) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder stay as they are, even after a power cut."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def wait_until_ready(service: Place, key: str, children: Sequence[Child]) -> None:
     """Return when ``GET /status`` answers 200."""
     until = time.monotonic() + READY_WITHIN
     answer = "no answer"
     while time.monotonic() < until:
         check(children)
-        answer = status(port, key) or answer
+        answer = status(service, key) or answer
         if answer.startswith("200 "):
             return
         time.sleep(0.1)
     raise LocalError(f"The app did not become ready in {READY_WITHIN:.0f} s. GET /status: {answer}")
 
 
-def status(port: int, key: str) -> str | None:
-    """Ask the app how it is; None when nobody answers."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+def status(service: Place, key: str) -> str | None:
+    """Ask the app how it is, without a key only whether it runs; None when nobody answers."""
+    with contextlib.closing(http.client.HTTPConnection(service.host, service.port, timeout=5)) as connection:
         try:
-            connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": key})
+            connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": key} if key else {})
             response = connection.getresponse()
             return f"{response.status} {response.read(1000).decode(errors='replace')}"
         except (OSError, http.client.HTTPException):
             return None
 
 
-def watch(children: Sequence[Child]) -> None:
-    """Look after the children until one of them ends, which is an error."""
+def watch(children: Sequence[Child], systemd: Systemd, answers: Callable[[], bool]) -> None:
+    """Look after the children until one of them ends, which is an error; tell systemd that calls are answered, if it waits for that."""
+    due = time.monotonic()
     while True:
         check(children)
+        if systemd.asks_every is not None and time.monotonic() >= due:
+            due = time.monotonic() + systemd.asks_every
+            if answers():
+                systemd.alive()
         time.sleep(0.2)
 
 

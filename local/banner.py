@@ -2,9 +2,11 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from urllib.parse import quote
 
 from local.demo_loop import NAME
+from local.listening import Place
 
 RANK = {
     "contextFeatures": [{"timeOfDay": "morning", "weather": "sunny"}],
@@ -16,7 +18,7 @@ RANK = {
 
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
-{demo}
+{exposed}{demo}
   Dashboard  {endpoint}/dashboard#key={key_in_address}
   Endpoint   {endpoint}
   Key        {key}
@@ -62,13 +64,22 @@ Watch it learn, in a browser:
 """
 
 
-def banner(endpoint: str, storage: str, *, key: str, admin_key: str, demo_key: str | None) -> str:
+EXPOSED = """
+Other machines reach it at {addresses}, over plain HTTP: who is between can read the keys. docs/server.md puts TLS before it.
+Without a key they get whether it runs (GET /status), the description of the API and the bare pages of the dashboard and the demo.
+"""
+
+
+def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, demo_key: str | None) -> str:
     """Fill in the addresses and the keys; without a key for the demo it is not mentioned.
 
     What follows the ``#`` is read by the page and never leaves the browser.
     """
+    endpoint = places[0].from_here.url
+    exposed = [place.url for place in places if not place.is_loopback]
     return TEXT.format(
         endpoint=endpoint,
+        exposed=EXPOSED.format(addresses=" and ".join(exposed)) if exposed else "",
         key=key,
         key_in_address=quote(key, safe=""),
         admin_key=admin_key,

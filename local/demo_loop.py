@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from local.listening import Place
 from local.processes import LocalError
 
 NAME = "demo"
@@ -28,7 +29,7 @@ class Answer(NamedTuple):
     body: Any
 
 
-def demo_key(port: int, admin_key: str, home: Path) -> str | None:
+def demo_key(service: Place, admin_key: str, home: Path) -> str | None:
     """Return the key of the demo's loop, which is made if there is none; None, with the reason on standard error, if it cannot be.
 
     The key is told once, so a file is begun before the loop is made: whoever finds it unfinished may ask for another key. A loop of
@@ -36,17 +37,17 @@ def demo_key(port: int, admin_key: str, home: Path) -> str | None:
     """
     kept = home / "demo-key"
     unfinished = kept.with_suffix(".unfinished")
-    is_there = NAME in {each["name"] for each in ask(port, "GET", "/loops", admin_key).body.get("value", [])}
+    is_there = NAME in {each["name"] for each in ask(service, "GET", "/loops", admin_key).body.get("value", [])}
     if is_there and kept.exists():
         return kept.read_text()
     if is_there and not unfinished.exists():
         return no_demo(f"the loop {NAME!r} was not made by this command")
     unfinished.touch(mode=0o600)
     if is_there:
-        answer = ask(port, "POST", f"/loops/{NAME}/keys/1/regenerate", admin_key)
+        answer = ask(service, "POST", f"/loops/{NAME}/keys/1/regenerate", admin_key)
         key = answer.body.get("key")
     else:
-        answer = ask(port, "PUT", f"/loops/{NAME}", admin_key, {"configuration": CONFIGURATION})
+        answer = ask(service, "PUT", f"/loops/{NAME}", admin_key, {"configuration": CONFIGURATION})
         key = next(iter(answer.body.get("keys", [])), None)
     if key is None:
         if answer.status < 500:  # else it may have been made all the same
@@ -63,9 +64,9 @@ def no_demo(reason: str) -> str | None:
     return None
 
 
-def ask(port: int, method: str, path: str, key: str, body: object = None) -> Answer:
+def ask(service: Place, method: str, path: str, key: str, body: object = None) -> Answer:
     """Call an administrator's operation of the app that runs here; raises `LocalError` when nobody answers."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=20)) as connection:
+    with contextlib.closing(http.client.HTTPConnection(service.host, service.port, timeout=20)) as connection:
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {HEADER: key, "Content-Type": "application/json"})

@@ -1,9 +1,13 @@
 """The local host's HTTP side: an ASGI app that stands where the Functions host would."""
 
 import asyncio
+import ipaddress
 import json
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMapping
+import os
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +31,15 @@ GRACE = 10.0
 
 _READING = frozenset({"GET", "HEAD"})
 BODILESS = frozenset({204, 304})
+OF_PROXIES = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"})
+HOST = re.compile(r"^(?:\[([^\]]*)\]|([^:\]]*))(?::\d*)?$")
+KEY_HEADER = "ocp-apim-subscription-key"
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
+REFUSED = (
+    [("content-type", "application/json; charset=utf-8")],
+    b'{"error":{"code":"AccessDenied","message":"Access denied: from another machine or through a proxy, this needs the administrator\'s'
+    b' key (PERSONALIZER_ADMIN_KEY) in the Ocp-Apim-Subscription-Key header."}}',
+)
 
 log = logging.getLogger("local.host")
 
@@ -52,6 +64,8 @@ class Front:
         self._router = Router([], prefix="")
         self._timers = Timers(backend, [])
         self._queues = Queues(backend, [], settings=QueueSettings(), held_for=held_for)
+        self.keeps_connections = True
+        """Whether a connection may bring another call after an answer; set to false before the host ends."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Take one ASGI connection: the server's lifespan or a request."""
@@ -64,7 +78,7 @@ class Front:
             reply = HttpReply(413, [("connection", "close")])
         except CallerGoneError:
             return
-        await send_reply(reply, send)
+        await send_reply(reply if self.keeps_connections else with_farewell(reply), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -94,7 +108,8 @@ class Front:
         if "\0" in path:
             return HttpReply(400)
         if path[:7].lower() == "/admin/":
-            return self._administer(method, path, await read_body(scope, receive))
+            body = await read_body(scope, receive)
+            return self._administer(method, path, body) if may_administer(scope, os.environ) else HttpReply(401, *REFUSED)
         match = self._router.match(path, method)
         if match is None:
             return HttpReply(404)
@@ -109,7 +124,7 @@ class Front:
             return HttpReply(500)
 
     def _administer(self, method: str, path: str, body: bytes) -> HttpReply:
-        """Do the two of the real host's own operations that help a developer; local, so without its master key."""
+        """Do the two of the real host's own operations that help a developer or an administrator."""
         parts = path.strip("/").split("/")
         if method == "POST" and len(parts) == 3 and parts[1].lower() == "functions":
             return self._run_by_hand(parts[2], body)
@@ -124,6 +139,33 @@ class Front:
         if text is None:
             return HttpReply(400)
         return HttpReply(202 if self._queues.run_by_hand(name, text) else 404)
+
+
+def may_administer(scope: Message, environment: Mapping[str, str]) -> bool:
+    """Whether a caller may use the host's own operations: with the administrator's key, or from this machine and not through a proxy.
+
+    The real host wants its master key. A proxy of this machine shows by the name that was called, or by the headers it adds.
+    """
+    headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    expected = environment.get("PERSONALIZER_ADMIN_KEY", "").strip()
+    if expected and secrets.compare_digest(headers.get(KEY_HEADER, "").encode(), expected.encode()):
+        return True
+    ends = [scope.get("client"), scope.get("server")]
+    is_here = all(end is not None and is_loopback(end[0]) for end in ends) and is_loopback(headers.get("host", ""))
+    return is_here and not OF_PROXIES & headers.keys()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address, with or without a port, is one that this machine calls itself.
+
+    >>> is_loopback("localhost:7071"), is_loopback("127.0.0.2"), is_loopback("[::1]:7071"), is_loopback("personalizer.example.com")
+    (True, True, True, False)
+    """
+    name = host if host.count(":") > 1 and not host.startswith("[") else HOST.sub(r"\1\2", host)
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost"
 
 
 def given_input(body: bytes) -> str | None:
@@ -183,7 +225,8 @@ def http_call(scope: Message, match: Match, body: bytes) -> HttpCall:
     """Describe a request the way the Functions host does to its workers."""
     headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     raw_query = scope["query_string"].decode("latin-1")
-    url = f"{scope['scheme']}://{headers.get('host', '')}{scope['raw_path'].decode('ascii')}"
+    is_encrypted = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"  # nobody but the caller is told
+    url = f"{'https' if is_encrypted else scope['scheme']}://{headers.get('host', '')}{scope['raw_path'].decode('ascii')}"
     return HttpCall(
         method=scope["method"],
         url=f"{url}?{raw_query}" if raw_query else url,
@@ -204,6 +247,13 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
+
+
+def with_farewell(reply: HttpReply) -> HttpReply:
+    """Tell the caller that the connection ends with this answer."""
+    return HttpReply(
+        reply.status, [*(each for each in reply.headers if each[0].lower() != "connection"), ("connection", "close")], reply.body
+    )
 
 
 def checked(reply: HttpReply) -> HttpReply:

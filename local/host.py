@@ -1,13 +1,15 @@
-"""A development host for Azure Functions apps in Python: HTTP, timer and queue triggers, on the loopback interface only.
+"""A host for Azure Functions apps in Python: HTTP, timer and queue triggers, on the loopback interface or on sockets that it is given.
 
 It is not the Azure Functions host. It reads `function_app.py`, calls the functions in this process and copies what the
 real host does to requests, replies and schedules, so that the app can be run and tested where Core Tools cannot be
-installed. It checks no function keys and starts no worker processes; other triggers are not served.
+installed, and on a server of one's own. It checks no function keys and starts no worker processes; other triggers are not served.
 """
 
 import argparse
+import asyncio
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -15,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -30,6 +33,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open: longer than client pools keep theirs, so that they never write into a closing one."""
 
+LULL = 1.0
+"""Seconds in which a connection of a host that ends may bring one more call."""
+
+FIRST_CALL = 0.5
+"""Seconds that the first call of a connection may take to arrive then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -37,6 +46,7 @@ class Options:
 
     app: Path
     port: int
+    sockets: tuple[int, ...] | None
     timers: bool
     queues: bool
     held_for: timedelta
@@ -49,6 +59,10 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="python -m local.host", description="Serve a function app on 127.0.0.1.")
     parser.add_argument("--app", type=Path, default=REPOSITORY, help="the folder of function_app.py (default: this repository)")
     parser.add_argument("--port", type=int, default=7071, help="0 takes any free port (default: 7071)")
+    parser.add_argument(
+        "--socket", type=int, action="append", metavar="N", help="serve on this descriptor, which listens already, and not on --port"
+    )
+    parser.add_argument("--no-http", action="store_true", help="listen nowhere: run timers and queues only")
     parser.add_argument("--timers", action=argparse.BooleanOptionalAction, default=True, help="run timer functions on their schedules")
     parser.add_argument("--queues", action=argparse.BooleanOptionalAction, default=True, help="run queue functions on their messages")
     parser.add_argument(
@@ -66,12 +80,53 @@ def parse_options(arguments: Sequence[str]) -> Options:
     return Options(
         app=given.app.resolve(),
         port=given.port,
+        sockets=() if given.no_http else given.socket and tuple(given.socket),
         timers=given.timers,
         queues=given.queues,
         held_for=timedelta(seconds=given.queue_hold),
         local_settings=given.local_settings,
         stop_with_parent=given.stop_with_parent,
     )
+
+
+class GracefulServer(uvicorn.Server):
+    """A server that, asked to stop, lets its callers go before it closes their connections.
+
+    A call that is sent into a connection that is just closed is lost, and most clients do not repeat a POST. So every answer says first
+    that its connection ends, for as long as `LULL`, while new ones are still taken; then those that sent nothing in all that time are
+    closed. Asked twice, it does so at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, front: Front) -> None:
+        super().__init__(config)
+        self._front = front
+        self._ends_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end at the first signal; the next ones are the server's own."""
+        if self._ends_at is not None or not self.started:
+            super().handle_exit(sig, frame)
+            return
+        self._ends_at = time.monotonic() + LULL
+        self._front.keeps_connections = False
+
+    async def on_tick(self, counter: int) -> bool:
+        """Go on until nobody is connected any more, or the lull is over."""
+        if self._ends_at is not None and (not self.server_state.connections or time.monotonic() > self._ends_at):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more connections, wait for the first call of those that were taken last, and close the others."""
+        for server in self.servers:
+            server.close()
+        until = time.monotonic() + FIRST_CALL
+        while self._has_new_connections() and time.monotonic() < until and not self.force_exit:  # noqa: ASYNC110  # they come without a word
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+
+    def _has_new_connections(self) -> bool:
+        return any(getattr(each, "cycle", None) is None for each in self.server_state.connections)
 
 
 def serve(backend: Backend, options: Options) -> None:
@@ -82,8 +137,9 @@ def serve(backend: Backend, options: Options) -> None:
         threading.Thread(target=_stop_when_input_ends, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)  # uvicorn stops on these, then raises them again for whoever came before it
-    uvicorn.run(
-        Front(backend, options.app, timers=options.timers, queues=options.queues, held_for=options.held_for),
+    front = Front(backend, options.app, timers=options.timers, queues=options.queues, held_for=options.held_for)
+    config = uvicorn.Config(
+        front,
         host="127.0.0.1",
         port=options.port,
         loop="uvloop",
@@ -98,6 +154,7 @@ def serve(backend: Backend, options: Options) -> None:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE),
     )
+    GracefulServer(config, front).run(None if options.sockets is None else [socket.socket(fileno=number) for number in options.sockets])
 
 
 def _stop_when_input_ends() -> None:

@@ -2,10 +2,16 @@
 
 import json
 import logging
+import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
+
+from local.processes import LocalError
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """What every record has; everything else was given as ``extra``."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,10 +31,24 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
+def log_level(environment: Mapping[str, str]) -> str:
+    """Read ``PERSONALIZER_LOG_LEVEL``; raises `LocalError` for what is not a level.
+
+    >>> log_level({"PERSONALIZER_LOG_LEVEL": "warning"})
+    'WARNING'
+    """
+    level = environment.get("PERSONALIZER_LOG_LEVEL", "").strip().upper() or "INFO"
+    if level not in LEVELS:
+        raise LocalError(f"PERSONALIZER_LOG_LEVEL is {level!r}, but must be one of {', '.join(LEVELS)}.")
+    return level
+
+
 def write_logs_as_json() -> None:
-    """Send every logger's lines to standard error; the Azure SDK's own only from warnings up."""
+    """Send every logger's lines to standard error, from ``PERSONALIZER_LOG_LEVEL`` up; the Azure SDK's own only from warnings up."""
+    level = log_level(os.environ)
     handler = logging.StreamHandler()
+    handler.setLevel(level)  # as well as the root's: the records of loggers with a level of their own do not ask for that one
     handler.setFormatter(JsonFormatter())
     handler.addFilter(lambda record: getattr(record, "commits", None) != 0)  # a run of the trainer that found nothing to do
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("azure").setLevel(logging.WARNING)  # it logs each request with its headers at INFO

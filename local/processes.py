@@ -24,7 +24,14 @@ class Child:
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], *, environment: Mapping[str, str], output: IO[bytes] | None, lock: int | None
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        output: IO[bytes] | None,
+        lock: int | None,
+        sockets: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._process = subprocess.Popen(
@@ -34,7 +41,10 @@ class Child:
             stderr=output,
             env=dict(environment),
             start_new_session=True,
-            pass_fds=[] if lock is None else [lock],  # held until the last child is gone, whatever became of the parent
+            pass_fds=[
+                *sockets,
+                *([] if lock is None else [lock]),
+            ],  # the lock is held until the last child is gone
         )
 
     @property

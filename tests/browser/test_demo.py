@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, expect
 from dashboard_function import DEMO, STATIC
 from local.azurite import Azurite
 from local.demo_loop import QUICK, demo_key
+from local.listening import LOOPBACK, Place
 from local.node import find_node
 from tests.browser.axe import findings
 from tests.browser.packages import installed
@@ -92,7 +93,7 @@ def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningAp
 @pytest.fixture(scope="module")
 def key(app: RunningApp, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The key of the loop that `make run` makes."""
-    made = demo_key(app.port, ADMIN_KEY, tmp_path_factory.mktemp("home"))
+    made = demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path_factory.mktemp("home"))
     assert made is not None
     return made
 

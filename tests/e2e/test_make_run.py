@@ -89,7 +89,7 @@ def request(event_id: str, *, deferred: bool = False) -> RankRequest:
 
 
 def test_the_official_sdk_drives_the_loop_and_state_is_kept_over_a_restart(service):
-    service.until(lambda: f":{service.port}/demo#key=" in service.output.read_text())
+    service.until((service.home / "demo-key").exists)
     with client(service.port, KEY) as sdk:
         for number in range(30):
             answer = sdk.rank(request(f"e{number}", deferred=number == 0))

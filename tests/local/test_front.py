@@ -2,10 +2,22 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.http.building import KEY
 from tests.running import RunningApp
+
+ADMIN_KEY = "the-administrators-key"
+
+
+@pytest.fixture(scope="module")
+def guarded(sample_folder: Path) -> Iterator[RunningApp]:
+    """The sample app, with an administrator."""
+    with RunningApp("unused", folder=sample_folder, settings={"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}) as running:
+        yield running
 
 
 def raw(app: RunningApp, request: bytes) -> bytes:
@@ -172,6 +184,47 @@ def test_a_timer_runs_by_hand_even_where_schedules_are_off(sample):
 )
 def test_the_admin_paths_are_the_hosts_own(sample, method, path):
     assert sample.request(method, path).status == 404
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"Host": "personalizer.example.com"},
+        {"Host": "192.0.2.1:7071"},
+        {"Host": "[bad"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"X-Real-IP": "127.0.0.1"},
+        {"Via": "1.1 proxy"},
+        {"Host": "personalizer.example.com", KEY: "not the administrator's"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("method", "path"), [("POST", "/Admin/functions/at_startup"), ("GET", "/admin/host/status")])
+def test_through_a_proxy_nobody_uses_the_hosts_own_operations_without_the_administrators_key(guarded, method, path, header):
+    answer = guarded.request(method, path, headers=header)
+    assert (answer.status, answer.json["error"]["code"]) == (401, "AccessDenied")
+    assert guarded.request(method, path, headers={**header, KEY: ADMIN_KEY}).status in (200, 202)
+
+
+def test_without_an_administrator_no_key_opens_them(sample):
+    assert sample.request("GET", "/admin/host/status", headers={"Host": "x", KEY: ""}).status == 401
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:7071", "LOCALHOST", "[::1]:7071", "127.1.2.3:1"])
+def test_on_this_machine_they_are_open(guarded, host):
+    assert guarded.request("GET", "/admin/host/status", headers={"Host": host}).status == 200
+
+
+def test_of_two_names_that_were_called_none_opens_them(guarded):
+    answer = raw(guarded, b"GET /admin/host/status HTTP/1.1\r\nHost: x\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert b" 401 " in answer.partition(b"\r\n")[0] or b" 400 " in answer.partition(b"\r\n")[0]
+
+
+def test_behind_a_proxy_with_tls_the_url_is_the_callers(sample):
+    answer = sample.request("GET", "/x?a=1", headers={"Host": "personalizer.example.com", "X-Forwarded-Proto": "https"})
+    assert answer.json["url"] == "https://personalizer.example.com/x?a=1"
+    assert sample.request("GET", "/x", headers={"X-Forwarded-Proto": "gopher"}).json["url"] == f"{sample.base_url}/x"
 
 
 def test_the_host_says_that_it_runs(sample):

@@ -1,5 +1,7 @@
 """The host as a process: its timers, how it stops, what it refuses to start with."""
 
+import contextlib
+import http.client
 import json
 import signal
 import subprocess
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from local.host import LULL
+from local.listening import listening, place_of
 from tests.running import REPOSITORY, AppDidNotStartError, RunningApp
 
 pytestmark = pytest.mark.slow
@@ -59,6 +63,86 @@ def test_requests_under_way_are_answered_before_the_host_stops(host, sample_fold
         assert app.stop() == 0
         caller.join()
         assert answers == [b"finished"]
+
+
+def asked(app: RunningApp, connection: http.client.HTTPConnection, path: str = "/answers/text") -> tuple[int, str | None]:
+    connection.request("GET", path, headers={"Ocp-Apim-Subscription-Key": app.key})
+    response = connection.getresponse()
+    response.read()
+    return response.status, response.getheader("connection")
+
+
+def connected(app: RunningApp) -> contextlib.closing[http.client.HTTPConnection]:
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+    connection.connect()
+    return contextlib.closing(connection)
+
+
+def test_a_host_that_ends_tells_the_callers_it_has_and_those_that_come_before_it_hangs_up(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept, connected(app) as silent:
+        assert asked(app, kept) == (200, None)
+        app.send(signal.SIGTERM)
+        time.sleep(0.3)
+        assert asked(app, kept) == (200, "close")
+        with connected(app) as late:
+            assert asked(app, late) == (200, "close")
+        assert asked(app, silent) == (200, "close")
+        ended = time.monotonic()
+        assert app.wait() == 0
+        assert time.monotonic() - ended < 0.9  # as nobody is connected any more
+
+
+def test_connections_that_bring_nothing_hold_up_the_end_for_a_short_time_only(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept, connected(app):
+        assert asked(app, kept) == (200, None)
+        app.send(signal.SIGTERM)
+        assert app.wait(6) == 0
+
+
+def test_asked_twice_it_ends_at_once(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept:
+        assert asked(app, kept) == (200, None)
+        began = time.monotonic()
+        app.send(signal.SIGTERM)
+        time.sleep(0.2)
+        app.send(signal.SIGTERM)
+        assert app.wait() == 0
+        assert time.monotonic() - began < LULL
+
+
+def test_it_serves_on_the_sockets_that_it_is_given_and_they_outlive_it(sample_folder):
+    with listening(["127.0.0.2", "::1"], 0) as sockets, RunningApp("unused", folder=sample_folder) as app:
+        options = [f"--socket={each.fileno()}" for each in sockets]
+        command = [part for part in app.command if part not in ("--port", str(app.port))]
+        for _ in range(2):
+            numbers = [each.fileno() for each in sockets]
+            with subprocess.Popen(
+                [*command, *options], stdin=subprocess.PIPE, pass_fds=numbers, cwd=REPOSITORY, env=app.environment
+            ) as host:
+                try:
+                    for each in sockets:  # whoever comes before it is ready waits, and is not refused
+                        with contextlib.closing(http.client.HTTPConnection(*place_of(each), timeout=30)) as connection:
+                            assert asked(app, connection)[0] == 200
+                finally:
+                    host.terminate()
+            assert host.returncode == 0
+
+
+def test_without_http_it_listens_nowhere(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app:
+        command = [part for part in app.command if part not in ("--port", str(app.port), "--no-timers")]
+        with subprocess.Popen(
+            [*command, "--no-http", "--timers"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=REPOSITORY, env=app.environment
+        ) as host:
+            assert host.stderr is not None
+            assert b"every_second started" in b"".join(host.stderr.readline() for _ in range(4))
+            opened = {str(each.readlink()) for each in Path(f"/proc/{host.pid}/fd").iterdir()}
+            listed = Path(f"/proc/{host.pid}/net/tcp").read_text().splitlines()[1:]
+            inodes = {f"socket:[{line.split()[9]}]" for line in listed if line.split()[3] == "0A"}
+            host.terminate()
+            host.stderr.read()
+        assert not inodes & opened
+        assert host.returncode == 0
 
 
 def test_a_timer_under_way_ends_before_the_host_stops(sample_folder):

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,14 +35,14 @@ ROLES = {
 class Supervisor:
     """One `python -m local` with its output in a file."""
 
-    def __init__(self, app: Path, home: Path, port: int, **settings: str) -> None:
+    def __init__(self, app: Path, home: Path, port: int, *options: str, **settings: str) -> None:
         self.home, self.port = home, port
         self._log = home.with_name(f"{home.name}-{port}.log")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         environment = {**clean, "PERSONALIZER_LOCAL_DIR": str(home), "PORT": str(port), "PYTHONUNBUFFERED": "1", **settings}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "local", "--app", str(app)], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "local", "--app", str(app), *options], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
             )
 
     @property
@@ -49,11 +50,17 @@ class Supervisor:
         return self._log.read_text()
 
     @property
+    def started(self) -> list[dict[str, Any]]:
+        """What it logged of where it is, when it had begun to answer."""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return [line for line in lines if line["message"] == "the service is running"]
+
+    @property
     def key(self) -> str:
-        return next(line.split()[1] for line in self.output.splitlines() if line.startswith("  Key "))
+        return (self.home / "keys").read_text()
 
     def ready(self) -> "Supervisor":
-        wait_for(lambda: "The app's log follows" in self.output or self.process.poll() is not None, seconds=60)
+        wait_for(lambda: bool(self.started) or self.process.poll() is not None, seconds=60)
         assert self.process.poll() is None, self.output
         return self
 
@@ -105,8 +112,10 @@ def running(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
     with contextlib.ExitStack() as stack:
 
-        def started(*, home: Path = tmp_path / "home", port: int | None = None, **settings: str) -> Supervisor:
-            supervisor = Supervisor(sample_folder, home, free_port() if port is None else port, **settings)
+        def started(
+            *options: str, app: Path = sample_folder, home: Path = tmp_path / "home", port: int | None = None, **settings: str
+        ) -> Supervisor:
+            supervisor = Supervisor(app, home, free_port() if port is None else port, *options, **settings)
             stack.callback(supervisor.process.wait, 30)
             stack.callback(supervisor.process.terminate)
             return supervisor
@@ -133,8 +142,15 @@ def test_the_http_host_has_no_schedules_and_the_timer_host_has(running):
 
 
 def test_given_keys_are_used_and_none_is_made(running):
-    assert running.key == "first"
+    assert [line["keys"] for line in running.started] == ["PERSONALIZER_KEYS"]
     assert not (running.home / "keys").exists()
+
+
+def test_keys_are_shown_at_a_terminal_and_never_written_to_a_log(start):
+    supervisor = start().ready()
+    assert [line["keys"] for line in supervisor.started] == [str(supervisor.home / "keys")]
+    assert [line["admin_key"] for line in supervisor.started] == [str(supervisor.home / "admin-key")]
+    assert not [name for name in ("keys", "admin-key") if (supervisor.home / name).read_text() in supervisor.output]
 
 
 def test_no_setting_leads_to_another_store(running):

@@ -1,0 +1,50 @@
+"""What systemd is told."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.systemd import Systemd
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[tuple[socket.socket, str]]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(5)
+        yield told, str(tmp_path / "notify")
+
+
+def test_it_hears_of_the_start_of_life_and_of_the_end(manager):
+    told, address = manager
+    systemd = Systemd({"NOTIFY_SOCKET": address})
+    systemd.ready()
+    systemd.alive()
+    systemd.stopping()
+    assert [told.recv(100) for _ in range(3)] == [b"READY=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+def test_an_abstract_address_is_one_as_well():
+    name = f"personalizer-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(f"\0{name}")
+        told.settimeout(5)
+        Systemd({"NOTIFY_SOCKET": f"@{name}"}).ready()
+        assert told.recv(100) == b"READY=1"
+
+
+def test_it_may_miss_two_signs_of_life():
+    assert Systemd({"WATCHDOG_USEC": "90000000"}).asks_every == 30
+    assert Systemd({"WATCHDOG_USEC": "90000000", "WATCHDOG_PID": str(os.getpid())}).asks_every == 30
+
+
+@pytest.mark.parametrize("environment", [{}, {"WATCHDOG_USEC": "90000000", "WATCHDOG_PID": "1"}])
+def test_where_it_waits_for_no_sign_of_life_none_is_due(environment):
+    assert Systemd(environment).asks_every is None
+
+
+def test_a_manager_that_is_gone_stops_nothing(tmp_path):
+    Systemd({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
