@@ -27,8 +27,9 @@ run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071); p
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
+test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run every test; starts its own Azurite
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist loadscope
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
 	$(BIN)/python -m pytest -m "not azurite and not slow"

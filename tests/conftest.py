@@ -2,11 +2,16 @@
 
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from local.azurite import Azurite, running_azurite
 from tests.running import HostKind, RunningApp
+from tests.scheduling import Units, reorder
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
 
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
 
@@ -26,6 +31,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "emulator" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.azurite)
+
+
+@pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")
+def put_in_order(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have all processes of `make test` take the tests in one order, in which what takes long comes first."""
+    if hasattr(config, "workerinput"):
+        reorder(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> Units | None:
+    """Spread whole files over the processes of `make test`."""
+    return Units(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

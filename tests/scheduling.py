@@ -1,0 +1,63 @@
+"""How `make test` spreads the tests over its processes: what shares expensive fixtures stays together, what takes long begins first."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+
+_OF_A_HOST = re.compile(r"::[^\[]+\[(local|worker)\b")
+
+
+def unit_of(test: str) -> str:
+    """Name what one process runs in one go: the tests of a file, and of one host where they run in both.
+
+    >>> unit_of("tests/http/test_rank.py::test_an_answer[worker-a body]")
+    'tests/http/test_rank.py in worker'
+    >>> unit_of("tests/domain/test_slots.py::test_slots[a body]")
+    'tests/domain/test_slots.py'
+    """
+    file, _, _ = test.partition("::")
+    host = _OF_A_HOST.search(test)
+    return f"{file} in {host[1]}" if host else file
+
+
+def in_order(tests: Sequence[str], *, long: Sequence[str] = ()) -> list[str]:
+    """Put units with a test that is marked as long first, and then those of one host after the other, whose apps start once a process.
+
+    >>> in_order(["a.py::one", "b.py::one[worker]", "b.py::one[local]", "c.py::one", "c.py::two"], long=["c.py::two"])
+    ['c.py::one', 'c.py::two', 'b.py::one[worker]', 'b.py::one[local]', 'a.py::one']
+    """
+    first = {unit_of(each) for each in long}
+    hosts = ("worker", "local")
+
+    def rank(test: str) -> tuple[bool, int]:
+        host = _OF_A_HOST.search(test)
+        return unit_of(test) not in first, hosts.index(host[1]) if host else len(hosts)
+
+    return sorted(tests, key=rank)
+
+
+class Units(LoadScopeScheduling):  # type: ignore[misc]  # published without types
+    """Hands whole units to the processes, in the order of the tests."""
+
+    def __init__(self, config: pytest.Config, log: "Producer") -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return unit_of(nodeid)
+
+
+def reorder(items: list[Any]) -> None:
+    """Put a process's tests into the order in which all of them are handed out."""
+    places = {each: number for number, each in enumerate(in_order([item.nodeid for item in items], long=_long(items)))}
+    items.sort(key=lambda item: places[item.nodeid])
+
+
+def _long(items: Sequence[pytest.Item]) -> list[str]:
+    return [item.nodeid for item in items if item.get_closest_marker("long")]
