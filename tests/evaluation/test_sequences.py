@@ -43,7 +43,7 @@ def wrong_somewhere(interval, truth):
 @pytest.mark.parametrize("name", WORLDS)
 def test_it_is_wrong_at_any_of_40_looks_in_5_percent_of_logs_at_most(name, misled):
     assert len(LOOKS) == 40
-    chosen, runs = WORLDS[name], 300
+    chosen, runs = WORLDS[name], 100
     moments = at_looks(played(chosen, logs=runs, rounds=int(LOOKS[-1]), seed=5, misled=misled), LOOKS)
     wrong = wrong_somewhere(confidence_sequence(moments, largest_weight=chosen.largest_weight), chosen.truth)
     assert wrong <= 0.05 * runs
