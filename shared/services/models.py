@@ -141,18 +141,23 @@ class ModelKeeper:
 
         Raises `ResourceNotFoundError` for one that is not kept, `UnusableModelError`, or `BusyError` when others kept committing.
         """
-        made_of = (await self._joined.models()).get(version)
-        if made_of is None:
-            raise ResourceNotFoundError(f"there is no model {version[:80]!r} among those that are kept", target="version")
+        made_of = await self._made_of(version)
         try:
             content = await asyncio.to_thread(_read, await self._store.state(version))
         except UnreadableError as cause:
+            await self._made_of(version)  # it may be gone, if others were published meanwhile
             raise UnusableModelError(f"model {version} cannot be gone back to: {cause}", target="version") from cause
         pointer = await self._publish(_Given(content, ModelKind.RESTORED, version, made_of))
         for kept in await self.versions():
             if kept.version == pointer.version:
                 return kept
         raise _busy()  # gone again: others must have published a lot meanwhile
+
+    async def _made_of(self, version: str) -> Provenance:
+        made_of = (await self._joined.models()).get(version)
+        if made_of is None:
+            raise ResourceNotFoundError(f"there is no model {version[:80]!r} among those that are kept", target="version")
+        return made_of
 
     async def _is_published(self, version: str) -> bool:
         stored = await self._store.pointer()

@@ -6,6 +6,7 @@ changed tells of those, and its chunks are joined again by them. One chunk at a 
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -50,13 +51,24 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of a chunk; ``version`` names the kept model that it led to ("": none), and ``differing`` what of it is different."""
+    """What came of a chunk; ``version`` names the kept model that it led to ("": none), and ``differing`` what of it is different.
+
+    A model that was kept at first and is gone by then is not compared, unless it is the one that is rebuilt.
+    """
 
     chunk: str
     learned: int
     skipped: int
     version: str = ""
     differing: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is stored of a model, as SHA-256: enough to compare with, however long it is until then."""
+
+    model: bytes
+    state: bytes
 
 
 class Replay:
@@ -87,6 +99,7 @@ class Replay:
 
         Raises `UnreadableError`, naming it, for a chunk that cannot be used.
         """
+        end = await self._stored(route.version)  # first of all: while the log is gone through, later models may take its place
         learner = await asyncio.to_thread(artifact.load_learner, await self._store.state(route.start or route.version))
         if not route.start:
             learner = Learner.cold(learner.interactions)  # they never change in the life of a learner
@@ -95,7 +108,9 @@ class Replay:
             step = await self._learn(learner, name, loop)
             if name in route.models:
                 version = route.models[name]
-                step = replace(step, version=version, differing=await self._differing(learner, version))
+                stored = end if version == route.version else await self._still_stored(version)
+                if stored is not None:
+                    step = replace(step, version=version, differing=await asyncio.to_thread(_differing, learner, stored))
             yield step
             if step.differing:
                 return
@@ -109,10 +124,26 @@ class Replay:
                 raise UnreadableError(f"chunk {name} cannot be used: {cause}") from cause
         return Step(name, studied.learned, studied.skipped)
 
-    async def _differing(self, learner: Learner, version: str) -> Sequence[str]:
-        model, state = await asyncio.to_thread(lambda: (artifact.dump_model(learner), artifact.dump_state(learner)))
-        pairs = {"model": (model, await self._store.artifact(version)), "state": (state, await self._store.state(version))}
-        return [part for part, (rebuilt, stored) in pairs.items() if rebuilt != stored]
+    async def _stored(self, version: str) -> _Stored:
+        return _Stored(_sha256(await self._store.artifact(version)), _sha256(await self._store.state(version)))
+
+    async def _still_stored(self, version: str) -> _Stored | None:
+        """Read what is stored of a model; None if it is not kept any more."""
+        try:
+            return await self._stored(version)
+        except UnreadableError:
+            if version in await self._log.models():
+                raise
+            return None
+
+
+def _differing(learner: Learner, stored: _Stored) -> Sequence[str]:
+    rebuilt = _Stored(_sha256(artifact.dump_model(learner)), _sha256(artifact.dump_state(learner)))
+    return [part for part in ("model", "state") if getattr(rebuilt, part) != getattr(stored, part)]
+
+
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
 
 
 @dataclass(slots=True)

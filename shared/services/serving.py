@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.domain.errors import PersonalizerError
+from shared.domain.errors import PersonalizerError, UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.domain.patience import patience, seconds_left
@@ -226,10 +226,22 @@ class ModelServer:
         self._wanted = self._feed.news() or self._wanted  # one that failed to load is wanted until another comes
         if self._wanted is None or self._wanted.version == self._served.version:
             return
-        model = artifact.load_model(self._feed.artifact(self._wanted.version)) if self._wanted.version else Model.cold()
-        published_at = self._wanted.published_at if self._wanted.version else None
-        self._served = replace(self._served, version=self._wanted.version, published_at=published_at, model=model)
-        logger.info("model loaded", extra={"model_version": self._wanted.version, "learned": self._wanted.counters.learned})
+        pointer, model = self._loaded(self._wanted)
+        published_at = pointer.published_at if pointer.version else None
+        self._served = replace(self._served, version=pointer.version, published_at=published_at, model=model)
+        logger.info("model loaded", extra={"model_version": pointer.version, "learned": pointer.counters.learned})
+
+    def _loaded(self, pointer: Pointer) -> tuple[Pointer, Model]:
+        """Load the model of this pointer; where it is gone since others were published meanwhile, that of the newest."""
+        while pointer.version:
+            try:
+                return pointer, artifact.load_model(self._feed.artifact(pointer.version))
+            except UnreadableError:
+                newer = self._feed.news()
+                if newer is None or newer.version == pointer.version:
+                    raise
+                self._wanted = pointer = newer
+        return pointer, Model.cold()
 
 
 def _told(error: BaseException) -> str:

@@ -129,6 +129,23 @@ async def test_the_first_kept_model_that_differs_is_named_and_how(replay, versio
     assert [list(step.differing) for step in done if step.differing] == [[part]]
 
 
+async def test_models_that_go_while_the_log_is_gone_through_are_not_compared_but_the_one_that_is_rebuilt_is(replay, versions, store):
+    done: list[Step] = []
+    async for step in replay.run(await replay.plan()):
+        done.append(step)
+        if step.version == versions[0]:
+            for version in versions[1:]:
+                await store.delete(version)
+    assert [step.version for step in done if step.version] == [versions[0], versions[-1]]
+    assert not [step for step in done if step.differing]
+
+
+async def test_a_kept_model_whose_state_is_lost_is_no_model_that_is_gone(replay, versions, store):
+    await store._models.delete(names.state_blob(LOOP, versions[1]))
+    with pytest.raises(UnreadableError, match=f"state behind model {versions[1]} is not there"):
+        await steps(replay, await replay.plan())
+
+
 async def test_a_chunk_that_was_tampered_with_is_found(replay, versions, log, account):
     route = await replay.plan()
     text = (await log.chunk(route.chunks[1])).replace(b'"_label_cost":0.0', b'"_label_cost":1.0')

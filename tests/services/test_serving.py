@@ -149,6 +149,53 @@ async def test_a_damaged_model_is_not_served_and_tried_again(server, feed):
     await eventually(lambda: server._served.version == "2")
 
 
+async def test_a_model_that_is_gone_since_others_were_published_gives_way_to_the_newest_in_the_same_look(server, feed):
+    feed.publish("00000001-a")
+    await server.served()
+    feed.publish("00000002-b")
+    server.refresh()
+    publish = iter(["00000005-e", "00000006-f"])
+
+    def overtaken(version: str) -> bytes:
+        """Let two more be published each time before one is found, as by a process that commits faster than this one loads."""
+        newer = next(publish, "")
+        if not newer:
+            return trained()
+        feed.publish(newer)
+        raise UnreadableError(f"model {version} is not there")
+
+    feed.publish("00000003-c")
+    feed.artifact = overtaken
+    server.refresh()
+    served = await server.served()
+    assert (served.version, served.error) == ("00000006-f", None)
+
+
+async def test_a_model_that_is_gone_and_none_in_its_place_is_told_of_and_the_old_one_goes_on(server, feed):
+    feed.publish("00000001-a")
+    await server.served()
+    feed.publish("00000002-b")
+    feed.artifact_error = UnreadableError("model 00000002-b is not there")
+    server.refresh()
+    served = await server.served()
+    assert (served.version, served.error) == ("00000001-a", "model 00000002-b is not there")
+
+
+async def test_where_the_model_was_taken_away_while_it_was_loaded_a_cold_one_serves(server, feed):
+    feed.publish("00000001-a")
+    await server.served()
+    feed.publish("00000002-b")
+
+    def taken_away(version: str) -> bytes:
+        feed.publish("")
+        raise UnreadableError(f"model {version} is not there")
+
+    feed.artifact = taken_away
+    server.refresh()
+    served = await server.served()
+    assert (served.version, served.published_at, served.model.is_cold, served.error) == ("", None, True, None)
+
+
 async def test_settings_and_model_are_refreshed_each_by_itself(server, feed):
     await server.served()
     feed.settings_error = UnreadableError("bad configuration")
