@@ -36,7 +36,7 @@ async def learn(account: StorageAccount) -> list[str]:
         await asyncio.gather(*map(log.append_observation, reports))
     for at in _VISITS:
         await trainer(account, at, store=LOOP, max_events=30).run()
-    return [version async for version in BlobModelStore(account, loop=LOOP).versions()]
+    return [*await BlobModelStore(account, loop=LOOP).replaced()]
 
 
 def _decision(event_id: str, second: int, chance: random.Random) -> Decision:

@@ -244,12 +244,13 @@ class ModelStore(Protocol):
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer if its ETag is still ``expected`` (None: if there is none yet), and give the new ETag.
 
-        Raises `ConflictError` when another commit came first.
+        What that made needless may be removed before this returns (`shared.services.pruning`). Raises `ConflictError` when another commit
+        came first.
         """
         ...
 
-    def versions(self) -> AsyncIterator[str]:
-        """List the models that are kept, oldest first."""
+    async def replaced(self) -> Mapping[str, str]:
+        """Tell of each model that is there which one was published before it ("": none, or that is not known), oldest first."""
         ...
 
     def states(self) -> AsyncIterator[str]:

@@ -22,6 +22,7 @@ from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
+from shared.runtime.pruning_store import PruningModelStore
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
 from shared.services.advising import Adviser
@@ -61,7 +62,6 @@ from shared.storage.job_queue import StorageJobQueue
 from shared.storage.loop_files import BlobLoopFiles
 from shared.storage.loop_store import BlobLoopStore, BlobUsage
 from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
-from shared.storage.model_store import BlobModelStore
 from shared.storage.polling import BlobModelFeed, StoredConfiguration
 from shared.storage.signing_keys import BlobModelSigner
 from shared.storage.work_files import BlobWorkFiles
@@ -91,7 +91,7 @@ class LoopServices:
     polling: Polling
     configuration: StoredConfiguration
     log: TableEventLog
-    store: BlobModelStore
+    store: PruningModelStore
     models: ModelServer
     actions: ActionReader
     allowance: Allowance
@@ -298,7 +298,7 @@ class Deployment:
         defaults = replace(settings.loop, name=record.name)
         configuration = StoredConfiguration(account, defaults=defaults, record=record)
         log = self._event_log(place)
-        store = BlobModelStore(account, loop=place)
+        store = PruningModelStore(account, loop=place, models_kept=settings.models_kept)
         models = ModelServer(
             FollowedFeed(BlobModelFeed(account, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
         )

@@ -2,18 +2,24 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Final
 
 from shared.domain.clock import Clock, days_before
+from shared.domain.errors import ConflictError
 from shared.domain.ledger import Pointer
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.join import EARLY, REMEMBERED
 from shared.services.erasure import clear_deleted
+from shared.services.pruning import Pruner, next_number
 
 logger = logging.getLogger(__name__)
 
 _MARGIN = timedelta(days=1)
+
+_MOST_AHEAD: Final = 8
+"""States for a commit that has not come about: that many were written by runs that died, one after another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class Retention:
         self._configuration = configuration
         self._clock = clock
         self._terms = terms
+        self._pruner = Pruner(store, models_kept=terms.models_kept)
 
     async def run(self) -> None:
         """Do what is due; doing so again changes nothing, and stopped half-way, the next run does the rest."""
@@ -57,19 +64,11 @@ class Retention:
         await self._log.create_tables(self._clock.now() + timedelta(days=1))
         needed = pointer.watermark - loop.reward_wait - REMEMBERED - EARLY - _MARGIN
         dropped = await self._log.drop_tables(before=needed)
-        pruned = await self._prune(pointer.version)
+        pruned = await self._pruner.sweep(await self._numbered_on(*stored))
         cleared = await clear_deleted(self._log, self._joined, settled_for=self._terms.settled_for)
         expired = await self._expire(loop.log_retention_days)
-        await self._drop_figures(pointer)
-        facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned, "chunks_dropped": expired + cleared.chunks}
+        facts = {"tables_dropped": dropped + cleared.tables, "models_dropped": pruned.models, "chunks_dropped": expired + cleared.chunks}
         logger.info("retention done", extra=facts)
-
-    async def _drop_figures(self, pointer: Pointer) -> None:
-        """Delete the figures that were committed before those of the pointer, and those that no commit can name any more."""
-        later = f"{pointer.sequence + 1:08d}"
-        old = [name async for name in self._store.figures_kept() if name < later and name != pointer.figures]
-        for name in old:
-            await self._store.delete_figures(name)
 
     async def _expire(self, days: int) -> int:
         """Delete chunks, and copies of damaged segments, that are older than this many days; none if it is negative."""
@@ -79,12 +78,17 @@ class Retention:
         chunks = await self._joined.drop_chunks(before=before)
         return chunks + await self._joined.drop_quarantined(before=before)
 
-    async def _prune(self, published: str) -> int:
-        """Delete what is older than the published model: all but the last models, and states that have none."""
-        models = sorted([version async for version in self._store.versions()])
-        kept = set(models[-self._terms.models_kept :])
-        states = {version async for version in self._store.states()}
-        old = [version for version in sorted(states.union(models)) if version < published and version not in kept]
-        for version in old:
-            await self._store.delete(version)
-        return len(old)
+    async def _numbered_on(self, pointer: Pointer, etag: str) -> Pointer:
+        """Give the pointer the next number where run after run died just before it could: then no commit can name what they left."""
+        ahead = [version async for version in self._store.states() if version >= next_number(pointer)]
+        if len(ahead) < _MOST_AHEAD:
+            return pointer
+        new = replace(pointer, sequence=pointer.sequence + 1)
+        try:
+            await self._store.commit(new, expected=etag)
+        except ConflictError:
+            return pointer
+        logger.warning(
+            "runs of the trainer have died just before their commit, and what they left is removed", extra={"states": len(ahead)}
+        )
+        return new

@@ -12,7 +12,7 @@ from shared.storage.blobs import BlobFiles
 from shared.storage.checkpoints import BlobCheckpoints
 from shared.storage.lease import lease
 from shared.storage.pointers import read_pointer, write_pointer
-from shared.storage.provenance import write_provenance
+from shared.storage.provenance import replaced, write_provenance
 
 
 class BlobModelStore:
@@ -92,21 +92,22 @@ class BlobModelStore:
         """Hold the right to train."""
         return lease(self._models, names.lease_blob(self._loop))
 
-    async def versions(self) -> AsyncIterator[str]:
-        """List the models that are kept, oldest first."""
-        async for version in self._versions(names.models_prefix(self._loop)):
-            yield version
+    async def replaced(self) -> dict[str, str]:
+        """Tell of each model that is there which one was published before it, whatever else of what it was made of cannot be read."""
+        prefix = names.models_prefix(self._loop)
+        return {_version(blob.name, prefix): replaced(blob.metadata or {}) async for blob in self._models.listing(prefix)}
 
     async def states(self) -> AsyncIterator[str]:
         """List the versions whose state is there."""
-        async for version in self._versions(names.states_prefix(self._loop)):
-            yield version
-
-    async def _versions(self, prefix: str) -> AsyncIterator[str]:
+        prefix = names.states_prefix(self._loop)
         async for blob in self._models.listing(prefix):
-            yield str(blob.name).removeprefix(prefix).removesuffix(".npz")
+            yield _version(blob.name, prefix)
 
     async def delete(self, version: str) -> None:
         """Delete a model that is no longer kept and then its state: at no time is there a model without one."""
         await self._models.delete(names.model_blob(self._loop, version))
         await self._models.delete(names.state_blob(self._loop, version))
+
+
+def _version(name: str, prefix: str) -> str:
+    return name.removeprefix(prefix).removesuffix(".npz")

@@ -35,9 +35,8 @@ def read_provenance(name: str, labels: Mapping[str, str]) -> Provenance:
     try:
         if int(labels["format"]) > FORMAT:
             raise NewerFormatError(name, found=int(labels["format"]), known=FORMAT)
-        parent = labels["parent"]
         return Provenance(
-            parent=parent,
+            parent=labels["parent"],
             since=from_micros(int(labels["since"])),
             until=from_micros(int(labels["until"])),
             chunk=labels["chunk"],
@@ -45,9 +44,14 @@ def read_provenance(name: str, labels: Mapping[str, str]) -> Provenance:
             settings=labels["settings"],
             kind=ModelKind(labels.get("kind", ModelKind.TRAINED)),
             published_at=from_micros(int(labels.get("published", 0))),
-            replaced=labels.get("replaced", parent),
+            replaced=replaced(labels),
             first=labels.get("first", ""),
             origin=Origin(labels.get("origin", ""), labels.get("originchunk", ""), from_micros(int(labels.get("originat", 0)))),
         )
     except (LookupError, ValueError, OverflowError) as cause:
         raise UnreadableError(f"{name} does not say what it was made of: {cause}") from cause
+
+
+def replaced(labels: Mapping[str, str | None]) -> str:
+    """Tell which model was published before the one with these labels ("": none, or they do not say); the first format had it as parent."""
+    return labels.get("replaced", labels.get("parent")) or ""

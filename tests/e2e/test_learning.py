@@ -103,16 +103,17 @@ async def test_the_same_request_with_the_same_event_id_and_model_gets_the_same_a
     assert all([await services.ranker.rank(dinner("bob"), event_id="again", deferred=False) == first for _ in range(5)])
 
 
-async def test_retention_keeps_what_is_needed_and_only_that_many_models(services, storage):
+async def test_commits_and_retention_keep_what_is_needed_and_only_that_many_models(services, storage):
     kept = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS, "PERSONALIZER_MODELS_KEPT": "2"}))
     for round_ in range(4):
         await asyncio.gather(*(serve(kept, random.Random(number), number, round_) for number in range(20)))
         await settled(kept)
     before = await kept.progress.read()
-    await kept.retention.run()
-    versions = [version async for version in kept.store.versions()]
+    versions = [*await kept.store.replaced()]
     assert len(versions) == 2
-    assert [version async for version in kept.store.states()] == versions
+    assert len([name async for name in kept.store.figures_kept()]) == 1
+    await kept.retention.run()
+    assert [*await kept.store.replaced()] == versions == [version async for version in kept.store.states()]
     assert before.published_version in versions
     after = await kept.progress.read()
     assert (after.ranked, after.counters) == (before.ranked, before.counters)

@@ -1,7 +1,8 @@
 """What a crash test kills: a process that appends or trains as the app does.
 
-``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store; ``retrain`` begins its model anew,
-``retrain slowly`` in several turns; ``restore`` goes back to its oldest version.
+``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store, ``train and prune`` in several
+commits that remove what they make needless; ``retrain`` begins its model anew, ``retrain slowly`` in several turns; ``restore`` goes back
+to its oldest version.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from shared.domain.clock import TimeLimit
+from shared.runtime.pruning_store import PruningModelStore
 from shared.services.training import SLICE
 from tests.builders import T0, decision
 from tests.clocks import SetClock, Ticks
@@ -33,6 +35,13 @@ async def append(tell: Callable[[str], None], connection_string: str) -> None:
 async def train(_: Callable[[str], None], connection_string: str, store: str) -> None:
     account = open_account(connection_string)
     await trainer(account, SECOND, store=store).run()
+    await account.close()
+
+
+async def train_and_prune(_: Callable[[str], None], connection_string: str, store: str) -> None:
+    account = open_account(connection_string)
+    kept = PruningModelStore(account, loop=store, models_kept=2)
+    await trainer(account, SECOND, store=store, max_events=30, kept=kept).run()
     await account.close()
 
 
@@ -61,6 +70,7 @@ async def restore(_: Callable[[str], None], connection_string: str, store: str) 
 COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "append": append,
     "train": train,
+    "train and prune": train_and_prune,
     "retrain": retrain,
     "retrain slowly": retrain_slowly,
     "restore": restore,

@@ -84,7 +84,7 @@ def retention(account: StorageAccount, *, store: str, models_kept: int, loop: Lo
 
 async def models_and_states(account: StorageAccount, store: str) -> tuple[list[str], list[str]]:
     kept = BlobModelStore(account, loop=store)
-    return [version async for version in kept.versions()], [version async for version in kept.states()]
+    return [*await kept.replaced()], [version async for version in kept.states()]
 
 
 async def write_log(account: StorageAccount) -> Counters:

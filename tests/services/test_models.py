@@ -192,7 +192,7 @@ async def test_a_model_began_when_it_was_first_learned_deleted_or_imported(accou
 
 
 async def test_versions_are_told_newest_first_with_what_they_were_made_of(account, half, keeping):
-    learned = [version async for version in BlobModelStore(account, loop=STORE).versions()]
+    learned = [*await BlobModelStore(account, loop=STORE).replaced()]
     assert len(learned) > 2
     told = await keeping.versions()
     assert [each.version for each in told] == learned[::-1]
@@ -254,19 +254,33 @@ async def test_a_damaged_version_is_not_restored(account, half, keeping):
     assert await pointer_of(account, STORE) == half
 
 
-async def test_retention_never_deletes_what_is_published_nor_what_it_was_copied_to(account, half, keeping):
+async def test_a_version_that_goes_while_it_is_gone_back_to_is_one_that_is_not_kept(account, half, keeping):
+    oldest = (await keeping.versions())[-1].version
+
+    class Passing(BlobModelStore):
+        async def state(self, version: str) -> bytes:
+            await self.delete(oldest)
+            return await super().state(version)
+
+    keeping._store = Passing(account, loop=STORE)
+    with pytest.raises(ResourceNotFoundError, match="no model"):
+        await keeping.restore(oldest)
+    assert await pointer_of(account, STORE) == half
+
+
+async def test_retention_never_deletes_what_is_published_nor_the_one_before_nor_what_it_was_copied_to(account, half, keeping):
     oldest = (await keeping.versions())[-1]
     await keeping.restore(oldest.version)
     restored = await pointer_of(account, STORE)
     for _ in range(2):
         await retention(account, store=STORE, models_kept=1).run()
-        assert [each.version for each in await keeping.versions()] == [restored.version]
+        assert [each.version for each in await keeping.versions()] == [restored.version, half.version]
         assert await content_of(account, STORE, restored.version)
     with pytest.raises(ResourceNotFoundError):
         await keeping.restore(oldest.version)
     await keeping.delete()
     await retention(account, store=STORE, models_kept=1).run()
-    assert [each.version for each in await keeping.versions()] == [restored.version]
+    assert [each.version for each in await keeping.versions()] == [restored.version, half.version]
 
 
 # --- at the same time ---

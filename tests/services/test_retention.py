@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.errors import StorageUnavailableError
+from shared.domain.ledger import Pointer
 from shared.joining.chunks import ChunkName
 from shared.services.erasure import Erasure
 from shared.storage import names
@@ -151,3 +152,63 @@ async def test_the_hot_log_keeps_what_a_stopped_trainer_still_needs(one):
     await one.retention.run()
     assert (await one.progress()).counters.learned == 3
     assert sorted({name[-8:] for name in await one.tables()}) == ["20260617", "20260618", "20260619"]
+
+
+async def learn_one(process: Process, event_id: str) -> None:
+    await process.rank(event_id)
+    process.clock.pass_(WAIT + 1)
+    await process.train()
+
+
+async def states_of(process: Process) -> list[str]:
+    return [version async for version in process.store.states()]
+
+
+async def test_what_runs_left_that_died_before_their_commit_time_and_again_goes_though_no_commit_comes(one):
+    await learn_one(one, "a")
+    before = await one.pointer()
+    left = [f"{before.sequence + 1:08d}-{number:012x}" for number in range(8)]
+    for version in left:
+        await one.store.write_state(version, b"of a run that died")
+    await one.store.write_figures(left[0], b"of the first of them")
+    writing = f"{before.sequence + 2:08d}-000000000000"
+    await one.store.write_state(writing, b"of a run that goes by what comes now")
+    await one.retention.run()
+    assert await states_of(one) == [before.version, writing]
+    assert await one.pointer() == replace(before, sequence=before.sequence + 1)
+    assert [name async for name in one.store.figures_kept()] == [before.figures]
+    await learn_one(one, "b")
+    assert (await one.progress()).counters.learned == 2
+
+
+async def test_who_is_about_to_commit_when_that_is_cleared_up_is_refused_and_learns_its_window_again(one, other, monkeypatch):
+    await learn_one(one, "a")
+    await one.rank("b")
+    one.clock.pass_(WAIT + 1)
+    commit = one.store.commit
+
+    async def cleared_up(pointer: Pointer, *, expected: str | None) -> str:
+        monkeypatch.undo()
+        for number in range(8):
+            await other.store.write_state(f"{pointer.sequence:08d}-{number:012x}", b"of a run that died")
+        await other.retention.run()
+        return str(await commit(pointer, expected=expected))
+
+    monkeypatch.setattr(one.store, "commit", cleared_up)
+    await one.train()
+    assert (await one.progress()).counters.learned == 1
+    await one.train()
+    pointer = await one.pointer()
+    assert (await one.progress()).counters.learned == 2
+    assert pointer.version in await states_of(one)
+
+
+async def test_what_few_runs_left_may_still_be_committed_and_stays(one):
+    await learn_one(one, "a")
+    before = await one.pointer()
+    left = [f"{before.sequence + 1:08d}-{number:012x}" for number in range(7)]
+    for version in left:
+        await one.store.write_state(version, b"of a run that may be at work")
+    await one.retention.run()
+    assert await states_of(one) == [before.version, *left]
+    assert await one.pointer() == before

@@ -119,10 +119,10 @@ async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
     blob = account.blobs.get_blob_client(names.MODELS, names.model_blob("default", "00000003-def"))
     metadata = (await blob.get_blob_properties()).metadata
     assert (metadata["parent"], metadata["learned"], metadata["settings"]) == ("00000002-abc", "17", "{}")
-    assert [version async for version in store.versions()] == [version async for version in store.states()] == ["00000003-def"]
+    assert [*await store.replaced()] == [version async for version in store.states()] == ["00000003-def"]
     await store.delete("00000003-def")
     await store.delete("00000003-def")
-    assert [version async for version in store.versions()] + [version async for version in store.states()] == []
+    assert [*await store.replaced()] + [version async for version in store.states()] == []
     for read in (store.artifact, store.state):
         with pytest.raises(UnreadableError, match="model 00000003-def is not there"):
             await read("00000003-def")

@@ -1,0 +1,35 @@
+"""The models of a loop as the deployment publishes them: whoever commits, what that made needless is removed."""
+
+from shared.domain.errors import ConflictError
+from shared.domain.ledger import Pointer
+from shared.services.pruning import Pruner
+from shared.storage.account import StorageAccount
+from shared.storage.model_store import BlobModelStore
+
+
+class PruningModelStore(BlobModelStore):
+    """A `BlobModelStore` whose commits remove what nothing needs any more; a removal that fails does not fail the commit."""
+
+    def __init__(self, account: StorageAccount, *, loop: str, models_kept: int) -> None:
+        super().__init__(account, loop=loop)
+        self._pruner = Pruner(self, models_kept=models_kept)
+
+    async def write_state(self, version: str, data: bytes) -> None:
+        """Write the learner behind a model."""
+        self._pruner.written.states.add(version)
+        await super().write_state(version, data)
+
+    async def write_figures(self, name: str, data: bytes) -> None:
+        """Write live figures."""
+        self._pruner.written.figures.add(name)
+        await super().write_figures(name, data)
+
+    async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
+        """Replace the pointer on condition, and then remove what the one before it needed and this one does not."""
+        try:
+            etag = await super().commit(pointer, expected=expected)
+        except ConflictError:
+            await self._pruner.overtaken()
+            raise
+        await self._pruner.after(pointer)
+        return etag
