@@ -16,11 +16,11 @@ from benchmarks.table import Goal, Line
 from benchmarks.timing import median
 from shared.domain.clock import SystemClock
 from shared.domain.events import Decision
-from shared.runtime.settings import read_settings
-from shared.storage.account import StorageAccount
-from shared.storage.event_log import TableEventLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.segments import encode
+from shared.storage.settings import AccountSettings
 
 GOAL = Goal(8, at_least=True)
 GOAL_AT = 64
@@ -34,9 +34,9 @@ def run(storage: str, *, quick: bool) -> list[Line]:
 
 
 async def _run(storage: str, *, quick: bool) -> list[Line]:
-    account = StorageAccount(read_settings({"AzureWebJobsStorage": storage}).account)
+    account = AzureStorage(AccountSettings(connection_string=storage))
     try:
-        log = TableEventLog(
+        log = RowEventLog(
             account,
             settings=LogSettings(loop="bench", shards=1, append_deadline=timedelta(seconds=15)),
             clock=SystemClock(),
@@ -57,7 +57,7 @@ async def _run(storage: str, *, quick: bool) -> list[Line]:
 Call = Callable[[], Awaitable[None]]
 
 
-def _appends(log: TableEventLog, decisions: Sequence[Decision]) -> Call:
+def _appends(log: RowEventLog, decisions: Sequence[Decision]) -> Call:
     following = itertools.cycle(decisions)
 
     async def append() -> None:

@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from benchmarks.samples import Traffic
 from benchmarks.table import Goal, Line
 from shared.domain.clock import EPOCH
@@ -117,17 +115,14 @@ async def _work(storage: str) -> None:
     """Do what the queue says until killed."""
     deployment = Deployment(read_settings({"AzureWebJobsStorage": storage}))
     services = deployment.services_of(LoopRecord("default"))
-    queue = deployment.host_account.queues.get_queue_client(names.JOBS)
+    queue = deployment.host_storage.queue(names.JOBS)
     while True:
-        try:
-            message = await queue.receive_message(visibility_timeout=_HOLD)
-        except ResourceNotFoundError:
-            message = None
-        if message is None:
+        found = await queue.receive(most=1, hidden_for=timedelta(seconds=_HOLD))
+        if not found:
             await asyncio.sleep(0.02)
             continue
-        await services.analyses.handle(Message.read(base64.b64decode(message.content)))
-        await queue.delete_message(message)
+        await services.analyses.handle(Message.read(base64.b64decode(found[0].text)))
+        await queue.delete(found[0])
 
 
 if __name__ == "__main__":

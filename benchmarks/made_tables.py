@@ -14,7 +14,8 @@ from typing import Any
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
-from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.settings import AccountSettings
 
 _PAGE_ROWS = 1_000
 _PAGE_BYTES = 4 * 1024 * 1024
@@ -137,7 +138,7 @@ async def _each(rows: Sequence[Row]) -> AsyncIterator[Row]:
         yield row
 
 
-class MadeAccount(StorageAccount):
+class MadeAccount(AzureStorage):
     """An account whose tables are a file, and whose blobs are the real account's."""
 
     def __init__(self, connection: str, path: Path) -> None:

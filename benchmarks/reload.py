@@ -19,9 +19,9 @@ from shared.domain.ledger import Counters, Pointer, Provenance
 from shared.learning import artifact
 from shared.learning.learner import Learner
 from shared.learning.local_ridge import ARMS, SIZE, Arm
-from shared.runtime.settings import read_settings
-from shared.storage.account import StorageAccount
-from shared.storage.model_store import BlobModelStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.model_store import FileModelStore
+from shared.storage.settings import AccountSettings
 
 POLL_INTERVAL = 1.0
 GOAL = Goal(1.5)
@@ -36,13 +36,13 @@ def run(storage: str, *, quick: bool) -> list[Line]:
 
 
 async def _run(storage: str, *, rounds: int) -> list[Line]:
-    account = StorageAccount(read_settings({"AzureWebJobsStorage": storage}).account)
+    account = AzureStorage(AccountSettings(connection_string=storage))
     settings = {"PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL_INTERVAL:g}S"}
     waits: list[float] = []
     quiet: list[float] = []
     busy: list[float] = []
     try:
-        publisher = _Publisher(BlobModelStore(account, loop="default"))
+        publisher = _Publisher(FileModelStore(account, loop="default"))
         await publisher.publish()
         with running_host(storage, settings=settings) as host, host.connection() as watcher, _ranking(host) as latencies:
             await _watch(watcher, seconds=1.0)
@@ -70,7 +70,7 @@ def _line(measure: str, ours: float, floor: float) -> Line:
 class _Publisher:
     """Publishes the same model under ever new versions, as the trainer does."""
 
-    def __init__(self, store: BlobModelStore) -> None:
+    def __init__(self, store: FileModelStore) -> None:
         self._store = store
         self._sequence = 0
         self._etag: str | None = None

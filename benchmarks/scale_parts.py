@@ -29,12 +29,13 @@ from shared.learning.encoding import Encoder
 from shared.services.concurrency import keep_memory_together
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.event_log import TableEventLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
+from shared.storage.settings import AccountSettings
 
 BEGIN: Final = datetime(2026, 5, 17, 12, tzinfo=UTC)
 GRACE: Final = timedelta(seconds=30)
@@ -66,9 +67,9 @@ class Options:
     per_row: int = 1
 
     @property
-    def account(self) -> StorageAccount:
+    def account(self) -> AzureStorage:
         """The account: with real tables unless a file is named."""
-        return MadeAccount(self.storage, Path(self.file)) if self.file else StorageAccount(AccountSettings(connection_string=self.storage))
+        return MadeAccount(self.storage, Path(self.file)) if self.file else AzureStorage(AccountSettings(connection_string=self.storage))
 
 
 # --- an hour's backlog ---------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ async def window(options: Options) -> Mapping[str, Any]:
     """Let a trainer learn them."""
     account = options.account
     await _warmed(account)
-    trainer = _trainer(account, SetClock(BEGIN + timedelta(hours=1)), BlobModelStore(account, loop="window"), LoopSettings())
+    trainer = _trainer(account, SetClock(BEGIN + timedelta(hours=1)), FileModelStore(account, loop="window"), LoopSettings())
     found = await _measured(trainer)
     await account.close()
     return found
@@ -206,11 +207,11 @@ async def remembered(options: Options) -> Mapping[str, Any]:
     return {"bytes": sum(each.size for each in ours.statistics("filename"))}
 
 
-async def _waiting(account: StorageAccount, options: Options, *, loop: str) -> tuple[SetClock, Trainer]:
+async def _waiting(account: AzureStorage, options: Options, *, loop: str) -> tuple[SetClock, Trainer]:
     """Give a trainer of which a minute's window has waited long enough."""
     longest = timedelta(days=options.days)
     clock = SetClock(BEGIN + longest + GRACE + timedelta(minutes=5))
-    store = BlobModelStore(account, loop=loop)
+    store = FileModelStore(account, loop=loop)
     await store.commit(Pointer(sequence=1, version="", published_at=EPOCH, watermark=BEGIN), expected=None)
     await _warmed(account)
     settings = LoopSettings(reward_wait=longest, model_export_frequency=timedelta(seconds=1))
@@ -220,10 +221,10 @@ async def _waiting(account: StorageAccount, options: Options, *, loop: str) -> t
 # --- what all have in common ---------------------------------------------------------------------------------------------
 
 
-class _Watched(BlobModelStore):
+class _Watched(FileModelStore):
     """A store that notes the process's peak at each commit."""
 
-    def __init__(self, account: StorageAccount, loop: str) -> None:
+    def __init__(self, account: AzureStorage, loop: str) -> None:
         super().__init__(account, loop=loop)
         self.peaks: list[int] = []
 
@@ -232,24 +233,24 @@ class _Watched(BlobModelStore):
         return await super().commit(pointer, **others)
 
 
-async def _warmed(account: StorageAccount) -> None:
+async def _warmed(account: AzureStorage) -> None:
     """Have a trainer learn a little of another log first: what any trainer takes is there then."""
     clock, traffic = SetClock(BEGIN), Traffic(actions=_ACTIONS, seed=5)
     await _log(account, clock, loop="little").append_decisions([traffic.decision(f"e{number}", BEGIN) for number in range(100)])
     clock.at += timedelta(hours=1)
-    await _trainer(account, clock, BlobModelStore(account, loop="little"), LoopSettings(), loop="little").run()
+    await _trainer(account, clock, FileModelStore(account, loop="little"), LoopSettings(), loop="little").run()
 
 
-def _log(account: StorageAccount, clock: SetClock, *, loop: str = "scale") -> TableEventLog:
+def _log(account: AzureStorage, clock: SetClock, *, loop: str = "scale") -> RowEventLog:
     settings = LogSettings(loop=loop, shards=1, append_deadline=timedelta(seconds=15), asks_after=timedelta(days=365))
-    return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
+    return RowEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
-def _trainer(account: StorageAccount, clock: SetClock, store: BlobModelStore, settings: LoopSettings, *, loop: str = "scale") -> Trainer:
+def _trainer(account: AzureStorage, clock: SetClock, store: FileModelStore, settings: LoopSettings, *, loop: str = "scale") -> Trainer:
     place = store._loop
     return Trainer(
         _log(account, clock, loop=loop),
-        BlobColdLog(account, loop=place),
+        FileColdLog(account, loop=place),
         store,
         StoredConfiguration(account, defaults=settings),
         clock=clock,

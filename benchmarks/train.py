@@ -25,18 +25,18 @@ from shared.joining.join import Window, join, keys_of, marks_of
 from shared.learning import artifact
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
-from shared.runtime.settings import read_settings
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.event_log import TableEventLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from shared.storage.names import DayTable, Kind
 from shared.storage.polling import StoredConfiguration
 from shared.storage.rows import head
 from shared.storage.segments import decode_decisions, decode_observations
+from shared.storage.settings import AccountSettings
 
 GOAL = Goal(0.5, at_least=True)
 WRITERS = 10
@@ -54,7 +54,7 @@ Rows = list[dict[str, Any]]
 class _Bench:
     """A log of so many events in segments of so many; ``clock`` stands, once it is filled, where all of it is due."""
 
-    account: StorageAccount
+    account: AzureStorage
     clock: SetClock
     events: int
     segment: int
@@ -64,10 +64,10 @@ class _Bench:
         """The log's name."""
         return f"segments{self.segment}"
 
-    def log(self) -> TableEventLog:
+    def log(self) -> RowEventLog:
         """Open the log with nothing in memory."""
         settings = LogSettings(loop=self.loop, shards=1, append_deadline=timedelta(seconds=15))
-        return TableEventLog(self.account, settings=settings, clock=self.clock, settled=_LOOKBACK)
+        return RowEventLog(self.account, settings=settings, clock=self.clock, settled=_LOOKBACK)
 
 
 def run(storage: str, *, quick: bool) -> list[Line]:
@@ -77,7 +77,7 @@ def run(storage: str, *, quick: bool) -> list[Line]:
 
 
 async def _run(storage: str, sizes: Sequence[tuple[int, int]], *, rounds: int) -> list[Line]:
-    account = StorageAccount(read_settings({"AzureWebJobsStorage": storage}).account)
+    account = AzureStorage(AccountSettings(connection_string=storage))
     lines: list[Line] = []
     try:
         for segment, events in sizes:
@@ -134,8 +134,8 @@ async def _train(bench: _Bench, name: str) -> None:
     name = f"{bench.loop}{name}"
     trainer = Trainer(
         bench.log(),
-        BlobColdLog(bench.account, loop=name),
-        BlobModelStore(bench.account, loop=name),
+        FileColdLog(bench.account, loop=name),
+        FileModelStore(bench.account, loop=name),
         StoredConfiguration(bench.account, defaults=LoopSettings(name=name)),
         clock=bench.clock,
         limits=Limits(grace=_GRACE, lookback=_LOOKBACK),
@@ -181,7 +181,7 @@ async def _parts(bench: _Bench) -> list[tuple[str, float]]:
     learning, _ = timed(lambda: learner.learn(batch))
     dumping, model = timed(lambda: artifact.dump_model(learner))
     chunking, chunk = timed(lambda: compressed(lines(joined.events)))
-    committing, _ = await timed_async(_commit(BlobModelStore(bench.account, loop="parts"), chunk, model, until))
+    committing, _ = await timed_async(_commit(FileModelStore(bench.account, loop="parts"), chunk, model, until))
     names = ("read rows", "decode", "read and find observations", "find sightings", "join", "learn", "dump model", "write chunk", "commit")
     return list(zip(names, (read, decode, gather, sight, joining, learning, dumping, chunking, committing), strict=True))
 
@@ -193,7 +193,7 @@ def _decoded(decisions: Rows, observations: Rows) -> tuple[Sequence[Segment[Any]
     )
 
 
-async def _commit(store: BlobModelStore, chunk: bytes, model: bytes, until: datetime) -> None:
+async def _commit(store: FileModelStore, chunk: bytes, model: bytes, until: datetime) -> None:
     await store.write_chunk("chunk", chunk, parent="")
     await store.write_artifact("model", model, provenance=Provenance("", EPOCH, until, "chunk", 0, ""))
     await store.commit(Pointer(sequence=1, version="model", published_at=until, watermark=until), expected=None)

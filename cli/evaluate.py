@@ -64,7 +64,7 @@ def evaluate(
             "--plot", metavar="FILE", dir_okay=False, help="Draw the estimates over time with their anytime-valid bands: .png or .svg."
         ),
     ] = None,
-    connection_string: options.ConnectionString = "",
+    storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
     """Value policies on a log: what each would have earned an event, in place of the one that was logged.
@@ -77,7 +77,7 @@ def evaluate(
     custom = [_policy(each) for each in policy or ()]
     _check_names(custom)
     asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration)
-    found = run(_of_files(sources, connection_string, asked) if sources else _of_loop(loop, connection_string, asked))
+    found = run(_of_files(sources, storage, asked) if sources else _of_loop(loop, storage, asked))
     shown = [each for each in found.parts if is_full or not each.slot]
     reports = [report(each) for each in shown]
     if plot is not None and shown:
@@ -114,10 +114,10 @@ class _Found:
     read: HowFar = field(default_factory=HowFar)
 
 
-async def _of_files(sources: list[str], connection_string: str, asked: _Asked) -> _Found:
+async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
     lanes = asked.lanes(LoopSettings())
     async with AsyncExitStack() as stack:
-        files = await log_files(sources, connection_string, stack)
+        files = await log_files(sources, storage, stack)
         with bytes_progress(f"Evaluating {len(files)} files", sum(file.size for file in files)) as progress:
             reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
             async for batch in reader.batches(files, events=lambda: _BATCH, size=_BYTES):
@@ -125,8 +125,8 @@ async def _of_files(sources: list[str], connection_string: str, asked: _Asked) -
     return _found(lanes, reader.done)
 
 
-async def _of_loop(loop: str, connection_string: str, asked: _Asked) -> _Found:
-    async with stored_loop(loop, connection_string) as opened:
+async def _of_loop(loop: str, storage: str, asked: _Asked) -> _Found:
+    async with stored_loop(loop, storage) as opened:
         lanes = asked.lanes(await asyncio.to_thread(opened.services.configuration.read))
         exporter = Exporter(opened.joined)
         chunks = await exporter.chunks(asked.since, asked.until)

@@ -32,7 +32,7 @@ def export(
     since: options.Since = None,
     until: options.Until = None,
     is_packed: Annotated[bool, typer.Option("--gzip/--no-gzip", help="Whether the files in a folder are gzipped.")] = True,
-    connection_string: options.ConnectionString = "",
+    storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
     """Write the joined log as dsjson, a line each event: `vw --dsjson` learns from it, and `import` takes it back.
@@ -41,7 +41,7 @@ def export(
     """
     if as_json and out == "-":
         raise typer.BadParameter("--json and the log cannot both go to standard output: give --out")
-    done = run(_export(out, loop, (since or EPOCH, until or LATEST), connection_string, is_packed=is_packed))
+    done = run(_export(out, loop, (since or EPOCH, until or LATEST), storage, is_packed=is_packed))
     if as_json:
         print_json({"events": done.events, "files": sorted(done.files)})
     elif out != "-":
@@ -54,8 +54,8 @@ class _Done:
     files: set[str] = field(default_factory=set)
 
 
-async def _export(out: str, loop: str, between: tuple[datetime, datetime], connection_string: str, *, is_packed: bool) -> _Done:
-    async with stored_loop(loop, connection_string) as opened:
+async def _export(out: str, loop: str, between: tuple[datetime, datetime], storage: str, *, is_packed: bool) -> _Done:
+    async with stored_loop(loop, storage) as opened:
         exporter, done = Exporter(opened.joined), _Done()
         chunks = await exporter.chunks(*between)
         with _target(out, is_packed=is_packed) as target, steps_progress("Exporting chunks", len(chunks)) as progress:

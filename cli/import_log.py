@@ -23,7 +23,7 @@ def import_(
         ),
     ],
     loop: options.Loop = options.THE_LOOP,
-    connection_string: options.ConnectionString = "",
+    storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
     """Take a dsjson log of Azure Personalizer or Vowpal Wabbit into a loop's joined log, and have the loop's model learn from it.
@@ -31,7 +31,7 @@ def import_(
     The loop must not have learned from events of its own yet. Lines that cannot be read are counted and listed, and stop nothing. Stopped
     half-way, run it again: what is there already is left out.
     """
-    done = run(_import(sources, loop, connection_string))
+    done = run(_import(sources, loop, storage))
     if as_json:
         told = {name: value for name, value in asdict(done).items() if name != "read"}
         print_json({**told, **asdict(done.read), "events": done.events})
@@ -40,10 +40,10 @@ def import_(
     raise typer.Exit(1 if done.read.malformed and not done.events and not done.repeated else 0)
 
 
-async def _import(sources: list[str], loop: str, connection_string: str) -> Imported:
-    async with stored_loop(loop, connection_string) as opened, AsyncExitStack() as stack:
+async def _import(sources: list[str], loop: str, storage: str) -> Imported:
+    async with stored_loop(loop, storage) as opened, AsyncExitStack() as stack:
         services = opened.services
-        files = await log_files(sources, connection_string, stack)
+        files = await log_files(sources, storage, stack)
         importer = Importer(services.log, opened.joined, services.store, services.configuration, clock=opened.clock)
         with bytes_progress(f"Importing {len(files)} files", sum(file.size for file in files)) as progress:
 

@@ -15,9 +15,9 @@ app = typer.Typer(help="A loop's two keys: which there are, and new ones in thei
 
 
 @app.command("list")
-def list_(loop: options.Loop = options.THE_LOOP, connection_string: options.ConnectionString = "", as_json: options.Json = False) -> None:
+def list_(loop: options.Loop = options.THE_LOOP, storage: options.Storage = "", as_json: options.Json = False) -> None:
     """Show the digests (SHA-256) of a loop's keys, from its storage account: enough to tell which key is which, and of no other use."""
-    digests, are_stored = run(_digests(loop, connection_string))
+    digests, are_stored = run(_digests(loop, storage))
     source = "stored" if are_stored else "app settings"
     if as_json:
         print_json([{"number": number, "digest": digest, "source": source} for number, digest in enumerate(digests, start=1)])
@@ -28,8 +28,8 @@ def list_(loop: options.Loop = options.THE_LOOP, connection_string: options.Conn
     console().print(facts(loop=loop, **{f"key {number}, {source}": digest for number, digest in enumerate(digests, start=1)}))
 
 
-async def _digests(loop: str, connection_string: str) -> tuple[list[str], bool]:
-    async with stored_loop(loop, connection_string) as opened:
+async def _digests(loop: str, storage: str) -> tuple[list[str], bool]:
+    async with stored_loop(loop, storage) as opened:
         return list(opened.services.key_digests), bool(opened.services.record.keys) or loop != DEFAULT_LOOP
 
 

@@ -12,13 +12,15 @@ _SERVICE = "Service"
 
 Loop = Annotated[str, typer.Option("--loop", metavar="NAME", help="The loop.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-ConnectionString = Annotated[
+Storage = Annotated[
     str,
     typer.Option(
+        "--storage",
         "--connection-string",
-        metavar="TEXT",
+        metavar="PLACE",
         rich_help_panel=_STORAGE,
-        help="The storage account; without it, that of the app's settings in the environment (PERSONALIZER_STORAGE, AzureWebJobsStorage).",
+        help="The storage: a connection string, or the folder of a store; without it, that of the app's settings in the environment"
+        " (PERSONALIZER_STORE, PERSONALIZER_STORAGE, AzureWebJobsStorage).",
     ),
 ]
 Endpoint = Annotated[

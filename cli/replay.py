@@ -17,7 +17,7 @@ def replay(
         str, typer.Option("--from", metavar="VERSION", help="Go on from the state of this kept model, instead of from nothing.")
     ] = "",
     loop: options.Loop = options.THE_LOOP,
-    connection_string: options.ConnectionString = "",
+    storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
     """Rebuild a kept model from the joined log, chunk by chunk as the trainer learned it, and compare the bytes with the stored ones.
@@ -25,11 +25,11 @@ def replay(
     Bytes are the same on the same kind of machine with the same release and library versions. Exit codes: 0 identical; 1 different; 2 it
     could not be done: no such model, a chunk that is missing or damaged, storage that does not answer.
     """
-    raise typer.Exit(run(_replay(version, start, loop, connection_string, as_json=as_json)))
+    raise typer.Exit(run(_replay(version, start, loop, storage, as_json=as_json)))
 
 
-async def _replay(version: str, start: str, loop: str, connection_string: str, *, as_json: bool) -> int:
-    async with stored_loop(loop, connection_string) as opened:
+async def _replay(version: str, start: str, loop: str, storage: str, *, as_json: bool) -> int:
+    async with stored_loop(loop, storage) as opened:
         replayed = Replay(opened.joined, opened.services.store)
         route = await replayed.plan(version, start=start)
         steps: list[Step] = []

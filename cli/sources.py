@@ -11,7 +11,7 @@ from typing import Final
 from cli.storage import deployment
 from shared.domain.errors import InvalidSasUriError, ResourceNotFoundError
 from shared.services.log_files import LogFile
-from shared.storage.log_files import blob_log_files, foreign_container, own_container
+from shared.storage.log_files import stored_log_files
 
 _BLOCK: Final = 1 << 20
 _OWN: Final = "az://"
@@ -41,7 +41,7 @@ class LocalLogFile:
                 yield block
 
 
-async def log_files(sources: Sequence[str], connection_string: str, stack: AsyncExitStack) -> list[LogFile]:
+async def log_files(sources: Sequence[str], storage: str, stack: AsyncExitStack) -> list[LogFile]:
     """Find the files of these sources, in the given order; those of one folder or container by name, numbers by size.
 
     What is opened for them, the app's own account only where one of them is in it, is closed with the stack. Raises
@@ -49,23 +49,29 @@ async def log_files(sources: Sequence[str], connection_string: str, stack: Async
     """
     found: list[LogFile] = []
     for source in sources:
-        part = await _files(source, connection_string, stack)
+        part = await _files(source, storage, stack)
         found += sorted(part, key=lambda file: _by_number(file.name))
     return found
 
 
-async def _files(source: str, connection_string: str, stack: AsyncExitStack) -> Sequence[LogFile]:
+async def _files(source: str, storage: str, stack: AsyncExitStack) -> Sequence[LogFile]:
     if source.startswith(("https://", "http://")):
-        container, prefix = foreign_container(source)
-        await stack.enter_async_context(container)
-        return await blob_log_files(container, prefix)
+        return await _foreign(source, stack)
     if source.startswith(_OWN):
-        name, _, prefix = source.removeprefix(_OWN).partition("/")
-        if not name:
+        area, _, prefix = source.removeprefix(_OWN).partition("/")
+        if not area:
             raise InvalidSasUriError(f"{source} is not of the form {_OWN}CONTAINER/PREFIX")
-        deployed = await stack.enter_async_context(deployment(connection_string))
-        return await blob_log_files(own_container(deployed.account, name), prefix)
+        deployed = await stack.enter_async_context(deployment(storage))
+        return await stored_log_files(deployed.storage.files(area), prefix, area=area)
     return local_files(Path(source))
+
+
+async def _foreign(uri: str, stack: AsyncExitStack) -> Sequence[LogFile]:
+    from shared.storage.azure.containers import ForeignContainer
+
+    container = ForeignContainer(uri)
+    stack.push_async_callback(container.close)
+    return await stored_log_files(container.files, container.prefix, area=container.name)
 
 
 def local_files(path: Path) -> Sequence[LocalLogFile]:

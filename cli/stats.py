@@ -26,7 +26,7 @@ def stats(
         list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; none: the loop is looked at.")
     ] = None,
     loop: options.Loop = options.THE_LOOP,
-    connection_string: options.ConnectionString = "",
+    storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
     """Tell what a loop has done, how large its log and which its models are; or what events, actions, features and rewards files hold.
@@ -34,22 +34,22 @@ def stats(
     Log files need no service and no storage account.
     """
     if sources:
-        survey, read = run(_of_files(sources, connection_string))
+        survey, read = run(_of_files(sources, storage))
         if as_json:
             print_json(_file_document(survey, read))
         else:
             _print_survey(survey, read)
         raise typer.Exit(0 if survey.events else 1)
-    found = run(_of_loop(loop, connection_string))
+    found = run(_of_loop(loop, storage))
     if as_json:
         print_json(found)
     else:
         _print_loop(found)
 
 
-async def _of_files(sources: list[str], connection_string: str) -> tuple[Survey, HowFar]:
+async def _of_files(sources: list[str], storage: str) -> tuple[Survey, HowFar]:
     async with AsyncExitStack() as stack:
-        files = await log_files(sources, connection_string, stack)
+        files = await log_files(sources, storage, stack)
         survey = Survey()
         with bytes_progress(f"Reading {len(files)} files", sum(file.size for file in files)) as progress:
             reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
@@ -58,8 +58,8 @@ async def _of_files(sources: list[str], connection_string: str) -> tuple[Survey,
         return survey, reader.done
 
 
-async def _of_loop(loop: str, connection_string: str) -> dict[str, Any]:
-    async with stored_loop(loop, connection_string) as opened:
+async def _of_loop(loop: str, storage: str) -> dict[str, Any]:
+    async with stored_loop(loop, storage) as opened:
         services = opened.services
         settings = await asyncio.to_thread(services.configuration.read)
         progress = await services.progress.read()

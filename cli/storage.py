@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from shared.domain.clock import Clock
@@ -12,8 +12,10 @@ from shared.domain.errors import ResourceNotFoundError, SettingsError
 from shared.domain.loop import is_loop_name
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment, LoopServices
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.cold_log import FileColdLog
+from shared.storage.opening import is_connection_string
+from shared.storage.ports import Storage
+from shared.storage.settings import FolderSettings
 
 Outcome = TypeVar("Outcome")
 
@@ -23,37 +25,42 @@ class StoredLoop:
     """A loop with its use cases, its joined log, and the clock."""
 
     services: LoopServices
-    joined: BlobColdLog
+    joined: FileColdLog
     clock: Clock
 
 
 @asynccontextmanager
-async def stored_loop(name: str, connection_string: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[StoredLoop]:
+async def stored_loop(name: str, storage: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[StoredLoop]:
     """Open a loop by the app's settings; raises `SettingsError`, or `ResourceNotFoundError` when there is no such loop."""
-    async with deployment(connection_string, environment) as deployed:
+    async with deployment(storage, environment) as deployed:
         services = await deployed.fresh(name) if is_loop_name(name) else None
         if services is None:
             raise ResourceNotFoundError(f"there is no loop {name!r}")
-        yield StoredLoop(services, BlobColdLog(deployed.account, loop=services.place), deployed.clock)
+        yield StoredLoop(services, FileColdLog(deployed.storage, loop=services.place), deployed.clock)
 
 
 @asynccontextmanager
-async def deployment(connection_string: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Deployment]:
-    """Open the storage account by the app's settings; raises `SettingsError`."""
-    given = {"PERSONALIZER_STORAGE": connection_string} if connection_string else {}
-    settings = read_settings({**(os.environ if environment is None else environment), **given})
-    account = StorageAccount(settings.account)
-    deployed = Deployment(settings, account=account)
+async def deployment(storage: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Deployment]:
+    """Open the storage that is named, by a connection string or a folder, or else the app's own; raises `SettingsError`."""
+    given = dict(os.environ if environment is None else environment)
+    if storage:
+        is_account = is_connection_string(storage)
+        given |= {"PERSONALIZER_STORAGE": storage if is_account else "", "PERSONALIZER_STORE": "" if is_account else storage}
+    settings = read_settings(given)
+    if isinstance(settings.storage, FolderSettings):  # who mistypes a path gets no new store
+        store = replace(settings.storage, make=False)
+        settings = replace(settings, storage=store, host_storage=store)
+    deployed = Deployment(settings)
     try:
-        _check_address(account)
+        _check_address(deployed.storage)
         yield deployed
     finally:
         await asyncio.shield(deployed.close())
 
 
-def _check_address(account: StorageAccount) -> None:
+def _check_address(storage: Storage) -> None:
     try:
-        account.blobs  # noqa: B018  # made when first asked for, which is when the SDK reads the connection string
+        storage.is_local  # noqa: B018  # the SDK reads a connection string when it is first used
     except ValueError as cause:
         raise SettingsError(f"the storage account's connection string or address cannot be used: {cause}") from cause
 

@@ -5,18 +5,19 @@ import base64
 import binascii
 import contextlib
 import logging
-import math
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
-from azure.core.exceptions import AzureError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.queue import QueueMessage
-from azure.storage.queue.aio import QueueClient, QueueServiceClient
-
 from local.backend import Backend, QueueCall, QueueTrigger
-from local.settings import QueueSettings, connection_string, expand
+from local.settings import QueueSettings, expand, storage_settings
+from shared.domain.errors import StorageUnavailableError
+from shared.domain.patience import patience
+from shared.storage.opening import open_storage
+from shared.storage.ports import Message
+from shared.storage.settings import StorageSettings
 
 log = logging.getLogger("local.queues")
 
@@ -28,13 +29,8 @@ FASTEST = timedelta(milliseconds=100)
 
 POISON = "-poison"
 
-_PATIENCE: Final[dict[str, Any]] = {
-    "connection_timeout": 3,
-    "read_timeout": 8,
-    "retry_total": 2,
-    "initial_backoff": 0.2,
-    "increment_base": 2,
-}
+PATIENCE: Final = timedelta(seconds=20)
+"""That one use of a queue may take; a message that was held meanwhile is held for longer."""
 
 Call = Callable[[QueueTrigger, QueueCall], Coroutine[Any, Any, None]]
 
@@ -63,7 +59,7 @@ class Queues:
         async def call(trigger: QueueTrigger, message: QueueCall) -> None:
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._backend.call_queue(trigger, message), functions))
 
-        connections = {trigger.name: connection_string(trigger.connection) for trigger in self._triggers.values()}
+        connections = {trigger.name: storage_settings(trigger.connection) for trigger in self._triggers.values()}
         listeners = [
             _Listener(trigger, expand(trigger.queue), connections[trigger.name], self._settings, self._held_for, call)
             for trigger in self._triggers.values()
@@ -111,7 +107,7 @@ class _Listener:
     """Takes one queue's messages and hands each to the function, several at a time."""
 
     def __init__(
-        self, trigger: QueueTrigger, queue: str, connection: str, settings: QueueSettings, held_for: timedelta, call: Call
+        self, trigger: QueueTrigger, queue: str, connection: StorageSettings, settings: QueueSettings, held_for: timedelta, call: Call
     ) -> None:
         self._trigger = trigger
         self._name = queue
@@ -125,15 +121,18 @@ class _Listener:
         stopped = asyncio.create_task(stopping.wait())
         running: set[asyncio.Task[None]] = set()
         pause = FASTEST
-        async with QueueServiceClient.from_connection_string(self._connection, **_PATIENCE) as self._service:
-            self._queue = self._service.get_queue_client(self._name)
+        storage = open_storage(self._connection)
+        self._queue, self._poison = storage.queue(self._name), storage.queue(self._name + POISON)
+        try:
             while not stopped.done():
                 found = await self._taken()
-                running |= {asyncio.create_task(self._handle(message)) for message in found}
+                running |= {asyncio.create_task(self._handle(_Held(message))) for message in found}
                 pause = FASTEST if found else min(2 * pause, self._settings.max_polling_interval)
                 await asyncio.wait({stopped}, timeout=pause.total_seconds())
                 running = await self._with_room(running, stopped)
             await _ended(running, grace())
+        finally:
+            await storage.close()
 
     async def _with_room(self, running: set[asyncio.Task[None]], stopped: asyncio.Task[Any]) -> set[asyncio.Task[None]]:
         """Wait until few enough messages are worked on to ask for more; gives those that are."""
@@ -143,99 +142,103 @@ class _Listener:
             running = {task for task in running if not task.done()}
         return running
 
-    async def _taken(self) -> list[QueueMessage]:
+    async def _taken(self) -> Sequence[Message]:
         """Take a batch, hidden from others from now on; a queue that is not there is an empty one."""
         try:
-            pages = self._queue.receive_messages(
-                messages_per_page=self._settings.batch_size, visibility_timeout=_seconds(self._held_for)
-            ).by_page()
-            return [message async for message in await anext(pages)]
-        except (ResourceNotFoundError, StopAsyncIteration):
-            return []
-        except (AzureError, OSError) as error:
+            with patience(PATIENCE):
+                return await self._queue.receive(most=self._settings.batch_size, hidden_for=self._held_for)
+        except StorageUnavailableError as error:
             log.warning("queue cannot be read", extra={"queue": self._name, "error": str(error)})
-            return []
+            return ()
 
-    async def _handle(self, message: QueueMessage) -> None:
+    async def _handle(self, held: "_Held") -> None:
         try:
-            await self._tried(message)
-        except (AzureError, OSError) as error:
-            facts = {"queue": self._name, "message_id": message.id, "error": str(error)}
+            await self._tried(held)
+        except StorageUnavailableError as error:
+            facts = {"queue": self._name, "message_id": held.message.id, "error": str(error)}
             log.warning("message could not be put away; it will be there again", extra=facts)
 
-    async def _tried(self, message: QueueMessage) -> None:
+    async def _tried(self, held: "_Held") -> None:
         """Run the function, and delete the message if that succeeded; after the last try it goes to the poison queue."""
-        text = self._text(message)
-        tries = message.dequeue_count or 1
+        text = self._text(held.message)
+        tries = held.message.dequeue_count
         if text is None or tries > self._settings.max_dequeue_count:
-            await self._give_up(message)
+            await self._give_up(held.message)
             return
         try:
-            succeeded = await self._succeeded(message, text)
+            succeeded = await self._succeeded(held, text)
         except asyncio.CancelledError:
-            await self._release(message, timedelta(0))
+            await self._release(held, timedelta(0))
             raise
         if succeeded:
-            await self._queue.delete_message(message)
+            with patience(PATIENCE):
+                await self._queue.delete(held.message)
         elif tries >= self._settings.max_dequeue_count:
-            await self._give_up(message)
+            await self._give_up(held.message)
         elif not self._is_poison:  # a message that failed there stays hidden for as long as it was to be held
-            await self._release(message, self._settings.retry_after)
+            await self._release(held, self._settings.retry_after)
 
-    async def _succeeded(self, message: QueueMessage, text: str) -> bool:
-        async with self._kept_hidden(message):
+    async def _succeeded(self, held: "_Held", text: str) -> bool:
+        async with self._kept_hidden(held):
             try:
-                await self._call(self._trigger, _call_of(message, text))
+                await self._call(self._trigger, _call_of(held.message, text))
             except Exception:
-                facts = {"function": self._trigger.name, "message_id": message.id, "dequeue_count": message.dequeue_count}
+                facts = {"function": self._trigger.name, "message_id": held.message.id, "dequeue_count": held.message.dequeue_count}
                 log.exception("queue function failed", extra=facts)
                 return False
         return True
 
     @contextlib.asynccontextmanager
-    async def _kept_hidden(self, message: QueueMessage) -> AsyncIterator[None]:
+    async def _kept_hidden(self, held: "_Held") -> AsyncIterator[None]:
         ended = asyncio.Event()
-        renewing = asyncio.create_task(self._renew(message, ended))
+        renewing = asyncio.create_task(self._renew(held, ended))
         try:
             yield
         finally:
             ended.set()
             await renewing  # not cancelled: whether a renewal that is under way succeeds decides which receipt is the message's
 
-    async def _renew(self, message: QueueMessage, ended: asyncio.Event) -> None:
+    async def _renew(self, held: "_Held", ended: asyncio.Event) -> None:
         while not await _happens(ended, within=self._held_for / 2):
             try:
-                await self._release(message, self._held_for)
-            except (AzureError, OSError) as error:
-                log.warning("message could not be kept hidden", extra={"message_id": message.id, "error": str(error)})
+                await self._release(held, self._held_for)
+            except StorageUnavailableError as error:
+                log.warning("message could not be kept hidden", extra={"message_id": held.message.id, "error": str(error)})
 
-    async def _release(self, message: QueueMessage, after: timedelta) -> None:
+    async def _release(self, held: "_Held", after: timedelta) -> None:
         """Let others see the message after that time."""
-        changed = await self._queue.update_message(message.id, message.pop_receipt, visibility_timeout=_seconds(after))
-        message.pop_receipt = changed.pop_receipt
+        with patience(PATIENCE):
+            held.message = await self._queue.hide(held.message, during=after)
 
-    async def _give_up(self, message: QueueMessage) -> None:
+    async def _give_up(self, message: Message) -> None:
         """Move the message to the poison queue; one that is there already stays where it is."""
         if self._is_poison:
             return
         facts = {"function": self._trigger.name, "message_id": message.id, "dequeue_count": message.dequeue_count}
         log.warning("message moved to the poison queue", extra=facts)
-        await _send(self._service.get_queue_client(self._name + POISON), message.content)
-        await self._queue.delete_message(message)
+        with patience(PATIENCE):
+            await self._poison.send(message.text)
+            await self._queue.delete(message)
 
     @property
     def _is_poison(self) -> bool:
         return self._name.endswith(POISON)
 
-    def _text(self, message: QueueMessage) -> str | None:
+    def _text(self, message: Message) -> str | None:
         """Decode the message's body; None for what is not in the encoding that `host.json` tells."""
-        content = str(message.content or "")
         if not self._settings.is_base64:
-            return content
+            return message.text
         try:
-            return base64.b64decode(content, validate=True).decode(errors="replace")
+            return base64.b64decode(message.text, validate=True).decode(errors="replace")
         except binascii.Error:
             return None
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message that is worked on, with the receipt that counts."""
+
+    message: Message
 
 
 async def _ended(running: set[asyncio.Task[None]], grace: float) -> None:
@@ -247,30 +250,19 @@ async def _ended(running: set[asyncio.Task[None]], grace: float) -> None:
         await asyncio.gather(*late, return_exceptions=True)
 
 
-async def _send(queue: QueueClient, content: str) -> None:
-    """Send as it is, for good, to a queue that is made when it is not there."""
-    with contextlib.suppress(ResourceExistsError):
-        await queue.create_queue()
-    await queue.send_message(content, time_to_live=-1)
-
-
 async def _happens(event: asyncio.Event, *, within: timedelta) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), within.total_seconds())
     return event.is_set()
 
 
-def _call_of(message: QueueMessage, text: str) -> QueueCall:
+def _call_of(message: Message, text: str) -> QueueCall:
     return QueueCall(
         text,
         id=message.id,
-        receipt=message.pop_receipt or "",
-        dequeue_count=message.dequeue_count or 1,
-        inserted=message.inserted_on,
-        expires=message.expires_on,
-        next_visible=message.next_visible_on,
+        receipt=message.receipt,
+        dequeue_count=message.dequeue_count,
+        inserted=message.inserted,
+        expires=message.expires,
+        next_visible=message.next_visible,
     )
-
-
-def _seconds(duration: timedelta) -> int:
-    return math.ceil(duration.total_seconds())

@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
+
 
 class MissingSettingError(LookupError):
     """A binding names a setting that is not set."""
@@ -61,12 +63,15 @@ def _time_span(text: str) -> timedelta:
     return timedelta(hours=int(hours), minutes=int(minutes), seconds=float(seconds))
 
 
-def connection_string(name: str) -> str:
-    """Give the connection string that a binding names; the local host connects in no other way."""
+def storage_settings(name: str) -> StorageSettings:
+    """Give the storage that a binding's connection names: a connection string, or the embedded store where the app has one."""
+    store = os.environ.get("PERSONALIZER_STORE", "").strip()
+    if store:
+        return FolderSettings(Path(store).expanduser().absolute(), make=True)
     text = os.environ.get(name, "").strip()
     if not text:
         raise MissingSettingError(f"{name} connects a binding and must be a connection string here, but is not set")
-    return text
+    return AccountSettings(connection_string=text)
 
 
 def expand(text: str) -> str:

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from shared.domain.events import Action, Decision, Features, LearningMode, Proposal, Situation
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.model_store import BlobModelStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import event_log, trainer
@@ -21,7 +21,7 @@ _VISITS = (after(40), after(58), after(76), after(94), after(140))
 """When a trainer comes by, each a new one; small windows cut what it finds."""
 
 
-async def learn(account: StorageAccount) -> list[str]:
+async def learn(account: AzureStorage) -> list[str]:
     """Write the log and learn it; gives the models, oldest first."""
     clock, chance = SetClock(T0), random.Random(11)
     log = event_log(account, clock)
@@ -36,7 +36,7 @@ async def learn(account: StorageAccount) -> list[str]:
         await asyncio.gather(*map(log.append_observation, reports))
     for at in _VISITS:
         await trainer(account, at, store=LOOP, max_events=30).run()
-    return [*await BlobModelStore(account, loop=LOOP).replaced()]
+    return [*await FileModelStore(account, loop=LOOP).replaced()]
 
 
 def _decision(event_id: str, second: int, chance: random.Random) -> Decision:
@@ -65,12 +65,12 @@ def _mode(made: Decision, second: int) -> LearningMode:
     return LearningMode.ONLINE if made.proposal is None else LearningMode.APPRENTICE
 
 
-async def overwrite(account: StorageAccount, container: str, name: str, data: bytes) -> None:
+async def overwrite(account: AzureStorage, container: str, name: str, data: bytes) -> None:
     """Change a blob's content and leave its metadata."""
     blob = account.blobs.get_blob_client(container, name)
     labels = (await blob.get_blob_properties()).metadata
     await blob.upload_blob(data, overwrite=True, metadata=labels)
 
 
-async def delete_chunk(account: StorageAccount, name: str) -> None:
+async def delete_chunk(account: AzureStorage, name: str) -> None:
     await account.blobs.get_blob_client(names.LOGS, names.chunks_prefix(LOOP) + name).delete_blob()

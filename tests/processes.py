@@ -15,12 +15,12 @@ from shared.services.training import Trainer
 from shared.services.uploads import Uploads
 from shared.services.windows import Limits
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.event_log import TableEventLog
-from shared.storage.mirror import BlobMirror
-from shared.storage.model_store import BlobModelStore
-from shared.storage.polling import BlobModelFeed
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.event_log import RowEventLog
+from shared.storage.mirror import ContainerMirror
+from shared.storage.model_store import FileModelStore
+from shared.storage.polling import FileModelFeed
 from tests.builders import T0, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import GRACE, LOOKBACK, LOOP, SETTLED_FOR, event_log
@@ -41,23 +41,23 @@ class Configuration:
 class Process:
     """One process's view of the loop: a log, a trainer and the operations on it, all by one clock."""
 
-    def __init__(self, account: StorageAccount, clock: SetClock, *, loop: LoopSettings = LOOP) -> None:
+    def __init__(self, account: AzureStorage, clock: SetClock, *, loop: LoopSettings = LOOP) -> None:
         self.account, self.clock = account, clock
-        self.log: TableEventLog = event_log(account, clock)
-        self.store = BlobModelStore(account, loop=LOOP.name)
-        self.joined = BlobColdLog(account, loop=LOOP.name)
+        self.log: RowEventLog = event_log(account, clock)
+        self.store = FileModelStore(account, loop=LOOP.name)
+        self.joined = FileColdLog(account, loop=LOOP.name)
         self.configuration = Configuration(loop)
         limits = Limits(grace=GRACE, lookback=LOOKBACK)
         self.trainer = Trainer(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits)
         self.logs = Logs(self.log, self.joined, self.store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR)
-        models = ModelServer(BlobModelFeed(account, loop=LOOP.name), self.configuration, defaults=loop, polling=Polling(timedelta(hours=1)))
+        models = ModelServer(FileModelFeed(account, loop=LOOP.name), self.configuration, defaults=loop, polling=Polling(timedelta(hours=1)))
         self.models = models
         self.report = ProgressReport(self.log, self.store, models, clock=clock, grace=GRACE, lookback=LOOKBACK)
         terms = Terms(models_kept=5, settled_for=SETTLED_FOR)
         self.retention = Retention(self.log, self.joined, self.store, self.configuration, clock=clock, terms=terms)
         self.uploads = Uploads(self.log, models, clock=clock, grace=GRACE)
         self.receipts = Receipts(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits)
-        mirror = BlobMirror(account, loop=LOOP.name)
+        mirror = ContainerMirror(account, loop=LOOP.name)
         self.mirroring = Mirroring(self.joined, self.store, mirror, self.configuration, clock=clock)
 
     async def rank(self, *event_ids: str) -> None:

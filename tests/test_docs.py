@@ -19,7 +19,7 @@ from shared.domain import errors
 from shared.runtime.failures import STATUS
 from shared.runtime.http import MAX_BODY_BYTES, PATH_VERSIONS, QUERY_VERSION
 from shared.runtime.settings import DEFAULTS, read_settings
-from shared.storage.names import LOGS, MODELS, configuration_blob
+from shared.storage.names import LOGS, MODELS, configuration_file
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -127,7 +127,7 @@ def test_each_leaf_of_the_error_tree_has_a_status_of_its_own():
 def test_the_containers_and_the_configuration_blob_are_named_as_they_are():
     page = (REPOSITORY / "docs" / "how-to" / "override-settings.md").read_text("utf-8")
     assert MODELS in page
-    assert configuration_blob("default") in page
+    assert configuration_file("default") in page
     assert LOGS in (REPOSITORY / "docs" / "how-to" / "read-the-joined-log.md").read_text("utf-8")
 
 

@@ -3,15 +3,15 @@
 from shared.domain.errors import ConflictError
 from shared.domain.ledger import Pointer
 from shared.services.pruning import Pruner
-from shared.storage.account import StorageAccount
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 
 
-class PruningModelStore(BlobModelStore):
-    """A `BlobModelStore` whose commits remove what nothing needs any more; a removal that fails does not fail the commit."""
+class PruningModelStore(FileModelStore):
+    """A `FileModelStore` whose commits remove what nothing needs any more; a removal that fails does not fail the commit."""
 
-    def __init__(self, account: StorageAccount, *, loop: str, models_kept: int) -> None:
-        super().__init__(account, loop=loop)
+    def __init__(self, storage: Storage, *, loop: str, models_kept: int) -> None:
+        super().__init__(storage, loop=loop)
         self._pruner = Pruner(self, models_kept=models_kept)
 
     async def write_state(self, version: str, data: bytes) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,8 +15,8 @@ from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning.arguments import parse_arguments
-from shared.storage.account import AccountSettings
 from shared.storage.epochs import settled_for
+from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_KEYS": "",
@@ -45,6 +46,7 @@ SMALLEST_GRACE = _SHORTEST_DEADLINE + _UNSEEN
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
+_EMBEDDED = "PERSONALIZER_STORE"
 _EMULATOR = "UseDevelopmentStorage=true"
 _DURATION = TypeAdapter(timedelta)
 _CRON_FIELD = re.compile(r"[0-9A-Za-z*/,\-]+")
@@ -56,8 +58,8 @@ Value = TypeVar("Value")
 class AppSettings:
     """What this deployment was given; see docs/settings.md.
 
-    ``account`` has the loops' data, ``host_account`` the Functions host's own, with the queues; they may be one. A tool beside the
-    app needs no queue, so the host's may be missing.
+    ``storage`` has the loops' data, ``host_storage`` the Functions host's own, with the queues; they may be one, as in an embedded store.
+    A tool beside the app needs no queue, so the host's may be missing.
     """
 
     key_digests: tuple[str, ...] = field(repr=False)
@@ -68,8 +70,8 @@ class AppSettings:
     trainer_schedule: str
     log_shards: int
     models_kept: int
-    account: AccountSettings
-    host_account: AccountSettings
+    storage: StorageSettings
+    host_storage: StorageSettings
 
     @property
     def grace(self) -> timedelta:
@@ -123,8 +125,8 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
         trainer_schedule=_schedule(reader.text("TRAINER_SCHEDULE")),
         log_shards=int(reader.number("LOG_SHARDS", minimum=1, maximum=64, whole=True)),
         models_kept=int(reader.number("MODELS_KEPT", minimum=1, maximum=10_000, whole=True)),
-        account=_data_account(environment),
-        host_account=_account(environment, _HOST_ACCOUNT),
+        storage=_data_storage(environment),
+        host_storage=_embedded_store(environment) or _account(environment, _HOST_ACCOUNT),
     )
 
 
@@ -204,9 +206,15 @@ def _schedule(text: str) -> str:
     return text
 
 
-def _data_account(environment: Mapping[str, str]) -> AccountSettings:
-    """Find the data account: the app's own setting if there is one, else the Functions host's account."""
+def _data_storage(environment: Mapping[str, str]) -> StorageSettings:
+    """Find the data's storage: a folder of this machine, or the app's own account if there is one, else the Functions host's account."""
     names = [_DATA_ACCOUNT, *(f"{_DATA_ACCOUNT}__{part}" for part in ("accountName", "blobServiceUri", "tableServiceUri"))]
+    store = _embedded_store(environment)
+    if store is not None:
+        both = [name for name in names if environment.get(name, "").strip()]
+        if both:
+            raise SettingsError(f"{_EMBEDDED} and {both[0]} name two places for the data: leave one of them out")
+        return store
     prefix = _DATA_ACCOUNT if any(environment.get(name, "").strip() for name in names) else _HOST_ACCOUNT
     account = _account(environment, prefix)
     if not account.connection_string and not (account.blob_uri and account.table_uri):
@@ -215,6 +223,11 @@ def _data_account(environment: Mapping[str, str]) -> AccountSettings:
             f" (or {prefix}__accountName) must name the storage account"
         )
     return account
+
+
+def _embedded_store(environment: Mapping[str, str]) -> FolderSettings | None:
+    folder = environment.get(_EMBEDDED, "").strip()
+    return FolderSettings(Path(folder).expanduser().absolute(), make=True) if folder else None
 
 
 def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:

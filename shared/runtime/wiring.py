@@ -52,19 +52,20 @@ from shared.services.serving import ModelServer, Polling
 from shared.services.training import Trainer
 from shared.services.uploads import Uploads
 from shared.services.windows import Limits
-from shared.storage.account import StorageAccount
 from shared.storage.clocks import EarlierClock, LogClock
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store, importance_store
-from shared.storage.event_log import FollowedFeed, TableEventLog
+from shared.storage.event_log import FollowedFeed, RowEventLog
 from shared.storage.hot_log import LogSettings
-from shared.storage.job_queue import StorageJobQueue
-from shared.storage.loop_files import BlobLoopFiles
-from shared.storage.loop_store import BlobLoopStore, BlobUsage
-from shared.storage.mirror import BlobMirror, check_mirror, is_emulated
-from shared.storage.polling import BlobModelFeed, StoredConfiguration
-from shared.storage.signing_keys import BlobModelSigner
-from shared.storage.work_files import BlobWorkFiles
+from shared.storage.job_queue import QueuedJobs
+from shared.storage.loop_files import StoredLoopFiles
+from shared.storage.loop_store import FileLoopStore, FileUsage
+from shared.storage.mirror import ContainerMirror, check_mirror
+from shared.storage.opening import open_storage
+from shared.storage.polling import FileModelFeed, StoredConfiguration
+from shared.storage.ports import Storage
+from shared.storage.signing_keys import FileModelSigner
+from shared.storage.work_files import StoredWorkFiles
 
 _NAMES_REMEMBERED = 1_000
 """Of loops that are not there: asking for one again and again costs storage nothing."""
@@ -87,10 +88,10 @@ class LoopServices:
 
     settings: AppSettings
     place: str
-    account: StorageAccount
+    storage: Storage
     polling: Polling
     configuration: StoredConfiguration
-    log: TableEventLog
+    log: RowEventLog
     store: PruningModelStore
     models: ModelServer
     actions: ActionReader
@@ -134,7 +135,7 @@ class LoopServices:
     async def close(self) -> None:
         """Stop the polling thread and close the connections; all loops of a process share them."""
         self.polling.stop()
-        await self.account.close()
+        await self.storage.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,17 +149,17 @@ class _Absent:
 class Deployment:
     """All loops of the app in this process: what serves one is built when it is first asked for, and let go when it is deleted."""
 
-    def __init__(self, settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None) -> None:
         self.settings = settings
-        self.account = account or StorageAccount(settings.account)
-        self.host_account = self.account if settings.host_account == settings.account else StorageAccount(settings.host_account)
-        self.jobs: JobQueue = StorageJobQueue(self.host_account)
+        self.storage = storage or open_storage(settings.storage)
+        self.host_storage = self.storage if settings.host_storage == settings.storage else open_storage(settings.host_storage)
+        self.jobs: JobQueue = QueuedJobs(self.host_storage)
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
-        self.store = BlobLoopStore(self.account)
+        self.store = FileLoopStore(self.storage)
         self.turn = asyncio.Semaphore()
         self.rooms = {name: FewAtATime(places=places) for name, places in ROOMS.items()}
-        self.signer = BlobModelSigner(self.account, clock=self.clock)
+        self.signer = FileModelSigner(self.storage, clock=self.clock)
         self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
         self.latencies = Latencies(self.clock.now())
         self._actions = ActionReader()
@@ -239,15 +240,15 @@ class Deployment:
         """Erase what lives of this loop that ended left behind; a place where something may still be written is looked at again."""
         for remains in (await self.record(loop)).remains:
             log = self._event_log(remains.place)
-            is_empty = await Erasure(log, BlobLoopFiles(self.account, loop=remains.place)).run()
+            is_empty = await Erasure(log, StoredLoopFiles(self.storage, loop=remains.place)).run()
             if is_empty and self.clock.now() - remains.ended_at > _WRITTEN_AFTER:
                 await self.loops.erased(loop, remains)
 
     async def close(self) -> None:
         """Stop the polling thread and close the connections."""
         self.polling.stop()
-        await self.account.close()
-        await self.host_account.close()
+        await self.storage.close()
+        await self.host_storage.close()
 
     async def _look_for(self, loop: str) -> LoopServices | None:
         if not is_loop_name(loop):
@@ -275,12 +276,12 @@ class Deployment:
             present.models.stop()
 
     def _check_mirror(self, uri: str) -> None:
-        check_mirror(uri, loopback=is_emulated(self.account))
+        check_mirror(uri, loopback=self.storage.is_local)
 
-    def _event_log(self, place: str) -> TableEventLog:
+    def _event_log(self, place: str) -> RowEventLog:
         settings = self.settings
-        return TableEventLog(
-            self.account,
+        return RowEventLog(
+            self.storage,
             settings=LogSettings(
                 loop=place,
                 shards=settings.log_shards,
@@ -293,23 +294,23 @@ class Deployment:
         )
 
     def _build(self, record: LoopRecord) -> LoopServices:
-        settings, account, place = self.settings, self.account, record.place
-        clock = LogClock(self.clock, account.time)
+        settings, storage, place = self.settings, self.storage, record.place
+        clock = LogClock(self.clock, storage.time)
         defaults = replace(settings.loop, name=record.name)
-        configuration = StoredConfiguration(account, defaults=defaults, record=record)
+        configuration = StoredConfiguration(storage, defaults=defaults, record=record)
         log = self._event_log(place)
-        store = PruningModelStore(account, loop=place, models_kept=settings.models_kept)
+        store = PruningModelStore(storage, loop=place, models_kept=settings.models_kept)
         models = ModelServer(
-            FollowedFeed(BlobModelFeed(account, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
+            FollowedFeed(FileModelFeed(storage, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
         )
-        joined = BlobColdLog(account, loop=place)
+        joined = FileColdLog(storage, loop=place)
         terms = Terms(settings.models_kept, settled_for=settings.settled_for)
         limits = Limits(grace=settings.grace, lookback=settings.lookback)
         logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
         figures = LiveFigures(store)
-        kept = evaluation_store(account, loop=place)
-        means = Means(record.name, joined, BlobWorkFiles(account, loop=place), self.jobs, configuration, clock, self.turn)
-        weighed = importance_store(account, loop=place)
+        kept = evaluation_store(storage, loop=place)
+        means = Means(record.name, joined, StoredWorkFiles(storage, loop=place), self.jobs, configuration, clock, self.turn)
+        weighed = importance_store(storage, loop=place)
         evaluating = Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))
         analyses = Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: Weighing(weighed)})
         evaluations = Evaluations(kept, logs, analyses, clock=clock)
@@ -318,27 +319,27 @@ class Deployment:
         return LoopServices(
             settings=settings,
             place=place,
-            account=account,
+            storage=storage,
             polling=self.polling,
             configuration=configuration,
             log=log,
             store=store,
             models=models,
             actions=self._actions,
-            allowance=Allowance(BlobUsage(account, place=place), clock=clock),
+            allowance=Allowance(FileUsage(storage, place=place), clock=clock),
             ranker=Ranker(log, models, clock=clock),
             slots=MultiSlotRanker(log, models, clock=clock),
             rewarder=Rewarder(log, clock=clock),
-            trainer=Trainer(log, joined, store, configuration, clock=EarlierClock(self.clock, account.time), limits=limits),
+            trainer=Trainer(log, joined, store, configuration, clock=EarlierClock(self.clock, storage.time), limits=limits),
             retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
             keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
             progress=ProgressReport(log, store, models, clock=clock, grace=settings.grace, lookback=settings.lookback),
             figures=figures,
-            adviser=Adviser(joined, figures, clock_ahead=account.time.ahead),
+            adviser=Adviser(joined, figures, clock_ahead=storage.time.ahead),
             logs=logs,
             uploads=Uploads(log, models, clock=clock, grace=settings.upload_grace),
             receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
-            mirroring=Mirroring(joined, store, BlobMirror(account, loop=place), configuration, clock=clock),
+            mirroring=Mirroring(joined, store, ContainerMirror(storage, loop=place), configuration, clock=clock),
             evaluations=evaluations,
             importances=FeatureImportances(weighed, logs, analyses, clock=clock),
             analyses=analyses,
@@ -348,9 +349,9 @@ class Deployment:
         )
 
 
-def build(settings: AppSettings, *, account: StorageAccount | None = None, clock: Clock | None = None) -> LoopServices:
-    """Put the default loop together by itself, for tools; ``account`` and ``clock`` take the place of the real ones, for tests."""
-    return Deployment(settings, account=account, clock=clock).services_of(LoopRecord(DEFAULT_LOOP))
+def build(settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None) -> LoopServices:
+    """Put the default loop together by itself, for tools; ``storage`` and ``clock`` take the place of the real ones, for tests."""
+    return Deployment(settings, storage=storage, clock=clock).services_of(LoopRecord(DEFAULT_LOOP))
 
 
 Built = TypeVar("Built")

@@ -1,1 +1,1 @@
-"""Floor 2: the ports' real implementations on Table and Blob storage."""
+"""Floor 2: what is ours on three ports (`ports.py`), and an engine of its own under each of `azure` and `embedded`."""

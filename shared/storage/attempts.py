@@ -1,4 +1,4 @@
-"""The note of a loop's large windows, on Blob storage: `shared.domain.ports.Attempts`."""
+"""The note of a loop's large windows, in files: `shared.domain.ports.Attempts`."""
 
 import logging
 from typing import Final
@@ -8,8 +8,8 @@ import msgspec
 from shared.domain.attempt import LEAST, Attempt
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -24,12 +24,12 @@ class _Note(msgspec.Struct, frozen=True):
     well: int = 0
 
 
-class BlobAttempts:
+class FileAttempts:
     """The note of one loop: there is one at most."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
-        self._name = names.attempt_blob(loop)
-        self._files = BlobFiles(account, names.MODELS)
+    def __init__(self, storage: Storage, *, loop: str) -> None:
+        self._name = names.attempt_file(loop)
+        self._files = Files(storage, names.MODELS)
 
     async def read(self) -> tuple[Attempt, str] | None:
         """Read the note and its ETag; a damaged one tells nothing, and the next takes its place."""

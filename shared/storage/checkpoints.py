@@ -1,7 +1,7 @@
-"""The checkpoint of a model that is begun anew, on Blob storage: `shared.domain.ports.Checkpoints`.
+"""The checkpoint of a model that is begun anew, in files: `shared.domain.ports.Checkpoints`.
 
-A blob is the SHA-256 of what follows (32 bytes), the length of the header (8 bytes), the header (JSON, gzipped) and the learner's state.
-In any later format it will still begin so, and the header still tell its ``format``. The blob's metadata tell how far the model is, so that
+A file is the SHA-256 of what follows (32 bytes), the length of the header (8 bytes), the header (JSON, gzipped) and the learner's state.
+In any later format it will still begin so, and the header still tell its ``format``. The file's metadata tell how far the model is, so that
 who asks for that need not load it.
 """
 
@@ -12,17 +12,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from azure.core import MatchConditions
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 
 from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.joining.chunks import compressed, decompressed
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.failures import storage_failures
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 FORMAT: Final = 1
 
@@ -47,12 +44,12 @@ class _Header:
     format: int = FORMAT
 
 
-class BlobCheckpoints:
+class FileCheckpoints:
     """The checkpoint of one loop: there is one at most."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
-        self._name = names.checkpoint_blob(loop)
-        self._files = BlobFiles(account, names.MODELS)
+    def __init__(self, storage: Storage, *, loop: str) -> None:
+        self._name = names.checkpoint_file(loop)
+        self._files = Files(storage, names.MODELS)
 
     async def read(self) -> tuple[Checkpoint, str] | None:
         """Read the checkpoint and its ETag."""
@@ -71,15 +68,7 @@ class BlobCheckpoints:
 
     async def delete(self, *, expected: str | None = None) -> None:
         """Delete the checkpoint, if it is there and, where an ETag is expected, still has that."""
-        blob = self._files.container.get_blob_client(self._name)
-        async with storage_failures(f"delete {self._name}"):
-            try:
-                if expected is None:
-                    await blob.delete_blob()
-                else:
-                    await blob.delete_blob(etag=expected, match_condition=MatchConditions.IfNotModified)
-            except (ResourceNotFoundError, ResourceModifiedError):
-                return
+        await self._files.delete(self._name, expected=expected)
 
 
 def write_checkpoint(checkpoint: Checkpoint) -> bytes:

@@ -5,25 +5,20 @@ so at some moment between request and answer; so what is known is an interval, w
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import Any
 
 from shared.domain.clock import Clock, SystemClock
-from shared.storage.failures import check_answer
 
 _RESOLUTION = 2.0
 """Seconds: a ``Date`` has lost up to one of them, and a server that is busy writes the same one for a while longer."""
 _DRIFT = 5e-4
 """Seconds by which two clocks may come apart in one: more than any clock that is kept in time is slowed or hurried."""
-_OWN_OF_STORAGE = "x-ms-request-id"
-"""What every answer of storage has, and that of a proxy between, refusals among them, has not."""
-_SENT = "sent"
 _send_by: ContextVar[float | None] = ContextVar("send_by", default=None)
 
 
@@ -65,11 +60,6 @@ class StorageTime:
         self.monotonic = monotonic
         self._known: _Known | None = None
 
-    @property
-    def hooks(self) -> Mapping[str, Any]:
-        """What the SDK's clients are to call at each attempt of a request and at each answer, which is checked as well."""
-        return {"raw_request_hook": self._sent, "raw_response_hook": self._answered}
-
     def bounds(self) -> tuple[float, float] | None:
         """Give how many seconds storage's clock is ahead of the own one, at least and at most; None before the first answer."""
         known = self._known
@@ -107,18 +97,12 @@ class StorageTime:
         """Give until when, of the monotonic time, a request may leave that is made here; None without a limit."""
         return _send_by.get()
 
-    def _sent(self, request: Any) -> None:
+    def leaving(self) -> tuple[float, float]:
+        """Give when a request leaves, for `note`; raises `TimeoutError` if it was not to be sent so late (`sending_within`)."""
         at, by = self.monotonic(), self.send_by()
         if by is not None and at > by:
             raise TimeoutError("too late to be sent")
-        request.context[_SENT] = self._clock.now().timestamp(), at
-
-    def _answered(self, response: Any) -> None:
-        headers, sent = response.http_response.headers, response.context.get(_SENT)
-        date = headers.get("Date")
-        if date and sent and _OWN_OF_STORAGE in headers:
-            self.note(date, sent=sent)
-        check_answer(response)
+        return self._clock.now().timestamp(), at
 
 
 class LogClock:

@@ -1,4 +1,4 @@
-"""The joined log read back, and what the kept models were made of: `shared.services.replay.ColdLog` on Blob storage."""
+"""The joined log read back, and what the kept models were made of: `shared.services.replay.ColdLog` in files."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -9,21 +9,21 @@ from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer, Provenance
 from shared.joining.chunks import ChunkName, chain, decompressed, first_lines
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
 from shared.storage.pointers import read_pointer
+from shared.storage.ports import Storage
 from shared.storage.provenance import read_provenance
 
 _FORMAT = 1
 
 
-class BlobColdLog:
+class FileColdLog:
     """Chunks and models of one loop, with what their metadata tell. Chunks from before the log was deleted are not there."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
+    def __init__(self, storage: Storage, *, loop: str) -> None:
         self._loop = loop
-        self._models = BlobFiles(account, names.MODELS)
-        self._logs = BlobFiles(account, names.LOGS)
+        self._models = Files(storage, names.MODELS)
+        self._logs = Files(storage, names.LOGS)
 
     async def models(self) -> dict[str, Provenance]:
         """Tell of each model that is kept what it was made of; raises `NewerFormatError` or `UnreadableError`."""
@@ -50,7 +50,7 @@ class BlobColdLog:
     async def sizes(self) -> dict[str, int]:
         """Tell the bytes of each chunk that is there, those that belong to no commit included."""
         prefix = names.chunks_prefix(self._loop)
-        return {str(blob.name).removeprefix(prefix): int(blob.size) async for blob in self._logs.listing(prefix)}
+        return {str(file.name).removeprefix(prefix): int(file.size) async for file in self._logs.listing(prefix)}
 
     async def chain(self) -> Sequence[str]:
         """List the chunks that count, in order; raises as `models`, and for one that is missing between others."""
@@ -122,15 +122,15 @@ class BlobColdLog:
         return pointer.log.generation if pointer is not None else 1
 
     async def _pointer(self) -> Pointer | None:
-        file = await self._models.read(names.pointer_blob(self._loop))
+        file = await self._models.read(names.pointer_file(self._loop))
         return None if file is None else read_pointer(file.data)
 
 
-async def _labels(files: BlobFiles, prefix: str, *, within: str = "") -> AsyncIterator[tuple[str, Mapping[str, str]]]:
+async def _labels(files: Files, prefix: str, *, within: str = "") -> AsyncIterator[tuple[str, Mapping[str, str]]]:
     """List what begins with the prefix, named as from there on, or as from ``within`` on."""
-    async for blob in files.listing(prefix):
-        labels: Mapping[str, str | None] = blob.metadata or {}
-        yield str(blob.name).removeprefix(within or prefix), {label: text or "" for label, text in labels.items()}
+    async for file in files.listing(prefix):
+        labels: Mapping[str, str | None] = file.metadata or {}
+        yield str(file.name).removeprefix(within or prefix), {label: text or "" for label, text in labels.items()}
 
 
 def _checked(name: str, labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""Evaluations and feature importances on Blob storage, a file each: `shared.domain.ports.JobStore`.
+"""Evaluations and feature importances in files, a file each: `shared.domain.ports.JobStore`.
 
 What a listing tells stands in the file's metadata as well, so that no file has to be opened for it.
 """
@@ -16,8 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Listed
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,10 @@ Analysis = TypeVar("Analysis")
 _LISTED = TypeAdapter(Listed)
 
 
-class BlobJobStore(Generic[Analysis]):
+class FileJobStore(Generic[Analysis]):
     """The analyses of one kind under a prefix."""
 
-    def __init__(self, files: BlobFiles, prefix: str, kept: TypeAdapter[Analysis], *, as_listed: Callable[[Analysis], Listed]) -> None:
+    def __init__(self, files: Files, prefix: str, kept: TypeAdapter[Analysis], *, as_listed: Callable[[Analysis], Listed]) -> None:
         self._files = files
         self._prefix = prefix
         self._kept = kept
@@ -65,27 +65,27 @@ class BlobJobStore(Generic[Analysis]):
 
     async def listed(self) -> list[Listed]:
         """List all, the newest first."""
-        found = [_listed(str(blob.name), blob.metadata or {}) async for blob in self._files.listing(self._prefix)]
+        found = [_listed(str(file.name), file.metadata or {}) async for file in self._files.listing(self._prefix)]
         return sorted([each for each in found if each], key=lambda each: (each.job.created_at, each.job.id), reverse=True)
 
 
-def evaluation_store(account: StorageAccount, *, loop: str) -> BlobJobStore[Evaluation]:
+def evaluation_store(storage: Storage, *, loop: str) -> FileJobStore[Evaluation]:
     """Give the store of a loop's evaluations."""
 
     def as_listed(evaluation: Evaluation) -> Listed:
         return Listed(evaluation.job, evaluation.kind)
 
-    return BlobJobStore(BlobFiles(account, names.MODELS), names.evaluations_prefix(loop), TypeAdapter(Evaluation), as_listed=as_listed)
+    return FileJobStore(Files(storage, names.MODELS), names.evaluations_prefix(loop), TypeAdapter(Evaluation), as_listed=as_listed)
 
 
-def importance_store(account: StorageAccount, *, loop: str) -> BlobJobStore[FeatureImportance]:
+def importance_store(storage: Storage, *, loop: str) -> FileJobStore[FeatureImportance]:
     """Give the store of a loop's feature importances."""
 
     def as_listed(importance: FeatureImportance) -> Listed:
         return Listed(importance.job)
 
     kept = TypeAdapter(FeatureImportance)
-    return BlobJobStore(BlobFiles(account, names.MODELS), names.importances_prefix(loop), kept, as_listed=as_listed)
+    return FileJobStore(Files(storage, names.MODELS), names.importances_prefix(loop), kept, as_listed=as_listed)
 
 
 def _written(value: Analysis, kind: TypeAdapter[Analysis]) -> bytes:
@@ -107,5 +107,5 @@ def _listed(name: str, metadata: Mapping[str, str | None]) -> Listed | None:
     try:
         return _read(base64.b64decode(metadata.get("listed") or ""), _LISTED)
     except (UnreadableError, binascii.Error) as error:
-        logger.warning("left out of a listing", extra={"blob": name, "error": str(error)})
+        logger.warning("left out of a listing", extra={"file": name, "error": str(error)})
         return None

@@ -1,12 +1,10 @@
-"""The event log on Table storage: `shared.domain.ports.EventLog`."""
+"""The event log on rows: `shared.domain.ports.EventLog`."""
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, time, timedelta
-
-from azure.core.exceptions import HttpResponseError
 
 from shared.domain.clock import Clock
 from shared.domain.errors import ClocksDifferError, NewerFormatError, StorageUnavailableError, UnreadableError
@@ -15,19 +13,18 @@ from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, Sighting, Sought
 from shared.domain.ports import ModelFeed
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
 from shared.storage.clocks import LogClock
 from shared.storage.columns import Keys
-from shared.storage.deletions import is_being_deleted
 from shared.storage.epochs import Hearing
-from shared.storage.failures import storage_failures, told
+from shared.storage.failures import in_time
+from shared.storage.files import Files
 from shared.storage.gathering import Gathering, Sighted
 from shared.storage.hot_log import HotLog, LogSettings
 from shared.storage.hours import drop_hours
 from shared.storage.memory import Memory, Rows
 from shared.storage.pointers import read_pointer
-from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, Row, head, sightings
+from shared.storage.ports import Row, Storage
+from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, head, sightings
 from shared.storage.segments import decode_decisions, decode_observations
 from shared.storage.sightings import Sightings
 
@@ -41,31 +38,31 @@ _PAUSE = timedelta(seconds=10)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class TableEventLog:
+class RowEventLog:
     """Decisions and observations of one loop, in day tables."""
 
-    def __init__(self, account: StorageAccount, *, settings: LogSettings, clock: Clock, settled: timedelta) -> None:
-        self._account = account
+    def __init__(self, storage: Storage, *, settings: LogSettings, clock: Clock, settled: timedelta) -> None:
+        self._storage = storage
         self._settings = settings
-        self._clock = LogClock(clock, account.time)
+        self._clock = LogClock(clock, storage.time)
         self._settled = settled
         self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
         self.hearing = Hearing(clock)
         self._unheard = Hearing(clock)
-        self._pointers = BlobFiles(account, names.MODELS)
-        self._quarantine = BlobFiles(account, names.LOGS)
+        self._pointers = Files(storage, names.MODELS)
+        self._quarantine = Files(storage, names.LOGS)
         self._decisions: HotLog[Decision] = HotLog(
-            account, kind=names.Kind.DECISIONS, settings=settings, clock=self._clock, decode=decode_decisions, epochs=self
+            storage, kind=names.Kind.DECISIONS, settings=settings, clock=self._clock, decode=decode_decisions, epochs=self
         )
         self._observations: HotLog[Observation] = HotLog(
-            account, kind=names.Kind.OBSERVATIONS, settings=settings, clock=self._clock, decode=decode_observations, epochs=self
+            storage, kind=names.Kind.OBSERVATIONS, settings=settings, clock=self._clock, decode=decode_observations, epochs=self
         )
         self._rows = Rows(self._observations, self._decisions, observation=self._opened_observations, sightings=self._sightings_of)
         self._memory = self._remember(self._epoch)
 
     def _remember(self, epoch: LogEpoch) -> Memory:
         """Start remembering what is read of this epoch."""
-        return Memory(self._account, self._rows, loop=self._settings.loop, epoch=epoch, clock=self._clock, settled=self._settled)
+        return Memory(self._storage, self._rows, loop=self._settings.loop, epoch=epoch, clock=self._clock, settled=self._settled)
 
     @property
     def memory(self) -> Memory:
@@ -101,7 +98,7 @@ class TableEventLog:
 
     async def _read_epoch(self) -> None:
         asked = self.hearing.now()
-        file = await self._pointers.read(names.pointer_blob(self._settings.loop))
+        file = await self._pointers.read(names.pointer_file(self._settings.loop))
         if file is not None:
             self.follow(read_pointer(file.data).log)
         self.hearing.note(asked)
@@ -121,7 +118,7 @@ class TableEventLog:
         if not self._unheard.is_older_than(_PAUSE):
             return False
         try:
-            async with storage_failures("ask whether the log was deleted", deadline=_PATIENCE):
+            async with in_time("ask whether the log was deleted", deadline=_PATIENCE):
                 await self._read_epoch()
         except (StorageUnavailableError, UnreadableError) as reason:
             logger.warning("whether the log was deleted is not known: %s", reason)
@@ -135,7 +132,7 @@ class TableEventLog:
         What others sealed ahead of this clock counts as sealed before, and their clocks are waited for: what they acknowledge after
         that is sealed later. Raises `ClocksDifferError` when clocks are further apart than the grace.
         """
-        self._check_clocks(self._account.time.ahead())
+        self._check_clocks(self._storage.time.ahead())
         logs = (self._decisions, self._observations)
         over = self._clock.over()
         at = max(self._clock.now(), *[log.newest + _MICROSECOND for log in logs])
@@ -180,7 +177,7 @@ class TableEventLog:
                     continue
                 await self._log_of(table).create_table(datetime.combine(table.day, time(), tzinfo=UTC))
                 await self._log_of(table).move(table, since=epoch.since)
-            await self._drop(table)
+            await self._storage.rows.drop(table.name)
             dropped += 1
         return dropped
 
@@ -217,8 +214,7 @@ class TableEventLog:
         return [table for table in await self._all_tables() if table.generation == self._epoch.generation]
 
     async def _all_tables(self) -> list[names.DayTable]:
-        async with storage_failures("list the tables of the log"):
-            found = [names.DayTable.parse(told(table.name)) async for table in self._account.tables.list_tables()]
+        found = map(names.DayTable.parse, await self._storage.rows.tables())
         return [table for table in found if table is not None and table.loop == self._settings.loop]
 
     async def create_tables(self, day: datetime) -> None:
@@ -230,25 +226,16 @@ class TableEventLog:
         """Drop the tables of the days that ended before this time, and tell how many."""
         old = [table for table in await self.day_tables() if table.day < before.date()]
         for table in old:
-            await self._drop(table)
-        await drop_hours(self._account, loop=self._settings.loop, generation=self._epoch.generation, before=before)
+            await self._storage.rows.drop(table.name)
+        await drop_hours(self._storage, loop=self._settings.loop, generation=self._epoch.generation, before=before)
         return len(old)
 
     async def drop_all(self) -> int:
         """Drop every table of this loop, of whatever generation, and tell how many."""
         tables = await self._all_tables()
         for table in tables:
-            await self._drop(table)
+            await self._storage.rows.drop(table.name)
         return len(tables)
-
-    async def _drop(self, table: names.DayTable) -> None:
-        """Delete a table; one that is deleted already, or being deleted, is done with."""
-        async with storage_failures("drop a table of the log"):
-            try:
-                await self._account.tables.delete_table(table.name)
-            except HttpResponseError as answer:
-                if not is_being_deleted(answer):
-                    raise
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -337,7 +324,7 @@ class TableEventLog:
         """Give the segment; of one that does not verify, a copy is kept first, for a person to look at."""
         if each.remains is not None:
             key = each.segment.head.key
-            name = names.quarantine_blob(self._settings.loop, log.table_name(key.sealed_at), key)
+            name = names.quarantine_file(self._settings.loop, log.table_name(key.sealed_at), key)
             await self._quarantine.write_once(name, each.remains)
         return each.segment
 
@@ -348,7 +335,7 @@ class FollowedFeed:
     It is a `shared.domain.ports.ModelFeed`.
     """
 
-    def __init__(self, feed: ModelFeed, log: TableEventLog) -> None:
+    def __init__(self, feed: ModelFeed, log: RowEventLog) -> None:
         self._feed = feed
         self._log = log
 

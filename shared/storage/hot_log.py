@@ -1,4 +1,4 @@
-"""One append-only log in Table storage: a table a day, a row a segment."""
+"""One append-only log: a table a day, a row a segment."""
 
 import asyncio
 import logging
@@ -9,21 +9,16 @@ from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
-from azure.data.tables.aio import TableClient
-
 from shared.domain.clock import EPOCH
 from shared.domain.errors import StorageUnavailableError
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, SegmentHead, SegmentKey
 from shared.storage import names, queries
-from shared.storage.account import StorageAccount
 from shared.storage.appender import Appender, Limits
 from shared.storage.clocks import LogClock
-from shared.storage.deletions import is_being_deleted
-from shared.storage.failures import storage_failures, told
-from shared.storage.rows import KEY_COLUMNS, OpenedRow, Row, gone, head, opened, own
+from shared.storage.failures import in_time
+from shared.storage.ports import AbsentError, KeyRange, Row, Storage
+from shared.storage.rows import KEY_COLUMNS, OpenedRow, gone, head, opened, own
 from shared.storage.segments import MAX_BYTES, MAX_EVENTS, always_fits, approximate_bytes, check_size, encode
 
 logger = logging.getLogger(__name__)
@@ -38,8 +33,6 @@ _READERS = 4
 _MOVED_ROWS = 16
 _AHEAD = timedelta(minutes=10)
 """How far ahead of storage's clock a row may be sealed: it is learned so much later."""
-_CLIENTS = 64
-"""Tables whose clients are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ class HotLog(Generic[Event]):
 
     def __init__(
         self,
-        account: StorageAccount,
+        storage: Storage,
         *,
         kind: names.Kind,
         settings: LogSettings,
@@ -89,7 +82,8 @@ class HotLog(Generic[Event]):
         decode: Callable[[Row], list[Event]],
         epochs: Epochs,
     ) -> None:
-        self._account = account
+        self._time = storage.time
+        self._stored = storage.rows
         self._kind = kind
         self._settings = settings
         self._clock = clock
@@ -101,15 +95,14 @@ class HotLog(Generic[Event]):
         self._newest = EPOCH
         self._floor = EPOCH
         self._row_under_way = asyncio.Lock()
-        self._clients: dict[str, TableClient] = {}
-        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=LIMITS, monotonic=account.time.monotonic)
+        self._appender: Appender[Event] = Appender(self._write, size_of=approximate_bytes, limits=LIMITS, monotonic=self._time.monotonic)
         self._reading = asyncio.Semaphore(_READERS)
 
     # --- writing ---------------------------------------------------------------------------------------------------------
 
     async def append(self, events: Sequence[Event]) -> None:
         """Return once the events are stored, in one row; see `shared.domain.ports.EventLog`."""
-        due = self._account.time.monotonic() + self._settings.append_deadline.total_seconds()
+        due = self._time.monotonic() + self._settings.append_deadline.total_seconds()
         if always_fits(events):
             check_size(events)
         else:
@@ -134,8 +127,8 @@ class HotLog(Generic[Event]):
             )
             key = {"PartitionKey": names.partition(sealed_at, self._shard), "RowKey": str(name)}
             self._check_sealed(sealed_at)
-            async with storage_failures("append to the log", deadline=self._settings.append_deadline):
-                with self._account.time.sending_within(self._settings.append_deadline):
+            async with in_time("append to the log", deadline=self._settings.append_deadline):
+                with self._time.sending_within(self._settings.append_deadline):
                     generation = await self._put({**key, **columns}, sealed_at)
                 self._check_sealed(sealed_at)
                 await self._settle({**key, **columns}, sealed_at, generation)
@@ -157,16 +150,19 @@ class HotLog(Generic[Event]):
         """
         generation = self._epochs.epoch.generation  # another thread may follow a later one meanwhile
         try:
-            await self._table(self._name(generation, sealed_at.date())).upsert_entity(row, mode=UpdateMode.REPLACE)
-        except HttpResponseError as answer:
-            if not _is_gone(answer):
-                raise
+            await self._stored.put(self._name(generation, sealed_at.date()), row)
+        except AbsentError:
             await self._epochs.refresh()
             generation = self._epochs.epoch.generation
-            table = self._table(self._name(generation, sealed_at.date()))
-            await self._create(table)
-            await table.upsert_entity(row, mode=UpdateMode.REPLACE)
+            await self._put_in_new(self._name(generation, sealed_at.date()), row)
         return generation
+
+    async def _put_in_new(self, table: str, row: Row) -> None:
+        await self._stored.create(table)
+        try:
+            await self._stored.put(table, row)
+        except AbsentError as cause:
+            raise StorageUnavailableError("a table of the log was dropped as soon as it was made") from cause
 
     def _check_sealed(self, sealed_at: datetime) -> None:
         """Refuse a row that the trainer may look for before it is there, or that nobody looks for in a foreseeable time.
@@ -204,34 +200,24 @@ class HotLog(Generic[Event]):
 
     async def create_table(self, day: datetime) -> None:
         """Make the day's table ahead of its first row."""
-        async with storage_failures("create a table of the log"):
-            await self._create(self._current_table(day))
+        await self._stored.create(self.table_name(day))
 
     async def move(self, table: names.DayTable, *, since: datetime) -> int:
         """Copy what was sealed from then on to the table that is written now, and tell how many rows; again changes nothing."""
         moved = 0
-        async for row in self._query(self._table(table.name), queries.sealed_on(table.day, since), page=_MOVED_ROWS):
+        async for row in self._query(table.name, queries.sealed_on(table.day, since), page=_MOVED_ROWS):
             ours = own(row)
             if ours is None:
                 logger.error("a row of the log has the keys of no segment and is not moved", extra={"row": row["RowKey"]})
                 continue
-            async with storage_failures("move a row of the log"):
-                await self._put(ours, head(row).key.sealed_at)
+            await self._put(ours, head(row).key.sealed_at)
             moved += 1
         return moved
 
     async def is_written(self, table: names.DayTable, *, since: datetime) -> bool:
         """Whether a row of this table was sealed from then on."""
-        rows = self._query(self._table(table.name), queries.sealed_on(table.day, since), select=KEY_COLUMNS)
+        rows = self._query(table.name, queries.sealed_on(table.day, since), select=KEY_COLUMNS)
         return await anext(rows, None) is not None
-
-    async def _create(self, table: TableClient) -> None:
-        """Make a table, unless it is there; one that is being deleted is not, and cannot be made before it is gone."""
-        try:
-            await table.create_table()
-        except ResourceExistsError as answer:
-            if is_being_deleted(answer):
-                raise
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -272,7 +258,7 @@ class HotLog(Generic[Event]):
             for generation in queries.generations(epoch, day.date()):
                 first = max(day, since if generation == epoch.generation else max(since, epoch.since))
                 if first < (last := min(until, day + queries.DAY)):
-                    table = self._table(self._name(generation, day.date()))
+                    table = self._name(generation, day.date())
                     parts.append(self._query(table, queries.sealed_between(first, last), select=select, page=page))
             async for row in queries.merged(parts):
                 if max(since, day) <= head(row).key.sealed_at < min(until, day + queries.DAY):
@@ -297,7 +283,7 @@ class HotLog(Generic[Event]):
         found: dict[str, Row] = {}
         async with self._reading:
             for generation in queries.generations(epoch, day):
-                async for row in self._query(self._table(self._name(generation, day)), chosen, page=len(heads) + 1):
+                async for row in self._query(self._name(generation, day), chosen, page=len(heads) + 1):
                     key = wanted.get(row["RowKey"])
                     if key is not None and (generation == epoch.generation or key.sealed_at >= epoch.since):
                         found[key.name] = row
@@ -313,19 +299,9 @@ class HotLog(Generic[Event]):
         return each
 
     async def _query(
-        self, table: TableClient, chosen: str, *, select: list[str] | None = None, page: int = queries.MOST_ROWS
+        self, table: str, chosen: KeyRange, *, select: list[str] | None = None, page: int = queries.MOST_ROWS
     ) -> AsyncIterator[Row]:
-        pages = table.query_entities(chosen, select=select, results_per_page=min(page, queries.MOST_ROWS)).by_page()
-        while True:
-            async with storage_failures("read the log"):
-                try:
-                    rows = [_keyed(row) async for row in await anext(pages)]
-                except StopAsyncIteration:
-                    return
-                except HttpResponseError as answer:  # no table that day
-                    if not _is_gone(answer):
-                        raise
-                    return
+        async for rows in self._stored.read(table, chosen, select=select, page=min(page, queries.MOST_ROWS)):
             for row in rows:
                 yield row
 
@@ -335,20 +311,6 @@ class HotLog(Generic[Event]):
 
     def _name(self, generation: int, day: date) -> str:
         return names.DayTable(self._settings.loop, generation, self._kind, day).name
-
-    def _current_table(self, at: datetime) -> TableClient:
-        return self._table(self.table_name(at))
-
-    def _table(self, name: str) -> TableClient:
-        if name not in self._clients:
-            if len(self._clients) >= _CLIENTS:
-                self._clients.clear()
-            self._clients[name] = self._account.tables.get_table_client(name)
-        return self._clients[name]
-
-
-def _is_gone(answer: HttpResponseError) -> bool:
-    return isinstance(answer, ResourceNotFoundError) or is_being_deleted(answer)
 
 
 def _key(segment_head: SegmentHead) -> SegmentKey:
@@ -361,10 +323,3 @@ def _time(event: Decision | Observation) -> datetime:
 
 def _is_reward(event: Decision | Observation) -> bool:
     return isinstance(event, Observation) and not event.is_activation
-
-
-def _keyed(row: Row) -> Row:
-    """Give a row that has a key, as each has; raises `StorageUnavailableError` for an answer that is none."""
-    told(row.get("PartitionKey"))
-    told(row.get("RowKey"))
-    return row

@@ -16,9 +16,9 @@ import numpy as np
 from shared.domain.clock import Clock, to_micros
 from shared.domain.errors import StorageUnavailableError, UnreadableError
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
 from shared.storage.columns import Block
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 from shared.storage.tail import Load, Piece
 
 logger = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ _HEAD: Final = struct.Struct("<4sLq")
 class Hours:
     """The kept hours of one of a loop's two logs, of one generation, in these columns."""
 
-    def __init__(self, account: StorageAccount, *, loop: str, generation: int, kind: names.Kind, columns: np.dtype[Any]) -> None:
-        self._files = BlobFiles(account, names.LOGS)
+    def __init__(self, storage: Storage, *, loop: str, generation: int, kind: names.Kind, columns: np.dtype[Any]) -> None:
+        self._files = Files(storage, names.LOGS)
         self._prefix = f"{names.hours_prefix(loop)}{generation:04d}/{kind}/"
         self.columns = columns
 
@@ -115,15 +115,15 @@ def _parted(since: datetime, until: datetime) -> Iterator[tuple[datetime, dateti
         since = last
 
 
-async def drop_hours(account: StorageAccount, *, loop: str, generation: int, before: datetime) -> int:
+async def drop_hours(storage: Storage, *, loop: str, generation: int, before: datetime) -> int:
     """Delete the hours that ended before this time, and those of older generations, and tell how many went."""
-    files, prefix = BlobFiles(account, names.LOGS), names.hours_prefix(loop)
+    files, prefix = Files(storage, names.LOGS), names.hours_prefix(loop)
     oldest = f"{before - HOUR:%Y%m%d%H}"
     dropped = 0
-    async for blob in files.listing(prefix):
-        its_generation, _, rest = str(blob.name).removeprefix(prefix).partition("/")
+    async for file in files.listing(prefix):
+        its_generation, _, rest = str(file.name).removeprefix(prefix).partition("/")
         hour = rest.rpartition("/")[2]
         if not its_generation.isdecimal() or int(its_generation) < generation or hour <= oldest:
-            await files.delete(str(blob.name))
+            await files.delete(str(file.name))
             dropped += 1
     return dropped

@@ -9,11 +9,11 @@ from shared.domain.clock import Clock
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, Segment
 from shared.storage import names
-from shared.storage.account import StorageAccount
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Part, observed, sighted
 from shared.storage.hot_log import HotLog
 from shared.storage.hours import Hours, kept_by_the_hour
-from shared.storage.rows import SIGHTED_COLUMNS, Row, head
+from shared.storage.ports import Row, Storage
+from shared.storage.rows import SIGHTED_COLUMNS, head
 from shared.storage.sightings import Sightings
 from shared.storage.tail import Piece, Tail
 
@@ -68,10 +68,10 @@ class Rows:
 class Memory:
     """Both tails of one epoch of a loop's log."""
 
-    def __init__(self, account: StorageAccount, rows: Rows, *, loop: str, epoch: LogEpoch, clock: Clock, settled: timedelta) -> None:
+    def __init__(self, storage: Storage, rows: Rows, *, loop: str, epoch: LogEpoch, clock: Clock, settled: timedelta) -> None:
         self.epoch = epoch
-        observations = Hours(account, loop=loop, generation=epoch.generation, kind=names.Kind.OBSERVATIONS, columns=OBSERVED)
-        decisions = Hours(account, loop=loop, generation=epoch.generation, kind=names.Kind.DECISIONS, columns=SIGHTED)
+        observations = Hours(storage, loop=loop, generation=epoch.generation, kind=names.Kind.OBSERVATIONS, columns=OBSERVED)
+        decisions = Hours(storage, loop=loop, generation=epoch.generation, kind=names.Kind.DECISIONS, columns=SIGHTED)
         self.observed = Tail(
             kept_by_the_hour(rows.observed, observations, clock=clock), clock=clock, settled=settled, most=MOST_OBSERVATIONS
         )

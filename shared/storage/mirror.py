@@ -1,33 +1,19 @@
 """The container that the joined log is copied to, and how far that has come."""
 
-from typing import Any, Final
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable
 
 import orjson
-from azure.core.pipeline.transport import AsyncHttpTransport
-from azure.storage.blob.aio import ContainerClient
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.mirror import MirrorState, MirrorTarget, read_target
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.failures import check_answer, storage_failures
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 FORMAT = 1
 _STATE = TypeAdapter(MirrorState)
-_OPTIONS: Final[dict[str, Any]] = {
-    "connection_timeout": 3,
-    "read_timeout": 10,
-    "retry_total": 1,
-    "initial_backoff": 0.2,
-    "increment_base": 2,
-    "random_jitter_range": 0,
-    "permit_redirects": False,
-    "raw_response_hook": check_answer,
-}
-"""Little patience, since there is a next run; and no other host is gone to than the one that was checked."""
+Write = Callable[[MirrorTarget, str, bytes], Awaitable[None]]
 
 
 def check_mirror(uri: str, *, loopback: bool = False) -> None:
@@ -35,40 +21,39 @@ def check_mirror(uri: str, *, loopback: bool = False) -> None:
     read_target(uri, loopback=loopback)
 
 
-def is_emulated(account: StorageAccount) -> bool:
-    """Whether the service's own storage is an emulator on this machine."""
-    return (urlsplit(account.blobs.url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+async def write_to_container(target: MirrorTarget, name: str, text: bytes) -> None:
+    """Write a file to a mirror; what that takes is loaded when it is first done, as few deployments have one."""
+    from shared.storage.azure.containers import mirror_to
+
+    await mirror_to(target, name, text)
 
 
-class BlobMirror:
+class ContainerMirror:
     """Writes to containers of others, and remembers how far: `shared.services.mirroring.Mirror`."""
 
-    def __init__(self, account: StorageAccount, *, loop: str, transport: AsyncHttpTransport[Any, Any] | None = None) -> None:
+    def __init__(self, storage: Storage, *, loop: str, write: Write = write_to_container) -> None:
         self._loop = loop
-        self._account = account
-        self._files = BlobFiles(account, names.MODELS)
-        self._options = _OPTIONS if transport is None else {**_OPTIONS, "transport": transport}
+        self._is_local = storage.is_local
+        self._files = Files(storage, names.MODELS)
+        self._write = write
 
     def target(self, uri: str) -> MirrorTarget:
         """Read an address; raises `InvalidSasUriError`."""
-        return read_target(uri, loopback=is_emulated(self._account))
+        return read_target(uri, loopback=self._is_local)
 
     async def write(self, target: MirrorTarget, name: str, text: bytes) -> None:
         """Write a file; writing it again gives the same one. Raises `StorageUnavailableError`, without the signature in its text."""
-        async with storage_failures(f"mirror to {target}"):
-            container: ContainerClient = ContainerClient.from_container_url(target.uri, **self._options)
-            async with container:
-                await container.upload_blob(name, text, overwrite=True)
+        await self._write(target, name, text)
 
     async def state(self) -> tuple[MirrorState, str] | None:
         """Read how far it has come, and the ETag; raises `NewerFormatError` or `UnreadableError`."""
-        file = await self._files.read(names.mirror_blob(self._loop))
+        file = await self._files.read(names.mirror_file(self._loop))
         return None if file is None else (_read_state(file.data), file.etag)
 
     async def remember(self, state: MirrorState, *, expected: str | None) -> str:
         """Replace the state on condition, and give the new ETag; raises `ConflictError`."""
         text = orjson.dumps({"format": FORMAT, **_STATE.dump_python(state)}, option=orjson.OPT_SORT_KEYS)
-        return await self._files.replace(names.mirror_blob(self._loop), text, expected=expected)
+        return await self._files.replace(names.mirror_file(self._loop), text, expected=expected)
 
 
 def _read_state(text: bytes) -> MirrorState:

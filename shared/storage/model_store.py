@@ -1,4 +1,4 @@
-"""Published models with learners, the cold log, live figures and the pointer on Blob storage: `shared.domain.ports.ModelStore`."""
+"""Published models with learners, the cold log, live figures and the pointer in files: `shared.domain.ports.ModelStore`."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -6,47 +6,47 @@ from contextlib import AbstractAsyncContextManager
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer, Provenance
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.attempts import BlobAttempts
-from shared.storage.blobs import BlobFiles
-from shared.storage.checkpoints import BlobCheckpoints
+from shared.storage.attempts import FileAttempts
+from shared.storage.checkpoints import FileCheckpoints
+from shared.storage.files import Files
 from shared.storage.lease import lease
 from shared.storage.pointers import read_pointer, write_pointer
+from shared.storage.ports import Storage
 from shared.storage.provenance import replaced, write_provenance
 
 
-class BlobModelStore:
+class FileModelStore:
     """Models, states, chunks, figures and pointer of one loop."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
+    def __init__(self, storage: Storage, *, loop: str) -> None:
         self._loop = loop
-        self._models = BlobFiles(account, names.MODELS)
-        self._logs = BlobFiles(account, names.LOGS)
-        self._checkpoints = BlobCheckpoints(account, loop=loop)
-        self._attempts = BlobAttempts(account, loop=loop)
+        self._models = Files(storage, names.MODELS)
+        self._logs = Files(storage, names.LOGS)
+        self._checkpoints = FileCheckpoints(storage, loop=loop)
+        self._attempts = FileAttempts(storage, loop=loop)
 
     @property
-    def attempts(self) -> BlobAttempts:
+    def attempts(self) -> FileAttempts:
         """The note of large windows."""
         return self._attempts
 
     @property
-    def checkpoints(self) -> BlobCheckpoints:
+    def checkpoints(self) -> FileCheckpoints:
         """Where a model that is begun anew is kept until it is published."""
         return self._checkpoints
 
     async def pointer(self) -> tuple[Pointer, str] | None:
         """Read the published pointer and its ETag."""
-        file = await self._models.read(names.pointer_blob(self._loop))
+        file = await self._models.read(names.pointer_file(self._loop))
         return None if file is None else (read_pointer(file.data), file.etag)
 
     async def artifact(self, version: str) -> bytes:
         """Read a published model."""
-        return await self._present(names.model_blob(self._loop, version), f"model {version}")
+        return await self._present(names.model_file(self._loop, version), f"model {version}")
 
     async def state(self, version: str) -> bytes:
         """Read the learner behind a model."""
-        return await self._present(names.state_blob(self._loop, version), f"the learner's state behind model {version}")
+        return await self._present(names.state_file(self._loop, version), f"the learner's state behind model {version}")
 
     async def _present(self, name: str, what: str) -> bytes:
         file = await self._models.read(name)
@@ -60,53 +60,53 @@ class BlobModelStore:
 
     async def figures(self, name: str) -> bytes:
         """Read live figures."""
-        return await self._present(names.figures_blob(self._loop, name), f"the file of figures {name}")
+        return await self._present(names.figures_file(self._loop, name), f"the file of figures {name}")
 
     async def write_figures(self, name: str, data: bytes) -> None:
         """Write live figures."""
-        await self._models.write_once(names.figures_blob(self._loop, name), data, metadata={"format": "1"})
+        await self._models.write_once(names.figures_file(self._loop, name), data, metadata={"format": "1"})
 
     async def figures_kept(self) -> AsyncIterator[str]:
         """List the names of all figures that are there."""
         prefix = names.figures_prefix(self._loop)
-        async for blob in self._models.listing(prefix):
-            yield str(blob.name).removeprefix(prefix).removesuffix(".npz.gz")
+        async for file in self._models.listing(prefix):
+            yield str(file.name).removeprefix(prefix).removesuffix(".npz.gz")
 
     async def delete_figures(self, name: str) -> None:
         """Delete figures that no pointer names any more."""
-        await self._models.delete(names.figures_blob(self._loop, name))
+        await self._models.delete(names.figures_file(self._loop, name))
 
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model."""
-        await self._models.write_once(names.state_blob(self._loop, version), data, metadata={"format": "1"})
+        await self._models.write_once(names.state_file(self._loop, version), data, metadata={"format": "1"})
 
     async def write_artifact(self, version: str, data: bytes, *, provenance: Provenance) -> None:
         """Write a model; its metadata tell what it was made of."""
-        await self._models.write_once(names.model_blob(self._loop, version), data, metadata=write_provenance(provenance))
+        await self._models.write_once(names.model_file(self._loop, version), data, metadata=write_provenance(provenance))
 
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer on condition."""
-        return await self._models.replace(names.pointer_blob(self._loop), write_pointer(pointer), expected=expected)
+        return await self._models.replace(names.pointer_file(self._loop), write_pointer(pointer), expected=expected)
 
     def lease(self) -> AbstractAsyncContextManager[bool]:
         """Hold the right to train."""
-        return lease(self._models, names.lease_blob(self._loop))
+        return lease(self._models, names.lease_file(self._loop))
 
     async def replaced(self) -> dict[str, str]:
         """Tell of each model that is there which one was published before it, whatever else of what it was made of cannot be read."""
         prefix = names.models_prefix(self._loop)
-        return {_version(blob.name, prefix): replaced(blob.metadata or {}) async for blob in self._models.listing(prefix)}
+        return {_version(file.name, prefix): replaced(file.metadata or {}) async for file in self._models.listing(prefix)}
 
     async def states(self) -> AsyncIterator[str]:
         """List the versions whose state is there."""
         prefix = names.states_prefix(self._loop)
-        async for blob in self._models.listing(prefix):
-            yield _version(blob.name, prefix)
+        async for file in self._models.listing(prefix):
+            yield _version(file.name, prefix)
 
     async def delete(self, version: str) -> None:
         """Delete a model that is no longer kept and then its state: at no time is there a model without one."""
-        await self._models.delete(names.model_blob(self._loop, version))
-        await self._models.delete(names.state_blob(self._loop, version))
+        await self._models.delete(names.model_file(self._loop, version))
+        await self._models.delete(names.state_file(self._loop, version))
 
 
 def _version(name: str, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""Every name in storage: tables, keys and blobs, each with its loop in it."""
+"""Every name in storage: tables, keys and files, each with its loop in it."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ JOBS = "personalizer-jobs"
 POISONED_JOBS = f"{JOBS}-poison"
 
 LOOPS = "loops/"
-"""What the names of all loops' blobs begin with."""
+"""What the names of all loops' files begin with."""
 
 FORMAT = 2
 """Of a segment: its name and what is under it. Names of format 1 do not tell the size, and its sightings have no checksum."""
@@ -205,7 +205,7 @@ def partitions_between(since: datetime, until: datetime) -> tuple[str, str]:
     return f"{since:%Y%m%d%H%M}", f"{until + timedelta(minutes=1):%Y%m%d%H%M}"
 
 
-def pointer_blob(loop: str) -> str:
+def pointer_file(loop: str) -> str:
     """Name the pointer."""
     return f"loops/{loop}/pointer.json"
 
@@ -215,37 +215,37 @@ def hours_prefix(loop: str) -> str:
     return f"loops/{loop}/hours/1/"
 
 
-def attempt_blob(loop: str) -> str:
+def attempt_file(loop: str) -> str:
     """Name the note of a large window that is under way."""
     return f"loops/{loop}/window.json"
 
 
-def checkpoint_blob(loop: str) -> str:
+def checkpoint_file(loop: str) -> str:
     """Name the checkpoint of the model that is begun anew."""
     return f"loops/{loop}/anew.bin"
 
 
-def lease_blob(loop: str) -> str:
-    """Name the blob whose lease is the right to train."""
+def lease_file(loop: str) -> str:
+    """Name the file whose lease is the right to train."""
     return f"loops/{loop}/trainer.lease"
 
 
-def configuration_blob(loop: str) -> str:
+def configuration_file(loop: str) -> str:
     """Name the stored configuration that overrides the app's settings."""
     return f"loops/{loop}/configuration.json"
 
 
-def usage_blob(loop: str, month: str) -> str:
+def usage_file(loop: str, month: str) -> str:
     """Name the count of a month's Rank calls."""
     return f"{LOOPS}{loop}/usage/{month}.json"
 
 
-def mirror_blob(loop: str) -> str:
+def mirror_file(loop: str) -> str:
     """Name the record of how far the log was mirrored."""
     return f"loops/{loop}/mirror.json"
 
 
-def model_blob(loop: str, version: str) -> str:
+def model_file(loop: str, version: str) -> str:
     """Name a model."""
     return f"{models_prefix(loop)}{version}.npz"
 
@@ -255,7 +255,7 @@ def models_prefix(loop: str) -> str:
     return f"loops/{loop}/models/"
 
 
-def state_blob(loop: str, version: str) -> str:
+def state_file(loop: str, version: str) -> str:
     """Name the learner behind a model."""
     return f"{states_prefix(loop)}{version}.npz"
 
@@ -265,7 +265,7 @@ def states_prefix(loop: str) -> str:
     return f"loops/{loop}/states/"
 
 
-def figures_blob(loop: str, name: str) -> str:
+def figures_file(loop: str, name: str) -> str:
     """Name a file of live figures."""
     return f"{figures_prefix(loop)}{name}.npz.gz"
 
@@ -285,14 +285,14 @@ def quarantine_prefix(loop: str) -> str:
     return f"loops/{loop}/quarantine/"
 
 
-def quarantine_blob(loop: str, table: str, key: SegmentKey) -> str:
-    """Name the copy of a segment that does not verify: by time and hash where its name is no segment's, and may be no blob's."""
+def quarantine_file(loop: str, table: str, key: SegmentKey) -> str:
+    """Name the copy of a segment that does not verify: by time and hash where its name is no segment's, and may be no file's."""
     name = key.name if _is_segment(key.name) else f"{row_time(key.sealed_at)}-{hashlib.sha256(key.name.encode()).hexdigest()}"
     return f"{quarantine_prefix(loop)}{table}/{key.partition}/{name}"
 
 
 def loop_prefix(loop: str) -> str:
-    """Give what the names of all blobs of a loop begin with."""
+    """Give what the names of all files of a loop begin with."""
     return f"{LOOPS}{loop}/"
 
 
@@ -316,7 +316,7 @@ def job_file(job_id: str) -> str:
     return f"{hashlib.sha256(job_id.encode()).hexdigest()}.json"
 
 
-def signing_blob() -> str:
+def signing_file() -> str:
     """Name the deployment's key for signing models, with its certificate."""
     return "signing/signer.pem"
 

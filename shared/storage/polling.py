@@ -11,10 +11,10 @@ from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopRecord, LoopSettings
 from shared.domain.patience import patience
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles, File
+from shared.storage.files import File, Files
 from shared.storage.loop_records import read_record, salvaged
 from shared.storage.pointers import read_pointer
+from shared.storage.ports import Storage
 
 LOOK: Final = timedelta(seconds=5)
 """How long a look whether something is new may take."""
@@ -24,21 +24,21 @@ LOAD: Final = timedelta(seconds=10)
 
 
 class _Changes:
-    """One blob, handed over only when it has changed since the last time it was accepted."""
+    """One file, handed over only when it has changed since the last time it was accepted."""
 
-    def __init__(self, account: StorageAccount, name: str) -> None:
-        self._account = account
+    def __init__(self, storage: Storage, name: str) -> None:
+        self._storage = storage
         self._name = name
         self._etag = ""
 
     def fetch(self) -> tuple[bytes, str] | None:
-        """Give content and ETag when they are new (b"" and "" when the blob is gone); None when they are not, or never were."""
+        """Give content and ETag when they are new (b"" and "" when the file is gone); None when they are not, or never were."""
 
-        async def read(account: StorageAccount) -> File | None:
-            return await BlobFiles(account, names.MODELS).news(self._name, known=self._etag)
+        async def read(storage: Storage) -> File | None:
+            return await Files(storage, names.MODELS).news(self._name, known=self._etag)
 
         with patience(LOOK):
-            file = self._account.waiter.ask(read, deadline=LOOK)
+            file = self._storage.waiter.ask(read, deadline=LOOK)
         return None if file is None else (file.data, str(file.etag))
 
     def accept(self, etag: str) -> None:
@@ -46,13 +46,13 @@ class _Changes:
         self._etag = etag
 
 
-class BlobModelFeed:
+class FileModelFeed:
     """The published model: `shared.domain.ports.ModelFeed`."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
-        self._account = account
+    def __init__(self, storage: Storage, *, loop: str) -> None:
+        self._storage = storage
         self._loop = loop
-        self._pointer = _Changes(account, names.pointer_blob(loop))
+        self._pointer = _Changes(storage, names.pointer_file(loop))
 
     def news(self) -> Pointer | None:
         """Give the pointer if it has changed."""
@@ -66,11 +66,11 @@ class BlobModelFeed:
     def artifact(self, version: str) -> bytes:
         """Read a published model."""
 
-        async def read(account: StorageAccount) -> File | None:
-            return await BlobFiles(account, names.MODELS).read(names.model_blob(self._loop, version))
+        async def read(storage: Storage) -> File | None:
+            return await Files(storage, names.MODELS).read(names.model_file(self._loop, version))
 
         with patience(LOAD):
-            file = self._account.waiter.ask(read, deadline=LOAD)
+            file = self._storage.waiter.ask(read, deadline=LOAD)
         if file is None:
             raise UnreadableError(f"model {version} is not there")
         return file.data
@@ -83,9 +83,9 @@ class StoredConfiguration:
     threads, and is replaced by whoever writes a newer one.
     """
 
-    def __init__(self, account: StorageAccount, *, defaults: LoopSettings, record: LoopRecord | None = None) -> None:
+    def __init__(self, storage: Storage, *, defaults: LoopSettings, record: LoopRecord | None = None) -> None:
         self._defaults = defaults
-        self._blob = _Changes(account, names.configuration_blob(defaults.name))
+        self._blob = _Changes(storage, names.configuration_file(defaults.name))
         self.record = LoopRecord(defaults.name) if record is None else record
 
     def read(self) -> LoopSettings:

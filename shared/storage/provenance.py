@@ -1,4 +1,4 @@
-"""What a model was made of, as the metadata of its blob: short texts in ASCII."""
+"""What a model was made of, as the metadata of its file: short texts in ASCII."""
 
 from collections.abc import Mapping
 

@@ -7,7 +7,8 @@ from datetime import date, datetime, time, timedelta
 from shared.domain.clock import EPOCH
 from shared.domain.ledger import LogEpoch, SegmentHead
 from shared.storage import names
-from shared.storage.rows import Row, is_anywhere
+from shared.storage.ports import KeyRange, Row
+from shared.storage.rows import is_anywhere
 
 MOST_ROWS = 1_000
 MOST_BYTES = 8 * 1024 * 1024
@@ -63,24 +64,22 @@ def generations(epoch: LogEpoch, day: date) -> Sequence[int]:
     return range(epoch.oldest, epoch.generation + 1) if is_shared else (epoch.generation,)
 
 
-def sealed_between(since: datetime, until: datetime) -> str:
+def sealed_between(since: datetime, until: datetime) -> KeyRange:
     """Choose what was sealed in ``[since, until)``."""
-    first, last = names.partitions_between(since, until)
-    rows = f"RowKey ge '{names.row_time(since)}' and RowKey lt '{names.row_time(until)}'"
-    return f"PartitionKey ge '{first}' and PartitionKey lt '{last}' and {rows}"
+    return KeyRange(*names.partitions_between(since, until), names.row_time(since), names.row_time(until))
 
 
-def sealed_on(day: date, since: datetime) -> str:
+def sealed_on(day: date, since: datetime) -> KeyRange:
     """Choose what was sealed on this day, but not before ``since``."""
     begin = datetime.combine(day, time(), tzinfo=since.tzinfo)
     return sealed_between(max(begin, since), max(begin + DAY, since))
 
 
-def named(heads: Sequence[SegmentHead]) -> str:
+def named(heads: Sequence[SegmentHead]) -> KeyRange:
     """Choose these segments of a partition by their names, but by their times where a name is none of ours, and may hold anything."""
     ranges = [names.row_range(each.key.name) for each in heads]
     first, last = min(first for first, _ in ranges), max(last for _, last in ranges)
-    return f"PartitionKey eq '{heads[0].key.partition}' and RowKey ge '{first}' and RowKey le '{last}'"
+    return KeyRange(heads[0].key.partition, heads[0].key.partition, first, last, closed=True)
 
 
 async def merged(parts: Sequence[AsyncIterator[Row]]) -> AsyncIterator[Row]:

@@ -5,21 +5,21 @@ apart here, so that it is set aside and counted by its head, and the rows beside
 that raises `NewerFormatError`, and the reader stops.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from shared.domain.clock import to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import Segment, SegmentHead, SegmentKey
 from shared.storage import names
+from shared.storage.ports import Row
 from shared.storage.segments import MAX_BYTES
 from shared.storage.sightings import COLUMNS, Sightings
 
 Event = TypeVar("Event", Decision, Observation)
-Row = Mapping[str, Any]
 
 KEY_COLUMNS = ["PartitionKey", "RowKey"]
 """All that it takes to list segments: their names tell the rest."""

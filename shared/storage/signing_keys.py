@@ -1,6 +1,6 @@
 """The key that a deployment signs its models with, made on first need and kept in storage: `shared.domain.ports.ModelSigner`.
 
-Key and certificate are one blob, created on condition: of two processes that make one at the same time both use the first one's.
+Key and certificate are one file, created on condition: of two processes that make one at the same time both use the first one's.
 Further certificates whose signatures are trusted may lie beside it, as DER.
 """
 
@@ -25,8 +25,8 @@ from shared.domain.errors import ConflictError, InvalidModelImportSignatureError
 from shared.domain.models import SignedModel
 from shared.domain.ports import PackedModel
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,11 @@ class _Signer:
     certificate: bytes
 
 
-class BlobModelSigner:
+class FileModelSigner:
     """Signs by the deployment's own key, and verifies by its certificate and the trusted ones."""
 
-    def __init__(self, account: StorageAccount, *, clock: Clock) -> None:
-        self._files = BlobFiles(account, names.MODELS)
+    def __init__(self, storage: Storage, *, clock: Clock) -> None:
+        self._files = Files(storage, names.MODELS)
         self._clock = clock
         self._signer: _Signer | None = None
 
@@ -90,29 +90,29 @@ class BlobModelSigner:
 
     async def _trusted(self) -> AsyncIterator[str]:
         found = 0
-        async for blob in self._files.listing(names.trusted_prefix()):
-            if (blob.size or 0) > LARGEST_CERTIFICATE:
+        async for file in self._files.listing(names.trusted_prefix()):
+            if (file.size or 0) > LARGEST_CERTIFICATE:
                 continue
             found += 1
             if found > MOST_TRUSTED:
                 logger.warning("only so many trusted certificates are looked at", extra={"most": MOST_TRUSTED})
                 return
-            yield str(blob.name)
+            yield str(file.name)
 
     async def _own(self) -> _Signer:
         """Give the deployment's key; made, and stored unless another was faster, if there is none yet."""
         if self._signer is None:
-            stored = await self._files.read(names.signing_blob())
+            stored = await self._files.read(names.signing_file())
             self._signer = await asyncio.to_thread(_read, await self._made() if stored is None else stored.data)
         return self._signer
 
     async def _made(self) -> bytes:
         text = await asyncio.to_thread(_made, self._clock.now())
         try:
-            await self._files.replace(names.signing_blob(), text, expected=None)
+            await self._files.replace(names.signing_file(), text, expected=None)
             logger.info("a key for signing models was made")
         except ConflictError:
-            stored = await self._files.read(names.signing_blob())
+            stored = await self._files.read(names.signing_file())
             if stored is not None:
                 return stored.data
             raise
@@ -141,9 +141,9 @@ def _read(text: bytes) -> _Signer:
         key = load_pem_private_key(text, password=None)
         certificate = x509.load_pem_x509_certificate(text)
     except (ValueError, TypeError, UnsupportedAlgorithm) as cause:
-        raise UnreadableError(f"the key for signing models, {names.signing_blob()}, cannot be read") from cause
+        raise UnreadableError(f"the key for signing models, {names.signing_file()}, cannot be read") from cause
     if not isinstance(key, rsa.RSAPrivateKey) or certificate.public_key() != key.public_key():
-        raise UnreadableError(f"the key for signing models, {names.signing_blob()}, and its certificate do not belong together")
+        raise UnreadableError(f"the key for signing models, {names.signing_file()}, and its certificate do not belong together")
     return _Signer(key, certificate.public_bytes(Encoding.DER))
 
 

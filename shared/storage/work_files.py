@@ -1,17 +1,17 @@
-"""What analyses work with, on Blob storage: `shared.domain.ports.WorkFiles`."""
+"""What analyses work with, in files: `shared.domain.ports.WorkFiles`."""
 
 from datetime import datetime
 
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
+from shared.storage.ports import Storage
 
 
-class BlobWorkFiles:
+class StoredWorkFiles:
     """The files of one loop's analyses."""
 
-    def __init__(self, account: StorageAccount, *, loop: str) -> None:
-        self._files = BlobFiles(account, names.MODELS)
+    def __init__(self, storage: Storage, *, loop: str) -> None:
+        self._files = Files(storage, names.MODELS)
         self._prefix = names.work_prefix(loop)
 
     async def read(self, name: str) -> tuple[bytes, str] | None:
@@ -30,4 +30,4 @@ class BlobWorkFiles:
     async def listed(self, prefix: str = "") -> dict[str, datetime]:
         """Tell when each file was written last."""
         found = self._files.listing(self._prefix + prefix)
-        return {str(blob.name).removeprefix(self._prefix): blob.last_modified async for blob in found}
+        return {str(file.name).removeprefix(self._prefix): file.modified async for file in found}

@@ -7,13 +7,14 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 
 from benchmarks.made_tables import MadeAccount, MadeTables
-from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import event_log
 
 
-async def write_and_read(account: StorageAccount) -> tuple:
+async def write_and_read(account: AzureStorage) -> tuple:
     """Append to a new log over some minutes, and read all of it back in each way."""
     clock, chance = SetClock(T0), random.Random(5)
     log = event_log(account, clock)
@@ -34,7 +35,7 @@ async def write_and_read(account: StorageAccount) -> tuple:
 
 
 async def test_a_log_reads_the_same_from_the_file_as_from_the_service(storage, tmp_path):
-    made, real = MadeAccount(storage, tmp_path / "tables"), StorageAccount(AccountSettings(connection_string=storage))
+    made, real = MadeAccount(storage, tmp_path / "tables"), AzureStorage(AccountSettings(connection_string=storage))
     try:
         assert await write_and_read(made) == await write_and_read(real)
     finally:

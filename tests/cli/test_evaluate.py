@@ -8,7 +8,7 @@ import pytest
 
 from shared.domain.loop import LoopRecord
 from shared.joining.dsjson import line
-from shared.storage.loop_store import BlobLoopStore
+from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run
 from tests.joining.test_foreign import PERSONALIZER
 from tests.reliability.world import open_account
@@ -112,7 +112,7 @@ def test_what_cannot_be_followed_is_told_in_one_line(log, options, told):
 
 async def keep_for_ever(storage: str) -> None:
     account = open_account(storage)
-    await BlobLoopStore(account).write(LoopRecord("default", overrides={"log_retention_days": -1}), expected=None)
+    await FileLoopStore(account).write(LoopRecord("default", overrides={"log_retention_days": -1}), expected=None)
     await account.close()
 
 

@@ -18,10 +18,10 @@ from shared.domain.loop import LoopRecord
 from shared.joining.dsjson import line
 from shared.joining.reading import read_lines
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.loop_store import BlobLoopStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.files import Files
+from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run, run_async
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.keeping import pointer_of, replayed
@@ -36,9 +36,9 @@ OTHER = LoopRecord("other", life=1, overrides=FOREVER)
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
-    await BlobLoopStore(account).write(LoopRecord("default", overrides=FOREVER), expected=None)
+    await FileLoopStore(account).write(LoopRecord("default", overrides=FOREVER), expected=None)
     yield account
     await account.close()
 
@@ -55,8 +55,8 @@ def folder(tmp_path):
     return logs
 
 
-async def events_of(account: StorageAccount, place: str = "default") -> list:
-    log = BlobColdLog(account, loop=place)
+async def events_of(account: AzureStorage, place: str = "default") -> list:
+    log = FileColdLog(account, loop=place)
     return [event for name in await log.chain() for event in read_lines(await log.chunk(name))]
 
 
@@ -78,7 +78,7 @@ async def test_a_folder_is_imported_and_told_of_once_and_again(account, storage,
 
 
 async def test_what_is_exported_and_imported_into_another_loop_is_the_same_events(account, storage, folder, tmp_path):
-    await BlobLoopStore(account).write(OTHER, expected=None)
+    await FileLoopStore(account).write(OTHER, expected=None)
     environment = {"AzureWebJobsStorage": storage}
     await run_async("import", str(folder), environment=environment)
     exported = tmp_path / "out.dsjson.gz"
@@ -164,7 +164,7 @@ async def test_what_cannot_be_done_is_told_in_one_line(account, storage, tmp_pat
     blocked = tmp_path / "file" / "out.json"
     (tmp_path / "file").write_text("")
     assert "file" in (await run_async("export", "--out", str(blocked), environment=environment)).told
-    await BlobLoopStore(account).write(LoopRecord("short", life=1), expected=None)
+    await FileLoopStore(account).write(LoopRecord("short", life=1), expected=None)
     old = tmp_path / "old"
     old.write_bytes(log_of(3))
     assert "set logRetentionDays" in (await run_async("import", str(old), "--loop", "short", environment=environment)).told
@@ -182,7 +182,7 @@ async def test_ctrl_c_ends_an_import_in_order_and_it_can_be_gone_on_with(account
     command = [sys.executable, "-m", "cli", "import", str(log)]
     process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, env=environment, stdout=PIPE, stderr=PIPE)
     async with asyncio.timeout(60):
-        while not await BlobFiles(account, names.MODELS).read(names.lease_blob("default")):  # noqa: ASYNC110  # of another process
+        while not await Files(account, names.MODELS).read(names.lease_file("default")):  # noqa: ASYNC110  # of another process
             await asyncio.sleep(0.1)
         process.send_signal(signal.SIGINT)
         printed, errors = await process.communicate()

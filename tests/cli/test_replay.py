@@ -9,8 +9,8 @@ import pytest
 
 from shared.domain.loop import LoopRecord
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.loop_store import BlobLoopStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.loop_store import FileLoopStore
 from tests.builders import after, decision
 from tests.cli.running import Done, run_async
 from tests.clocks import SetClock
@@ -21,7 +21,7 @@ from tests.running import OURS, REPOSITORY
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -47,7 +47,7 @@ async def test_the_published_model_is_found_identical_until_one_is_changed(accou
     assert sum("identical" in line for line in progress) == len(versions)
     assert last == f"Model {versions[-1]} is identical: the joined log gives the same bytes."
 
-    await overwrite(account, names.MODELS, names.model_blob(LOOP, versions[2]), b"another")
+    await overwrite(account, names.MODELS, names.model_file(LOOP, versions[2]), b"another")
     done = await replay("--from", versions[0], "--connection-string", storage)
     assert (done.code, done.errors) == (1, "")
     told = f"Model {versions[2]} is the first kept one that comes out different (model); the last one the same is {versions[1]}."
@@ -61,7 +61,7 @@ async def test_what_cannot_be_done_is_told_in_one_line(storage):
     assert (unpublished.code, unpublished.errors) == (2, "This cannot be done: no model is published.\n")
     nowhere = await replay()
     assert "AzureWebJobsStorage" in nowhere.told
-    nonsense = await replay("--connection-string", "nonsense")
+    nonsense = await replay("--connection-string", "nonsense=1")
     assert "connection string" in nonsense.told
     assert (await replay("--unknown")).code == 2
     for loop in ("nobody", "../default"):
@@ -91,7 +91,7 @@ async def test_where_the_history_of_a_model_ends_is_told(account, storage):
 
 async def test_another_loops_models_are_rebuilt_by_its_name(account, storage):
     record = LoopRecord("news", life=2)
-    await BlobLoopStore(account).write(record, expected=None)
+    await FileLoopStore(account).write(record, expected=None)
     await write_log(account)
     await trainer(account, FIRST, store=record.place).run()
     done = await replay("--connection-string", storage, "--loop", "news")

@@ -13,8 +13,8 @@ import pytest
 from local.azurite import Azurite
 from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.settings import read_settings
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.cold_log import FileColdLog
+from shared.storage.opening import open_storage
 from tests.http.building import KEY, actions, path
 from tests.running import RunningApp
 
@@ -142,9 +142,9 @@ def regenerated(app: RunningApp, number: int) -> str:
 
 async def joined(app: RunningApp) -> dict[str, Any]:
     """Read the joined log past the app: its lines by event."""
-    account = StorageAccount(read_settings(app.environment).account)
+    account = open_storage(read_settings(app.environment).storage)
     try:
-        log = BlobColdLog(account, loop=DEFAULT_LOOP)
+        log = FileColdLog(account, loop=DEFAULT_LOOP)
         lines = [json.loads(line) for name in await log.chain() for line in (await log.chunk(name)).splitlines()]
     finally:
         await account.close()

@@ -259,7 +259,7 @@ async def test_only_so_many_are_kept(host, storage):
     with RunningApp(storage, kind=host) as app:
         services = build(read_settings(app.environment))
         job = Job("", "first", T0, after(60), T0)
-        store = evaluation_store(services.account, loop="default")
+        store = evaluation_store(services.storage, loop="default")
         await store.create(Evaluation(replace(job, id="e0"), LearningPolicy()))
         await asyncio.gather(*(store.create(Evaluation(replace(job, id=f"e{n}"), LearningPolicy())) for n in range(1, MOST_KEPT)))
         await services.close()

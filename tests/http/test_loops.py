@@ -13,8 +13,8 @@ from azure.cognitiveservices.personalizer.models import RankableAction, RankRequ
 from msrest.authentication import CognitiveServicesCredentials
 
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
-from shared.storage.loop_store import BlobUsage
+from shared.storage.files import Files
+from shared.storage.loop_store import FileUsage
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, rank_body, refused
 from tests.reliability.world import open_account
 from tests.running import Answer, HostKind, RunningApp
@@ -327,7 +327,7 @@ def test_keys_are_neither_stored_nor_logged_nor_told_again(managed, name):
     async def record() -> bytes:
         account = open_account(managed.environment["AzureWebJobsStorage"])
         try:
-            file = await BlobFiles(account, names.MODELS).read(names.configuration_blob(name))
+            file = await Files(account, names.MODELS).read(names.configuration_file(name))
         finally:
             await account.close()
         assert file is not None
@@ -382,7 +382,7 @@ def spend(loop: Loop, *, left: int) -> None:
         try:
             wanted = 50_000 - left
             month = f"{datetime.now(UTC):%Y%m}"
-            assert await BlobUsage(account, place=f"{loop.name}x0001").grant(month, wanted=wanted, limit=50_000) == wanted
+            assert await FileUsage(account, place=f"{loop.name}x0001").grant(month, wanted=wanted, limit=50_000) == wanted
         finally:
             await account.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shared.runtime.settings import read_settings
+from shared.storage.settings import AccountSettings
 from tests.infra.templates import ACCOUNTS, REPOSITORY, RULES, Project, problems
 
 CHECKER = REPOSITORY.parent / "shared" / "infra-check"
@@ -146,11 +147,13 @@ def test_the_app_reads_the_settings_it_is_given():
     }
     settings = read_settings({**loop, **values})
     assert settings == read_settings(values), "the templates' defaults are the app's"
-    assert settings.account.managed_identity
-    assert settings.account.client_id == "id"
-    assert settings.host_account.managed_identity
-    assert settings.host_account.queue_uri == "https://x.queue.core.windows.net"
-    assert settings.account.table_uri == "https://x.table.core.windows.net"
+    assert isinstance(settings.storage, AccountSettings)
+    assert isinstance(settings.host_storage, AccountSettings)
+    assert settings.storage.managed_identity
+    assert settings.storage.client_id == "id"
+    assert settings.host_storage.managed_identity
+    assert settings.host_storage.queue_uri == "https://x.queue.core.windows.net"
+    assert settings.storage.table_uri == "https://x.table.core.windows.net"
 
 
 def test_the_templates_agree_with_azures_published_types():

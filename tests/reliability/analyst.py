@@ -7,14 +7,14 @@ import asyncio
 import base64
 import os
 import sys
-
-from azure.core.exceptions import ResourceNotFoundError
+from datetime import timedelta
 
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.services.analysis import running
 from shared.services.analysis.board import Message
 from shared.storage import names
+from tests.stores import settings_of
 
 running.STEP_EVENTS = 150  # type: ignore[misc]  # so that there are many steps to die in
 HOLD = 2
@@ -22,22 +22,20 @@ HOLD = 2
 
 
 async def work(connection: str) -> None:
-    deployment = Deployment(read_settings({"AzureWebJobsStorage": connection}))
-    queue = deployment.host_account.queues.get_queue_client(names.JOBS)
+    deployment = Deployment(read_settings(settings_of(connection)))
+    queue = deployment.host_storage.queue(names.JOBS)
     while True:
-        try:
-            message = await queue.receive_message(visibility_timeout=HOLD)
-        except ResourceNotFoundError:
-            message = None
-        if message is None:
+        found = await queue.receive(most=1, hidden_for=timedelta(seconds=HOLD))
+        if not found:
             await asyncio.sleep(0.1)
             continue
-        read = Message.read(base64.b64decode(message.content))
+        message = found[0]
+        read = Message.read(base64.b64decode(message.text))
         os.write(1, f"{read.lane}:{read.step}\n".encode())
         services = await deployment.fresh(read.loop)
         assert services is not None
         await services.analyses.handle(read)
-        await queue.delete_message(message)
+        await queue.delete(message)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from shared.storage.account import StorageAccount
+from shared.storage.azure.storage import AzureStorage
 from tests.reliability.world import open_account
 from tests.storage_proxy import StorageProxy
 
@@ -14,7 +14,7 @@ def proxy(storage) -> Iterator[StorageProxy]:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     """The account as it is, without faults."""
     account = open_account(storage)
     yield account
@@ -22,7 +22,7 @@ async def account(storage) -> AsyncIterator[StorageAccount]:
 
 
 @pytest.fixture
-async def faulty(proxy) -> AsyncIterator[StorageAccount]:
+async def faulty(proxy) -> AsyncIterator[AzureStorage]:
     """The account by way of the proxy."""
     account = open_account(proxy.connection_string)
     yield account

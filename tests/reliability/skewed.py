@@ -12,12 +12,13 @@ from shared.joining.reading import read_line
 from shared.services.logs import Logs
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.azure.storage import AzureStorage
 from shared.storage.clocks import EarlierClock, LogClock, StorageTime
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.event_log import TableEventLog
+from shared.storage.cold_log import FileColdLog
+from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
+from shared.storage.settings import AccountSettings
 from tests.builders import T0, decision, observation
 from tests.processes import Configuration
 from tests.reliability.world import SHORT_PAUSES
@@ -70,12 +71,12 @@ class Instance:
     def __init__(self, proxy: StorageProxy, world: World, *, skew: float) -> None:
         self.world, self.clock = world, WrongClock(world, skew)
         time_ = StorageTime(self.clock, monotonic=world.monotonic)
-        self.account = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
+        self.account = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
         settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=DEADLINE, grace=GRACE)
-        self.log = TableEventLog(self.account, settings=settings, clock=self.clock, settled=LIMITS.lookback)
+        self.log = RowEventLog(self.account, settings=settings, clock=self.clock, settled=LIMITS.lookback)
         self.log_clock = LogClock(self.clock, self.account.time)
-        self.store = BlobModelStore(self.account, loop=LOOP.name)
-        self.joined = BlobColdLog(self.account, loop=LOOP.name)
+        self.store = FileModelStore(self.account, loop=LOOP.name)
+        self.joined = FileColdLog(self.account, loop=LOOP.name)
         self.trainer = Trainer(
             self.log, self.joined, self.store, Configuration(LOOP), clock=EarlierClock(self.clock, self.account.time), limits=LIMITS
         )

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.reliability.killed import WHEN, Child
@@ -70,7 +70,7 @@ async def test_even_without_the_lease_only_one_of_two_trainers_commits(account, 
         yield True
 
     await write_log(account)
-    monkeypatch.setattr(BlobModelStore, "lease", anyone)
+    monkeypatch.setattr(FileModelStore, "lease", anyone)
     await asyncio.gather(*(trainer(account, FIRST, store="free").run() for _ in range(3)))
     assert (await committed(account, "free")).sequence == 1
     await asyncio.gather(*(trainer(account, SECOND, store="free").run() for _ in range(3)))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.domain.errors import PersonalizerError
-from shared.storage.account import StorageAccount
+from shared.storage.azure.storage import AzureStorage
 from tests.builders import T0
 from tests.clocks import SetClock
 from tests.processes import WAIT, Process
@@ -37,7 +37,7 @@ def stop_at(proxy: StorageProxy, number: int, *, done_first: bool) -> None:
     proxy.plan = plan
 
 
-async def clear(account: StorageAccount) -> None:
+async def clear(account: AzureStorage) -> None:
     """Empty the account; tables that were dropped may be made again at once in the emulator."""
     async for table in account.tables.list_tables():
         await account.tables.delete_table(table.name)

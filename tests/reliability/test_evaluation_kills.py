@@ -32,7 +32,7 @@ KILLS = 4
 async def services(storage) -> AsyncIterator[LoopServices]:
     deployment = Deployment(read_settings({"AzureWebJobsStorage": storage}))
     services = deployment.services_of(LoopRecord("default"))
-    await seed(deployment.account, [EVENTS[first : first + 50] for first in range(0, len(EVENTS), 50)])
+    await seed(deployment.storage, [EVENTS[first : first + 50] for first in range(0, len(EVENTS), 50)])
     yield services
     await deployment.close()
 

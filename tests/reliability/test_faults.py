@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobLeaseClient
 from shared.domain.errors import PersonalizerError, StorageUnavailableError
 from shared.domain.ledger import Provenance
 from shared.storage import names
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import (
@@ -145,7 +145,7 @@ async def test_retention_stopped_at_any_call_leaves_no_model_without_its_state_a
 
 async def leave_behind(account, store: str) -> None:
     """Do as a run that was stopped: one after its state, long ago, and one after its model."""
-    kept = BlobModelStore(account, loop=store)
+    kept = FileModelStore(account, loop=store)
     await kept.write_state("00000001-ffff", b"state")
     await kept.write_state("00000000-ffff", b"state")
     await kept.write_artifact("00000000-ffff", b"model", provenance=Provenance("", T0, T0, "", 0, ""))
@@ -161,7 +161,7 @@ async def disturbed_run(account, store: str) -> None:
 
 async def break_lease(account, store: str) -> None:
     """Do what 15 seconds would: a lease that its holder could not give back ends."""
-    blob = account.blobs.get_blob_client(names.MODELS, names.lease_blob(store))
+    blob = account.blobs.get_blob_client(names.MODELS, names.lease_file(store))
     try:
         await BlobLeaseClient(blob).break_lease(lease_break_period=0)
     except HttpResponseError:

@@ -78,7 +78,7 @@ def test_a_pointer_of_a_later_release_leaves_the_old_model_serving(storage):
 
     async def write_newer() -> None:
         account = open_account(storage)
-        blob = account.blobs.get_blob_client(names.MODELS, names.pointer_blob("default"))
+        blob = account.blobs.get_blob_client(names.MODELS, names.pointer_file("default"))
         await account.blobs.get_container_client(names.MODELS).create_container()
         await blob.upload_blob(b'{"format": 99}')
         await account.close()

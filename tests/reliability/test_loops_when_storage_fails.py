@@ -10,7 +10,7 @@ from shared.domain.keys import is_one_of
 from shared.domain.loop import LoopRecord, Tier
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
-from shared.storage.loop_store import BlobUsage
+from shared.storage.loop_store import FileUsage
 from tests.storage_proxy import Call, Fault, no_faults
 
 
@@ -64,7 +64,7 @@ async def test_a_failure_that_passes_is_made_up_for_and_changes_are_made_once(de
 
 @pytest.mark.parametrize("fault", BRIEF.values(), ids=BRIEF)
 async def test_a_portion_of_calls_is_never_taken_twice(deployment, proxy, fault):
-    usage = BlobUsage(deployment.account, place="newsx0001")
+    usage = FileUsage(deployment.storage, place="newsx0001")
     proxy.plan = first_write(fault)
     assert await usage.grant("202611", wanted=60, limit=100) == 60
     assert await usage.grant("202611", wanted=60, limit=100) == 40

@@ -15,14 +15,15 @@ from shared.domain.loop import LearningPolicy, LoopSettings, Tier
 from shared.services.importing import Importer, Pace
 from shared.services.loops import Loops
 from shared.storage import names
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import MARKS_KEPT, OVERTAKEN, BlobFiles, File
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store
-from shared.storage.loop_store import BlobLoopStore, BlobUsage
-from shared.storage.model_store import BlobModelStore
+from shared.storage.files import MARKS_KEPT, OVERTAKEN, File, Files
+from shared.storage.loop_store import FileLoopStore, FileUsage
+from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
-from shared.storage.work_files import BlobWorkFiles
+from shared.storage.settings import AccountSettings
+from shared.storage.work_files import StoredWorkFiles
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 NAME = "anything"
 
 
-def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[StorageAccount], Awaitable[object]]) -> list[Call]:
+def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[AzureStorage], Awaitable[object]]) -> list[Call]:
     """Do the next write of this blob, let another process write, and tear the connection; gives the calls that were torn."""
     torn: list[Call] = []
 
@@ -60,9 +61,9 @@ def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[Sto
 # --- the pointer -----------------------------------------------------------------------------------------------------------
 
 
-async def commit_another(account: StorageAccount, store: str = LOOP.name) -> None:
+async def commit_another(account: AzureStorage, store: str = LOOP.name) -> None:
     """Commit something that changes nothing but the number of commits."""
-    models = BlobModelStore(account, loop=store)
+    models = FileModelStore(account, loop=store)
     pointer, etag = await models.pointer() or pytest.fail("there is no pointer")
     await models.commit(replace(pointer, sequence=pointer.sequence + 1), expected=etag)
 
@@ -98,7 +99,7 @@ async def test_a_model_is_changed_by_hand_once_and_what_came_after_it_stands(pro
     before = await pointer_of(account, "kept")
     oldest = (await keeper(account, FIRST, store="kept").versions())[-1].version
 
-    async def put_another_model_online(another: StorageAccount) -> None:
+    async def put_another_model_online(another: AzureStorage) -> None:
         await trainer(another, SECOND, store="kept", max_events=10_000).run()
 
     torn = overtaken(proxy, storage, "pointer.json", put_another_model_online)
@@ -125,10 +126,10 @@ async def test_a_window_is_learned_once_and_the_trainer_goes_on_from_what_came_a
 
 
 async def test_an_import_that_was_overtaken_says_so_and_what_it_committed_is_there_once(proxy, storage, faulty, account):
-    def importer(of: StorageAccount) -> Importer:
+    def importer(of: AzureStorage) -> Importer:
         log = Process(of, SetClock(after(3600))).log
         configuration = StoredConfiguration(of, defaults=replace(LOOP, log_retention_days=-1))
-        joined, store = BlobColdLog(of, loop="mine"), BlobModelStore(of, loop="mine")
+        joined, store = FileColdLog(of, loop="mine"), FileModelStore(of, loop="mine")
         return Importer(log, joined, store, configuration, clock=SetClock(after(3600)), pace=Pace(first=10, commit=20))
 
     files = [MemoryFile("a", log_of(50))]
@@ -145,8 +146,8 @@ async def test_an_import_that_was_overtaken_says_so_and_what_it_committed_is_the
 # --- records ---------------------------------------------------------------------------------------------------------------
 
 
-def loops(account: StorageAccount) -> Loops:
-    return Loops(BlobLoopStore(account), defaults=LoopSettings(), clock=SetClock(T0), check_mirror=lambda _: None)
+def loops(account: AzureStorage) -> Loops:
+    return Loops(FileLoopStore(account), defaults=LoopSettings(), clock=SetClock(T0), check_mirror=lambda _: None)
 
 
 async def test_a_loop_that_was_deleted_and_made_again_meanwhile_is_not_deleted_again(proxy, storage, faulty, account):
@@ -167,7 +168,7 @@ async def test_who_made_a_loop_is_told_its_keys_even_if_it_was_changed_or_delete
     torn = overtaken(proxy, storage, "configuration.json", lambda another: loops(another).delete("more"))
     assert len((await loops(faulty).put("more", Tier.S0, {})).keys) == 2
     assert len(torn) == 1
-    assert not (await BlobLoopStore(account).read("more") or pytest.fail("it is not there"))[0].is_there
+    assert not (await FileLoopStore(account).read("more") or pytest.fail("it is not there"))[0].is_there
 
 
 async def test_a_setting_that_another_changed_meanwhile_is_not_changed_back(proxy, storage, faulty, account):
@@ -183,15 +184,15 @@ async def test_a_setting_that_another_changed_meanwhile_is_not_changed_back(prox
 
 
 async def test_a_portion_of_calls_is_taken_once(proxy, storage, faulty, account):
-    usage = BlobUsage(account, place="news")
+    usage = FileUsage(account, place="news")
     assert await usage.grant("202611", wanted=20, limit=100) == 20
     torn = overtaken(
         proxy,
         storage,
-        names.usage_blob("news", "202611"),
-        lambda another: BlobUsage(another, place="news").grant("202611", wanted=20, limit=100),
+        names.usage_file("news", "202611"),
+        lambda another: FileUsage(another, place="news").grant("202611", wanted=20, limit=100),
     )
-    assert await BlobUsage(faulty, place="news").grant("202611", wanted=20, limit=100) == 20
+    assert await FileUsage(faulty, place="news").grant("202611", wanted=20, limit=100) == 20
     assert len(torn) == 1
     assert await usage.grant("202611", wanted=100, limit=100) == 40
 
@@ -199,7 +200,7 @@ async def test_a_portion_of_calls_is_taken_once(proxy, storage, faulty, account)
 async def test_an_evaluation_that_was_asked_for_is_not_refused_since_its_worker_was_quick(proxy, storage, faulty, account):
     asked = Evaluation(Job("e1", "first", T0, after(3600), T0), LearningPolicy("default", "--cb_explore_adf"))
 
-    async def begin(another: StorageAccount) -> None:
+    async def begin(another: AzureStorage) -> None:
         store = evaluation_store(another, loop="news")
         found, etag = await store.read("e1") or pytest.fail("it is not there")
         await store.replace(replace(found, job=replace(found.job, description="under way")), expected=etag)
@@ -214,21 +215,21 @@ async def test_an_evaluation_that_was_asked_for_is_not_refused_since_its_worker_
 
 
 @pytest.fixture
-async def several(proxy) -> AsyncIterator[list[BlobFiles]]:
+async def several(proxy) -> AsyncIterator[list[Files]]:
     patient = {**SHORT_PAUSES, **dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 20)}
-    accounts = [StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=patient) for _ in range(4)]
-    yield [BlobFiles(account, "counts") for account in accounts]
+    accounts = [AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=patient) for _ in range(4)]
+    yield [Files(account, "counts") for account in accounts]
     for account in accounts:
         await account.close()
 
 
-async def present(files: BlobFiles, name: str) -> File:
+async def present(files: Files, name: str) -> File:
     file = await files.read(name)
     assert file is not None
     return file
 
 
-async def raised(files: BlobFiles) -> None:
+async def raised(files: Files) -> None:
     """Add one to a number that others add to as well."""
     while True:
         file = await files.read(NAME)
@@ -254,12 +255,12 @@ async def test_what_several_change_at_once_through_answers_that_get_lost_is_chan
 
 
 async def test_so_many_writes_may_come_between_and_no_more(proxy, storage, faulty, account):
-    mine, others = BlobFiles(faulty, "counts"), BlobFiles(account, "counts")
+    mine, others = Files(faulty, "counts"), Files(account, "counts")
     for between, is_known in ((MARKS_KEPT - 1, True), (MARKS_KEPT, False)):
         first = await others.replace(f"{between}", b"first", expected=None)
 
-        async def write(another: StorageAccount, between: int = between) -> None:
-            files = BlobFiles(another, "counts")
+        async def write(another: AzureStorage, between: int = between) -> None:
+            files = Files(another, "counts")
             for number in range(between):
                 file = await present(files, f"{between}")
                 await files.replace(f"{between}", f"{number}".encode(), expected=file.etag)
@@ -273,11 +274,11 @@ async def test_so_many_writes_may_come_between_and_no_more(proxy, storage, fault
 
 
 async def test_what_goes_by_a_write_that_was_overtaken_is_a_conflict(proxy, storage, faulty, account):
-    mine = BlobWorkFiles(faulty, loop="news")
+    mine = StoredWorkFiles(faulty, loop="news")
     first = await mine.replace("board", b"first", expected=None)
 
-    async def write(another: StorageAccount) -> None:
-        files = BlobWorkFiles(another, loop="news")
+    async def write(another: AzureStorage) -> None:
+        files = StoredWorkFiles(another, loop="news")
         await files.replace("board", b"theirs", expected=(await files.read("board") or pytest.fail("it is not there"))[1])
 
     overtaken(proxy, storage, "board", write)
@@ -289,7 +290,7 @@ async def test_what_goes_by_a_write_that_was_overtaken_is_a_conflict(proxy, stor
 
 async def test_a_file_that_knows_no_marks_is_replaced_as_before(account):
     """As an older release writes it: without any."""
-    files = BlobFiles(account, "counts")
+    files = Files(account, "counts")
     await files.write_once(NAME, b"first")
     await account.blobs.get_blob_client("counts", NAME).upload_blob(b"older", overwrite=True)
     file = await present(files, NAME)
@@ -302,4 +303,4 @@ async def test_what_was_refused_and_is_not_there_was_not_written(proxy, faulty, 
     """A chunk that is taken for written already would be missing from the log for ever."""
     proxy.plan = lambda call: Fault(status) if call.method == "PUT" else None
     with pytest.raises(StorageUnavailableError):
-        await BlobFiles(faulty, "counts").write_once(NAME, b"chunk")
+        await Files(faulty, "counts").write_once(NAME, b"chunk")

@@ -10,8 +10,8 @@ from shared.domain.errors import BusyError, StorageUnavailableError
 from shared.domain.ledger import COMMIT_WITHIN, Pointer
 from shared.runtime.settings import read_settings
 from shared.storage.epochs import Hearing
-from shared.storage.event_log import FollowedFeed, TableEventLog
-from shared.storage.polling import BlobModelFeed
+from shared.storage.event_log import FollowedFeed, RowEventLog
+from shared.storage.polling import FileModelFeed
 from tests.builders import T0, decision
 from tests.clocks import SetClock
 from tests.processes import Process
@@ -34,7 +34,7 @@ async def one(faulty, clock):
     process.models.stop()
 
 
-async def rank(log: TableEventLog, clock: SetClock, event_id: str) -> str:
+async def rank(log: RowEventLog, clock: SetClock, event_id: str) -> str:
     await log.append_decision(decision(event_id, at=clock.now()))
     return event_id
 
@@ -93,7 +93,7 @@ async def test_polling_saves_asking_though_there_is_nothing_new(proxy, faulty, o
     clock.pass_(30)
     await one.train()
     log = event_log(faulty, clock)
-    feed = FollowedFeed(BlobModelFeed(faulty, loop=LOOP.name), log)
+    feed = FollowedFeed(FileModelFeed(faulty, loop=LOOP.name), log)
     for number in range(4):
         clock.pass_(3_600)
         assert (await asyncio.to_thread(feed.news) is None) is (number > 0)
@@ -110,7 +110,7 @@ def no_pointer(call: Call) -> Fault | None:
 async def test_polling_that_gets_no_answer_saves_nothing_but_stops_no_writer_either(proxy, faulty, clock):
     """The tables tell that nobody has begun to clear old ones; storage is not asked for the pointer each time."""
     log = event_log(faulty, clock)
-    feed = FollowedFeed(BlobModelFeed(faulty, loop=LOOP.name), log)
+    feed = FollowedFeed(FileModelFeed(faulty, loop=LOOP.name), log)
     await rank(log, clock, "first")
     clock.pass_(60)
     proxy.plan = no_pointer
@@ -175,7 +175,7 @@ async def test_what_such_a_writer_stores_while_tables_are_cleared_is_refused(pro
         await account.close()
 
 
-async def stored(log: TableEventLog) -> list:
+async def stored(log: RowEventLog) -> list:
     heads = [head async for minute in log.decision_heads(T0, T0 + timedelta(days=1)) for head in minute]
     return [event for segment in await log.decisions(heads) for event in segment.events or ()]
 

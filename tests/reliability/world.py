@@ -11,12 +11,13 @@ from shared.services.figures.files import load
 from shared.services.retention import Retention, Terms
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.event_log import TableEventLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
+from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 
@@ -39,42 +40,42 @@ SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1
 """As many tries as the app makes, and hardly a pause between them."""
 
 
-def open_account(connection_string: str) -> StorageAccount:
-    return StorageAccount(AccountSettings(connection_string=connection_string), retries=SHORT_PAUSES)
+def open_account(connection_string: str) -> AzureStorage:
+    return AzureStorage(AccountSettings(connection_string=connection_string), retries=SHORT_PAUSES)
 
 
-def event_log(account: StorageAccount, clock: SetClock, *, deadline: float = 4) -> TableEventLog:
+def event_log(account: AzureStorage, clock: SetClock, *, deadline: float = 4) -> RowEventLog:
     settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=timedelta(seconds=deadline))
-    return TableEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
+    return RowEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
 def trainer(
-    account: StorageAccount,
+    account: AzureStorage,
     at: datetime,
     *,
     store: str,
     max_events: int = 50_000,
     loop: LoopSettings = LOOP,
-    kept: BlobModelStore | None = None,
+    kept: FileModelStore | None = None,
 ) -> Trainer:
     """One whose log is the shared one, and whose models go to a store of their own."""
     clock = SetClock(at)
     return Trainer(
         event_log(account, clock),
-        BlobColdLog(account, loop=store),
-        kept or BlobModelStore(account, loop=store),
+        FileColdLog(account, loop=store),
+        kept or FileModelStore(account, loop=store),
         StoredConfiguration(account, defaults=loop),
         clock=clock,
         limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
     )
 
 
-def retention(account: StorageAccount, *, store: str, models_kept: int, loop: LoopSettings = LOOP) -> Retention:
+def retention(account: AzureStorage, *, store: str, models_kept: int, loop: LoopSettings = LOOP) -> Retention:
     clock = SetClock(SECOND)
-    kept = BlobModelStore(account, loop=store)
+    kept = FileModelStore(account, loop=store)
     return Retention(
         event_log(account, clock),
-        BlobColdLog(account, loop=store),
+        FileColdLog(account, loop=store),
         kept,
         StoredConfiguration(account, defaults=loop),
         clock=clock,
@@ -82,12 +83,12 @@ def retention(account: StorageAccount, *, store: str, models_kept: int, loop: Lo
     )
 
 
-async def models_and_states(account: StorageAccount, store: str) -> tuple[list[str], list[str]]:
-    kept = BlobModelStore(account, loop=store)
+async def models_and_states(account: AzureStorage, store: str) -> tuple[list[str], list[str]]:
+    kept = FileModelStore(account, loop=store)
     return [*await kept.replaced()], [version async for version in kept.states()]
 
 
-async def write_log(account: StorageAccount) -> Counters:
+async def write_log(account: AzureStorage) -> Counters:
     """Write two windows' worth of decisions and rewards, with some of every oddity; gives what should be counted in the end."""
     clock = SetClock(T0)
     log = event_log(account, clock)
@@ -108,19 +109,19 @@ async def write_log(account: StorageAccount) -> Counters:
     return (await train_undisturbed(account, store="expected")).counters
 
 
-async def train_undisturbed(account: StorageAccount, *, store: str) -> Pointer:
+async def train_undisturbed(account: AzureStorage, *, store: str) -> Pointer:
     for at in (FIRST, SECOND):
         await trainer(account, at, store=store).run()
     return await committed(account, store)
 
 
-async def committed(account: StorageAccount, store: str) -> Pointer:
-    stored = await BlobModelStore(account, loop=store).pointer()
+async def committed(account: AzureStorage, store: str) -> Pointer:
+    stored = await FileModelStore(account, loop=store).pointer()
     assert stored is not None
     return stored[0]
 
 
-async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
+async def assert_as_undisturbed(account: AzureStorage, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
     assert (mine.counters, mine.apprentice, mine.figures, mine.watermark, mine.chunk, mine.version) == (
@@ -132,7 +133,7 @@ async def assert_as_undisturbed(account: StorageAccount, store: str) -> None:
         expected.version,
     )
     assert len(mine.apprentice.rewards) == IN_APPRENTICE_MODE
-    ours, theirs = BlobModelStore(account, loop=store), BlobModelStore(account, loop="expected")
+    ours, theirs = FileModelStore(account, loop=store), FileModelStore(account, loop="expected")
     assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
     assert await ours.state(mine.version) == await theirs.state(expected.version)
     assert await ours.figures(mine.figures) == await theirs.figures(expected.figures)

@@ -19,7 +19,7 @@ from shared.runtime.settings import AppSettings, read_settings
 from shared.runtime.wiring import Deployment, LoopServices
 from shared.services.training import SLICE
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
 from tests.builders import T0, situation
 from tests.clocks import SetClock, Ticks
 from tests.running import REPOSITORY
@@ -88,12 +88,12 @@ def threads() -> int:
 async def blobs(deployment: Deployment, place: str) -> list[str]:
     found: list[str] = []
     for container in (names.MODELS, names.LOGS):
-        found += [blob.name async for blob in BlobFiles(deployment.account, container).listing(f"{names.LOOPS}{place}/")]
+        found += [blob.name async for blob in Files(deployment.storage, container).listing(f"{names.LOOPS}{place}/")]
     return found
 
 
 async def tables(deployment: Deployment, place: str) -> list[str]:
-    return [table.name async for table in deployment.account.tables.list_tables() if table.name.startswith(f"{place}x")]
+    return [table for table in await deployment.storage.rows.tables() if table.startswith(f"{place}x")]
 
 
 # --- serving ---------------------------------------------------------------------------------------------------------------
@@ -210,8 +210,8 @@ async def test_a_process_that_was_away_serves_the_new_life_and_nothing_of_the_ol
 @pytest.mark.parametrize("text", ['{"format": 99, "keys": ["", "DIGEST"]}', '{"format": 2, "settings": {"x": 1}, "keys": ["DIGEST", ""]}'])
 async def test_a_process_that_starts_on_an_unreadable_record_serves_the_apps_settings_to_the_stored_keys(deployment, text):
     digest = key_digest("regenerated")
-    files = BlobFiles(deployment.account, names.MODELS)
-    await files.write_once(names.configuration_blob(DEFAULT_LOOP), text.replace("DIGEST", digest).encode())
+    files = Files(deployment.storage, names.MODELS)
+    await files.write_once(names.configuration_file(DEFAULT_LOOP), text.replace("DIGEST", digest).encode())
     services = await deployment.admit(DEFAULT_LOOP, {KEY: "regenerated"})
     with pytest.raises(AccessDeniedError):
         await deployment.admit(DEFAULT_LOOP, {KEY: "first"})
@@ -221,13 +221,13 @@ async def test_a_process_that_starts_on_an_unreadable_record_serves_the_apps_set
 
 
 async def test_a_record_without_keys_that_cannot_be_read_leaves_the_apps_keys_in_force(deployment):
-    await BlobFiles(deployment.account, names.MODELS).write_once(names.configuration_blob(DEFAULT_LOOP), b"nonsense")
+    await Files(deployment.storage, names.MODELS).write_once(names.configuration_file(DEFAULT_LOOP), b"nonsense")
     assert await deployment.admit(DEFAULT_LOOP, {KEY: "second"})
 
 
 async def test_a_stored_policy_that_cannot_be_followed_does_not_keep_a_loop_from_starting(deployment):
     text = b'{"format": 2, "settings": {"policy": {"name": "x", "arguments": "--nonsense"}, "default_reward": 0.5}}'
-    await BlobFiles(deployment.account, names.MODELS).write_once(names.configuration_blob(DEFAULT_LOOP), text)
+    await Files(deployment.storage, names.MODELS).write_once(names.configuration_file(DEFAULT_LOOP), text)
     served = await (await deployment.admit(DEFAULT_LOOP, {KEY: "first"})).models.served()
     assert (served.settings.policy, served.settings.default_reward) == (deployment.settings.loop.policy, 0.5)
     assert "--nonsense" in (served.error or "")
@@ -350,7 +350,7 @@ async def test_a_loop_whose_record_cannot_be_read_fails_the_run_and_the_others_a
     await make(deployment, "good")
     services = await present(deployment, "good")
     await services.ranker.rank(situation(), event_id="e1", deferred=False)
-    await BlobFiles(deployment.account, names.MODELS).write_once(names.configuration_blob("bad"), b"nonsense")
+    await Files(deployment.storage, names.MODELS).write_once(names.configuration_file("bad"), b"nonsense")
     clock.at += timedelta(seconds=30)
     with pytest.raises(ExceptionGroup) as failed:
         await for_each_loop(deployment, _train, "training did not finish")

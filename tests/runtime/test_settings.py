@@ -9,6 +9,7 @@ from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import ApprenticeLearning, RewardAggregation
 from shared.runtime.settings import DEFAULTS, read_settings
+from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 ACCOUNT = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=eA==;EndpointSuffix=core.windows.net"}
 
@@ -90,57 +91,82 @@ def test_a_value_that_cannot_be_used_is_named(name, value):
         settings(**{name: value})
 
 
+def account_of(storage: StorageSettings) -> AccountSettings:
+    assert isinstance(storage, AccountSettings)
+    return storage
+
+
+def data_account(environment: dict[str, str]) -> AccountSettings:
+    return account_of(read_settings(environment).storage)
+
+
 def test_without_an_account_the_setting_that_is_missing_is_named():
     with pytest.raises(SettingsError, match="AzureWebJobsStorage"):
         read_settings({})
 
 
 def test_the_data_account_may_be_another_than_the_hosts():
-    account = read_settings({**ACCOUNT, "PERSONALIZER_STORAGE__accountName": "mine"}).account
+    account = data_account({**ACCOUNT, "PERSONALIZER_STORAGE__accountName": "mine"})
     assert (account.connection_string, account.blob_uri) == ("", "https://mine.blob.core.windows.net")
 
 
 def test_the_queues_are_in_the_hosts_account_whatever_the_data_account():
     host = {"AzureWebJobsStorage__accountName": "host", "AzureWebJobsStorage__credential": "managedidentity"}
     read = read_settings({**host, "PERSONALIZER_STORAGE__accountName": "mine", "PERSONALIZER_STORAGE__clientId": "id"})
-    assert (read.host_account.queue_uri, read.host_account.managed_identity) == ("https://host.queue.core.windows.net", True)
-    assert (read.host_account.client_id, read.account.client_id) == (None, "id")
-    assert read_settings(host).host_account == read_settings(host).account
+    assert (account_of(read.host_storage).queue_uri, account_of(read.host_storage).managed_identity) == (
+        "https://host.queue.core.windows.net",
+        True,
+    )
+    assert (account_of(read.host_storage).client_id, account_of(read.storage).client_id) == (None, "id")
+    assert read_settings(host).host_storage == read_settings(host).storage
 
 
 def test_the_queues_may_be_named_by_their_own_address():
     read = read_settings({"AzureWebJobsStorage__queueServiceUri": "https://q", "PERSONALIZER_STORAGE__accountName": "mine"})
-    assert read.host_account.queue_uri == "https://q"
+    assert account_of(read.host_storage).queue_uri == "https://q"
 
 
 def test_a_tool_beside_the_app_may_be_told_of_the_data_account_alone():
     read = read_settings({"PERSONALIZER_STORAGE__accountName": "mine"})
-    assert (read.host_account.connection_string, read.host_account.queue_uri) == ("", "")
+    assert (account_of(read.host_storage).connection_string, account_of(read.host_storage).queue_uri) == ("", "")
 
 
 def test_a_blank_data_account_is_none():
     assert (
-        read_settings({**ACCOUNT, "PERSONALIZER_STORAGE": " ", "PERSONALIZER_STORAGE_NOTE": "x"}).account == read_settings(ACCOUNT).account
+        read_settings({**ACCOUNT, "PERSONALIZER_STORAGE": " ", "PERSONALIZER_STORAGE_NOTE": "x"}).storage == read_settings(ACCOUNT).storage
     )
 
 
 def test_a_managed_identity_needs_no_secret():
-    account = read_settings(
+    account = data_account(
         {
             "AzureWebJobsStorage__blobServiceUri": "https://b",
             "AzureWebJobsStorage__tableServiceUri": "https://t",
             "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__clientId": "id",
         }
-    ).account
+    )
     assert (account.blob_uri, account.table_uri, account.managed_identity, account.client_id) == ("https://b", "https://t", True, "id")
 
 
+def test_an_embedded_store_has_data_and_queues_whatever_the_hosts_account(tmp_path):
+    read = read_settings({**ACCOUNT, "PERSONALIZER_STORE": f" {tmp_path} "})
+    assert read.storage == read.host_storage == FolderSettings(tmp_path, make=True)
+
+
+def test_a_relative_store_is_one_place_wherever_a_process_goes_later(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert read_settings({"PERSONALIZER_STORE": "store"}).storage == FolderSettings(tmp_path / "store", make=True)
+
+
+@pytest.mark.parametrize("name", ["PERSONALIZER_STORAGE", "PERSONALIZER_STORAGE__accountName", "PERSONALIZER_STORAGE__tableServiceUri"])
+def test_two_places_for_the_data_are_refused(name):
+    with pytest.raises(SettingsError, match=f"PERSONALIZER_STORE and {name} name two places"):
+        read_settings({"PERSONALIZER_STORE": "store", name: "mine"})
+
+
 def test_the_emulators_short_form_is_spelled_out():
-    assert (
-        "TableEndpoint=http://127.0.0.1:10002"
-        in read_settings({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}).account.connection_string
-    )
+    assert "TableEndpoint=http://127.0.0.1:10002" in data_account({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}).connection_string
 
 
 def test_secrets_are_not_printed():

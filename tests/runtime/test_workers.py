@@ -1,12 +1,10 @@
 """The functions behind the queue: what they are handed is a loop's, and goes to its runner."""
 
-import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
 import azure.functions as func
 import pytest
-from azure.storage.queue.aio import QueueClient
 
 from evaluation_function.workers import _handle, _sweep, worker_blueprint
 from shared.domain.evaluation import Asked, JobStatus
@@ -14,6 +12,7 @@ from shared.domain.loop import LearningPolicy, LoopRecord
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.storage import names
+from tests import stores
 from tests.builders import T0, after
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
@@ -26,21 +25,14 @@ async def deployment(storage) -> AsyncIterator[Deployment]:
     await deployment.close()
 
 
-def queue(deployment: Deployment) -> QueueClient:
-    return deployment.host_account.queues.get_queue_client(names.JOBS)
-
-
 async def received(deployment: Deployment) -> func.QueueMessage | None:
-    message = await queue(deployment).receive_message()
-    if message is None:
-        return None
-    await queue(deployment).delete_message(message)
-    return func.QueueMessage(body=base64.b64decode(message.content))
+    message = await stores.received(deployment.host_storage)
+    return None if message is None else func.QueueMessage(body=message)
 
 
 async def asked(deployment: Deployment) -> None:
     services = deployment.services_of(LoopRecord("default"))
-    await seed(deployment.account, [drawn(60)], until=after(3600))
+    await seed(deployment.storage, [drawn(60)], until=after(3600))
     await services.evaluations.submit(Asked("one", T0, after(3600)), online=LearningPolicy(), request_id="", job_id="e1")
 
 

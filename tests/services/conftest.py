@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.storage.account import StorageAccount
+from shared.storage.azure.storage import AzureStorage
 from tests.builders import T0
 from tests.clocks import SetClock
 from tests.processes import Process
@@ -15,7 +15,7 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()

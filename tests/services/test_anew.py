@@ -24,11 +24,11 @@ from shared.services import retraining
 from shared.services.logs import Logs
 from shared.services.training import SLICE
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.azure.storage import AzureStorage
 from shared.storage.checkpoints import read_checkpoint, write_checkpoint
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
+from shared.storage.cold_log import FileColdLog
+from shared.storage.files import Files
+from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock, Ticks
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
@@ -53,7 +53,7 @@ A_CHUNK = SLICE.total_seconds()
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -86,7 +86,7 @@ async def in_short_runs(account, *, at=FIRST, loop: LoopSettings = RESET, store:
 
 
 async def progress_of(account, store: str = STORE):
-    return await BlobModelStore(account, loop=store).checkpoints.progress()
+    return await FileModelStore(account, loop=store).checkpoints.progress()
 
 
 async def in_one_run(account, store: str, *, loop: LoopSettings = RESET, at=FIRST) -> tuple[bytes, bytes]:
@@ -108,7 +108,7 @@ async def test_many_short_runs_come_to_the_bytes_of_one(account, learned, loop):
 async def test_one_process_with_many_short_turns_does_so_too_and_loads_nothing_again(account, learned):
     warm = trainer(account, FIRST, store=STORE, loop=RESET)
     turns = [await warm.turn(short()) for _ in range(3)]
-    await BlobFiles(account, names.MODELS).metadata(names.checkpoint_blob(STORE))
+    await Files(account, names.MODELS).metadata(names.checkpoint_file(STORE))
     while (await pointer_of(account, STORE)).resets != 1:
         turns.append(await warm.turn(short()))
     assert [turn.is_done for turn in turns[:-1]] == [False] * (len(turns) - 1)
@@ -235,7 +235,7 @@ async def test_a_log_deleted_in_the_middle_is_learned_no_further(account, learne
     for _ in range(3):
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
     clock = SetClock(after(95))
-    store, joined = BlobModelStore(account, loop=STORE), BlobColdLog(account, loop=STORE)
+    store, joined = FileModelStore(account, loop=STORE), FileColdLog(account, loop=STORE)
     await Logs(event_log(account, clock), joined, store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR).delete()
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
     gone = await pointer_of(account, STORE)
@@ -243,7 +243,7 @@ async def test_a_log_deleted_in_the_middle_is_learned_no_further(account, learne
     assert await progress_of(account) is None
 
 
-class Deleting(BlobColdLog):
+class Deleting(FileColdLog):
     """A log that is deleted while one of its chunks is asked for."""
 
     def __init__(self, account, delete) -> None:
@@ -260,8 +260,8 @@ class Deleting(BlobColdLog):
 
 async def test_a_log_deleted_within_a_slice_ends_it_without_a_word_about_chunks_that_cannot_be_read(account, learned, caplog):
     clock = SetClock(after(95))
-    store = BlobModelStore(account, loop=STORE)
-    logs = Logs(event_log(account, clock), BlobColdLog(account, loop=STORE), store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR)
+    store = FileModelStore(account, loop=STORE)
+    logs = Logs(event_log(account, clock), FileColdLog(account, loop=STORE), store, clock=clock, lookback=LOOKBACK, settled_for=SETTLED_FOR)
     made = trainer(account, FIRST, store=STORE, loop=RESET)
     made._retrainer = retraining.Retrainer(Deleting(account, logs.delete), store, clock=clock)
     assert await made.run() == []
@@ -270,7 +270,7 @@ async def test_a_log_deleted_within_a_slice_ends_it_without_a_word_about_chunks_
 
 
 async def test_chunks_that_retention_deletes_meanwhile_are_left_out_and_what_is_behind_them_is_learned(account, learned):
-    chain = await BlobColdLog(account, loop=STORE).chain()
+    chain = await FileColdLog(account, loop=STORE).chain()
     await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
     far = await progress_of(account)
     assert far is not None
@@ -282,8 +282,8 @@ async def test_chunks_that_retention_deletes_meanwhile_are_left_out_and_what_is_
 
 
 async def test_where_the_first_chunks_cannot_be_read_the_model_begins_with_the_first_that_can_and_can_be_replayed(account, learned):
-    chain = await BlobColdLog(account, loop=STORE).chain()
-    await BlobFiles(account, names.LOGS).delete(names.chunks_prefix(STORE) + chain[0])
+    chain = await FileColdLog(account, loop=STORE).chain()
+    await Files(account, names.LOGS).delete(names.chunks_prefix(STORE) + chain[0])
     await in_short_runs(account)
     anew = await pointer_of(account, STORE)
     assert (await provenance_of(account, STORE, anew.version)).first == chain[1]
@@ -291,7 +291,7 @@ async def test_where_the_first_chunks_cannot_be_read_the_model_begins_with_the_f
 
 
 async def delete_chunk(account, name: str) -> None:
-    await BlobFiles(account, names.LOGS).delete(names.chunks_prefix(STORE) + name)
+    await Files(account, names.LOGS).delete(names.chunks_prefix(STORE) + name)
 
 
 @pytest.mark.parametrize("seconds", [-400 * 86_400, -1, 40 * 86_400], ids=["years back", "a second back", "weeks on"])
@@ -372,7 +372,7 @@ async def test_whatever_happens_on_the_way_every_event_counts_once_and_the_model
 
 async def test_a_damaged_checkpoint_is_said_to_be_and_the_model_begun_again(account, learned, caplog):
     expected = await in_one_run(account, "at once")
-    files = BlobFiles(account, names.MODELS)
+    files = Files(account, names.MODELS)
     for number in range(6):
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
         await damage(files, random.Random(number))
@@ -383,20 +383,20 @@ async def test_a_damaged_checkpoint_is_said_to_be_and_the_model_begun_again(acco
     assert await content_of(account, STORE, (await pointer_of(account, STORE)).version) == expected
 
 
-async def damage(files: BlobFiles, chance: random.Random) -> None:
+async def damage(files: Files, chance: random.Random) -> None:
     """Change one byte, or cut the file; its metadata stay, or go."""
-    file = await files.read(names.checkpoint_blob(STORE))
+    file = await files.read(names.checkpoint_file(STORE))
     assert file is not None
-    labels = await files.metadata(names.checkpoint_blob(STORE))
+    labels = await files.metadata(names.checkpoint_file(STORE))
     where = chance.randrange(len(file.data))
     changed = bytes([file.data[where] ^ (1 << chance.randrange(8))])
     data = chance.choice([file.data[:where], file.data[:where] + changed + file.data[where + 1 :]])
-    await files.replace(names.checkpoint_blob(STORE), data, expected=file.etag, metadata=chance.choice([labels, {}]))
+    await files.replace(names.checkpoint_file(STORE), data, expected=file.etag, metadata=chance.choice([labels, {}]))
 
 
 async def test_any_byte_that_is_different_is_found(account, learned):
     await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-    file = await BlobFiles(account, names.MODELS).read(names.checkpoint_blob(STORE))
+    file = await Files(account, names.MODELS).read(names.checkpoint_file(STORE))
     assert file is not None
     assert write_checkpoint(read_checkpoint(file.data)) == file.data
     chance = random.Random(1)
@@ -418,18 +418,18 @@ def as_of_a_later_release(data: bytes) -> bytes:
 
 async def test_a_checkpoint_of_a_later_release_is_refused_and_windows_go_on_under_the_old_model(account, learned):
     await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-    files = BlobFiles(account, names.MODELS)
-    file = await files.read(names.checkpoint_blob(STORE))
+    files = Files(account, names.MODELS)
+    file = await files.read(names.checkpoint_file(STORE))
     assert file is not None
     later = as_of_a_later_release(file.data)
-    await files.replace(names.checkpoint_blob(STORE), later, expected=file.etag, metadata={"format": "2"})
+    await files.replace(names.checkpoint_file(STORE), later, expected=file.etag, metadata={"format": "2"})
     with pytest.raises(NewerFormatError):
         await progress_of(account)
     with pytest.raises(NewerFormatError):
         await trainer(account, SECOND, store=STORE, loop=RESET, max_events=12).run()
     done = await pointer_of(account, STORE)
     assert (done.version, done.counters) == (learned.version, (await pointer_of(account, "expected")).counters)
-    kept = await files.read(names.checkpoint_blob(STORE))
+    kept = await files.read(names.checkpoint_file(STORE))
     assert kept is not None
     assert kept.data == later
 
@@ -446,7 +446,7 @@ def state_of_a_later_release(state: bytes) -> bytes:
 
 async def test_a_learner_that_a_later_release_wrote_is_refused_too(account, learned):
     await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-    checkpoints = BlobModelStore(account, loop=STORE).checkpoints
+    checkpoints = FileModelStore(account, loop=STORE).checkpoints
     stored = await checkpoints.read()
     assert stored is not None
     await checkpoints.write(replace(stored[0], state=state_of_a_later_release(stored[0].state)), expected=stored[1])
@@ -460,7 +460,7 @@ async def test_two_trainers_at_the_same_model_without_a_lease_do_it_once(account
     async def anyone(self):
         yield True
 
-    monkeypatch.setattr(BlobModelStore, "lease", anyone)
+    monkeypatch.setattr(FileModelStore, "lease", anyone)
     chance = random.Random(3)
     for _ in range(40):
         several = [trainer(account, chance.choice([FIRST, SECOND]), store=STORE, loop=RESET, max_events=12) for _ in range(3)]
@@ -474,7 +474,7 @@ async def test_two_trainers_at_the_same_model_without_a_lease_do_it_once(account
 async def test_a_checkpoint_that_vanished_is_begun_again(account, learned):
     warm = trainer(account, FIRST, store=STORE, loop=RESET)
     await warm.turn(short())
-    await BlobModelStore(account, loop=STORE).checkpoints.delete()
+    await FileModelStore(account, loop=STORE).checkpoints.delete()
     assert (await warm.turn(short())).commits == []
     await in_short_runs(account)
     assert await content_of(account, STORE, (await pointer_of(account, STORE)).version) == await in_one_run(account, "at once")
@@ -484,7 +484,7 @@ class Died(BaseException):
     """What is left of a process that memory ran out in."""
 
 
-class Deadly(BlobColdLog):
+class Deadly(FileColdLog):
     """A log with a chunk that kills whoever reads it."""
 
     def __init__(self, account, deadly: str) -> None:
@@ -500,11 +500,11 @@ class Deadly(BlobColdLog):
 
 
 async def test_a_chunk_that_kills_every_process_is_left_out_in_the_end_and_holds_no_window_up(account, learned, caplog):
-    chain = await BlobColdLog(account, loop=STORE).chain()
+    chain = await FileColdLog(account, loop=STORE).chain()
     deaths = 0
     while (await pointer_of(account, STORE)).resets != 1:
         process = trainer(account, SECOND, store=STORE, loop=RESET, max_events=12)
-        process._retrainer = retraining.Retrainer(Deadly(account, chain[2]), BlobModelStore(account, loop=STORE), clock=SetClock(SECOND))
+        process._retrainer = retraining.Retrainer(Deadly(account, chain[2]), FileModelStore(account, loop=STORE), clock=SetClock(SECOND))
         try:
             await process.turn(TimeLimit(timedelta(minutes=1)))
         except Died:
@@ -519,11 +519,11 @@ async def test_a_chunk_that_kills_every_process_is_left_out_in_the_end_and_holds
 
 async def test_processes_that_die_of_something_else_leave_nothing_out(account, learned):
     """Each comes one chunk further, however long its slice would have been."""
-    chain = await BlobColdLog(account, loop=STORE).chain()
+    chain = await FileColdLog(account, loop=STORE).chain()
     for number in range(40):
         process = trainer(account, FIRST, store=STORE, loop=RESET)
         process._retrainer = retraining.Retrainer(
-            Deadly(account, chain[number % 5]), BlobModelStore(account, loop=STORE), clock=SetClock(FIRST)
+            Deadly(account, chain[number % 5]), FileModelStore(account, loop=STORE), clock=SetClock(FIRST)
         )
         with suppress(Died):
             await process.turn(TimeLimit(timedelta(minutes=1)))
@@ -533,7 +533,7 @@ async def test_processes_that_die_of_something_else_leave_nothing_out(account, l
     assert await content_of(account, STORE, anew.version) == await in_one_run(account, "at once")
 
 
-class Away(BlobColdLog):
+class Away(FileColdLog):
     """A joined log whose storage gives no chunk for a number of reads."""
 
     failures = 0
@@ -556,7 +556,7 @@ async def test_storage_that_is_away_for_many_runs_kills_nobody_and_no_chunk_is_l
     for run in range(failures + 20):
         if process is None or not warm:
             process = trainer(account, FIRST, store=STORE, loop=RESET)
-            process._retrainer = retraining.Retrainer(log, BlobModelStore(account, loop=STORE), clock=SetClock(FIRST))
+            process._retrainer = retraining.Retrainer(log, FileModelStore(account, loop=STORE), clock=SetClock(FIRST))
         with pytest.raises(StorageUnavailableError) if run < failures else nullcontext():
             await process.turn(TimeLimit(timedelta(minutes=1)))
         if (await pointer_of(account, STORE)).resets == 1:
@@ -575,7 +575,7 @@ async def test_a_long_way_is_listed_in_parts_and_no_chunk_is_forgotten(account, 
 
 
 async def test_the_progress_counts_what_is_known_of_the_way(account, learned):
-    chain = await BlobColdLog(account, loop=STORE).chain()
+    chain = await FileColdLog(account, loop=STORE).chain()
     seen = []
     for _ in chain:
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())

@@ -23,9 +23,9 @@ from shared.services import importing, log_files
 from shared.services.importing import EventIds, Imported, Importer, Pace
 from shared.services.lessons import lessons
 from shared.services.log_files import HowFar
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
 from tests.builders import after, decision, observation
 from tests.clocks import SetClock
@@ -49,7 +49,7 @@ class MemoryFile:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -73,21 +73,21 @@ def log_of(count: int, *, day: int = 17) -> bytes:
 
 
 def importer(
-    account: StorageAccount, *, store: BlobModelStore | None = None, loop: LoopSettings = KEPT, pace: Pace | None = None
+    account: AzureStorage, *, store: FileModelStore | None = None, loop: LoopSettings = KEPT, pace: Pace | None = None
 ) -> Importer:
     clock = SetClock(NOW)
     return Importer(
         event_log(account, clock),
-        BlobColdLog(account, loop=STORE),
-        store or BlobModelStore(account, loop=STORE),
+        FileColdLog(account, loop=STORE),
+        store or FileModelStore(account, loop=STORE),
         StoredConfiguration(account, defaults=loop),
         clock=clock,
         pace=pace or Pace(first=30, events=30, commit=60),
     )
 
 
-async def events_of(account: StorageAccount) -> list[JoinedEvent]:
-    log = BlobColdLog(account, loop=STORE)
+async def events_of(account: AzureStorage) -> list[JoinedEvent]:
+    log = FileColdLog(account, loop=STORE)
     return [event for name in await log.chain() for event in read_lines(await log.chunk(name))]
 
 
@@ -116,7 +116,7 @@ async def test_the_model_is_that_of_a_learner_that_was_given_the_same_and_can_be
     learner, events = Learner.cold(), await events_of(account)
     for first in range(0, 100, 30):
         learner.learn(lessons(events[first : first + 30], Encoder()))
-    assert await BlobModelStore(account, loop=STORE).state(pointer.version) == artifact.dump_state(learner)
+    assert await FileModelStore(account, loop=STORE).state(pointer.version) == artifact.dump_state(learner)
     assert pointer.version in await replayed(account, STORE)
 
 
@@ -179,10 +179,10 @@ async def test_importing_again_changes_nothing_and_what_is_new_in_it_is_added(ac
     assert more.version in await replayed(account, STORE)
 
 
-class Failing(BlobModelStore):
+class Failing(FileModelStore):
     """Fails at the n-th write, before or after it is done."""
 
-    def __init__(self, account: StorageAccount, *, at: int, is_done: bool) -> None:
+    def __init__(self, account: AzureStorage, *, at: int, is_done: bool) -> None:
         super().__init__(account, loop=STORE)
         self.left, self.is_done = at, is_done
 
@@ -303,7 +303,7 @@ async def test_what_retention_would_delete_is_refused_before_anything_is_there(a
     short = importer(account, loop=replace(LOOP, log_retention_days=90))
     with pytest.raises(InvalidRequestError, match="keeps its log for 90 days, and events of 2023-05-17 are older"):
         await short.run([MemoryFile("a", log_of(5))])
-    assert await BlobModelStore(account, loop=STORE).pointer() is None
+    assert await FileModelStore(account, loop=STORE).pointer() is None
     long = importer(account, loop=replace(LOOP, log_retention_days=5_000))
     assert (await long.run([MemoryFile("a", log_of(5))])).events == 5
 
@@ -315,7 +315,7 @@ async def test_a_log_that_is_kept_for_longer_than_there_have_been_days_takes_eve
 
 async def test_while_another_trains_an_import_waits_and_then_says_so(account, monkeypatch):
     monkeypatch.setattr(importing, "_PATIENCE", 1)
-    async with BlobModelStore(account, loop=STORE).lease() as is_mine:
+    async with FileModelStore(account, loop=STORE).lease() as is_mine:
         assert is_mine
         with pytest.raises(BusyError, match="at work"):
             await importer(account).run([MemoryFile("a", log_of(5))])

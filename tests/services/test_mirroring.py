@@ -10,7 +10,7 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.services import mirroring
 from shared.services.mirroring import Mirrored
-from shared.storage.mirror import BlobMirror
+from shared.storage.mirror import ContainerMirror
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP
 from tests.storage_proxy import Fault, StorageProxy, no_faults
@@ -100,14 +100,14 @@ async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for
 
 async def test_a_run_that_is_stopped_after_a_file_writes_the_same_file_again(mirrored, monkeypatch):
     await learn(mirrored, "a", "b")
-    remember = BlobMirror.remember
+    remember = ContainerMirror.remember
 
     async def stop(self, state, *, expected):
         if state.chunk:
             raise StorageUnavailableError("stopped")
         return await remember(self, state, expected=expected)
 
-    monkeypatch.setattr(BlobMirror, "remember", stop)
+    monkeypatch.setattr(ContainerMirror, "remember", stop)
     assert (await mirrored.mirroring.run()).copied == 0
     assert len(await copies(mirrored)) == 1
     mirrored.clock.pass_(60)
@@ -124,7 +124,7 @@ async def test_of_two_processes_at_once_one_gives_way(mirrored, monkeypatch):
     async def lose(self, state, *, expected):
         raise ConflictError("another was faster")
 
-    monkeypatch.setattr(BlobMirror, "remember", lose)
+    monkeypatch.setattr(ContainerMirror, "remember", lose)
     assert await mirrored.mirroring.run() == Mirrored(0, 2, "another process is at it")
 
 

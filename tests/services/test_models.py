@@ -22,10 +22,10 @@ from shared.learning import artifact
 from shared.learning.learner import Learner
 from shared.services.replay import Replay
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
-from shared.storage.signing_keys import BlobModelSigner
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
+from shared.storage.signing_keys import FileModelSigner
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
@@ -38,7 +38,7 @@ LATER = after(200)
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -63,7 +63,7 @@ async def learn_the_rest(account) -> Pointer:
 
 
 async def signed(account, model: bytes) -> SignedModel:
-    return await BlobModelSigner(account, clock=SetClock(NOW)).sign(model)
+    return await FileModelSigner(account, clock=SetClock(NOW)).sign(model)
 
 
 def log_side(pointer: Pointer) -> Pointer:
@@ -165,7 +165,7 @@ async def test_a_deleted_model_leaves_the_counters_and_the_watermark_and_what_co
 
 async def test_a_model_that_is_not_there_is_deleted_without_a_commit(account, half, keeping):
     await keeper(account, NOW, store="other").delete()
-    assert await BlobModelStore(account, loop="other").pointer() is None
+    assert await FileModelStore(account, loop="other").pointer() is None
     await keeping.delete()
     once = await pointer_of(account, STORE)
     await keeping.delete()
@@ -192,7 +192,7 @@ async def test_a_model_began_when_it_was_first_learned_deleted_or_imported(accou
 
 
 async def test_versions_are_told_newest_first_with_what_they_were_made_of(account, half, keeping):
-    learned = [*await BlobModelStore(account, loop=STORE).replaced()]
+    learned = [*await FileModelStore(account, loop=STORE).replaced()]
     assert len(learned) > 2
     told = await keeping.versions()
     assert [each.version for each in told] == learned[::-1]
@@ -206,7 +206,7 @@ async def test_versions_are_told_newest_first_with_what_they_were_made_of(accoun
 async def test_what_a_lost_commit_left_behind_is_no_version(account, half, keeping):
     before = await keeping.versions()
     stray = replace(await provenance_of(account, STORE, half.version), parent=before[1].version)
-    await BlobModelStore(account, loop=STORE).write_artifact("00000002-lost", b"lost", provenance=stray)
+    await FileModelStore(account, loop=STORE).write_artifact("00000002-lost", b"lost", provenance=stray)
     assert await keeping.versions() == before
 
 
@@ -248,7 +248,7 @@ async def test_a_version_that_is_not_kept_is_not_restored(half, keeping, unknown
 
 async def test_a_damaged_version_is_not_restored(account, half, keeping):
     old = (await keeping.versions())[-1].version
-    await overwrite(account, names.MODELS, names.state_blob(STORE, old), b"nonsense")
+    await overwrite(account, names.MODELS, names.state_file(STORE, old), b"nonsense")
     with pytest.raises(UnusableModelError, match=old):
         await keeping.restore(old)
     assert await pointer_of(account, STORE) == half
@@ -257,7 +257,7 @@ async def test_a_damaged_version_is_not_restored(account, half, keeping):
 async def test_a_version_that_goes_while_it_is_gone_back_to_is_one_that_is_not_kept(account, half, keeping):
     oldest = (await keeping.versions())[-1].version
 
-    class Passing(BlobModelStore):
+    class Passing(FileModelStore):
         async def state(self, version: str) -> bytes:
             await self.delete(oldest)
             return await super().state(version)
@@ -286,7 +286,7 @@ async def test_retention_never_deletes_what_is_published_nor_the_one_before_nor_
 # --- at the same time ---
 
 
-class Interrupted(BlobModelStore):
+class Interrupted(FileModelStore):
     """Lets others commit right before each of its own first commits."""
 
     def __init__(self, account, *, loop, others) -> None:
@@ -359,7 +359,7 @@ async def test_where_others_are_always_first_the_caller_is_asked_to_come_again(a
     async def taken(self, pointer, *, expected):
         raise ConflictError("another")
 
-    monkeypatch.setattr(BlobModelStore, "commit", taken)
+    monkeypatch.setattr(FileModelStore, "commit", taken)
     with pytest.raises(BusyError, match="repeat the call"):
         await keeper(account, NOW, store=STORE).delete()
     assert await pointer_of(account, STORE) == half
@@ -382,7 +382,7 @@ async def test_the_history_of_an_imported_model_ends_with_it_and_that_is_said(ac
     await keeping.delete()
     await keeping.import_(package)
     imported = (await pointer_of(account, STORE)).version
-    replay = Replay(BlobColdLog(account, loop=STORE), BlobModelStore(account, loop=STORE))
+    replay = Replay(FileColdLog(account, loop=STORE), FileModelStore(account, loop=STORE))
     with pytest.raises(ResourceNotFoundError, match=f"model {imported} was imported"):
         await replay.plan()
     done = await learn_the_rest(account)
@@ -394,7 +394,7 @@ async def test_the_history_of_an_imported_model_ends_with_it_and_that_is_said(ac
 async def test_what_is_learned_after_a_deletion_is_rebuilt_from_nothing_and_the_chunks_since(account, half, keeping):
     await keeping.delete()
     done = await learn_the_rest(account)
-    route = await Replay(BlobColdLog(account, loop=STORE), BlobModelStore(account, loop=STORE)).plan()
+    route = await Replay(FileColdLog(account, loop=STORE), FileModelStore(account, loop=STORE)).plan()
     assert (route.start, route.reason) == ("", "")
     assert await replayed(account, STORE) == [done.version]
 

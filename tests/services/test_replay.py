@@ -12,9 +12,9 @@ from shared.domain.ledger import Provenance
 from shared.joining.chunks import compressed
 from shared.services.replay import Replay, Route, Step, find_route
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
 from tests.builders import T0
 from tests.kept_models import LOOP, delete_chunk, learn, overwrite
 from tests.reliability.world import open_account
@@ -37,7 +37,7 @@ def learned(emulator: Azurite, unused_accounts: Iterator[str]) -> tuple[str, lis
 @pytest.fixture
 async def undisturbed(learned) -> AsyncIterator[Replay]:
     account = open_account(learned[0])
-    yield Replay(BlobColdLog(account, loop=LOOP), BlobModelStore(account, loop=LOOP))
+    yield Replay(FileColdLog(account, loop=LOOP), FileModelStore(account, loop=LOOP))
     await account.close()
 
 
@@ -47,7 +47,7 @@ def models(learned: tuple[str, list[str]]) -> list[str]:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -61,12 +61,12 @@ async def versions(account) -> list[str]:
 
 @pytest.fixture
 def store(account):
-    return BlobModelStore(account, loop=LOOP)
+    return FileModelStore(account, loop=LOOP)
 
 
 @pytest.fixture
 def log(account):
-    return BlobColdLog(account, loop=LOOP)
+    return FileColdLog(account, loop=LOOP)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_what_lost_commits_left_behind_does_not_matter(replay, versions, l
     assert await replay.plan() == route
 
 
-@pytest.mark.parametrize(("part", "blob"), [("model", names.model_blob), ("state", names.state_blob)])
+@pytest.mark.parametrize(("part", "blob"), [("model", names.model_file), ("state", names.state_file)])
 async def test_the_first_kept_model_that_differs_is_named_and_how(replay, versions, store, account, part, blob):
     for version in versions[2:4]:
         content = await (store.artifact if part == "model" else store.state)(version)
@@ -141,7 +141,7 @@ async def test_models_that_go_while_the_log_is_gone_through_are_not_compared_but
 
 
 async def test_a_kept_model_whose_state_is_lost_is_no_model_that_is_gone(replay, versions, store):
-    await store._models.delete(names.state_blob(LOOP, versions[1]))
+    await store._models.delete(names.state_file(LOOP, versions[1]))
     with pytest.raises(UnreadableError, match=f"state behind model {versions[1]} is not there"):
         await steps(replay, await replay.plan())
 
@@ -157,7 +157,7 @@ async def test_a_chunk_that_was_tampered_with_is_found(replay, versions, log, ac
 async def test_a_chunk_that_cannot_be_read_is_named(replay, versions, store, account):
     route = await replay.plan()
 
-    class Garbled(BlobColdLog):
+    class Garbled(FileColdLog):
         async def chunk(self, name: str) -> bytes:
             return b"{}\n" if name == route.chunks[1] else await super().chunk(name)
 

@@ -10,8 +10,8 @@ from shared.domain.ledger import Pointer
 from shared.joining.chunks import ChunkName
 from shared.services.erasure import Erasure
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
-from shared.storage.loop_files import BlobLoopFiles
+from shared.storage.files import Files
+from shared.storage.loop_files import StoredLoopFiles
 from tests.builders import T0
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, event_log
@@ -66,7 +66,7 @@ async def test_a_log_whose_beginning_is_gone_goes_on(one):
 async def test_retention_that_is_stopped_between_two_chunks_leaves_a_log_without_a_gap(one, monkeypatch):
     await three_days(one)
     one.configuration.loop = replace(LOOP, log_retention_days=0)
-    delete = BlobFiles.delete
+    delete = Files.delete
     deleted: list[str] = []
 
     async def stop(self, name: str) -> None:
@@ -75,7 +75,7 @@ async def test_retention_that_is_stopped_between_two_chunks_leaves_a_log_without
         deleted.append(name)
         await delete(self, name)
 
-    monkeypatch.setattr(BlobFiles, "delete", stop)
+    monkeypatch.setattr(Files, "delete", stop)
     with pytest.raises(StorageUnavailableError):
         await one.retention.run()
     monkeypatch.undo()
@@ -101,7 +101,7 @@ async def test_copies_of_damaged_segments_go_with_the_log_they_were_in(one):
 
 async def test_other_files_beside_the_chunks_are_left_alone(one):
     await three_days(one)
-    other = BlobFiles(one.account, names.LOGS)
+    other = Files(one.account, names.LOGS)
     await other.write_once(f"{names.chunks_prefix(LOOP.name)}notes.txt", b"mine")
     one.configuration.loop = replace(LOOP, log_retention_days=0)
     await one.retention.run()
@@ -112,15 +112,15 @@ async def test_an_erased_loop_leaves_nothing_but_its_record_and_other_loops_are_
     await three_days(one)
     await one.logs.delete()
     await one.rank("new")
-    models = BlobFiles(account, names.MODELS)
-    await models.write_once(names.configuration_blob(LOOP.name), b"{}")
+    models = Files(account, names.MODELS)
+    await models.write_once(names.configuration_file(LOOP.name), b"{}")
     await models.write_once("loops/defaultx0001/pointer.json", b"of another")
     await account.tables.create_table("defaultx0001x0001d20260517")
-    erasure = Erasure(event_log(account, clock), BlobLoopFiles(account, loop=LOOP.name))
+    erasure = Erasure(event_log(account, clock), StoredLoopFiles(account, loop=LOOP.name))
     assert await erasure.run() is False
     assert await erasure.run() is True
     left = {blob.name async for blob in models.listing("")}
-    assert left == {names.configuration_blob(LOOP.name), "loops/defaultx0001/pointer.json"}
+    assert left == {names.configuration_file(LOOP.name), "loops/defaultx0001/pointer.json"}
     assert await one.tables() == {"defaultx0001x0001d20260517"}
     assert await one.blobs() == set()
 
@@ -128,7 +128,7 @@ async def test_an_erased_loop_leaves_nothing_but_its_record_and_other_loops_are_
 async def test_a_loop_of_many_blobs_is_erased_in_several_runs(one, account, clock, monkeypatch):
     await three_days(one)
     monkeypatch.setattr(Erasure, "BLOBS_A_RUN", 3)
-    erasure = Erasure(event_log(account, clock), BlobLoopFiles(account, loop=LOOP.name))
+    erasure = Erasure(event_log(account, clock), StoredLoopFiles(account, loop=LOOP.name))
     runs = 1
     while not await erasure.run():
         runs += 1

@@ -16,10 +16,10 @@ from shared.services.replay import Replay
 from shared.services.retraining import Retrainer
 from shared.services.training import Trainer
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
-from shared.storage.polling import BlobModelFeed
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
+from shared.storage.polling import FileModelFeed
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
@@ -33,7 +33,7 @@ OTHER_REWARDS = replace(RESET, default_reward=0.3, reward_aggregation=RewardAggr
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[StorageAccount]:
+async def account(storage) -> AsyncIterator[AzureStorage]:
     account = open_account(storage)
     yield account
     await account.close()
@@ -149,7 +149,7 @@ async def test_a_loop_that_never_committed_has_nothing_to_begin_anew(account):
     assert commits[0].pointer.version
 
 
-class Watched(BlobColdLog):
+class Watched(FileColdLog):
     """Calls back before each chunk is read."""
 
     def __init__(self, account, *, loop, before) -> None:
@@ -164,7 +164,7 @@ class Watched(BlobColdLog):
 def watched(account, before, *, loop: LoopSettings = RESET) -> Trainer:
     """A trainer that is called back from while it begins anew."""
     made = trainer(account, LATER, store=STORE, loop=loop)
-    made._retrainer = Retrainer(Watched(account, loop=STORE, before=before), BlobModelStore(account, loop=STORE), clock=SetClock(LATER))
+    made._retrainer = Retrainer(Watched(account, loop=STORE, before=before), FileModelStore(account, loop=STORE), clock=SetClock(LATER))
     return made
 
 
@@ -172,7 +172,7 @@ async def test_the_old_model_is_published_and_served_until_the_new_one_is(accoun
     seen = []
 
     async def look() -> None:
-        feed = BlobModelFeed(account, loop=STORE)
+        feed = FileModelFeed(account, loop=STORE)
         published = await asyncio.to_thread(feed.news)
         assert published is not None
         seen.append((published.version, await asyncio.to_thread(feed.artifact, published.version)))
@@ -218,7 +218,7 @@ async def test_two_trainers_at_once_begin_anew_once(account, learned):
 
 
 async def test_a_damaged_chunk_is_left_out_and_said_to_be(account, learned, caplog):
-    chain = await BlobColdLog(account, loop=STORE).chain()
+    chain = await FileColdLog(account, loop=STORE).chain()
     await overwrite(account, names.LOGS, names.chunks_prefix(STORE) + chain[1], b"nonsense")
     anew = await reset(account)
     assert 0 < anew.learned < learned.learned
@@ -239,7 +239,7 @@ async def test_a_model_begun_anew_is_rebuilt_under_the_settings_it_tells_of_and_
     await trainer(account, SECOND, store=STORE, loop=OTHER_REWARDS).run()
     done = (await pointer_of(account, STORE)).version
     assert await replayed(account, STORE) == [anew, done]
-    route = await Replay(BlobColdLog(account, loop=STORE), BlobModelStore(account, loop=STORE)).plan()
+    route = await Replay(FileColdLog(account, loop=STORE), FileModelStore(account, loop=STORE)).plan()
     assert (route.start, route.reason) == ("", "")
     before = [each.version for each in await keeper(account, LATER, store=STORE).versions()][2:]
     assert await replayed(account, STORE, before[0]) == before[::-1]
@@ -259,9 +259,9 @@ async def test_where_the_model_it_goes_on_from_is_no_longer_kept_it_is_said_and_
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
     anew = (await pointer_of(account, STORE)).version
     await trainer(account, SECOND, store=STORE, loop=RESET, max_events=30).run()
-    store = BlobModelStore(account, loop=STORE)
+    store = FileModelStore(account, loop=STORE)
     await store.delete(anew)
-    replay = Replay(BlobColdLog(account, loop=STORE), store)
+    replay = Replay(FileColdLog(account, loop=STORE), store)
     route = await replay.plan()
     versions = [each.version for each in await keeper(account, LATER, store=STORE).versions()]
     assert len(versions) > 1

@@ -15,8 +15,8 @@ from shared.domain.errors import ConflictError, NewerFormatError, StorageUnavail
 from shared.domain.ledger import Lookback, Pointer, SegmentHead
 from shared.services.room import Room
 from shared.services.windows import Limits, Plan, plan_window
-from shared.storage.attempts import BlobAttempts, read_attempt, write_attempt
-from shared.storage.names import MODELS, attempt_blob
+from shared.storage.attempts import FileAttempts, read_attempt, write_attempt
+from shared.storage.names import MODELS, attempt_file
 from tests.builders import T0, after, decision, segment
 
 MIB = 1 << 20
@@ -230,10 +230,10 @@ def test_a_note_of_a_later_release_is_refused_and_a_damaged_one_is_unreadable():
 
 
 async def test_a_damaged_note_is_replaced_by_the_next(account):
-    notes = BlobAttempts(account, loop="default")
+    notes = FileAttempts(account, loop="default")
     etag = await notes.write(Attempt(MIB), expected=None)
     assert await notes.read() == (Attempt(MIB), etag)
-    blob = account.blobs.get_blob_client(MODELS, attempt_blob("default"))
+    blob = account.blobs.get_blob_client(MODELS, attempt_file("default"))
     await blob.upload_blob(b"nonsense", overwrite=True)
     found = await notes.read()
     assert found is not None

@@ -7,8 +7,9 @@ import pytest
 
 from shared.domain.errors import StorageUnavailableError
 from shared.storage import names
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.files import Files
+from shared.storage.settings import AccountSettings
 from tests.builders import decision
 from tests.storage.conftest import new_log
 
@@ -36,10 +37,10 @@ async def test_storage_is_reached_through_the_proxy_that_the_environment_names(m
     connection_string = f"AccountName=a;AccountKey={KEY};TableEndpoint=http://tables.invalid/a;BlobEndpoint=http://blobs.invalid/a"
     async with refusing_proxy() as (address, asked):
         monkeypatch.setenv("HTTP_PROXY", address)
-        account = StorageAccount(AccountSettings(connection_string=connection_string))
+        account = AzureStorage(AccountSettings(connection_string=connection_string))
         with pytest.raises(StorageUnavailableError, match="status 403"):
             await new_log(account, clock).append_decision(decision("e1", at=clock.now()))
         with pytest.raises(StorageUnavailableError, match="status 403"):
-            await BlobFiles(account, names.LOGS).read("anything")
+            await Files(account, names.LOGS).read("anything")
         await account.close()
     assert [line.split(" ")[1].split("/a")[0] for line in asked] == ["http://tables.invalid", "http://blobs.invalid"]

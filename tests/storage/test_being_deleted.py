@@ -8,11 +8,11 @@ from azure.core.exceptions import HttpResponseError
 
 from shared.domain.errors import StorageUnavailableError
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.deletions import is_being_deleted
-from shared.storage.event_log import TableEventLog
-from shared.storage.job_queue import StorageJobQueue
+from shared.storage.azure.deletions import is_being_deleted
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.event_log import RowEventLog
+from shared.storage.files import Files
+from shared.storage.job_queue import QueuedJobs
 from shared.storage.lease import lease
 from tests.builders import T0, after, decision
 from tests.reliability.world import event_log, open_account
@@ -26,14 +26,14 @@ def proxy(storage) -> Iterator[StorageProxy]:
 
 
 @pytest.fixture
-async def faulty(proxy) -> AsyncIterator[StorageAccount]:
+async def faulty(proxy) -> AsyncIterator[AzureStorage]:
     account = open_account(proxy.connection_string)
     yield account
     await account.close()
 
 
 @pytest.fixture
-def log(faulty, clock) -> TableEventLog:
+def log(faulty, clock) -> RowEventLog:
     return event_log(faulty, clock)
 
 
@@ -51,7 +51,7 @@ def being_deleted(what: str, *, code: str, most: int = 1_000):
     return plan
 
 
-async def decided(log: TableEventLog) -> list[str]:
+async def decided(log: RowEventLog) -> list[str]:
     heads = [head async for minute in log.decision_heads(T0, after(60)) for head in minute]
     return [event.event_id for segment in await log.decisions(heads) for event in segment.events or ()]
 
@@ -96,7 +96,7 @@ async def test_a_sweep_goes_on_behind_a_table_that_is_being_deleted(proxy, log):
 
 
 async def test_a_file_cannot_be_written_to_a_container_that_is_being_deleted(proxy, faulty):
-    files = BlobFiles(faulty, names.MODELS)
+    files = Files(faulty, names.MODELS)
     proxy.plan = being_deleted(names.MODELS, code="ContainerBeingDeleted")
     for write in (files.replace("a", b"1", expected=None), files.write_once("a", b"1")):
         with pytest.raises(StorageUnavailableError):
@@ -113,7 +113,7 @@ async def test_a_file_cannot_be_written_to_a_container_that_is_being_deleted(pro
 
 
 async def test_a_job_cannot_be_sent_to_a_queue_that_is_being_deleted(proxy, faulty):
-    jobs = StorageJobQueue(faulty)
+    jobs = QueuedJobs(faulty)
     proxy.plan = being_deleted("personalizer-jobs", code="QueueBeingDeleted")
     with pytest.raises(StorageUnavailableError):
         await jobs.send(json.dumps({}).encode())

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.clock import Clock
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.azure.storage import AzureStorage
 from shared.storage.clocks import EarlierClock, LogClock, StorageTime
+from shared.storage.files import Files
+from shared.storage.settings import AccountSettings
 from tests.builders import T0
 from tests.clocks import SetClock
 from tests.storage.conftest import new_log
@@ -133,18 +134,18 @@ def test_a_date_that_is_none_tells_nothing(date):
 
 
 async def test_every_service_tells_its_time_and_a_proxy_between_does_not(storage):
-    account = StorageAccount(AccountSettings(connection_string=storage))
+    account = AzureStorage(AccountSettings(connection_string=storage))
     assert account.time.bounds() is None
-    await BlobFiles(account, "anything").read("not there")
+    await Files(account, "anything").read("not there")
     bounds = account.time.bounds()
     assert bounds is not None
     assert bounds[0] <= 0.0 <= bounds[1]
     await account.close()
-    again = StorageAccount(AccountSettings(connection_string=storage))
+    again = AzureStorage(AccountSettings(connection_string=storage))
     assert [each async for each in again.queues.list_queues()] == []
     assert again.time.bounds() is not None
     await again.close()
-    third = StorageAccount(AccountSettings(connection_string=storage))
+    third = AzureStorage(AccountSettings(connection_string=storage))
     await asyncio.to_thread(third.waiter.ask, lambda account: account.blobs.get_service_properties(), deadline=timedelta(seconds=10))
     assert third.time.bounds() is not None
     await third.close()

@@ -25,8 +25,8 @@ from shared.domain.evaluation import (
 )
 from shared.domain.loop import LearningPolicy
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
 from shared.storage.evaluation_store import evaluation_store, importance_store
+from shared.storage.files import Files
 from tests.builders import T0, after
 
 WIDE = "\x01" * 256
@@ -71,7 +71,7 @@ def store(account):
 
 @pytest.fixture
 def files(account):
-    return BlobFiles(account, names.MODELS)
+    return Files(account, names.MODELS)
 
 
 async def test_what_was_stored_is_read_back_to_the_last_figure(store):

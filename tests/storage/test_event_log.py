@@ -10,16 +10,17 @@ from shared.domain.errors import EventTooLargeError, NewerFormatError
 from shared.domain.events import EventKey
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import Opened
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.event_log import TableEventLog
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.event_log import RowEventLog
 from shared.storage.names import LOGS, DayTable, Kind
+from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.storage.conftest import SETTLED, new_log
 from tests.storage_proxy import StorageProxy
 
 
-async def decided(log: TableEventLog, since: datetime = T0 - timedelta(days=2), until: datetime = T0 + timedelta(days=2)) -> list[str]:
+async def decided(log: RowEventLog, since: datetime = T0 - timedelta(days=2), until: datetime = T0 + timedelta(days=2)) -> list[str]:
     heads = [head async for minute in log.decision_heads(since, until) for head in minute]
     return [event.event_id for segment in await log.decisions(heads) for event in segment.events or ()]
 
@@ -189,7 +190,7 @@ async def test_stragglers_more_than_an_hour_apart_do_not_hide_what_was_sealed_be
 
 async def test_what_was_opened_is_not_read_again(storage, clock):
     with StorageProxy(storage) as proxy:
-        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
         log = new_log(account, clock)
         await log.append_decision(decision("e1", at=clock.now()))
         heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
@@ -320,6 +321,6 @@ async def test_days_are_dropped_whole_and_tomorrow_is_made_ahead(log, clock):
 @pytest.fixture
 async def proxied(storage, clock):
     with StorageProxy(storage) as proxy:
-        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
         yield new_log(account, clock), proxy
         await account.close()

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from shared.domain.errors import UnreadableError
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import BlobFiles
+from shared.storage.azure.storage import AzureStorage
 from shared.storage.columns import OBSERVED, Block, observed
+from shared.storage.files import Files
 from shared.storage.hours import FEWEST_ROWS, _parted, read_block, write_block
 from shared.storage.names import LOGS, hours_prefix
+from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, decision, observation, segment
 from tests.storage.conftest import new_log
 from tests.storage_proxy import Fault, StorageProxy
@@ -50,7 +51,7 @@ def test_a_block_comes_back_as_it_was_and_a_damaged_one_is_unreadable():
 @pytest.fixture
 async def proxied(storage):
     with StorageProxy(storage) as proxy:
-        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string))
+        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
         yield account, proxy
         await account.close()
 
@@ -67,7 +68,7 @@ async def fill(account, clock) -> None:
 
 
 async def kept(account) -> list[str]:
-    return sorted([str(blob.name) async for blob in BlobFiles(account, LOGS).listing(hours_prefix("default"))])
+    return sorted([str(blob.name) async for blob in Files(account, LOGS).listing(hours_prefix("default"))])
 
 
 async def test_what_is_read_from_kept_hours_is_what_the_rows_tell_and_takes_no_rows(account, clock):

@@ -10,8 +10,9 @@ from azure.storage.queue.aio import QueueClient
 
 from shared.domain.errors import SettingsError, StorageUnavailableError
 from shared.storage import names
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.job_queue import MAX_MESSAGE, StorageJobQueue
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.job_queue import MAX_MESSAGE, QueuedJobs
+from shared.storage.settings import AccountSettings
 from tests.reliability.world import SHORT_PAUSES
 from tests.storage_proxy import Call, Fault, StorageProxy
 
@@ -19,19 +20,19 @@ MESSAGE = b'{"loop":"default","job":"a"}'
 
 
 @pytest.fixture
-def jobs(account) -> StorageJobQueue:
-    return StorageJobQueue(account)
+def jobs(account) -> QueuedJobs:
+    return QueuedJobs(account)
 
 
-def queue(account: StorageAccount) -> QueueClient:
+def queue(account: AzureStorage) -> QueueClient:
     return account.queues.get_queue_client(names.JOBS)
 
 
-async def received(account: StorageAccount) -> list[QueueMessage]:
+async def received(account: AzureStorage) -> list[QueueMessage]:
     return [message async for message in queue(account).receive_messages(max_messages=32)]
 
 
-async def bodies(account: StorageAccount) -> list[bytes]:
+async def bodies(account: AzureStorage) -> list[bytes]:
     return sorted(base64.b64decode(message.content, validate=True) for message in await received(account))
 
 
@@ -65,7 +66,7 @@ async def test_a_message_for_later_is_hidden_until_then(jobs, account):
 
 
 async def test_all_that_send_first_find_or_make_the_queue(account):
-    await asyncio.gather(*[StorageJobQueue(account).send(b"%d" % number) for number in range(5)])
+    await asyncio.gather(*[QueuedJobs(account).send(b"%d" % number) for number in range(5)])
     assert await bodies(account) == [b"0", b"1", b"2", b"3", b"4"]
 
 
@@ -79,10 +80,10 @@ async def test_a_queue_that_was_deleted_is_made_again(jobs, account):
 @pytest.mark.parametrize("status", [0, 403, 409, 429, 500, 503])
 async def test_storage_that_does_not_take_the_message_is_our_own_error(storage, status):
     with StorageProxy(storage) as proxy:
-        account = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
+        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
         proxy.plan = lambda call: Fault(status)
-        with pytest.raises(StorageUnavailableError, match="send a job to the queue"):
-            await StorageJobQueue(account).send(MESSAGE)
+        with pytest.raises(StorageUnavailableError, match="send a message to the queue"):
+            await QueuedJobs(account).send(MESSAGE)
         await account.close()
 
 
@@ -94,14 +95,14 @@ async def test_an_answer_that_is_lost_costs_no_message(storage, account, status)
 
     await queue(account).create_queue()
     with StorageProxy(storage) as proxy:
-        behind = StorageAccount(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
+        behind = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES)
         proxy.plan = lose_the_first_answer
-        await StorageJobQueue(behind).send(MESSAGE)
+        await QueuedJobs(behind).send(MESSAGE)
         await behind.close()
     assert set(await bodies(account)) == {MESSAGE}
 
 
 async def test_an_account_without_queues_is_named():
-    account = StorageAccount(AccountSettings(blob_uri="https://b", table_uri="https://t"))
+    account = AzureStorage(AccountSettings(blob_uri="https://b", table_uri="https://t"))
     with pytest.raises(SettingsError, match="AzureWebJobsStorage__queueServiceUri"):
-        await StorageJobQueue(account).send(MESSAGE)
+        await QueuedJobs(account).send(MESSAGE)

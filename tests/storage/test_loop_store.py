@@ -12,9 +12,9 @@ from shared.domain.errors import BusyError, ConflictError, NewerFormatError, Unr
 from shared.domain.events import LearningMode
 from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, Remains, RewardAggregation, Tier
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
 from shared.storage.loop_records import read_record, write_record
-from shared.storage.loop_store import BlobLoopStore, BlobUsage
+from shared.storage.loop_store import FileLoopStore, FileUsage
 from shared.storage.polling import StoredConfiguration
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -37,14 +37,14 @@ FULL = LoopRecord(
 
 
 @pytest.fixture
-def store(account) -> BlobLoopStore:
-    return BlobLoopStore(account)
+def store(account) -> FileLoopStore:
+    return FileLoopStore(account)
 
 
 async def put_text(account, text: bytes, loop: str = "default") -> None:
-    files = BlobFiles(account, names.MODELS)
-    await files.delete(names.configuration_blob(loop))
-    await files.write_once(names.configuration_blob(loop), text)
+    files = Files(account, names.MODELS)
+    await files.delete(names.configuration_file(loop))
+    await files.write_once(names.configuration_file(loop), text)
 
 
 # --- text ------------------------------------------------------------------------------------------------------------------
@@ -123,14 +123,14 @@ async def test_a_record_is_written_only_over_the_one_that_was_read(store):
 
 
 async def test_the_loops_are_listed_by_their_records_not_by_what_their_lives_left(store, account):
-    assert await store.names() == ()
+    assert list(await store.names()) == []
     for name in ("zoo", "default", "news"):
         await store.write(LoopRecord(name), expected=None)
-    files = BlobFiles(account, names.MODELS)
+    files = Files(account, names.MODELS)
     for place in ("newsx0001", "default", "zoox0002"):
         for number in range(3):
-            await files.write_once(names.model_blob(place, str(number)), b"x")
-    assert await store.names() == ["default", "news", "zoo"]
+            await files.write_once(names.model_file(place, str(number)), b"x")
+    assert list(await store.names()) == ["default", "news", "zoo"]
 
 
 async def test_the_keys_of_a_record_of_a_later_release_are_still_known(store, account):
@@ -148,7 +148,7 @@ async def test_a_stored_configuration_overrides_the_app_settings(account):
         settings = await asyncio.to_thread(configuration.read)
         assert (settings.reward_wait, settings.learning_mode) == (timedelta(seconds=5), LearningMode.APPRENTICE)
         assert (settings.apprentice_learning, settings.exploration_percentage) == (ApprenticeLearning.OBSERVE, 0.1)
-    await BlobFiles(account, names.MODELS).delete(names.configuration_blob("default"))
+    await Files(account, names.MODELS).delete(names.configuration_file("default"))
     assert (await asyncio.to_thread(configuration.read)).reward_wait == LoopSettings().reward_wait
 
 
@@ -168,10 +168,10 @@ async def test_a_record_that_cannot_be_read_any_more_leaves_the_last_one_in_forc
 
 
 async def test_no_more_is_granted_than_there_is_however_many_ask_at_once(account):
-    usages = [BlobUsage(account, place="newsx0001") for _ in range(4)]
+    usages = [FileUsage(account, place="newsx0001") for _ in range(4)]
     granted: list[int] = []
 
-    async def take(usage: BlobUsage) -> None:
+    async def take(usage: FileUsage) -> None:
         while True:
             try:
                 number = await usage.grant("202611", wanted=7, limit=100)
@@ -185,11 +185,11 @@ async def test_no_more_is_granted_than_there_is_however_many_ask_at_once(account
     assert sum(granted) == 100
     assert set(granted) == {7, 100 % 7}
     assert await usages[0].grant("202612", wanted=7, limit=100) == 7
-    assert await BlobUsage(account, place="newsx0002").grant("202611", wanted=7, limit=100) == 7
+    assert await FileUsage(account, place="newsx0002").grant("202611", wanted=7, limit=100) == 7
 
 
 @pytest.mark.parametrize(("text", "error"), [(b"{}", UnreadableError), (b'{"format": 2, "granted": 1}', NewerFormatError)])
 async def test_a_count_that_cannot_be_read_grants_nothing(account, text, error):
-    await BlobFiles(account, names.MODELS).write_once(names.usage_blob("default", "202611"), text)
+    await Files(account, names.MODELS).write_once(names.usage_file("default", "202611"), text)
     with pytest.raises(error):
-        await BlobUsage(account, place="default").grant("202611", wanted=1, limit=1)
+        await FileUsage(account, place="default").grant("202611", wanted=1, limit=1)

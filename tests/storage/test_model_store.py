@@ -10,10 +10,10 @@ from shared.domain.errors import ConflictError, NewerFormatError, UnreadableErro
 from shared.domain.identity import report_id, report_tag
 from shared.domain.ledger import Counters, LogEpoch, Lookback, ModelKind, Origin, Pointer, Provenance
 from shared.storage import names
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
 from shared.storage.pointers import read_pointer, write_pointer
-from shared.storage.polling import BlobModelFeed
+from shared.storage.polling import FileModelFeed
 from shared.storage.provenance import read_provenance, write_provenance
 from tests.builders import T0, after
 
@@ -35,11 +35,11 @@ POINTER = Pointer(
 
 @pytest.fixture
 def store(account):
-    return BlobModelStore(account, loop="default")
+    return FileModelStore(account, loop="default")
 
 
 async def write_pointer_blob(account, data: bytes) -> None:
-    await account.blobs.get_blob_client(names.MODELS, names.pointer_blob("default")).upload_blob(data, overwrite=True)
+    await account.blobs.get_blob_client(names.MODELS, names.pointer_file("default")).upload_blob(data, overwrite=True)
 
 
 def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
@@ -115,8 +115,8 @@ async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
         await store.write_artifact("00000003-def", b"weights", provenance=made_of)
     assert await store.artifact("00000003-def") == b"weights"
     assert await store.state("00000003-def") == b"weights and more"
-    assert await asyncio.to_thread(BlobModelFeed(account, loop="default").artifact, "00000003-def") == b"weights"
-    blob = account.blobs.get_blob_client(names.MODELS, names.model_blob("default", "00000003-def"))
+    assert await asyncio.to_thread(FileModelFeed(account, loop="default").artifact, "00000003-def") == b"weights"
+    blob = account.blobs.get_blob_client(names.MODELS, names.model_file("default", "00000003-def"))
     metadata = (await blob.get_blob_properties()).metadata
     assert (metadata["parent"], metadata["learned"], metadata["settings"]) == ("00000002-abc", "17", "{}")
     assert [*await store.replaced()] == [version async for version in store.states()] == ["00000003-def"]
@@ -135,7 +135,7 @@ MADE_OF = Provenance(
 
 async def test_what_a_model_was_made_of_comes_back_as_it_was(store, account):
     await store.write_artifact("00000004-abc", b"weights", provenance=MADE_OF)
-    assert await BlobColdLog(account, loop="default").models() == {"00000004-abc": MADE_OF}
+    assert await FileColdLog(account, loop="default").models() == {"00000004-abc": MADE_OF}
 
 
 def test_a_model_of_the_first_format_was_trained_in_one_line_from_the_beginning():
@@ -169,7 +169,7 @@ async def test_the_right_to_train_has_one_holder_and_is_given_back(store):
 
 
 async def test_a_poll_reports_a_pointer_once_and_nothing_before_the_first(store, account):
-    feed = BlobModelFeed(account, loop="default")
+    feed = FileModelFeed(account, loop="default")
     assert await asyncio.to_thread(feed.news) is None
     etag = await store.commit(POINTER, expected=None)
     assert await asyncio.to_thread(feed.news) == POINTER
@@ -179,7 +179,7 @@ async def test_a_poll_reports_a_pointer_once_and_nothing_before_the_first(store,
 
 
 async def test_a_pointer_that_cannot_be_read_is_reported_until_it_can(store, account):
-    feed = BlobModelFeed(account, loop="default")
+    feed = FileModelFeed(account, loop="default")
     await store.commit(POINTER, expected=None)
     await write_pointer_blob(account, b"nonsense")
     for _ in range(2):

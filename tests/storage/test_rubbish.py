@@ -14,21 +14,22 @@ from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings
 from shared.domain.mirror import MirrorState
 from shared.domain.patience import patience
 from shared.storage import names
-from shared.storage.account import AccountSettings, StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.azure.failures import storage_failures
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store
-from shared.storage.failures import storage_failures
-from shared.storage.job_queue import StorageJobQueue
+from shared.storage.files import Files
+from shared.storage.job_queue import QueuedJobs
 from shared.storage.lease import lease
-from shared.storage.log_files import blob_log_files, own_container
-from shared.storage.loop_files import BlobLoopFiles
-from shared.storage.loop_store import BlobLoopStore, BlobUsage
-from shared.storage.mirror import BlobMirror
-from shared.storage.model_store import BlobModelStore
-from shared.storage.polling import BlobModelFeed, StoredConfiguration
-from shared.storage.signing_keys import BlobModelSigner
-from shared.storage.work_files import BlobWorkFiles
+from shared.storage.log_files import stored_log_files
+from shared.storage.loop_files import StoredLoopFiles
+from shared.storage.loop_store import FileLoopStore, FileUsage
+from shared.storage.mirror import ContainerMirror
+from shared.storage.model_store import FileModelStore
+from shared.storage.polling import FileModelFeed, StoredConfiguration
+from shared.storage.settings import AccountSettings
+from shared.storage.signing_keys import FileModelSigner
+from shared.storage.work_files import StoredWorkFiles
 from tests import rubbish
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
@@ -48,75 +49,75 @@ async def all_of(items) -> list:
     return [item async for item in items]
 
 
-Use = Callable[[StorageAccount], Awaitable[object]]
+Use = Callable[[AzureStorage], Awaitable[object]]
 
 
-def blocking(use: Callable[[StorageAccount], object]) -> Use:
+def blocking(use: Callable[[AzureStorage], object]) -> Use:
     return lambda account: asyncio.to_thread(use, account)
 
 
-async def hold(account: StorageAccount) -> bool:
-    async with lease(BlobFiles(account, "c"), "lease") as is_mine:
+async def hold(account: AzureStorage) -> bool:
+    async with lease(Files(account, "c"), "lease") as is_mine:
         return is_mine
 
 
 READS: dict[str, Use] = {
-    "read a file": lambda account: BlobFiles(account, "c").read("x"),
-    "look whether a file is news": lambda account: BlobFiles(account, "c").news("x", known='"0x1"'),
-    "read the beginning of a file": lambda account: BlobFiles(account, "c").head("x", size=10),
-    "read metadata": lambda account: BlobFiles(account, "c").metadata("x"),
-    "list files": lambda account: all_of(BlobFiles(account, "c").listing("")),
-    "list loops": lambda account: BlobLoopStore(account).names(),
-    "read a record": lambda account: BlobLoopStore(account).read("news"),
-    "read keys": lambda account: BlobLoopStore(account).keys("news"),
-    "read a pointer": lambda account: BlobModelStore(account, loop="news").pointer(),
-    "read a model": lambda account: BlobModelStore(account, loop="news").artifact("1"),
-    "list models": lambda account: BlobColdLog(account, loop="news").models(),
-    "list chunks": lambda account: BlobColdLog(account, loop="news").chunks(),
-    "read a chunk's parent": lambda account: BlobColdLog(account, loop="news").parent(CHUNK),
-    "read a chunk": lambda account: BlobColdLog(account, loop="news").chunk(CHUNK),
+    "read a file": lambda account: Files(account, "c").read("x"),
+    "look whether a file is news": lambda account: Files(account, "c").news("x", known='"0x1"'),
+    "read the beginning of a file": lambda account: Files(account, "c").head("x", size=10),
+    "read metadata": lambda account: Files(account, "c").metadata("x"),
+    "list files": lambda account: all_of(Files(account, "c").listing("")),
+    "list loops": lambda account: FileLoopStore(account).names(),
+    "read a record": lambda account: FileLoopStore(account).read("news"),
+    "read keys": lambda account: FileLoopStore(account).keys("news"),
+    "read a pointer": lambda account: FileModelStore(account, loop="news").pointer(),
+    "read a model": lambda account: FileModelStore(account, loop="news").artifact("1"),
+    "list models": lambda account: FileColdLog(account, loop="news").models(),
+    "list chunks": lambda account: FileColdLog(account, loop="news").chunks(),
+    "read a chunk's parent": lambda account: FileColdLog(account, loop="news").parent(CHUNK),
+    "read a chunk": lambda account: FileColdLog(account, loop="news").chunk(CHUNK),
     "list analyses": lambda account: evaluation_store(account, loop="news").listed(),
     "read an analysis": lambda account: evaluation_store(account, loop="news").read("e1"),
-    "list working files": lambda account: BlobWorkFiles(account, loop="news").listed(),
-    "read a mirror's state": lambda account: BlobMirror(account, loop="news").state(),
-    "list foreign logs": lambda account: blob_log_files(own_container(account, "c"), ""),
+    "list working files": lambda account: StoredWorkFiles(account, loop="news").listed(),
+    "read a mirror's state": lambda account: ContainerMirror(account, loop="news").state(),
+    "list foreign logs": lambda account: stored_log_files(account.files("c"), "", area="c"),
     "list tables": lambda account: event_log(account, SetClock(T0)).day_tables(),
     "list segments": lambda account: all_of(event_log(account, SetClock(T0)).decision_heads(T0, after(60))),
     "open segments": lambda account: event_log(account, SetClock(T0)).decisions([SegmentHead(KEY, 1)]),
     "ask what was deleted": lambda account: event_log(account, SetClock(T0)).refresh(),
     "poll settings": blocking(lambda account: StoredConfiguration(account, defaults=LoopSettings()).read()),
-    "poll for a model": blocking(lambda account: BlobModelFeed(account, loop="news").news()),
-    "load a model": blocking(lambda account: BlobModelFeed(account, loop="news").artifact("1")),
+    "poll for a model": blocking(lambda account: FileModelFeed(account, loop="news").news()),
+    "load a model": blocking(lambda account: FileModelFeed(account, loop="news").artifact("1")),
 }
 """What must not take rubbish for a value."""
 
 WRITES: dict[str, Use] = {
-    "write a file": lambda account: BlobFiles(account, "c").replace("x", b"data", expected=None),
-    "replace a file": lambda account: BlobFiles(account, "c").replace("x", b"data", expected='"0x1"'),
-    "write a file once": lambda account: BlobFiles(account, "c").write_once("x", b"data", metadata={"format": "1"}),
-    "write a record": lambda account: BlobLoopStore(account).write(LoopRecord("news"), expected=None),
-    "grant calls": lambda account: BlobUsage(account, place="news").grant("202611", wanted=20, limit=100),
-    "commit": lambda account: BlobModelStore(account, loop="news").commit(POINTER, expected=None),
-    "write a model": lambda account: BlobModelStore(account, loop="news").write_artifact(
+    "write a file": lambda account: Files(account, "c").replace("x", b"data", expected=None),
+    "replace a file": lambda account: Files(account, "c").replace("x", b"data", expected='"0x1"'),
+    "write a file once": lambda account: Files(account, "c").write_once("x", b"data", metadata={"format": "1"}),
+    "write a record": lambda account: FileLoopStore(account).write(LoopRecord("news"), expected=None),
+    "grant calls": lambda account: FileUsage(account, place="news").grant("202611", wanted=20, limit=100),
+    "commit": lambda account: FileModelStore(account, loop="news").commit(POINTER, expected=None),
+    "write a model": lambda account: FileModelStore(account, loop="news").write_artifact(
         "1", b"model", provenance=Provenance("", T0, T0, "", 0, "")
     ),
     "ask for an evaluation": lambda account: evaluation_store(account, loop="news").create(
         Evaluation(Job("e1", "first", T0, after(3600), T0), LearningPolicy("default", "--cb_explore_adf"))
     ),
-    "remember what was mirrored": lambda account: BlobMirror(account, loop="news").remember(MirrorState("x", T0), expected=None),
-    "make a key to sign with": lambda account: BlobModelSigner(account, clock=SetClock(T0)).sign(b"model"),
+    "remember what was mirrored": lambda account: ContainerMirror(account, loop="news").remember(MirrorState("x", T0), expected=None),
+    "make a key to sign with": lambda account: FileModelSigner(account, clock=SetClock(T0)).sign(b"model"),
     "append a decision": lambda account: event_log(account, SetClock(T0), deadline=2).append_decision(decision("e1")),
     "append a reward": lambda account: event_log(account, SetClock(T0), deadline=2).append_observation(observation("e1")),
     "hold a lease": hold,
-    "send a job": lambda account: StorageJobQueue(account).send(b"job"),
+    "send a job": lambda account: QueuedJobs(account).send(b"job"),
 }
 """What must not take rubbish for being done."""
 
 OTHERS: dict[str, Use] = {
-    "delete a file": lambda account: BlobFiles(account, "c").delete("x"),
+    "delete a file": lambda account: Files(account, "c").delete("x"),
     "make tables": lambda account: event_log(account, SetClock(T0)).create_tables(T0),
     "drop tables": lambda account: event_log(account, SetClock(T0)).drop_tables(before=T0 + timedelta(days=3)),
-    "drop a loop's files": lambda account: BlobLoopFiles(account, loop="news").drop_all(most=10),
+    "drop a loop's files": lambda account: StoredLoopFiles(account, loop="news").drop_all(most=10),
 }
 """What may be believed to be done, since it is looked after again."""
 
@@ -185,12 +186,12 @@ ANSWERS = {
 }
 
 
-def impatient(connection_string: str) -> StorageAccount:
+def impatient(connection_string: str) -> AzureStorage:
     never = dict.fromkeys(("retry_total", "retry_connect", "retry_read", "retry_status"), 0)
-    return StorageAccount(AccountSettings(connection_string=connection_string), retries=never)
+    return AzureStorage(AccountSettings(connection_string=connection_string), retries=never)
 
 
-async def ended(use: Use, account: StorageAccount) -> object:
+async def ended(use: Use, account: AzureStorage) -> object:
     """Give what it came to: a value or an error."""
     began = time.monotonic()
     try:

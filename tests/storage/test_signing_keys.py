@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from shared.domain.errors import InvalidModelImportSignatureError, UnreadableError
 from shared.domain.models import SignedModel
 from shared.storage import names
-from shared.storage.account import StorageAccount
-from shared.storage.blobs import BlobFiles
-from shared.storage.signing_keys import LARGEST_CERTIFICATE, MOST_TRUSTED, BlobModelSigner
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.files import Files
+from shared.storage.signing_keys import LARGEST_CERTIFICATE, MOST_TRUSTED, FileModelSigner
 from tests.builders import T0
 from tests.clocks import SetClock
 
@@ -25,15 +25,15 @@ MODEL = b"a model"
 
 
 @pytest.fixture
-def files(account) -> BlobFiles:
-    return BlobFiles(account, names.MODELS)
+def files(account) -> Files:
+    return Files(account, names.MODELS)
 
 
-def signer(account: StorageAccount) -> BlobModelSigner:
-    return BlobModelSigner(account, clock=SetClock(T0))
+def signer(account: AzureStorage) -> FileModelSigner:
+    return FileModelSigner(account, clock=SetClock(T0))
 
 
-async def trust(files: BlobFiles, certificate: bytes, *, name: str = "another.der") -> None:
+async def trust(files: Files, certificate: bytes, *, name: str = "another.der") -> None:
     await files.write_once(names.trusted_prefix() + name, certificate)
 
 
@@ -127,10 +127,10 @@ async def test_only_so_many_and_so_large_certificates_are_looked_at(account, fil
 @pytest.mark.parametrize("damage", [lambda text: b"nonsense", lambda text: text[:300], lambda text: text[: text.index(b"-----BEGIN CERT")]])
 async def test_a_damaged_key_is_said_to_be_and_not_replaced(account, files, damage):
     await signer(account).sign(MODEL)
-    stored = await files.read(names.signing_blob())
+    stored = await files.read(names.signing_file())
     assert stored is not None
-    await files.replace(names.signing_blob(), damage(stored.data), expected=stored.etag)
-    with pytest.raises(UnreadableError, match=names.signing_blob()):
+    await files.replace(names.signing_file(), damage(stored.data), expected=stored.etag)
+    with pytest.raises(UnreadableError, match=names.signing_file()):
         await signer(account).sign(MODEL)
 
 
@@ -138,7 +138,7 @@ async def test_the_private_key_is_told_to_nobody(account, files, caplog):
     caplog.set_level(logging.DEBUG)
     signing = signer(account)
     signed = await signing.sign(MODEL)
-    stored = await files.read(names.signing_blob())
+    stored = await files.read(names.signing_file())
     assert stored is not None
     secret = stored.data.split(b"\n")[3].decode()
     assert b"PRIVATE KEY" in stored.data

@@ -13,17 +13,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from shared.storage import names
-from shared.storage.account import StorageAccount
+from shared.storage.azure.storage import AzureStorage
 
 _OURS = "personalizer-"
 """What the names of the service's own containers begin with."""
 _MOST_MESSAGES = 32
 
 
-async def dump(account: StorageAccount, folder: Path) -> None:
+async def dump(account: AzureStorage, folder: Path) -> None:
     """Write all tables, all blobs of the service's containers, and the visible messages of its queue."""
     for name in sorted([table.name async for table in account.tables.list_tables()]):
         rows = [_plain(row) async for row in account.tables.get_table_client(name).list_entities()]
@@ -33,7 +31,7 @@ async def dump(account: StorageAccount, folder: Path) -> None:
     _write_lines(folder / "queue.jsonl", [each.content for each in await queue.peek_messages(max_messages=_MOST_MESSAGES)])
 
 
-async def load(account: StorageAccount, folder: Path) -> None:
+async def load(account: AzureStorage, folder: Path) -> None:
     """Put everything into an account that is empty."""
     await asyncio.gather(*[_load_table(account, path) for path in sorted((folder / "tables").glob("*.jsonl"))])
     for container in sorted({each["container"] for each in blobs(folder)}):
@@ -47,23 +45,10 @@ async def load(account: StorageAccount, folder: Path) -> None:
         await queue.send_message(message, time_to_live=-1)
 
 
-async def _load_table(account: StorageAccount, path: Path) -> None:
+async def _load_table(account: AzureStorage, path: Path) -> None:
     client = await account.tables.create_table(path.stem)
     for _, group in groupby(sorted(rows(path), key=_partition), key=_partition):
         await client.submit_transaction([("create", row) for row in group])
-
-
-async def received(account: StorageAccount) -> bytes | None:
-    """Take a message from the queue of jobs; None if there is none to be had."""
-    queue = account.queues.get_queue_client(names.JOBS)
-    try:
-        message = await queue.receive_message()
-    except ResourceNotFoundError:
-        return None
-    if message is None:
-        return None
-    await queue.delete_message(message)
-    return base64.b64decode(message.content)
 
 
 def rows(table: Path) -> Iterator[dict[str, Any]]:
@@ -87,7 +72,7 @@ def messages(folder: Path) -> list[str]:
     return list(_lines(folder / "queue.jsonl"))
 
 
-async def _dumped_blobs(account: StorageAccount, folder: Path) -> Any:
+async def _dumped_blobs(account: AzureStorage, folder: Path) -> Any:
     async for container in account.blobs.list_containers(name_starts_with=_OURS):
         client = account.blobs.get_container_client(container.name)
         async for entry in client.list_blobs(include=["metadata"]):

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from shared.runtime.wiring import Deployment
 from shared.services.exporting import Exporter
-from shared.storage.cold_log import BlobColdLog
-from tests.stored.account import received
+from shared.storage.cold_log import FileColdLog
 from tests.stored.calls import App, place, said, under
+from tests.stores import received
 
 _OLD: Final = "v1.1-preview.3"
 _SERIES: Final = "startTime=2026-05-17T00:00:00Z&endTime=2026-05-18T00:00:00Z&window=Expanding&intervalInMinutes=5"
@@ -64,7 +64,7 @@ async def _of_loop(deployment: Deployment, app: App, loop: str, key: str, events
 async def _exported(deployment: Deployment, loop: str) -> Sequence[Any]:
     services = await deployment.fresh(loop)
     assert services is not None
-    exporter = Exporter(BlobColdLog(deployment.account, loop=services.place))
+    exporter = Exporter(FileColdLog(deployment.storage, loop=services.place))
     text = b"".join([part.text for chunk in await exporter.chunks() async for part in exporter.lines(chunk)])
     return [json.loads(line) for line in text.splitlines()]
 
@@ -73,7 +73,7 @@ async def go_on(deployment: Deployment, app: App) -> None:
     """Have the trainer learn what is waiting, and the queue's work be done."""
     for _ in range(3):
         await app.timer("train")
-    while (message := await received(deployment.host_account)) is not None:
+    while (message := await received(deployment.host_storage)) is not None:
         await app.analyse(message)
 
 

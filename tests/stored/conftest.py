@@ -7,7 +7,8 @@ import pytest
 
 from local.azurite import Azurite
 from shared.runtime.wiring import Deployment
-from shared.storage.account import AccountSettings, StorageAccount
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.settings import AccountSettings
 from tests.clocks import SetClock
 from tests.stored.account import load
 from tests.stored.asking import answers, go_on, rank_once_more
@@ -29,7 +30,7 @@ def filled(connection: str, release: Release) -> str:
     """Put what the release wrote into an account that is empty."""
 
     async def fill() -> None:
-        account = StorageAccount(AccountSettings(connection_string=connection))
+        account = AzureStorage(AccountSettings(connection_string=connection))
         await load(account, release.folder)
         await account.close()
 

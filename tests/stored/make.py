@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from local.azurite import running_azurite
+from shared.storage.azure.storage import AzureStorage
 from tests.stored.account import dump
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.kinds import KINDS
@@ -24,7 +25,8 @@ async def make(connection: str, release: Release) -> None:
     try:
         await story.tell()
         release.write("said", await answers(story.deployment, story.app, story.keys, story.events))
-        await dump(story.deployment.account, release.folder)
+        assert isinstance(story.deployment.storage, AzureStorage)
+        await dump(story.deployment.storage, release.folder)
         _write_known(release, story)
         story.clock.pass_(WAITED)
         await go_on(story.deployment, story.app)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from azure.data.tables import UpdateMode
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from shared.domain.errors import UnreadableError
@@ -23,11 +22,12 @@ from shared.runtime.wiring import Deployment, LoopServices
 from shared.services.analysis import running
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.model_store import BlobModelStore
+from shared.storage.azure.storage import AzureStorage
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
 from tests.clocks import SetClock
-from tests.stored.account import received
 from tests.stored.calls import App, place, said
+from tests.stores import received, rows_of
 
 BEGIN: Final = datetime(2026, 5, 17, 12, tzinfo=UTC)
 ADMIN: Final = "the-administrators-key"
@@ -71,7 +71,7 @@ class StoppedError(Exception):
     """A trainer was stopped before its commit."""
 
 
-class _Stopping(BlobModelStore):
+class _Stopping(FileModelStore):
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         raise StoppedError
 
@@ -184,7 +184,9 @@ class Story:
         await self.call("observing", "PUT", "configurations/policy", {"name": "with parts of its own", "arguments": "--cb_explore_adf"})
         observing = await self._services("observing")
         await observing.configurator.edit(lambda record: record.overriding({"apprentice_learning": ApprenticeLearning.OBSERVE}))
-        await self.deployment.account.blobs.create_container(_MIRROR)
+        storage = self.deployment.storage
+        assert isinstance(storage, AzureStorage)
+        await storage.blobs.create_container(_MIRROR)
         await self._configure("default", logMirrorSasUri=_signed(self.connection))
         await self.call(
             "default", "PUT", "configurations/policy", {"name": "chosen", "arguments": "--cb_explore_adf --squarecb --ignore i"}
@@ -268,10 +270,9 @@ class Story:
         """Have a row that does not verify."""
         self.clock.pass_(1)
         await self.rank("default", "damaged")
-        table = self.deployment.account.tables.get_table_client("defaultx0001d20260517")
-        found = [row async for row in table.list_entities()]
-        row = max(found, key=lambda each: each["RowKey"])
-        await table.update_entity({**row, "Payload00": row["Payload00"][:-1] + b"?"}, mode=UpdateMode.REPLACE)
+        rows = self.deployment.storage.rows
+        row = max(await rows_of(self.deployment.storage, table := "defaultx0001d20260517"), key=lambda each: str(each["RowKey"]))
+        await rows.put(table, {**row, "Payload00": row["Payload00"][:-1] + b"?"})
 
     async def _come_by(self) -> None:
         """Have the timers do their work, and what they publish served."""
@@ -339,7 +340,7 @@ class Story:
         await self.call("default", "PUT", "evaluations/asked-for", {"name": "three", **span, "policies": policies})
 
     async def _next_step(self) -> bool:
-        message = await received(self.deployment.host_account)
+        message = await received(self.deployment.host_storage)
         if message is not None:
             await self.app.analyse(message)
         return message is not None
@@ -361,8 +362,8 @@ class Story:
 
         trainer = Trainer(
             services.log,
-            BlobColdLog(self.deployment.account, loop=services.place),
-            _Stopping(self.deployment.account, loop=services.place),
+            FileColdLog(self.deployment.storage, loop=services.place),
+            _Stopping(self.deployment.storage, loop=services.place),
             services.configuration,
             clock=clock,
             limits=Limits(grace=services.settings.ingest_grace, lookback=services.settings.lookback),

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.domain.loop import Tier
 from shared.services.allowance import PORTION
-from shared.storage.cold_log import BlobColdLog
-from shared.storage.loop_store import BlobUsage
-from shared.storage.mirror import BlobMirror
+from shared.storage.cold_log import FileColdLog
+from shared.storage.loop_store import FileUsage
+from shared.storage.mirror import ContainerMirror
 from tests.stored.account import blob
 from tests.stored.asking import answers, differences, without_digests
 from tests.stored.calls import place, said, under
@@ -76,12 +76,12 @@ async def test_it_is_worked_with_as_ever(opened):
     assert x509.load_pem_x509_certificate(signer).public_bytes(Encoding.DER) in inflated(archive)
     assert (await opened.app.call("DELETE", place("default", "model"), key=key)).status == 204
     assert (await opened.app.call("PUT", place("default", "model"), archive, key=key)).status == 204
-    usage, limit = BlobUsage(opened.deployment.account, place="freex0001"), Tier.F0.monthly_ranks or 0
+    usage, limit = FileUsage(opened.deployment.storage, place="freex0001"), Tier.F0.monthly_ranks or 0
     assert await usage.grant("202605", wanted=limit, limit=limit) == limit - 2 * PORTION
     opened.clock.pass_(known["later"])
     for timer in ("train", "retention", "analyses"):
         await opened.app.timer(timer)
-    tables = [table.name async for table in opened.deployment.account.tables.list_tables()]
+    tables = await opened.deployment.storage.rows.tables()
     assert tables
     assert not [name for name in tables if name.startswith(("gonex", "againx0001"))]
     said_now = await answers(opened.deployment, opened.app, known["keys"], {})
@@ -90,9 +90,9 @@ async def test_it_is_worked_with_as_ever(opened):
 
 
 async def test_the_mirror_goes_on_behind_what_was_copied(read):
-    found = await BlobMirror(read.deployment.account, loop="default").state()
+    found = await ContainerMirror(read.deployment.storage, loop="default").state()
     assert found is not None
-    assert (found[0].number, found[0].chunk) == (1, (await BlobColdLog(read.deployment.account, loop="default").chain())[1])
+    assert (found[0].number, found[0].chunk) == (1, (await FileColdLog(read.deployment.storage, loop="default").chain())[1])
 
 
 def inflated(archive: bytes) -> list[bytes]:

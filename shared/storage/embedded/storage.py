@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -16,17 +15,11 @@ from shared.storage.embedded.failures import translated
 from shared.storage.embedded.tables import Asked, Page
 from shared.storage.embedded.times import FolderTime
 from shared.storage.ports import AbsentError, Content, Entry, FileStore, KeyRange, Message, QueueStore, Row, RowStore, Storage
+from shared.storage.settings import FolderSettings
 from shared.storage.waiting import Waiter
 
 Answer = TypeVar("Answer")
 BLOCK_BYTES: Final = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class FolderSettings:
-    """Where the store is: a folder of a disk of this machine, which is made when it is not there."""
-
-    path: Path
 
 
 class EmbeddedStorage:

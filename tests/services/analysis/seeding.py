@@ -9,15 +9,13 @@ from shared.domain.events import JoinedEvent
 from shared.domain.ledger import Pointer
 from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
-from shared.storage.account import StorageAccount
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 
 
-async def seed(
-    account: StorageAccount, parts: Sequence[Sequence[JoinedEvent]], *, loop: str = "default", until: datetime = EPOCH
-) -> list[str]:
+async def seed(account: Storage, parts: Sequence[Sequence[JoinedEvent]], *, loop: str = "default", until: datetime = EPOCH) -> list[str]:
     """Write a chunk for each part, in order, and commit them without a model; gives their names. ``until`` is how far all is joined."""
-    store, names = BlobModelStore(account, loop=loop), [""]
+    store, names = FileModelStore(account, loop=loop), [""]
     for part in parts:
         data = compressed(lines(part))
         since, last = part[0].decision.decided_at, part[-1].decision.decided_at + timedelta(microseconds=1)

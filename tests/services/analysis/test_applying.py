@@ -18,11 +18,11 @@ from shared.services.analysis.running import Means, Runner
 from shared.services.configuring import with_policy
 from shared.services.evaluations import Evaluations
 from shared.services.retraining import Retrainer
-from shared.storage.cold_log import BlobColdLog
+from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store
-from shared.storage.model_store import BlobModelStore
+from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
-from shared.storage.work_files import BlobWorkFiles
+from shared.storage.work_files import StoredWorkFiles
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import content_of, pointer_of, provenance_of, replayed
@@ -66,12 +66,12 @@ class Place:
 
     def __init__(self, account) -> None:
         self.account, clock = account, SetClock(LATER)
-        self.store, self.joined = BlobModelStore(account, loop=STORE), BlobColdLog(account, loop=STORE)
+        self.store, self.joined = FileModelStore(account, loop=STORE), FileColdLog(account, loop=STORE)
         self.queue, self.settings, self.served = Queue(Fate()), Settings(), Served()
         self.logged = Log()
         kept = evaluation_store(account, loop=STORE)
         configuration = StoredConfiguration(account, defaults=LOOP)
-        means = Means("default", self.joined, BlobWorkFiles(account, loop=STORE), self.queue, configuration, clock, asyncio.Semaphore())
+        means = Means("default", self.joined, StoredWorkFiles(account, loop=STORE), self.queue, configuration, clock, asyncio.Semaphore())
         self.runner = Runner(means, {JobKind.EVALUATION: Evaluating(kept, lambda evaluation, name: self.applier.promote(evaluation, name))})
         self.kept, self.evaluations = kept, Evaluations(kept, self.logged, self.runner, clock=clock)
         retrainer = Retrainer(self.joined, self.store, clock=clock)
@@ -123,9 +123,9 @@ async def test_one_that_learns_from_the_same_features_has_the_model_that_is_ther
 
 
 async def test_without_its_learner_the_trainer_begins_anew(place, account):
-    for name in await BlobWorkFiles(account, loop=STORE).listed():
+    for name in await StoredWorkFiles(account, loop=STORE).listed():
         if "lane-" in name:
-            await BlobWorkFiles(account, loop=STORE).delete(name)
+            await StoredWorkFiles(account, loop=STORE).delete(name)
     await begins_anew(place, account)
 
 

@@ -11,7 +11,7 @@ from shared.services.figures import files
 from shared.services.figures.reading import LiveFigures, Query, Report
 from shared.services.figures.timeline import Timeline
 from shared.storage import names
-from shared.storage.blobs import BlobFiles
+from shared.storage.files import Files
 from tests.builders import T0, apprentice, decision, observation
 from tests.keeping import keeper
 from tests.processes import WAIT, Process
@@ -38,8 +38,8 @@ async def kept(process: Process) -> list[str]:
 
 async def put(process: Process, data: bytes) -> None:
     """Replace the figures' file behind everyone's back."""
-    blobs = BlobFiles(process.account, names.MODELS)
-    name = names.figures_blob(LOOP.name, (await process.pointer()).figures)
+    blobs = Files(process.account, names.MODELS)
+    name = names.figures_file(LOOP.name, (await process.pointer()).figures)
     present = await blobs.read(name)
     assert present is not None
     await blobs.replace(name, data, expected=present.etag)

@@ -1,10 +1,10 @@
-"""The storage account: its clients, made when first needed and closed together."""
+"""A storage account as `shared.storage.ports.Storage`: the SDK's clients are made when first needed and closed together."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from azure.core.pipeline.transport import AsyncHttpTransport
@@ -14,7 +14,13 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.errors import SettingsError
+from shared.storage.azure.failures import check_answer, storage_failures, told
+from shared.storage.azure.files import AzureFiles
+from shared.storage.azure.queue import AzureQueue
+from shared.storage.azure.rows import AzureRows
 from shared.storage.clocks import StorageTime
+from shared.storage.ports import Storage
+from shared.storage.settings import AccountSettings
 from shared.storage.waiting import Waiter
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
@@ -25,29 +31,17 @@ _TABLE_IDS: Mapping[str, Any] = MappingProxyType({"auto_request_id": False})
 """Storage names each request itself, in its errors too; an id of ours, which nothing would tell of, costs 4 % of an append."""
 _RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 3, "initial_backoff": 0.2, "increment_base": 2, "random_jitter_range": 0})
 
+_SENT = "sent"
+_OWN_OF_STORAGE = "x-ms-request-id"
+"""What every answer of storage has, and that of a proxy between, refusals among them, has not."""
+
 _NO_QUEUES = (
     "AzureWebJobsStorage must be a connection string, or AzureWebJobsStorage__queueServiceUri"
     " (or AzureWebJobsStorage__accountName) must name the storage account of the Functions host"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class AccountSettings:
-    """Where the account is and how to get in: by connection string, or by the addresses of its services and an identity.
-
-    ``client_id`` picks a user-assigned managed identity; without one, and with ``managed_identity`` false, the identity is
-    whatever the environment offers (a developer's login, a workload identity).
-    """
-
-    connection_string: str = field(default="", repr=False)
-    blob_uri: str = ""
-    table_uri: str = ""
-    queue_uri: str = ""
-    managed_identity: bool = False
-    client_id: str | None = None
-
-
-class StorageAccount:
+class AzureStorage:
     """Clients of one account; ``time`` is what their answers tell of storage's clock.
 
     ``transport`` takes the place of the SDK's own, ``retries`` those of blobs and queues, and ``time`` that of the machine's clock, for
@@ -66,11 +60,45 @@ class StorageAccount:
         self.time = time or StorageTime()
         self._transport: Mapping[str, Any] = {} if transport is None else {"transport": transport}
         self._retries = retries
+        self._rows = AzureRows(lambda: self.tables)
+
+    # --- the ports -------------------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> AzureRows:
+        """Table storage."""
+        return self._rows
+
+    def files(self, area: str) -> AzureFiles:
+        """Give a container of Blob storage."""
+        return AzureFiles(lambda: self.blobs.get_container_client(area))
+
+    async def areas(self) -> Sequence[str]:
+        """List the containers."""
+        async with storage_failures("list the containers"):
+            return [told(container.name) async for container in self.blobs.list_containers()]
+
+    def queue(self, name: str) -> AzureQueue:
+        """Give a queue of Queue storage; raises `SettingsError` for an account that is not known to have any."""
+        service = self.queues
+        return AzureQueue(lambda: service.get_queue_client(name))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is an emulator on this machine."""
+        return (urlsplit(self.blobs.url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+
+    @cached_property
+    def waiter(self) -> Waiter[Storage]:
+        """The same account for threads that wait, as the one that polls it."""
+        return Waiter(lambda: AzureStorage(self._settings, retries=self._retries, time=self.time))
+
+    # --- the SDK's clients -----------------------------------------------------------------------------------------------
 
     @cached_property
     def tables(self) -> TableServiceClient:
         """The Table service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **self.time.hooks, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_TABLE_RETRIES, **_TABLE_IDS, **self._hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return TableServiceClient.from_connection_string(self._settings.connection_string, **options)
         return TableServiceClient(self._settings.table_uri, credential=self._credential, **options)
@@ -78,7 +106,7 @@ class StorageAccount:
     @cached_property
     def blobs(self) -> BlobServiceClient:
         """The Blob service."""
-        options: dict[str, Any] = {**_TIMEOUTS, **_PIECES, **self._retries, **self.time.hooks, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **_PIECES, **self._retries, **self._hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return BlobServiceClient.from_connection_string(self._settings.connection_string, **options)
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
@@ -86,17 +114,12 @@ class StorageAccount:
     @cached_property
     def queues(self) -> QueueServiceClient:
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
-        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self.time.hooks, **_environment(), **self._transport}
+        options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self._hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
         if not self._settings.queue_uri:
             raise SettingsError(_NO_QUEUES)
         return QueueServiceClient(self._settings.queue_uri, credential=self._credential, **options)
-
-    @cached_property
-    def waiter(self) -> Waiter["StorageAccount"]:
-        """The same account for threads that wait, as the one that polls it."""
-        return Waiter(lambda: StorageAccount(self._settings, retries=self._retries, time=self.time))
 
     @cached_property
     def _credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:
@@ -110,6 +133,24 @@ class StorageAccount:
         for name in ("tables", "blobs", "queues", "_credential", "waiter"):
             if name in made:
                 await made.pop(name).close()
+        self._rows.forget()
+
+    # --- storage's clock -------------------------------------------------------------------------------------------------
+
+    @property
+    def _hooks(self) -> Mapping[str, Any]:
+        """What the SDK's clients are to call at each attempt of a request and at each answer, which is checked as well."""
+        return {"raw_request_hook": self._note_request, "raw_response_hook": self._note_answer}
+
+    def _note_request(self, request: Any) -> None:
+        request.context[_SENT] = self.time.leaving()
+
+    def _note_answer(self, response: Any) -> None:
+        headers, sent = response.http_response.headers, response.context.get(_SENT)
+        date = headers.get("Date")
+        if date and sent and _OWN_OF_STORAGE in headers:
+            self.time.note(date, sent=sent)
+        check_answer(response)
 
 
 def _environment() -> Mapping[str, Any]:

@@ -1,0 +1,41 @@
+"""Opens storage by what names it; an engine is loaded only if it is used."""
+
+import re
+from pathlib import Path
+
+from shared.domain.errors import SettingsError
+from shared.storage.ports import Storage
+from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
+
+_CONNECTION = re.compile(r"\s*[A-Za-z]+\s*=.*", re.DOTALL)
+
+
+def open_storage(settings: StorageSettings) -> Storage:
+    """Give a storage; raises `SettingsError` when there is no store in a folder where none is to be made."""
+    if isinstance(settings, FolderSettings):
+        from shared.storage.embedded.folder import holds_store
+        from shared.storage.embedded.storage import EmbeddedStorage
+
+        if not settings.make and not holds_store(settings.path):
+            raise SettingsError(f"there is no store in {settings.path}")
+        return EmbeddedStorage(settings)
+    from shared.storage.azure.storage import AzureStorage
+
+    return AzureStorage(settings)
+
+
+def named(text: str) -> StorageSettings:
+    """Read what names a storage: a connection string, or else the path of a folder.
+
+    >>> named("UseDevelopmentStorage=true"), named("backups/store")
+    (AccountSettings(blob_uri='', table_uri='', queue_uri='', managed_identity=False, client_id=None), \
+FolderSettings(path=PosixPath('backups/store'), make=False))
+    """
+    if is_connection_string(text):
+        return AccountSettings(connection_string=text)
+    return FolderSettings(Path(text).expanduser())
+
+
+def is_connection_string(text: str) -> bool:
+    """Whether a text is made of names and values, as no usual path is."""
+    return _CONNECTION.fullmatch(text) is not None

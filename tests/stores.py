@@ -1,0 +1,63 @@
+"""Storage as tests open it, and what they do to it behind the service's back."""
+
+import base64
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from shared.storage import names
+from shared.storage.opening import is_connection_string, named, open_storage
+from shared.storage.ports import EVERYTHING, Row, Storage
+from shared.storage.settings import AccountSettings, FolderSettings
+
+SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1, "random_jitter_range": 0}
+"""As many tries as the app makes, and hardly a pause between them."""
+
+
+def opened(place: str) -> Storage:
+    """Open what a test was given: an account by its connection string, with short pauses between tries, or a folder."""
+    settings = named(place)
+    if isinstance(settings, AccountSettings):
+        from shared.storage.azure.storage import AzureStorage
+
+        return AzureStorage(settings, retries=SHORT_PAUSES)
+    return open_storage(FolderSettings(settings.path, make=True))
+
+
+def settings_of(place: str) -> dict[str, str]:
+    """Give the app's settings that name this storage."""
+    return {"AzureWebJobsStorage" if is_connection_string(place) else "PERSONALIZER_STORE": place}
+
+
+async def received(storage: Storage, *, hidden_for: timedelta = timedelta(seconds=30)) -> bytes | None:
+    """Take a message out of the queue of jobs; None if there is none to be had."""
+    queue = storage.queue(names.JOBS)
+    found = await queue.receive(most=1, hidden_for=hidden_for)
+    if not found:
+        return None
+    await queue.delete(found[0])
+    return base64.b64decode(found[0].text)
+
+
+async def overwrite(storage: Storage, area: str, name: str, data: bytes, *, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a file whatever is there; the metadata stay if none are given."""
+    files = storage.files(area)
+    present = await files.head(name, size=0)
+    labels = metadata if metadata is not None else present and present.metadata
+    await files.put(name, data, expected=present.etag if present else None, metadata=labels or None)
+
+
+async def listed(storage: Storage, area: str, prefix: str = "") -> set[str]:
+    """Give the names of an area's files."""
+    return {entry.name async for entry in storage.files(area).listing(prefix)}
+
+
+async def rows_of(storage: Storage, table: str) -> list[dict[str, Any]]:
+    """Give all rows of a table, in their order."""
+    return [dict(row) async for page in storage.rows.read(table, EVERYTHING) for row in page]
+
+
+async def put_rows(storage: Storage, table: str, rows: list[Row]) -> None:
+    """Write rows past the log."""
+    for row in rows:
+        await storage.rows.put(table, row)
