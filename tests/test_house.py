@@ -117,6 +117,39 @@ def test_only_the_azure_engine_speaks_to_azure_storage():
     assert not found
 
 
+def test_an_engine_of_storage_is_loaded_where_it_is_chosen_and_not_before():
+    engines = ("shared.storage.azure", "shared.storage.embedded")
+    found = {
+        place
+        for place, module in deployed_modules()
+        if not place.startswith(("shared/storage/azure/", "shared/storage/embedded/"))
+        for name in imported(module)
+        if name.startswith(engines)
+    }
+    assert found == {"shared/storage/opening.py", "shared/storage/mirror.py"}
+
+
+def test_a_process_on_an_embedded_store_loads_nothing_of_azure_storage(tmp_path):
+    code = """
+import asyncio, sys
+from shared.runtime.settings import read_settings
+from shared.runtime.wiring import Deployment
+
+async def use():
+    deployment = Deployment(read_settings({"PERSONALIZER_STORE": sys.argv[1]}))
+    await deployment.find("default")
+    services = await deployment.fresh("default")
+    await services.trainer.run()
+    await deployment.jobs.send(b"x")
+    await deployment.close()
+
+asyncio.run(use())
+print(sorted(name for name in sys.modules if name.startswith(("azure.storage", "azure.data", "azure.identity", "azure.core", "aiohttp"))))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout.strip() == "[]"
+
+
 def test_storage_knows_nothing_of_functions():
     rooms = [(place, module) for place, module in deployed_modules() if place.startswith("shared/storage/")]
     assert not [(place, name) for place, module in rooms for name in imported(module) if name.startswith("azure.functions")]
