@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.domain.clock import EPOCH
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.domain.ledger import Pointer
-from shared.services.pruning import LEAST_KEPT, MOST_AFTER_A_COMMIT, Pruned, Pruner
+from shared.services.pruning import MOST_AFTER_A_COMMIT, Pruned, Pruner
 from tests.builders import T0
 
 BEGINNING = Pointer(sequence=0, version="", published_at=EPOCH, watermark=T0)
@@ -127,6 +127,15 @@ class Process:
         await self.store.commit(new, before=before)
         await self.pruner.after(new)
 
+    async def be_swept_past(self, other: "Process") -> None:
+        """Commit a window with a model while another process removes what is needless."""
+        before = self.store.disk.pointer
+        version, figures = await self._write()
+        await other.pruner.sweep(before)
+        new = replace(before, sequence=before.sequence + 1, version=version, previous="", figures=figures)
+        await self.store.commit(new, before=before)
+        await self.pruner.after(new)
+
     async def go_by(self) -> None:
         """Commit a window in which nothing was learned."""
         before = self.store.disk.pointer
@@ -165,11 +174,11 @@ class Law:
     writing: int = 1
 
     def look(self, disk: Disk) -> None:
-        published = disk.line[-max(self.kept, LEAST_KEPT) :]
+        published = disk.line[-max(self.kept, 2) :]
         assert set(published) <= disk.models.keys(), "what was published last is there, and what was before it"
         assert disk.models.keys() <= disk.states, "with its state"
         assert disk.pointer.figures in disk.figures or not disk.pointer.figures
-        most = max(self.kept, LEAST_KEPT) + self.writing + self.left
+        most = max(self.kept, 2) + self.writing + self.left
         assert len(disk.models) <= most
         assert len(disk.states) <= most
         assert len(disk.figures) <= 1 + self.writing + self.left
@@ -177,17 +186,19 @@ class Law:
     def at_rest(self, disk: Disk) -> None:
         """Check what is there when a commit came to its end."""
         assert disk.models.keys() == disk.states
-        assert len(disk.states) <= max(self.kept, LEAST_KEPT)
+        assert len(disk.states) <= max(self.kept, 2)
         assert disk.figures == {disk.pointer.figures} - {""}
 
 
-STEPS = ["learn", "learn", "learn", "go by", "delete model", "delete log", "be overtaken"]
+STEPS = ["learn", "learn", "learn", "go by", "delete model", "delete log", "be overtaken", "be swept past"]
 ENDS = st.none() | st.tuples(st.integers(0, 12), st.booleans(), st.sampled_from([Killed, StorageUnavailableError]))
 
 
 async def do(step: str, process: Process, other: Process) -> None:
     if step == "be overtaken":
         await process.be_overtaken(other)
+    elif step == "be swept past":
+        await process.be_swept_past(other)
     else:
         await getattr(process, step.replace(" ", "_"))()
 
