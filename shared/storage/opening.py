@@ -13,10 +13,10 @@ _CONNECTION = re.compile(r"\s*[A-Za-z]+\s*=.*", re.DOTALL)
 def open_storage(settings: StorageSettings) -> Storage:
     """Give a storage; raises `SettingsError` when there is no store in a folder where none is to be made."""
     if isinstance(settings, FolderSettings):
-        from shared.storage.embedded.folder import holds_store
+        from shared.storage.embedded.folder import is_store
         from shared.storage.embedded.storage import EmbeddedStorage
 
-        if not settings.make and not holds_store(settings.path):
+        if not settings.make and not is_store(settings.path):
             raise SettingsError(f"there is no store in {settings.path}")
         return EmbeddedStorage(settings)
     from shared.storage.azure.storage import AzureStorage

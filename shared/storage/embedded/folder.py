@@ -43,11 +43,6 @@ def prepare(folder: Path) -> bool:
     return False
 
 
-def holds_store(folder: Path) -> bool:
-    """Whether there is a store, of whatever release."""
-    return (folder / ABOUT).is_file()
-
-
 def make_folders(folder: Path) -> None:
     """Make the folders inside, unless they are there; raises `OSError`."""
     for name in (ROWS, CONTENT):
