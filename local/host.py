@@ -102,6 +102,10 @@ class GracefulServer(uvicorn.Server):
         self._front = front
         self._ends_at: float | None = None
 
+    def end_after_the_start(self, _sig: int, _frame: FrameType | None) -> None:
+        """End as soon as it has begun."""
+        self.should_exit = True
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end at the first signal; the next ones are the server's own."""
         if self._ends_at is not None or not self.started:
@@ -133,10 +137,6 @@ def serve(backend: Backend, options: Options) -> None:
     """Serve until SIGTERM or SIGINT; what is under way then has `GRACE` seconds to end."""
     if options.local_settings:
         load_local_settings(options.app)
-    if options.stop_with_parent:
-        threading.Thread(target=_stop_when_input_ends, daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _ignore)  # uvicorn stops on these, then raises them again for whoever came before it
     front = Front(backend, options.app, timers=options.timers, queues=options.queues, held_for=options.held_for)
     config = uvicorn.Config(
         front,
@@ -154,19 +154,18 @@ def serve(backend: Backend, options: Options) -> None:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE),
     )
-    GracefulServer(config, front).run(None if options.sockets is None else [socket.socket(fileno=number) for number in options.sockets])
+    server = GracefulServer(config, front)
+    for number in (signal.SIGTERM, signal.SIGINT):  # what comes before uvicorn listens is not lost; it raises them again at the end
+        signal.signal(number, server.end_after_the_start)
+    if options.stop_with_parent:
+        threading.Thread(target=_stop_when_input_ends, daemon=True).start()
+    server.run(None if options.sockets is None else [socket.socket(fileno=number) for number in options.sockets])
 
 
 def _stop_when_input_ends() -> None:
     while os.read(0, 1024):  # not through sys.stdin, whose lock a daemon thread must not hold at exit
         pass
-    while True:  # one signal may come before the server listens for it, and is then lost
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1.0)
-
-
-def _ignore(*_: object) -> None:
-    """Do nothing; unlike SIG_IGN this is not handed down to child processes."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main(backend: Backend, arguments: Sequence[str]) -> None:

@@ -99,6 +99,14 @@ def test_connections_that_bring_nothing_hold_up_the_end_for_a_short_time_only(sa
         assert app.wait(6) == 0
 
 
+def test_asked_while_it_starts_it_ends_as_soon_as_it_has(tmp_path):
+    (tmp_path / "function_app.py").write_text(
+        "import os, signal\nimport azure.functions as func\nos.kill(os.getpid(), signal.SIGTERM)\napp = func.FunctionApp()\n"
+    )
+    with pytest.raises(AppDidNotStartError, match=r"exit code 0"), RunningApp("unused", folder=tmp_path):
+        pass
+
+
 def test_asked_twice_it_ends_at_once(sample_folder):
     with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept:
         assert asked(app, kept) == (200, None)
