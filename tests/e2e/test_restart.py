@@ -103,7 +103,8 @@ class Caller(threading.Thread):
 
     def run(self) -> None:
         credentials: Any = ApiKeyCredentials(in_headers={"Ocp-Apim-Subscription-Key": KEY})
-        with PersonalizerClient(f"http://127.0.0.1:{self._port}/", credentials) as sdk:
+        client: Any = PersonalizerClient(f"http://127.0.0.1:{self._port}/", credentials)  # the SDK types its operations for no one
+        with client as sdk:
             while not self._done.wait(self._pause):
                 event_id, began = uuid.uuid4().hex, time.monotonic()
                 try:
