@@ -95,7 +95,7 @@ class FileModelStore:
     async def replaced(self) -> dict[str, str]:
         """Tell of each model that is there which one was published before it, whatever else of what it was made of cannot be read."""
         prefix = names.models_prefix(self._loop)
-        return {_version(file.name, prefix): replaced(file.metadata or {}) async for file in self._models.listing(prefix)}
+        return {_version(file.name, prefix): replaced(file.metadata) async for file in self._models.listing(prefix)}
 
     async def states(self) -> AsyncIterator[str]:
         """List the versions whose state is there."""

@@ -52,6 +52,6 @@ def read_provenance(name: str, labels: Mapping[str, str]) -> Provenance:
         raise UnreadableError(f"{name} does not say what it was made of: {cause}") from cause
 
 
-def replaced(labels: Mapping[str, str | None]) -> str:
+def replaced(labels: Mapping[str, str]) -> str:
     """Tell which model was published before the one with these labels ("": none, or they do not say); the first format had it as parent."""
-    return labels.get("replaced", labels.get("parent")) or ""
+    return labels.get("replaced", labels.get("parent", ""))
