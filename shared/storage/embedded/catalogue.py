@@ -192,7 +192,7 @@ class Catalogue:
                     (area, begin),
                 ).fetchone()
                 if row is None or not row[0].startswith(prefix):
-                    return found
+                    return sorted(found)
                 part, slash, _ = row[0][len(prefix) :].partition("/")
                 if slash:
                     found.append(part)

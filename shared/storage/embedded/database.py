@@ -74,7 +74,7 @@ class Database:
     def make(self, *, due: float) -> None:
         """Make the file and what belongs in it, unless it is there."""
         with translated(self.path):
-            connection = _connected(self.path, mode="rwc")
+            connection = _patiently(lambda: _connected(self.path, mode="rwc"), _soon(due))
             try:
                 _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall(), _soon(due))
                 with self._transaction(connection, "BEGIN IMMEDIATE", due):

@@ -20,6 +20,7 @@ from shared.domain.errors import NewerFormatError, PersonalizerError, SettingsEr
 from shared.domain.patience import seconds_left
 from shared.storage.embedded import folder as folders
 from shared.storage.embedded.catalogue import Catalogue
+from shared.storage.embedded.database import Database
 from shared.storage.embedded.failures import ClosedError, DamagedError, MissingError, translated
 from shared.storage.embedded.queues import Queues
 from shared.storage.embedded.tables import Tables
@@ -147,19 +148,27 @@ class Engine:
 
     def _open(self) -> None:
         due = time.monotonic() + CALL_DEADLINE.total_seconds()
-        databases = (self.tables.catalogue, self.files.database, self.queues.database)
-        is_whole = folders.prepare(self.folder)
-        if not is_whole:
-            folders.make_folders(self.folder)
-            for database in databases:
-                database.make(due=due)
-        for database in databases:
+        if not folders.prepare(self.folder):
+            with folders.making(self.folder) as is_new:
+                if is_new:
+                    self._make(due)
+        for database in self._databases:
             database.read(lambda connection: connection.execute("SELECT count(*) FROM sqlite_schema").fetchone(), due=due)
         self.time.open()
-        if not is_whole:
-            folders.finish(self.folder)
         with translated(self.folder / folders.ROWS):
             os.scandir(self.folder / folders.ROWS).close()
+
+    def _make(self, due: float) -> None:
+        """Make a store; one that is whole says so, and a half-made one is finished by the next who opens it."""
+        folders.make_folders(self.folder)
+        for database in self._databases:
+            database.make(due=due)
+        self.time.open()
+        folders.finish(self.folder)
+
+    @property
+    def _databases(self) -> tuple[Database, ...]:
+        return (self.tables.catalogue, self.files.database, self.queues.database)
 
     def _sweep(self) -> None:
         due = time.monotonic() + CALL_DEADLINE.total_seconds()

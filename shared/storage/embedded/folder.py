@@ -43,6 +43,17 @@ def prepare(folder: Path) -> bool:
     return False
 
 
+@contextmanager
+def making(folder: Path) -> Iterator[bool]:
+    """Let one at a time make a store, and tell whether it still has to be made; raises `SettingsError` and `OSError`."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield not prepare(folder)
+    finally:
+        os.close(descriptor)
+
+
 def make_folders(folder: Path) -> None:
     """Make the folders inside, unless they are there; raises `OSError`."""
     for name in (ROWS, CONTENT):
