@@ -21,6 +21,7 @@ from shared.storage.embedded.failures import ClosedError, DamagedError, is_busy,
 logger = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Look = Callable[[sqlite3.Connection], object]
 
 BUSY_SECONDS: Final = 5.0
 """How long one may wait for another that writes."""
@@ -138,18 +139,22 @@ class Database:
             finally:
                 connection.close()
 
-    def copy(self, to: Path) -> None:
-        """Copy one state of the file to another that is not there, while it is written to; the copy is synced."""
+    def copy(self, to: Path, *, look: Look, due: float, is_alone: bool = False) -> None:
+        """Copy one state of the file to another that is not there, while it is written to; the copy is synced.
+
+        ``look`` looks at that state before, while nobody writes if it is to be alone; what it raises ends it.
+        """
         with translated(self.path):
             connection = self._borrowed()
             try:
+                if is_alone:
+                    self.write(lambda _: _pin(connection, look), due=due)
+                else:
+                    _patiently(lambda: _pin(connection, look), _soon(due))
                 copy = sqlite3.connect(to, isolation_level=None)
                 try:
                     copy.execute("PRAGMA synchronous=FULL")
-                    connection.execute("BEGIN")  # without it, the copy would begin anew whenever another writes
-                    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                     connection.backup(copy)
-                    connection.execute("COMMIT")
                 finally:
                     copy.close()
             finally:
@@ -258,6 +263,13 @@ def _connected(path: Path, *, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _pin(connection: sqlite3.Connection, look: Look) -> None:
+    """Begin to read one state, whatever others write from now on."""
+    if not connection.in_transaction:
+        connection.execute("BEGIN")
+    look(connection)
 
 
 def _number(connection: sqlite3.Connection, question: str) -> int:

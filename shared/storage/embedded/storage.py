@@ -12,6 +12,7 @@ from shared.domain.clock import Clock
 from shared.storage.embedded.catalogue import LISTED, Found, read_at
 from shared.storage.embedded.engine import Engine, give_back, take
 from shared.storage.embedded.failures import translated
+from shared.storage.embedded.snapshots import snapshot
 from shared.storage.embedded.tables import Asked, Page
 from shared.storage.embedded.times import FolderTime
 from shared.storage.ports import AbsentError, Content, Entry, FileStore, KeyRange, Message, QueueStore, Row, RowStore, Storage
@@ -72,6 +73,13 @@ class EmbeddedStorage:
     async def run(self, what: str, job: Callable[[Engine, float], Answer], *, sent_by: float | None = None) -> Answer:
         """Do a job on what this process has open of the store."""
         return await self._held().run(what, job, sent_by=sent_by)
+
+    async def snapshot(self, to: Path) -> None:
+        """Copy the store to a folder that is not there, or empty, while it is used: files of one moment, and rows of no earlier one.
+
+        Raises `SettingsError` for a folder that cannot be used, and `StorageUnavailableError` when the copy is not made.
+        """
+        await asyncio.to_thread(snapshot, self._held(), to)
 
     async def close(self) -> None:
         """Let go of connections; the next call opens them again."""

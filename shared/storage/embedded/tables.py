@@ -52,13 +52,19 @@ PAGE_BYTES: Final = 8 * 1024 * 1024
 _COLUMN_AT: Final = 1 << 44
 _KEYS: Final = ("PartitionKey", "RowKey")
 _MOST_COLUMNS: Final = 255
-_MOST_OPEN: Final = 64
-_IDLE_SECONDS: Final = 300.0
-_LOOKED_AFTER: Final = 30.0
 _ORPHAN_SECONDS: Final = 600.0
 _TRIES: Final = 4
 _SPARSE: Final = 4
 _PLAIN: Final = re.compile("[A-Za-z0-9]{1,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many tables a process has open, for how many seconds those that nobody asks for, and how often that is looked after."""
+
+    open: int = 64
+    idle: float = 300.0
+    looked_after: float = 30.0
 
 
 @dataclass(slots=True)
@@ -91,9 +97,10 @@ class Page:
 class Tables:
     """The tables of one store in one process; any thread may ask."""
 
-    def __init__(self, folder: Path, *, maintain: Callable[[Callable[[], None]], None]) -> None:
+    def __init__(self, folder: Path, *, maintain: Callable[[Callable[[], None]], None], limits: Limits | None = None) -> None:
         self._folder = folder / ROWS
         self._maintain = maintain
+        self._limits = limits or Limits()
         self.catalogue = Database(folder / "tables.db", CATALOGUE)
         self._lock = threading.Lock()
         self._open: OrderedDict[str, _Open] = OrderedDict()
@@ -170,6 +177,15 @@ class Tables:
 
         return self.catalogue.read(job, due=due)
 
+    def copy(self, table: str, to: Path, *, due: float) -> bool:
+        """Copy a table's file to one that is not there; tells whether there was one to be copied."""
+        try:
+            self._with(table, lambda used: used.database.copy(to, look=_check_kept, due=due), due=due)
+        except AbsentError:
+            to.unlink(missing_ok=True)
+            return False
+        return True
+
     # --- the files -------------------------------------------------------------------------------------------------------
 
     def sweep(self, *, due: float) -> None:
@@ -243,7 +259,7 @@ class Tables:
         with self._lock:
             kept = self._open.setdefault(table, used)
             self._open.move_to_end(table)
-            surplus = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - _MOST_OPEN)]
+            surplus = [self._open.popitem(last=False)[1] for _ in range(len(self._open) - self._limits.open)]
         for each in [*surplus, *([used] if kept is not used else [])]:
             each.database.close()
         return kept
@@ -252,12 +268,12 @@ class Tables:
         """Close files that were not used for long, and those of tables that others have dropped: their space is free only then."""
         at = time.monotonic()
         with self._lock:
-            if at - self._looked_at < _LOOKED_AFTER or not self._open:
+            if at - self._looked_at < self._limits.looked_after or not self._open:
                 return
             self._looked_at = at
         known = set(self.files(due=due).values())
         with self._lock:
-            gone = [name for name, each in self._open.items() if each.file not in known or at - each.database.used_at > _IDLE_SECONDS]
+            gone = [name for name, each in self._open.items() if each.file not in known or at - each.database.used_at > self._limits.idle]
             closed = [self._open.pop(name) for name in gone]
         for each in closed:
             each.database.close()

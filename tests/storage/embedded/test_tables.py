@@ -1,0 +1,306 @@
+"""Tables are files of their own: what is dropped is gone, whoever dies on the way."""
+
+import asyncio
+import math
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import StorageUnavailableError
+from shared.storage.embedded.database import Database
+from shared.storage.embedded.storage import EmbeddedStorage, FolderSettings
+from shared.storage.embedded.tables import PAGE_BYTES, TABLE, Limits, Tables
+from shared.storage.ports import CELL_BYTES, EVERYTHING, ROW_BYTES, AbsentError
+from tests.ports import row
+
+SOON = 30.0
+
+
+def due() -> float:
+    return time.monotonic() + SOON
+
+
+def ignore(job: Callable[[], None]) -> None:
+    """Do no maintenance."""
+
+
+async def read(store: EmbeddedStorage, table: str = "day") -> list[Any]:
+    return [dict(each) async for page in store.rows.read(table, EVERYTHING) for each in page]
+
+
+def tree(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "rows").iterdir()}
+
+
+@pytest.mark.parametrize("value", [b"", b"\0", "", "caf\u00e9\0", 0, -1, 2**62, 1.5, -0.0, math.inf, True, False])
+async def test_a_value_comes_back_as_what_it_was(store, value):
+    await store.rows.create("day")
+    await store.rows.put("day", row("p", "r", Value=value))
+    [found] = await read(store)
+    assert (type(found["Value"]), repr(found["Value"])) == (type(value), repr(value))
+
+
+async def test_no_number_comes_back_as_none_and_nothing_is_no_column(store):
+    await store.rows.create("day")
+    await store.rows.put("day", row("p", "r", Nan=math.nan, Nothing=None))
+    [found] = await read(store)
+    assert math.isnan(found["Nan"])
+    assert found.get("Nothing") is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        row("p", "r", A=b"x" * (CELL_BYTES + 1)),
+        row("p", "r", **{f"C{number}": b"x" * CELL_BYTES for number in range(ROW_BYTES // CELL_BYTES + 1)}),
+        row("p", "r", **{f"C{number}": 1 for number in range(256)}),
+        row("p", "r", A=object()),
+        row("p", "r", A=2**63),
+        row("p", "\ud800"),
+        {"PartitionKey": "p"},
+        {"PartitionKey": 1, "RowKey": "r"},
+    ],
+    ids=["cell", "row", "columns", "object", "number", "half a character", "no key", "key"],
+)
+async def test_a_row_that_cannot_be_kept_as_it_is_is_refused_and_leaves_nothing(store, wrong):
+    await store.rows.create("day")
+    with pytest.raises(StorageUnavailableError):
+        await store.rows.put("day", wrong)
+    assert await read(store) == []
+    await store.rows.put("day", row("p", "good"))
+    assert len(await read(store)) == 1
+
+
+async def test_a_page_is_bounded_in_bytes(store):
+    await store.rows.create("day")
+    for number in range(40):
+        await store.rows.put("day", row("p", f"{number:02d}", **{f"C{each}": b"x" * CELL_BYTES for each in range(6)}))
+    pages = [page async for page in store.rows.read("day", EVERYTHING)]
+    sizes = [sum(len(value) for each in page for value in each.values() if isinstance(value, bytes)) for page in pages]
+    assert len(pages) > 1
+    assert max(sizes) <= PAGE_BYTES
+    assert [each["RowKey"] for page in pages for each in page] == [f"{number:02d}" for number in range(40)]
+
+
+async def test_keys_and_chosen_columns_are_read_without_the_others(store, folder):
+    """A damaged payload is not noticed by who does not read it: its pages are not looked at."""
+    await store.rows.create("day")
+    for number in range(50):
+        await store.rows.put("day", row("p", f"{number:02d}", Payload=b"payload!" * 8_000, Sightings=b"small"))
+    await store.close()
+    [file] = (folder / "rows").iterdir()
+    file.write_bytes(file.read_bytes().replace(b"payload!", b"damaged!"))
+    keys = [each async for page in store.rows.read("day", EVERYTHING, select=["PartitionKey", "RowKey"]) for each in page]
+    sighted = [each async for page in store.rows.read("day", EVERYTHING, select=["RowKey", "Sightings"]) for each in page]
+    assert len(keys) == len(sighted) == 50
+    assert {each["Sightings"] for each in sighted} == {b"small"}
+    reading = bytes_read(lambda: asyncio.run(_keys(folder)))
+    assert reading < file.stat().st_size / 10
+
+
+async def _keys(folder: Path) -> None:
+    storage = EmbeddedStorage(FolderSettings(folder))
+    async for _ in storage.rows.read("day", EVERYTHING, select=["PartitionKey", "RowKey", "Sightings"]):
+        pass
+    await storage.close()
+
+
+def bytes_read(work: Callable[[], None]) -> int:
+    """Tell how many bytes the process asks the system for meanwhile, in a thread that has no event loop."""
+
+    def told() -> int:
+        return int(Path("/proc/self/io").read_text().split("rchar: ")[1].split()[0])
+
+    before = told()
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(work).result()
+    return told() - before
+
+
+async def test_nothing_is_left_of_what_was_dropped(store, folder):
+    for number in range(5):
+        await store.rows.create(f"day{number}")
+        await store.rows.put(f"day{number}", row("p", "r", Payload=os.urandom(60_000)))
+        await store.rows.drop(f"day{number}")
+    assert tree(folder) == set()
+    assert await store.rows.tables() == []
+
+
+async def test_another_process_lets_go_of_a_dropped_file_when_it_is_next_asked(store, folder):
+    limits = Limits(looked_after=0.5)
+    other = Tables(folder, maintain=ignore, limits=limits)
+    await store.rows.create("day")
+    await store.rows.create("kept")
+    for table in ("day", "kept"):
+        other.put(table, row("p", "r"), due=due())
+    await store.rows.drop("day")
+    assert gone_but_open(folder) > 0
+    await asyncio.sleep(limits.looked_after)
+    other.put("kept", row("p", "s"), due=due())
+    assert gone_but_open(folder) == 0
+    other.close()
+
+
+def gone_but_open(folder: Path) -> int:
+    """Count this process's open files of the store that have no name any more."""
+    links = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(link.startswith(str(folder)) and link.endswith("(deleted)") for link in links)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_files_that_are_open_at_a_time_are_bounded(store, folder):
+    few = Tables(folder, maintain=ignore, limits=Limits(open=3))
+    for number in range(12):
+        await store.rows.create(f"day{number}")
+    await store.close()
+    few.put("day0", row("p", "r"), due=due())
+    before = open_files()
+    for number in range(1, 12):
+        few.put(f"day{number}", row("p", "r"), due=due())
+    assert open_files() - before < 3 * 6
+    few.close()
+    for number in range(12):
+        assert len(await read(store, f"day{number}")) == 1
+
+
+class DiedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("step", range(5))
+@pytest.mark.parametrize("then", ["put", "create", "drop", "open"])
+async def test_a_drop_that_died_half_way_is_finished_by_whoever_comes_next(folder, step, then):
+    """However far it came, the table is either still there as it was, or it is on its way out and nothing of it comes back."""
+    first = EmbeddedStorage(FolderSettings(folder))
+    await first.rows.create("day")
+    await first.rows.put("day", row("p", "old"))
+    await first.close()
+    dying = Dying(folder, step)
+    with pytest.raises(DiedError):
+        dying.drop("day", due=due())
+    dying.close()
+    store = EmbeddedStorage(FolderSettings(folder))
+    if step == 0:
+        assert await read(store) == [row("p", "old")]
+        await store.rows.drop("day")
+    if then == "put":
+        with pytest.raises(AbsentError):
+            await store.rows.put("day", row("p", "late"))
+        assert await read(store) == []
+    if then in ("put", "create"):
+        await store.rows.create("day")
+        assert await read(store) == []
+        await store.rows.put("day", row("p", "new"))
+        assert await read(store) == [row("p", "new")]
+        await store.rows.drop("day")
+    if then == "drop":
+        await store.rows.drop("day")
+    if then == "open":
+        assert await store.rows.tables() == []
+    await store.close()
+    await sweep(folder)
+    assert tree(folder) == set()
+
+
+class Dying(Tables):
+    """Dies before the step of this number: of those that are written, and then of those that remove files."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(folder, maintain=ignore)
+        self._steps = step
+        self.catalogue.write = self._dying(self.catalogue.write)  # type: ignore[method-assign]
+
+    def _dying(self, work: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*arguments: Any, **options: Any) -> Any:
+            self._step()
+            return work(*arguments, **options)
+
+        return step
+
+    def _step(self) -> None:
+        if self._steps == 0:
+            raise DiedError
+        self._steps -= 1
+
+    def _finish(self, table: str, file: str, due: float) -> None:
+        self._step()
+        super()._finish(table, file, due)
+
+    def _unlink(self, file: str) -> None:
+        self._step()
+        (self._folder / file).unlink()
+        self._step()
+
+
+async def sweep(folder: Path) -> None:
+    """Open the store once more when all that was left is old."""
+    for path in (folder / "rows").iterdir():
+        os.utime(path, (0, 0))
+    store = EmbeddedStorage(FolderSettings(folder))
+    await store.areas()
+    await store.close()
+
+
+async def test_a_file_that_was_made_and_never_named_goes_when_it_is_old(store, folder):
+    await store.rows.create("day")
+    await store.close()
+    orphan = Database(folder / "rows" / "day-0123456789ab.db", TABLE)
+    orphan.make(due=due())
+    orphan.close()
+    await store.areas()
+    await store.close()
+    assert "day-0123456789ab.db" in tree(folder)  # it may be one that another process is about to name
+    await sweep(folder)
+    assert [name.startswith("day-") and name != "day-0123456789ab.db" for name in tree(folder)] == [True]
+
+
+async def test_a_writer_that_has_a_dropped_file_open_is_told(store, folder):
+    other = Tables(folder, maintain=ignore)
+    await store.rows.create("day")
+    other.put("day", row("p", "1"), due=due())
+    await store.rows.drop("day")
+    with pytest.raises(AbsentError):
+        other.put("day", row("p", "2"), due=due())
+    await store.rows.create("day")
+    other.put("day", row("p", "3"), due=due())
+    other.close()
+    assert [each["RowKey"] for each in await read(store)] == ["3"]
+
+
+async def test_the_write_ahead_log_stays_short_while_a_table_is_written(store, folder):
+    await store.rows.create("day")
+    for number in range(300):
+        await store.rows.put("day", row("p", f"{number:04d}", Payload=os.urandom(60_000)))
+    [log] = [path for path in (folder / "rows").iterdir() if path.name.endswith("-wal")]
+    assert log.stat().st_size < 16 * 1024 * 1024  # of 18 that were written
+
+
+async def test_a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged_before(store, folder, tmp_path):
+    """The files are copied one after another, as they are at a power cut between two writes: while nothing is written."""
+    await store.rows.create("day")
+    chance = random.Random(3)
+    written = []
+    for number in range(30):
+        written.append(f"{number:02d}")
+        await store.rows.put("day", row("p", written[-1], Payload=os.urandom(chance.randrange(60_000))))
+        etag = await store.files("models").put(f"f{number}", os.urandom(chance.randrange(200_000)), expected=None)
+        await store.queue("jobs").send(str(number))
+        if number % 5 == 4:
+            image = tmp_path / f"image{number}"
+            shutil.copytree(folder, image)
+            copied = EmbeddedStorage(FolderSettings(image))
+            assert [each["RowKey"] for each in await read(copied)] == written
+            found = await copied.files("models").read(f"f{number}")
+            assert found is not None
+            assert found.etag == etag
+            await copied.close()

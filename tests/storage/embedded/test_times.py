@@ -1,0 +1,158 @@
+"""The store's own time never goes back."""
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from shared.domain.errors import NewerFormatError
+from shared.storage.clocks import EarlierClock, LogClock
+from shared.storage.embedded.times import FILE, FolderTime, Machine
+from tests.builders import T0
+from tests.clocks import SetClock
+
+
+class Computer:
+    """A machine whose clock is set, which is started anew, and in which time passes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.clock = SetClock(T0)
+        self.passed = 1_000.0
+        self.starts = 1
+
+    def process(self) -> FolderTime:
+        machine = Machine(self.clock, lambda: self.passed, lambda: bytes([self.starts]) * 16)
+        time = FolderTime(self._folder, self.clock, machine=machine)
+        time.open()
+        return time
+
+    def pass_(self, seconds: float) -> None:
+        self.passed += seconds
+        self.clock.pass_(seconds)
+
+    def start_anew(self) -> None:
+        self.starts, self.passed = self.starts + 1, 5.0
+
+
+@pytest.fixture
+def computer(tmp_path) -> Computer:
+    return Computer(tmp_path)
+
+
+def test_nothing_is_known_of_a_store_that_is_not_there(tmp_path):
+    assert FolderTime(tmp_path / "none").bounds() is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_clock_that_nobody_sets_agrees_with_the_store(computer):
+    time = computer.process()
+    for _ in range(10):
+        computer.pass_(3_600)
+        assert time.bounds() == (0.0, 0.0)
+        assert time.now() == computer.clock.now()
+
+
+@pytest.mark.parametrize("seconds", [0.2, 30, 3_600, 400 * 86_400])
+def test_the_stores_time_goes_on_when_the_clock_is_set_back(computer, seconds):
+    time = computer.process()
+    before = time.now()
+    computer.clock.pass_(-seconds)
+    assert time.bounds() == pytest.approx((seconds, seconds), abs=1e-3)
+    assert time.ahead().total_seconds() == pytest.approx(-seconds, abs=1e-3)
+    computer.pass_(7)
+    assert (time.now() - before).total_seconds() == pytest.approx(7, abs=1e-3)
+
+
+def test_a_row_is_sealed_by_the_stores_time_when_the_clock_was_set_back(computer):
+    time = computer.process()
+    log = LogClock(computer.clock, time)
+    before = log.now()
+    computer.clock.pass_(-600)
+    computer.pass_(1)
+    assert (log.now() - before).total_seconds() == pytest.approx(1, abs=1e-3)
+    assert EarlierClock(computer.clock, time).now() == computer.clock.now()
+
+
+def test_a_clock_that_is_set_forward_is_followed_by_all_processes(computer):
+    first, second = computer.process(), computer.process()
+    computer.clock.pass_(3_600)
+    assert first.bounds() == (0.0, 0.0)
+    computer.clock.pass_(-1_800)
+    for time in (first, second, computer.process()):
+        assert time.bounds() == pytest.approx((1_800, 1_800), abs=1e-3)
+
+
+def test_a_difference_that_means_nothing_is_none(computer):
+    time = computer.process()
+    for seconds in (0.03, -0.09, 0.05):
+        computer.clock.pass_(seconds)
+        assert time.bounds() == (0.0, 0.0)
+
+
+def test_a_clock_that_comes_right_again_agrees_again(computer):
+    time = computer.process()
+    computer.clock.pass_(-60)
+    assert time.bounds() != (0.0, 0.0)
+    computer.clock.pass_(60)
+    assert time.bounds() == (0.0, 0.0)
+
+
+def test_after_a_new_start_of_the_machine_time_goes_on_from_the_last_that_was_kept(computer):
+    time = computer.process()
+    computer.pass_(500)
+    time.keep()
+    before = time.now()
+    computer.start_anew()
+    computer.clock.pass_(-86_400)
+    assert computer.process().now() >= before
+
+
+def test_after_a_new_start_with_a_right_clock_the_store_agrees_with_it(computer):
+    computer.process().keep()
+    computer.start_anew()
+    computer.clock.pass_(86_400)
+    assert computer.process().bounds() == (0.0, 0.0)
+
+
+def test_a_machine_that_cannot_tell_its_starts_apart_goes_on_from_the_last_time_as_well(computer):
+    time = computer.process()
+    computer.pass_(500)
+    time.keep()
+    before = time.now()
+    computer.start_anew()
+    computer.starts -= 1
+    computer.clock.pass_(-86_400)
+    assert computer.process().now() >= before
+
+
+def test_whoever_is_stopped_between_two_looks_does_not_take_that_for_a_clock_that_was_set(tmp_path):
+    computer = Computer(tmp_path)
+    time = computer.process()
+
+    def slow() -> float:
+        computer.pass_(5)
+        return computer.passed
+
+    stopped = FolderTime(tmp_path, computer.clock, machine=Machine(computer.clock, slow, lambda: bytes([1]) * 16))
+    stopped.open()
+    assert stopped.bounds() is None
+    assert time.bounds() == (0.0, 0.0)
+
+
+def test_a_damaged_file_is_begun_anew_from_the_clock(tmp_path):
+    (tmp_path / FILE).write_bytes(b"no time")
+    assert Computer(tmp_path).process().bounds() == (0.0, 0.0)
+
+
+def test_a_file_of_a_newer_release_is_refused(tmp_path):
+    (tmp_path / FILE).write_bytes(struct.pack("<6sH16sdd", b"OPTIME", 2, bytes(16), 0.0, 0.0))
+    with pytest.raises(NewerFormatError, match="upgrade"):
+        Computer(tmp_path).process()
+
+
+def test_the_machines_own_time_is_that_of_the_clock(tmp_path):
+    time = FolderTime(tmp_path)
+    time.open()
+    assert time.bounds() == (0.0, 0.0)
+    assert (tmp_path / FILE).stat().st_size == 40
