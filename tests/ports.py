@@ -5,14 +5,14 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib import import_module
 from multiprocessing.queues import Queue
 from pathlib import Path
 from typing import Any
 
 from shared.domain.errors import ConflictError
-from shared.storage.embedded.storage import EmbeddedStorage, FolderSettings
+from shared.storage.opening import named, open_storage
 from shared.storage.ports import AbsentError, Row, Storage
+from shared.storage.settings import FolderSettings
 
 _SPAWN = multiprocessing.get_context("spawn")
 _SECONDS = 60.0
@@ -27,11 +27,7 @@ class Deployment:
 
     def open(self) -> Storage:
         """Open it once more, as another process or event loop does."""
-        if self.engine == "embedded":
-            return EmbeddedStorage(FolderSettings(Path(self.place)))
-        azure = import_module("shared.storage.azure.storage")
-        opened: Storage = azure.AzureStorage(azure.AccountSettings(connection_string=self.place))
-        return opened
+        return open_storage(FolderSettings(Path(self.place), make=True) if self.engine == "embedded" else named(self.place))
 
 
 def row(partition: str, name: str, **columns: Any) -> Row:

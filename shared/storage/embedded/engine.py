@@ -21,7 +21,7 @@ from shared.domain.patience import seconds_left
 from shared.storage.embedded import folder as folders
 from shared.storage.embedded.catalogue import Catalogue
 from shared.storage.embedded.database import Database
-from shared.storage.embedded.failures import ClosedError, DamagedError, MissingError, translated
+from shared.storage.embedded.failures import ClosedError, DamagedError, MissingError
 from shared.storage.embedded.queues import Queues
 from shared.storage.embedded.tables import Tables
 from shared.storage.embedded.times import FolderTime
@@ -152,11 +152,11 @@ class Engine:
             with folders.making(self.folder) as is_new:
                 if is_new:
                     self._make(due)
+        folders.check_access([self.folder])
         for database in self._databases:
             database.read(lambda connection: connection.execute("SELECT count(*) FROM sqlite_schema").fetchone(), due=due)
         self.time.open()
-        with translated(self.folder / folders.ROWS):
-            os.scandir(self.folder / folders.ROWS).close()
+        folders.check_access([self.folder / folders.ROWS, self.folder / folders.CONTENT, *(each.path for each in self._databases)])
 
     def _make(self, due: float) -> None:
         """Make a store; one that is whole says so, and a half-made one is finished by the next who opens it."""

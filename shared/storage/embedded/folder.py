@@ -5,7 +5,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +82,15 @@ def about(folder: Path) -> dict[str, Any]:
     if found > FORMAT:
         raise SettingsError(f"the store {folder} has format version {found}; this release reads up to {FORMAT}: upgrade the app")
     return dict(told)
+
+
+def check_access(paths: Sequence[Path]) -> None:
+    """Raise `SettingsError` for a file or folder that cannot be read and written."""
+    for path in paths:
+        if not path.exists():
+            raise SettingsError(f"the store's file {path} is missing")
+        if not os.access(path, os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)):
+            raise SettingsError(f"the store's file {path} cannot be written: give the user that the service runs as the right to")
 
 
 def is_store(folder: Path) -> bool:

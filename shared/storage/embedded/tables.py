@@ -164,6 +164,7 @@ class Tables:
             return
         file, is_dropping = entry
         if not is_dropping:
+            self._check(file, due)
             self.catalogue.write(
                 lambda connection: connection.execute("UPDATE tables SET dropping = 1 WHERE name = ? AND file = ?", (table, file)), due=due
             )
@@ -298,6 +299,12 @@ class Tables:
         except (StorageUnavailableError, DamagedError, ClosedError, MissingError):
             return True  # an old file that nothing names goes with the next sweep
         return entry is not None and entry[0] == file
+
+    def _check(self, file: str, due: float) -> None:
+        """Raise `NewerFormatError` for a table of a newer release: what is in it is not known, and stays."""
+        looked = Database(self._folder / file, TABLE)
+        with suppress(MissingError, DamagedError, AbsentError), self._closing(looked):
+            looked.read(_check_kept, due=due)
 
     def _finish(self, table: str, file: str, due: float) -> None:
         """Finish dropping a table. Each step may have been done before."""

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from shared.storage.embedded.storage import EmbeddedStorage, FolderSettings
+from shared.storage.embedded.storage import EmbeddedStorage
+from shared.storage.settings import FolderSettings
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import pytest
 
 from shared.domain.errors import StorageUnavailableError
 from shared.storage.embedded.database import Database
-from shared.storage.embedded.storage import EmbeddedStorage, FolderSettings
+from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.embedded.tables import PAGE_BYTES, TABLE, Limits, Tables
 from shared.storage.ports import CELL_BYTES, EVERYTHING, ROW_BYTES, AbsentError
+from shared.storage.settings import FolderSettings
 from tests.ports import row
 
 SOON = 30.0
