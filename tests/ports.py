@@ -34,8 +34,12 @@ def row(partition: str, name: str, **columns: Any) -> Row:
     return {"PartitionKey": partition, "RowKey": name, **(columns or {"Payload": b"x"})}
 
 
-def in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
+async def in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
     """Do this in as many processes at the same time, and give what each came to; all have to come to something."""
+    return await asyncio.to_thread(_in_processes, work, *arguments)
+
+
+def _in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
     answers: Queue[Any] = _SPAWN.Queue()
     begin = _SPAWN.Barrier(len(arguments))
     processes = [_SPAWN.Process(target=_worked, args=(work, begin, answers, each), daemon=True) for each in arguments]

@@ -15,6 +15,7 @@ from shared.storage.ports import Content, Entry, NotModified
 
 _NOT_MODIFIED: Final = 304
 _HELD_BY_ANOTHER: Final = 409
+_NOTHING_THERE: Final = 416
 
 
 class AzureFiles:
@@ -41,12 +42,19 @@ class AzureFiles:
         """Read a file's first bytes and its metadata, or these alone."""
         async with storage_failures(f"look at {name}"):
             try:
-                if size:
-                    return await self._downloaded(name, offset=0, length=size)
-                return _content(b"", await self._container().get_blob_client(name).get_blob_properties())
+                return await self._first(name, size)
             except ResourceNotFoundError as answer:
                 believe(answer)
                 return None
+
+    async def _first(self, name: str, size: int) -> Content:
+        if size:
+            try:
+                return await self._downloaded(name, offset=0, length=size)
+            except HttpResponseError as answer:
+                if answer.status_code != _NOTHING_THERE:  # an empty file has no first bytes
+                    raise
+        return _content(b"", await self._container().get_blob_client(name).get_blob_properties())
 
     async def _downloaded(self, name: str, **options: Any) -> Content:
         download = await self._container().download_blob(name, **options)
@@ -127,7 +135,7 @@ class AzureFiles:
             except ResourceNotFoundError as answer:
                 believe(answer)
                 return ()
-        return [name.removeprefix(prefix).removesuffix("/") for name in found]
+        return sorted(name.removeprefix(prefix).removesuffix("/") for name in found)
 
     async def delete(self, name: str, *, expected: str | None = None) -> None:
         """Delete a file, on condition."""

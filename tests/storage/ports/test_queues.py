@@ -112,5 +112,5 @@ async def test_several_processes_receive_each_message_once(deployment, queue):
     texts = [f"{number:02d}" for number in range(20)]
     for text in texts:
         await queue.send(text)
-    received = in_processes(receive_all, *((deployment, "jobs", "") for _ in range(3)))
+    received = await in_processes(receive_all, *((deployment, "jobs", "") for _ in range(3)))
     assert sorted(text for each in received for text in each) == texts

@@ -178,12 +178,12 @@ def test_threads_that_wait_ask_the_same_storage(deployment):
 
 
 async def test_several_processes_write_one_table_which_the_first_of_them_makes(deployment: Deployment, store: Storage):
-    acknowledged = in_processes(put_rows, *((deployment, "shared", writer, 15) for writer in "abc"))
+    acknowledged = await in_processes(put_rows, *((deployment, "shared", writer, 15) for writer in "abc"))
     assert sorted(name for _, name in await keys_of(store.rows, "shared")) == sorted(name for names in acknowledged for name in names)
 
 
 async def test_what_several_processes_put_while_a_table_is_dropped_is_not_in_a_later_one(deployment, store, rows):
-    counts = in_processes(drop_or_put, *((deployment, "day", writer) for writer in ("a", "b", "")))
+    counts = await in_processes(drop_or_put, *((deployment, "day", writer) for writer in ("a", "b", "")))
     assert sum(counts) > 0
     await rows.create("day")
     assert await keys_of(rows, "day") == []
