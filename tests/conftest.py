@@ -1,6 +1,9 @@
-"""Fixtures every suite shares: Azurite, started once, and the app behind both kinds of host."""
+"""Fixtures every suite shares: storage on either engine, and the app behind both kinds of host."""
 
+import itertools
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,7 @@ import pytest
 from local.azurite import Azurite, running_azurite
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
+from tests.stores import NewStorage, new_place, quick_folder
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
-"""Storage accounts of the session's Azurite; `storage` gives each test one of its own."""
+"""Storage accounts of the session's Azurite; `new_account` gives one after the other."""
 
 
 def pytest_sessionstart() -> None:
@@ -48,7 +52,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> Units
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """One Azurite for the whole session, on free ports and in a folder that is thrown away."""
+    """One Azurite for the whole session, once a test needs it, on free ports and in a folder that is thrown away."""
     with running_azurite(tmp_path_factory.mktemp("azurite") / "data", accounts=ACCOUNTS) as azurite:
         yield azurite
 
@@ -64,10 +68,33 @@ def unused_accounts() -> Iterator[str]:
     return iter(ACCOUNTS)
 
 
+@pytest.fixture(scope="session")
+def new_account(emulator: Azurite, unused_accounts: Iterator[str]) -> NewStorage:
+    """Empty accounts of Azurite."""
+    return lambda: emulator.connection_string(next(unused_accounts))
+
+
+@pytest.fixture(scope="session")
+def new_store() -> Iterator[NewStorage]:
+    """Folders for embedded stores."""
+    with tempfile.TemporaryDirectory(prefix="personalizer-tests-", dir=quick_folder(), ignore_cleanup_errors=True) as folder:
+        numbers = itertools.count()
+        yield lambda: f"{folder}/{next(numbers):04}"
+
+
 @pytest.fixture
-def storage(emulator: Azurite, unused_accounts: Iterator[str]) -> str:
-    """The connection string of an empty account nobody else uses."""
-    return emulator.connection_string(next(unused_accounts))
+def engine() -> str:
+    """What keeps a test's `storage`; a file that is about storage has this fixture give all of `tests.stores.ENGINES`."""
+    return "embedded"
+
+
+@pytest.fixture
+def storage(engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty storage that nobody else uses: a folder's path, or a connection string."""
+    place = new_place(engine, request)
+    yield place
+    if engine == "embedded":
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session", params=["local", "worker"])
@@ -78,7 +105,7 @@ def host(request: pytest.FixtureRequest) -> HostKind:
 
 
 @pytest.fixture(scope="session")
-def app(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
-    """The app, started once for each kind of host on an account of its own, with its timers off."""
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host) as running:
+def app(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
+    """The app, started once for each kind of host on a store of its own, with its timers off."""
+    with RunningApp(new_store(), kind=host) as running:
         yield running

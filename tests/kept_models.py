@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from shared.domain.events import Action, Decision, Features, LearningMode, Proposal, Situation
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import event_log, trainer
@@ -21,7 +21,7 @@ _VISITS = (after(40), after(58), after(76), after(94), after(140))
 """When a trainer comes by, each a new one; small windows cut what it finds."""
 
 
-async def learn(account: AzureStorage) -> list[str]:
+async def learn(account: Storage) -> list[str]:
     """Write the log and learn it; gives the models, oldest first."""
     clock, chance = SetClock(T0), random.Random(11)
     log = event_log(account, clock)
@@ -65,12 +65,5 @@ def _mode(made: Decision, second: int) -> LearningMode:
     return LearningMode.ONLINE if made.proposal is None else LearningMode.APPRENTICE
 
 
-async def overwrite(account: AzureStorage, container: str, name: str, data: bytes) -> None:
-    """Change a blob's content and leave its metadata."""
-    blob = account.blobs.get_blob_client(container, name)
-    labels = (await blob.get_blob_properties()).metadata
-    await blob.upload_blob(data, overwrite=True, metadata=labels)
-
-
-async def delete_chunk(account: AzureStorage, name: str) -> None:
-    await account.blobs.get_blob_client(names.LOGS, names.chunks_prefix(LOOP) + name).delete_blob()
+async def delete_chunk(account: Storage, name: str) -> None:
+    await account.files(names.LOGS).delete(names.chunks_prefix(LOOP) + name)

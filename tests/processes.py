@@ -15,15 +15,16 @@ from shared.services.training import Trainer
 from shared.services.uploads import Uploads
 from shared.services.windows import Limits
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog
 from shared.storage.mirror import ContainerMirror
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import FileModelFeed
+from shared.storage.ports import Storage
 from tests.builders import T0, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import GRACE, LOOKBACK, LOOP, SETTLED_FOR, event_log
+from tests.stores import listed
 
 WAIT = (LOOP.reward_wait + GRACE).total_seconds()
 
@@ -41,7 +42,7 @@ class Configuration:
 class Process:
     """One process's view of the loop: a log, a trainer and the operations on it, all by one clock."""
 
-    def __init__(self, account: AzureStorage, clock: SetClock, *, loop: LoopSettings = LOOP) -> None:
+    def __init__(self, account: Storage, clock: SetClock, *, loop: LoopSettings = LOOP) -> None:
         self.account, self.clock = account, clock
         self.log: RowEventLog = event_log(account, clock)
         self.store = FileModelStore(account, loop=LOOP.name)
@@ -95,7 +96,7 @@ class Process:
         return sum([(await self.joined.chunk(name)).count(b"\n") for name in await self.joined.chain()])
 
     async def tables(self) -> set[str]:
-        return {table.name async for table in self.account.tables.list_tables()}
+        return set(await self.account.rows.tables())
 
     async def blobs(self) -> set[str]:
-        return {blob.name async for blob in self.account.blobs.get_container_client(names.LOGS).list_blobs()}
+        return await listed(self.account, names.LOGS)

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Self
 import pytest
 
 from local.processes import free_port
+from tests.stores import settings_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKER_PYTHON = REPOSITORY / ".venv-3.13" / "bin" / "python"
@@ -62,7 +63,7 @@ class RunningApp:
         self._ready = ready
         self._log = Path(tempfile.gettempdir()) / f"host-{secrets.token_hex(8)}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-        self.environment = {**inherited, "AzureWebJobsStorage": storage, "PERSONALIZER_KEYS": self.key, **(settings or {})}
+        self.environment = {**inherited, **settings_of(storage), "PERSONALIZER_KEYS": self.key, **(settings or {})}
         self.command = [
             *host_command(kind),
             *("--app", str(folder), "--port", str(self.port), "--stop-with-parent"),

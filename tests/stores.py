@@ -1,17 +1,45 @@
 """Storage as tests open it, and what they do to it behind the service's back."""
 
 import base64
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
 
 from shared.storage import names
 from shared.storage.opening import is_connection_string, named, open_storage
 from shared.storage.ports import EVERYTHING, Row, Storage
 from shared.storage.settings import AccountSettings, FolderSettings
 
+NewStorage = Callable[[], str]
+"""Makes place for an empty storage that nobody else uses, and names it: a folder's path, or an account's connection string."""
+
+ENGINES: Final = ("embedded", pytest.param("azurite", marks=pytest.mark.azurite))
+"""Parameters of a fixture `engine` that has a file's tests run on each engine of storage."""
+
+_MEMORY: Final = Path("/dev/shm")  # a folder of the tests' own is made in it
+on_both = pytest.mark.parametrize("engine", ENGINES)
+on_azurite = pytest.mark.parametrize("engine", ENGINES[1:])
+"""For one test of a file."""
+
+_ROOM: Final = 1024**3
+
 SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1, "random_jitter_range": 0}
 """As many tries as the app makes, and hardly a pause between them."""
+
+
+def quick_folder() -> Path | None:
+    """Find a place in memory for stores that nobody needs after the tests: syncing them takes no time. None where there is not much."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _ROOM else None
+
+
+def new_place(engine: str, request: pytest.FixtureRequest) -> str:
+    """Make place for an empty storage on this engine; the fixtures for it are asked for only then."""
+    new: NewStorage = request.getfixturevalue("new_store" if engine == "embedded" else "new_account")
+    return new()
 
 
 def opened(place: str) -> Storage:
@@ -57,7 +85,19 @@ async def rows_of(storage: Storage, table: str) -> list[dict[str, Any]]:
     return [dict(row) async for page in storage.rows.read(table, EVERYTHING) for row in page]
 
 
-async def put_rows(storage: Storage, table: str, rows: list[Row]) -> None:
+async def first_row(storage: Storage, table: str) -> dict[str, Any]:
+    """Give the first row of a table."""
+    return (await rows_of(storage, table))[0]
+
+
+async def rewrite(storage: Storage, table: str, rows: Iterable[Row]) -> None:
+    """Have a table hold these rows and no others."""
+    await storage.rows.drop(table)
+    await storage.rows.create(table)
+    await put_rows(storage, table, rows)
+
+
+async def put_rows(storage: Storage, table: str, rows: Iterable[Row]) -> None:
     """Write rows past the log."""
     for row in rows:
         await storage.rows.put(table, row)

@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from local.azurite import Azurite
 from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
 from tests.browser.visits import FLAGS, WITHIN_MS, Visit, visited
 from tests.running import RunningApp
+from tests.stores import NewStorage
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
@@ -31,9 +31,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def app(new_store: NewStorage) -> Iterator[RunningApp]:
     """The app on an account of its own, quick to learn, trained by hand."""
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS) as running:
+    with RunningApp(new_store(), settings=SETTINGS) as running:
         yield running
 
 

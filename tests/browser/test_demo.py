@@ -15,7 +15,6 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from dashboard_function import DEMO, STATIC
-from local.azurite import Azurite
 from local.demo_loop import QUICK, demo_key
 from local.listening import LOOPBACK, Place
 from local.node import find_node
@@ -25,6 +24,7 @@ from tests.browser.test_modules import COMPILER
 from tests.browser.visits import PHONE, Visit, visited
 from tests.http.building import KEY
 from tests.running import RunningApp
+from tests.stores import NewStorage
 
 pytestmark = [pytest.mark.slow]
 
@@ -83,10 +83,10 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def app(new_store: NewStorage) -> Iterator[RunningApp]:
     """The app as `make run` sets it, with its timers in the same process."""
     settings = {**QUICK, "PERSONALIZER_ADMIN_KEY": ADMIN_KEY}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=settings, timers=True) as running:
+    with RunningApp(new_store(), settings=settings, timers=True) as running:
         yield running
 
 

@@ -8,14 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import expect
 
-from local.azurite import Azurite
 from tests.browser.axe import findings
 from tests.browser.visits import PHONE
 from tests.http.building import QUERY_VERSION, path
-from tests.reliability.world import open_account
 from tests.running import RunningApp
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
+from tests.stores import NewStorage, opened
 
 pytestmark = pytest.mark.slow
 
@@ -25,15 +24,15 @@ OVER_MS = 90_000
 
 async def fill(storage: str) -> None:
     """Log so many joined events on a day of May 2026."""
-    account, events = open_account(storage), drawn(EVENTS, every=57.0)
+    account, events = opened(storage), drawn(EVENTS, every=57.0)
     await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)])
     await account.close()
 
 
 @pytest.fixture(scope="module")
-def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def app(new_store: NewStorage) -> Iterator[RunningApp]:
     """An app with a log, whose queue is served."""
-    storage = emulator.connection_string(next(unused_accounts))
+    storage = new_store()
     with ThreadPoolExecutor(1) as beside_the_browser:  # whose own loop runs in this thread
         beside_the_browser.submit(asyncio.run, fill(storage)).result()
     with RunningApp(storage, settings={"PERSONALIZER_TRAINER_SCHEDULE": "0 0 0 1 1 *"}, queues=True) as running:

@@ -8,14 +8,13 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
-from local.azurite import Azurite
 from tests.browser.traffic import SETTINGS
 from tests.browser.visits import Visit
 from tests.http.building import QUERY_VERSION, path
-from tests.reliability.world import open_account
 from tests.running import RunningApp
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
+from tests.stores import NewStorage, opened
 
 NAMES = ["constructor", "__proto__", "toString", "hasOwnProperty", "valueOf", "prototype", "__defineGetter__", "isPrototypeOf"]
 EVENTS = 400
@@ -23,7 +22,7 @@ EVENTS = 400
 
 async def fill(storage: str) -> None:
     """Log events of May 2026 whose context and actions have such features, and such ids."""
-    account = open_account(storage)
+    account = opened(storage)
     renamed = [b'"topic"', b'"valueOf"', b'"kind"', b'"constructor"', b'"id":"a"', b'"id":"__proto__"']
     events = []
     for event in drawn(EVENTS, every=57.0):
@@ -36,8 +35,8 @@ async def fill(storage: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
-    storage = emulator.connection_string(next(unused_accounts))
+def app(new_store: NewStorage) -> Iterator[RunningApp]:
+    storage = new_store()
     with ThreadPoolExecutor(1) as beside_the_browser:
         beside_the_browser.submit(asyncio.run, fill(storage)).result()
     with RunningApp(storage, settings=SETTINGS, queues=True) as running:

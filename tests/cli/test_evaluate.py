@@ -11,8 +11,8 @@ from shared.joining.dsjson import line
 from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run
 from tests.joining.test_foreign import PERSONALIZER
-from tests.reliability.world import open_account
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn
+from tests.stores import opened
 
 T0 = datetime(2023, 5, 18, 12, tzinfo=UTC)
 POLICIES = ("--policy", "greedy=--cb_explore_adf", "--policy", "square=--cb_explore_adf --squarecb", "--exploration", "0.05")
@@ -111,7 +111,7 @@ def test_what_cannot_be_followed_is_told_in_one_line(log, options, told):
 
 
 async def keep_for_ever(storage: str) -> None:
-    account = open_account(storage)
+    account = opened(storage)
     await FileLoopStore(account).write(LoopRecord("default", overrides={"log_retention_days": -1}), expected=None)
     await account.close()
 

@@ -18,17 +18,18 @@ from shared.domain.loop import LoopRecord
 from shared.joining.dsjson import line
 from shared.joining.reading import read_lines
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.files import Files
 from shared.storage.loop_store import FileLoopStore
+from shared.storage.ports import Storage
 from tests.cli.running import run, run_async
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.keeping import pointer_of, replayed
-from tests.reliability.world import FIRST, open_account, trainer, write_log
+from tests.reliability.world import FIRST, trainer, write_log
 from tests.running import OURS, REPOSITORY
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
+from tests.stores import opened
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 FOREVER = {"log_retention_days": -1}
@@ -36,8 +37,8 @@ OTHER = LoopRecord("other", life=1, overrides=FOREVER)
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     await FileLoopStore(account).write(LoopRecord("default", overrides=FOREVER), expected=None)
     yield account
     await account.close()
@@ -55,7 +56,7 @@ def folder(tmp_path):
     return logs
 
 
-async def events_of(account: AzureStorage, place: str = "default") -> list:
+async def events_of(account: Storage, place: str = "default") -> list:
     log = FileColdLog(account, loop=place)
     return [event for name in await log.chain() for event in read_lines(await log.chunk(name))]
 

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
 from tests.cli.running import Done, run
 from tests.running import RunningApp
+from tests.stores import NewStorage
 
 ADMIN = "the administrator's own key"
 
 
 @pytest.fixture(scope="module")
-def service(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def service(new_store: NewStorage) -> Iterator[RunningApp]:
     settings = {"PERSONALIZER_ADMIN_KEY": ADMIN, "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=settings) as running:
+    with RunningApp(new_store(), settings=settings) as running:
         yield running
 
 

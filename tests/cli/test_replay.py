@@ -9,20 +9,21 @@ import pytest
 
 from shared.domain.loop import LoopRecord
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.loop_store import FileLoopStore
+from shared.storage.ports import Storage
 from tests.builders import after, decision
 from tests.cli.running import Done, run_async
 from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
-from tests.kept_models import LOOP, learn, overwrite
-from tests.reliability.world import FIRST, event_log, open_account, trainer, write_log
+from tests.kept_models import LOOP, learn
+from tests.reliability.world import FIRST, event_log, trainer, write_log
 from tests.running import OURS, REPOSITORY
+from tests.stores import opened, overwrite
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 

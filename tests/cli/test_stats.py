@@ -10,9 +10,10 @@ import pytest
 from shared.joining.dsjson import line
 from tests.cli.running import run
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
-from tests.reliability.world import FIRST, SECOND, open_account, trainer, write_log
+from tests.reliability.world import FIRST, SECOND, trainer, write_log
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
+from tests.stores import opened
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 
@@ -55,7 +56,7 @@ def test_a_file_without_an_event_is_told_and_the_answer_is_no(tmp_path):
 
 def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):
     async def learn() -> object:
-        account = open_account(storage)
+        account = opened(storage)
         counters = await write_log(account)
         for at in (FIRST, SECOND):
             await trainer(account, at, store="default").run()

@@ -165,8 +165,8 @@ class Reader(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reader(emulator, unused_accounts) -> Iterator[Reader]:
-    storage = emulator.connection_string(next(unused_accounts))
+def reader(new_store) -> Iterator[Reader]:
+    storage = new_store()
     settings = {**SHORT_WAITS, "PERSONALIZER_KEYS": "another-key,the-key-in-use", "PERSONALIZER_ADMIN_KEY": ADMIN}
     running = RunningApp(storage, settings=settings)
     running.key = "the-key-in-use"

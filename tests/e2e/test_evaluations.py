@@ -10,12 +10,11 @@ import pytest
 from azure.ai.personalizer import PersonalizerAdministrationClient
 from azure.core.credentials import AzureKeyCredential
 
-from local.azurite import Azurite
 from tests.http.building import QUERY_VERSION, path, rank
-from tests.reliability.world import open_account
 from tests.running import HostKind, RunningApp
 from tests.services.analysis.logs import BEST, FIRST, drawn
 from tests.services.analysis.seeding import seed
+from tests.stores import NewStorage, opened
 
 pytestmark = pytest.mark.slow
 
@@ -31,12 +30,12 @@ OLD = "v1.1-preview.3"
 
 
 @pytest.fixture(scope="module")
-def app(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def app(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app with a log, whose queue is served."""
-    storage = emulator.connection_string(next(unused_accounts))
+    storage = new_store()
 
     async def fill() -> None:
-        account, events = open_account(storage), drawn(EVENTS, every=57.0)
+        account, events = opened(storage), drawn(EVENTS, every=57.0)
         await seed(account, [events[first : first + 200] for first in range(0, EVENTS, 200)], until=END)
         await account.close()
 

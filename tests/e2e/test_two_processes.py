@@ -10,13 +10,13 @@ from typing import Any, NamedTuple, Self
 
 import pytest
 
-from local.azurite import Azurite
 from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.settings import read_settings
 from shared.storage.cold_log import FileColdLog
 from shared.storage.opening import open_storage
 from tests.http.building import KEY, actions, path
 from tests.running import RunningApp
+from tests.stores import NewStorage
 
 pytestmark = pytest.mark.slow
 
@@ -108,8 +108,8 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def pair(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[Pair]:
-    storage = emulator.connection_string(next(unused_accounts))
+def pair(new_store: NewStorage) -> Iterator[Pair]:
+    storage = new_store()
     serving, managing = RunningApp(storage, settings=SETTINGS), RunningApp(storage, settings=SETTINGS, timers=True)
     serving.key = managing.key = "first"
     with serving, managing:

@@ -4,33 +4,33 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
 from tests.http.building import TWO_KEYS
 from tests.running import HostKind, RunningApp
+from tests.stores import NewStorage
 
 
 @pytest.fixture(scope="session")
-def quiet(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def quiet(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app with two keys, for requests that are not logged: its counters stay quick to read."""
     settings = {"PERSONALIZER_KEYS": ",".join(TWO_KEYS)}
-    running = RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings)
+    running = RunningApp(new_store(), kind=host, settings=settings)
     running.key = TWO_KEYS[0]
     with running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def keyless(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def keyless(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app that was given no key, and so sends none to see whether it is up."""
-    running = RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings={"PERSONALIZER_KEYS": ""})
+    running = RunningApp(new_store(), kind=host, settings={"PERSONALIZER_KEYS": ""})
     running.key = ""
     with running:
         yield running
 
 
 @pytest.fixture(scope="module", params=["Apprentice", "LoggingOnly"])
-def baseline(request: pytest.FixtureRequest, host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def baseline(request: pytest.FixtureRequest, host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app in each of the learning modes that answer the application's own choice."""
     settings = {"PERSONALIZER_LEARNING_MODE": request.param}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as running:
+    with RunningApp(new_store(), kind=host, settings=settings) as running:
         yield running

@@ -51,8 +51,8 @@ WITH_BODIES = [each for each in said() if bodies(each)]
 
 
 @pytest.fixture(scope="module")
-def described(emulator, unused_accounts) -> Iterator[DescribedApp]:
-    with described_app(emulator.connection_string(next(unused_accounts))) as running:
+def described(new_store) -> Iterator[DescribedApp]:
+    with described_app(new_store()) as running:
         yield running
 
 

@@ -86,8 +86,8 @@ WITH_TIMES = [each for each in said() if of_query(each) or any(in_body(body) for
 
 
 @pytest.fixture(scope="module")
-def described(emulator, unused_accounts) -> Iterator[DescribedApp]:
-    with described_app(emulator.connection_string(next(unused_accounts))) as running:
+def described(new_store) -> Iterator[DescribedApp]:
+    with described_app(new_store()) as running:
         assert rank(running.app, eventId="e1").status == 201
         yield running
 

@@ -23,8 +23,8 @@ def example(version: str, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def described(host, emulator, unused_accounts):
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host) as running:
+def described(host, new_store):
+    with RunningApp(new_store(), kind=host) as running:
         yield running
 
 

@@ -70,10 +70,10 @@ AT = {(operation.folder, operation.name): operation for operation in OPERATIONS}
 
 
 @pytest.fixture(scope="module")
-def described(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def described(host, new_store) -> Iterator[RunningApp]:
     """An app that has one event in its log, and a loop with a policy for several slots."""
     settings = {"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as running:
+    with RunningApp(new_store(), kind=host, settings=settings) as running:
         yield running
 
 

@@ -28,10 +28,10 @@ REPEATED = {"x-ms-client-request-id": "9a1b0c4e-0000-4000-8000-000000000001"}
 
 
 @pytest.fixture(scope="module")
-def judged(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def judged(host, new_store) -> Iterator[RunningApp]:
     """An app with one event in its log, whose evaluations the tests make and delete."""
     settings = {"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as running:
+    with RunningApp(new_store(), kind=host, settings=settings) as running:
         assert rank(running).status == 201
         yield running
 

@@ -13,7 +13,7 @@ LATEST = VERSIONS[-1]
 
 
 @pytest.fixture(scope="module")
-def explaining(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def explaining(host, new_store) -> Iterator[RunningApp]:
     """An app that has learned a little, and explains its answers."""
     settings = {
         "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
@@ -21,7 +21,7 @@ def explaining(host, emulator, unused_accounts) -> Iterator[RunningApp]:
         "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
         "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
     }
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as app:
+    with RunningApp(new_store(), kind=host, settings=settings) as app:
         explain(app, wanted=True)
         for number in range(20):
             shown = rank(app, *"abc", eventId=f"e{number}").json["rewardActionId"]

@@ -16,9 +16,9 @@ ID = "featureImportanceId"
 
 
 @pytest.fixture(scope="module")
-def asked(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def asked(host, new_store) -> Iterator[RunningApp]:
     """An app with one event in its log."""
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host) as running:
+    with RunningApp(new_store(), kind=host) as running:
         assert rank(running).status == 201
         yield running
 

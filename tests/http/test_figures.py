@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from local.azurite import Azurite
 from tests.http.building import counters, rank, refused, reward
 from tests.running import HostKind, RunningApp
+from tests.stores import NewStorage
 
 EVENTS, REWARDED = 40, 10
 ADMIN = {"PERSONALIZER_ADMIN_KEY": "the-administrator"}
@@ -21,9 +21,9 @@ SHORT = {
 
 
 @pytest.fixture(scope="module")
-def learned(host: HostKind, emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
+def learned(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app that has learned some events, every fourth of them rewarded."""
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=SHORT | ADMIN) as running:
+    with RunningApp(new_store(), kind=host, settings=SHORT | ADMIN) as running:
         for number in range(EVENTS):
             assert rank(running, eventId=f"e{number}").status == 201
             if number % 4 == 0:

@@ -16,8 +16,8 @@ from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.loop_store import FileUsage
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, rank_body, refused
-from tests.reliability.world import open_account
 from tests.running import Answer, HostKind, RunningApp
+from tests.stores import opened
 
 ADMIN = {KEY: "the-administrators-key"}
 SETTINGS = {"PERSONALIZER_ADMIN_KEY": ADMIN[KEY], "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
@@ -25,9 +25,9 @@ POLL = 0.2
 
 
 @pytest.fixture(scope="module")
-def managed(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def managed(host, new_store) -> Iterator[RunningApp]:
     """An app with an administrator, which the tests of this module share: each makes loops of its own."""
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=SETTINGS) as running:
+    with RunningApp(new_store(), kind=host, settings=SETTINGS) as running:
         yield running
 
 
@@ -325,7 +325,7 @@ def test_keys_are_neither_stored_nor_logged_nor_told_again(managed, name):
     told = administer(managed, "GET", "/loops").body + administer(managed, "GET", f"/loops/{name}").body + managed.logs.encode()
 
     async def record() -> bytes:
-        account = open_account(managed.environment["AzureWebJobsStorage"])
+        account = opened(managed.environment["AzureWebJobsStorage"])
         try:
             file = await Files(account, names.MODELS).read(names.configuration_file(name))
         finally:
@@ -378,7 +378,7 @@ def spend(loop: Loop, *, left: int) -> None:
     """Let others have been granted all but so many of this month's calls."""
 
     async def grant() -> None:
-        account = open_account(loop.app.environment["AzureWebJobsStorage"])
+        account = opened(loop.app.environment["AzureWebJobsStorage"])
         try:
             wanted = 50_000 - left
             month = f"{datetime.now(UTC):%Y%m}"

@@ -17,10 +17,10 @@ SLOTS: list[dict[str, Any]] = [{"id": "top", "baselineAction": "b", "features": 
 
 
 @pytest.fixture(scope="module")
-def slotted(host, emulator, unused_accounts) -> Iterator[RunningApp]:
+def slotted(host, new_store) -> Iterator[RunningApp]:
     """An app whose policy is one for several slots."""
     settings = {"PERSONALIZER_POLICY_ARGUMENTS": "--ccb_explore_adf", "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), kind=host, settings=settings) as running:
+    with RunningApp(new_store(), kind=host, settings=settings) as running:
         yield running
 
 

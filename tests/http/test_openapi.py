@@ -27,8 +27,8 @@ SHORT_WAITS = {
 
 
 @pytest.fixture(scope="module")
-def described(emulator, unused_accounts) -> Iterator[DescribedApp]:
-    with described_app(emulator.connection_string(next(unused_accounts))) as running:
+def described(new_store) -> Iterator[DescribedApp]:
+    with described_app(new_store()) as running:
         yield running
 
 

@@ -59,8 +59,8 @@ schema = schemathesis.openapi.from_dict(document(), config=schemathesis.Config.f
 
 
 @pytest.fixture(scope="module")
-def described(emulator, unused_accounts) -> Iterator[DescribedApp]:
-    with described_app(emulator.connection_string(next(unused_accounts))) as running:
+def described(new_store) -> Iterator[DescribedApp]:
+    with described_app(new_store()) as running:
         yield running
 
 

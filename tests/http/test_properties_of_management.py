@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from local.azurite import Azurite
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, actions, code_of, path
 from tests.http.test_any_json import anything, places
 from tests.http.test_any_json import changed as with_another
 from tests.running import Answer, RunningApp
+from tests.stores import NewStorage
 
 ADMIN_KEY = "the-administrators-key"
 ROOT = "/loops/any"
@@ -56,9 +56,9 @@ class Loop(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def loop(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[Loop]:
+def loop(new_store: NewStorage) -> Iterator[Loop]:
     given_settings = {"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=given_settings) as app:
+    with RunningApp(new_store(), settings=given_settings) as app:
         made = app.request("PUT", ROOT, headers={KEY: ADMIN_KEY})
         loop = Loop(app, made.json["keys"][0])
         loop.call("PUT", "configurations/policy", FIRST)

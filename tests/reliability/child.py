@@ -16,11 +16,12 @@ from shared.services.training import SLICE
 from tests.builders import T0, decision
 from tests.clocks import SetClock, Ticks
 from tests.keeping import keeper
-from tests.reliability.world import FIRST, RESET, SECOND, event_log, open_account, trainer
+from tests.reliability.world import FIRST, RESET, SECOND, event_log, trainer
+from tests.stores import opened
 
 
 async def append(tell: Callable[[str], None], connection_string: str) -> None:
-    account = open_account(connection_string)
+    account = opened(connection_string)
     log = event_log(account, SetClock(T0))
 
     async def one(event_id: str) -> None:
@@ -33,27 +34,27 @@ async def append(tell: Callable[[str], None], connection_string: str) -> None:
 
 
 async def train(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = open_account(connection_string)
+    account = opened(connection_string)
     await trainer(account, SECOND, store=store).run()
     await account.close()
 
 
 async def train_and_prune(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = open_account(connection_string)
+    account = opened(connection_string)
     kept = PruningModelStore(account, loop=store, models_kept=2)
     await trainer(account, SECOND, store=store, max_events=30, kept=kept).run()
     await account.close()
 
 
 async def retrain(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = open_account(connection_string)
+    account = opened(connection_string)
     await trainer(account, FIRST, store=store, loop=RESET).run()
     await account.close()
 
 
 async def retrain_slowly(_: Callable[[str], None], connection_string: str, store: str) -> None:
     """Begin the model anew a chunk at a time, and learn the second window meanwhile."""
-    account = open_account(connection_string)
+    account = opened(connection_string)
     process = trainer(account, SECOND, store=store, loop=RESET, max_events=30)
     for _turn in range(12):
         await process.turn(TimeLimit(1.5 * SLICE, monotonic=Ticks(SLICE.total_seconds())))
@@ -61,7 +62,7 @@ async def retrain_slowly(_: Callable[[str], None], connection_string: str, store
 
 
 async def restore(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = open_account(connection_string)
+    account = opened(connection_string)
     keeping = keeper(account, FIRST, store=store)
     await keeping.restore((await keeping.versions())[-1].version)
     await account.close()

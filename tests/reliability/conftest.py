@@ -2,9 +2,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from shared.storage.azure.storage import AzureStorage
-from tests.reliability.world import open_account
+from shared.storage.ports import Storage
 from tests.storage_proxy import StorageProxy
+from tests.stores import opened
 
 
 @pytest.fixture
@@ -14,16 +14,16 @@ def proxy(storage) -> Iterator[StorageProxy]:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
+async def account(storage) -> AsyncIterator[Storage]:
     """The account as it is, without faults."""
-    account = open_account(storage)
+    account = opened(storage)
     yield account
     await account.close()
 
 
 @pytest.fixture
-async def faulty(proxy) -> AsyncIterator[AzureStorage]:
+async def faulty(proxy) -> AsyncIterator[Storage]:
     """The account by way of the proxy."""
-    account = open_account(proxy.connection_string)
+    account = opened(proxy.connection_string)
     yield account
     await account.close()

@@ -21,8 +21,8 @@ from shared.storage.model_store import FileModelStore
 from shared.storage.settings import AccountSettings
 from tests.builders import T0, decision, observation
 from tests.processes import Configuration
-from tests.reliability.world import SHORT_PAUSES
 from tests.storage_proxy import StorageProxy
+from tests.stores import SHORT_PAUSES
 
 LOOP = LoopSettings(
     reward_wait=timedelta(seconds=60), model_export_frequency=timedelta(seconds=1), reward_aggregation=RewardAggregation.SUM

@@ -5,12 +5,13 @@ import asyncio
 import pytest
 
 from shared.domain.errors import PersonalizerError
-from shared.storage.azure.storage import AzureStorage
+from shared.storage.ports import Storage
 from tests.builders import T0
 from tests.clocks import SetClock
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, SETTLED_FOR
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+from tests.stores import listed
 
 pytestmark = pytest.mark.slow
 
@@ -37,13 +38,13 @@ def stop_at(proxy: StorageProxy, number: int, *, done_first: bool) -> None:
     proxy.plan = plan
 
 
-async def clear(account: AzureStorage) -> None:
+async def clear(account: Storage) -> None:
     """Empty the account; tables that were dropped may be made again at once in the emulator."""
-    async for table in account.tables.list_tables():
-        await account.tables.delete_table(table.name)
-    async for container in account.blobs.list_containers():
-        async for blob in account.blobs.get_container_client(container.name).list_blobs():
-            await account.blobs.get_blob_client(container.name, blob.name).delete_blob(delete_snapshots="include")
+    for table in await account.rows.tables():
+        await account.rows.drop(table)
+    for area in await account.areas():
+        for name in await listed(account, area):
+            await account.files(area).delete(name)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses

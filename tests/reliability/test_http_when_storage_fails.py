@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from shared.storage import names
-from tests.reliability.world import open_account
 from tests.running import RunningApp
 from tests.storage_proxy import Fault, no_faults
+from tests.stores import opened, overwrite
 
 BODY = {"eventId": "e1", "actions": [{"id": name, "features": [{"topic": name}]} for name in "abc"]}
 QUICK = {
@@ -77,10 +77,8 @@ def test_a_pointer_of_a_later_release_leaves_the_old_model_serving(storage):
     """As after a downgrade: Rank goes on, and the status names the version that is too new."""
 
     async def write_newer() -> None:
-        account = open_account(storage)
-        blob = account.blobs.get_blob_client(names.MODELS, names.pointer_file("default"))
-        await account.blobs.get_container_client(names.MODELS).create_container()
-        await blob.upload_blob(b'{"format": 99}')
+        account = opened(storage)
+        await overwrite(account, names.MODELS, names.pointer_file("default"), b'{"format": 99}')
         await account.close()
 
     asyncio.run(write_newer())

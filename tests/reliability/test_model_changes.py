@@ -13,8 +13,8 @@ from shared.domain.errors import PersonalizerError
 from shared.domain.ledger import ModelKind, Pointer
 from shared.learning import artifact
 from shared.services.training import SLICE
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from shared.storage.signing_keys import FileModelSigner
 from tests.clocks import SetClock, Ticks
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
@@ -31,26 +31,26 @@ pytestmark = [
 STEP = 8
 """Of the calls of a model that is begun anew in many runs, each of this many is failed, or is a process's last: there are some 150."""
 
-Change = Callable[[AzureStorage, str], Awaitable[object]]
+Change = Callable[[Storage, str], Awaitable[object]]
 
 
-async def import_oldest(account: AzureStorage, store: str) -> None:
+async def import_oldest(account: Storage, store: str) -> None:
     keeping = keeper(account, FIRST, store=store)
     oldest = (await keeping.versions())[-1].version
     state = await FileModelStore(account, loop=store).state(oldest)
     await keeping.import_(await FileModelSigner(account, clock=SetClock(FIRST)).sign(state))
 
 
-async def restore_oldest(account: AzureStorage, store: str) -> None:
+async def restore_oldest(account: Storage, store: str) -> None:
     keeping = keeper(account, FIRST, store=store)
     await keeping.restore((await keeping.versions())[-1].version)
 
 
-async def delete(account: AzureStorage, store: str) -> None:
+async def delete(account: Storage, store: str) -> None:
     await keeper(account, FIRST, store=store).delete()
 
 
-async def begin_anew(account: AzureStorage, store: str) -> None:
+async def begin_anew(account: Storage, store: str) -> None:
     await trainer(account, FIRST, store=store, loop=RESET).run()
 
 
@@ -58,12 +58,12 @@ CHANGES: dict[str, Change] = {"import": import_oldest, "restore": restore_oldest
 KINDS = {"import": ModelKind.IMPORTED, "restore": ModelKind.RESTORED, "retrain": ModelKind.RETRAINED}
 
 
-async def learned_half(account: AzureStorage, store: str) -> Pointer:
+async def learned_half(account: Storage, store: str) -> Pointer:
     await trainer(account, FIRST, store=store, max_events=30).run()
     return await pointer_of(account, store)
 
 
-async def assert_whole(account: AzureStorage, store: str, before: Pointer) -> None:
+async def assert_whole(account: Storage, store: str, before: Pointer) -> None:
     """Check that what is published is there and can be used, and that the log's side of the pointer is as it was."""
     pointer = await pointer_of(account, store)
     told = ("watermark", "chunk", "counters", "lookback", "apprentice", "log")
@@ -74,7 +74,7 @@ async def assert_whole(account: AzureStorage, store: str, before: Pointer) -> No
         assert (await provenance_of(account, store, pointer.version)).learned == pointer.learned
 
 
-async def assert_goes_on(account: AzureStorage, store: str, what: str, before: Pointer) -> None:
+async def assert_goes_on(account: Storage, store: str, what: str, before: Pointer) -> None:
     """Make the change, again if it was made, and check that the rest of the log is learned from it once."""
     await CHANGES[what](account, store)
     await assert_whole(account, store, before)
@@ -129,7 +129,7 @@ async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(
     assert number > 5
 
 
-async def assert_begun_anew(account: AzureStorage, store: str) -> None:
+async def assert_begun_anew(account: Storage, store: str) -> None:
     """Bring it to its end, a chunk at a time, and check that it came to what one run comes to, and that nothing is left of it."""
     for _ in range(30):
         await trainer(account, SECOND, store=store, loop=RESET, max_events=30).turn(one_chunk())
@@ -147,7 +147,7 @@ def one_chunk() -> TimeLimit:
     return TimeLimit(1.5 * SLICE, monotonic=Ticks(SLICE.total_seconds()))
 
 
-async def begun_anew_at_once(account: AzureStorage) -> None:
+async def begun_anew_at_once(account: Storage) -> None:
     """Learn all of the log, and all of it anew in one run."""
     await learned_half(account, "at once")
     await trainer(account, SECOND, store="at once", max_events=30).run()

@@ -22,27 +22,29 @@ from shared.storage.files import MARKS_KEPT, OVERTAKEN, File, Files
 from shared.storage.loop_store import FileLoopStore, FileUsage
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
+from shared.storage.ports import Storage
 from shared.storage.settings import AccountSettings
 from shared.storage.work_files import StoredWorkFiles
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
 from tests.processes import WAIT, Process
-from tests.reliability.world import FIRST, LOOP, SECOND, SHORT_PAUSES, open_account, trainer, write_log
+from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
 from tests.services.test_importing import MemoryFile, log_of
 from tests.storage_proxy import Call, Fault, StorageProxy
+from tests.stores import SHORT_PAUSES, opened, overwrite
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a torn connection's remains
 
 NAME = "anything"
 
 
-def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[AzureStorage], Awaitable[object]]) -> list[Call]:
+def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[Storage], Awaitable[object]]) -> list[Call]:
     """Do the next write of this blob, let another process write, and tear the connection; gives the calls that were torn."""
     torn: list[Call] = []
 
     async def overtake() -> None:
-        account = open_account(storage)
+        account = opened(storage)
         try:
             await other(account)
         finally:
@@ -61,7 +63,7 @@ def overtaken(proxy: StorageProxy, storage: str, path: str, other: Callable[[Azu
 # --- the pointer -----------------------------------------------------------------------------------------------------------
 
 
-async def commit_another(account: AzureStorage, store: str = LOOP.name) -> None:
+async def commit_another(account: Storage, store: str = LOOP.name) -> None:
     """Commit something that changes nothing but the number of commits."""
     models = FileModelStore(account, loop=store)
     pointer, etag = await models.pointer() or pytest.fail("there is no pointer")
@@ -99,7 +101,7 @@ async def test_a_model_is_changed_by_hand_once_and_what_came_after_it_stands(pro
     before = await pointer_of(account, "kept")
     oldest = (await keeper(account, FIRST, store="kept").versions())[-1].version
 
-    async def put_another_model_online(another: AzureStorage) -> None:
+    async def put_another_model_online(another: Storage) -> None:
         await trainer(another, SECOND, store="kept", max_events=10_000).run()
 
     torn = overtaken(proxy, storage, "pointer.json", put_another_model_online)
@@ -126,7 +128,7 @@ async def test_a_window_is_learned_once_and_the_trainer_goes_on_from_what_came_a
 
 
 async def test_an_import_that_was_overtaken_says_so_and_what_it_committed_is_there_once(proxy, storage, faulty, account):
-    def importer(of: AzureStorage) -> Importer:
+    def importer(of: Storage) -> Importer:
         log = Process(of, SetClock(after(3600))).log
         configuration = StoredConfiguration(of, defaults=replace(LOOP, log_retention_days=-1))
         joined, store = FileColdLog(of, loop="mine"), FileModelStore(of, loop="mine")
@@ -146,7 +148,7 @@ async def test_an_import_that_was_overtaken_says_so_and_what_it_committed_is_the
 # --- records ---------------------------------------------------------------------------------------------------------------
 
 
-def loops(account: AzureStorage) -> Loops:
+def loops(account: Storage) -> Loops:
     return Loops(FileLoopStore(account), defaults=LoopSettings(), clock=SetClock(T0), check_mirror=lambda _: None)
 
 
@@ -200,7 +202,7 @@ async def test_a_portion_of_calls_is_taken_once(proxy, storage, faulty, account)
 async def test_an_evaluation_that_was_asked_for_is_not_refused_since_its_worker_was_quick(proxy, storage, faulty, account):
     asked = Evaluation(Job("e1", "first", T0, after(3600), T0), LearningPolicy("default", "--cb_explore_adf"))
 
-    async def begin(another: AzureStorage) -> None:
+    async def begin(another: Storage) -> None:
         store = evaluation_store(another, loop="news")
         found, etag = await store.read("e1") or pytest.fail("it is not there")
         await store.replace(replace(found, job=replace(found.job, description="under way")), expected=etag)
@@ -259,7 +261,7 @@ async def test_so_many_writes_may_come_between_and_no_more(proxy, storage, fault
     for between, is_known in ((MARKS_KEPT - 1, True), (MARKS_KEPT, False)):
         first = await others.replace(f"{between}", b"first", expected=None)
 
-        async def write(another: AzureStorage, between: int = between) -> None:
+        async def write(another: Storage, between: int = between) -> None:
             files = Files(another, "counts")
             for number in range(between):
                 file = await present(files, f"{between}")
@@ -277,7 +279,7 @@ async def test_what_goes_by_a_write_that_was_overtaken_is_a_conflict(proxy, stor
     mine = StoredWorkFiles(faulty, loop="news")
     first = await mine.replace("board", b"first", expected=None)
 
-    async def write(another: AzureStorage) -> None:
+    async def write(another: Storage) -> None:
         files = StoredWorkFiles(another, loop="news")
         await files.replace("board", b"theirs", expected=(await files.read("board") or pytest.fail("it is not there"))[1])
 
@@ -292,7 +294,7 @@ async def test_a_file_that_knows_no_marks_is_replaced_as_before(account):
     """As an older release writes it: without any."""
     files = Files(account, "counts")
     await files.write_once(NAME, b"first")
-    await account.blobs.get_blob_client("counts", NAME).upload_blob(b"older", overwrite=True)
+    await overwrite(account, "counts", NAME, b"older")
     file = await present(files, NAME)
     assert file.etag.marks == ()
     assert await files.replace(NAME, b"newer", expected=file.etag)

@@ -9,8 +9,8 @@ from shared.domain.ledger import Pointer
 from shared.runtime.pruning_store import PruningModelStore
 from shared.services.training import Trainer
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from tests.keeping import content_of
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
@@ -25,11 +25,11 @@ pytestmark = [
 KEPT = 2
 
 
-def pruning(account: AzureStorage, at: datetime, *, store: str, max_events: int = 50_000) -> Trainer:
+def pruning(account: Storage, at: datetime, *, store: str, max_events: int = 50_000) -> Trainer:
     return trainer(account, at, store=store, max_events=max_events, kept=PruningModelStore(account, loop=store, models_kept=KEPT))
 
 
-async def assert_tidy(account: AzureStorage, store: str) -> Pointer:
+async def assert_tidy(account: Storage, store: str) -> Pointer:
     """Check that nothing is there but what is needed: the two models that were published last, and the figures."""
     pointer = await committed(account, store)
     models, states = await models_and_states(account, store)

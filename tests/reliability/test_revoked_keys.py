@@ -14,6 +14,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.storage import names
 from tests.storage_proxy import Fault, no_faults
+from tests.stores import overwrite
 
 KEY = "ocp-apim-subscription-key"
 POLL = 0.1
@@ -122,8 +123,7 @@ async def test_a_model_that_cannot_be_read_holds_no_key_up(proxy, here, there, f
 async def test_a_damaged_pointer_holds_no_key_up(here, there):
     old = await made(here, "news")
     assert await is_open(there, "news", old)
-    container = here.account.blobs.get_container_client(names.MODELS)
-    await container.upload_blob(names.pointer_file("newsx0001"), b"nonsense")
+    await overwrite(here.storage, names.MODELS, names.pointer_file("newsx0001"), b"nonsense")
     await asyncio.sleep(3 * POLL)
     await regenerate(here, "news")
     assert await closed_within(there, "news", old)
@@ -133,7 +133,7 @@ async def test_the_keys_of_a_record_of_a_later_release_hold(here, there):
     old = await made(here, "news")
     assert await is_open(there, "news", old)
     text = orjson.dumps({"format": 99, "keys": [key_digest("new"), ""], "plans": "others", "settings": {"unheard": 1}})
-    await here.account.blobs.get_container_client(names.MODELS).upload_blob(names.configuration_file("news"), text, overwrite=True)
+    await overwrite(here.storage, names.MODELS, names.configuration_file("news"), text)
     assert await closed_within(there, "news", old)
     assert await is_open(there, "news", "new")
     await asyncio.sleep(3 * POLL)
@@ -145,7 +145,7 @@ async def test_a_loop_that_a_later_release_deleted_is_served_no_more(here, there
     old = await made(here, "news")
     assert await is_open(there, "news", old)
     text = orjson.dumps({"format": 99, "keys": [key_digest(old), ""], "deleted_at": "2026-11-24T12:00:00Z"})
-    await here.account.blobs.get_container_client(names.MODELS).upload_blob(names.configuration_file("news"), text, overwrite=True)
+    await overwrite(here.storage, names.MODELS, names.configuration_file("news"), text)
     await asyncio.sleep(IN_TIME / 2)
     with pytest.raises(PersonalizerError):
         await there.admit("news", {KEY: old})

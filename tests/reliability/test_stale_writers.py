@@ -15,8 +15,9 @@ from shared.storage.polling import FileModelFeed
 from tests.builders import T0, decision
 from tests.clocks import SetClock
 from tests.processes import Process
-from tests.reliability.world import LOOP, SETTLED_FOR, event_log, open_account
+from tests.reliability.world import LOOP, SETTLED_FOR, event_log
 from tests.storage_proxy import Call, Fault, StorageProxy
+from tests.stores import opened, overwrite
 
 OLD = f"{LOOP.name}x0001"
 
@@ -155,7 +156,7 @@ async def test_a_writer_that_cannot_hear_of_a_deletion_is_refused_once_its_table
 async def test_what_such_a_writer_stores_while_tables_are_cleared_is_refused(proxy, storage, one, clock, at):
     """It writes to the old table, which is still there, and sees that there is a new one."""
     with StorageProxy(storage) as cut_off:
-        account = open_account(cut_off.connection_string)
+        account = opened(cut_off.connection_string)
         stale = event_log(account, clock)
         await rank(stale, clock, "old")
         clock.pass_(1)
@@ -195,8 +196,7 @@ async def test_a_pointer_that_a_later_release_wrote_stops_no_writer(one, account
     await one.rank("e1")
     clock.pass_(30)
     await one.train()
-    blob = account.blobs.get_blob_client("personalizer-models", f"loops/{LOOP.name}/pointer.json")
-    await blob.upload_blob(b'{"format": 99}', overwrite=True)
+    await overwrite(account, "personalizer-models", f"loops/{LOOP.name}/pointer.json", b'{"format": 99}')
     clock.pass_(60)
     log = event_log(account, clock)
     await rank(log, clock, "e2")

@@ -11,13 +11,12 @@ from shared.services.figures.files import load
 from shared.services.retention import Retention, Terms
 from shared.services.training import Trainer
 from shared.services.windows import Limits
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
-from shared.storage.settings import AccountSettings
+from shared.storage.ports import Storage
 from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 
@@ -36,21 +35,13 @@ IN_APPRENTICE_MODE = 30
 """Of the log's decisions, those that are learned."""
 
 
-SHORT_PAUSES = {"retry_total": 3, "initial_backoff": 0.01, "increment_base": 0.1, "random_jitter_range": 0}
-"""As many tries as the app makes, and hardly a pause between them."""
-
-
-def open_account(connection_string: str) -> AzureStorage:
-    return AzureStorage(AccountSettings(connection_string=connection_string), retries=SHORT_PAUSES)
-
-
-def event_log(account: AzureStorage, clock: SetClock, *, deadline: float = 4) -> RowEventLog:
+def event_log(account: Storage, clock: SetClock, *, deadline: float = 4) -> RowEventLog:
     settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=timedelta(seconds=deadline))
     return RowEventLog(account, settings=settings, clock=clock, settled=LOOKBACK)
 
 
 def trainer(
-    account: AzureStorage,
+    account: Storage,
     at: datetime,
     *,
     store: str,
@@ -70,7 +61,7 @@ def trainer(
     )
 
 
-def retention(account: AzureStorage, *, store: str, models_kept: int, loop: LoopSettings = LOOP) -> Retention:
+def retention(account: Storage, *, store: str, models_kept: int, loop: LoopSettings = LOOP) -> Retention:
     clock = SetClock(SECOND)
     kept = FileModelStore(account, loop=store)
     return Retention(
@@ -83,12 +74,12 @@ def retention(account: AzureStorage, *, store: str, models_kept: int, loop: Loop
     )
 
 
-async def models_and_states(account: AzureStorage, store: str) -> tuple[list[str], list[str]]:
+async def models_and_states(account: Storage, store: str) -> tuple[list[str], list[str]]:
     kept = FileModelStore(account, loop=store)
     return [*await kept.replaced()], [version async for version in kept.states()]
 
 
-async def write_log(account: AzureStorage) -> Counters:
+async def write_log(account: Storage) -> Counters:
     """Write two windows' worth of decisions and rewards, with some of every oddity; gives what should be counted in the end."""
     clock = SetClock(T0)
     log = event_log(account, clock)
@@ -109,19 +100,19 @@ async def write_log(account: AzureStorage) -> Counters:
     return (await train_undisturbed(account, store="expected")).counters
 
 
-async def train_undisturbed(account: AzureStorage, *, store: str) -> Pointer:
+async def train_undisturbed(account: Storage, *, store: str) -> Pointer:
     for at in (FIRST, SECOND):
         await trainer(account, at, store=store).run()
     return await committed(account, store)
 
 
-async def committed(account: AzureStorage, store: str) -> Pointer:
+async def committed(account: Storage, store: str) -> Pointer:
     stored = await FileModelStore(account, loop=store).pointer()
     assert stored is not None
     return stored[0]
 
 
-async def assert_as_undisturbed(account: AzureStorage, store: str) -> None:
+async def assert_as_undisturbed(account: Storage, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
     assert (mine.counters, mine.apprentice, mine.figures, mine.watermark, mine.chunk, mine.version) == (

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
 from tests.running import RunningApp
 from tests.sdk.places import ADDRESSES, SETTINGS, Place, place_at
+from tests.stores import NewStorage
 
 
 @pytest.fixture(scope="module")
-def served(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS) as app:
+def served(new_store: NewStorage) -> Iterator[RunningApp]:
+    with RunningApp(new_store(), settings=SETTINGS) as app:
         yield app
 
 

@@ -2,11 +2,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.storage.azure.storage import AzureStorage
+from shared.storage.ports import Storage
 from tests.builders import T0
 from tests.clocks import SetClock
 from tests.processes import Process
-from tests.reliability.world import open_account
+from tests.stores import opened
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 

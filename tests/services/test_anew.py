@@ -24,11 +24,11 @@ from shared.services import retraining
 from shared.services.logs import Logs
 from shared.services.training import SLICE
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.checkpoints import read_checkpoint, write_checkpoint
 from shared.storage.cold_log import FileColdLog
 from shared.storage.files import Files
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock, Ticks
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
@@ -40,11 +40,11 @@ from tests.reliability.world import (
     SECOND,
     SETTLED_FOR,
     event_log,
-    open_account,
     retention,
     trainer,
     write_log,
 )
+from tests.stores import opened
 
 STORE = "anew"
 OTHER_REWARDS = replace(RESET, default_reward=0.3, reward_aggregation=RewardAggregation.MAX)
@@ -53,8 +53,8 @@ A_CHUNK = SLICE.total_seconds()
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 

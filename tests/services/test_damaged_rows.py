@@ -9,6 +9,7 @@ import pytest
 from shared.domain.errors import NewerFormatError
 from shared.storage.names import DayTable, Kind, partition, row_time
 from shared.storage.segments import encode
+from tests import stores
 from tests.builders import T0, after, decision, observation
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, SETTLED_FOR
@@ -17,18 +18,30 @@ from tests.storage.test_rows import EMPTY, payload
 Change = Callable[[dict, random.Random], dict]
 
 
-def table_of(process: Process, kind: Kind):
-    return process.account.tables.get_table_client(DayTable(LOOP.name, 1, kind, T0.date()).name)
+def table_of(kind: Kind) -> str:
+    return DayTable(LOOP.name, 1, kind, T0.date()).name
 
 
 async def rows_of(process: Process, kind: Kind) -> list[dict]:
     """Read the rows as storage has them, in the order in which they were sealed."""
-    return sorted([dict(row) async for row in table_of(process, kind).list_entities()], key=lambda row: row["RowKey"])
+    return sorted(await stores.rows_of(process.account, table_of(kind)), key=lambda row: row["RowKey"])
 
 
-async def put(process: Process, kind: Kind, old: dict, new: dict) -> None:
-    await table_of(process, kind).delete_entity(old["PartitionKey"], old["RowKey"])
-    await table_of(process, kind).upsert_entity(new, mode="replace")
+async def put(process: Process, kind: Kind, *changes: tuple[dict, dict]) -> None:
+    """Put other rows in the place of some."""
+    kept = {_key(row): row for row in await rows_of(process, kind)}
+    for old, new in changes:
+        del kept[_key(old)]
+        kept[_key(new)] = new
+    await stores.rewrite(process.account, table_of(kind), kept.values())
+
+
+async def add(process: Process, kind: Kind, *rows: dict) -> None:
+    await stores.put_rows(process.account, table_of(kind), rows)
+
+
+def _key(row: dict) -> tuple[str, str]:
+    return row["PartitionKey"], row["RowKey"]
 
 
 def flipped(row: dict, chance: random.Random, name: str) -> dict:
@@ -91,8 +104,7 @@ async def test_whatever_happens_to_rows_of_decisions_the_rest_is_learned_and_the
     chance.shuffle(kinds)
     ids = await decided(one, len(kinds) + 5)
     rows = await rows_of(one, Kind.DECISIONS)
-    for kind, row in zip(kinds, rows, strict=False):
-        await put(one, Kind.DECISIONS, row, (LOST | SIGHTED)[kind](row, chance))
+    await put(one, Kind.DECISIONS, *[(row, (LOST | SIGHTED)[kind](row, chance)) for kind, row in zip(kinds, rows, strict=False)])
     lost = sum(3 if kind == "another count" else 1 for kind in kinds if kind in LOST)
     sound = [event_id for event_id, kind in zip(ids, [*kinds, *[""] * 5], strict=True) if kind not in LOST]
     assert (await other.progress()).pending == len(sound) + lost
@@ -133,8 +145,8 @@ async def test_whatever_happens_to_rows_of_observations_the_rest_is_counted_and_
     kinds = [kind for kind in LOST if kind != "both"]
     chance.shuffle(kinds)
     ids = await decided(one, len(kinds) + 5)
-    for kind, row in zip(kinds, await rows_of(one, Kind.OBSERVATIONS), strict=False):
-        await put(one, Kind.OBSERVATIONS, row, LOST[kind](row, chance))
+    rows = await rows_of(one, Kind.OBSERVATIONS)
+    await put(one, Kind.OBSERVATIONS, *[(row, LOST[kind](row, chance)) for kind, row in zip(kinds, rows, strict=False)])
     one.clock.pass_(WAIT + 1)
     await other.train()
     found = (await one.progress()).counters
@@ -148,7 +160,7 @@ async def test_rows_that_stand_nowhere_are_no_part_of_the_log(one, other):
     await decided(one, 3)
     for number, place in enumerate(["", "202605171200", "202605171200-", "202605171200-é", "202605171260-00", "20260517"]):
         junk = {"PartitionKey": place, "RowKey": f"{row_time(after(1))}-a1b2c3d4-{number:06d}-2-1-0-99"}
-        await table_of(one, Kind.DECISIONS).upsert_entity(junk)
+        await add(one, Kind.DECISIONS, junk)
     one.clock.pass_(WAIT + 1)
     await one.train()
     assert ((await other.progress()).counters.learned, (await other.progress()).counters.skipped) == (3, {})
@@ -157,7 +169,7 @@ async def test_rows_that_stand_nowhere_are_no_part_of_the_log(one, other):
 async def test_a_row_that_was_copied_is_learned_once(one, other):
     await decided(one, 3)
     for row in await rows_of(one, Kind.DECISIONS):
-        await table_of(one, Kind.DECISIONS).upsert_entity({**row, "PartitionKey": row["PartitionKey"].replace("-00", "-01")})
+        await add(one, Kind.DECISIONS, {**row, "PartitionKey": row["PartitionKey"].replace("-00", "-01")})
     one.clock.pass_(WAIT + 1)
     await one.train()
     assert ((await other.progress()).counters.learned, (await other.progress()).counters.skipped) == (3, {})
@@ -170,7 +182,7 @@ async def test_empty_rows_as_earlier_releases_wrote_hold_nothing_up_and_go_with_
         for number in range(150):
             name = f"{row_time(after(1 + number / 99))}-a1b2c3d4-{number:06d}-1-0-0"
             row = {"PartitionKey": partition(after(1), 0), "RowKey": name, "Payload00": payload(EMPTY)}
-            await table_of(one, kind).upsert_entity(row)
+            await add(one, kind, row)
     assert (await other.progress()).pending == 3
     one.clock.pass_(WAIT + 1)
     await one.train()
@@ -192,7 +204,7 @@ async def test_empty_rows_as_earlier_releases_wrote_hold_nothing_up_and_go_with_
 async def test_a_row_of_a_later_release_is_waited_with_and_not_moved(one, kind):
     await decided(one, 3)
     row = (await rows_of(one, kind))[0]
-    await table_of(one, kind).upsert_entity(renamed(row, row["RowKey"].replace("-2-1-", "-3-1-")))
+    await add(one, kind, renamed(row, row["RowKey"].replace("-2-1-", "-3-1-")))
     one.clock.pass_(WAIT + 1)
     with pytest.raises(NewerFormatError, match="upgrade"):
         await one.train()
@@ -204,7 +216,7 @@ async def test_rows_of_the_first_format_are_learned_beside_those_of_the_second(o
     await one.rank("new")
     old = encode([decision("old", at=after(1)), decision("slots", at=after(1), slot="s")])
     key = {"PartitionKey": partition(after(1), 0), "RowKey": f"{row_time(after(1))}-a1b2c3d4-000001-1-2-0"}
-    await table_of(one, Kind.DECISIONS).upsert_entity({**key, **old, "Sightings": old["Sightings"][:-4]})
+    await add(one, Kind.DECISIONS, {**key, **old, "Sightings": old["Sightings"][:-4]})
     one.clock.pass_(WAIT + 1)
     await one.train()
     await one.rank("old")
@@ -228,7 +240,7 @@ async def test_a_damaged_row_holds_no_old_table_up_that_is_cleared(one, other, k
     await other.rank("sound")
     row = (await rows_of(one, Kind.DECISIONS))[-2]
     changed = (LOST | SIGHTED)[kind](row, random.Random(1))
-    await put(one, Kind.DECISIONS, row, changed)
+    await put(one, Kind.DECISIONS, (row, changed))
     one.clock.pass_(SETTLED_FOR.total_seconds() + 1)
     await one.retention.run()
     assert not [table for table in await one.tables() if "x0001" in table]

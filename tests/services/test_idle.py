@@ -4,8 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.processes import Process
-from tests.reliability.world import GRACE, LOOP, open_account
+from tests.reliability.world import GRACE, LOOP
 from tests.storage_proxy import StorageProxy
+from tests.stores import opened
 
 LONG = replace(LOOP, reward_wait=timedelta(days=30))
 
@@ -17,7 +18,7 @@ async def test_a_new_process_does_not_look_through_the_whole_wait_of_an_idle_loo
     await before.train()
     clock.pass_(600)
     with StorageProxy(storage) as proxy:
-        idle = Process(open_account(proxy.connection_string), clock, loop=LONG)
+        idle = Process(opened(proxy.connection_string), clock, loop=LONG)
         await idle.train()
         await idle.account.close()
     assert (await before.pointer()).watermark == clock.now() - LONG.reward_wait - GRACE

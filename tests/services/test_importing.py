@@ -23,15 +23,16 @@ from shared.services import importing, log_files
 from shared.services.importing import EventIds, Imported, Importer, Pace
 from shared.services.lessons import lessons
 from shared.services.log_files import HowFar
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
+from shared.storage.ports import Storage
 from tests.builders import after, decision, observation
 from tests.clocks import SetClock
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.keeping import keeper, pointer_of, provenance_of, replayed
-from tests.reliability.world import LOOP, event_log, open_account, trainer, write_log
+from tests.reliability.world import LOOP, event_log, trainer, write_log
+from tests.stores import opened
 
 STORE = "default"
 NOW = after(-3600)
@@ -49,8 +50,8 @@ class MemoryFile:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 
@@ -72,9 +73,7 @@ def log_of(count: int, *, day: int = 17) -> bytes:
     return b"".join(told(number, day=day) + b"\n" for number in range(count))
 
 
-def importer(
-    account: AzureStorage, *, store: FileModelStore | None = None, loop: LoopSettings = KEPT, pace: Pace | None = None
-) -> Importer:
+def importer(account: Storage, *, store: FileModelStore | None = None, loop: LoopSettings = KEPT, pace: Pace | None = None) -> Importer:
     clock = SetClock(NOW)
     return Importer(
         event_log(account, clock),
@@ -86,7 +85,7 @@ def importer(
     )
 
 
-async def events_of(account: AzureStorage) -> list[JoinedEvent]:
+async def events_of(account: Storage) -> list[JoinedEvent]:
     log = FileColdLog(account, loop=STORE)
     return [event for name in await log.chain() for event in read_lines(await log.chunk(name))]
 
@@ -182,7 +181,7 @@ async def test_importing_again_changes_nothing_and_what_is_new_in_it_is_added(ac
 class Failing(FileModelStore):
     """Fails at the n-th write, before or after it is done."""
 
-    def __init__(self, account: AzureStorage, *, at: int, is_done: bool) -> None:
+    def __init__(self, account: Storage, *, at: int, is_done: bool) -> None:
         super().__init__(account, loop=STORE)
         self.left, self.is_done = at, is_done
 

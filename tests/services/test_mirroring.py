@@ -1,11 +1,13 @@
 """The joined log in a container of the owner's: all of it, in order, whatever stops in between."""
 
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from azure.storage.blob.aio import BlobServiceClient
 
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.services import mirroring
@@ -14,6 +16,7 @@ from shared.storage.mirror import ContainerMirror
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP
 from tests.storage_proxy import Fault, StorageProxy, no_faults
+from tests.stores import NewStorage
 
 CONTAINER = "copies"
 
@@ -31,10 +34,22 @@ def signed(connection: str, container: str = CONTAINER, *, permits: str = "w") -
 
 
 @pytest.fixture
-async def mirrored(one: Process, storage: str) -> Process:
-    """A loop whose log is mirrored to a container of the same account."""
-    await one.account.blobs.create_container(CONTAINER)
-    one.configuration.loop = replace(LOOP, log_mirror_enabled=True, log_mirror_sas_uri=signed(storage))
+def account_string(new_account: NewStorage) -> str:
+    """The owner's account."""
+    return new_account()
+
+
+@pytest.fixture
+async def owners(account_string: str) -> AsyncIterator[BlobServiceClient]:
+    async with BlobServiceClient.from_connection_string(account_string) as service:
+        yield service
+
+
+@pytest.fixture
+async def mirrored(one: Process, owners: BlobServiceClient, account_string: str) -> Process:
+    """A loop whose log is mirrored to a container of the owner's account."""
+    await owners.create_container(CONTAINER)
+    one.configuration.loop = replace(LOOP, log_mirror_enabled=True, log_mirror_sas_uri=signed(account_string))
     return one
 
 
@@ -45,8 +60,8 @@ async def learn(process: Process, *event_ids: str) -> None:
         await process.train()
 
 
-async def copies(process: Process, container: str = CONTAINER) -> dict[str, bytes]:
-    client = process.account.blobs.get_container_client(container)
+async def copies(owners: BlobServiceClient, container: str = CONTAINER) -> dict[str, bytes]:
+    client = owners.get_container_client(container)
     return {blob.name: await (await client.download_blob(blob.name)).readall() async for blob in client.list_blobs()}
 
 
@@ -54,23 +69,23 @@ async def joined(process: Process) -> list[bytes]:
     return [await process.joined.chunk(name) for name in await process.joined.chain()]
 
 
-async def test_every_chunk_is_copied_once_in_order_under_azures_names(mirrored):
+async def test_every_chunk_is_copied_once_in_order_under_azures_names(mirrored, owners):
     begun = mirrored.clock.now() + timedelta(seconds=WAIT + 1)
     await learn(mirrored, "a")
     assert await mirrored.mirroring.run() == Mirrored(copied=1)
     await learn(mirrored, "b", "c")
     assert await mirrored.mirroring.run() == Mirrored(copied=2)
     assert await mirrored.mirroring.run() == Mirrored()
-    found = await copies(mirrored)
+    found = await copies(owners)
     assert list(found) == [f"{begun:%Y%m%d%H%M%S}/data/2026/05/17_{number:010d}.json" for number in range(3)]
     assert list(found.values()) == await joined(mirrored)
 
 
-async def test_what_is_not_to_be_mirrored_is_not(mirrored):
+async def test_what_is_not_to_be_mirrored_is_not(mirrored, owners):
     mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_enabled=False)
     await learn(mirrored, "a")
     assert await mirrored.mirroring.run() == Mirrored()
-    assert await copies(mirrored) == {}
+    assert await copies(owners) == {}
 
 
 async def test_a_loop_without_a_chunk_has_nothing_to_mirror(mirrored):
@@ -78,8 +93,8 @@ async def test_a_loop_without_a_chunk_has_nothing_to_mirror(mirrored):
 
 
 @pytest.mark.parametrize("fault", [Fault(503), Fault(403), Fault(404), Fault(), Fault(307, headers={"Location": "http://127.0.0.1:1/x"})])
-async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for_later(mirrored, storage, fault, caplog):
-    with StorageProxy(storage) as proxy:
+async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for_later(mirrored, owners, account_string, fault, caplog):
+    with StorageProxy(account_string) as proxy:
         uri = signed(proxy.connection_string)
         mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=uri)
         proxy.plan = lambda call: fault
@@ -95,10 +110,10 @@ async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for
         assert signature not in caplog.text + done.error
         proxy.plan = no_faults
         assert await mirrored.mirroring.run() == Mirrored(copied=3)
-    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+    assert list((await copies(owners)).values()) == await joined(mirrored)
 
 
-async def test_a_run_that_is_stopped_after_a_file_writes_the_same_file_again(mirrored, monkeypatch):
+async def test_a_run_that_is_stopped_after_a_file_writes_the_same_file_again(mirrored, owners, monkeypatch):
     await learn(mirrored, "a", "b")
     remember = ContainerMirror.remember
 
@@ -109,11 +124,11 @@ async def test_a_run_that_is_stopped_after_a_file_writes_the_same_file_again(mir
 
     monkeypatch.setattr(ContainerMirror, "remember", stop)
     assert (await mirrored.mirroring.run()).copied == 0
-    assert len(await copies(mirrored)) == 1
+    assert len(await copies(owners)) == 1
     mirrored.clock.pass_(60)
     monkeypatch.undo()
     assert (await mirrored.mirroring.run()).copied == 2
-    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+    assert list((await copies(owners)).values()) == await joined(mirrored)
 
 
 async def test_of_two_processes_at_once_one_gives_way(mirrored, monkeypatch):
@@ -128,34 +143,34 @@ async def test_of_two_processes_at_once_one_gives_way(mirrored, monkeypatch):
     assert await mirrored.mirroring.run() == Mirrored(0, 2, "another process is at it")
 
 
-async def test_catching_up_takes_a_bounded_number_of_chunks_a_run(mirrored, monkeypatch):
+async def test_catching_up_takes_a_bounded_number_of_chunks_a_run(mirrored, owners, monkeypatch):
     monkeypatch.setattr(mirroring, "CHUNKS_A_RUN", 10)
     await learn(mirrored, *[f"e{number}" for number in range(24)])
     assert [await mirrored.mirroring.run() for _ in range(4)] == [Mirrored(10, 14), Mirrored(10, 4), Mirrored(4), Mirrored()]
-    assert list((await copies(mirrored)).values()) == await joined(mirrored)
+    assert list((await copies(owners)).values()) == await joined(mirrored)
 
 
-async def test_a_container_that_hangs_ends_the_run_in_time(mirrored, storage, monkeypatch):
+async def test_a_container_that_hangs_ends_the_run_in_time(mirrored, account_string, monkeypatch):
     monkeypatch.setattr(mirroring, "RUN_TIME", timedelta(seconds=1))
     await learn(mirrored, "a")
-    with StorageProxy(storage) as proxy:
+    with StorageProxy(account_string) as proxy:
         mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(proxy.connection_string))
         proxy.plan = lambda call: Fault(503, delay=4)
         assert (await mirrored.mirroring.run()).error == "not one chunk could be copied in 1 seconds"
 
 
-async def test_another_container_gets_all_that_is_kept_and_a_new_signature_goes_on(mirrored, storage):
+async def test_another_container_gets_all_that_is_kept_and_a_new_signature_goes_on(mirrored, owners, account_string):
     await learn(mirrored, "a", "b")
     await mirrored.mirroring.run()
-    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(storage, permits="cw"))
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(account_string, permits="cw"))
     assert await mirrored.mirroring.run() == Mirrored()
-    await mirrored.account.blobs.create_container("second")
-    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(storage, "second"))
+    await owners.create_container("second")
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(account_string, "second"))
     assert await mirrored.mirroring.run() == Mirrored(copied=2)
-    assert list((await copies(mirrored, "second")).values()) == await joined(mirrored)
+    assert list((await copies(owners, "second")).values()) == await joined(mirrored)
 
 
-async def test_after_a_deletion_what_is_new_is_copied_and_the_copies_stay(mirrored):
+async def test_after_a_deletion_what_is_new_is_copied_and_the_copies_stay(mirrored, owners):
     await learn(mirrored, "a")
     await mirrored.mirroring.run()
     mirrored.clock.pass_(1)
@@ -163,7 +178,7 @@ async def test_after_a_deletion_what_is_new_is_copied_and_the_copies_stay(mirror
     assert await mirrored.mirroring.run() == Mirrored()
     await learn(mirrored, "b")
     assert await mirrored.mirroring.run() == Mirrored(copied=1)
-    assert len(await copies(mirrored)) == 2
+    assert len(await copies(owners)) == 2
 
 
 async def test_what_retention_deleted_before_it_was_copied_is_left_out(mirrored):

@@ -22,15 +22,15 @@ from shared.learning import artifact
 from shared.learning.learner import Learner
 from shared.services.replay import Replay
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from shared.storage.signing_keys import FileModelSigner
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
-from tests.kept_models import overwrite
-from tests.reliability.world import FIRST, LOOP, SECOND, open_account, retention, trainer, write_log
+from tests.reliability.world import FIRST, LOOP, SECOND, retention, trainer, write_log
+from tests.stores import opened, overwrite
 
 STORE = "kept"
 NOW = after(150)
@@ -38,8 +38,8 @@ LATER = after(200)
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 

@@ -13,6 +13,7 @@ from shared.storage import names
 from tests.builders import T0, after, decision, observation
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP
+from tests.stores import first_row, put_rows
 
 DAY = 86_400
 
@@ -38,7 +39,7 @@ async def learn(process: Process) -> None:
 async def forget_hot(process: Process) -> None:
     """Let the hot log's tables of today go."""
     for name in await process.tables():
-        await process.account.tables.delete_table(name)
+        await process.account.rows.drop(name)
 
 
 async def test_an_event_that_waits_says_until_when(one):
@@ -133,9 +134,8 @@ async def test_each_slot_of_an_event_has_its_own_fate(one):
 
 async def test_a_decision_that_cannot_be_read_is_told_as_such(one):
     await log(one, decision())
-    table = one.account.tables.get_table_client(names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.update_entity({**row, "Payload00": b"nonsense"})
+    table = names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name
+    await put_rows(one.account, table, [{**await first_row(one.account, table), "Payload00": b"nonsense"}])
     found = await one.receipts.find("e1")
     assert (found.decisions, found.damaged) == ([], 1)
 

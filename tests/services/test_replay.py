@@ -1,32 +1,31 @@
 """The joined log gives the kept models again, to the byte; where it cannot, it is said which chunk or model is at fault."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
-from local.azurite import Azurite
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.domain.ledger import Provenance
 from shared.joining.chunks import compressed
 from shared.services.replay import Replay, Route, Step, find_route
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from tests.builders import T0
-from tests.kept_models import LOOP, delete_chunk, learn, overwrite
-from tests.reliability.world import open_account
+from tests.kept_models import LOOP, delete_chunk, learn
+from tests.stores import NewStorage, opened, overwrite
 
 
 @pytest.fixture(scope="module")
-def learned(emulator: Azurite, unused_accounts: Iterator[str]) -> tuple[str, list[str]]:
+def learned(new_store: NewStorage) -> tuple[str, list[str]]:
     """An account with log and models, for those that only read them, and the models, oldest first."""
-    connection_string = emulator.connection_string(next(unused_accounts))
+    connection_string = new_store()
 
     async def write() -> list[str]:
-        account = open_account(connection_string)
+        account = opened(connection_string)
         versions = await learn(account)
         await account.close()
         return versions
@@ -36,7 +35,7 @@ def learned(emulator: Azurite, unused_accounts: Iterator[str]) -> tuple[str, lis
 
 @pytest.fixture
 async def undisturbed(learned) -> AsyncIterator[Replay]:
-    account = open_account(learned[0])
+    account = opened(learned[0])
     yield Replay(FileColdLog(account, loop=LOOP), FileModelStore(account, loop=LOOP))
     await account.close()
 
@@ -47,8 +46,8 @@ def models(learned: tuple[str, list[str]]) -> list[str]:
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 

@@ -15,6 +15,7 @@ from shared.storage.loop_files import StoredLoopFiles
 from tests.builders import T0
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, event_log
+from tests.stores import first_row, put_rows
 
 DAY = 86_400
 
@@ -87,9 +88,8 @@ async def test_retention_that_is_stopped_between_two_chunks_leaves_a_log_without
 
 async def test_copies_of_damaged_segments_go_with_the_log_they_were_in(one):
     await one.rank("damaged")
-    table = one.account.tables.get_table_client(names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.update_entity({**row, "Payload00": b"nonsense"})
+    table = names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name
+    await put_rows(one.account, table, [{**await first_row(one.account, table), "Payload00": b"nonsense"}])
     one.clock.pass_(WAIT + 1)
     await one.train()
     assert len(await one.blobs()) == 1
@@ -116,7 +116,7 @@ async def test_an_erased_loop_leaves_nothing_but_its_record_and_other_loops_are_
     models = Files(account, names.MODELS)
     await models.write_once(names.configuration_file(LOOP.name), b"{}")
     await models.write_once("loops/defaultx0001/pointer.json", b"of another")
-    await account.tables.create_table("defaultx0001x0001d20260517")
+    await account.rows.create("defaultx0001x0001d20260517")
     erasure = Erasure(event_log(account, clock), StoredLoopFiles(account, loop=LOOP.name))
     assert await erasure.run() is False
     assert await erasure.run() is True

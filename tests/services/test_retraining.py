@@ -16,15 +16,15 @@ from shared.services.replay import Replay
 from shared.services.retraining import Retrainer
 from shared.services.training import Trainer
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import FileModelFeed
+from shared.storage.ports import Storage
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
-from tests.kept_models import overwrite
-from tests.reliability.world import FIRST, LOOP, RESET, SECOND, open_account, trainer, write_log
+from tests.reliability.world import FIRST, LOOP, RESET, SECOND, trainer, write_log
+from tests.stores import opened, overwrite
 
 STORE = "anew"
 LATER = after(150)
@@ -33,8 +33,8 @@ OTHER_REWARDS = replace(RESET, default_reward=0.3, reward_aggregation=RewardAggr
 
 
 @pytest.fixture
-async def account(storage) -> AsyncIterator[AzureStorage]:
-    account = open_account(storage)
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
     yield account
     await account.close()
 
@@ -135,7 +135,7 @@ async def test_without_anything_to_learn_from_there_is_no_model_until_something_
     await trainer(account, FIRST, store=STORE).run()
     before = await pointer_of(account, STORE)
     if days:
-        await account.blobs.get_blob_client(names.LOGS, names.chunks_prefix(STORE) + before.chunk).delete_blob()
+        await account.files(names.LOGS).delete(names.chunks_prefix(STORE) + before.chunk)
     commits = await trainer(account, SECOND, store=STORE, loop=replace(RESET, model_retrain_days=days)).run()
     gone, done = [commit.pointer for commit in commits]
     assert (gone.version, gone.previous, gone.resets, gone.counters) == ("", before.version, 1, before.counters)

@@ -18,6 +18,7 @@ from shared.services.windows import Limits, Plan, plan_window
 from shared.storage.attempts import FileAttempts, read_attempt, write_attempt
 from shared.storage.names import MODELS, attempt_file
 from tests.builders import T0, after, decision, segment
+from tests.stores import overwrite
 
 MIB = 1 << 20
 LIMITS = Limits(grace=timedelta(seconds=30), lookback=timedelta(seconds=60), max_bytes=64 * MIB)
@@ -233,8 +234,7 @@ async def test_a_damaged_note_is_replaced_by_the_next(account):
     notes = FileAttempts(account, loop="default")
     etag = await notes.write(Attempt(MIB), expected=None)
     assert await notes.read() == (Attempt(MIB), etag)
-    blob = account.blobs.get_blob_client(MODELS, attempt_file("default"))
-    await blob.upload_blob(b"nonsense", overwrite=True)
+    await overwrite(account, MODELS, attempt_file("default"), b"nonsense")
     found = await notes.read()
     assert found is not None
     await notes.write(Attempt(2 * MIB), expected=found[1])

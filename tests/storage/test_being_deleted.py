@@ -9,14 +9,22 @@ from azure.core.exceptions import HttpResponseError
 from shared.domain.errors import StorageUnavailableError
 from shared.storage import names
 from shared.storage.azure.deletions import is_being_deleted
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.event_log import RowEventLog
 from shared.storage.files import Files
 from shared.storage.job_queue import QueuedJobs
 from shared.storage.lease import lease
+from shared.storage.ports import Storage
 from tests.builders import T0, after, decision
-from tests.reliability.world import event_log, open_account
+from tests.reliability.world import event_log
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+from tests.stores import ENGINES, opened
+
+
+@pytest.fixture(params=ENGINES[1:])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Only the Azure engine has a state between there and not there."""
+    found: str = request.param
+    return found
 
 
 @pytest.fixture
@@ -26,8 +34,8 @@ def proxy(storage) -> Iterator[StorageProxy]:
 
 
 @pytest.fixture
-async def faulty(proxy) -> AsyncIterator[AzureStorage]:
-    account = open_account(proxy.connection_string)
+async def faulty(proxy) -> AsyncIterator[Storage]:
+    account = opened(proxy.connection_string)
     yield account
     await account.close()
 

@@ -133,7 +133,8 @@ def test_a_date_that_is_none_tells_nothing(date):
     assert machine.time.bounds() is None
 
 
-async def test_every_service_tells_its_time_and_a_proxy_between_does_not(storage):
+async def test_every_service_of_an_account_tells_its_time(new_account):
+    storage = new_account()
     account = AzureStorage(AccountSettings(connection_string=storage))
     assert account.time.bounds() is None
     await Files(account, "anything").read("not there")
@@ -151,7 +152,7 @@ async def test_every_service_tells_its_time_and_a_proxy_between_does_not(storage
     await third.close()
 
 
-async def test_an_account_whose_own_clock_is_right_leaves_every_other_clock_alone(account):
+async def test_storage_whose_own_clock_is_right_leaves_every_other_clock_alone(account):
     """What tests set, and tools that look at the past, is nobody's wrong clock."""
     log = new_log(account, SetClock(T0))
     await log.refresh()

@@ -10,14 +10,15 @@ from shared.domain.errors import EventTooLargeError, NewerFormatError
 from shared.domain.events import EventKey
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import Opened
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.event_log import RowEventLog
 from shared.storage.names import LOGS, DayTable, Kind
-from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.storage.conftest import SETTLED, new_log
 from tests.storage_proxy import StorageProxy
+from tests.stores import first_row, listed, opened, put_rows
+
+TABLE = DayTable("default", 1, Kind.DECISIONS, T0.date()).name
 
 
 async def decided(log: RowEventLog, since: datetime = T0 - timedelta(days=2), until: datetime = T0 + timedelta(days=2)) -> list[str]:
@@ -188,15 +189,15 @@ async def test_stragglers_more_than_an_hour_apart_do_not_hide_what_was_sealed_be
     assert (await log.sightings(T0, after(3720), everything, opened=opened)).keys() == everything
 
 
-async def test_what_was_opened_is_not_read_again(storage, clock):
-    with StorageProxy(storage) as proxy:
-        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
+async def test_what_was_opened_is_not_read_again(new_account, clock):
+    with StorageProxy(new_account()) as proxy:
+        account = opened(proxy.connection_string)
         log = new_log(account, clock)
         await log.append_decision(decision("e1", at=clock.now()))
         heads = [head async for minute in log.decision_heads(T0, after(1)) for head in minute]
-        opened = Opened(T0, after(1), await log.decisions(heads))
+        known = Opened(T0, after(1), await log.decisions(heads))
         proxy.forget()
-        assert (await log.sightings(T0, after(1), marks("e1"), opened=opened)).keys() == marks("e1")
+        assert (await log.sightings(T0, after(1), marks("e1"), opened=known)).keys() == marks("e1")
         assert proxy.calls == []
         await account.close()
 
@@ -229,21 +230,18 @@ async def test_a_segment_that_does_not_verify_is_set_aside_and_the_rest_is_read(
     await log.append_decision(decision("damaged"))
     clock.pass_(1)
     await log.append_decision(decision("whole"))
-    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.update_entity({**row, "Payload00": b"nonsense"})
+    await put_rows(account, TABLE, [{**await first_row(account, TABLE), "Payload00": b"nonsense"}])
     heads = [head async for minute in log.decision_heads(T0, after(10)) for head in minute]
     segments = await log.decisions(heads)
     assert [None if s.events is None else s.events[0].event_id for s in segments] == [None, "whole"]
-    kept = [blob.name async for blob in account.blobs.get_container_client(LOGS).list_blobs()]
+    kept = await listed(account, LOGS)
     assert [name.split("/")[:3] for name in kept] == [["loops", "default", "quarantine"]]
 
 
 async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
     await log.append_decision(decision())
-    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000002-99-{}")})
+    row = await first_row(account, TABLE)
+    await put_rows(account, TABLE, [{**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000002-99-{}")}])
     with pytest.raises(NewerFormatError, match=r"version 99.*upgrade"):
         await decided(log)
     with pytest.raises(NewerFormatError):
@@ -252,9 +250,8 @@ async def test_a_segment_of_a_later_release_stops_the_reader(log, account):
 
 async def test_a_segment_that_holds_less_than_its_name_says_is_set_aside(log, account):
     await log.append_decision(decision())
-    table = account.tables.get_table_client(DayTable("default", 1, Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.create_entity({**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000001-2-2-0-")})
+    row = await first_row(account, TABLE)
+    await put_rows(account, TABLE, [{**row, "RowKey": row["RowKey"].replace("-000001-2-1-0-", "-000001-2-2-0-")}])
     heads = [head async for minute in log.decision_heads(T0, after(10)) for head in minute]
     assert [s.events and len(s.events) for s in await log.decisions(heads)] == [1, None]
 
@@ -319,8 +316,8 @@ async def test_days_are_dropped_whole_and_tomorrow_is_made_ahead(log, clock):
 
 
 @pytest.fixture
-async def proxied(storage, clock):
-    with StorageProxy(storage) as proxy:
-        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
+async def proxied(new_account, clock):
+    with StorageProxy(new_account()) as proxy:
+        account = opened(proxy.connection_string)
         yield new_log(account, clock), proxy
         await account.close()

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from shared.domain.errors import UnreadableError
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.columns import OBSERVED, Block, observed
 from shared.storage.files import Files
 from shared.storage.hours import FEWEST_ROWS, _parted, read_block, write_block
 from shared.storage.names import LOGS, hours_prefix
-from shared.storage.settings import AccountSettings
+from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation, segment
 from tests.storage.conftest import new_log
 from tests.storage_proxy import Fault, StorageProxy
+from tests.stores import opened, overwrite
 
 HOUR = 3600
 NAMES = {f"e{number}" for number in range(60)}
@@ -49,9 +49,9 @@ def test_a_block_comes_back_as_it_was_and_a_damaged_one_is_unreadable():
 
 
 @pytest.fixture
-async def proxied(storage):
-    with StorageProxy(storage) as proxy:
-        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string))
+async def proxied(new_account):
+    with StorageProxy(new_account()) as proxy:
+        account = opened(proxy.connection_string)
         yield account, proxy
         await account.close()
 
@@ -67,6 +67,12 @@ async def fill(account, clock) -> None:
     clock.at = DAY_AND_A_HALF
 
 
+async def content(account: Storage, name: str) -> bytes:
+    found = await account.files(LOGS).read(name)
+    assert found is not None
+    return found.data
+
+
 async def kept(account) -> list[str]:
     return sorted([str(blob.name) async for blob in Files(account, LOGS).listing(hours_prefix("default"))])
 
@@ -80,7 +86,7 @@ async def test_what_is_read_from_kept_hours_is_what_the_rows_tell_and_takes_no_r
     assert hours == rows
     assert len(hours[0].of) == len(hours[1]) == 4
     for table in await new_log(account, clock).day_tables():
-        await account.tables.delete_table(table.name)
+        await account.rows.drop(table.name)
     assert (await new_log(account, clock).reports(since, until, NAMES)).of.keys() == {"e0", "e1", "e2"}
     assert len(await new_log(account, clock).sightings(since, until, marks)) == 3
 
@@ -95,12 +101,11 @@ async def test_an_hour_that_is_not_long_over_is_not_kept(account, clock):
 async def test_a_damaged_hour_is_read_from_its_rows_and_made_anew(account, clock):
     await fill(account, clock)
     before = await new_log(account, clock).reports(T0, after(4 * HOUR), NAMES)
-    container = account.blobs.get_container_client(LOGS)
     first = (await kept(account))[0]
-    whole = await (await container.download_blob(first)).readall()
-    await container.upload_blob(first, whole[:-3], overwrite=True)
+    whole = await content(account, first)
+    await overwrite(account, LOGS, first, whole[:-3])
     assert await new_log(account, clock).reports(T0, after(4 * HOUR), NAMES) == before
-    assert await (await container.download_blob(first)).readall() == whole
+    assert await content(account, first) == whole
 
 
 async def test_hours_from_before_a_deletion_are_not_read_and_go(account, clock):

@@ -16,6 +16,7 @@ from shared.storage.pointers import read_pointer, write_pointer
 from shared.storage.polling import FileModelFeed
 from shared.storage.provenance import read_provenance, write_provenance
 from tests.builders import T0, after
+from tests.stores import overwrite
 
 POINTER = Pointer(
     sequence=3,
@@ -39,7 +40,7 @@ def store(account):
 
 
 async def write_pointer_blob(account, data: bytes) -> None:
-    await account.blobs.get_blob_client(names.MODELS, names.pointer_file("default")).upload_blob(data, overwrite=True)
+    await overwrite(account, names.MODELS, names.pointer_file("default"), data)
 
 
 def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
@@ -116,8 +117,8 @@ async def test_a_model_comes_back_with_what_it_was_made_of(store, account):
     assert await store.artifact("00000003-def") == b"weights"
     assert await store.state("00000003-def") == b"weights and more"
     assert await asyncio.to_thread(FileModelFeed(account, loop="default").artifact, "00000003-def") == b"weights"
-    blob = account.blobs.get_blob_client(names.MODELS, names.model_file("default", "00000003-def"))
-    metadata = (await blob.get_blob_properties()).metadata
+    found = await account.files(names.MODELS).head(names.model_file("default", "00000003-def"), size=0)
+    metadata = found.metadata
     assert (metadata["parent"], metadata["learned"], metadata["settings"]) == ("00000002-abc", "17", "{}")
     assert [*await store.replaced()] == [version async for version in store.states()] == ["00000003-def"]
     await store.delete("00000003-def")

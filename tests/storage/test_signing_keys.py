@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from shared.domain.errors import InvalidModelImportSignatureError, UnreadableError
 from shared.domain.models import SignedModel
 from shared.storage import names
-from shared.storage.azure.storage import AzureStorage
 from shared.storage.files import Files
+from shared.storage.ports import Storage
 from shared.storage.signing_keys import LARGEST_CERTIFICATE, MOST_TRUSTED, FileModelSigner
 from tests.builders import T0
 from tests.clocks import SetClock
@@ -29,7 +29,7 @@ def files(account) -> Files:
     return Files(account, names.MODELS)
 
 
-def signer(account: AzureStorage) -> FileModelSigner:
+def signer(account: Storage) -> FileModelSigner:
     return FileModelSigner(account, clock=SetClock(T0))
 
 

@@ -1,4 +1,4 @@
-"""A whole storage account as files that can be read one by one, and put back into an empty account.
+"""A whole storage account as files that can be read one by one, and put back into an empty storage of either engine.
 
 ``tables/NAME.jsonl`` has a row a line; bytes stand as ``{"base64": ...}``. ``blobs/CONTAINER/...`` has the blobs as they are, those whose
 names end in nothing that tells their kind with ``.bin`` behind, and ``blobs.jsonl`` lists them with their metadata. ``queue.jsonl`` has
@@ -9,12 +9,13 @@ import asyncio
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from shared.storage import names
 from shared.storage.azure.storage import AzureStorage
+from shared.storage.ports import Storage
+from tests.stores import put_rows
 
 _OURS = "personalizer-"
 """What the names of the service's own containers begin with."""
@@ -31,24 +32,19 @@ async def dump(account: AzureStorage, folder: Path) -> None:
     _write_lines(folder / "queue.jsonl", [each.content for each in await queue.peek_messages(max_messages=_MOST_MESSAGES)])
 
 
-async def load(account: AzureStorage, folder: Path) -> None:
-    """Put everything into an account that is empty."""
-    await asyncio.gather(*[_load_table(account, path) for path in sorted((folder / "tables").glob("*.jsonl"))])
-    for container in sorted({each["container"] for each in blobs(folder)}):
-        await account.blobs.create_container(container)
+async def load(storage: Storage, folder: Path) -> None:
+    """Put everything into a storage that is empty."""
+    await asyncio.gather(*[_load_table(storage, path) for path in sorted((folder / "tables").glob("*.jsonl"))])
     for blob in blobs(folder):
-        client = account.blobs.get_container_client(blob["container"])
-        await client.upload_blob(blob["name"], (folder / blob["file"]).read_bytes(), metadata=blob["metadata"])
-    queue = account.queues.get_queue_client(names.JOBS)
-    await queue.create_queue()
+        data = (folder / blob["file"]).read_bytes()
+        await storage.files(blob["container"]).put(blob["name"], data, expected=None, metadata=blob["metadata"])
     for message in messages(folder):
-        await queue.send_message(message, time_to_live=-1)
+        await storage.queue(names.JOBS).send(message)
 
 
-async def _load_table(account: AzureStorage, path: Path) -> None:
-    client = await account.tables.create_table(path.stem)
-    for _, group in groupby(sorted(rows(path), key=_partition), key=_partition):
-        await client.submit_transaction([("create", row) for row in group])
+async def _load_table(storage: Storage, path: Path) -> None:
+    await storage.rows.create(path.stem)
+    await put_rows(storage, path.stem, rows(path))
 
 
 def rows(table: Path) -> Iterator[dict[str, Any]]:
@@ -85,10 +81,6 @@ async def _dumped_blobs(account: AzureStorage, folder: Path) -> Any:
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value for name, value in row.items()}
-
-
-def _partition(row: Mapping[str, Any]) -> str:
-    return str(row["PartitionKey"])
 
 
 def _row(plain: Mapping[str, Any]) -> dict[str, Any]:

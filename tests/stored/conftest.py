@@ -1,19 +1,18 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from local.azurite import Azurite
 from shared.runtime.wiring import Deployment
-from shared.storage.azure.storage import AzureStorage
-from shared.storage.settings import AccountSettings
+from tests import stores
 from tests.clocks import SetClock
 from tests.stored.account import load
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.calls import App
 from tests.stored.releases import Release, releases
+from tests.stores import ENGINES, new_place
 
 
 @dataclass
@@ -26,16 +25,22 @@ class Opened:
     clock: SetClock
 
 
-def filled(connection: str, release: Release) -> str:
-    """Put what the release wrote into an account that is empty."""
+def filled(place: str, release: Release) -> str:
+    """Put what the release wrote into a storage that is empty."""
 
     async def fill() -> None:
-        account = AzureStorage(AccountSettings(connection_string=connection))
-        await load(account, release.folder)
-        await account.close()
+        storage = stores.opened(place)
+        await load(storage, release.folder)
+        await storage.close()
 
     asyncio.run(fill())
-    return connection
+    return place
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
 
 
 @pytest.fixture(scope="module", params=releases(), ids=lambda release: release.name)
@@ -45,14 +50,14 @@ def release(request: pytest.FixtureRequest) -> Release:
 
 
 @pytest.fixture(scope="module")
-def shared_storage(release: Release, emulator: Azurite, unused_accounts: Iterator[str]) -> str:
-    """An account with the storage of a release, for tests that change nothing."""
-    return filled(emulator.connection_string(next(unused_accounts)), release)
+def shared_storage(release: Release, engine: str, request: pytest.FixtureRequest) -> str:
+    """The storage of a release, for tests that change nothing."""
+    return filled(new_place(engine, request), release)
 
 
 @pytest.fixture
 def own_storage(release: Release, storage: str) -> str:
-    """An account with the storage of a release, for one test."""
+    """The storage of a release, for one test."""
     return filled(storage, release)
 
 
@@ -65,12 +70,12 @@ class Later:
 
 
 @pytest.fixture(scope="module")
-def later(release: Release, emulator: Azurite, unused_accounts: Iterator[str]) -> Later:
+def later(release: Release, engine: str, request: pytest.FixtureRequest) -> Later:
     """Go on with the storage of a release, as that release did itself."""
-    connection, known = filled(emulator.connection_string(next(unused_accounts)), release), release.known()
+    place, known = filled(new_place(engine, request), release), release.known()
 
     async def go() -> Later:
-        opened = open_(release, connection)
+        opened = open_(release, place)
         opened.clock.pass_(known["later"])
         await go_on(opened.deployment, opened.app)
         said = await answers(opened.deployment, opened.app, known["keys"], known["events"])
@@ -97,7 +102,7 @@ async def opened(release: Release, own_storage: str) -> AsyncIterator[Opened]:
     await opened.deployment.close()
 
 
-def open_(release: Release, connection: str) -> Opened:
+def open_(release: Release, place: str) -> Opened:
     clock = SetClock(release.at())
-    deployment = Deployment(release.settings(connection), clock=clock)
+    deployment = Deployment(release.settings(place), clock=clock)
     return Opened(release, deployment, App(deployment), clock)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from shared.runtime.settings import AppSettings, read_settings
+from tests.stores import settings_of
 
 FOLDER: Final = Path(__file__).parent
 
@@ -30,8 +31,8 @@ class Release:
     def at(self) -> datetime:
         return datetime.fromisoformat(self.known()["at"])
 
-    def settings(self, connection: str) -> AppSettings:
-        return read_settings({"AzureWebJobsStorage": connection, **self.known()["settings"]})
+    def settings(self, place: str) -> AppSettings:
+        return read_settings({**settings_of(place), **self.known()["settings"]})
 
     def read(self, name: str) -> Any:
         """Read what the release said."""

@@ -16,6 +16,7 @@ from tests.builders import T0, apprentice, decision, observation
 from tests.keeping import keeper
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP
+from tests.stores import first_row, put_rows
 
 HOUR = timedelta(hours=1)
 
@@ -84,9 +85,8 @@ def _summed(found: Report) -> dict[str, int]:
 
 async def test_damaged_segments_are_counted_where_the_window_ends(one):
     await one.rank("damaged")
-    table = one.account.tables.get_table_client(names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name)
-    row = await anext(aiter(table.list_entities()))
-    await table.update_entity({**row, "Payload00": b"nonsense"})
+    table = names.DayTable(LOOP.name, 1, names.Kind.DECISIONS, T0.date()).name
+    await put_rows(one.account, table, [{**await first_row(one.account, table), "Payload00": b"nonsense"}])
     one.clock.pass_(WAIT + 1)
     await one.train()
     (point,) = (await report(one)).points
