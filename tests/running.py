@@ -57,6 +57,7 @@ class RunningApp:
         ready: str = "/status",
         local_settings: bool = False,
     ) -> None:
+        self.storage = storage
         self.key = secrets.token_hex(16)
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"

@@ -29,7 +29,7 @@ def under_way(app) -> None:
     begun = datetime.now(UTC) - timedelta(minutes=5, seconds=1)
     far = AnewProgress(1, begun, chunks=1200, done=300, learned=123_456, left_out=2)
     with ThreadPoolExecutor(1) as thread:  # playwright's loop runs in this one
-        thread.submit(leave_behind, app.environment["AzureWebJobsStorage"], far).result()
+        thread.submit(leave_behind, app.storage, far).result()
 
 
 def test_it_is_due_then_under_way_and_then_there(visit, visiting, app, due, axe):

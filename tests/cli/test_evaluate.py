@@ -12,7 +12,7 @@ from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run
 from tests.joining.test_foreign import PERSONALIZER
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn
-from tests.stores import opened
+from tests.stores import opened, settings_of
 
 T0 = datetime(2023, 5, 18, 12, tzinfo=UTC)
 POLICIES = ("--policy", "greedy=--cb_explore_adf", "--policy", "square=--cb_explore_adf --squarecb", "--exploration", "0.05")
@@ -117,7 +117,7 @@ async def keep_for_ever(storage: str) -> None:
 
 
 def test_on_a_loops_own_log_it_finds_what_it_finds_in_the_exported_file(log, storage, tmp_path):
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     asyncio.run(keep_for_ever(storage))
     assert run("import", str(log), environment=environment).code == 0
     file = tmp_path / "out.json"

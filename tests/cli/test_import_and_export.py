@@ -29,7 +29,7 @@ from tests.reliability.world import FIRST, trainer, write_log
 from tests.running import OURS, REPOSITORY
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
-from tests.stores import opened
+from tests.stores import on_azurite, opened, settings_of
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 FOREVER = {"log_retention_days": -1}
@@ -72,7 +72,7 @@ async def test_a_folder_is_imported_and_told_of_once_and_again(account, storage,
     pointer = await pointer_of(account, "default")
     assert pointer.version in done.text
     assert pointer.version in await replayed(account, "default")
-    again = await run_async("import", str(folder), "--json", environment={"AzureWebJobsStorage": storage})
+    again = await run_async("import", str(folder), "--json", environment=settings_of(storage))
     told = {"events": 0, "repeated": 82, "malformed": 1, "lines": 82, "files": 3, "version": ""}
     assert told.items() <= again.json.items()
     assert again.json["told"] == [{"file": str(folder / "2023" / "17_10.json.gz"), "line": 41, "reason": again.json["told"][0]["reason"]}]
@@ -80,7 +80,7 @@ async def test_a_folder_is_imported_and_told_of_once_and_again(account, storage,
 
 async def test_what_is_exported_and_imported_into_another_loop_is_the_same_events(account, storage, folder, tmp_path):
     await FileLoopStore(account).write(OTHER, expected=None)
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     await run_async("import", str(folder), environment=environment)
     exported = tmp_path / "out.dsjson.gz"
     done = await run_async("export", "--out", str(exported), environment=environment)
@@ -94,7 +94,7 @@ async def test_vowpal_wabbit_learns_from_what_is_exported(account, storage, tmp_
     """It comes to prefer, for each visitor, the action that earned most."""
     log = tmp_path / "log.json"
     log.write_bytes(b"".join(map(line, drawn(600, first=LONG_AGO))) + orjson.dumps(NAMESPACES))
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     await run_async("import", str(log), environment=environment)
     exported = (await run_async("export", environment=environment)).output
     assert len(exported.splitlines()) == 601
@@ -109,7 +109,7 @@ async def test_vowpal_wabbit_learns_from_what_is_exported(account, storage, tmp_
 
 
 async def test_a_range_is_exported_day_by_day(account, storage, folder, tmp_path):
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     await run_async("import", str(folder), environment=environment)
     out = tmp_path / "days"
     done = await run_async("export", "--out", f"{out}/", "--since", "2023-05-01", "--json", environment=environment)
@@ -123,6 +123,7 @@ async def test_a_range_is_exported_day_by_day(account, storage, folder, tmp_path
     assert (plain.code, (out / "2023-05-17.dsjson").read_bytes()) == (0, part.output)
 
 
+@on_azurite
 async def test_logs_are_read_from_a_container_by_its_address_or_from_the_apps_own_account(account, storage, tmp_path):
     container = account.blobs.get_container_client("azure-logs")
     await container.create_container()
@@ -149,7 +150,7 @@ async def test_logs_are_read_from_a_container_by_its_address_or_from_the_apps_ow
 
 
 async def test_what_cannot_be_done_is_told_in_one_line(account, storage, tmp_path):
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     junk = tmp_path / "junk"
     junk.write_bytes(b"one\ntwo\n")
     nothing = await run_async("import", str(junk), environment=environment)
@@ -179,7 +180,7 @@ async def test_ctrl_c_ends_an_import_in_order_and_it_can_be_gone_on_with(account
     log = tmp_path / "log.json"
     lines = b"".join(orjson.dumps({**PERSONALIZER, "EventId": str(number), "o": []}) + b"\n" for number in range(40_000))
     log.write_bytes(lines)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | {"AzureWebJobsStorage": storage}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | settings_of(storage)
     command = [sys.executable, "-m", "cli", "import", str(log)]
     process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, env=environment, stdout=PIPE, stderr=PIPE)
     async with asyncio.timeout(60):

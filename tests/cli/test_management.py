@@ -7,7 +7,7 @@ import pytest
 
 from tests.cli.running import Done, run
 from tests.running import RunningApp
-from tests.stores import NewStorage
+from tests.stores import NewStorage, settings_of
 
 ADMIN = "the administrator's own key"
 
@@ -25,7 +25,7 @@ def cli(service: RunningApp):
         "PERSONALIZER_ENDPOINT": service.base_url,
         "PERSONALIZER_KEY": service.key,
         "PERSONALIZER_ADMIN_KEY": ADMIN,
-        "AzureWebJobsStorage": service.environment["AzureWebJobsStorage"],
+        **settings_of(service.storage),
         "PERSONALIZER_KEYS": service.key,
     }
 

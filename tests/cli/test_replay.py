@@ -18,7 +18,7 @@ from tests.keeping import keeper, pointer_of
 from tests.kept_models import LOOP, learn
 from tests.reliability.world import FIRST, event_log, trainer, write_log
 from tests.running import OURS, REPOSITORY
-from tests.stores import opened, overwrite
+from tests.stores import opened, overwrite, settings_of
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_the_module_is_the_command():
 
 async def test_the_published_model_is_found_identical_until_one_is_changed(account, storage):
     versions = await learn(account)
-    done = await replay(AzureWebJobsStorage=storage)
+    done = await replay(**settings_of(storage))
     assert (done.code, done.errors) == (0, "")
     first, *progress, last = done.text.splitlines()
     assert first == f"Rebuilding model {versions[-1]} from nothing and {len(progress)} chunks."
@@ -57,7 +57,8 @@ async def test_the_published_model_is_found_identical_until_one_is_changed(accou
     assert older.code == 0, older.text + older.errors
 
 
-async def test_what_cannot_be_done_is_told_in_one_line(storage):
+async def test_what_cannot_be_done_is_told_in_one_line(account, storage):
+    await account.areas()  # which makes the store
     unpublished = await replay("--connection-string", storage)
     assert (unpublished.code, unpublished.errors) == (2, "This cannot be done: no model is published.\n")
     nowhere = await replay()

@@ -13,7 +13,7 @@ from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.reliability.world import FIRST, SECOND, trainer, write_log
 from tests.services.analysis.logs import drawn
 from tests.services.test_importing import log_of
-from tests.stores import opened
+from tests.stores import opened, settings_of
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):
         return counters
 
     counters = asyncio.run(learn())
-    environment = {"AzureWebJobsStorage": storage}
+    environment = settings_of(storage)
     found = run("stats", "--json", environment=environment).json
     told = found["counters"]
     assert (told["learned"], told["skipped"], told["lateRewards"]) == (counters.learned, counters.skipped, counters.late_rewards)  # type: ignore[attr-defined]
@@ -75,7 +75,8 @@ def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):
     shown = run("stats", environment=environment)
     assert (shown.code, found["publishedModelVersion"] in shown.text) == (0, True)
     assert "there is no loop" in run("stats", "--loop", "nobody", environment=environment).told
-    assert "connection string" in run("stats", "--connection-string", "nonsense").told
+    assert "connection string" in run("stats", "--connection-string", "nonsense=1").told
+    assert "there is no store in" in run("stats", "--storage", "nonsense").told
 
 
 def test_files_are_read_in_the_order_that_is_asked_for(tmp_path):

@@ -32,6 +32,7 @@ from tests.builders import decision, observation
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
 from tests.http.building import KEY, rank_body
 from tests.running import REPOSITORY, RunningApp
+from tests.stores import settings_of
 
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
@@ -165,8 +166,8 @@ class Reader(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def reader(new_store) -> Iterator[Reader]:
-    storage = new_store()
+def reader(new_account) -> Iterator[Reader]:
+    storage = new_account()
     settings = {**SHORT_WAITS, "PERSONALIZER_KEYS": "another-key,the-key-in-use", "PERSONALIZER_ADMIN_KEY": ADMIN}
     running = RunningApp(storage, settings=settings)
     running.key = "the-key-in-use"
@@ -275,5 +276,5 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     endpoint, key = (f"{app.base_url}/loops/spoilt", reader.spoilt) if page in SPOILING else (app.base_url, app.key)
     told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
     if page in WITH_STORAGE:
-        told |= {"AzureWebJobsStorage": reader.storage, "PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
+        told |= {**settings_of(reader.storage), "PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}

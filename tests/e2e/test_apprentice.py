@@ -1,4 +1,4 @@
-"""Apprentice mode on the storage emulator: users see the baseline, the model learns from it, and the figures add up."""
+"""Apprentice mode on the embedded store: users see the baseline, the model learns from it, and the figures add up."""
 
 import asyncio
 import math
@@ -18,6 +18,7 @@ from shared.runtime.wiring import LoopServices, build
 from shared.services.deciding import Decider
 from shared.services.multislot import MultiSlotRanker
 from tests.e2e.test_learning import SETTINGS, settled
+from tests.stores import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +35,7 @@ SEATINGS = [(guest, time) for guest in GUESTS for time in ("noon", "night")]
 @asynccontextmanager
 async def restaurant(storage: str, learning: str) -> AsyncIterator[LoopServices]:
     own = {"PERSONALIZER_LEARNING_MODE": "Apprentice", "PERSONALIZER_APPRENTICE_LEARNING": learning}
-    services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS, **own}))
+    services = build(read_settings({**settings_of(storage), **SETTINGS, **own}))
     yield services
     await services.close()
 

@@ -1,4 +1,4 @@
-"""The whole loop on the storage emulator: traffic in, a better policy out, and every event accounted for."""
+"""The whole loop on the embedded store: traffic in, a better policy out, and every event accounted for."""
 
 import asyncio
 import random
@@ -10,6 +10,7 @@ import pytest
 from shared.domain.events import Action, Situation
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import LoopServices, build
+from tests.stores import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +28,7 @@ BASELINE = 0.9 / 3 + 0.1 * 2 / 3
 
 @pytest.fixture
 async def services(storage) -> AsyncIterator[LoopServices]:
-    services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS}))
+    services = build(read_settings({**settings_of(storage), **SETTINGS}))
     yield services
     await services.close()
 
@@ -104,7 +105,7 @@ async def test_the_same_request_with_the_same_event_id_and_model_gets_the_same_a
 
 
 async def test_commits_and_retention_keep_what_is_needed_and_only_that_many_models(services, storage):
-    kept = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS, "PERSONALIZER_MODELS_KEPT": "2"}))
+    kept = build(read_settings({**settings_of(storage), **SETTINGS, "PERSONALIZER_MODELS_KEPT": "2"}))
     for round_ in range(4):
         await asyncio.gather(*(serve(kept, random.Random(number), number, round_) for number in range(20)))
         await settled(kept)

@@ -1,4 +1,4 @@
-"""Several slots a call on the storage emulator: each learns from its own rewards, and every slot is accounted for."""
+"""Several slots a call on the embedded store: each learns from its own rewards, and every slot is accounted for."""
 
 import asyncio
 import random
@@ -12,6 +12,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.wiring import LoopServices, build
 from shared.services.multislot import MultiSlotRanker
 from tests.e2e.test_learning import DISHES, SETTINGS, settled
+from tests.stores import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ BASELINES = {"starter": "bread", "snack": "cake", "dessert": "pickle"}
 
 @pytest.fixture
 async def services(storage) -> AsyncIterator[LoopServices]:
-    services = build(read_settings({"AzureWebJobsStorage": storage, **SETTINGS}))
+    services = build(read_settings({**settings_of(storage), **SETTINGS}))
     yield services
     await services.close()
 

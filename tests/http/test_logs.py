@@ -280,12 +280,13 @@ def test_other_methods_are_told_which_to_use(quiet):
     assert (answer.status, answer.headers["allow"]) == (405, "DELETE")
 
 
-def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, storage):
-    with BlobServiceClient.from_connection_string(storage) as service:
+def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, new_account):
+    owners = new_account()
+    with BlobServiceClient.from_connection_string(owners) as service:
         copies = service.create_container("copies")
         configured = path("configurations/service")
         settings = own.request("GET", configured).json
-        mirror = {"logMirrorEnabled": True, "logMirrorSasUri": signed(storage, "copies")}
+        mirror = {"logMirrorEnabled": True, "logMirrorSasUri": signed(owners, "copies")}
         assert own.request("PUT", configured, settings | mirror).status == 200
         rank(own, eventId="mirrored")
         learned(own, 1)

@@ -34,7 +34,7 @@ def managed(host, new_store) -> Iterator[RunningApp]:
 @pytest.fixture
 def second(managed: RunningApp, host: HostKind) -> Iterator[RunningApp]:
     """Another process of the same app."""
-    storage = managed.environment["AzureWebJobsStorage"]
+    storage = managed.storage
     other = RunningApp(storage, kind=host, settings={**SETTINGS, "PERSONALIZER_KEYS": managed.key})
     other.key = managed.key
     with other:
@@ -325,7 +325,7 @@ def test_keys_are_neither_stored_nor_logged_nor_told_again(managed, name):
     told = administer(managed, "GET", "/loops").body + administer(managed, "GET", f"/loops/{name}").body + managed.logs.encode()
 
     async def record() -> bytes:
-        account = opened(managed.environment["AzureWebJobsStorage"])
+        account = opened(managed.storage)
         try:
             file = await Files(account, names.MODELS).read(names.configuration_file(name))
         finally:
@@ -378,7 +378,7 @@ def spend(loop: Loop, *, left: int) -> None:
     """Let others have been granted all but so many of this month's calls."""
 
     async def grant() -> None:
-        account = opened(loop.app.environment["AzureWebJobsStorage"])
+        account = opened(loop.app.storage)
         try:
             wanted = 50_000 - left
             month = f"{datetime.now(UTC):%Y%m}"

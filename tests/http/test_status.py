@@ -64,14 +64,14 @@ def test_it_advises_on_what_keeps_the_loop_from_learning(storage):
 
 
 @pytest.mark.parametrize(("minutes", "side"), [(-5, "ahead of"), (5, "behind")])
-def test_an_instance_whose_clock_is_wrong_says_so_and_nothing_is_lost(storage, minutes, side):
+def test_an_instance_whose_clock_is_wrong_says_so_and_nothing_is_lost(new_account, minutes, side):
     """One that is behind learns so much later: the trainer goes by the earlier of both clocks."""
     settings = {
         "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
         "PERSONALIZER_INGEST_GRACE": "PT0S",
         "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
     }
-    with StorageProxy(storage) as proxy:
+    with StorageProxy(new_account()) as proxy:
         proxy.date = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
         with RunningApp(proxy.connection_string, settings=settings) as app:
             assert rank(app, eventId="e1").status == 201

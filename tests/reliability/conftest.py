@@ -4,7 +4,14 @@ import pytest
 
 from shared.storage.ports import Storage
 from tests.storage_proxy import StorageProxy
-from tests.stores import opened
+from tests.stores import ENGINES, opened
+
+
+@pytest.fixture(params=ENGINES[1:])
+def engine(request: pytest.FixtureRequest) -> str:
+    """What fails on its way to storage does so between it and the service: Azure's engine has a network there."""
+    found: str = request.param
+    return found
 
 
 @pytest.fixture

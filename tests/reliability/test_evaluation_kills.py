@@ -20,6 +20,7 @@ from tests.running import REPOSITORY
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
 from tests.services.analysis.test_lane import GREEDY, UNCROSSED
+from tests.stores import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ KILLS = 4
 
 @pytest.fixture
 async def services(storage) -> AsyncIterator[LoopServices]:
-    deployment = Deployment(read_settings({"AzureWebJobsStorage": storage}))
+    deployment = Deployment(read_settings(settings_of(storage)))
     services = deployment.services_of(LoopRecord("default"))
     await seed(deployment.storage, [EVENTS[first : first + 50] for first in range(0, len(EVENTS), 50)])
     yield services

@@ -12,12 +12,13 @@ from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.storage.loop_store import FileUsage
 from tests.storage_proxy import Call, Fault, no_faults
+from tests.stores import settings_of
 
 
 @pytest.fixture
 async def deployment(proxy) -> AsyncIterator[Deployment]:
     settings = {"PERSONALIZER_KEYS": "first", "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.1S"}
-    deployment = Deployment(read_settings({"AzureWebJobsStorage": proxy.connection_string, **settings}))
+    deployment = Deployment(read_settings({**settings_of(proxy.connection_string), **settings}))
     yield deployment
     proxy.plan = no_faults
     await deployment.close()

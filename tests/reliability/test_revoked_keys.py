@@ -14,7 +14,7 @@ from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.storage import names
 from tests.storage_proxy import Fault, no_faults
-from tests.stores import overwrite
+from tests.stores import overwrite, settings_of
 
 KEY = "ocp-apim-subscription-key"
 POLL = 0.1
@@ -24,7 +24,7 @@ IN_TIME = 3.0
 
 def deployment_on(connection_string: str) -> Deployment:
     settings = {"PERSONALIZER_KEYS": "first,second", "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S"}
-    return Deployment(read_settings({"AzureWebJobsStorage": connection_string, **settings}))
+    return Deployment(read_settings({**settings_of(connection_string), **settings}))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from shared.storage.files import Files
 from tests.builders import T0, situation
 from tests.clocks import SetClock, Ticks
 from tests.running import REPOSITORY
+from tests.stores import settings_of
 from trainer_function import _retain, _train
 
 KEY = "ocp-apim-subscription-key"
@@ -43,7 +44,7 @@ def clock():
 
 @pytest.fixture
 def settings(storage) -> AppSettings:
-    return read_settings({"AzureWebJobsStorage": storage, **SETTINGS})
+    return read_settings({**settings_of(storage), **SETTINGS})
 
 
 @pytest.fixture

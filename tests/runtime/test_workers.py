@@ -16,11 +16,12 @@ from tests import stores
 from tests.builders import T0, after
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
+from tests.stores import settings_of
 
 
 @pytest.fixture
 async def deployment(storage) -> AsyncIterator[Deployment]:
-    deployment = Deployment(read_settings({"AzureWebJobsStorage": storage}))
+    deployment = Deployment(read_settings(settings_of(storage)))
     yield deployment
     await deployment.close()
 

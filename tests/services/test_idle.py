@@ -6,11 +6,12 @@ from datetime import timedelta
 from tests.processes import Process
 from tests.reliability.world import GRACE, LOOP
 from tests.storage_proxy import StorageProxy
-from tests.stores import opened
+from tests.stores import on_azurite, opened
 
 LONG = replace(LOOP, reward_wait=timedelta(days=30))
 
 
+@on_azurite
 async def test_a_new_process_does_not_look_through_the_whole_wait_of_an_idle_loop(account, storage, clock):
     before = Process(account, clock, loop=LONG)
     await before.rank("e1")
