@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, delay, evaluation, rank, reload, scale, train
+from benchmarks import append, delay, evaluation, rank, reload, scale, store, train
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "reload": reload.run,
     "delay": delay.run,
     "scale": scale.run,
+    "store": store.run,
 }
 
 
