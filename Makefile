@@ -63,12 +63,12 @@ clean: ## remove what was installed and cached; the service's data in .local/dat
 	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.installed-local: requirements.txt requirements-local.txt | environment
+$(VENV)/.installed-local: requirements.txt requirements-server.txt requirements-local.txt | environment
 	@echo "Installing what the service needs ..."
 	@$(BIN)/python $(PIP) -r requirements-local.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-local.txt requirements-cli.txt requirements-dev.txt | environment
+$(VENV)/.installed-dev: requirements.txt requirements-server.txt requirements-local.txt requirements-cli.txt requirements-dev.txt | environment
 	@echo "Installing what the service and its tests need ..."
 	@$(BIN)/python $(PIP) -r requirements-dev.txt
 	@touch $@ $(VENV)/.installed-local
@@ -98,7 +98,7 @@ $(INFRA)/.installed: requirements-infra.txt | environment
 
 # The HTTP tests run a second time in Microsoft's worker, which wants Python 3.13; without one they are skipped and say so.
 .PHONY: worker
-worker: requirements.txt requirements-local.txt requirements-worker.txt
+worker: requirements.txt requirements-server.txt requirements-local.txt requirements-worker.txt
 	@if [ -f $(WORKER)/.installed ] && $(WORKER)/bin/python -c 'import pip' 2>/dev/null && [ -z "$$(find $^ -newer $(WORKER)/.installed)" ]; then exit 0; fi; \
 	for python in $(PYTHON313) python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3; do \
 	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \

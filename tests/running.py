@@ -65,6 +65,8 @@ class RunningApp:
         self._log = Path(tempfile.gettempdir()) / f"host-{secrets.token_hex(8)}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.environment = {**inherited, **settings_of(storage), "PERSONALIZER_KEYS": self.key, **(settings or {})}
+        self.handed: tuple[int, ...] = ()
+        """Descriptors that the process is given."""
         self.command = [
             *host_command(kind),
             *("--app", str(folder), "--port", str(self.port), "--stop-with-parent"),
@@ -89,7 +91,7 @@ class RunningApp:
         """Start, or start again after `stop` or `kill`: same port, key and settings."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment, cwd=REPOSITORY
+                self.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment, cwd=REPOSITORY, pass_fds=self.handed
             )
         try:
             self._wait_until_ready()
