@@ -31,6 +31,8 @@ def main() -> int:
         is_well, text = asked(given.url, key() if given.loop else "", timeout=given.timeout)
     except (OSError, http.client.HTTPException, ValueError) as error:
         is_well, text = False, f"{given.url}: {error}"
+    except (LookupError, TypeError):
+        is_well, text = False, f"{given.url} answers, but is another program."
     print(text, flush=True)
     return 0 if is_well else 1
 

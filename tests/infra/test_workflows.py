@@ -18,6 +18,7 @@ ELSEWHERE = {
     ".ci/run": "it runs this test",
     "make infra": "it runs this test",
     "az bicep": "the compiler is not here",
+    "docker build": "there is no engine for containers here; tests/infra/test_server.py does the steps of the Containerfile one by one",
     "foreach ($file in": "there is no PowerShell here; tests/infra/test_hooks.py does the same where there is",
     "azd auth login": "it signs in to Azure",
     "azd provision": "it makes what costs; its hook is run by tests/infra/test_hooks.py",
