@@ -2,7 +2,9 @@
 
 import configparser
 import contextlib
+import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,8 +21,9 @@ from local.listening import checked_host
 from local.systemd import Systemd
 from shared.api.model_archive import LARGEST_ARCHIVE
 from shared.runtime.http import WORK
+from tests.http.building import rank_body
 from tests.infra.containers import Container, UnknownStepError, instructions
-from tests.running import REPOSITORY
+from tests.running import REPOSITORY, RunningApp
 
 SERVER = REPOSITORY / "infra" / "server"
 CONTAINERFILE = (REPOSITORY / "Containerfile").read_text("utf-8")
@@ -36,6 +39,7 @@ def unit(name: str) -> configparser.ConfigParser:
     return read
 
 
+UNITS = sorted(path.name for path in SERVER.glob("open-personalizer*"))
 SERVICE = unit("open-personalizer.service")["Service"]
 SOCKET = unit("open-personalizer.socket")["Socket"]
 
@@ -79,11 +83,32 @@ def test_the_service_may_write_its_own_folder_and_nothing_else():
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd on this machine")
 def test_systemd_can_read_the_units(tmp_path):
-    for name in ("open-personalizer.service", "open-personalizer.socket"):
+    for name in UNITS:
         text = (SERVER / name).read_text("utf-8").replace("/opt/open-personalizer/current/.venv/bin/python", sys.executable)
         (tmp_path / name).write_text(text)
     read = subprocess.run(["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, timeout=60, check=False)
     assert (read.returncode, [line for line in read.stderr.splitlines() if "open-personalizer" in line]) == (0, [])
+
+
+@pytest.mark.slow
+def test_the_backup_is_of_the_running_service_and_for_its_user_alone(tmp_path):
+    pytest.importorskip("cli.backups")
+    backup = (SERVER / "open-personalizer-backup.service").read_text("utf-8")
+    (said,) = re.findall(r"^ExecStart=(.*)$", backup, re.MULTILINE)
+    said = said.replace("/opt/open-personalizer/current/.venv/bin/python", sys.executable).replace("/var/lib", str(tmp_path))
+    (store,) = re.findall(r"^Environment=PERSONALIZER_STORE=(.*)$", backup, re.MULTILINE)
+    home, backups = tmp_path / "open-personalizer", tmp_path / "open-personalizer-backups"
+    home.mkdir()
+    backups.mkdir()
+    settings = {"PERSONALIZER_STORE": store.replace("/var/lib", str(tmp_path))}
+    with RunningApp(settings["PERSONALIZER_STORE"]) as app:
+        assert app.request("POST", "/personalizer/v1.0/rank", rank_body()).status == 201
+        for _ in range(2):  # there is one of last week
+            command = shlex.split(said.replace("$$", "$").replace("%%", "%"))
+            subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **settings}, check=True, timeout=60)
+    (file,) = backups.iterdir()
+    assert re.fullmatch(r"\w{2,4}\.tar", file.name)
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 # --- the proxies ----------------------------------------------------------------------------------------------------------------
