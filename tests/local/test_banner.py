@@ -1,5 +1,9 @@
 """What is printed once the service answers."""
 
+import evaluation_function
+import manage_function
+import rank_function
+import reward_function
 from local.banner import banner
 from local.listening import Place
 
@@ -16,3 +20,10 @@ def test_what_other_machines_reach_and_may_ask_without_a_key_is_told():
     assert "Other machines reach it at http://0.0.0.0:7071, over plain HTTP" in shown
     assert "  Endpoint   http://127.0.0.1:7071\n" in shown
     assert "Other machines" not in banner([HERE, Place("::1", 7071)], "a store", key="k", admin_key="a", demo_key=None)
+
+
+def test_no_operation_but_those_that_are_told_of_is_open_without_a_key():
+    """Beside the operations there are the description of the API, the pages of the dashboard and of the demo, and what nobody calls."""
+    operations = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
+    assert len(operations) > 30
+    assert {each.name for each in operations if not each.needs_key and not each.needs_admin} == {"status"}

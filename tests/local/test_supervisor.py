@@ -169,6 +169,34 @@ def test_a_port_in_use_is_named_before_anything_starts(start):
     assert not (supervisor.home / "data").exists()
 
 
+def test_it_answers_where_it_was_asked_to_and_tells_of_each_address(start):
+    supervisor = start("--host", "127.0.0.2", "--host", "::1", "--no-demo").ready()
+    told = [f"http://127.0.0.2:{supervisor.port}", f"http://[::1]:{supervisor.port}"]
+    assert [(line["endpoints"], line["from_other_machines"]) for line in supervisor.started] == [(told, False)]
+    for endpoint in told:
+        with urllib.request.urlopen(f"{endpoint}/status") as answer:
+            assert answer.status == 200
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", supervisor.port)) != 0
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--host", "localhost"], "--host localhost: this is not an address"),
+        (["--host", "0.0.0.0"], "served on loopback addresses only"),
+        (["--port", "http"], "--port http is not a port number"),
+    ],
+    ids=str,
+)
+def test_where_it_cannot_listen_it_says_so_and_nothing_is_started(start, options, complaint):
+    supervisor = start(*options)
+    assert supervisor.exit_code() == 1
+    (line,) = [json.loads(line) for line in supervisor.output.splitlines()]
+    assert (line["level"], complaint in line["message"]) == ("ERROR", True)
+    assert [each.name for each in supervisor.home.iterdir()] == ["lock"]
+
+
 @pytest.mark.parametrize("port", ["http", "70000", "-1"])
 def test_what_is_not_a_port_is_refused(monkeypatch, port):
     monkeypatch.setenv("PORT", port)
