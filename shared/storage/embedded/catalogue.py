@@ -258,8 +258,9 @@ class Catalogue:
     def sweep(self, *, due: float) -> None:
         """Remove old contents that nothing names."""
         old = [path for path in self._folder.glob("*/*") if is_old(path, _ORPHAN_SECONDS)]
+        named = self.database.read(_contents, due=due)
         for path in old:
-            if not self._is_named(path.name, due):
+            if path.name not in named:
                 path.unlink(missing_ok=True)
 
     def path(self, content: str) -> Path:
@@ -333,6 +334,10 @@ def read_at(descriptor: int, offset: int, size: int) -> bytes:
 def _check(present: Found | None, expected: str | None, name: str) -> None:
     if (present.etag if present else None) != expected:
         raise ConflictError(f"{name} was written by another")
+
+
+def _contents(connection: sqlite3.Connection) -> set[str]:
+    return {content for (content,) in connection.execute("SELECT content FROM files WHERE content IS NOT NULL")}
 
 
 def _found(connection: sqlite3.Connection, area: str, name: str, *, with_data: bool) -> Found | None:

@@ -27,8 +27,6 @@ BUSY_SECONDS: Final = 5.0
 """How long one may wait for another that writes."""
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 """Of the write-ahead log, from which on it is emptied."""
-_MOST_LOG_BYTES: Final = 64 * 1024 * 1024
-"""Of the write-ahead log, from which on all writers wait until it is empty."""
 _KEPT_LOG_BYTES: Final = 16 * 1024 * 1024
 _READERS: Final = 2
 """Connections that read, which are kept for the next."""
@@ -79,7 +77,7 @@ class Database:
             try:
                 _patiently(lambda: connection.execute("PRAGMA journal_mode=WAL").fetchall(), _soon(due))
                 with self._transaction(connection, "BEGIN IMMEDIATE", due):
-                    if _number(connection, "PRAGMA user_version") == 0 and _number(connection, "SELECT count(*) FROM sqlite_schema") == 0:
+                    if _number(connection, "PRAGMA user_version") == 0 and _number(connection, "SELECT count(*) FROM sqlite_master") == 0:
                         for statement in self._schema.statements:
                             connection.execute(statement)
                         connection.execute(f"PRAGMA application_id = {_OURS}")
@@ -129,10 +127,9 @@ class Database:
             connection = self._borrowed()
             try:
                 connection.execute("PRAGMA query_only=OFF")
-                _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-                with self._alone(due):
-                    kind = "RESTART" if pages * _PAGE > _MOST_LOG_BYTES else "PASSIVE"
-                    connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+                with self._alone(due), self._transaction(self._opened_writer(), "BEGIN IMMEDIATE", due):
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
@@ -187,7 +184,7 @@ class Database:
         def began() -> None:
             if not connection.in_transaction:
                 connection.execute(begin)
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone()  # from here on it is one state
+            connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # from here on it is one state
 
         try:
             _patiently(began, _soon(due))

@@ -23,8 +23,9 @@ from shared.storage.embedded.catalogue import Catalogue
 from shared.storage.embedded.database import Database
 from shared.storage.embedded.failures import ClosedError, DamagedError, MissingError
 from shared.storage.embedded.queues import Queues
-from shared.storage.embedded.tables import Tables
+from shared.storage.embedded.tables import Tables, is_old
 from shared.storage.embedded.times import FolderTime
+from shared.storage.settings import FolderSettings
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,7 @@ CALL_DEADLINE: Final = timedelta(seconds=30)
 """How long any single use of the store may take where its caller does not say less."""
 _THREADS: Final = 16
 _FORK_SECONDS: Final = 10.0
+_SWEPT_EVERY: Final = 3_600.0
 
 
 class Engine:
@@ -46,6 +48,7 @@ class Engine:
         self.files = Catalogue(folder, clock, maintain=self.maintain)
         self.queues = Queues(folder, clock, maintain=self.maintain)
         self.users = 0
+        self.may_make = False
         self._opening = threading.Lock()
         self._is_open = False
         self._gate = threading.Condition()
@@ -65,10 +68,16 @@ class Engine:
         due = min(time.monotonic() + seconds, math.inf if sent_by is None else sent_by)
         try:
             async with asyncio.timeout(seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._done, what, job, due)
+                return await self._begun(what, job, due)
         except TimeoutError as cause:
             logger.warning("the store did not answer in time", extra={"operation": what})
             raise StorageUnavailableError(f"the store did not answer in time: {what}") from cause
+
+    def _begun(self, what: str, job: "Callable[[Engine, float], Answer]", due: float) -> "asyncio.Future[Answer]":
+        try:
+            return asyncio.get_running_loop().run_in_executor(self._threads, self._done, what, job, due)
+        except RuntimeError as cause:
+            raise StorageUnavailableError(f"the store was closed meanwhile: {what}") from cause
 
     def maintain(self, job: Callable[[], None]) -> None:
         """Do a job behind the calls, one at a time; one that fails is only logged, since another follows."""
@@ -94,7 +103,7 @@ class Engine:
     def close(self) -> None:
         """Let go of everything, once what is under way is done."""
         self._threads.shutdown()
-        self._maintenance.shutdown()
+        self._maintenance.shutdown(cancel_futures=True)
         self._let_go()
 
     # --- forks -----------------------------------------------------------------------------------------------------------
@@ -148,13 +157,15 @@ class Engine:
 
     def _open(self) -> None:
         due = time.monotonic() + CALL_DEADLINE.total_seconds()
+        if not self.may_make and not folders.is_store(self.folder):
+            raise SettingsError(f"there is no store in {self.folder}")
         if not folders.prepare(self.folder):
             with folders.making(self.folder) as is_new:
                 if is_new:
                     self._make(due)
         folders.check_access([self.folder])
         for database in self._databases:
-            database.read(lambda connection: connection.execute("SELECT count(*) FROM sqlite_schema").fetchone(), due=due)
+            database.read(lambda connection: connection.execute("SELECT count(*) FROM sqlite_master").fetchone(), due=due)
         self.time.open()
         folders.check_access([self.folder / folders.ROWS, self.folder / folders.CONTENT, *(each.path for each in self._databases)])
 
@@ -171,6 +182,11 @@ class Engine:
         return (self.tables.catalogue, self.files.database, self.queues.database)
 
     def _sweep(self) -> None:
+        """Finish what the dead have left, if nobody did so lately: a command that ends soon need not."""
+        swept = self.folder / folders.SWEPT
+        if not is_old(swept, _SWEPT_EVERY) and swept.exists():
+            return
+        swept.touch()
         due = time.monotonic() + CALL_DEADLINE.total_seconds()
         self.tables.sweep(due=due)
         self.files.sweep(due=due)
@@ -189,14 +205,15 @@ _registered = threading.Lock()
 _engines: dict[Path, Engine] = {}
 
 
-def take(folder: Path, clock: FolderTime) -> Engine:
+def take(settings: FolderSettings, clock: FolderTime) -> Engine:
     """Give the process's engine for a folder, which stays open until as many have given it back."""
-    place = folder.absolute()
+    place = settings.path.absolute()
     with _registered:
         engine = _engines.get(place)
         if engine is None:
             engine = _engines[place] = Engine(place, clock)
         engine.users += 1
+        engine.may_make |= settings.make
         return engine
 
 

@@ -17,9 +17,10 @@ ABOUT: Final = "store.json"
 ROWS: Final = "rows"
 CONTENT: Final = "content"
 SERVICE_LOCK: Final = "service.lock"
+SWEPT: Final = "swept"
 DATABASES: Final = ("tables.db", "files.db", "queue.db")
 
-_OURS: Final = {ABOUT, ROWS, CONTENT, SERVICE_LOCK, "clock", "lost+found"}
+_OURS: Final = {ABOUT, ROWS, CONTENT, SERVICE_LOCK, SWEPT, "clock", "lost+found"}
 _OVER_NETWORK: Final = {
     *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gfs2", "ocfs2"),
     *("fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.blobfuse", "fuse.blobfuse2", "fuse.gcsfuse", "fuse.ceph"),

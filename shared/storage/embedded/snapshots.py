@@ -125,7 +125,7 @@ def _copy_tables(engine: Engine, to: Path) -> None:
 
 
 def _nothing(connection: sqlite3.Connection) -> None:
-    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
 def _sync(path: Path) -> None:

@@ -92,7 +92,7 @@ class EmbeddedStorage:
 
     def _held(self) -> Engine:
         if self._engine is None or self._process != os.getpid():  # a child of the process that it was opened in has nothing open
-            self._engine, self._process = take(self._settings.path, self._time), os.getpid()
+            self._engine, self._process = take(self._settings, self._time), os.getpid()
         return self._engine
 
 
@@ -239,8 +239,8 @@ class EmbeddedQueue:
 
 
 def check_store(settings: FolderSettings) -> None:
-    """Open a store, and make it where there is none; raises `SettingsError` with what a person has to mend."""
-    engine = take(settings.path, FolderTime(settings.path))
+    """Open a store, and make it where there is none and one may be made; raises `SettingsError` with what a person has to mend."""
+    engine = take(settings, FolderTime(settings.path))
     try:
         engine.open()
     finally:

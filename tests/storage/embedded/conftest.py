@@ -14,6 +14,6 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(folder: Path) -> AsyncIterator[EmbeddedStorage]:
-    storage = EmbeddedStorage(FolderSettings(folder))
+    storage = EmbeddedStorage(FolderSettings(folder, make=True))
     yield storage
     await storage.close()

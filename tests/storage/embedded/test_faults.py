@@ -31,7 +31,7 @@ async def names(store: Storage, table: str = "day") -> list[str]:
 
 async def filled(folder: Path) -> None:
     """Make a store with two days, a large file, a small one, and a message."""
-    store = EmbeddedStorage(FolderSettings(folder))
+    store = EmbeddedStorage(FolderSettings(folder, make=True))
     for table in ("day", "other"):
         await store.rows.create(table)
         for number in range(50):
@@ -58,10 +58,11 @@ def day_file(folder: Path, table: str = "day") -> Path:
 
 async def refused(folder: Path, sentence: str) -> None:
     """At the start the sentence is said, and a call that comes later is answered with it as well."""
+    settings = FolderSettings(folder, make=not sentence.startswith("there is no"))
     with pytest.raises(SettingsError, match=sentence) as told:
-        await asyncio.to_thread(check_store, FolderSettings(folder))
+        await asyncio.to_thread(check_store, settings)
     assert "\n" not in str(told.value)
-    store = EmbeddedStorage(FolderSettings(folder))
+    store = EmbeddedStorage(settings)
     with pytest.raises(StorageUnavailableError, match=sentence):
         await store.rows.tables()
     await store.close()
@@ -81,8 +82,13 @@ async def test_a_folder_of_other_things_is_refused_and_nothing_is_done_in_it(fol
 
 async def test_an_empty_folder_becomes_a_store_also_if_it_is_a_disks_own(folder):
     (folder / "lost+found").mkdir(parents=True)
-    await asyncio.to_thread(check_store, FolderSettings(folder))
+    await asyncio.to_thread(check_store, FolderSettings(folder, make=True))
     assert (folder / "store.json").exists()
+
+
+async def test_a_store_is_made_only_where_one_may_be(folder):
+    await refused(folder, "there is no store in")
+    assert not folder.exists()
 
 
 async def test_a_store_of_a_newer_release_is_refused(full):
@@ -158,7 +164,7 @@ from shared.storage.settings import FolderSettings
 if os.getuid() == 0:
     os.setuid(65534)
 try:
-    check_store(FolderSettings(Path(sys.argv[1])))
+    check_store(FolderSettings(Path(sys.argv[1]), make=True))
 except SettingsError as error:
     print(error)
 """
@@ -332,7 +338,7 @@ async def test_a_disk_that_is_full_is_said_to_be_and_used_again_when_there_is_ro
     disk.mkdir()
     if await _ran("mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)):
         pytest.skip("no disk can be mounted here")
-    store = EmbeddedStorage(FolderSettings(disk / "store"))
+    store = EmbeddedStorage(FolderSettings(disk / "store", make=True))
     try:
         await store.rows.create("day")
         (disk / "ballast").write_bytes(b"x" * 1_500_000)

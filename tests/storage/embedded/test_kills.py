@@ -29,7 +29,7 @@ from shared.storage.settings import FolderSettings
 
 
 async def main(folder, begin):
-    store = EmbeddedStorage(FolderSettings(Path(folder)))
+    store = EmbeddedStorage(FolderSettings(Path(folder), make=True))
     files, queue = store.files("models"), store.queue("jobs")
 
     def told(what):
@@ -103,7 +103,7 @@ class Books:
                 self.messages.add(name)
 
     async def compare(self, folder: Path) -> None:
-        store = EmbeddedStorage(FolderSettings(folder))
+        store = EmbeddedStorage(FolderSettings(folder, make=True))
         tables = set(await store.rows.tables())
         assert not self.dropped & tables
         for table, names in self.rows.items():
@@ -121,7 +121,7 @@ class Books:
         await store.close()
 
     async def compare_messages(self, folder: Path) -> None:
-        store = EmbeddedStorage(FolderSettings(folder))
+        store = EmbeddedStorage(FolderSettings(folder, make=True))
         received: list[str] = []
         while taken := await store.queue("jobs").receive(most=32, hidden_for=timedelta(hours=1)):
             received += [message.text for message in taken]
@@ -207,7 +207,7 @@ from shared.storage.settings import FolderSettings
 
 
 async def main(folder):
-    store = EmbeddedStorage(FolderSettings(Path(folder)))
+    store = EmbeddedStorage(FolderSettings(Path(folder), make=True))
     await store.rows.create("day")
     etag = await store.files("models").put("small", b"0", expected=None)
     for number in range(5):

@@ -23,7 +23,7 @@ async def names(store: Storage, table: str = "day") -> list[str]:
 
 
 async def put_some(folder: Path, writer: str, count: int = 20) -> None:
-    store = EmbeddedStorage(FolderSettings(folder))
+    store = EmbeddedStorage(FolderSettings(folder, make=True))
     await store.rows.create("day")
     for number in range(count):
         await store.rows.put("day", row("p", f"{writer}{number:03d}"))
@@ -48,7 +48,7 @@ def test_event_loops_in_several_threads_share_a_store(folder, factory):
     for thread in threads:
         thread.join()
     assert errors == []
-    store = EmbeddedStorage(FolderSettings(folder))
+    store = EmbeddedStorage(FolderSettings(folder, make=True))
     assert len(asyncio.run(_read(store))) == 80
 
 
@@ -64,7 +64,7 @@ def test_a_child_that_was_forked_opens_the_store_itself_and_takes_nothing_from_i
     """sqlite's locks do not go along in a fork: a child that counted on them would take the log from under its parent."""
     asyncio.run(put_some(folder, "before"))
     with asyncio.Runner() as runner:
-        store = EmbeddedStorage(FolderSettings(folder))
+        store = EmbeddedStorage(FolderSettings(folder, make=True))
         runner.run(store.rows.put("day", row("p", "parent")))
         context = multiprocessing.get_context("fork")
         for number in range(3):
@@ -85,7 +85,7 @@ def test_a_child_that_was_forked_opens_the_store_itself_and_takes_nothing_from_i
 
 def _in_child(inherited: EmbeddedStorage, folder: Path, number: int) -> None:
     async def work() -> None:
-        own = EmbeddedStorage(FolderSettings(folder))
+        own = EmbeddedStorage(FolderSettings(folder, make=True))
         await own.rows.put("day", row("p", f"child{number}"))
         await inherited.rows.put("day", row("p", f"inherited{number}"))
         await own.close()
@@ -103,7 +103,7 @@ def test_a_parent_that_closes_the_store_takes_no_log_from_under_a_child_that_was
 
     def child() -> None:
         with asyncio.Runner() as runner:
-            own = EmbeddedStorage(FolderSettings(folder))
+            own = EmbeddedStorage(FolderSettings(folder, make=True))
             runner.run(own.rows.put("day", row("p", "first")))
             has_put.set()
             has_closed.wait(30)
@@ -113,7 +113,7 @@ def test_a_parent_that_closes_the_store_takes_no_log_from_under_a_child_that_was
             runner.run(own.close())
 
     with asyncio.Runner() as runner:
-        store = EmbeddedStorage(FolderSettings(folder))
+        store = EmbeddedStorage(FolderSettings(folder, make=True))
         runner.run(store.rows.create("day"))
         runner.run(store.rows.put("day", row("p", "before")))
         process = context.Process(target=child)

@@ -107,7 +107,7 @@ async def test_keys_and_chosen_columns_are_read_without_the_others(store, folder
 
 
 async def _keys(folder: Path) -> None:
-    storage = EmbeddedStorage(FolderSettings(folder))
+    storage = EmbeddedStorage(FolderSettings(folder, make=True))
     async for _ in storage.rows.read("day", EVERYTHING, select=["PartitionKey", "RowKey", "Sightings"]):
         pass
     await storage.close()
@@ -182,7 +182,7 @@ class DiedError(Exception):
 @pytest.mark.parametrize("then", ["put", "create", "drop", "open"])
 async def test_a_drop_that_died_half_way_is_finished_by_whoever_comes_next(folder, step, then):
     """However far it came, the table is either still there as it was, or it is on its way out and nothing of it comes back."""
-    first = EmbeddedStorage(FolderSettings(folder))
+    first = EmbeddedStorage(FolderSettings(folder, make=True))
     await first.rows.create("day")
     await first.rows.put("day", row("p", "old"))
     await first.close()
@@ -190,7 +190,7 @@ async def test_a_drop_that_died_half_way_is_finished_by_whoever_comes_next(folde
     with pytest.raises(DiedError):
         dying.drop("day", due=due())
     dying.close()
-    store = EmbeddedStorage(FolderSettings(folder))
+    store = EmbeddedStorage(FolderSettings(folder, make=True))
     if step == 0:
         assert await read(store) == [row("p", "old")]
         await store.rows.drop("day")
@@ -247,7 +247,8 @@ async def sweep(folder: Path) -> None:
     """Open the store once more when all that was left is old."""
     for path in (folder / "rows").iterdir():
         os.utime(path, (0, 0))
-    store = EmbeddedStorage(FolderSettings(folder))
+    (folder / "swept").unlink(missing_ok=True)
+    store = EmbeddedStorage(FolderSettings(folder, make=True))
     await store.areas()
     await store.close()
 
@@ -305,3 +306,44 @@ async def test_a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknow
             assert found is not None
             assert found.etag == etag
             await copied.close()
+
+
+async def test_a_content_that_no_file_has_goes_when_it_is_old(store, folder):
+    """As a process leaves it that died before the catalogue named it, or after the catalogue named another."""
+    await store.files("models").put("kept", b"x" * 100_000, expected=None)
+    await store.close()
+    [kept] = (folder / "content").glob("*/*")
+    for name, age in (("0" * 32, 7_200), ("1" * 32, 0)):
+        orphan = folder / "content" / name[:2] / name
+        orphan.parent.mkdir(exist_ok=True)
+        orphan.write_bytes(b"x" * 100_000)
+        os.utime(orphan, (time.time() - age, time.time() - age))
+    os.utime(kept, (0, 0))
+    await sweep(folder)
+    assert {path.name for path in (folder / "content").glob("*/*")} == {kept.name, "1" * 32}
+    found = await store.files("models").read("kept")
+    assert found is not None
+    assert len(found.data) == 100_000
+
+
+async def test_nothing_is_left_of_the_contents_of_files_that_were_replaced_or_deleted(store, folder):
+    files = store.files("models")
+    etag = None
+    for number in range(5):
+        etag = await files.put("state", str(number).encode() * 100_000, expected=etag)
+    assert len(list((folder / "content").glob("*/*"))) == 1
+    await files.delete("state")
+    assert list((folder / "content").glob("*/*")) == []
+
+
+async def test_several_processes_that_write_one_table_keep_its_log_short(store, folder):
+    """Each empties it, also while others write."""
+    other = Tables(folder, maintain=lambda job: job())
+    await store.rows.create("day")
+    row_of = {"Payload": os.urandom(60_000)}
+    for number in range(0, 400, 2):
+        other.put("day", row("p", f"{number:04d}", **row_of), due=due())
+        await store.rows.put("day", row("p", f"{number + 1:04d}", **row_of))
+    [log] = [path for path in (folder / "rows").iterdir() if path.name.endswith("-wal")]
+    assert log.stat().st_size < 16 * 1024 * 1024  # of 25 that were written
+    other.close()
