@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import pytest
 
@@ -35,6 +35,19 @@ class Answer(NamedTuple):
     @property
     def json(self) -> Any:
         return json.loads(self.body)
+
+
+class Asked(Protocol):
+    """What answers requests: an app, or a loop in one."""
+
+    def request(
+        self, method: str, path: str, body: object = None, *, headers: Mapping[str, str] | None = None, keyed: bool = True
+    ) -> Answer:
+        """Send one request; it is keyed unless told otherwise."""
+
+    @property
+    def logs(self) -> str:
+        """Everything the process that answers has written so far."""
 
 
 class AppDidNotStartError(Exception):

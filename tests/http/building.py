@@ -9,7 +9,7 @@ from urllib.parse import quote
 from shared.domain.events import Decision, Observation
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import build
-from tests.running import Answer, RunningApp
+from tests.running import Answer, Asked, RunningApp
 
 QUERY_VERSION = "2022-09-01-preview"
 VERSIONS = ("v1.0", "v1.1-preview.1", "v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
@@ -35,15 +35,15 @@ def rank_body(*ids: str, **members: Any) -> dict[str, Any]:
     return {"contextFeatures": [{"user": {"segment": "s1", "age": 30}}], "actions": actions(*ids), **members}
 
 
-def rank(app: RunningApp, *ids: str, **members: Any) -> Answer:
+def rank(app: Asked, *ids: str, **members: Any) -> Answer:
     return app.request("POST", path("rank"), rank_body(*ids, **members))
 
 
-def reward(app: RunningApp, event_id: str, value: float = 1.0) -> Answer:
+def reward(app: Asked, event_id: str, value: float = 1.0) -> Answer:
     return app.request("POST", event_path(event_id, "reward"), {"value": value})
 
 
-def activate(app: RunningApp, event_id: str) -> Answer:
+def activate(app: Asked, event_id: str) -> Answer:
     return app.request("POST", event_path(event_id, "activate"))
 
 
@@ -70,13 +70,13 @@ def code_of(answer: Answer) -> str:
     return str(error["code"])
 
 
-def counters(app: RunningApp) -> dict[str, Any]:
+def counters(app: Asked) -> dict[str, Any]:
     found: dict[str, Any] = app.request("GET", "/status").json["loop"]["counters"]
     return found
 
 
 @contextmanager
-def nothing_logged(app: RunningApp) -> Iterator[None]:
+def nothing_logged(app: Asked) -> Iterator[None]:
     before = counters(app)
     yield
     assert counters(app) == before

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.building import TWO_KEYS
+from tests.http.own_loops import SETTINGS
 from tests.running import HostKind, RunningApp
 from tests.stores import NewStorage
 
@@ -16,6 +17,13 @@ def quiet(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     running = RunningApp(new_store(), kind=host, settings=settings)
     running.key = TWO_KEYS[0]
     with running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
+    """An app with an administrator, in which tests make loops of their own."""
+    with RunningApp(new_store(), kind=host, settings=SETTINGS) as running:
         yield running
 
 

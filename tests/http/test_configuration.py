@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, nothing_logged, path, rank, rank_body, refused
-from tests.running import Answer, RunningApp
+from tests.http.own_loops import OwnLoop, another_process, own_loop
+from tests.running import Answer, Asked
 
 PLACE = "configurations/service"
 V10 = {"rewardWaitTime", "defaultReward", "rewardAggregation", "explorationPercentage", "modelExportFrequency", "logRetentionDays"}
@@ -28,25 +29,25 @@ MIRROR = "https://testblob.blob.core.windows.net/container?se=2020-08-13T00%3A00
 
 
 @pytest.fixture
-def own(host, storage) -> Iterator[RunningApp]:
-    """An app of the test's own, whose configuration it may change."""
-    with RunningApp(storage, kind=host, settings={"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}) as running:
-        yield running
+def own(shared) -> Iterator[OwnLoop]:
+    """A loop of the test's own, whose configuration it may change."""
+    with own_loop(shared) as loop:
+        yield loop
 
 
-def get(app: RunningApp, version: str = QUERY_VERSION) -> dict[str, Any]:
+def get(app: Asked, version: str = QUERY_VERSION) -> dict[str, Any]:
     answer = app.request("GET", path(PLACE, version=version))
     assert answer.status == 200
     found: dict[str, Any] = answer.json
     return found
 
 
-def put(app: RunningApp, changes: Any = None, *, version: str = QUERY_VERSION, **members: Any) -> Answer:
+def put(app: Asked, changes: Any = None, *, version: str = QUERY_VERSION, **members: Any) -> Answer:
     body = {**FULL, **members} if changes is None else changes
     return app.request("PUT", path(PLACE, version=version), body)
 
 
-def changed(app: RunningApp, **members: Any) -> dict[str, Any]:
+def changed(app: Asked, **members: Any) -> dict[str, Any]:
     answer = put(app, {**get(app), **members})
     assert answer.status == 200, answer.body
     found: dict[str, Any] = answer.json
@@ -103,8 +104,8 @@ def test_what_is_put_is_answered_read_and_kept_over_a_restart(own):
     edited = answered.pop("lastConfigurationEditDate")
     assert answered == {**wanted, "learningMode": "Online"}
     assert edited.endswith("Z")
-    own.stop()
-    own.start()
+    own.app.stop()
+    own.app.start()
     assert get(own) == {**answered, "lastConfigurationEditDate": edited}
 
 
@@ -331,11 +332,9 @@ def test_a_changed_mode_is_served_by_the_process_that_took_it_at_once(own):
     assert own.request("GET", "/status").json["loop"]["learningMode"] == "Apprentice"
 
 
-def test_another_process_follows_within_a_poll(own, host, storage):
-    settings = {"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S", "PERSONALIZER_KEYS": own.key}
-    other = RunningApp(storage, kind=host, settings=settings)
-    other.key = own.key
-    with other:
+def test_another_process_follows_within_a_poll(own, host):
+    with another_process(own.app, host) as process:
+        other = own.at(process)
         assert rank(other).status == 201
         changed(own, rewardWaitTime="PT4H", explorationPercentage=0.4)
         assert get(other)["rewardWaitTime"] == "PT4H", "what is stored is read from storage"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.http.building import VERSIONS, path
+from tests.http.own_loops import own_loop
 from tests.http.test_contract_examples import EXAMPLES
-from tests.running import RunningApp
 
 SET_BY_THE_SERVICE = {"lastConfigurationEditDate"}
 OURS = {"isInferenceExplainabilityEnabled"}
@@ -23,9 +23,9 @@ def example(version: str, name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def described(host, new_store):
-    with RunningApp(new_store(), kind=host) as running:
-        yield running
+def described(shared):
+    with own_loop(shared) as loop:
+        yield loop
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -7,21 +7,16 @@ from typing import Any
 import pytest
 
 from tests.http.building import VERSIONS, path, rank, rank_body
-from tests.running import RunningApp
+from tests.http.own_loops import QUICK, OwnLoop, own_loop
+from tests.running import Asked
 
 LATEST = VERSIONS[-1]
 
 
 @pytest.fixture(scope="module")
-def explaining(host, new_store) -> Iterator[RunningApp]:
-    """An app that has learned a little, and explains its answers."""
-    settings = {
-        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
-        "PERSONALIZER_INGEST_GRACE": "PT0S",
-        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-        "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
-    }
-    with RunningApp(new_store(), kind=host, settings=settings) as app:
+def explaining(shared) -> Iterator[OwnLoop]:
+    """A loop that has learned a little, and explains its answers."""
+    with own_loop(shared, **QUICK) as app:
         explain(app, wanted=True)
         for number in range(20):
             shown = rank(app, *"abc", eventId=f"e{number}").json["rewardActionId"]
@@ -30,13 +25,13 @@ def explaining(host, new_store) -> Iterator[RunningApp]:
         yield app
 
 
-def explain(app: RunningApp, *, wanted: bool, **members: Any) -> None:
+def explain(app: Asked, *, wanted: bool, **members: Any) -> None:
     place = path("configurations/service", version=LATEST)
     found = app.request("GET", place).json
     assert app.request("PUT", place, {**found, **members, "isInferenceExplainabilityEnabled": wanted}).status == 200
 
 
-def learned(app: RunningApp) -> None:
+def learned(app: Asked) -> None:
     until = time.monotonic() + 30
     while app.request("GET", "/status").json["loop"]["modelVersion"] is None:
         assert time.monotonic() < until, app.logs
@@ -73,8 +68,8 @@ def test_the_same_call_is_explained_the_same_way(explaining):
     assert len({rank(explaining, *"abc", eventId="again").body for _ in range(5)}) == 1
 
 
-def test_without_a_model_there_are_no_reasons_and_in_logging_only_mode_no_explanation(host, storage):
-    with RunningApp(storage, kind=host, settings={"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}) as app:
+def test_without_a_model_there_are_no_reasons_and_in_logging_only_mode_no_explanation(shared):
+    with own_loop(shared) as app:
         explain(app, wanted=True)
         assert {each["id"]: each["features"] for each in rank(app).json["inferenceExplanation"]} == {"a": [], "b": [], "c": []}
         explain(app, wanted=True, learningMode="Apprentice")

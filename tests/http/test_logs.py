@@ -12,24 +12,20 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from tests.http.building import VERSIONS, actions, activate, counters, path, rank, refused, reward
-from tests.running import Answer, RunningApp
+from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
+from tests.running import Answer, Asked
 from tests.services.test_mirroring import signed
 
 LINES = {"Content-Type": "application/x-ndjson"}
 UPLOADING = VERSIONS[2:]
-QUICK = {
-    "PERSONALIZER_REWARD_WAIT_TIME": "PT2S",
-    "PERSONALIZER_INGEST_GRACE": "PT0S",
-    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.5S",
-}
+WAIT = {**QUICK, "rewardWaitTime": "PT2S"}
 
 
 @pytest.fixture
-def own(host, storage) -> Iterator[RunningApp]:
-    """An app of the test's own, with short waits."""
-    with RunningApp(storage, kind=host, settings=QUICK) as running:
-        yield running
+def own(shared) -> Iterator[OwnLoop]:
+    """A loop of the test's own, with short waits."""
+    with own_loop(shared, **WAIT) as loop:
+        yield loop
 
 
 def interaction(event_id: str, **members: Any) -> dict[str, Any]:
@@ -37,27 +33,27 @@ def interaction(event_id: str, **members: Any) -> dict[str, Any]:
     return {"eventId": event_id, "actions": actions(), "ranking": chances, "rewardActionId": "b", "modelVersion": "local-1", **members}
 
 
-def upload(app: RunningApp, what: str, *documents: dict[str, Any], version: str = VERSIONS[3], headers: dict | None = None) -> Answer:
+def upload(app: Asked, what: str, *documents: dict[str, Any], version: str = VERSIONS[3], headers: dict | None = None) -> Answer:
     body = b"\n".join(map(orjson.dumps, documents))
     return app.request("POST", path(f"logs/{what}", version=version), body, headers=headers or LINES)
 
 
-def receipt(app: RunningApp, event_id: str, *, version: str = "v1.0", around: str = "") -> Answer:
+def receipt(app: Asked, event_id: str, *, version: str = "v1.0", around: str = "") -> Answer:
     place = path(f"events/{quote(event_id, safe='')}", version=version)
     return app.request("GET", f"{place}{'&' if '?' in place else '?'}around={quote(around)}" if around else place)
 
 
-def properties(app: RunningApp, *, version: str = "v1.0") -> Any:
+def properties(app: Asked, *, version: str = "v1.0") -> Any:
     answer = app.request("GET", path("logs/properties", version=version))
     assert answer.status == 200
     return answer.json
 
 
-def delete(app: RunningApp, *, version: str = "v1.0") -> Answer:
+def delete(app: Asked, *, version: str = "v1.0") -> Answer:
     return app.request("DELETE", path("logs", version=version))
 
 
-def learned(app: RunningApp, number: int) -> dict[str, Any]:
+def learned(app: Asked, number: int) -> dict[str, Any]:
     until = time.monotonic() + 30
     while (found := counters(app))["learned"] < number:
         assert time.monotonic() < until, app.logs
@@ -125,14 +121,15 @@ def test_a_deletion_keeps_what_is_learned_and_counted_and_learning_goes_on(own):
 
 
 @pytest.mark.slow
-def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowledges_later(host, storage):
+def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowledges_later(host, own):
     """Both rank all the time while a trainer runs; the log is deleted twice through one of them."""
-    with RunningApp(storage, kind=host, settings=QUICK) as one, RunningApp(storage, kind=host, settings=QUICK) as other:
+    with another_process(own.app, host) as process:
+        one, other = own, own.at(process)
         step = 0
-        acknowledged: list[tuple[int, RunningApp, str]] = []
+        acknowledged: list[tuple[int, OwnLoop, str]] = []
         is_over = threading.Event()
 
-        def traffic(app: RunningApp, name: str) -> None:
+        def traffic(app: OwnLoop, name: str) -> None:
             number = 0
             while not is_over.is_set():
                 begun, event_id = step, f"{name}{number}"

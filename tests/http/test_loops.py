@@ -16,28 +16,23 @@ from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.loop_store import FileUsage
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, rank_body, refused
+from tests.http.own_loops import ADMIN, SETTINGS, another_process
 from tests.running import Answer, HostKind, RunningApp
 from tests.stores import opened
 
-ADMIN = {KEY: "the-administrators-key"}
-SETTINGS = {"PERSONALIZER_ADMIN_KEY": ADMIN[KEY], "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}
 POLL = 0.2
 
 
 @pytest.fixture(scope="module")
-def managed(host, new_store) -> Iterator[RunningApp]:
-    """An app with an administrator, which the tests of this module share: each makes loops of its own."""
-    with RunningApp(new_store(), kind=host, settings=SETTINGS) as running:
-        yield running
+def managed(shared: RunningApp) -> RunningApp:
+    """An app with an administrator: each test makes loops of its own."""
+    return shared
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def second(managed: RunningApp, host: HostKind) -> Iterator[RunningApp]:
     """Another process of the same app."""
-    storage = managed.storage
-    other = RunningApp(storage, kind=host, settings={**SETTINGS, "PERSONALIZER_KEYS": managed.key})
-    other.key = managed.key
-    with other:
+    with another_process(managed, host) as other:
         yield other
 
 

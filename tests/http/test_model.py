@@ -12,34 +12,28 @@ import pytest
 
 from shared.api.model_archive import LARGEST_ARCHIVE
 from tests.http.building import QUERY_VERSION, VERSIONS, path, probabilities, rank, refused, reward
-from tests.running import Answer, RunningApp
+from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
+from tests.running import Answer, Asked
 
-SETTINGS = {
-    "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
-    "PERSONALIZER_INGEST_GRACE": "PT0S",
-    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-    "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
-    "PERSONALIZER_EXPLORATION_PERCENTAGE": "0.3",
-}
 LATEST = "v1.1-preview.3"
 
 
 @pytest.fixture
-def learning(host, storage) -> Iterator[RunningApp]:
-    with RunningApp(storage, kind=host, settings=SETTINGS) as app:
-        yield app
+def learning(shared) -> Iterator[OwnLoop]:
+    with own_loop(shared, **QUICK, explorationPercentage=0.3) as loop:
+        yield loop
 
 
-def model(app: RunningApp, method: str = "GET", rest: str = "", body: object = None, *, version: str = LATEST, query: str = "") -> Answer:
+def model(app: Asked, method: str = "GET", rest: str = "", body: object = None, *, version: str = LATEST, query: str = "") -> Answer:
     address = path(f"model{rest}", version=version)
     return app.request(method, address + (f"{'&' if '?' in address else '?'}{query}" if query else ""), body)
 
 
-def status(app: RunningApp) -> Any:
+def status(app: Asked) -> Any:
     return app.request("GET", "/status").json["loop"]
 
 
-def until(app: RunningApp, holds) -> Any:
+def until(app: Asked, holds) -> Any:
     deadline = time.monotonic() + 30
     while not holds(found := status(app)):
         assert time.monotonic() < deadline, (found, app.logs[-3000:])
@@ -47,7 +41,7 @@ def until(app: RunningApp, holds) -> Any:
     return found
 
 
-def learn(app: RunningApp, name: str, *, events: int = 12) -> str:
+def learn(app: Asked, name: str, *, events: int = 12) -> str:
     """Have the app learn some events of which action a is the best; gives the model that it serves then."""
     before = status(app)["counters"]["learned"]
     for number in range(events):
@@ -61,11 +55,11 @@ def learn(app: RunningApp, name: str, *, events: int = 12) -> str:
     return str(until(app, lambda loop: loop["modelVersion"] == loop["publishedModelVersion"])["modelVersion"])
 
 
-def served(app: RunningApp, version: str | None) -> None:
+def served(app: Asked, version: str | None) -> None:
     until(app, lambda loop: loop["modelVersion"] == version)
 
 
-def asked(app: RunningApp) -> Any:
+def asked(app: Asked) -> Any:
     """What the app gives each action for the same question: which one is drawn differs from event to event."""
     return sorted(probabilities(rank(app, "a", "b")))
 
@@ -159,11 +153,12 @@ def test_nothing_of_the_model_is_shown_or_changed_without_a_key(quiet):
         refused(answer, 401, "401", naming="key")
 
 
-def test_an_earlier_version_is_restored_and_served_by_another_process_within_a_poll(learning, host, storage):
+def test_an_earlier_version_is_restored_and_served_by_another_process_within_a_poll(learning, host):
     first = learn(learning, "first")
     then = asked(learning)
     second = learn(learning, "second", events=30)
-    with RunningApp(storage, kind=host, settings=SETTINGS) as other:
+    with another_process(learning.app, host) as process:
+        other = learning.at(process)
         served(other, second)
         told = model(learning, rest="/versions").json["value"]
         assert [each["version"] for each in told if each["isServed"]] == [second]

@@ -8,8 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.http.building import QUERY_VERSION, VERSIONS, actions, counters, log_since, nothing_logged, path, rank, refused
+from tests.http.own_loops import own_loop
 from tests.published import conforms, example
-from tests.running import Answer, RunningApp
+from tests.running import Answer, Asked, RunningApp
 
 PREVIEWS = [version for version in VERSIONS if version != "v1.0"]
 LAST = "v1.1-preview.3"
@@ -28,7 +29,7 @@ def body(**members: Any) -> dict[str, Any]:
     return {"contextFeatures": [{"user": {"age": 30}}], "actions": actions("a", "b", "c"), "slots": SLOTS, **members}
 
 
-def rank_slots(app: RunningApp, *, version: str = LAST, **members: Any) -> Answer:
+def rank_slots(app: Asked, *, version: str = LAST, **members: Any) -> Answer:
     return app.request("POST", path("multislot/rank", version=version), body(**members))
 
 
@@ -36,7 +37,7 @@ def event(event_id: str, verb: str, *, version: str = LAST) -> str:
     return path(f"multislot/events/{quote(event_id, safe='')}/{verb}", version=version)
 
 
-def reward(app: RunningApp, event_id: str, rewards: Any, *, version: str = LAST) -> Answer:
+def reward(app: Asked, event_id: str, rewards: Any, *, version: str = LAST) -> Answer:
     return app.request("POST", event(event_id, "reward", version=version), {"reward": rewards})
 
 
@@ -76,8 +77,8 @@ def test_a_loop_for_single_slots_refuses_it_and_says_what_to_change(quiet):
             refused(answer, 400, "InvalidMultiSlotApiAccess", naming="--ccb_explore_adf")
 
 
-def test_the_policy_can_be_changed_to_one_for_several_slots_while_the_app_runs(host, storage):
-    with RunningApp(storage, kind=host, settings={"PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S"}) as app:
+def test_the_policy_can_be_changed_to_one_for_several_slots_while_the_app_runs(shared):
+    with own_loop(shared) as app:
         assert rank_slots(app).status == 400
         policy = {"name": "slots", "arguments": "--ccb_explore_adf --epsilon 0.2"}
         assert app.request("PUT", path("configurations/policy"), policy).status == 200

@@ -8,20 +8,21 @@ from math import isclose
 import pytest
 
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused
+from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.http.test_configuration import changed
-from tests.running import Answer, RunningApp
+from tests.running import Answer, Asked, RunningApp
 
 PLACE = "configurations/policy"
 AZURES = "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"
 
 
 @pytest.fixture
-def own(host, storage) -> Iterator[RunningApp]:
-    with RunningApp(storage, kind=host) as running:
-        yield running
+def own(shared) -> Iterator[OwnLoop]:
+    with own_loop(shared) as loop:
+        yield loop
 
 
-def put(app: RunningApp, arguments: object = AZURES, *, name: object = "mine", version: str = "v1.0") -> Answer:
+def put(app: Asked, arguments: object = AZURES, *, name: object = "mine", version: str = "v1.0") -> Answer:
     return app.request("PUT", path(PLACE, version=version), {"name": name, "arguments": arguments})
 
 
@@ -118,15 +119,9 @@ def test_without_a_key_no_policy_is_told_or_changed(quiet):
 
 
 @pytest.mark.slow
-def test_rank_explores_as_the_policy_says_from_the_put_on(host, storage):
+def test_rank_explores_as_the_policy_says_from_the_put_on(shared):
     """ε-greedy gives the best 1 − ε + ε/K and each other ε/K, where the product's own way gives them unlike chances."""
-    settings = {
-        "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
-        "PERSONALIZER_INGEST_GRACE": "PT0S",
-        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-        "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
-    }
-    with RunningApp(storage, kind=host, settings=settings) as own:
+    with own_loop(shared, **QUICK) as own:
         for number in range(40):
             answer = rank(own, eventId=f"e{number}").json
             value = float(answer["rewardActionId"] == "b")
