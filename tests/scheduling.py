@@ -10,7 +10,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
-_OF_A_HOST = re.compile(r"::[^\[]+\[(local|worker)\b")
+_OF_A_HOST = re.compile(r"::.*[\[-](local|worker)[\]-]")
 
 
 def unit_of(test: str) -> str:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import pytest
+
 from shared.domain.events import Decision, Observation
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import build
@@ -14,6 +16,8 @@ from tests.running import Answer, Asked, RunningApp
 QUERY_VERSION = "2022-09-01-preview"
 VERSIONS = ("v1.0", "v1.1-preview.1", "v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
 KEY = "Ocp-Apim-Subscription-Key"
+ON_ONE_HOST = pytest.mark.parametrize("host", ["local"], indirect=True, scope="session")
+"""What goes on behind the functions is the same under every host; routes, bodies, headers and statuses are tried under both."""
 TWO_KEYS = ("the-key-in-use", "the-key-to-change-to")
 
 

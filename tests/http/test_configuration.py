@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.building import KEY, QUERY_VERSION, VERSIONS, nothing_logged, path, rank, rank_body, refused
+from tests.http.building import KEY, ON_ONE_HOST, QUERY_VERSION, VERSIONS, nothing_logged, path, rank, rank_body, refused
 from tests.http.own_loops import OwnLoop, another_process, own_loop
 from tests.running import Answer, Asked
 
@@ -76,6 +76,7 @@ def test_a_loop_begins_with_the_settings_of_the_app(quiet):
     }
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_was_read_can_be_written_back_and_changes_nothing(own, version):
     before = get(own, version)
@@ -84,6 +85,7 @@ def test_what_was_read_can_be_written_back_and_changes_nothing(own, version):
     assert "lastConfigurationEditDate" not in get(own)
 
 
+@ON_ONE_HOST
 def test_what_is_put_is_answered_read_and_kept_over_a_restart(own):
     wanted = {
         "rewardWaitTime": "PT4H",
@@ -109,6 +111,7 @@ def test_what_is_put_is_answered_read_and_kept_over_a_restart(own):
     assert get(own) == {**answered, "lastConfigurationEditDate": edited}
 
 
+@ON_ONE_HOST
 def test_optional_members_that_are_left_out_or_null_keep_their_value(own):
     changed(own, isAutoOptimizationEnabled=True, autoOptimizationFrequency="P9D", isInferenceExplainabilityEnabled=True)
     for body in (FULL, {**FULL, "learningMode": None, "autoOptimizationFrequency": None, "logMirrorSasUri": None}):
@@ -117,6 +120,7 @@ def test_optional_members_that_are_left_out_or_null_keep_their_value(own):
         assert (found["isInferenceExplainabilityEnabled"], found["explorationPercentage"]) == (True, 0.5)
 
 
+@ON_ONE_HOST
 def test_a_version_changes_only_what_it_knows_of(own):
     before = changed(own, modelRetrainDays=7, autoOptimizationFrequency="P9D")
     body = {**FULL, "explorationPercentage": 0.4, "modelRetrainDays": 1, "learningMode": "Apprentice", "autoOptimizationFrequency": "P1D"}
@@ -128,12 +132,14 @@ def test_a_version_changes_only_what_it_knows_of(own):
     assert after["explorationPercentage"] == 0.4
 
 
+@ON_ONE_HOST
 def test_unknown_members_and_those_that_only_the_service_sets_are_ignored(own):
     body = {**FULL, "lastConfigurationEditDate": "0001-01-01T00:00:00Z", "latestApprenticeModeMetrics": {"x": 1}, "unheardOf": []}
     assert put(own, body).status == 200
     assert "lastConfigurationEditDate" not in get(own)
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize(
     ("given", "written"),
     [
@@ -151,6 +157,7 @@ def test_durations_are_read_and_written_in_iso_8601(own, given, written):
     assert changed(own, rewardWaitTime=given)["rewardWaitTime"] == written
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize(
     ("given", "written"),
     [
@@ -163,6 +170,7 @@ def test_a_start_date_without_an_offset_is_utc(own, given, written):
     assert changed(own, autoOptimizationStartDate=given)["autoOptimizationStartDate"] == written
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("word", ["SUM", "Average", "median", "min", "max", "Earliest"])
 def test_words_are_read_in_any_case(own, word):
     assert changed(own, rewardAggregation=word)["rewardAggregation"] == word.lower()
@@ -332,6 +340,7 @@ def test_a_changed_mode_is_served_by_the_process_that_took_it_at_once(own):
     assert own.request("GET", "/status").json["loop"]["learningMode"] == "Apprentice"
 
 
+@ON_ONE_HOST
 def test_another_process_follows_within_a_poll(own, host):
     with another_process(own.app, host) as process:
         other = own.at(process)
@@ -344,6 +353,7 @@ def test_another_process_follows_within_a_poll(own, host):
             time.sleep(0.05)
 
 
+@ON_ONE_HOST
 def test_two_who_change_different_members_at_once_both_have_their_way(own):
     """Two PUTs that do not know of each other: each stores what it changes, on condition, and again after a conflict."""
     bodies = [

@@ -15,7 +15,7 @@ from shared.runtime.wiring import build
 from shared.services.evaluations import MOST_KEPT
 from shared.storage.evaluation_store import evaluation_store
 from tests.builders import T0, after
-from tests.http.building import QUERY_VERSION, VERSIONS, path, rank, refused
+from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, rank, refused
 from tests.published import conforms, example
 from tests.running import Answer, RunningApp
 
@@ -255,6 +255,7 @@ def test_a_link_and_a_location_stay_with_the_loop_that_was_asked(judged):
     assert judged.request("GET", first["nextLink"].removeprefix(judged.base_url)).json["value"][0]["id"] == location.rpartition("/")[2]
 
 
+@ON_ONE_HOST
 async def test_only_so_many_are_kept(host, storage):
     with RunningApp(storage, kind=host) as app:
         services = build(read_settings(app.environment))

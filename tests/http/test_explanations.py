@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.building import VERSIONS, path, rank, rank_body
+from tests.http.building import ON_ONE_HOST, VERSIONS, path, rank, rank_body
 from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.running import Asked
 
@@ -43,6 +43,7 @@ def test_without_the_flag_there_is_no_explanation(app):
     assert rank(app).json.keys() == {"ranking", "eventId", "rewardActionId"}
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_action_is_explained_in_the_order_of_the_ranking(explaining, version):
     answer = explaining.request("POST", path("rank", version=version), rank_body("a", "b", "c", excludedActions=["a"])).json
@@ -50,6 +51,7 @@ def test_every_action_is_explained_in_the_order_of_the_ranking(explaining, versi
     assert all(each.keys() == {"id", "features"} for each in answer["inferenceExplanation"])
 
 
+@ON_ONE_HOST
 def test_features_have_the_names_that_the_request_gave_them(explaining):
     explained = rank(explaining, *"abc").json["inferenceExplanation"]
     names = {feature["name"] for action in explained for feature in action["features"]}
@@ -58,16 +60,19 @@ def test_features_have_the_names_that_the_request_gave_them(explaining):
     assert names <= alone | own | {f"{of}^{with_}" for of in alone for with_ in own}
 
 
+@ON_ONE_HOST
 def test_what_was_rewarded_has_the_higher_sum(explaining):
     explained = rank(explaining, *"abc").json["inferenceExplanation"]
     sums = {action["id"]: sum(feature["score"] for feature in action["features"]) for action in explained}
     assert max(sums, key=sums.__getitem__) == "b"
 
 
+@ON_ONE_HOST
 def test_the_same_call_is_explained_the_same_way(explaining):
     assert len({rank(explaining, *"abc", eventId="again").body for _ in range(5)}) == 1
 
 
+@ON_ONE_HOST
 def test_without_a_model_there_are_no_reasons_and_in_logging_only_mode_no_explanation(shared):
     with own_loop(shared) as app:
         explain(app, wanted=True)

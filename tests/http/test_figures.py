@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.building import counters, rank, refused, reward
+from tests.http.building import ON_ONE_HOST, counters, rank, refused, reward
 from tests.running import HostKind, RunningApp
 from tests.stores import NewStorage
 
@@ -43,6 +43,7 @@ def figures(app: RunningApp, query: str = "") -> dict[str, Any]:
     return found
 
 
+@ON_ONE_HOST
 def test_they_tell_what_was_learned(learned):
     found, status = figures(learned), learned.request("GET", "/status").json["loop"]
     assert (found["loop"], found["intervalInMinutes"]) == ("default", 5)
@@ -55,6 +56,7 @@ def test_they_tell_what_was_learned(learned):
     assert found["since"] <= found["timeseries"][0]["timeStamp"] < found["asOf"]
 
 
+@ON_ONE_HOST
 def test_each_policy_has_an_estimate_within_its_interval(learned):
     found = figures(learned)
     policies = found["totals"]["policies"]
@@ -68,6 +70,7 @@ def test_each_policy_has_an_estimate_within_its_interval(learned):
     assert policies[0]["confidenceInterval"] != [0.0, 1.0]
 
 
+@ON_ONE_HOST
 def test_exploration_and_lag_are_told_of_each_bucket(learned):
     for point in figures(learned)["timeseries"]:
         if point["events"]:
@@ -77,6 +80,7 @@ def test_exploration_and_lag_are_told_of_each_bucket(learned):
         assert "matchRate" not in point
 
 
+@ON_ONE_HOST
 def test_the_answering_process_tells_how_fast_it_is(learned):
     before = figures(learned)["latency"]
     assert rank(learned, eventId="timed").status == 201
@@ -87,6 +91,7 @@ def test_the_answering_process_tells_how_fast_it_is(learned):
     assert 0.0 < after["rank"]["p50Ms"] <= after["rank"]["p95Ms"] <= after["rank"]["p99Ms"] < 60_000.0
 
 
+@ON_ONE_HOST
 def test_the_query_chooses_buckets(learned):
     day = figures(learned, "?interval=1440")
     assert [(point["events"], point["timeStamp"][-9:]) for point in day["timeseries"]] == [(EVENTS, "00:00:00Z")]
@@ -96,6 +101,7 @@ def test_the_query_chooses_buckets(learned):
     assert len(figures(learned, f"?since=2026-01-01T00:00:00Z&until={now}")["timeseries"]) >= 1
 
 
+@ON_ONE_HOST
 def test_a_loop_has_figures_of_its_own(learned):
     admin = {"Ocp-Apim-Subscription-Key": ADMIN["PERSONALIZER_ADMIN_KEY"]}
     made = learned.request("PUT", "/loops/other", {}, headers=admin, keyed=False)

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from azure.storage.blob import BlobServiceClient
 
-from tests.http.building import VERSIONS, actions, activate, counters, path, rank, refused, reward
+from tests.http.building import ON_ONE_HOST, VERSIONS, actions, activate, counters, path, rank, refused, reward
 from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
 from tests.running import Answer, Asked
 from tests.services.test_mirroring import signed
@@ -78,6 +78,7 @@ def hostile(kind: str) -> list[dict[str, Any]]:
     return lines
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("kind", ["astral", "control", "plain"])
 def test_a_hostile_batch_is_learned_or_refused_and_the_loop_goes_on(own, kind):
     lines = hostile(kind)
@@ -105,6 +106,7 @@ def test_the_properties_are_empty_until_something_is_logged_and_after_its_deleti
     assert counters(own)["skipped"] == {"logDeleted": 1}
 
 
+@ON_ONE_HOST
 def test_a_deletion_keeps_what_is_learned_and_counted_and_learning_goes_on(own):
     for number in range(3):
         rank(own, eventId=f"e{number}")
@@ -120,6 +122,7 @@ def test_a_deletion_keeps_what_is_learned_and_counted_and_learning_goes_on(own):
     assert receipt(own, "after").json["decisions"][0]["fate"] == "learned"
 
 
+@ON_ONE_HOST
 @pytest.mark.slow
 def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowledges_later(host, own):
     """Both rank all the time while a trainer runs; the log is deleted twice through one of them."""
@@ -136,6 +139,7 @@ def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowle
                 if rank(app, eventId=event_id).status == 201:
                     acknowledged.append((begun, app, event_id))
                 number += 1
+                time.sleep(0.01)
 
         threads = [threading.Thread(target=traffic, args=each) for each in ((one, "a"), (one, "b"), (other, "c"))]
         for thread in threads:
@@ -277,6 +281,7 @@ def test_other_methods_are_told_which_to_use(quiet):
     assert (answer.status, answer.headers["allow"]) == (405, "DELETE")
 
 
+@ON_ONE_HOST
 def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, new_account):
     owners = new_account()
     with BlobServiceClient.from_connection_string(owners) as service:

@@ -15,7 +15,7 @@ from msrest.authentication import CognitiveServicesCredentials
 from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.loop_store import FileUsage
-from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, rank_body, refused
+from tests.http.building import KEY, ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, rank_body, refused
 from tests.http.own_loops import ADMIN, SETTINGS, another_process
 from tests.running import Answer, HostKind, RunningApp
 from tests.stores import opened
@@ -261,6 +261,7 @@ def test_a_loops_status_tells_of_that_loop_and_without_a_key_of_none(managed, na
 # --- keys ------------------------------------------------------------------------------------------------------------------
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_new_key_opens_and_the_old_one_closes_at_once_here_and_soon_elsewhere(managed, second, name, number):
     loop = make(managed, f"{name}{number}z")
@@ -277,6 +278,7 @@ def test_a_new_key_opens_and_the_old_one_closes_at_once_here_and_soon_elsewhere(
             assert loop.at(app).call("POST", "events/e/reward", {"value": 1}, key=key).status == 204
 
 
+@ON_ONE_HOST
 def test_an_old_key_closes_for_callers_that_only_send_rewards_too(managed, second, name):
     """Such a process never asks for a model; it has to look for new keys all the same."""
     loop = make(managed, name)
@@ -296,6 +298,7 @@ def test_there_are_two_keys(managed, name, number):
     )
 
 
+@ON_ONE_HOST
 def test_the_default_loop_takes_the_apps_keys_until_one_was_regenerated(host, storage):
     keys = {"PERSONALIZER_KEYS": "first,second"}
     app = RunningApp(storage, kind=host, settings={**SETTINGS, **keys})
@@ -336,6 +339,7 @@ def test_keys_are_neither_stored_nor_logged_nor_told_again(managed, name):
 # --- deletion --------------------------------------------------------------------------------------------------------------
 
 
+@ON_ONE_HOST
 def test_a_deleted_loop_is_gone_here_at_once_and_elsewhere_soon(managed, second, name):
     loop = make(managed, name)
     assert loop.at(second).call("POST", "rank", rank_body()).status == 201
@@ -345,6 +349,7 @@ def test_a_deleted_loop_is_gone_here_at_once_and_elsewhere_soon(managed, second,
     refused(loop.call("POST", "rank", rank_body(), key="wrong"), 401, "401", naming="Access denied")
 
 
+@ON_ONE_HOST
 def test_a_loop_made_again_starts_empty_and_its_old_keys_stay_closed(managed, second, name):
     old = make(managed, name, configuration={"explorationPercentage": 0.9})
     for number in range(4):
@@ -359,6 +364,7 @@ def test_a_loop_made_again_starts_empty_and_its_old_keys_stay_closed(managed, se
     assert new.status()["counters"]["ranked"] == new.at(second).status()["counters"]["ranked"] == 2
 
 
+@ON_ONE_HOST
 def test_a_loop_made_in_one_process_is_served_by_another_that_had_not_found_it(managed, second, name):
     place = f"/loops/{name}/personalizer/v1.0/rank"
     assert second.request("POST", place, rank_body()).status == 404
@@ -384,6 +390,7 @@ def spend(loop: Loop, *, left: int) -> None:
     asyncio.run(grant())
 
 
+@ON_ONE_HOST
 def test_f0_answers_its_monthly_number_in_all_processes_together_and_then_429(managed, second, name):
     loop = make(managed, name, tier="F0")
     spend(loop, left=30)
@@ -398,6 +405,7 @@ def test_f0_answers_its_monthly_number_in_all_processes_together_and_then_429(ma
     assert loop.status()["counters"]["ranked"] == 30
 
 
+@ON_ONE_HOST
 def test_f0_counts_no_call_that_was_refused(managed, name):
     loop = make(managed, name, tier="F0")
     spend(loop, left=2)
@@ -406,6 +414,7 @@ def test_f0_counts_no_call_that_was_refused(managed, name):
     assert [loop.call("POST", "rank", rank_body()).status for _ in range(3)] == [201, 201, 429]
 
 
+@ON_ONE_HOST
 def test_a_raised_tier_answers_at_once(managed, name):
     loop = make(managed, name, tier="F0")
     spend(loop, left=0)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.api.model_archive import LARGEST_ARCHIVE
-from tests.http.building import QUERY_VERSION, VERSIONS, path, probabilities, rank, refused, reward
+from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused, reward
 from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
 from tests.running import Answer, Asked
 
@@ -153,6 +153,7 @@ def test_nothing_of_the_model_is_shown_or_changed_without_a_key(quiet):
         refused(answer, 401, "401", naming="key")
 
 
+@ON_ONE_HOST
 def test_an_earlier_version_is_restored_and_served_by_another_process_within_a_poll(learning, host):
     first = learn(learning, "first")
     then = asked(learning)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.http.building import QUERY_VERSION, VERSIONS, actions, counters, log_since, nothing_logged, path, rank, refused
+from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, actions, counters, log_since, nothing_logged, path, rank, refused
 from tests.http.own_loops import own_loop
 from tests.published import conforms, example
 from tests.running import Answer, Asked, RunningApp
@@ -77,6 +77,7 @@ def test_a_loop_for_single_slots_refuses_it_and_says_what_to_change(quiet):
             refused(answer, 400, "InvalidMultiSlotApiAccess", naming="--ccb_explore_adf")
 
 
+@ON_ONE_HOST
 def test_the_policy_can_be_changed_to_one_for_several_slots_while_the_app_runs(shared):
     with own_loop(shared) as app:
         assert rank_slots(app).status == 400
@@ -147,6 +148,7 @@ def test_a_call_whose_situations_are_too_large_together_is_refused_before_anythi
         refused(answer, 400, "PayloadSizeExceeded", naming="too large")
 
 
+@ON_ONE_HOST
 @pytest.mark.parametrize("mode", ["Apprentice", "LoggingOnly"])
 def test_outside_online_mode_each_slot_shows_its_baseline(host, storage, mode):
     settings = {"PERSONALIZER_POLICY_ARGUMENTS": "--ccb_explore_adf", "PERSONALIZER_LEARNING_MODE": mode}

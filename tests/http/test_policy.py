@@ -7,7 +7,7 @@ from math import isclose
 
 import pytest
 
-from tests.http.building import KEY, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused
+from tests.http.building import KEY, ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused
 from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.http.test_configuration import changed
 from tests.running import Answer, Asked, RunningApp
@@ -41,6 +41,7 @@ def test_a_policy_is_read_replaced_and_reset_in_every_version(own, version):
     assert own.request("GET", place).json == reset.json
 
 
+@ON_ONE_HOST
 def test_the_app_names_the_policy_that_a_loop_begins_with_and_goes_back_to(host, storage):
     with RunningApp(storage, kind=host, settings={"PERSONALIZER_POLICY_ARGUMENTS": AZURES}) as own:
         assert own.request("GET", path(PLACE)).json == {"name": "default", "arguments": AZURES}
@@ -48,6 +49,7 @@ def test_the_app_names_the_policy_that_a_loop_begins_with_and_goes_back_to(host,
         assert own.request("DELETE", path(PLACE)).json["arguments"] == AZURES
 
 
+@ON_ONE_HOST
 def test_a_change_of_policy_is_a_change_of_configuration(own):
     assert "lastConfigurationEditDate" not in own.request("GET", path("configurations/service", version=QUERY_VERSION)).json
     put(own)
@@ -100,6 +102,7 @@ def test_the_longest_name_and_arguments_are_taken(own):
     assert put(own, arguments, name="ñ" * 256).json == {"name": "ñ" * 256, "arguments": arguments}
 
 
+@ON_ONE_HOST
 def test_a_policy_for_several_slots_and_automatic_optimisation_exclude_each_other(own):
     changed(own, isAutoOptimizationEnabled=True)
     answer = put(own, "--ccb_explore_adf")
@@ -118,6 +121,7 @@ def test_without_a_key_no_policy_is_told_or_changed(quiet):
         refused(answer, 401, "401", naming="Access denied")
 
 
+@ON_ONE_HOST
 @pytest.mark.slow
 def test_rank_explores_as_the_policy_says_from_the_put_on(shared):
     """ε-greedy gives the best 1 − ε + ε/K and each other ε/K, where the product's own way gives them unlike chances."""
