@@ -14,7 +14,7 @@ from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
 from tests.sdk import npm
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

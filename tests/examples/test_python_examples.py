@@ -11,7 +11,7 @@ from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, U
 from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def command(name: str) -> list[str]:
