@@ -24,9 +24,10 @@ POLL = 0.2
 
 
 @pytest.fixture(scope="module")
-def managed(shared: RunningApp) -> RunningApp:
-    """An app with an administrator: each test makes loops of its own."""
-    return shared
+def managed(host, new_store) -> Iterator[RunningApp]:
+    """An app with an administrator, which the tests of this module share: each makes loops of its own, which stay."""
+    with RunningApp(new_store(), kind=host, settings=SETTINGS) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
