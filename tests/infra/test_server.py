@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ import pytest
 from local.__main__ import READY_WITHIN, parse_options
 from local.front import GRACE, MAX_BODY
 from local.listening import checked_host
+from local.processes import free_port
 from local.systemd import Systemd
 from shared.api.model_archive import LARGEST_ARCHIVE
 from shared.runtime.http import WORK
@@ -192,6 +194,26 @@ def test_the_container_is_not_root_and_has_its_data_in_a_volume(container):
     assert container.place("/data").stat().st_mode & 0o777 == 0o700
     assert container.ports == [7071]
     assert "0.0.0.0" in container.command
+
+
+@pytest.mark.slow
+def test_the_container_answers_is_healthy_and_finds_its_keys_again_after_a_restart(container):
+    pytest.importorskip("local.store")
+    port, keys = free_port(), container.place("/data") / "keys"
+    assert health(container, port).returncode == 1
+    with running(container, port) as process:
+        wait_until_healthy(container, process, port)
+        made = keys.read_text()
+        assert health(container, port, "--loop").stdout == "Valid: The service is running and your key is valid.\n"
+        process.send_signal(signal.Signals[container.stop_signal])
+        assert process.wait(40) == 0
+    assert health(container, port).returncode == 1
+    with running(container, port) as process:
+        wait_until_healthy(container, process, port)
+        assert keys.read_text() == made
+        keys.write_text("another")
+        refused = health(container, port, "--loop")
+        assert (refused.returncode, refused.stdout[:4]) == (1, "401 ")
 
 
 @pytest.mark.slow
