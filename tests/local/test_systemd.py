@@ -4,9 +4,12 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from local.__main__ import watch
+from local.processes import LocalError
 from local.systemd import Systemd
 
 
@@ -48,3 +51,30 @@ def test_where_it_waits_for_no_sign_of_life_none_is_due(environment):
 
 def test_a_manager_that_is_gone_stops_nothing(tmp_path):
     Systemd({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+
+
+class EndsAfter:
+    """A process that has ended when it was looked at so many times."""
+
+    name = "It"
+
+    def __init__(self, looks: int) -> None:
+        self._looks = looks
+
+    @property
+    def exit_code(self) -> int | None:
+        self._looks -= 1
+        return None if self._looks > 0 else 1
+
+
+def test_signs_of_life_are_given_as_long_as_calls_are_answered(manager):
+    told, address = manager
+    systemd = Systemd({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "300000"})
+    answers = iter([True, True])
+    ends: Any = EndsAfter(10)
+    with pytest.raises(LocalError, match="It ended by itself"):
+        watch([ends], systemd, lambda: next(answers, False))
+    told.setblocking(False)
+    assert [told.recv(100) for _ in range(2)] == [b"WATCHDOG=1"] * 2
+    with pytest.raises(BlockingIOError):
+        told.recv(100)
