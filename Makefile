@@ -21,8 +21,8 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local ## start Azurite and the service on PORT (7071); prints the link to the demo
-	@exec $(BIN)/python -m local
+run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite)
+	@exec $(BIN)/python -m local $(if $(STORAGE),--storage "$(STORAGE)")
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
@@ -59,7 +59,7 @@ infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, querie
 docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the API
 	$(BIN)/python -m tests.docs.api_page
 
-clean: ## remove what was installed and cached; the service's data in .local/data stay
+clean: ## remove what was installed and cached; the service's data and keys in .local stay
 	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -68,10 +68,15 @@ $(VENV)/.installed-local: requirements.txt requirements-server.txt requirements-
 	@$(BIN)/python $(PIP) -r requirements-local.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-server.txt requirements-local.txt requirements-cli.txt requirements-dev.txt | environment
+$(VENV)/.installed-azurite: requirements-azurite.txt | environment
+	@echo "Installing what Azurite needs ..."
+	@$(BIN)/python $(PIP) -r requirements-azurite.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-server.txt requirements-local.txt requirements-azurite.txt requirements-cli.txt requirements-dev.txt | environment
 	@echo "Installing what the service and its tests need ..."
 	@$(BIN)/python $(PIP) -r requirements-dev.txt
-	@touch $@ $(VENV)/.installed-local
+	@touch $@ $(VENV)/.installed-local $(VENV)/.installed-azurite
 
 .PHONY: environment
 environment:

@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from local.host import REPOSITORY
 from local.processes import Child, LocalError, free_port, stopped_at_the_end
+from local.settings import REPOSITORY
 
 _OURS = ("PERSONALIZER_", "AzureWebJobs")
 """Settings of the shell that must not leak into a measurement."""
@@ -79,7 +79,7 @@ def running_host(
     command = [sys.executable, "-m", "local.host", "--app", str(app), "--port", str(host.port)]
     command += ["--no-local-settings", "--stop-with-parent", "--timers" if timers else "--no-timers"]
     with tempfile.TemporaryFile() as log:
-        child = Child(f"The host of {app.name}", command, environment=environment, output=log, lock=None)
+        child = Child(f"The host of {app.name}", command, environment=environment, output=log)
         with stopped_at_the_end(child, grace=15):
             try:
                 _wait_until_ready(host, child)

@@ -19,15 +19,15 @@ from examples.status import read_status
 
 QUICK_LOOP = {
     "PERSONALIZER_REWARD_WAIT_TIME": "PT2S",
-    "PERSONALIZER_INGEST_GRACE": "PT4S",
+    "PERSONALIZER_INGEST_GRACE": "PT0S",
     "PERSONALIZER_TRAINER_SCHEDULE": "* * * * * *",
     "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT2S",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT1S",
 }
 """Settings under which a loop learns within seconds."""
 
-START_SECONDS = 300.0  # the first start on a machine fetches the storage emulator
-STOP_SECONDS = 45.0  # it lets requests end and the storage emulator write what it holds
+START_SECONDS = 60.0  # what `python -m local` takes itself at most
+STOP_SECONDS = 45.0  # it lets requests end, and what timers do
 ROOT = Path(__file__).resolve().parent.parent
 LOCAL_SETTINGS = ROOT / "local.settings.json"
 
@@ -35,7 +35,8 @@ LOCAL_SETTINGS = ROOT / "local.settings.json"
 class OwnApp:
     """An app with an empty store of its own; use it as a context manager.
 
-    `command` is what starts it; it is told port, key and folder by environment variables and must stop on SIGTERM.
+    `command` is what starts it; it is told port, key and folder by environment variables and must stop on SIGTERM. All that it keeps is
+    in a temporary folder.
     """
 
     def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "local")) -> None:

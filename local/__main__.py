@@ -1,7 +1,7 @@
 """``python -m local``: the whole service on this machine, until Ctrl-C.
 
-Azurite keeps the data under `.local/`; three host processes serve the app, for HTTP, for timers and for queues, because
-that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function has its own).
+The data are in a store under `.local/`, or in an Azurite; three host processes serve the app, for HTTP, for timers and for queues,
+because that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function has its own).
 """
 
 import argparse
@@ -14,19 +14,17 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
 from local.banner import banner
 from local.demo_loop import QUICK, demo_key
-from local.front import GRACE
-from local.host import REPOSITORY
 from local.listening import LOOPBACK, Place, checked_host, handed_over, listening, place_of
 from local.logs import write_logs_as_json
-from local.processes import Child, LocalError, only_one_in, stopped_at_the_end
-from local.settings import load_local_settings
+from local.processes import GRACE, Child, LocalError, only_one_in, stopped_at_the_end
+from local.settings import REPOSITORY, load_local_settings
+from local.store import AZURITE, EMBEDDED, SETTING, Kept, settings_of, storage
 from local.systemd import OF_SYSTEMD, Systemd
 from shared.domain.errors import SettingsError
 from shared.runtime.settings import read_settings
@@ -54,7 +52,7 @@ def main() -> int:
         write_logs_as_json()
         with only_one_in(home) as lock:
             if given.app == REPOSITORY:
-                check_settings()
+                check_settings(settings_of(given.storage, home))
             with listening_as(given) as sockets:
                 run(given, home, lock=lock, sockets=sockets)
     except KeyboardInterrupt:
@@ -72,6 +70,7 @@ class Options:
     app: Path
     hosts: tuple[str, ...]
     port: str | None
+    storage: str
     demo: bool
 
 
@@ -87,13 +86,20 @@ def parse_options(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--port", metavar="NUMBER", help="and on this port; 0 takes any free one (default: PORT, or 7071)")
     parser.add_argument(
+        "--storage",
+        choices=(EMBEDDED, AZURITE),
+        default=EMBEDDED,
+        help=f"keep the data in a store of this service, in the folder {SETTING} or .local/store, or in Azurite, which is Azure's"
+        " storage for tests (default: %(default)s)",
+    )
+    parser.add_argument(
         "--demo",
         action=argparse.BooleanOptionalAction,
         default=True,
         help="make a loop for the demo page, and have all loops learn within seconds of what they are told (default: do)",
     )
     given = parser.parse_args(arguments)
-    return Options(app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, demo=given.demo)
+    return Options(app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, storage=given.storage, demo=given.demo)
 
 
 @contextlib.contextmanager
@@ -129,37 +135,35 @@ def check_exposure(given: Options, places: Sequence[Place]) -> None:
 
 
 def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socket]) -> None:
-    """Start Azurite and the hosts, say how to call them and watch them; leaves only by an exception."""
-    app, systemd = given.app, Systemd(os.environ)
+    """Open the storage, start the hosts, say how to call them and watch them; leaves only by an exception."""
+    systemd = Systemd(os.environ)
     places = [place_of(each) for each in sockets]
     service = places[0].from_here
     key, admin_key = service_key(home), administrators_key(home)
-    ensure_installed()
     with contextlib.ExitStack() as stack:
-        ports = default_ports_if_free() if home == HOME else FREE_PORTS  # two that start at once must not both want the usual ones
-        azurite = stack.enter_context(running_azurite(home / "data", ports=ports, lock=lock))
-        storage = azurite.connection_string()
-        environment = app_environment(storage, key, admin_key, demo=given.demo)
-        numbers = [each.fileno() for each in sockets]
-        hosts = [
-            Child(name, [*host_command(app), *options], environment=environment, output=None, lock=lock, sockets=handed)
-            for name, options, handed in (
-                ("The HTTP host", [*(f"--socket={number}" for number in numbers), "--no-timers", "--no-queues"], numbers),
-                ("The timer host", ["--no-http", "--timers", "--no-queues"], []),
-                ("The queue host", ["--no-http", "--no-timers", "--queues"], []),
-            )
-        ]
-        for host in hosts:
+        kept = stack.enter_context(storage(given.storage, home, is_usual=home == HOME, lock=lock))
+        environment = app_environment(kept.settings, key, admin_key, demo=given.demo)
+        hosts: list[Child] = []
+
+        def start(name: str, options: Sequence[str], handed: Sequence[int] = ()) -> None:
+            command = [*host_command(given.app), *options]
+            host = Child(name, command, environment=environment, output=None, locks=kept.locks, sockets=handed)
             stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
+            hosts.append(host)
+
         try:
-            wait_until_ready(service, key, [azurite.process, *hosts])
-            demo = demo_key(service, admin_key, home) if app == REPOSITORY and given.demo else None
+            numbers = [each.fileno() for each in sockets]
+            start("The HTTP host", [*(f"--socket={number}" for number in numbers), "--no-timers", "--no-queues"], numbers)
+            wait_until_ready(service, key, [*kept.processes, *hosts])
+            demo = demo_key(service, admin_key, home) if given.app == REPOSITORY and given.demo else None
+            start("The timer host", ["--no-http", "--timers", "--no-queues"])  # not before: the first answer has the machine for itself
+            start("The queue host", ["--no-http", "--no-timers", "--queues"])
             if sys.stdout.isatty():
-                print(banner(places, storage, key=key, admin_key=admin_key, demo_key=demo), flush=True)
+                print(banner(places, kept.name, key=key, admin_key=admin_key, demo_key=demo, note=kept.note), flush=True)
             else:
-                log_start(places, home)
+                log_start(places, home, kept)
             systemd.ready()
-            watch([azurite.process, *hosts], systemd, lambda: status(service, "") is not None)
+            watch([*kept.processes, *hosts], systemd, lambda: status(service, "") is not None)
         finally:
             systemd.stopping()
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
@@ -184,36 +188,39 @@ def complain(message: str) -> None:
         log.error(message)
 
 
-def log_start(places: Sequence[Place], home: Path) -> None:
-    """Write where the service is to the log, which others may read: so not the keys, but where those are."""
+def log_start(places: Sequence[Place], home: Path, kept: Kept) -> None:
+    """Write where the service is, and where its data are, to the log, which others may read: so not the keys, but where those are."""
     keys = {name: name if given_keys(name) else str(home / kept) for name, kept in KEPT_KEYS.items()}
     facts = {
         "endpoints": [place.url for place in places],
         "from_other_machines": not all(place.is_loopback for place in places),
+        "storage": kept.settings.get(SETTING, AZURITE),
         "keys": keys["PERSONALIZER_KEYS"],
         "admin_key": keys["PERSONALIZER_ADMIN_KEY"],
     }
     log.info("the service is running", extra=facts)
+    if kept.note:
+        log.warning(kept.note.strip())
 
 
-def check_settings() -> None:
+def check_settings(storage: Mapping[str, str]) -> None:
     """Refuse a setting that the app would refuse, in one line instead of four processes' logs."""
     try:
-        read_settings(app_environment("UseDevelopmentStorage=true", key="", admin_key=""))
+        read_settings(app_environment(storage, key="", admin_key=""))
     except SettingsError as error:
         raise LocalError(f"A setting cannot be used: {error}.") from error
 
 
-def app_environment(storage: str, key: str, admin_key: str, *, demo: bool = True) -> dict[str, str]:
-    """Hand on this process's settings, but none that could lead to another store than this Azurite; fill in those the demo needs."""
-    elsewhere = ("AzureWebJobsStorage", "PERSONALIZER_STORAGE")
+def app_environment(storage: Mapping[str, str], key: str, admin_key: str, *, demo: bool = True) -> dict[str, str]:
+    """Hand on this process's settings, but none that could lead to another storage than this; fill in those the demo needs."""
+    elsewhere = ("AzureWebJobsStorage", "PERSONALIZER_STORAGE", SETTING)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(elsewhere) and name not in OF_SYSTEMD}
     quick = {name: value for name, value in QUICK.items() if demo and not kept.get(name, "").strip()}
     keys = {
         "PERSONALIZER_KEYS": ",".join(given_keys("PERSONALIZER_KEYS")) or key,
         "PERSONALIZER_ADMIN_KEY": ",".join(given_keys("PERSONALIZER_ADMIN_KEY")) or admin_key,
     }
-    return {**kept, **quick, "AzureWebJobsStorage": storage, **keys}
+    return {**kept, **quick, **storage, **keys}
 
 
 def host_command(app: Path) -> list[str]:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +60,19 @@ def default_ports_if_free() -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def running_azurite(
-    data: Path, *, ports: tuple[int, int, int] = FREE_PORTS, accounts: tuple[str, ...] = (), lock: int | None = None, timeout: float = 60.0
+    data: Path,
+    *,
+    ports: tuple[int, int, int] = FREE_PORTS,
+    accounts: tuple[str, ...] = (),
+    locks: Sequence[int] = (),
+    timeout: float = 60.0,
 ) -> Iterator[Azurite]:
     """Run Azurite on a folder until the block is left; it also stops when this process ends."""
     data.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{account_key(name)}" for name in (DEFAULT_ACCOUNT, *accounts))}
     log = data.with_name(f"{data.name}.log")
     with log.open("wb") as output:
-        child = Child("Azurite", command(data, ports), environment=environment, output=output, lock=lock)
+        child = Child("Azurite", command(data, ports), environment=environment, output=output, locks=locks)
     with stopped_at_the_end(child, grace=GRACE):
         yield Azurite(endpoints_from(log, child, timeout), child)
 

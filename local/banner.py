@@ -18,7 +18,7 @@ RANK = {
 
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
-{exposed}{demo}
+{note}{exposed}{demo}
   Dashboard  {endpoint}/dashboard#key={key_in_address}
   Endpoint   {endpoint}
   Key        {key}
@@ -70,8 +70,8 @@ Without a key they get whether it runs (GET /status), the description of the API
 """
 
 
-def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, demo_key: str | None) -> str:
-    """Fill in the addresses and the keys; without a key for the demo it is not mentioned.
+def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, demo_key: str | None, note: str = "") -> str:
+    """Fill in the addresses, the keys and a note; without a key for the demo it is not mentioned.
 
     What follows the ``#`` is read by the page and never leaves the browser.
     """
@@ -79,6 +79,7 @@ def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, d
     exposed = [place.url for place in places if not place.is_loopback]
     return TEXT.format(
         endpoint=endpoint,
+        note=note,
         exposed=EXPOSED.format(addresses=" and ".join(exposed)) if exposed else "",
         key=key,
         key_in_address=quote(key, safe=""),

@@ -13,7 +13,7 @@ from local.processes import LocalError
 NAME = "demo"
 CONFIGURATION = {"rewardWaitTime": "PT2S", "modelExportFrequency": "PT2S", "isInferenceExplainabilityEnabled": True}
 QUICK = {
-    "PERSONALIZER_INGEST_GRACE": "PT4S",
+    "PERSONALIZER_INGEST_GRACE": "PT0S",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT1S",
     "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *",
 }
@@ -39,7 +39,10 @@ def demo_key(service: Place, admin_key: str, home: Path) -> str | None:
     unfinished = kept.with_suffix(".unfinished")
     is_there = NAME in {each["name"] for each in ask(service, "GET", "/loops", admin_key).body.get("value", [])}
     if is_there and kept.exists():
-        return kept.read_text()
+        known = kept.read_text()
+        if ask(service, "GET", f"/loops/{NAME}/status", known).status != 401:
+            return known
+        return no_demo(f"the key in {kept} is not its loop's: delete that file and the loop {NAME!r}, and the next start makes both anew")
     if is_there and not unfinished.exists():
         return no_demo(f"the loop {NAME!r} was not made by this command")
     unfinished.touch(mode=0o600)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, QueueTrigger, TimerTrigger
+from local.processes import GRACE
 from local.queues import HELD_FOR, Queues
 from local.routes import Match, Router, decode_path
 from local.settings import QueueSettings, queue_settings, route_prefix
@@ -25,9 +26,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY = 100 * 1024 * 1024
 """The Functions host's default limit, in bytes."""
-
-GRACE = 10.0
-"""Seconds that running requests, timers and queue functions get to end when the host stops."""
 
 _READING = frozenset({"GET", "HEAD"})
 BODILESS = frozenset({204, 304})

@@ -22,13 +22,12 @@ from types import FrameType
 import uvicorn
 
 from local.backend import Backend
-from local.front import GRACE, Front
+from local.front import Front
 from local.invoke import DirectBackend
 from local.logs import write_logs_as_json
+from local.processes import GRACE
 from local.queues import HELD_FOR
-from local.settings import load_local_settings
-
-REPOSITORY = Path(__file__).resolve().parent.parent
+from local.settings import REPOSITORY, load_local_settings
 
 KEEP_ALIVE = 75
 """Seconds an idle connection stays open: longer than client pools keep theirs, so that they never write into a closing one."""

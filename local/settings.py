@@ -10,6 +10,9 @@ from typing import Any
 
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""The folder of this app."""
+
 
 class MissingSettingError(LookupError):
     """A binding names a setting that is not set."""

@@ -41,8 +41,8 @@ _SHORTEST_DEADLINE = timedelta(seconds=2)
 _UNSEEN = timedelta(seconds=2)
 """By which clocks may differ before storage's answers, whose time is to the second, show it."""
 
-SMALLEST_GRACE = _SHORTEST_DEADLINE + _UNSEEN
-"""A shorter one counts as this: an append that was acknowledged has to be there before the trainer looks."""
+_UNSEEN_IN_A_STORE = timedelta(seconds=0.5)
+"""The same in an embedded store: its processes have one clock, and its time is taken for that up to a tenth of a second beside it."""
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
@@ -76,17 +76,26 @@ class AppSettings:
     @property
     def grace(self) -> timedelta:
         """How long the trainer waits for appends under way and for clocks that differ."""
-        return max(self.ingest_grace, SMALLEST_GRACE)
+        return max(self.ingest_grace, self.smallest_grace)
+
+    @property
+    def smallest_grace(self) -> timedelta:
+        """A shorter one counts as this: an append that was acknowledged has to be there before the trainer looks."""
+        return _SHORTEST_DEADLINE + self._unseen
+
+    @property
+    def _unseen(self) -> timedelta:
+        return _UNSEEN_IN_A_STORE if isinstance(self.storage, FolderSettings) else _UNSEEN
 
     @property
     def append_deadline(self) -> timedelta:
-        """How long an append may take from its call on, waiting and retries included: two seconds less than the grace, at least."""
+        """How long an append may take from its call on, waiting and retries included; what is left of the grace is for clocks."""
         return min(max(self.grace / 3, _SHORTEST_DEADLINE), timedelta(seconds=10))
 
     @property
     def upload_grace(self) -> timedelta:
         """Twice the time by which what a client decided by itself may be older than its upload: it, too, is stored within the grace."""
-        return min(self.grace, 2 * (self.grace - self.append_deadline - _UNSEEN))
+        return min(self.grace, 2 * (self.grace - self.append_deadline - self._unseen))
 
     @property
     def asks_after(self) -> timedelta:

@@ -21,9 +21,10 @@ from msrest.authentication import ApiKeyCredentials
 
 from local.azurite import ensure_installed
 from local.processes import free_port
-from tests.running import REPOSITORY, RunningApp
+from tests.running import OURS, REPOSITORY, RunningApp
+from tests.stores import on_both
 
-pytestmark = [pytest.mark.slow, pytest.mark.azurite]
+pytestmark = pytest.mark.slow
 
 KEY = "0123456789abcdef"
 QUICK = {
@@ -36,17 +37,20 @@ QUICK = {
 
 
 class Service:
-    """`python -m local` with short waits."""
+    """`make run` with short waits; it has neither Node.js nor Azurite unless that is the storage."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, storage: str) -> None:
+        self.storage = storage
         self.port = free_port()
         self.home = home
         self.output = home.with_suffix(".log")
 
     def start(self) -> None:
-        environment = {**os.environ, **QUICK, "PORT": str(self.port), "PERSONALIZER_LOCAL_DIR": str(self.home), "PERSONALIZER_KEYS": KEY}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        environment = {**kept, **QUICK, "PORT": str(self.port), "PERSONALIZER_LOCAL_DIR": str(self.home), "PERSONALIZER_KEYS": KEY}
         with self.output.open("ab") as output:
-            self.process = subprocess.Popen([sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
+            command = [sys.executable, "-m", "local", "--storage", self.storage]
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
         self.until(lambda: self.status()["apiStatus"] == "Valid", seconds=60)
 
     def stop(self) -> int:
@@ -70,10 +74,11 @@ class Service:
         pytest.fail(f"it did not happen\n{self.output.read_text()[-3000:]}")
 
 
-@pytest.fixture
-def service(tmp_path) -> Iterator[Service]:
-    ensure_installed()
-    service = Service(tmp_path / "home")
+@pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
+def service(request, tmp_path) -> Iterator[Service]:
+    if request.param == "azurite":
+        ensure_installed()
+    service = Service(tmp_path / "home", request.param)
     service.start()
     yield service
     assert service.stop() == 0
@@ -112,9 +117,9 @@ def test_the_official_sdk_drives_the_loop_and_state_is_kept_over_a_restart(servi
         assert len({round(action.probability, 3) for action in sdk.rank(request("again")).ranking}) > 1
 
 
-def test_an_app_killed_under_load_loses_nothing_it_acknowledged(emulator, unused_accounts):
+@on_both
+def test_an_app_killed_under_load_loses_nothing_it_acknowledged(storage):
     """Rank calls from four threads while the process is killed (−9) three times; then every 201 is found, once, in the counters."""
-    storage = emulator.connection_string(next(unused_accounts))
     acknowledged: list[str] = []
     refused: list[str] = []
     done = threading.Event()
@@ -159,5 +164,5 @@ def test_a_setting_that_cannot_be_used_stops_the_start_with_its_name(tmp_path):
     environment = {**os.environ, "PORT": "0", "PERSONALIZER_LOCAL_DIR": str(tmp_path), "PERSONALIZER_REWARD_WAIT_TIME": "ten minutes"}
     ended = subprocess.run([sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 1
-    assert ended.stderr.strip().startswith("A setting cannot be used: PERSONALIZER_REWARD_WAIT_TIME is 'ten minutes', but must be")
-    assert len(ended.stderr.strip().splitlines()) == 1
+    [line] = ended.stderr.splitlines()
+    assert json.loads(line)["message"].startswith("A setting cannot be used: PERSONALIZER_REWARD_WAIT_TIME is 'ten minutes', but must be")

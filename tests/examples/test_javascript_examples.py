@@ -1,4 +1,4 @@
-"""The examples in JavaScript in their short form, through the official SDKs, against the app on Azurite."""
+"""The examples in JavaScript in their short form, through the official SDKs, against the app."""
 
 import json
 import subprocess
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite import Azurite
 from local.node import find_node
 from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
 from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
 from tests.sdk import npm
+from tests.stores import NewStorage
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -23,9 +23,9 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(refused: subprocess.Popen[str], folder: Path, emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
+def told(refused: subprocess.Popen[str], folder: Path, new_store: NewStorage) -> dict[str, Told]:
     node = find_node().node
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS, timers=True) as app:
+    with RunningApp(new_store(), settings=SETTINGS, timers=True) as app:
         return performed({name: [node, f"{name}.js", "--short"] for name in SCENARIOS}, app, folder)
 
 

@@ -1,15 +1,14 @@
-"""The examples in Python in their short form, through the official SDKs, against the app on Azurite."""
+"""The examples in Python in their short form, through the official SDKs, against the app."""
 
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from local.azurite import Azurite
 from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
 from tests.examples.test_demo_command import KEY, Service
 from tests.running import REPOSITORY, RunningApp
+from tests.stores import NewStorage
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -19,8 +18,8 @@ def command(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def told(emulator: Azurite, unused_accounts: Iterator[str]) -> dict[str, Told]:
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings=SETTINGS, timers=True) as app:
+def told(new_store: NewStorage) -> dict[str, Told]:
+    with RunningApp(new_store(), settings=SETTINGS, timers=True) as app:
         return performed({name: command(name) for name in SCENARIOS}, app, REPOSITORY)
 
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from local.__main__ import READY_WITHIN, parse_options
-from local.front import GRACE, MAX_BODY
+from local.front import MAX_BODY
 from local.listening import checked_host
-from local.processes import free_port
+from local.processes import GRACE, free_port
 from local.systemd import Systemd
 from shared.api.model_archive import LARGEST_ARCHIVE
 from shared.runtime.http import WORK

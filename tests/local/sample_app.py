@@ -95,7 +95,7 @@ def context(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
 
 @app.route(route="store", methods=["GET"])
 def store(req: func.HttpRequest) -> str:
-    return json.dumps({name: value for name, value in os.environ.items() if "STORAGE" in name.upper()})
+    return json.dumps({name: value for name, value in os.environ.items() if name.startswith(("AzureWebJobs", "PERSONALIZER_STOR"))})
 
 
 @app.route(route="slow", methods=["GET"])

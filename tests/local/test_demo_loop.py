@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from local.azurite import Azurite
 from local.banner import banner
 from local.demo_loop import CONFIGURATION, NAME, ask, demo_key
 from local.listening import LOOPBACK, Place
@@ -17,8 +16,8 @@ ADMIN_KEY = "the-administrators-key"
 
 
 @pytest.fixture
-def app(emulator: Azurite, unused_accounts: Iterator[str]) -> Iterator[RunningApp]:
-    with RunningApp(emulator.connection_string(next(unused_accounts)), settings={"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}) as running:
+def app(storage: str) -> Iterator[RunningApp]:
+    with RunningApp(storage, settings={"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}) as running:
         yield running
 
 
@@ -54,6 +53,16 @@ def test_a_loop_of_this_name_that_is_somebodys_own_keeps_its_keys(app: RunningAp
 
 def test_a_store_that_was_emptied_gets_a_new_loop(app: RunningApp, tmp_path: Path):
     (tmp_path / "demo-key").write_text("of an earlier store")
+    assert opens(app, demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path))
+
+
+def test_a_kept_key_that_is_not_the_loops_is_not_shown_and_it_is_said_how_both_are_made_anew(app: RunningApp, tmp_path: Path, capsys):
+    demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path)
+    (tmp_path / "demo-key").write_text("of another store")
+    assert demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path) is None
+    assert f"the key in {tmp_path / 'demo-key'} is not its loop's: delete that file and the loop 'demo'" in capsys.readouterr().err
+    assert app.request("DELETE", f"/loops/{NAME}", headers={KEY: ADMIN_KEY}).status == 204
+    (tmp_path / "demo-key").unlink()
     assert opens(app, demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path))
 
 

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
-from azure.storage.queue.aio import QueueServiceClient
 
 from local.backend import QueueCall, QueueTrigger
 from local.queues import Queues
 from local.settings import QueueSettings, queue_settings
+from tests.local.queue_place import QueuePlace
+from tests.stores import ENGINES, settings_of
 
 SECOND = timedelta(seconds=1)
 QUICK = QueueSettings(max_polling_interval=0.2 * SECOND)
@@ -37,37 +38,33 @@ class Functions:
         raise OWN_FAULT
 
 
-class Place:
-    """A queue, and the host that reads it."""
+class Place(QueuePlace):
+    """A storage's queues, and the host that reads one."""
 
-    def __init__(self, service: QueueServiceClient) -> None:
-        self.service = service
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
         self.functions = Functions()
 
     def host(self, settings: QueueSettings = QUICK, *, queue: str = "jobs", held_for: timedelta = 2 * SECOND) -> Queues:
-        trigger = QueueTrigger("take", "message", queue=queue, connection="STORE")
+        trigger = QueueTrigger("take", "message", queue=queue, connection="AzureWebJobsStorage")
         return Queues(self.functions, [trigger], settings=settings, held_for=held_for)  # type: ignore[arg-type]
 
-    async def send(self, *texts: str, queue: str = "jobs") -> None:
-        for text in texts:
-            await self.service.get_queue_client(queue).send_message(base64.b64encode(text.encode()).decode())
 
-    async def waiting(self, queue: str = "jobs") -> list[str]:
-        """The contents of the messages that anyone could take now."""
-        return [str(message.content) for message in await self.service.get_queue_client(queue).peek_messages(max_messages=32)]
-
-    async def stored(self, queue: str = "jobs") -> int:
-        """How many messages there are, hidden ones among them."""
-        return (await self.service.get_queue_client(queue).get_queue_properties()).approximate_message_count or 0
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture
 async def place(storage, monkeypatch) -> AsyncIterator[Place]:
-    monkeypatch.setenv("STORE", storage)
-    async with QueueServiceClient.from_connection_string(storage) as service:
-        for queue in ("jobs", "jobs-poison"):
-            await service.create_queue(queue)
-        yield Place(service)
+    monkeypatch.delenv("PERSONALIZER_STORE", raising=False)
+    for name, value in settings_of(storage).items():
+        monkeypatch.setenv(name, value)
+    place = Place(storage)
+    await place.waiting("jobs")  # a store is made when it is first asked
+    yield place
+    await place.storage.close()
 
 
 async def eventually(is_so: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
@@ -92,18 +89,18 @@ async def called(place: Place, times: int) -> None:
 
 
 async def test_a_message_whose_function_succeeds_is_deleted(place):
-    await place.send("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "two")
+    await place.send("caf\N{LATIN SMALL LETTER E WITH ACUTE}", "two", queue="jobs")
     host = place.host()
     host.start()
     await empty(place)
     await host.stop(grace=1)
     assert sorted(call.text for call in place.functions.calls) == ["caf\N{LATIN SMALL LETTER E WITH ACUTE}", "two"]
     assert {call.dequeue_count for call in place.functions.calls} == {1}
-    assert all(call.id and call.receipt and call.inserted and call.expires and call.next_visible for call in place.functions.calls)
+    assert all(call.id and call.receipt and call.inserted and call.next_visible for call in place.functions.calls)
 
 
 async def test_a_message_that_fails_five_times_is_moved_to_the_poison_queue(place):
-    await place.send("bad")
+    await place.send("bad", queue="jobs")
     place.functions.do = place.functions.fail
     host = place.host()
     host.start()
@@ -114,8 +111,7 @@ async def test_a_message_that_fails_five_times_is_moved_to_the_poison_queue(plac
 
 
 async def test_the_poison_queue_is_made_when_it_is_not_there(place):
-    await place.service.delete_queue("jobs-poison")
-    await place.send("bad")
+    await place.send("bad", queue="jobs")
     place.functions.do = place.functions.fail
     host = place.host(QueueSettings(max_dequeue_count=1, max_polling_interval=0.2 * SECOND))
     host.start()
@@ -125,7 +121,7 @@ async def test_the_poison_queue_is_made_when_it_is_not_there(place):
 
 
 async def test_between_two_tries_a_message_is_hidden_for_as_long_as_host_json_says(place):
-    await place.send("bad")
+    await place.send("bad", queue="jobs")
     place.functions.do = place.functions.fail
     host = place.host(QueueSettings(retry_after=timedelta(hours=1), max_polling_interval=0.2 * SECOND))
     host.start()
@@ -133,17 +129,14 @@ async def test_between_two_tries_a_message_is_hidden_for_as_long_as_host_json_sa
     await asyncio.sleep(1)
     await host.stop(grace=1)
     assert len(place.functions.calls) == 1
-    assert (await place.stored(), await place.waiting()) == (1, [])
+    assert (await place.stored("jobs"), await place.waiting("jobs")) == (1, [])
 
 
 async def test_a_message_that_was_taken_too_often_is_not_tried_again(place):
     """As by hosts that were killed each time."""
-    await place.send("deadly")
-    queue = place.service.get_queue_client("jobs")
+    await place.send("deadly", queue="jobs")
     for _ in range(5):
-        message = await queue.receive_message()
-        assert message
-        await queue.update_message(message, visibility_timeout=0)
+        assert len(await place.waiting("jobs")) == 1
     host = place.host()
     host.start()
     await empty(place)
@@ -153,7 +146,7 @@ async def test_a_message_that_was_taken_too_often_is_not_tried_again(place):
 
 
 async def test_what_is_not_base64_goes_to_the_poison_queue_untried(place):
-    await place.service.get_queue_client("jobs").send_message("{not base64}")
+    await place.queue("jobs").send("{not base64}")
     host = place.host()
     host.start()
     await empty(place)
@@ -178,7 +171,7 @@ async def test_a_long_run_keeps_its_message_hidden_even_when_it_keeps_the_loop_b
     async def busy(call: QueueCall) -> None:
         time.sleep(3)  # noqa: ASYNC251 - a function that does just that
 
-    await place.send("long")
+    await place.send("long", queue="jobs")
     place.functions.do = busy
     first, second = place.host(held_for=SECOND), place.host(held_for=SECOND)
     first.start()
@@ -199,7 +192,7 @@ async def test_so_many_messages_are_worked_on_at_a_time_as_host_json_says(place)
         await asyncio.sleep(0.2)
         working -= 1
 
-    await place.send(*map(str, range(6)))
+    await place.send(*map(str, range(6)), queue="jobs")
     place.functions.do = work
     host = place.host(QueueSettings(batch_size=2, new_batch_threshold=0, max_polling_interval=0.2 * SECOND))
     host.start()
@@ -213,34 +206,33 @@ async def test_a_function_under_way_ends_before_the_host_stops(place):
     async def work(call: QueueCall) -> None:
         await asyncio.sleep(0.5)
 
-    await place.send("one")
+    await place.send("one", queue="jobs")
     place.functions.do = work
     host = place.host()
     host.start()
     await called(place, 1)
     await host.stop(grace=5)
     assert place.functions.ended == ["one"]
-    assert await place.stored() == 0
+    assert await place.stored("jobs") == 0
 
 
 async def test_a_message_whose_function_does_not_end_in_time_is_let_go_of(place):
     async def hang(call: QueueCall) -> None:
         await asyncio.sleep(60)
 
-    await place.send("one")
+    await place.send("one", queue="jobs")
     place.functions.do = hang
     host = place.host(held_for=timedelta(hours=1))
     host.start()
     await called(place, 1)
     await host.stop(grace=0.1)
-    assert len(await place.waiting()) == 1
+    assert len(await place.waiting("jobs")) == 1
 
 
 async def test_a_queue_that_is_made_later_is_found(place):
     host = place.host(queue="later")
     host.start()
     await asyncio.sleep(0.3)
-    await place.service.create_queue("later")
     await place.send("one", queue="later")
     await called(place, 1)
     await host.stop(grace=1)

@@ -19,9 +19,12 @@ import pytest
 from local.__main__ import wanted_port
 from local.azurite import ensure_installed
 from local.processes import LocalError, free_port
+from shared.storage.embedded.folder import is_store
+from shared.storage.embedded.storage import check_store
+from shared.storage.settings import FolderSettings
 from tests.running import OURS, REPOSITORY
 
-pytestmark = [pytest.mark.azurite, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 ROLES = {
@@ -54,6 +57,12 @@ class Supervisor:
         """What it logged of where it is, when it had begun to answer."""
         lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
         return [line for line in lines if line["message"] == "the service is running"]
+
+    @property
+    def said(self) -> list[str]:
+        """What it logged by itself, apart from where it is."""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return [line["message"] for line in lines if line["logger"] == "local" and line["message"] != "the service is running"]
 
     @property
     def key(self) -> str:
@@ -90,11 +99,6 @@ def runs(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    ensure_installed()
-
-
 @pytest.fixture(scope="module")
 def running(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """One for all who only look at it, with keys of its own and settings that would lead elsewhere."""
@@ -123,21 +127,30 @@ def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervi
         yield started
 
 
+HOSTS = {"http", "timers", "queues"}
+ON_AZURITE = ("--storage", "azurite")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_stops_everything_in_order(start, number):
-    supervisor = start().ready()
+@pytest.mark.parametrize(
+    ("storage", "parts"), [((), HOSTS), pytest.param(ON_AZURITE, HOSTS | {"azurite"}, marks=pytest.mark.azurite)], ids=["store", "azurite"]
+)
+def test_a_signal_stops_everything_in_order(start, storage, parts, number):
+    if storage:
+        ensure_installed()
+    supervisor = start(*storage).ready()
     children = supervisor.children()
-    assert set(children) == {"azurite", "http", "timers", "queues"}
+    assert set(children) == parts
     supervisor.process.send_signal(number)
     assert supervisor.exit_code() == 0
     assert not any(runs(pid) for pid in children.values())
-    assert "successfully closed" in (supervisor.home / "data.log").read_text()
+    assert not storage or "successfully closed" in (supervisor.home / "data.log").read_text()
     tracebacks = [line for line in supervisor.output.splitlines() if "Traceback" in line]
     assert all("the timer's own fault" in line for line in tracebacks)
 
 
 def test_the_http_host_has_no_schedules_and_the_timer_host_has(running):
-    wait_for(lambda: "every_second ended" in running.output)
+    wait_for(lambda: "every_second ended" in running.output and "at_startup ran" in running.output)
     assert running.output.count("at_startup ran") == 1
 
 
@@ -156,8 +169,7 @@ def test_keys_are_shown_at_a_terminal_and_never_written_to_a_log(start):
 def test_no_setting_leads_to_another_store(running):
     with urllib.request.urlopen(f"http://127.0.0.1:{running.port}/store") as answer:
         store = json.load(answer)
-    assert list(store) == ["AzureWebJobsStorage"]
-    assert "http://127.0.0.1:" in store["AzureWebJobsStorage"]
+    assert store == {"PERSONALIZER_STORE": str(running.home / "store")}
 
 
 def test_a_port_in_use_is_named_before_anything_starts(start):
@@ -166,7 +178,7 @@ def test_a_port_in_use_is_named_before_anything_starts(start):
         supervisor = start(port=port)
         assert supervisor.exit_code() == 1
     assert f"PORT {port} of 127.0.0.1 is in use" in supervisor.output
-    assert not (supervisor.home / "data").exists()
+    assert not (supervisor.home / "store").exists()
 
 
 def test_it_answers_where_it_was_asked_to_and_tells_of_each_address(start):
@@ -219,9 +231,15 @@ def test_two_run_side_by_side_in_folders_of_their_own(running, start):
             assert answer.status == 200
 
 
-@pytest.mark.parametrize("name", ["queues", "azurite"])
-def test_a_part_that_ends_by_itself_stops_the_rest(start, name):
-    supervisor = start().ready()
+@pytest.mark.parametrize(
+    ("storage", "name"),
+    [((), "queues"), ((), "http"), pytest.param(ON_AZURITE, "azurite", marks=pytest.mark.azurite)],
+    ids=lambda each: each,
+)
+def test_a_part_that_ends_by_itself_stops_the_rest(start, storage, name):
+    if storage:
+        ensure_installed()
+    supervisor = start(*storage).ready()
     children = supervisor.children()
     os.kill(children[name], signal.SIGTERM)
     assert supervisor.exit_code() == 1
@@ -238,7 +256,109 @@ def test_nothing_is_left_when_it_is_killed_and_the_next_start_waits_for_that(sta
     assert not any(runs(pid) for pid in children.values())
     assert next_one.key == killed.key
     assert stat.S_IMODE((next_one.home / "keys").stat().st_mode) == 0o600
-    assert "successfully listening" in (next_one.home / "data.log").read_text()
+
+
+def test_the_data_are_in_the_folder_that_is_named_and_else_beside_the_keys(start, running, tmp_path):
+    assert [line["storage"] for line in running.started] == [str(running.home / "store")]
+    assert is_store(running.home / "store")
+    named = start(PERSONALIZER_STORE=str(tmp_path / "a disk" / "store")).ready()
+    assert [line["storage"] for line in named.started] == [str(tmp_path / "a disk" / "store")]
+    assert is_store(tmp_path / "a disk" / "store")
+    assert not (named.home / "store").exists()
+
+
+@pytest.mark.parametrize("last", ["of a service that runs", "of one that was killed"])
+def test_a_store_has_one_service_at_a_time_wherever_its_keys_are(start, tmp_path, last):
+    first = start(home=tmp_path / "first", PERSONALIZER_STORE=str(tmp_path / "store")).ready()
+    children = first.children()
+    if last == "of one that was killed":
+        os.kill(children["http"], signal.SIGSTOP)  # it does not end with its parent
+        first.process.kill()
+        first.process.wait()
+        second = start(home=tmp_path / "second", PERSONALIZER_STORE=str(tmp_path / "store"))
+        time.sleep(2)
+        assert not second.started
+        os.kill(children["http"], signal.SIGCONT)
+        second.ready()
+        assert not any(runs(pid) for pid in children.values())
+        return
+    second = start(home=tmp_path / "second", PERSONALIZER_STORE=str(tmp_path / "store"))
+    assert second.exit_code() == 1
+    assert (
+        f"Another service uses the store {tmp_path / 'store'} (process {first.process.pid}): stop it, or name another folder."
+        in second.said
+    )
+    assert first.process.poll() is None
+
+
+def make_a_file(store: Path) -> None:
+    store.write_text("")
+
+
+def make_it_newer(store: Path) -> None:
+    check_store(FolderSettings(store, make=True))
+    (store / "store.json").write_text('{"format": 1000, "id": "x"}')
+
+
+def damage(store: Path) -> None:
+    check_store(FolderSettings(store, make=True))
+    (store / "files.db").write_bytes(b"something else" * 1000)
+
+
+def fill(store: Path) -> None:
+    store.mkdir()
+    (store / "photo.jpg").write_bytes(b"")
+
+
+def close_off(store: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    store.mkdir(mode=0o500)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (make_a_file, "must be a folder, and is a file"),
+        (make_it_newer, "has format version 1000; this release reads up to 1: upgrade the app"),
+        (damage, "files.db is damaged"),
+        (fill, "is no store, and holds other things (photo.jpg): name an empty one"),
+        (close_off, "cannot be used: Permission denied"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_one_line_and_nothing_is_started(start, tmp_path, spoil, said):
+    store = tmp_path / "store"
+    spoil(store)
+    supervisor = start(PERSONALIZER_STORE=str(store))
+    assert supervisor.exit_code() == 1
+    [line] = supervisor.said
+    assert line.startswith(("The store", "The folder"))
+    assert said in line
+    assert str(store) in line
+
+
+def test_two_places_for_the_data_are_refused(start, tmp_path):
+    supervisor = start(*ON_AZURITE, PERSONALIZER_STORE=str(tmp_path / "store"))
+    assert supervisor.exit_code() == 1
+    assert supervisor.said == [
+        "PERSONALIZER_STORE names a folder for the data, and --storage azurite another place: leave one of them out."
+    ]
+
+
+def test_what_azurite_kept_before_is_noticed_once_and_left_as_it_is(start):
+    supervisor = start()
+    data = supervisor.home / "data"
+    data.mkdir(parents=True)
+    (data / "__azurite_db_table__.json").write_text("{}")
+    supervisor.ready()
+    [told] = [line for line in supervisor.said if "Azurite kept" in line]
+    assert told.startswith(f"{data} has data of before")
+    assert f"python -m cli copy --from 'WHAT IT TELLS' --to {supervisor.home / 'store'}" in told
+    supervisor.process.terminate()
+    assert supervisor.exit_code() == 0
+    again = start().ready()
+    assert not [line for line in again.said if "Azurite" in line]
+    assert (data / "__azurite_db_table__.json").read_text() == "{}"
 
 
 def test_an_app_that_cannot_start_is_an_error_with_its_reason(tmp_path):

@@ -9,6 +9,7 @@ from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import ApprenticeLearning, RewardAggregation
 from shared.runtime.settings import DEFAULTS, read_settings
+from shared.storage.embedded.times import AGREES
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 ACCOUNT = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=eA==;EndpointSuffix=core.windows.net"}
@@ -180,15 +181,20 @@ def test_without_keys_there_are_none():
     assert (settings().key_digests, settings(KEYS=" , ").key_digests, settings(ADMIN_KEY=" ").admin_digests) == ((), (), ())
 
 
-@given(seconds=st.floats(0, 3600))
-def test_for_every_grace_that_is_accepted_an_append_ends_two_seconds_before_it_or_more(seconds):
-    read = settings(INGEST_GRACE=f"PT{seconds:.3f}S")
-    unseen = timedelta(seconds=2)
+@given(seconds=st.floats(0, 3600), place=st.sampled_from([(ACCOUNT, 2.0), ({"PERSONALIZER_STORE": "a/folder"}, 0.5)]))
+def test_for_every_grace_that_is_accepted_an_append_ends_before_it_by_what_clocks_may_differ(seconds, place):
+    storage, unseen = place[0], timedelta(seconds=place[1])
+    read = read_settings({**storage, "PERSONALIZER_INGEST_GRACE": f"PT{seconds:.3f}S"})
     assert read.append_deadline + unseen <= read.grace
     assert read.upload_grace / 2 + read.append_deadline + unseen <= read.grace
     assert timedelta(seconds=2) <= read.append_deadline <= timedelta(seconds=10)
-    assert read.grace == max(read.ingest_grace, timedelta(seconds=4))
+    assert read.grace == max(read.ingest_grace, timedelta(seconds=2) + unseen)
     assert read.lookback == read.grace + read.append_deadline
+
+
+def test_two_processes_of_a_store_may_both_be_as_wrong_as_is_taken_for_right_within_the_smallest_grace():
+    read = read_settings({"PERSONALIZER_STORE": "a/folder", "PERSONALIZER_INGEST_GRACE": "PT0S"})
+    assert read.append_deadline + 2 * timedelta(seconds=AGREES) < read.grace == timedelta(seconds=2.5)
 
 
 def test_an_append_gives_up_well_inside_the_grace():

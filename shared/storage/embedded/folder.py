@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ SERVICE_LOCK: Final = "service.lock"
 SWEPT: Final = "swept"
 DATABASES: Final = ("tables.db", "files.db", "queue.db")
 
+_LOOKS_EVERY: Final = 0.1
 _OURS: Final = {ABOUT, ROWS, CONTENT, SERVICE_LOCK, SWEPT, "clock", "lost+found"}
 _OVER_NETWORK: Final = {
     *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gfs2", "ocfs2"),
@@ -100,30 +102,40 @@ def is_store(folder: Path) -> bool:
 
 
 @contextmanager
-def held_by_one_service(folder: Path) -> Iterator[None]:
-    """Keep all other services off a store while the context lasts; raises `SettingsError` when one has it.
+def held_by_one_service(folder: Path, *, patience: float = 0.0) -> Iterator[int]:
+    """Keep all other services off a store while the context lasts; raises `SettingsError` when one has it, or it cannot be a store.
 
-    The folder is made when it is not there. Commands and processes of the same service open the store without this.
+    It gives the descriptor of the lock: processes that inherit it hold the lock as well. Those of a service that was killed are waited
+    for, up to ``patience`` seconds. The folder is made when it is not there. Commands and processes of the same service open the store
+    without this.
     """
-    path = folder / SERVICE_LOCK
     try:
-        make_folder(folder)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        prepare(folder)
+        descriptor = os.open(folder / SERVICE_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as cause:
         raise SettingsError(f"the store {folder} cannot be used: {cause.strerror or cause}") from cause
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _hold(descriptor, folder, patience)
         except OSError as cause:
-            who = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
-            raise SettingsError(
-                f"another service uses the store {folder}{f' (process {who})' if who else ''}: stop it, or name another folder"
-            ) from cause
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-        yield
+            raise SettingsError(f"the store {folder} cannot be locked: {cause.strerror or cause}") from cause
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _hold(descriptor: int, folder: Path, patience: float) -> None:
+    """Take the lock, and write down who has it."""
+    until = time.monotonic() + patience
+    while not _is_locked(descriptor):
+        who = os.pread(descriptor, 64, 0).decode("ascii", "replace").strip()
+        if _runs(who) or time.monotonic() >= until:
+            raise SettingsError(
+                f"another service uses the store {folder}{f' (process {who})' if who else ''}: stop it, or name another folder"
+            )
+        time.sleep(_LOOKS_EVERY)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def file_system(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> str:
@@ -174,6 +186,24 @@ def write_synced(path: Path, data: bytes) -> None:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(process: str) -> bool:
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _is_ours(name: str) -> bool:

@@ -1,13 +1,17 @@
 """The store's own time never goes back."""
 
 import struct
+import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError
 from shared.storage.clocks import EarlierClock, LogClock
-from shared.storage.embedded.times import FILE, FolderTime, Machine
+from shared.storage.embedded.times import AGREES, FILE, FolderTime, Machine
 from tests.builders import T0
 from tests.clocks import SetClock
 
@@ -88,6 +92,22 @@ def test_a_difference_that_means_nothing_is_none(computer):
     for seconds in (0.03, -0.09, 0.05):
         computer.clock.pass_(seconds)
         assert time.bounds() == (0.0, 0.0)
+
+
+@given(steps=st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 5)), max_size=12))
+def test_whatever_is_done_to_the_clock_rows_are_sealed_no_earlier_and_windows_end_no_later_than_the_store_says(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        computer = Computer(Path(folder))
+        times = [computer.process(), computer.process()]
+        for number, (set_by, passed) in enumerate(steps):
+            computer.clock.pass_(set_by)
+            computer.pass_(passed)
+            sealed = LogClock(computer.clock, times[number % 2]).now()
+            over = EarlierClock(computer.clock, times[1 - number % 2]).now()
+            truth = computer.process().now()
+            off = timedelta(seconds=AGREES + 1e-3)
+            assert sealed >= truth - off
+            assert over <= truth + off
 
 
 def test_a_clock_that_comes_right_again_agrees_again(computer):
