@@ -13,15 +13,16 @@ from typing import Any
 from shared.domain.clock import TimeLimit
 from shared.runtime.pruning_store import PruningModelStore
 from shared.services.training import SLICE
+from shared.storage.ports import Storage
 from tests.builders import T0, decision
 from tests.clocks import SetClock, Ticks
 from tests.keeping import keeper
+from tests.reliability.mortal import Death, MortalStorage
 from tests.reliability.world import FIRST, RESET, SECOND, event_log, trainer
 from tests.stores import opened
 
 
-async def append(tell: Callable[[str], None], connection_string: str) -> None:
-    account = opened(connection_string)
+async def append(tell: Callable[[str], None], account: Storage) -> None:
     log = event_log(account, SetClock(T0))
 
     async def one(event_id: str) -> None:
@@ -30,42 +31,31 @@ async def append(tell: Callable[[str], None], connection_string: str) -> None:
 
     for batch in range(6):
         await asyncio.gather(*(one(f"e{batch}-{n}") for n in range(10)))
-    await account.close()
 
 
-async def train(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = opened(connection_string)
+async def train(_: Callable[[str], None], account: Storage, store: str) -> None:
     await trainer(account, SECOND, store=store).run()
-    await account.close()
 
 
-async def train_and_prune(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = opened(connection_string)
+async def train_and_prune(_: Callable[[str], None], account: Storage, store: str) -> None:
     kept = PruningModelStore(account, loop=store, models_kept=2)
     await trainer(account, SECOND, store=store, max_events=30, kept=kept).run()
-    await account.close()
 
 
-async def retrain(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = opened(connection_string)
+async def retrain(_: Callable[[str], None], account: Storage, store: str) -> None:
     await trainer(account, FIRST, store=store, loop=RESET).run()
-    await account.close()
 
 
-async def retrain_slowly(_: Callable[[str], None], connection_string: str, store: str) -> None:
+async def retrain_slowly(_: Callable[[str], None], account: Storage, store: str) -> None:
     """Begin the model anew a chunk at a time, and learn the second window meanwhile."""
-    account = opened(connection_string)
     process = trainer(account, SECOND, store=store, loop=RESET, max_events=30)
     for _turn in range(12):
         await process.turn(TimeLimit(1.5 * SLICE, monotonic=Ticks(SLICE.total_seconds())))
-    await account.close()
 
 
-async def restore(_: Callable[[str], None], connection_string: str, store: str) -> None:
-    account = opened(connection_string)
+async def restore(_: Callable[[str], None], account: Storage, store: str) -> None:
     keeping = keeper(account, FIRST, store=store)
     await keeping.restore((await keeping.versions())[-1].version)
-    await account.close()
 
 
 COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
@@ -78,6 +68,14 @@ COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
 }
 
 
-def run(told: Connection, command: str, *arguments: str) -> None:
-    """Do one of the commands; what it tells goes through the pipe."""
-    asyncio.run(COMMANDS[command](told.send, *arguments))
+def run(told: Connection, place: str, death: Death | None, command: str, *arguments: str) -> None:
+    """Do one of the commands; what it tells goes through the pipe, and in the end how often it called a store that it may die of."""
+
+    async def done() -> None:
+        account = opened(place) if death is None else MortalStorage(place, death)
+        await COMMANDS[command](told.send, account, *arguments)
+        await account.close()
+        if isinstance(account, MortalStorage):
+            told.send(account.calls)
+
+    asyncio.run(done())

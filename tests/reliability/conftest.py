@@ -21,8 +21,18 @@ def proxy(storage) -> Iterator[StorageProxy]:
 
 
 @pytest.fixture
+def way(engine: str, storage: str) -> Iterator[StorageProxy | str]:
+    """How a process comes to storage that is to be killed at one of its calls: through a proxy, or to a folder."""
+    if engine == "embedded":
+        yield storage
+        return
+    with StorageProxy(storage) as proxy:
+        yield proxy
+
+
+@pytest.fixture
 async def account(storage) -> AsyncIterator[Storage]:
-    """The account as it is, without faults."""
+    """The storage as it is, without faults."""
     account = opened(storage)
     yield account
     await account.close()

@@ -1,4 +1,4 @@
-"""A process that is killed (−9) at one of its storage calls."""
+"""A process that is killed (−9) at one of its storage calls, on either engine."""
 
 import asyncio
 import multiprocessing
@@ -10,6 +10,7 @@ from multiprocessing.connection import Connection
 import pytest
 
 from tests.reliability import child
+from tests.reliability.mortal import Death
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 
 WHEN = pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
@@ -20,14 +21,19 @@ _processes.set_forkserver_preload([child.__name__])
 
 
 class Child:
-    """A process of `tests.reliability.child` that the proxy kills before or after its call of this number; 0: never."""
+    """A process of `tests.reliability.child` that is killed before or after its call of this number; 0: never.
 
-    def __init__(self, proxy: StorageProxy, number: int, *, done_first: bool) -> None:
-        self._proxy, self._number, self._done_first = proxy, number, done_first
-        proxy.forget()
-        proxy.plan = self._kill_before
-        proxy.after = self._kill_after
-        self.pid = 0
+    ``way`` is how it comes to its storage: through a proxy, which kills it, or a folder, where it does that itself, since nothing is
+    between it and its storage.
+    """
+
+    def __init__(self, way: StorageProxy | str, number: int, *, done_first: bool) -> None:
+        self._way, self._number, self._done_first = way, number, done_first
+        self.pid = self.calls = 0
+        if isinstance(way, StorageProxy):
+            way.forget()
+            way.plan = self._kill_before
+            way.after = self._kill_after
 
     def _kill_before(self, call: Call) -> Fault | None:
         if call.number != self._number or self._done_first:
@@ -40,9 +46,12 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
 
     async def run(self, command: str, *arguments: str) -> tuple[int, list[str]]:
-        """Run it to its end; gives its exit code and what it told."""
+        """Run it to its end; gives its exit code and what it told. ``calls`` is then how often it called storage, if it was not killed."""
+        way = self._way
+        place = way.connection_string if isinstance(way, StorageProxy) else way
+        death = None if isinstance(way, StorageProxy) else Death(self._number, self._done_first)
         told, telling = _processes.Pipe(duplex=False)
-        process = _processes.Process(target=child.run, args=(telling, command, *arguments))
+        process = _processes.Process(target=child.run, args=(telling, place, death, command, *arguments))
         await asyncio.to_thread(process.start)
         assert process.pid
         self.pid = process.pid
@@ -50,13 +59,17 @@ class Child:
         async with asyncio.timeout(60):
             heard = await asyncio.to_thread(_all_of, told)
             await asyncio.to_thread(process.join)
-        self._proxy.plan, self._proxy.after = no_faults, lambda call: None
+        if isinstance(way, StorageProxy):
+            way.plan, way.after = no_faults, lambda call: None
+            self.calls = len(way.calls)
+        else:
+            self.calls = next((each for each in heard if isinstance(each, int)), 0)
         assert process.exitcode is not None
-        return process.exitcode, heard
+        return process.exitcode, [each for each in heard if isinstance(each, str)]
 
 
-def _all_of(told: Connection) -> list[str]:
-    heard: list[str] = []
+def _all_of(told: Connection) -> list[str | int]:
+    heard: list[str | int] = []
     with told, suppress(EOFError):
         while True:
             heard.append(told.recv())

@@ -11,8 +11,9 @@ from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.reliability.killed import WHEN, Child
-from tests.reliability.test_faults import break_lease, calls_of_second_run, stored
+from tests.reliability.test_faults import break_lease, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
+from tests.stores import on_both
 
 pytestmark = pytest.mark.slow
 
@@ -21,10 +22,11 @@ APPENDING_CALLS = 9
 a row for each later batch."""
 
 
+@on_both
 @WHEN
 @pytest.mark.parametrize("number", range(1, APPENDING_CALLS + 1))
-async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(proxy, account, number, done_first):
-    code, acknowledged = await Child(proxy, number, done_first=done_first).run("append", proxy.connection_string)
+async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(way, account, number, done_first):
+    code, acknowledged = await Child(way, number, done_first=done_first).run("append")
     assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
     assert code == -signal.SIGKILL or number == APPENDING_CALLS
     present = Counter(await stored(event_log(account, SetClock(T0))))
@@ -32,23 +34,29 @@ async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(proxy, acc
     assert set(present.values()) <= {1}
 
 
-async def test_without_a_kill_everything_is_acknowledged_and_stored(proxy, account):
-    code, acknowledged = await Child(proxy, 0, done_first=False).run("append", proxy.connection_string)
+@on_both
+async def test_without_a_kill_everything_is_acknowledged_and_stored(way, account):
+    child = Child(way, 0, done_first=False)
+    code, acknowledged = await child.run("append")
     assert (code, len(acknowledged)) == (0, 60)
-    assert len(proxy.calls) >= APPENDING_CALLS
+    assert child.calls >= APPENDING_CALLS
     assert sorted(await stored(event_log(account, SetClock(T0)))) == sorted(acknowledged)
 
 
+@on_both
 @WHEN
-async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(proxy, account, faulty, done_first):
+async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(way, account, done_first):
     await write_log(account)
-    calls = await calls_of_second_run(proxy, faulty, account)
-    for number in range(1, calls + 1):
+    await trainer(account, FIRST, store="counted").run()
+    whole = Child(way, 0, done_first=False)
+    assert (await whole.run("train", "counted"))[0] == 0
+    assert whole.calls >= 10
+    for number in range(1, whole.calls + 1):
         store = f"run{number}"
         await trainer(account, FIRST, store=store).run()
-        code, _ = await Child(proxy, number, done_first=done_first).run("train", proxy.connection_string, store)
+        code, _ = await Child(way, number, done_first=done_first).run("train", store)
         assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
-        assert code == -signal.SIGKILL or number == calls
+        assert code == -signal.SIGKILL or number == whole.calls
         await break_lease(account, store)
         await trainer(account, SECOND, store=store).run()
         await assert_as_undisturbed(account, store)

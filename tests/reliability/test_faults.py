@@ -5,13 +5,12 @@ import re
 import time
 
 import pytest
-from azure.core.exceptions import HttpResponseError
-from azure.storage.blob.aio import BlobLeaseClient
 
 from shared.domain.errors import PersonalizerError, StorageUnavailableError
 from shared.domain.ledger import Provenance
 from shared.storage import names
 from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import (
@@ -26,6 +25,7 @@ from tests.reliability.world import (
     write_log,
 )
 from tests.storage_proxy import Fault, no_faults
+from tests.stores import end_lease
 
 FAULTS = {
     "429": Fault(429),
@@ -159,10 +159,6 @@ async def disturbed_run(account, store: str) -> None:
         return
 
 
-async def break_lease(account, store: str) -> None:
+async def break_lease(account: Storage, store: str) -> None:
     """Do what 15 seconds would: a lease that its holder could not give back ends."""
-    blob = account.blobs.get_blob_client(names.MODELS, names.lease_file(store))
-    try:
-        await BlobLeaseClient(blob).break_lease(lease_break_period=0)
-    except HttpResponseError:
-        return
+    await end_lease(account, names.MODELS, names.lease_file(store))

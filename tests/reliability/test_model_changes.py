@@ -22,6 +22,7 @@ from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
 from tests.reliability.world import FIRST, LOOP, RESET, SECOND, retention, trainer, write_log
 from tests.storage_proxy import Fault, no_faults
+from tests.stores import on_both
 
 pytestmark = [
     pytest.mark.slow,
@@ -111,14 +112,15 @@ async def test_a_fault_at_any_call_leaves_the_old_model_or_the_new_one(proxy, fa
     assert not reached
 
 
+@on_both
 @WHEN
 @pytest.mark.parametrize("what", ["restore", "retrain"])
-async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(proxy, account, what, done_first):
+async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(way, account, what, done_first):
     await write_log(account)
     for number in range(1, 60):
         store = f"run{number}"
         before = await learned_half(account, store)
-        code, _ = await Child(proxy, number, done_first=done_first).run(what, proxy.connection_string, store)
+        code, _ = await Child(way, number, done_first=done_first).run(what, store)
         assert code in (-signal.SIGKILL, 0)
         await break_lease(account, store)
         await assert_whole(account, store, before)
@@ -155,15 +157,16 @@ async def begun_anew_at_once(account: Storage) -> None:
     await trainer(account, SECOND, store="at once", loop=RESET).run()
 
 
+@on_both
 @WHEN
-async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(proxy, account, done_first):
+async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(way, account, done_first):
     """Each new write among them: the first checkpoint and those that follow, the windows in between, the last commit, the deletion."""
     await write_log(account)
     await begun_anew_at_once(account)
     for number in range(1 + 2 * done_first, 400, STEP):
         store = f"run{number}"
         await learned_half(account, store)
-        code, _ = await Child(proxy, number, done_first=done_first).run("retrain slowly", proxy.connection_string, store)
+        code, _ = await Child(way, number, done_first=done_first).run("retrain slowly", store)
         await break_lease(account, store)
         await assert_begun_anew(account, store)
         if code == 0:
@@ -193,11 +196,12 @@ async def test_a_fault_at_any_call_while_it_is_begun_anew_in_many_runs_changes_n
     assert not reached
 
 
-async def test_two_processes_at_once_train_begin_anew_and_go_back_and_every_event_counts_once(proxy, account):
+@on_both
+async def test_two_processes_at_once_train_begin_anew_and_go_back_and_every_event_counts_once(way, account):
     await write_log(account)
     before = await learned_half(account, "busy")
     await asyncio.gather(
-        *(Child(proxy, 0, done_first=False).run(what, proxy.connection_string, "busy") for what in ("retrain", "restore", "train")),
+        *(Child(way, 0, done_first=False).run(what, "busy") for what in ("retrain", "restore", "train")),
         restore_oldest(account, "busy"),
         trainer(account, SECOND, store="busy").run(),
     )

@@ -16,6 +16,7 @@ from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
 from tests.reliability.world import FIRST, SECOND, committed, models_and_states, retention, trainer, write_log
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
+from tests.stores import on_both
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,13 +90,14 @@ async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_f
     assert ("left to the next one" in caplog.text) == (name == "412")
 
 
+@on_both
 @WHEN
-async def test_a_process_killed_at_any_call_leaves_what_is_needed_and_the_next_one_removes_the_rest(proxy, account, done_first):
+async def test_a_process_killed_at_any_call_leaves_what_is_needed_and_the_next_one_removes_the_rest(way, account, done_first):
     await write_log(account)
     for number in range(1 + done_first, 120, 3):
         store = f"run{number}"
         await pruning(account, FIRST, store=store, max_events=30).run()
-        code, _ = await Child(proxy, number, done_first=done_first).run("train and prune", proxy.connection_string, store)
+        code, _ = await Child(way, number, done_first=done_first).run("train and prune", store)
         models, states = await models_and_states(account, store)
         assert set(models) <= set(states)
         assert (await committed(account, store)).version in models
