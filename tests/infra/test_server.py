@@ -198,7 +198,6 @@ def test_the_container_is_not_root_and_has_its_data_in_a_volume(container):
 
 @pytest.mark.slow
 def test_the_container_answers_is_healthy_and_finds_its_keys_again_after_a_restart(container):
-    pytest.importorskip("local.store")
     port, keys = free_port(), container.place("/data") / "keys"
     assert health(container, port).returncode == 1
     with running(container, port) as process:
