@@ -12,31 +12,7 @@ from hypothesis import strategies as st
 from shared.domain.errors import NewerFormatError
 from shared.storage.clocks import EarlierClock, LogClock
 from shared.storage.embedded.times import AGREES, FILE, FolderTime, Machine
-from tests.builders import T0
-from tests.clocks import SetClock
-
-
-class Computer:
-    """A machine whose clock is set, which is started anew, and in which time passes."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.clock = SetClock(T0)
-        self.passed = 1_000.0
-        self.starts = 1
-
-    def process(self) -> FolderTime:
-        machine = Machine(self.clock, lambda: self.passed, lambda: bytes([self.starts]) * 16)
-        time = FolderTime(self._folder, self.clock, machine=machine)
-        time.open()
-        return time
-
-    def pass_(self, seconds: float) -> None:
-        self.passed += seconds
-        self.clock.pass_(seconds)
-
-    def start_anew(self) -> None:
-        self.starts, self.passed = self.starts + 1, 5.0
+from tests.computers import Computer
 
 
 @pytest.fixture

@@ -134,9 +134,9 @@ async def test_files_are_listed_in_the_order_of_their_names_with_what_they_are(f
 
 
 async def test_folders_are_the_parts_of_names_up_to_the_next_slash(files):
-    for name in ("loops/a/1", "loops/a/2/3", "loops/b/1", "loops/c", "loops/a-b/1", "other/x"):
+    for name in ("loops/a/1", "loops/a/2/3", "loops/b/1", "loops/c", "loops/a-b/1", "loops/a0/1", "other/x"):
         await files.put(name, b"", expected=None)
-    assert await files.folders("loops/") == ["a", "a-b", "b"]
+    assert await files.folders("loops/") == ["a", "a-b", "a0", "b"]
     assert await files.folders("") == ["loops", "other"]
     assert await files.folders("loops/a/") == ["2"]
     assert list(await files.folders("none/")) == []
