@@ -35,7 +35,7 @@ Then, in two terminals:
   make run STORAGE=azurite      # tells its storage; leave it running
   .venv/bin/python -m cli copy --from 'WHAT IT TELLS' --to {store}
 
-This is told once; docs/how-to/bring-data-over.md has it as well.
+This is told once; docs/quickstart.md has it as well.
 """
 
 

@@ -31,7 +31,7 @@ PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGEL
 LOCAL = "http://127.0.0.1:7071"
 DIRECT = (*rank_function.OPERATIONS, *reward_function.OPERATIONS)
 OPERATIONS = (*DIRECT, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
-ACCOUNTS = ("AzureWebJobsStorage", "PERSONALIZER_STORAGE")
+STORAGES = ("PERSONALIZER_STORE", "AzureWebJobsStorage", "PERSONALIZER_STORAGE")
 
 LIST_ROUTES = """
 import json, function_app
@@ -77,7 +77,7 @@ def plain_environment() -> dict[str, str]:
 
 
 def test_the_page_of_settings_has_every_one_with_its_default_and_no_other():
-    assert settings_table() == {**DEFAULTS, **dict.fromkeys(ACCOUNTS, "")}
+    assert settings_table() == {**DEFAULTS, **dict.fromkeys(STORAGES, "")}
 
 
 def test_the_example_settings_are_the_defaults_and_can_be_used():

@@ -27,6 +27,7 @@ from tests.stores import on_both
 pytestmark = pytest.mark.slow
 
 KEY = "0123456789abcdef"
+JSON = {"Content-Type": "application/json"}
 QUICK = {
     "PERSONALIZER_REWARD_WAIT_TIME": "PT2S",
     "PERSONALIZER_INGEST_GRACE": "PT1S",
@@ -56,6 +57,15 @@ class Service:
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(40)
+
+    def kill_all(self) -> None:
+        """End all of its processes at once, like a power cut."""
+        listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout.split()[2:]
+        parents = dict(zip(listed[::2], listed[1::2], strict=True))
+        number = str(self.process.pid)
+        for each in [number, *[child for child, parent in parents.items() if parent == number]]:
+            os.kill(int(each), signal.SIGKILL)
+        self.process.wait()
 
     def status(self) -> dict[str, Any]:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
@@ -115,6 +125,57 @@ def test_the_official_sdk_drives_the_loop_and_state_is_kept_over_a_restart(servi
     assert (after["counters"], after["publishedModelVersion"]) == (counters, before["publishedModelVersion"])
     with client(service.port, KEY) as sdk:
         assert len({round(action.probability, 3) for action in sdk.rank(request("again")).ranking}) > 1
+
+
+def test_all_processes_killed_at_once_under_load_lose_nothing_that_was_acknowledged(tmp_path):
+    """Rank and Reward from four threads while the whole tree is killed (−9) four times; then each 201 and 204 is in the books, once."""
+    service = Service(tmp_path / "home", "embedded")
+    service.start()
+    decided: list[str] = []
+    rewarded: list[str] = []
+    refused: list[str] = []
+    done = threading.Event()
+
+    def send(path: str, body: object) -> int:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)) as connection:
+            connection.request("POST", f"/personalizer/v1.0/{path}", json.dumps(body), {"Ocp-Apim-Subscription-Key": KEY, **JSON})
+            return connection.getresponse().status
+
+    def call_until_done() -> None:
+        while not done.is_set():
+            event_id = uuid.uuid4().hex
+            try:
+                if send("rank", {"eventId": event_id, "actions": [{"id": name, "features": [{"topic": name}]} for name in "abc"]}) == 201:
+                    decided.append(event_id)
+                    if send(f"events/{event_id}/reward", {"value": 1}) == 204:
+                        rewarded.append(event_id)
+            except (OSError, http.client.HTTPException):
+                refused.append(event_id)
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=call_until_done) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for wait in (0.5, 1.1, 1.7, 2.3):
+        time.sleep(wait)
+        service.kill_all()
+        service.start()
+    time.sleep(0.5)
+    done.set()
+    for thread in threads:
+        thread.join()
+
+    def is_counted() -> bool:
+        counters = service.status()["loop"]["counters"]
+        return not counters["pending"] and counters["learned"] >= len(decided)
+
+    service.until(is_counted, seconds=60)
+    counters = service.status()["loop"]["counters"]
+    assert service.stop() == 0
+    assert len(rewarded) > 50
+    assert counters["skipped"] == {}
+    assert len(decided) <= counters["learned"] <= len(decided) + len(refused)
+    assert len(rewarded) <= counters["rewards"] + counters["lateRewards"] <= len(rewarded) + len(refused)
 
 
 @on_both
