@@ -28,6 +28,8 @@ BUSY_SECONDS: Final = 5.0
 CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 """Of the write-ahead log, from which on it is emptied."""
 _KEPT_LOG_BYTES: Final = 16 * 1024 * 1024
+_CACHE_KIB: Final = 512
+"""Of pages that each connection keeps; the system keeps those of all."""
 _READERS: Final = 2
 """Connections that read, which are kept for the next."""
 _OURS: Final = 0x4F504553
@@ -252,6 +254,7 @@ def _connected(path: Path, *, mode: str) -> sqlite3.Connection:
             "synchronous=FULL",
             "wal_autocheckpoint=0",
             f"journal_size_limit={_KEPT_LOG_BYTES}",
+            f"cache_size=-{_CACHE_KIB}",
             "cell_size_check=ON",
             "trusted_schema=OFF",
         ):
