@@ -54,6 +54,7 @@ from shared.services.uploads import Uploads
 from shared.services.windows import Limits
 from shared.storage.clocks import EarlierClock, LogClock
 from shared.storage.cold_log import FileColdLog
+from shared.storage.copying.mark import check_whole
 from shared.storage.evaluation_store import evaluation_store, importance_store
 from shared.storage.event_log import FollowedFeed, RowEventLog
 from shared.storage.hot_log import LogSettings
@@ -165,6 +166,7 @@ class Deployment:
         self._actions = ActionReader()
         self._present: dict[str, LoopServices] = {}
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
+        self._is_whole = False
 
     async def admit(self, loop: str, headers: Mapping[str, str]) -> LoopServices:
         """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
@@ -206,8 +208,12 @@ class Deployment:
     async def record(self, loop: str) -> LoopRecord:
         """Read a loop's record; an empty one if there is none.
 
-        Of the default loop one that cannot be read leaves the app's settings in force, but with the keys that are in it.
+        Of the default loop one that cannot be read leaves the app's settings in force, but with the keys that are in it. Raises
+        `StorageUnavailableError` while storage is a copy that is not whole.
         """
+        if not self._is_whole:  # a copy that was ended is never begun again while a service works with it
+            await check_whole(self.storage)
+            self._is_whole = True
         try:
             stored = await self.store.read(loop)
         except UnreadableError:

@@ -1,0 +1,89 @@
+"""Tables: both sides are read in the order of their keys, page by page, and what the target has not is written there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from shared.domain.errors import SettingsError, StorageUnavailableError
+from shared.storage.copying.counts import Copied
+from shared.storage.ports import EVERYTHING, AbsentError, Row, Storage
+
+_AT_ONCE: Final = 32
+_KNOWN: Final = (str, bytes, bool, int, float)
+_MOST_TOLD: Final = 100
+_KEYS: Final = ("PartitionKey", "RowKey")
+
+Key = tuple[str, str]
+
+
+async def copy_table(source: Storage, target: Storage, table: str, done: Copied) -> int | None:
+    """Have all rows of a table in the target as well, and tell how many there are; None if the table went meanwhile.
+
+    Raises `SettingsError` when the target has rows that the source has not: a service wrote them there.
+    """
+    await target.rows.create(table)
+    waiting: list[Row] = []
+    strange: Key | None = None
+    found = 0
+    async for key, here, there in _side_by_side(_rows(source, table), _rows(target, table)):
+        if here is None:
+            strange = strange or key
+        elif not _is_plain(here):
+            if len(done.foreign) < _MOST_TOLD:
+                done.foreign[f"{table}/{key[0]}/{key[1]}"] = None
+        else:
+            found += 1
+            if there is None or dict(here) != dict(there):
+                waiting.append(here)
+            if len(waiting) == _AT_ONCE:
+                await _put(target, table, waiting, done)
+    await _put(target, table, waiting, done)
+    if table not in await source.rows.tables():
+        return None
+    if strange is not None:
+        raise SettingsError(
+            f"the target has what its source has not ({table}: {strange[0]}, {strange[1]}): a service works there;"
+            " copy to an empty place instead"
+        )
+    return found
+
+
+async def _put(target: Storage, table: str, rows: list[Row], done: Copied) -> None:
+    try:
+        await asyncio.gather(*[target.rows.put(table, row) for row in rows])
+    except AbsentError as cause:
+        raise StorageUnavailableError(f"the table {table} of the target was dropped by another") from cause
+    done.rows += len(rows)
+    rows.clear()
+
+
+def _is_plain(row: Row) -> bool:
+    return all(type(value) in _KNOWN for value in row.values() if value is not None)
+
+
+async def _rows(storage: Storage, table: str) -> AsyncIterator[tuple[Key, Row]]:
+    before: Key | None = None
+    async for page in storage.rows.read(table, EVERYTHING):
+        for row in page:
+            key = (row[_KEYS[0]], row[_KEYS[1]])
+            if before is not None and key <= before:
+                raise StorageUnavailableError(f"the rows of {table} did not come in order ({key[0]}, {key[1]})")
+            before = key
+            yield key, row
+
+
+async def _side_by_side(
+    left: AsyncIterator[tuple[Key, Row]], right: AsyncIterator[tuple[Key, Row]]
+) -> AsyncIterator[tuple[Key, Row | None, Row | None]]:
+    here, there = await anext(left, None), await anext(right, None)
+    while here is not None or there is not None:
+        if there is None or (here is not None and here[0] < there[0]):
+            assert here is not None
+            yield here[0], here[1], None
+            here = await anext(left, None)
+        elif here is None or there[0] < here[0]:
+            yield there[0], None, there[1]
+            there = await anext(right, None)
+        else:
+            yield here[0], here[1], there[1]
+            here, there = await anext(left, None), await anext(right, None)
