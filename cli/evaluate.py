@@ -70,7 +70,7 @@ def evaluate(
     """Value policies on a log: what each would have earned an event, in place of the one that was logged.
 
     Each policy learns the log as the trainer would, and is asked about events before it has learned them. Compared in any case: online, as
-    was served; baseline1, always the first action; random. Log files need no service and no storage account.
+    was served; baseline1, always the first action; random. Log files need no service and no storage.
     """
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise typer.BadParameter(f"{plot}: a plot is a .png or a .svg file")

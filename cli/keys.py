@@ -16,7 +16,7 @@ app = typer.Typer(help="A loop's two keys: which there are, and new ones in thei
 
 @app.command("list")
 def list_(loop: options.Loop = options.THE_LOOP, storage: options.Storage = "", as_json: options.Json = False) -> None:
-    """Show the digests (SHA-256) of a loop's keys, from its storage account: enough to tell which key is which, and of no other use."""
+    """Show the digests (SHA-256) of a loop's keys, from its storage: enough to tell which key is which, and of no other use."""
     digests, are_stored = run(_digests(loop, storage))
     source = "stored" if are_stored else "app settings"
     if as_json:

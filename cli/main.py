@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import config, evaluate, export_log, import_log, keys, loops, policy, replay, stats
+from cli import backups, config, copying, evaluate, export_log, import_log, keys, loops, policy, replay, stats
 from shared.domain.errors import PersonalizerError
 
 DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
@@ -16,7 +16,8 @@ _HELP = """\
 Look after learning loops: their logs, models and settings.
 
 **config**, **keys**, **loops** and **policy** speak to the running service (--endpoint and a key); all other commands work on its storage
-account, with the app's own settings in the environment, or on files, and need no service. Every command prints JSON with --json.
+(a folder or a storage account), with the app's own settings in the environment, or on files, and need no service. Every command prints
+JSON with --json.
 
 Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done, 130 stopped by Ctrl-C.
 """
@@ -32,6 +33,9 @@ def build() -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate)
     app.command("replay")(replay.replay)
     app.command("stats")(stats.stats)
+    app.command("copy")(copying.copy)
+    app.command("backup")(backups.backup)
+    app.command("restore")(backups.restore)
     for name, group in (("loops", loops), ("keys", keys), ("config", config), ("policy", policy)):
         app.add_typer(group.app, name=name)
     return app

@@ -19,8 +19,8 @@ Storage = Annotated[
         "--connection-string",
         metavar="PLACE",
         rich_help_panel=_STORAGE,
-        help="The storage: a connection string, or the folder of a store; without it, that of the app's settings in the environment"
-        " (PERSONALIZER_STORE, PERSONALIZER_STORAGE, AzureWebJobsStorage).",
+        help="The storage: the folder of a store, a connection string, or the address of an account's Blob service; without it,"
+        " that of the app's settings in the environment (PERSONALIZER_STORE, PERSONALIZER_STORAGE, AzureWebJobsStorage).",
     ),
 ]
 Endpoint = Annotated[

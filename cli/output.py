@@ -1,7 +1,7 @@
 """What a person reads goes to standard output as text and tables, what a program reads as one JSON document; progress to standard error."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -94,6 +94,13 @@ def steps_progress(what: str, total: int | None) -> Iterator[Progress]:
     """Show how many steps are done, if somebody looks."""
     with _progress(what, total, MofNCompleteColumn()) as progress:
         yield progress
+
+
+@contextmanager
+def spinner(what: str) -> Iterator[Callable[[str], None]]:
+    """Show a text that changes, if somebody looks; what is given changes it."""
+    with _progress(what, None, TextColumn("")) as progress:
+        yield lambda text: progress.update(progress.task_ids[0], description=text)
 
 
 @contextmanager

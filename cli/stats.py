@@ -31,7 +31,7 @@ def stats(
 ) -> None:
     """Tell what a loop has done, how large its log and which its models are; or what events, actions, features and rewards files hold.
 
-    Log files need no service and no storage account.
+    Log files need no service and no storage.
     """
     if sources:
         survey, read = run(_of_files(sources, storage))

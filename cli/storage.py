@@ -1,11 +1,11 @@
-"""A loop as its storage account knows it, without a running service."""
+"""A loop as its storage knows it, without a running service."""
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from shared.domain.clock import Clock
 from shared.domain.errors import ResourceNotFoundError, SettingsError
@@ -13,11 +13,14 @@ from shared.domain.loop import is_loop_name
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment, LoopServices
 from shared.storage.cold_log import FileColdLog
-from shared.storage.opening import is_connection_string
+from shared.storage.opening import is_address, is_connection_string, named
 from shared.storage.ports import Storage
-from shared.storage.settings import FolderSettings
+from shared.storage.settings import AccountSettings, FolderSettings
 
 Outcome = TypeVar("Outcome")
+
+_PLACES: Final = ("PERSONALIZER_STORAGE", "PERSONALIZER_STORE")
+"""What the names of the settings begin with that name a storage for the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +45,7 @@ async def stored_loop(name: str, storage: str, environment: Mapping[str, str] | 
 @asynccontextmanager
 async def deployment(storage: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Deployment]:
     """Open the storage that is named, by a connection string or a folder, or else the app's own; raises `SettingsError`."""
-    given = dict(os.environ if environment is None else environment)
-    if storage:
-        is_account = is_connection_string(storage)
-        given |= {"PERSONALIZER_STORAGE": storage if is_account else "", "PERSONALIZER_STORE": "" if is_account else storage}
-    settings = read_settings(given)
+    settings = read_settings(_given(storage, os.environ if environment is None else environment))
     if isinstance(settings.storage, FolderSettings):  # who mistypes a path gets no new store
         store = replace(settings.storage, make=False)
         settings = replace(settings, storage=store, host_storage=store)
@@ -56,6 +55,23 @@ async def deployment(storage: str, environment: Mapping[str, str] | None = None)
         yield deployed
     finally:
         await asyncio.shield(deployed.close())
+
+
+def _given(storage: str, environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Put what is named in place of the environment's storage."""
+    if not storage:
+        return environment
+    others = {name: text for name, text in environment.items() if not name.startswith(_PLACES)}
+    if is_connection_string(storage):
+        return {**others, "PERSONALIZER_STORAGE": storage}
+    if is_address(storage):
+        account = cast("AccountSettings", named(storage))
+        return {
+            **others,
+            "PERSONALIZER_STORAGE__blobServiceUri": account.blob_uri,
+            "PERSONALIZER_STORAGE__tableServiceUri": account.table_uri,
+        }
+    return {**others, "PERSONALIZER_STORE": storage}
 
 
 def _check_address(storage: Storage) -> None:

@@ -8,6 +8,7 @@ from shared.storage.ports import Storage
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 _CONNECTION = re.compile(r"\s*[A-Za-z]+\s*=.*", re.DOTALL)
+_ADDRESS = re.compile(r"https?://[^/?#.]+\.blob\.[^/?#]+")
 
 
 def open_storage(settings: StorageSettings) -> Storage:
@@ -25,7 +26,7 @@ def open_storage(settings: StorageSettings) -> Storage:
 
 
 def named(text: str) -> StorageSettings:
-    """Read what names a storage: a connection string, or else the path of a folder.
+    """Read what names a storage: a connection string, the address of an account's Blob service, or else the path of a folder.
 
     >>> named("UseDevelopmentStorage=true"), named("backups/store")
     (AccountSettings(blob_uri='', table_uri='', queue_uri='', managed_identity=False, client_id=None), \
@@ -33,9 +34,21 @@ FolderSettings(path=PosixPath('backups/store'), make=False))
     """
     if is_connection_string(text):
         return AccountSettings(connection_string=text)
+    if is_address(text):
+        blob, table, queue = (text.rstrip("/").replace(".blob.", f".{service}.", 1) for service in ("blob", "table", "queue"))
+        return AccountSettings(blob_uri=blob, table_uri=table, queue_uri=queue)
     return FolderSettings(Path(text).expanduser())
 
 
 def is_connection_string(text: str) -> bool:
     """Whether a text is made of names and values, as no usual path is."""
     return _CONNECTION.fullmatch(text) is not None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is the address of an account's Blob service, which is opened as whoever is signed in.
+
+    >>> is_address("https://mine.blob.core.windows.net"), is_address("backups/store")
+    (True, False)
+    """
+    return _ADDRESS.fullmatch(text.rstrip("/")) is not None

@@ -4,6 +4,7 @@ The blocks of a page run in their order, in one folder, against an app that has 
 and the like, they are given as its reader would give them.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -29,10 +30,11 @@ from shared.joining.chunks import compressed
 from shared.joining.dsjson import lines
 from shared.storage.loop_records import read_record
 from tests.builders import decision, observation
+from tests.deployments import put_release
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
 from tests.http.building import KEY, rank_body
 from tests.running import REPOSITORY, RunningApp
-from tests.stores import settings_of
+from tests.stores import opened, settings_of
 
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
@@ -188,10 +190,25 @@ def learned(app: RunningApp, event_id: str) -> str:
     return str(version)
 
 
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that has something in it."""
+
+    async def fill(place: Path) -> None:
+        storage = opened(str(place))
+        await put_release(storage, loops=["default"])
+        await storage.close()
+
+    place = tmp_path_factory.mktemp("own") / "store"
+    asyncio.run(fill(place))
+    return place
+
+
 @pytest.fixture
-def folder(reader: Reader, tmp_path: Path) -> Path:
-    """A clone as `make run` leaves it: with the key in it."""
+def folder(reader: Reader, own_store: Path, tmp_path: Path) -> Path:
+    """A clone as `make run` leaves it: with the key and the store in it."""
     (tmp_path / ".local").mkdir()
+    shutil.copytree(own_store, tmp_path / ".local" / "store")
     (tmp_path / ".local" / "keys").write_text(reader.app.key)
     for name, saved in OF_AZURE.items():
         (tmp_path / name).write_text(json.dumps(saved))
