@@ -34,7 +34,9 @@ _READERS: Final = 2
 """Connections that read, which are kept for the next."""
 _OURS: Final = 0x4F504553
 """What each of our files says whose it is."""
-_PAUSE: Final = 0.002
+_PAUSE: Final = 0.0005
+"""Seconds between two tries to write while another does: a commit takes a few thousandths. Ten times as many once it takes long."""
+_LONG: Final = 0.2
 _PAGE: Final = 4096
 
 
@@ -283,10 +285,12 @@ def _soon(due: float) -> float:
 
 def _patiently(what: Callable[[], Answer], until: float) -> Answer:
     """Do it again while another holds what it needs: soon, and not all at the same time."""
+    begin = time.monotonic()
     while True:
         try:
             return what()
         except sqlite3.Error as error:
-            if not is_busy(error) or time.monotonic() >= until:
+            at = time.monotonic()
+            if not is_busy(error) or at >= until:
                 raise
-            time.sleep(_PAUSE * (0.5 + random.random()))
+            time.sleep(_PAUSE * (0.5 + random.random()) * (1 if at - begin < _LONG else 10))
