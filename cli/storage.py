@@ -76,7 +76,7 @@ def _given(storage: str, environment: Mapping[str, str]) -> Mapping[str, str]:
 
 def _check_address(storage: Storage) -> None:
     try:
-        storage.is_local  # noqa: B018  # the SDK reads a connection string when it is first used
+        storage.is_emulator  # noqa: B018  # the SDK reads a connection string when it is first used
     except ValueError as cause:
         raise SettingsError(f"the storage account's connection string or address cannot be used: {cause}") from cause
 

@@ -282,7 +282,7 @@ class Deployment:
             present.models.stop()
 
     def _check_mirror(self, uri: str) -> None:
-        check_mirror(uri, loopback=self.storage.is_local)
+        check_mirror(uri, loopback=self.storage.is_emulator)
 
     def _event_log(self, place: str) -> RowEventLog:
         settings = self.settings

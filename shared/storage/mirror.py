@@ -33,13 +33,13 @@ class ContainerMirror:
 
     def __init__(self, storage: Storage, *, loop: str, write: Write = write_to_container) -> None:
         self._loop = loop
-        self._is_local = storage.is_local
+        self._is_emulator = storage.is_emulator
         self._files = Files(storage, names.MODELS)
         self._write = write
 
     def target(self, uri: str) -> MirrorTarget:
         """Read an address; raises `InvalidSasUriError`."""
-        return read_target(uri, loopback=self._is_local)
+        return read_target(uri, loopback=self._is_emulator)
 
     async def write(self, target: MirrorTarget, name: str, text: bytes) -> None:
         """Write a file; writing it again gives the same one. Raises `StorageUnavailableError`, without the signature in its text."""

@@ -191,8 +191,8 @@ class Storage(Protocol):
         ...
 
     @property
-    def is_local(self) -> bool:
-        """Whether it is on this machine, as an emulator is."""
+    def is_emulator(self) -> bool:
+        """Whether it is an emulator of storage on this machine, beside which other emulated containers may lie."""
         ...
 
     @property

@@ -12,8 +12,8 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 
 from tests.http.building import ON_ONE_HOST, VERSIONS, actions, activate, counters, path, rank, refused, reward
-from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
-from tests.running import Answer, Asked
+from tests.http.own_loops import QUICK, SETTINGS, OwnLoop, another_process, own_loop
+from tests.running import Answer, Asked, RunningApp
 from tests.services.test_mirroring import signed
 
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -282,9 +282,14 @@ def test_other_methods_are_told_which_to_use(quiet):
 
 
 @ON_ONE_HOST
-def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, new_account):
+def test_a_mirror_that_the_configuration_names_gets_what_was_learned(new_account, host):
+    """It may lie on this machine since the app's own storage is an emulator there."""
     owners = new_account()
-    with BlobServiceClient.from_connection_string(owners) as service:
+    with (
+        BlobServiceClient.from_connection_string(owners) as service,
+        RunningApp(new_account(), kind=host, settings=SETTINGS) as app,
+        own_loop(app, **WAIT) as own,
+    ):
         copies = service.create_container("copies")
         configured = path("configurations/service")
         settings = own.request("GET", configured).json
@@ -298,8 +303,17 @@ def test_a_mirror_that_the_configuration_names_gets_what_was_learned(own, new_ac
             assert time.monotonic() < until, own.logs
             time.sleep(0.2)
         (line,) = copies.download_blob(names[0]).readall().splitlines()
-    assert orjson.loads(line)["EventId"] == "mirrored"
-    assert "sig=" not in own.logs
+        assert orjson.loads(line)["EventId"] == "mirrored"
+        assert "sig=" not in own.logs
+
+
+def test_beside_a_store_in_a_folder_no_mirror_is_on_this_machine(quiet):
+    place = path("configurations/service")
+    settings = quiet.request("GET", place).json | {
+        "logMirrorEnabled": True,
+        "logMirrorSasUri": "http://127.0.0.1:10000/x/copies?sp=w&sr=c&sig=s",
+    }
+    refused(quiet.request("PUT", place, settings), 400, "InvalidContainer", naming="must begin with https:", target="logMirrorSasUri")
 
 
 def test_a_mirror_elsewhere_is_refused_by_each_versions_name(quiet):

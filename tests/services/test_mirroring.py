@@ -13,10 +13,11 @@ from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.services import mirroring
 from shared.services.mirroring import Mirrored
 from shared.storage.mirror import ContainerMirror
+from shared.storage.ports import Storage
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP
 from tests.storage_proxy import Fault, StorageProxy, no_faults
-from tests.stores import NewStorage
+from tests.stores import NewStorage, opened
 
 CONTAINER = "copies"
 
@@ -34,8 +35,16 @@ def signed(connection: str, container: str = CONTAINER, *, permits: str = "w") -
 
 
 @pytest.fixture
+async def account(account_string: str) -> AsyncIterator[Storage]:
+    """The loop's own storage: an emulator, since only beside one a mirror may lie on this machine."""
+    account = opened(account_string)
+    yield account
+    await account.close()
+
+
+@pytest.fixture
 def account_string(new_account: NewStorage) -> str:
-    """The owner's account."""
+    """The owner's account, which is the loop's as well."""
     return new_account()
 
 

@@ -84,7 +84,7 @@ class AzureStorage:
         return AzureQueue(lambda: service.get_queue_client(name))
 
     @property
-    def is_local(self) -> bool:
+    def is_emulator(self) -> bool:
         """Whether it is an emulator on this machine."""
         return (urlsplit(self.blobs.url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
 

@@ -49,9 +49,9 @@ class EmbeddedStorage:
         return self._waiter
 
     @property
-    def is_local(self) -> bool:
-        """It is on this machine."""
-        return True
+    def is_emulator(self) -> bool:
+        """It is none: what stands on this machine beside a store is nobody's mirror."""
+        return False
 
     @property
     def rows(self) -> RowStore:
