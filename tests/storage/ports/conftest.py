@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 
 import pytest
 
@@ -7,12 +6,10 @@ from shared.storage.ports import Storage
 from tests.ports import Deployment
 
 
-@pytest.fixture(params=["embedded", pytest.param("azurite", marks=pytest.mark.azurite)])
-def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Deployment:
+@pytest.fixture
+def deployment(engine: str, storage: str) -> Deployment:
     """An empty storage of each engine."""
-    if request.param == "embedded":
-        return Deployment("embedded", str(tmp_path / "store"))
-    return Deployment("azurite", request.getfixturevalue("storage"))
+    return Deployment(engine, storage)
 
 
 @pytest.fixture
