@@ -154,7 +154,7 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
         try:
             numbers = [each.fileno() for each in sockets]
             start("The HTTP host", [*(f"--socket={number}" for number in numbers), "--no-timers", "--no-queues"], numbers)
-            wait_until_ready(service, key, [*kept.processes, *hosts])
+            wait_until_ready(service, [*kept.processes, *hosts])
             demo = demo_key(service, admin_key, home) if given.app == REPOSITORY and given.demo else None
             start("The timer host", ["--no-http", "--timers", "--no-queues"])  # not before: the first answer has the machine for itself
             start("The queue host", ["--no-http", "--no-timers", "--queues"])
@@ -163,7 +163,7 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
             else:
                 log_start(places, home, kept)
             systemd.ready()
-            watch([*kept.processes, *hosts], systemd, lambda: status(service, "") is not None)
+            watch([*kept.processes, *hosts], systemd, lambda: status(service) is not None)
         finally:
             systemd.stopping()
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
@@ -281,24 +281,24 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def wait_until_ready(service: Place, key: str, children: Sequence[Child]) -> None:
-    """Return when ``GET /status`` answers 200."""
+def wait_until_ready(service: Place, children: Sequence[Child]) -> None:
+    """Return when ``GET /status`` answers 200. It is asked without a key: with one it counts all that is to be learned, however much."""
     until = time.monotonic() + READY_WITHIN
     answer = "no answer"
     while time.monotonic() < until:
         check(children)
-        answer = status(service, key) or answer
+        answer = status(service) or answer
         if answer.startswith("200 "):
             return
         time.sleep(0.1)
     raise LocalError(f"The app did not become ready in {READY_WITHIN:.0f} s. GET /status: {answer}")
 
 
-def status(service: Place, key: str) -> str | None:
-    """Ask the app how it is, without a key only whether it runs; None when nobody answers."""
+def status(service: Place) -> str | None:
+    """Ask the app whether it runs; None when nobody answers."""
     with contextlib.closing(http.client.HTTPConnection(service.host, service.port, timeout=5)) as connection:
         try:
-            connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": key} if key else {})
+            connection.request("GET", "/status")
             response = connection.getresponse()
             return f"{response.status} {response.read(1000).decode(errors='replace')}"
         except (OSError, http.client.HTTPException):

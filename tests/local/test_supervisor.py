@@ -361,6 +361,27 @@ def test_what_azurite_kept_before_is_noticed_once_and_left_as_it_is(start):
     assert (data / "__azurite_db_table__.json").read_text() == "{}"
 
 
+SLOW_TO_COUNT = """
+import asyncio
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+@app.route(route="status", methods=["GET"])
+async def status(req: func.HttpRequest) -> func.HttpResponse:
+    if "Ocp-Apim-Subscription-Key" in req.headers:
+        await asyncio.sleep(600)
+    return func.HttpResponse("it runs")
+"""
+
+
+def test_it_is_ready_however_long_it_takes_to_count_what_is_to_be_learned(start, sample_folder, tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "host.json").write_bytes((sample_folder / "host.json").read_bytes())
+    (tmp_path / "app" / "function_app.py").write_text(SLOW_TO_COUNT)
+    start(app=tmp_path / "app").ready()
+
+
 def test_an_app_that_cannot_start_is_an_error_with_its_reason(tmp_path):
     (tmp_path / "function_app.py").write_text("import nothing_of_that_name")
     supervisor = Supervisor(tmp_path, tmp_path / "home", free_port())
