@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, delay, evaluation, rank, reload, scale, store, train
+from benchmarks import append, delay, evaluation, many, rank, reload, scale, steady, store, train
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -20,6 +20,8 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "delay": delay.run,
     "scale": scale.run,
     "store": store.run,
+    "many": many.run,
+    "steady": steady.run,
 }
 
 
