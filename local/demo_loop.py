@@ -33,18 +33,22 @@ def demo_key(service: Place, admin_key: str, home: Path) -> str | None:
     """Return the key of the demo's loop, which is made if there is none; None, with the reason on standard error, if it cannot be.
 
     The key is told once, so a file is begun before the loop is made: whoever finds it unfinished may ask for another key. A loop of
-    this name without either file is somebody's own, and left alone.
+    this name without either file is somebody's own, and left alone. A new store's key takes the place of an earlier one's, which is kept
+    aside: the earlier loop may be brought over.
     """
     kept = home / "demo-key"
-    unfinished = kept.with_suffix(".unfinished")
+    unfinished, earlier = kept.with_suffix(".unfinished"), kept.with_suffix(".earlier")
     is_there = NAME in {each["name"] for each in ask(service, "GET", "/loops", admin_key).body.get("value", [])}
     if is_there and kept.exists():
-        known = kept.read_text()
-        if ask(service, "GET", f"/loops/{NAME}/status", known).status != 401:
-            return known
+        for path in (kept, earlier):
+            if path.exists() and ask(service, "GET", f"/loops/{NAME}/status", path.read_text()).status != 401:
+                path.rename(kept)
+                return kept.read_text()
         return no_demo(f"the key in {kept} is not its loop's: delete that file and the loop {NAME!r}, and the next start makes both anew")
     if is_there and not unfinished.exists():
         return no_demo(f"the loop {NAME!r} was not made by this command")
+    if kept.exists():
+        kept.rename(earlier)
     unfinished.touch(mode=0o600)
     if is_there:
         answer = ask(service, "POST", f"/loops/{NAME}/keys/1/regenerate", admin_key)

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -55,7 +56,8 @@ class Child:
     @property
     def exit_code(self) -> int | None:
         """None while it runs; negative when a signal ended it."""
-        return self._process.poll()
+        with undisturbed():
+            return self._process.poll()
 
     def wait(self, seconds: float) -> int | None:
         """Wait for its end; None when it still runs after that."""
@@ -75,6 +77,16 @@ class Child:
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM come before or after this, and not within: what they interrupt in `subprocess` would never be waited for."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

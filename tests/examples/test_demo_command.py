@@ -275,12 +275,16 @@ def test_an_app_of_its_own_is_started_apart_from_other_stores_and_stopped_in_ord
 def test_local_settings_do_not_reach_an_app_of_the_demos_own(tmp_path, monkeypatch):
     monkeypatch.setattr("examples.own_app.LOCAL_SETTINGS", tmp_path / "local.settings.json")
     write = (tmp_path / "local.settings.json").write_text
-    write('{"Values": {"PERSONALIZER_LEARNING_MODE": "Apprentice", "PORT": "1"}}')
-    command = (sys.executable, "-c", "import os; print(repr(os.environ['PERSONALIZER_LEARNING_MODE']), os.environ['PORT'])")
+    write('{"Values": {"PERSONALIZER_LEARNING_MODE": "Apprentice", "PERSONALIZER_STORE": "/somebody/s", "PORT": "1"}}')
+    command = (
+        sys.executable,
+        "-c",
+        "import os; print([os.environ['PERSONALIZER_' + name] for name in ('LEARNING_MODE', 'STORE')], os.environ['PORT'])",
+    )
     with OwnApp(command) as app:
         with pytest.raises(OwnAppError, match="code 0"):
             app.wait_until_ready()
-        assert app.log.read_text() == f"'' {app.endpoint.rsplit(':', 1)[1]}\n"
+        assert app.log.read_text() == f"['', ''] {app.endpoint.rsplit(':', 1)[1]}\n"
     write('{"Values": {"PERSONALIZER_STORAGE__accountName": "production"}}')
     with pytest.raises(OwnAppError, match="PERSONALIZER_STORAGE__accountName"), OwnApp(command):
         pass

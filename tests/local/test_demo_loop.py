@@ -54,6 +54,7 @@ def test_a_loop_of_this_name_that_is_somebodys_own_keeps_its_keys(app: RunningAp
 def test_a_store_that_was_emptied_gets_a_new_loop(app: RunningApp, tmp_path: Path):
     (tmp_path / "demo-key").write_text("of an earlier store")
     assert opens(app, demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path))
+    assert (tmp_path / "demo-key.earlier").read_text() == "of an earlier store"
 
 
 def test_a_kept_key_that_is_not_the_loops_is_not_shown_and_it_is_said_how_both_are_made_anew(app: RunningApp, tmp_path: Path, capsys):
@@ -64,6 +65,14 @@ def test_a_kept_key_that_is_not_the_loops_is_not_shown_and_it_is_said_how_both_a
     assert app.request("DELETE", f"/loops/{NAME}", headers={KEY: ADMIN_KEY}).status == 204
     (tmp_path / "demo-key").unlink()
     assert opens(app, demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path))
+
+
+def test_a_loop_that_is_brought_over_from_an_earlier_store_is_opened_by_its_own_key(app: RunningApp, tmp_path: Path):
+    own = demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path)
+    (tmp_path / "demo-key").rename(tmp_path / "demo-key.earlier")
+    (tmp_path / "demo-key").write_text("of the store between")
+    assert demo_key(Place(LOOPBACK, app.port), ADMIN_KEY, tmp_path) == own
+    assert (tmp_path / "demo-key").read_text() == own
 
 
 def test_an_app_that_refuses_goes_without_a_demo_and_says_why(app: RunningApp, tmp_path: Path, capsys):
