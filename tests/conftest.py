@@ -58,20 +58,10 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
 
 
 @pytest.fixture(scope="session")
-def azurite(emulator: Azurite) -> str:
-    """The connection string of the shared account, which holds what other tests put there."""
-    return emulator.connection_string()
-
-
-@pytest.fixture(scope="session")
-def unused_accounts() -> Iterator[str]:
-    return iter(ACCOUNTS)
-
-
-@pytest.fixture(scope="session")
-def new_account(emulator: Azurite, unused_accounts: Iterator[str]) -> NewStorage:
+def new_account(emulator: Azurite) -> NewStorage:
     """Empty accounts of Azurite."""
-    return lambda: emulator.connection_string(next(unused_accounts))
+    unused = iter(ACCOUNTS)
+    return lambda: emulator.connection_string(next(unused))
 
 
 @pytest.fixture(scope="session")

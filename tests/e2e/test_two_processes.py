@@ -16,7 +16,7 @@ from shared.storage.cold_log import FileColdLog
 from shared.storage.opening import open_storage
 from tests.http.building import KEY, actions, path
 from tests.running import RunningApp
-from tests.stores import NewStorage
+from tests.stores import ENGINES, new_place
 
 pytestmark = pytest.mark.slow
 
@@ -107,9 +107,9 @@ class Pair(NamedTuple):
         self.serving.key = self.managing.key = key
 
 
-@pytest.fixture(scope="module")
-def pair(new_store: NewStorage) -> Iterator[Pair]:
-    storage = new_store()
+@pytest.fixture(scope="module", params=ENGINES)
+def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
+    storage = new_place(request.param, request)
     serving, managing = RunningApp(storage, settings=SETTINGS), RunningApp(storage, settings=SETTINGS, timers=True)
     serving.key = managing.key = "first"
     with serving, managing:

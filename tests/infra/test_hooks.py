@@ -55,8 +55,8 @@ def smoke(endpoint: str, key: str, *, patience: float = 0) -> subprocess.Complet
 
 
 @pytest.fixture(scope="module")
-def app(emulator, unused_accounts) -> Iterator[RunningApp]:
-    with RunningApp(emulator.connection_string(next(unused_accounts))) as running:
+def app(new_store) -> Iterator[RunningApp]:
+    with RunningApp(new_store()) as running:
         yield running
 
 

@@ -37,8 +37,8 @@ def learn(app: RunningApp, event_id: str, *, total: int) -> dict:
         time.sleep(0.2)
 
 
-def test_a_loop_whose_blobs_were_copied_goes_on_where_it_was(emulator, unused_accounts):
-    old, new = (emulator.connection_string(next(unused_accounts)) for _ in range(2))
+def test_a_loop_whose_blobs_were_copied_goes_on_where_it_was(new_account):
+    old, new = (new_account() for _ in range(2))
     with RunningApp(old, settings=SETTINGS) as app:
         before = learn(app, "one", total=1)
     assert copy(old, new, loop="default") >= 4  # pointer, model, state and a chunk

@@ -20,6 +20,9 @@ class Death(NamedTuple):
     done_first: bool
 
 
+NEVER = Death(0, done_first=False)
+
+
 class MortalStorage(EmbeddedStorage):
     """A store that counts its calls."""
 

@@ -19,7 +19,6 @@ SETTINGS = {
     "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S",
 }
 LOOP = "news"
-ADDRESSES = ("{app}", "{app}/", "{app}/loops/news")
 SEVERAL_SLOTS = {"name": "several slots", "arguments": "--ccb_explore_adf --epsilon 0.2"}
 
 

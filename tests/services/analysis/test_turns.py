@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from shared.domain.evaluation import Evaluation, EvaluationKind, Job, JobKind, JobStatus, Listed
+from shared.domain.events import JoinedEvent
 from shared.services.analysis import running
 from shared.services.analysis.board import Message, run_of
 from shared.services.analysis.turns import TURNS, Place, has_turn
@@ -60,9 +61,9 @@ def test_automatic_optimisation_waits_for_its_own_only():
 # --- whole analyses --------------------------------------------------------------------------------------------------------
 
 
-def new_desk() -> Desk:
+def new_desk(parts: Sequence[Sequence[JoinedEvent]] = PARTS) -> Desk:
     """Give one whose feature importances have records of their own."""
-    desk = Desk(PARTS)
+    desk = Desk(parts)
     desk.methods[JobKind.IMPORTANCE] = Weighing(Records(desk.fate))
     return desk
 
@@ -188,12 +189,13 @@ async def test_a_lost_message_costs_a_sweep_at_most(lost):
 @pytest.mark.parametrize("done_first", [False, True])
 async def test_a_worker_that_dies_anywhere_loses_none_of_those_that_wait(done_first):
     """The message comes again, as a queue's do; and the sweep finds what that does not."""
-    whole = new_desk()
-    await asked(whole, 4)
+    small = [EVENTS[:8], EVENTS[8:16]]
+    whole = new_desk(small)
+    await asked(whole, TURNS + 1)
     await delivered(whole)
     for number in range(1, whole.fate.calls + 1, 3):
-        desk = new_desk()
-        await asked(desk, 4)
+        desk = new_desk(small)
+        await asked(desk, TURNS + 1)
         desk.fate.number, desk.fate.done_first, desk.fate.calls = number, done_first, 0
         await delivered(desk)
         desk.clock.pass_(running.STALE.total_seconds() + 1)
