@@ -28,10 +28,10 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
-test: $(VENV)/.installed-dev worker browser ## run every test; starts its own Azurite
+test: $(VENV)/.installed-dev worker browser ## run every test; those of Azure's engine start an Azurite
 	$(BIN)/python -m pytest -n 3 --dist loadscope
 
-quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and take seconds
+quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"
 
 check: $(VENV)/.installed-dev ## lint, formatting, types and the floors between the rooms

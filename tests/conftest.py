@@ -31,10 +31,13 @@ def pytest_sessionstart() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs Azurite, before markers are looked at: no test has to say it twice."""
+    """Mark what needs Azurite, and what shares an app, before markers are looked at: no test has to say it twice."""
     for item in items:
-        if "emulator" in getattr(item, "fixturenames", ()):
+        names = set(getattr(item, "fixturenames", ()))
+        if "emulator" in names:
             item.add_marker(pytest.mark.azurite)
+        if names & {"host", "new_store"}:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")

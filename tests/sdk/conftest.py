@@ -9,9 +9,9 @@ from tests.sdk.places import SETTINGS, Place, place_at
 from tests.stores import NewStorage
 
 PLACES = [
-    pytest.param(("served", "{app}"), id="endpoint"),
-    pytest.param(("served_on_azurite", "{app}/"), id="endpoint with a slash on azurite", marks=pytest.mark.azurite),
-    pytest.param(("served", "{app}/loops/news"), id="endpoint of a loop"),
+    pytest.param(("served", "{app}"), id="endpoint", marks=pytest.mark.slow),
+    pytest.param(("served_on_azurite", "{app}/"), id="endpoint with a slash on azurite", marks=[pytest.mark.azurite, pytest.mark.slow]),
+    pytest.param(("served", "{app}/loops/news"), id="endpoint of a loop", marks=pytest.mark.slow),
 ]
 
 
