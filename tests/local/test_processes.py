@@ -9,20 +9,27 @@ INTERRUPTED = """
 import os, signal, sys
 from local.processes import Child
 
-signal.signal(signal.SIGTERM, signal.default_int_handler)
+interruptions, is_looking, is_over = 0, False, False
+
+def interrupt(*_):
+    global interruptions, is_looking
+    if is_looking:
+        interruptions, is_looking = interruptions + 1, False
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, interrupt)
 child = Child("A child", [sys.executable, "-c", "input()"], environment=os.environ, output=None)
 pest = f"import os, random, time\\nfor _ in range(400):\\n    os.kill({os.getpid()}, 15)\\n    time.sleep(random.uniform(0.001, 0.003))"
 pestering = Child("A pest", [sys.executable, "-c", pest], environment=os.environ, output=None)
-interruptions = 0
-is_over = False
 while not is_over:
     try:
+        is_looking = True
         while not is_over:
             assert child.exit_code is None
             is_over = pestering.exit_code is not None
+        is_looking = False
     except KeyboardInterrupt:
-        interruptions += 1
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        pass
 child.stop(grace=0.1)
 print("stopped", interruptions > 10)
 """
