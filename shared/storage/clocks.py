@@ -60,6 +60,11 @@ class StorageTime:
         self.monotonic = monotonic
         self._known: _Known | None = None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the difference is known exactly, and by all processes alike: then all may go by storage's time, whatever it is."""
+        return False
+
     def bounds(self) -> tuple[float, float] | None:
         """Give how many seconds storage's clock is ahead of the own one, at least and at most; None before the first answer."""
         known = self._known
@@ -137,7 +142,10 @@ class LogClock:
 
 
 class EarlierClock:
-    """The earlier of the own clock and storage's: what is over by it is over for every writer that keeps to storage's."""
+    """The earlier of the own clock and storage's: what is over by it is over for every writer that keeps to storage's.
+
+    Where storage's time is known exactly, it is that: a clock that was set back would keep a trainer waiting for as long.
+    """
 
     def __init__(self, own: Clock, storage: StorageTime) -> None:
         self._own = own
@@ -146,7 +154,9 @@ class EarlierClock:
     def now(self) -> datetime:
         """Give what the own clock says, or, where that is surely ahead, what storage's says at least."""
         now, bounds = self._own.now(), self._storage.bounds()
-        return now if bounds is None or bounds[1] >= 0.0 else now + timedelta(seconds=bounds[0])
+        if bounds is None or (bounds[1] >= 0.0 and not self._storage.is_exact):
+            return now
+        return now + timedelta(seconds=bounds[0])
 
 
 def _may_agree(bounds: tuple[float, float]) -> bool:

@@ -132,7 +132,8 @@ class RowEventLog:
         What others sealed ahead of this clock counts as sealed before, and their clocks are waited for: what they acknowledge after
         that is sealed later. Raises `ClocksDifferError` when clocks are further apart than the grace.
         """
-        self._check_clocks(self._storage.time.ahead())
+        if not self._storage.time.is_exact:
+            self._check_clocks(self._storage.time.ahead())
         logs = (self._decisions, self._observations)
         over = self._clock.over()
         at = max(self._clock.now(), *[log.newest + _MICROSECOND for log in logs])

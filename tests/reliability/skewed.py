@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from shared.domain.errors import PersonalizerError
 from shared.domain.events import JoinedEvent
@@ -15,10 +16,13 @@ from shared.services.windows import Limits
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.clocks import EarlierClock, LogClock, StorageTime
 from shared.storage.cold_log import FileColdLog
+from shared.storage.embedded.storage import EmbeddedStorage
+from shared.storage.embedded.times import FolderTime, Machine
 from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.model_store import FileModelStore
-from shared.storage.settings import AccountSettings
+from shared.storage.ports import Storage
+from shared.storage.settings import AccountSettings, FolderSettings
 from tests.builders import T0, decision, observation
 from tests.processes import Configuration
 from tests.storage_proxy import StorageProxy
@@ -68,10 +72,8 @@ class WrongClock:
 class Instance:
     """One instance: it ranks, rewards, trains and deletes, and tells what it acknowledged."""
 
-    def __init__(self, proxy: StorageProxy, world: World, *, skew: float) -> None:
-        self.world, self.clock = world, WrongClock(world, skew)
-        time_ = StorageTime(self.clock, monotonic=world.monotonic)
-        self.account = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
+    def __init__(self, account: Storage, world: World, clock: WrongClock) -> None:
+        self.account, self.world, self.clock = account, world, clock
         settings = LogSettings(loop=LOOP.name, shards=1, append_deadline=DEADLINE, grace=GRACE)
         self.log = RowEventLog(self.account, settings=settings, clock=self.clock, settled=LIMITS.lookback)
         self.log_clock = LogClock(self.clock, self.account.time)
@@ -85,6 +87,20 @@ class Instance:
         )
         self.decided: list[str] = []
         self.rewarded: list[float] = []
+
+    @staticmethod
+    def in_azure(proxy: StorageProxy, world: World, *, skew: float) -> "Instance":
+        """Give one of several machines, each with a clock of its own, on storage that has a clock as well."""
+        clock = WrongClock(world, skew)
+        time_ = StorageTime(clock, monotonic=world.monotonic)
+        account = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
+        return Instance(account, world, clock)
+
+    @staticmethod
+    def on_a_store(folder: Path, world: World, clock: WrongClock) -> "Instance":
+        """Give one process of the machine that a store is on: all of them have one clock."""
+        machine = Machine(clock, world.monotonic, lambda: bytes(16))
+        return Instance(EmbeddedStorage(FolderSettings(folder, make=True), time=FolderTime(folder, clock, machine=machine)), world, clock)
 
     async def rank(self, event_id: str) -> bool:
         try:

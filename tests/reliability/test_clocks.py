@@ -29,7 +29,7 @@ async def instance(proxy, world) -> AsyncIterator[Make]:
     made: list[Instance] = []
 
     def make(skew: float) -> Instance:
-        made.append(Instance(proxy, world, skew=skew))
+        made.append(Instance.in_azure(proxy, world, skew=skew))
         return made[-1]
 
     yield make

@@ -85,6 +85,11 @@ class FolderTime(StorageTime):
         self._map: mmap.mmap | None = None
         self._kept_at = -_KEPT_EVERY
 
+    @property
+    def is_exact(self) -> bool:
+        """All processes of a store read one time."""
+        return True
+
     def bounds(self) -> tuple[float, float] | None:
         """Give how many seconds the store's time is ahead of the own clock, twice; None while there is no store."""
         if self._map is None:
