@@ -82,8 +82,9 @@ class Child:
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
     """Let Ctrl-C and SIGTERM come before or after this, and not within: what they interrupt in `subprocess` would never be waited for."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))  # one that came already is raised here
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
