@@ -18,6 +18,7 @@ from cli.storage import run
 from shared.domain.clock import SystemClock
 from shared.domain.errors import SettingsError, StorageUnavailableError
 from shared.storage.copying.mark import check_whole
+from shared.storage.copying.rows import rewards_first
 from shared.storage.ports import Storage
 from shared.storage.settings import FolderSettings
 
@@ -69,7 +70,7 @@ async def _snapshot(storage: Storage, to: Path) -> None:
     assert isinstance(storage, EmbeddedStorage)
     for _ in range(_ROUNDS):
         before = set(await storage.rows.tables())
-        await storage.snapshot(to)
+        await storage.snapshot(to, order=rewards_first)
         if before <= set(await storage.rows.tables()):
             return
         shutil.rmtree(to)

@@ -16,6 +16,7 @@ from shared.storage.copying.counts import Copied
 from shared.storage.settings import FolderSettings
 
 _MOST_FOREIGN = 5
+_CLOCKS_DIFFER = 1.0
 
 
 def copy(
@@ -78,6 +79,7 @@ def document(done: Copied, here: str, there: str) -> dict[str, Any]:
         "rows": {"copied": told["rows"], "tablesDropped": told["dropped"]},
         "equal": {"files": told["all_files"], "rows": told["all_rows"]},
         "leftOut": list(done.foreign),
+        "clockBehindSeconds": round(done.behind, 3),
     }
 
 
@@ -102,6 +104,11 @@ def tell(done: Copied, here: str, there: str) -> None:
     )
     for name in list(done.foreign)[:_MOST_FOREIGN]:
         out.print(f"Left out, since no service wrote it: the row {name}", markup=False)
+    if done.behind > _CLOCKS_DIFFER:
+        out.print(
+            f"The clock of the target is {done.behind:.1f} s behind the source's: start the service there only when it has caught up,"
+            " or what it stores is taken for older than what was learned."
+        )
     if done.is_nothing_new:
         out.print("Nothing was new: both were equal already.")
 

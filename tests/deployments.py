@@ -1,7 +1,6 @@
 """Whole deployments for tests that copy, back up and restore them: what a storage holds, and storages on which every call can fail."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from shared.storage import names
@@ -41,10 +40,6 @@ async def content(storage: Storage) -> dict[str, Any]:
         if names.DayTable.parse(table):
             found[table] = [dict(row) async for page in storage.rows.read(table, EVERYTHING) for row in page]
     return found
-
-
-def size_of(folder: Path) -> int:
-    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
 
 
 class Killed(BaseException):

@@ -24,11 +24,12 @@ from shared.storage.embedded.folder import held_by_one_service
 from shared.storage.ports import Storage
 from tests.cli.running import Done, run
 from tests.deployments import content, put_release
-from tests.http.building import rank_body
+from tests.http.building import KEY, rank_body
 from tests.running import RunningApp
 from tests.stores import NewStorage, opened, overwrite
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ADMIN = "the administrator's own key"
 SETTINGS = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_INGEST_GRACE": "PT0S", "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S"}
 
 
@@ -283,14 +284,46 @@ def remade(packed: bytes, changed) -> bytes:
     return written.getvalue()
 
 
-def test_a_folder_that_is_full_leaves_no_half_backup(store):
-    """The device that is always full, as the place of the file that is written aside."""
-    folder = Path("/dev/shm")
-    if not folder.is_dir():
-        pytest.skip("there is no small file system here")
-    missing = Path("/proc/backup")
-    assert run("backup", str(missing), "--storage", str(store)).code == 2
-    assert not missing.exists()
+LITTLE_ROOM = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (60_000,) * 2); from cli.main import main; sys.exit(main())"
+"""A command that may write no file of more than so many bytes, which fails as a disk without room does."""
+
+
+@pytest.mark.parametrize("command", [["copy", "--from", "{store}", "--to"], ["backup", "--storage", "{store}"]], ids=lambda each: each[0])
+def test_without_room_a_command_says_so_and_goes_on_when_there_is_some(store, tmp_path, command):
+    words = [each.format(store=store) for each in command] + [str(tmp_path / "new")]
+    short = subprocess.run(
+        [sys.executable, "-c", LITTLE_ROOM, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (short.returncode, short.stderr.count("\n")) == (2, 1), short.stderr
+    assert "could not be read or written" in short.stderr or "full" in short.stderr
+    assert not (tmp_path / "new").is_file()
+    assert done(run(*words)).code == 0
+
+
+COMMANDS = {
+    "stats": ["--json"],
+    "keys": ["list"],
+    "replay": [],
+    "evaluate": ["--policy", "square=--cb_explore_adf --squarecb"],
+    "export": ["--out", "{folder}/log.dsjson"],
+    "import": ["{folder}/log.dsjson", "--loop", "news"],
+}
+
+
+def test_every_command_on_storage_works_on_a_store_that_a_service_has_open(service, tmp_path):
+    for number in range(30):
+        service.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=f"event-{number}"))
+        service.request("POST", f"/personalizer/v1.0/events/event-{number}/reward", {"value": number % 2})
+    learned(service)
+    assert service.request("PUT", "/loops/news", headers={KEY: ADMIN}).status < 300
+    for command, words in COMMANDS.items():
+        told = run(command, *[each.format(folder=tmp_path) for each in words], "--storage", str(tmp_path / "served"))
+        assert (told.code, told.errors) in {(0, ""), (1, "")} if command == "import" else (told.code, told.errors) == (0, ""), (
+            command,
+            told,
+        )
+    assert len((tmp_path / "log.dsjson").read_text().splitlines()) == 30
+    assert service.request("GET", "/status").json["loop"]["counters"]["learned"] == 30
 
 
 # --- under traffic -----------------------------------------------------------------------------------------------------
@@ -298,7 +331,7 @@ def test_a_folder_that_is_full_leaves_no_half_backup(store):
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[RunningApp]:
-    with RunningApp(str(tmp_path / "served"), settings=SETTINGS) as running:
+    with RunningApp(str(tmp_path / "served"), settings={**SETTINGS, "PERSONALIZER_ADMIN_KEY": ADMIN}) as running:
         yield running
 
 

@@ -22,7 +22,7 @@ from shared.storage import names
 from shared.storage.copying.counts import Copied
 from shared.storage.copying.files import Listed, Unit, copy_files, put_equal, remove_others
 from shared.storage.copying.mark import PREFIX, Checked, Mark, MarkFile, check_whole, digest
-from shared.storage.copying.rows import copy_table
+from shared.storage.copying.rows import copy_table, rewards_first
 from shared.storage.ports import Content, Storage
 
 ROUNDS: Final = 16
@@ -87,7 +87,13 @@ class Copier:
         await self._remove_loops(set(last))
         kept = {name: frozenset({digest(content.data)}) for files in (*last.values(), records) for name, content in files.items()}
         await file.write(Mark(self._source_id, is_whole=True, last=kept))
+        self.done.behind = self._behind()
         return self.done
+
+    def _behind(self) -> float:
+        """Give by how many seconds the target's clock is surely behind the source's: what is stored there then is older than it is."""
+        here, there = self._source.time.bounds(), self._target.time.bounds()
+        return 0.0 if here is None or there is None else max(here[0] - there[1], 0.0)
 
     # --- is it the right place -------------------------------------------------------------------------------------------
 
@@ -182,7 +188,7 @@ class Copier:
     async def _tables(self, place: str) -> Mapping[str, int] | None:
         """Copy a loop's tables, rewards before decisions, and tell how many rows each has; None if one went meanwhile."""
         copied = {}
-        tables = sorted(await _tables(self._source, place), key=lambda each: (each.kind is names.Kind.DECISIONS, each.name))
+        tables = sorted(await _tables(self._source, place), key=lambda each: rewards_first(each.name))
         for table in tables:
             rows = await copy_table(self._source, self._target, table.name, self.done)
             if rows is None:

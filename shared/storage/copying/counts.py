@@ -9,7 +9,8 @@ class Copied:
 
     ``files`` and ``rows`` were not in the target, ``replaced`` were there and differed; ``removed`` and ``dropped`` are files and tables
     that the source has not any more. ``all_files`` and ``all_rows`` are what both have in the end. ``foreign`` names rows of a kind that
-    the service does not write and another engine need not hold: they are left out.
+    the service does not write and another engine need not hold: they are left out. ``behind`` is by how many seconds the target's clock is
+    surely behind the source's.
     """
 
     files: int = 0
@@ -20,6 +21,7 @@ class Copied:
     dropped: int = 0
     all_files: int = 0
     all_rows: int = 0
+    behind: float = 0.0
     foreign: dict[str, None] = field(default_factory=dict)
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from shared.domain.errors import SettingsError, StorageUnavailableError
+from shared.storage import names
 from shared.storage.copying.counts import Copied
 from shared.storage.ports import EVERYTHING, AbsentError, Row, Storage
 
@@ -14,6 +15,16 @@ _MOST_TOLD: Final = 100
 _KEYS: Final = ("PartitionKey", "RowKey")
 
 Key = tuple[str, str]
+
+
+def rewards_first(table: str) -> tuple[bool, str]:
+    """Give a table's place in an order in which no reward is copied and its decision, which came before, is not.
+
+    >>> sorted(["defaultx0001d20260517", "defaultx0001o20260518"], key=rewards_first)
+    ['defaultx0001o20260518', 'defaultx0001d20260517']
+    """
+    known = names.DayTable.parse(table)
+    return known is not None and known.kind is names.Kind.DECISIONS, table
 
 
 async def copy_table(source: Storage, target: Storage, table: str, done: Copied) -> int | None:

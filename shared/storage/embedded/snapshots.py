@@ -9,9 +9,10 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from shared.domain.errors import NewerFormatError, SettingsError, StorageUnavailableError
 from shared.storage.embedded import folder as folders
@@ -26,8 +27,11 @@ _ROUNDS: Final = 3
 _NO_LINKS: Final = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP)
 
 
-def snapshot(engine: Engine, to: Path) -> None:
-    """Copy a store; raises `SettingsError` for a place that cannot be used, `StorageUnavailableError` for a copy that was not made."""
+def snapshot(engine: Engine, to: Path, *, order: Callable[[str], Any] = str) -> None:
+    """Copy a store, its tables in this order of their names.
+
+    Raises `SettingsError` for a place that cannot be used, `StorageUnavailableError` for a copy that was not made.
+    """
     to = to.absolute()
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise SettingsError(f"the copy {to} must be a folder that is not there, or empty")
@@ -36,7 +40,7 @@ def snapshot(engine: Engine, to: Path) -> None:
         folders.make_folder(to)
         folders.make_folders(to)
         _copy_files(engine, to)
-        _copy_tables(engine, to)
+        _copy_tables(engine, to, order)
         with engine.passing():
             engine.queues.database.copy(to / engine.queues.database.path.name, look=_nothing, due=_due())
         shutil.copyfile(engine.folder / CLOCK, to / CLOCK)
@@ -107,12 +111,12 @@ def _place(to: Path, content: str) -> Path:
     return to / folders.CONTENT / content[:2] / content
 
 
-def _copy_tables(engine: Engine, to: Path) -> None:
+def _copy_tables(engine: Engine, to: Path, order: Callable[[str], Any]) -> None:
     """Copy each table, and make a catalogue of those; one that is dropped meanwhile is not among them."""
     copied = []
     with engine.passing():
         tables = engine.tables.files(due=_due())
-    for table, file in sorted(tables.items()):
+    for table, file in sorted(tables.items(), key=lambda each: order(each[0])):
         with engine.passing():
             if engine.tables.copy(table, to / folders.ROWS / file, due=_due()):
                 copied.append((table, file))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from shared.domain.clock import Clock
 from shared.storage.embedded.catalogue import LISTED, Found, read_at
@@ -74,12 +74,14 @@ class EmbeddedStorage:
         """Do a job on what this process has open of the store."""
         return await self._held().run(what, job, sent_by=sent_by)
 
-    async def snapshot(self, to: Path) -> None:
+    async def snapshot(self, to: Path, *, order: Callable[[str], Any] = str) -> None:
         """Copy the store to a folder that is not there, or empty, while it is used: files of one moment, and rows of no earlier one.
+
+        Tables come one after the other, in this order of their names.
 
         Raises `SettingsError` for a folder that cannot be used, and `StorageUnavailableError` when the copy is not made.
         """
-        await asyncio.to_thread(snapshot, self._held(), to)
+        await asyncio.to_thread(snapshot, self._held(), to, order=order)
 
     async def close(self) -> None:
         """Let go of connections; the next call opens them again."""
