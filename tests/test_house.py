@@ -150,6 +150,31 @@ print(sorted(name for name in sys.modules if name.startswith(("azure.storage", "
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("settings", "loaded"),
+    [
+        ("AccountSettings(connection_string='UseDevelopmentStorage=true')", []),
+        ("AccountSettings(blob_uri='https://b', table_uri='https://t', queue_uri='https://q')", ["azure.identity", "msal"]),
+    ],
+)
+def test_what_signs_in_to_azure_is_loaded_where_there_is_no_connection_string(settings, loaded):
+    code = f"""
+import asyncio, sys
+from shared.storage.opening import open_storage
+from shared.storage.settings import AccountSettings
+
+async def use():
+    storage = open_storage({settings})
+    storage.tables, storage.blobs, storage.queues
+    await storage.close()
+
+asyncio.run(use())
+print(sorted(name for name in ("azure.identity", "msal") if name in sys.modules))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout.strip() == str(loaded)
+
+
 def test_storage_knows_nothing_of_functions():
     rooms = [(place, module) for place, module in deployed_modules() if place.startswith("shared/storage/")]
     assert not [(place, name) for place, module in rooms for name in imported(module) if name.startswith("azure.functions")]

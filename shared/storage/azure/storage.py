@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables.aio import TableServiceClient
-from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
@@ -22,6 +21,9 @@ from shared.storage.clocks import StorageTime
 from shared.storage.ports import Storage
 from shared.storage.settings import AccountSettings
 from shared.storage.waiting import Waiter
+
+if TYPE_CHECKING:
+    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
 _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
@@ -122,7 +124,9 @@ class AzureStorage:
         return QueueServiceClient(self._settings.queue_uri, credential=self._credential, **options)
 
     @cached_property
-    def _credential(self) -> ManagedIdentityCredential | DefaultAzureCredential:
+    def _credential(self) -> "ManagedIdentityCredential | DefaultAzureCredential":
+        from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # a connection string needs none of it
+
         if self._settings.managed_identity:
             return ManagedIdentityCredential(client_id=self._settings.client_id)
         return DefaultAzureCredential(managed_identity_client_id=self._settings.client_id)
