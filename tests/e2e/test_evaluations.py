@@ -10,7 +10,7 @@ import pytest
 from azure.ai.personalizer import PersonalizerAdministrationClient
 from azure.core.credentials import AzureKeyCredential
 
-from tests.http.building import QUERY_VERSION, path, rank
+from tests.http.building import ON_ONE_HOST, QUERY_VERSION, path, rank
 from tests.running import HostKind, RunningApp
 from tests.services.analysis.logs import BEST, FIRST, drawn
 from tests.services.analysis.seeding import seed
@@ -93,6 +93,7 @@ def test_in_the_newest_shape_with_time_series_as_asked_for(app):
     ]
 
 
+@ON_ONE_HOST
 def test_in_the_older_shape_with_running_sums(app):
     answer = app.request(
         "POST", path("evaluations", version=OLD), {"name": "old", **RANGE, "policies": POLICIES[:1], "enableOfflineExperimentation": False}
@@ -113,6 +114,7 @@ def test_in_the_older_shape_with_running_sums(app):
     assert any(each["name"] == "old" and each["policyResults"][0]["totalSummary"] == online["totalSummary"] for each in listed)
 
 
+@ON_ONE_HOST
 def test_both_shapes_tell_of_the_same_evaluation(app):
     assert app.request("PUT", new("both"), {"name": "both", **RANGE, "policies": []}).status == 200
     found, _ = until_over(app, new("both") + query(), running=("NotSubmitted", "Running"))
@@ -122,6 +124,7 @@ def test_both_shapes_tell_of_the_same_evaluation(app):
     ]
 
 
+@ON_ONE_HOST
 def test_the_full_report_has_every_estimator_and_interval_of_each_policy(app):
     assert app.request("PUT", new("reported"), {"name": "one", **RANGE, "policies": POLICIES[:1]}).status == 200
     where = path("evaluations/reported/report", version=QUERY_VERSION)
@@ -137,6 +140,7 @@ def test_the_full_report_has_every_estimator_and_interval_of_each_policy(app):
     assert app.request("GET", path("evaluations/reported/report", version=OLD)).json["value"] == policies
 
 
+@ON_ONE_HOST
 def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
     assert app.request("PUT", new("cancelled"), {"name": "one", **RANGE, "policies": POLICIES}).status == 200
     assert app.request("DELETE", new("cancelled")).status == 204
@@ -146,6 +150,7 @@ def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
     assert (found["name"], len(found["content"]["value"])) == ("two", 3)
 
 
+@ON_ONE_HOST
 def test_a_feature_importance_tells_what_matters(app):
     where = path("featureImportances/one", version=QUERY_VERSION)
     assert app.request("PUT", where, {"name": "one", "startTime": RANGE["startTime"], "endTime": "2026-05-18T00:00:00Z"}).status == 200
@@ -159,6 +164,7 @@ def test_a_feature_importance_tells_what_matters(app):
     assert {(each["namespace"], each["featureName"]) for each in others} == {("noise", "day"), ("item", "topic")}
 
 
+@ON_ONE_HOST
 def test_the_official_sdk_asks_reads_and_puts_to_use(app):
     administrator = PersonalizerAdministrationClient(app.base_url, AzureKeyCredential(app.key))
     span = {"start_time": datetime.fromisoformat(RANGE["startTime"]), "end_time": datetime.fromisoformat(RANGE["endTime"])}
