@@ -26,7 +26,7 @@ from tests.http.building import KEY
 from tests.running import RunningApp
 from tests.stores import NewStorage
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ADMIN_KEY = "the-administrators-key"
 EQUAL = "13%"

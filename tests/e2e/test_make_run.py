@@ -24,7 +24,7 @@ from local.processes import free_port
 from tests.running import OURS, REPOSITORY, RunningApp
 from tests.stores import on_both
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 KEY = "0123456789abcdef"
 JSON = {"Content-Type": "application/json"}

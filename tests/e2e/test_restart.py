@@ -23,7 +23,7 @@ from msrest.authentication import ApiKeyCredentials
 from local.listening import FIRST_HANDED, listening, place_of
 from tests.running import OURS, REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 KEY = "0123456789abcdef0123456789abcdef"
 ACTIONS = [RankableAction(id=name, features=[{"topic": name}]) for name in ("news", "sports", "weather")]

@@ -18,7 +18,7 @@ from tests.http.building import KEY, actions, path
 from tests.running import RunningApp
 from tests.stores import ENGINES, new_place
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 ADMIN_KEY = "the-administrators-key"
 POLL = 0.5

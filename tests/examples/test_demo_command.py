@@ -309,6 +309,7 @@ def test_an_app_that_dies_leaves_the_end_of_its_log():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_the_demo_learns_on_an_app_of_its_own():
     # A run of 600 to 3,960 events takes the same 72 seconds; the more of them, the surer the verdict.
