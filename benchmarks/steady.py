@@ -27,9 +27,13 @@ from shared.storage.model_store import FileModelStore
 from shared.storage.settings import FolderSettings
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
-    {"PERSONALIZER_REWARD_WAIT_TIME": "PT30S", "PERSONALIZER_TRAINER_SCHEDULE": "*/10 * * * * *"}
+    {
+        "PERSONALIZER_REWARD_WAIT_TIME": "PT30S",
+        "PERSONALIZER_TRAINER_SCHEDULE": "*/10 * * * * *",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT10S",
+    }
 )
-"""The service's own, but a wait so short that the second minute has as much to learn as the last."""
+"""The service's own, but learning so often, and after so short a wait, that the second minute has as much to do as the last."""
 
 QUICK: Final[Mapping[str, str]] = MappingProxyType(
     {
