@@ -213,7 +213,7 @@ def test_an_app_that_cannot_be_indexed_stops_the_start_and_says_why(tmp_path, co
     (tmp_path / "function_app.py").write_text(content)
     with (
         pytest.raises(AppDidNotStartError, match=r"exit code 3") as failure,
-        RunningApp("unused", folder=tmp_path, timers=True, queues=True),
+        RunningApp("unused", folder=tmp_path, timers=True, queues=True, settings={"PERSONALIZER_STORE": ""}),
     ):
         pass
     assert complaint in str(failure.value)
