@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from local.azurite import Azurite, running_azurite
 from tests.running import HostKind, RunningApp
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
 
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
+
+settings.register_profile("suite", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("suite")
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
 """Storage accounts of the session's Azurite; `new_account` gives one after the other."""
