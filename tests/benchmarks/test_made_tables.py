@@ -12,6 +12,7 @@ from shared.storage.settings import AccountSettings
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.reliability.world import event_log
+from tests.stores import on_azurite
 
 
 async def write_and_read(account: AzureStorage) -> tuple:
@@ -34,6 +35,7 @@ async def write_and_read(account: AzureStorage) -> tuple:
     )
 
 
+@on_azurite
 async def test_a_log_reads_the_same_from_the_file_as_from_the_service(storage, tmp_path):
     made, real = MadeAccount(storage, tmp_path / "tables"), AzureStorage(AccountSettings(connection_string=storage))
     try:
