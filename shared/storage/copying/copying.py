@@ -1,8 +1,9 @@
 """A deployment is copied loop by loop: what a loop's pointer names comes first, the pointer after that, and all loops' records last.
 
 **A copy is of one moment of each loop.** Its pointer is read before its files and its rows are listed, and written after they were copied:
-so whatever the pointer names is there, and so is all that was acknowledged before, in the log or as rows. What goes meanwhile in the source
-may have been needed, and then the loop is copied once more, which is short. Rewards are read before decisions: none comes without its own.
+so whatever the pointer names is there, and so is all that was acknowledged before, in the log or as rows. What goes meanwhile in the source,
+tables that were there before the pointer was read among it, may have been needed, and then the loop is copied once more, which is short.
+Rewards are read before decisions: none comes without its own.
 
 **It can be stopped anywhere and run again.** A mark in the target says whose copy it is and that it is not whole, from before the first
 file until after the last record. The next run compares what is there, writes what is missing or differs, and removes what the source has
@@ -152,13 +153,14 @@ class Copier:
         """Copy one loop up to one moment, and give the files that came last."""
         models, logs = (self._unit(area, names.loop_prefix(place)) for area in (names.MODELS, names.LOGS))
         for _ in range(ROUNDS):
+            needed = {table.name for table in await _tables(self._source, place)}  # what goes after this, the pointer may not know
             last = await self._last(names.loop_prefix(place))
             files = await self._copy(models, f"models/{place}")
             if files is None or not await self._are_still(last):
                 continue
             chunks = await self._copy(logs, f"logs/{place}")
             tables = None if chunks is None else await self._tables(place)
-            if chunks is None or tables is None:
+            if chunks is None or tables is None or not needed <= tables.keys():
                 continue
             await self._put_last(last)
             await self._remove_last(place, last)

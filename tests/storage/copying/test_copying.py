@@ -324,6 +324,22 @@ async def test_each_reward_that_is_copied_has_its_decision(empty_store):
     assert {row["RowKey"] for row in there[observed]} <= {row["RowKey"] for row in there[DAY]}
 
 
+async def test_rows_that_the_copied_pointer_does_not_know_are_never_left_out_since_they_were_learned_meanwhile(empty_store):
+    """A day is learned, joined and dropped while the loop's files are copied: its rows or a later pointer are in the copy."""
+    source, target = empty_store(), empty_store()
+    await put_small(source)
+    learns = iter([True])
+
+    async def learn(told: str) -> None:
+        if told == "read loops/default/states/1.npz after" and next(learns, False):
+            await overwrite(source, names.MODELS, POINTER, b"pointer that has learned the day")
+            await source.rows.drop(DAY)
+
+    await copied(Watched(source, learn), target)
+    there = await content(target)
+    assert DAY in there or there[f"{names.MODELS}/{POINTER}"][0] == b"pointer that has learned the day"
+
+
 async def test_a_loop_that_is_made_meanwhile_is_copied_before_its_record(empty_store):
     source, target = empty_store(), empty_store()
     await put_small(source)
