@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 from shared.domain.clock import Clock
 from shared.domain.errors import ResourceNotFoundError, SettingsError
@@ -13,7 +13,7 @@ from shared.domain.loop import is_loop_name
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment, LoopServices
 from shared.storage.cold_log import FileColdLog
-from shared.storage.opening import is_address, is_connection_string, named
+from shared.storage.opening import is_connection_string, named
 from shared.storage.ports import Storage
 from shared.storage.settings import AccountSettings, FolderSettings
 
@@ -61,15 +61,15 @@ def _given(storage: str, environment: Mapping[str, str]) -> Mapping[str, str]:
     """Put what is named in place of the environment's storage."""
     if not storage:
         return environment
+    place = named(storage)
     others = {name: text for name, text in environment.items() if not name.startswith(_PLACES)}
     if is_connection_string(storage):
         return {**others, "PERSONALIZER_STORAGE": storage}
-    if is_address(storage):
-        account = cast("AccountSettings", named(storage))
+    if isinstance(place, AccountSettings):
         return {
             **others,
-            "PERSONALIZER_STORAGE__blobServiceUri": account.blob_uri,
-            "PERSONALIZER_STORAGE__tableServiceUri": account.table_uri,
+            "PERSONALIZER_STORAGE__blobServiceUri": place.blob_uri,
+            "PERSONALIZER_STORAGE__tableServiceUri": place.table_uri,
         }
     return {**others, "PERSONALIZER_STORE": storage}
 

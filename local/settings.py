@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from shared.runtime.settings import store_folder
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ def storage_settings(name: str) -> StorageSettings:
     """Give the storage that a binding's connection names: a connection string, or the embedded store where the app has one."""
     store = os.environ.get("PERSONALIZER_STORE", "").strip()
     if store:
-        return FolderSettings(Path(store).expanduser().absolute(), make=True)
+        return FolderSettings(store_folder(store), make=True)
     text = os.environ.get(name, "").strip()
     if not text:
         raise MissingSettingError(f"{name} connects a binding and must be a connection string here, but is not set")

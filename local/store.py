@@ -1,5 +1,6 @@
 """Where ``python -m local`` keeps the data: in a store of its own, or in an Azurite."""
 
+import asyncio
 import contextlib
 import os
 import shlex
@@ -9,9 +10,12 @@ from pathlib import Path
 
 from local.azurite import FREE_PORTS, default_ports_if_free, ensure_installed, running_azurite
 from local.processes import Child, LocalError
-from shared.domain.errors import SettingsError
+from shared.domain.errors import PersonalizerError, SettingsError
+from shared.runtime.settings import store_folder as read_store_folder
+from shared.storage.copying.mark import check_whole
 from shared.storage.embedded.folder import held_by_one_service, is_store
 from shared.storage.embedded.storage import check_store
+from shared.storage.opening import open_storage
 from shared.storage.settings import FolderSettings
 
 EMBEDDED, AZURITE = "embedded", "azurite"
@@ -59,9 +63,12 @@ def settings_of(kind: str, home: Path) -> Mapping[str, str]:
 
 
 def store_folder(home: Path) -> Path:
-    """Give the folder that ``PERSONALIZER_STORE`` names, or the one under ``home``."""
+    """Give the folder that ``PERSONALIZER_STORE`` names, or the one under ``home``; raises `LocalError`."""
     given = os.environ.get(SETTING, "").strip()
-    return (Path(given).expanduser() if given else home / FOLDER).absolute()
+    try:
+        return read_store_folder(given) if given else (home / FOLDER).absolute()
+    except SettingsError as error:
+        raise LocalError(_sentence(str(error))) from error
 
 
 @contextlib.contextmanager
@@ -93,9 +100,18 @@ def _embedded(home: Path, lock: int) -> Iterator[Kept]:
             held = stack.enter_context(held_by_one_service(folder, patience=PATIENCE))
             note = _note_of_earlier_data(home, folder)
             check_store(FolderSettings(folder, make=True))
-        except SettingsError as error:
+            asyncio.run(_check_whole(folder))
+        except PersonalizerError as error:
             raise LocalError(_sentence(str(error))) from error
         yield Kept({SETTING: str(folder)}, str(folder), (lock, held), note=note)
+
+
+async def _check_whole(folder: Path) -> None:
+    store = open_storage(FolderSettings(folder))
+    try:
+        await check_whole(store)
+    finally:
+        await store.close()
 
 
 def _note_of_earlier_data(home: Path, store: Path) -> str:

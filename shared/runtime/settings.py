@@ -16,6 +16,7 @@ from shared.domain.keys import key_digest
 from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning.arguments import parse_arguments
 from shared.storage.epochs import settled_for
+from shared.storage.opening import folder_named, is_connection_string
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 DEFAULTS: Mapping[str, str] = {
@@ -229,14 +230,21 @@ def _data_storage(environment: Mapping[str, str]) -> StorageSettings:
     if not account.connection_string and not (account.blob_uri and account.table_uri):
         raise SettingsError(
             f"{prefix} must be a connection string, or {prefix}__blobServiceUri and {prefix}__tableServiceUri"
-            f" (or {prefix}__accountName) must name the storage account"
+            f" (or {prefix}__accountName) must name the storage account, or {_EMBEDDED} the folder of a store"
         )
     return account
 
 
 def _embedded_store(environment: Mapping[str, str]) -> FolderSettings | None:
     folder = environment.get(_EMBEDDED, "").strip()
-    return FolderSettings(Path(folder).expanduser().absolute(), make=True) if folder else None
+    return FolderSettings(store_folder(folder), make=True) if folder else None
+
+
+def store_folder(text: str) -> Path:
+    """Read the folder that ``PERSONALIZER_STORE`` names; raises `SettingsError`."""
+    if is_connection_string(text) or "://" in text:  # not repeated: it may hold a key
+        raise SettingsError(f"{_EMBEDDED} must be a folder of this machine; it is {_DATA_ACCOUNT} that names an account")
+    return folder_named(text).absolute()
 
 
 def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:

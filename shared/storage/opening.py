@@ -28,6 +28,8 @@ def open_storage(settings: StorageSettings) -> Storage:
 def named(text: str) -> StorageSettings:
     """Read what names a storage: a connection string, the address of an account's Blob service, or else the path of a folder.
 
+    Raises `SettingsError` for another address, which is the path of no folder.
+
     >>> named("UseDevelopmentStorage=true"), named("backups/store")
     (AccountSettings(blob_uri='', table_uri='', queue_uri='', managed_identity=False, client_id=None), \
 FolderSettings(path=PosixPath('backups/store'), make=False))
@@ -37,7 +39,22 @@ FolderSettings(path=PosixPath('backups/store'), make=False))
     if is_address(text):
         blob, table, queue = (text.rstrip("/").replace(".blob.", f".{service}.", 1) for service in ("blob", "table", "queue"))
         return AccountSettings(blob_uri=blob, table_uri=table, queue_uri=queue)
-    return FolderSettings(Path(text).expanduser())
+    return FolderSettings(folder_named(text))
+
+
+def folder_named(text: str) -> Path:
+    """Read the path of a store's folder; raises `SettingsError` for anything else, and repeats no secret."""
+    if is_connection_string(text):
+        raise SettingsError("a folder is needed, and this is a connection string, or begins as one does (a folder's name may: ./NAME=...)")
+    if "://" in text:
+        raise SettingsError(
+            "a folder of this machine or the address of an account's Blob service is needed, and this is another address:"
+            " such a one is https://NAME.blob.core.windows.net, without a path or a signature"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as cause:
+        raise SettingsError(f"the folder {text} cannot be found: nobody of this machine has that name") from cause
 
 
 def is_connection_string(text: str) -> bool:

@@ -153,6 +153,16 @@ def test_a_copy_that_is_killed_is_finished_by_the_same_command(store, tmp_path):
     assert held(new) == held(store)
 
 
+@pytest.mark.parametrize("place", ["https://x.blob.core.windows.net/?sv=1&sig=secret", "http://127.0.0.1:10000/secret", "az://secret"])
+@pytest.mark.parametrize("command", [["copy", "--to"], ["restore", "backup", "--to"], ["stats", "--storage"]], ids=lambda each: each[0])
+def test_an_address_of_another_kind_is_no_folder_and_a_signature_in_it_is_not_repeated(store, tmp_path, monkeypatch, command, place):
+    monkeypatch.chdir(tmp_path)
+    told = run(*command, place, environment={"PERSONALIZER_STORE": str(store)}).told
+    assert "this is another address" in told
+    assert "secret" not in told
+    assert listed(tmp_path) == ["store"]
+
+
 # --- backup and restore ------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """`python -m local` end to end, on a sample app and in folders of its own."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -19,8 +20,10 @@ import pytest
 from local.__main__ import wanted_port
 from local.azurite import ensure_installed
 from local.processes import LocalError, free_port
+from shared.storage.copying.mark import Mark, MarkFile
 from shared.storage.embedded.folder import is_store
 from shared.storage.embedded.storage import check_store
+from shared.storage.opening import open_storage
 from shared.storage.settings import FolderSettings
 from tests.running import OURS, REPOSITORY
 
@@ -335,6 +338,31 @@ def test_a_store_that_cannot_be_used_is_one_line_and_nothing_is_started(start, t
     assert line.startswith(("The store", "The folder"))
     assert said in line
     assert str(store) in line
+
+
+def make_half_a_copy(store: Path) -> None:
+    async def begin() -> None:
+        storage = open_storage(FolderSettings(store, make=True))
+        await MarkFile(storage).write(Mark("another", is_whole=False, last={}))
+        await storage.close()
+
+    asyncio.run(begin())
+
+
+def test_a_copy_that_is_not_whole_is_not_served(start, tmp_path):
+    make_half_a_copy(tmp_path / "store")
+    supervisor = start(PERSONALIZER_STORE=str(tmp_path / "store"))
+    assert supervisor.exit_code() == 1
+    assert supervisor.said == ["This storage is a copy that is not whole: run the same `copy` again until it says that it is done."]
+
+
+def test_an_account_that_is_given_for_a_folder_is_one_line_and_makes_no_folder_of_its_key(start):
+    supervisor = start(PERSONALIZER_STORE="AccountName=x;AccountKey=eA==")
+    assert supervisor.exit_code() == 1
+    [line] = supervisor.said
+    assert "must be a folder of this machine" in line
+    assert "eA==" not in supervisor.output
+    assert not (REPOSITORY / "AccountName=x;AccountKey=eA==").exists()
 
 
 def test_two_places_for_the_data_are_refused(start, tmp_path):

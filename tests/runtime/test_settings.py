@@ -166,6 +166,16 @@ def test_two_places_for_the_data_are_refused(name):
         read_settings({"PERSONALIZER_STORE": "store", name: "mine"})
 
 
+@pytest.mark.parametrize(
+    "text", [ACCOUNT["AzureWebJobsStorage"], "https://x.blob.core.windows.net/?sig=eA==", "~nobody-of-that-name/store"]
+)
+def test_what_names_no_folder_is_no_store_and_no_key_in_it_is_repeated(text):
+    with pytest.raises(SettingsError) as refused:
+        read_settings({"PERSONALIZER_STORE": text})
+    assert "eA==" not in str(refused.value)
+    assert text.startswith("~") or "PERSONALIZER_STORAGE that names an account" in str(refused.value)
+
+
 def test_the_emulators_short_form_is_spelled_out():
     assert "TableEndpoint=http://127.0.0.1:10002" in data_account({"AzureWebJobsStorage": "UseDevelopmentStorage=true"}).connection_string
 

@@ -1,9 +1,9 @@
 """A deployment is copied loop by loop: what a loop's pointer names comes first, the pointer after that, and all loops' records last.
 
 **A copy is of one moment of each loop.** Its pointer is read before its files and its rows are listed, and written after they were copied:
-so whatever the pointer names is there, and so is all that was acknowledged before, in the log or as rows. What goes meanwhile in the source,
-tables that were there before the pointer was read among it, may have been needed, and then the loop is copied once more, which is short.
-Rewards are read before decisions: none comes without its own.
+so whatever the pointer names is there, and so is all that was acknowledged before, in the log or as rows. What goes meanwhile in the
+source, and any table that was there before the pointer was read, may have been needed, and then the loop is copied once more, which is
+short. Rewards are read before decisions: none comes without its own.
 
 **It can be stopped anywhere and run again.** A mark in the target says whose copy it is and that it is not whole, from before the first
 file until after the last record. The next run compares what is there, writes what is missing or differs, and removes what the source has
