@@ -176,7 +176,7 @@ def _note(tar: tarfile.TarFile, member: tarfile.TarInfo, file: Path) -> Mapping[
     content = tar.extractfile(member) if member.isfile() and member.size < _LARGEST_NOTE else None
     try:
         note = json.loads(content.read()) if content else None
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise UnreadableError(f"the backup {file} is damaged: {member.name} cannot be read") from cause
     if not isinstance(note, dict):
         raise UnreadableError(f"the backup {file} is damaged: {member.name} cannot be read")
@@ -187,7 +187,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path, file: Path
     """Write a member, on the disk, and give its checksum; no name leads out of the folder."""
     inside = member.name.removeprefix(_STORE)
     content = tar.extractfile(member) if member.isfile() else None
-    if content is None or inside == member.name or not set(inside.split("/")).isdisjoint(("", ".", "..")):
+    if content is None or inside == member.name or "\0" in inside or not set(inside.split("/")).isdisjoint(("", ".", "..")):
         raise UnreadableError(f"{file} is no backup: it has a member {member.name}")
     path = to / inside
     for folder in [*path.relative_to(to).parents][-2::-1]:

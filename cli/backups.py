@@ -1,13 +1,15 @@
 """``python -m cli backup`` and ``restore``: a whole deployment as one file, and back."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.markup import escape
 
 from cli import options
 from cli.archive import pack, unpack
@@ -37,13 +39,14 @@ def backup(
 
     It needs room for the deployment twice beside the file. The file holds keys: only its owner may read it.
     """
+    _check_no_folder(file)
     if file.exists() and not is_overwriting:
         raise SettingsError(f"{file} is there already: name another file, or give --overwrite")
     told = run(_backup(file, storage))
     if as_json:
         print_json(told)
     else:
-        console().print(facts(**{"backup of": told["from"], "file": str(file), "bytes": told["bytes"]}))
+        console().print(facts(**{"backup of": escape(told["from"]), "file": escape(str(file)), "bytes": told["bytes"]}))
 
 
 async def _backup(file: Path, storage: str) -> dict[str, Any]:
@@ -91,6 +94,7 @@ def restore(
 ) -> None:
     """Bring a backup back, to a folder or an account that is empty or new. What it holds is checked before anything is put in place."""
     settings = read_place(target)
+    _check_no_folder(file)
     if not isinstance(settings, FolderSettings):
         if is_replacing:
             raise typer.BadParameter("--replace is for folders: empty the account yourself, or name another one")
@@ -104,12 +108,13 @@ def restore(
     if as_json:
         print_json(told)
     else:
-        console().print(facts(**{"store": told["to"], "backup of": told["from"], "made at": told["madeAt"], "old store": told["kept"]}))
+        shown = {"store": told["to"], "backup of": told["from"], "made at": told["madeAt"], "old store": told["kept"]}
+        console().print(facts(**{name: None if text is None else escape(str(text)) for name, text in shown.items()}))
         console().print(f"Start the service with PERSONALIZER_STORE={told['to']} and the other settings as they were.", markup=False)
 
 
 def _to_folder(file: Path, folder: Path, *, is_replacing: bool) -> dict[str, Any]:
-    folder = folder.absolute()
+    folder = folder.resolve()  # where it is a link, the store stays on the disk that the link leads to
     if os.path.ismount(folder):
         raise SettingsError(f"{folder} is a whole file system: name a folder in it")
     with _kept_off(folder, is_replacing=is_replacing) as is_there, _aside(folder.with_name(f".{folder.name}.restored")) as private:
@@ -185,13 +190,47 @@ def _free_name(folder: Path) -> Path:
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """Give a folder that is not there yet, for its owner alone, and remove what is left of it; an earlier run may have died."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700)
+    """Give an empty folder, for its owner alone and for one command at a time, and remove it; an earlier run may have died.
+
+    Raises `SettingsError` while another has it.
+    """
+    descriptor = _held(folder)
     try:
+        for left in folder.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _held(folder: Path) -> int:
+    """Make a folder unless it is there, and give a descriptor that holds its lock."""
+    while True:
+        with suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        with suppress(FileNotFoundError):  # who had it has removed it just now
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.fchmod(descriptor, 0o700)
+                if os.path.samestat(os.fstat(descriptor), folder.stat()):
+                    return descriptor
+            except BlockingIOError as cause:
+                os.close(descriptor)
+                raise SettingsError(f"another backup or restore of that name is under way, in {folder}: let it end first") from cause
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+
+def _check_no_folder(file: Path) -> None:
+    if file.is_dir():
+        raise SettingsError(f"{file} is a folder: name the file of a backup")
 
 
 def _sync(folder: Path) -> None:

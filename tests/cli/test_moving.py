@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from cli.archive import pack, unpack
+from cli.backups import _aside
 from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.storage import names
@@ -224,6 +225,55 @@ def test_a_file_that_is_there_is_not_written_over(store, tmp_path):
     assert file.stat().st_size > 1000
 
 
+def test_two_backups_to_one_file_are_told_apart(store, tmp_path):
+    file = tmp_path / "backup"
+    backup(store, file)
+    before = file.read_bytes()
+    aside = tmp_path / ".backup.store"
+    with _aside(aside):
+        (aside / "of-the-other").touch()
+        assert (
+            "another backup or restore of that name is under way" in run("backup", str(file), "--storage", str(store), "--overwrite").told
+        )
+        assert listed(aside) == ["of-the-other"]
+    assert file.read_bytes() == before
+    (aside / "store").mkdir(parents=True)  # of one that died
+    (aside / "store" / "x").touch()
+    done(run("backup", str(file), "--storage", str(store), "--overwrite"))
+    assert listed(tmp_path) == ["backup", "store"]
+
+
+def test_a_folder_is_no_file_of_a_backup(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "is a folder" in run("backup", ".", "--storage", str(store), "--overwrite").told
+    assert "is a folder" in run("restore", ".", "--to", str(tmp_path / "new")).told
+    assert listed(tmp_path) == ["store"]
+
+
+def test_names_are_printed_as_they_are(store, tmp_path):
+    """Also those that would be a style where text is printed in colours."""
+    places = [tmp_path / name for name in ("[bold]", "[", "[red]backup[")]
+    for place in places:
+        place.mkdir()
+    file, new, again = places[0] / "]", places[1] / "]", places[2] / "]"
+    assert str(file) in done(run("backup", str(file), "--storage", str(store))).text
+    assert str(new) in done(run("restore", str(file), "--to", str(new))).text
+    done(run("backup", str(again), "--storage", str(new)))
+    assert str(new) in done(run("restore", str(again), "--to", str(new), "--replace")).text
+
+
+def test_a_store_that_a_link_leads_to_stays_where_it_is(store, tmp_path):
+    file, disk, link = tmp_path / "backup", tmp_path / "disk", tmp_path / "link"
+    backup(store, file)
+    (disk / "store").mkdir(parents=True)
+    link.symlink_to(disk / "store")
+    done(run("restore", str(file), "--to", str(link)))
+    kept_aside = Path(done(run("restore", str(file), "--to", str(link), "--replace", "--json")).json["kept"])
+    assert link.readlink() == disk / "store"
+    assert kept_aside.parent == disk
+    assert held(link) == held(kept_aside) == held(store)
+
+
 @pytest.fixture(scope="module")
 def packed(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     file = tmp_path_factory.mktemp("packed") / "backup"
@@ -270,16 +320,25 @@ def test_a_backup_of_a_newer_release_is_refused(packed, tmp_path):
     assert "format version 99" in run("restore", str(file), "--to", str(tmp_path / "other")).told
 
 
-@pytest.mark.parametrize("name", ["store/../../x", "/etc/x", "store/./x", "elsewhere/x", "store//x"])
+@pytest.mark.parametrize("name", ["store/../../x", "/etc/x", "store/./x", "elsewhere/x", "store//x", "store/x\0y"])
 def test_a_backup_never_writes_out_of_its_folder(tmp_path, name):
     file = tmp_path / "backup"
     with tarfile.open(file, "w:gz") as tar:
         for member, data in (("backup.json", b'{"format": 1}'), (name, b"x")):
             about = tarfile.TarInfo(member)
-            about.size = len(data)
+            about.size, about.pax_headers = len(data), {"path": member}
             tar.addfile(about, io.BytesIO(data))
     assert "is no backup" in run("restore", str(file), "--to", str(tmp_path / "new")).told
     assert listed(tmp_path) == ["backup"]
+
+
+def test_a_backup_whose_notes_have_no_end_is_told_as_damaged(tmp_path):
+    file = tmp_path / "backup"
+    with tarfile.open(file, "w:gz") as tar:
+        about = tarfile.TarInfo("backup.json")
+        about.size = 200_000
+        tar.addfile(about, io.BytesIO(b"[" * about.size))
+    assert "backup.json cannot be read" in run("restore", str(file), "--to", str(tmp_path / "new")).told
 
 
 def remade(packed: bytes, changed) -> bytes:
