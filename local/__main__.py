@@ -126,12 +126,17 @@ def check_exposure(given: Options, places: Sequence[Place]) -> None:
         raise LocalError(
             "Another app than this repository's (--app) is served on loopback addresses only: no function keys are checked here."
         )
-    for name in ("PERSONALIZER_KEYS", "PERSONALIZER_ADMIN_KEY"):
-        if any(len(key) < SHORTEST_KEY for key in given_keys(name)):
-            raise LocalError(
-                f"{name} has a key of fewer than {SHORTEST_KEY} characters, which can be guessed, and other machines are let in here."
-                " Make one: openssl rand -hex 32"
-            )
+    for name in KEPT_KEYS:
+        check_length(name, given_keys(name))
+
+
+def check_length(name: str, keys: Sequence[str]) -> None:
+    """Refuse keys that can be guessed; raises `LocalError`, which names the setting or the file."""
+    if any(len(key) < SHORTEST_KEY for key in keys):
+        raise LocalError(
+            f"{name} has a key of fewer than {SHORTEST_KEY} characters, which can be guessed, and other machines are let in here."
+            " Make one: openssl rand -hex 32"
+        )
 
 
 def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socket]) -> None:
@@ -140,6 +145,9 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
     places = [place_of(each) for each in sockets]
     service = places[0].from_here
     key, admin_key = service_key(home), administrators_key(home)
+    if not all(place.is_loopback for place in places):
+        for name, kept_in in KEPT_KEYS.items():
+            check_length(str(home / kept_in), [] if given_keys(name) else [kept_key(home / kept_in)])
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(storage(given.storage, home, is_usual=home == HOME, lock=lock))
         environment = app_environment(kept.settings, key, admin_key, demo=given.demo)

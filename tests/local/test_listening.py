@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import local.__main__
 from local.__main__ import KEPT_KEYS, check_exposure, kept_key, listening_as, parse_options, wanted_port
 from local.listening import FIRST_HANDED, Place, checked_host, handed_over, listening, place_of
 from local.logs import log_level
@@ -109,6 +110,22 @@ def test_other_machines_are_not_let_in_by_a_key_that_can_be_guessed(monkeypatch,
     with pytest.raises(LocalError, match=f"{name} has a key of fewer than 16 characters"):
         check_exposure(parse_options([]), OTHERS)
     check_exposure(parse_options([]), OTHERS[:1])
+
+
+@pytest.mark.parametrize("kept", KEPT_KEYS.values())
+def test_a_key_in_a_file_that_can_be_guessed_lets_no_other_machine_in(monkeypatch, tmp_path, kept):
+    (tmp_path / kept).write_text("secret\n")
+
+    def begin(*_: object, **__: object) -> None:
+        raise InterruptedError
+
+    monkeypatch.setattr(local.__main__, "storage", begin)
+    with listening_as(parse_options(["--host", "0.0.0.0", "--port", "0"])) as sockets:
+        with pytest.raises(LocalError, match=f"{kept} has a key of fewer than 16 characters"):
+            local.__main__.run(parse_options([]), tmp_path, lock=0, sockets=sockets)
+        (tmp_path / kept).write_text(LONG)
+        with pytest.raises(InterruptedError):
+            local.__main__.run(parse_options([]), tmp_path, lock=0, sockets=sockets)
 
 
 def test_other_machines_are_not_let_in_to_an_app_whose_keys_are_not_checked(tmp_path):

@@ -22,6 +22,8 @@ SWEPT: Final = "swept"
 DATABASES: Final = ("tables.db", "files.db", "queue.db")
 
 _LOOKS_EVERY: Final = 0.1
+_PRIVATE: Final = 0o700
+"""Of a store's folder: what users did is in it, and the key that signs models."""
 _OURS: Final = {ABOUT, ROWS, CONTENT, SERVICE_LOCK, SWEPT, "clock", "lost+found"}
 _OVER_NETWORK: Final = {
     *("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gfs2", "ocfs2"),
@@ -34,7 +36,7 @@ def prepare(folder: Path) -> bool:
     """Make the folder and those in it, and tell whether the store in it is whole; raises `SettingsError` and `OSError`."""
     if folder.exists() and not folder.is_dir():
         raise SettingsError(f"the store {folder} must be a folder, and is a file")
-    make_folder(folder)
+    make_folder(folder, mode=_PRIVATE)
     kind = file_system(folder)
     if kind in _OVER_NETWORK:
         raise SettingsError(f"the store {folder} is on a network file system ({kind}): a disk of this machine is needed")
@@ -154,12 +156,12 @@ def file_system(path: Path, *, mounts: Path = Path("/proc/self/mountinfo")) -> s
     return kind
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each on the disk when this returns; raises `OSError`."""
+def make_folder(folder: Path, *, mode: int = 0o777) -> None:
+    """Make a folder and those above it, each on the disk when this returns; raises `OSError`. One that is there keeps its mode."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode, exist_ok=True)
     sync_folder(folder.parent)
 
 

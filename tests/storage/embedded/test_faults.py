@@ -53,6 +53,21 @@ def day_file(folder: Path, table: str = "day") -> Path:
     return path
 
 
+# --- who may read it ---------------------------------------------------------------------------------------------------------
+
+
+def test_only_its_owner_reads_a_new_store_and_a_folder_that_is_there_keeps_its_mode(tmp_path):
+    new, there = tmp_path / "above" / "new", tmp_path / "there"
+    there.mkdir(mode=0o750)
+    before = os.umask(0o022)
+    try:
+        for folder in (new, there):
+            check_store(FolderSettings(folder, make=True))
+    finally:
+        os.umask(before)
+    assert [folder.stat().st_mode & 0o777 for folder in (new, there, new.parent)] == [0o700, 0o750, 0o755]
+
+
 # --- what a person has to mend -----------------------------------------------------------------------------------------------
 
 
