@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,8 @@ class EmbeddedStorage:
     """
 
     def __init__(self, settings: FolderSettings, *, clock: Clock | None = None, time: FolderTime | None = None) -> None:
-        self._settings = settings
-        self._time = time or FolderTime(settings.path, clock)
+        self._settings = replace(settings, path=settings.path.absolute())  # the process may go to another folder
+        self._time = time or FolderTime(self._settings.path, clock)
         self._engine: Engine | None = None
         self._process = os.getpid()
         self._waiter: Waiter[Storage] | None = None
@@ -170,6 +171,7 @@ class EmbeddedFiles:
         """Write a file on condition; raises `ConflictError`."""
 
         def job(engine: Engine, due: float) -> str:
+            engine.time.keep()  # a pointer tells until when the log was read: nothing is sealed before that later
             return engine.files.put(self._area, name, data, expected=expected, metadata=metadata or {}, due=due)
 
         return await self._storage.run(f"write {name}", job)

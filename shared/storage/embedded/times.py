@@ -21,6 +21,7 @@ from typing import Final
 from shared.domain.clock import EPOCH, Clock, SystemClock
 from shared.domain.errors import NewerFormatError
 from shared.storage.clocks import StorageTime
+from shared.storage.embedded.failures import translated
 
 FILE: Final = "clock"
 AGREES: Final = 0.1
@@ -102,7 +103,8 @@ class FolderTime(StorageTime):
             return None
         ahead = self._lead() - own
         if ahead < -_FOLLOWS:
-            self._follow()
+            with suppress(OSError):  # on a disk that cannot be written it stays behind
+                self._follow()
             ahead = self._lead() - own
         return (0.0, 0.0) if abs(ahead) <= AGREES else (ahead, ahead)
 
@@ -121,7 +123,10 @@ class FolderTime(StorageTime):
                 self._map = mmap.mmap(descriptor, _FORM.size)
 
     def keep(self) -> None:
-        """Put the time on the disk, if it was not done lately: it does not go on from an earlier one after a power cut."""
+        """Put the time on the disk, if it was not done lately: it does not go on from an earlier one after a power cut.
+
+        Raises `StorageUnavailableError`.
+        """
         at = self.monotonic()
         if self._map is None or at - self._kept_at < _KEPT_EVERY:
             return
@@ -130,7 +135,12 @@ class FolderTime(StorageTime):
             kept = self._lead() + self._machine.since_start()
             if kept > self._read(_KEPT_AT):
                 _LEAD.pack_into(self._map, _KEPT_AT, kept)
-            self._map.flush()
+        try:
+            with translated(self._path):
+                self._map.flush()
+        except BaseException:
+            self._kept_at = -_KEPT_EVERY
+            raise
 
     def _begin(self, descriptor: int) -> None:
         found = os.pread(descriptor, _FORM.size, 0)
@@ -143,7 +153,8 @@ class FolderTime(StorageTime):
                 raise NewerFormatError("the store's clock", found=version, known=_VERSION)
             if its_start == start and its_lead + passed >= its_kept - AGREES:
                 return
-            lead, kept = max(lead, its_kept - passed), max(kept, its_kept)
+            reached = its_kept if wall >= its_kept else its_kept + _KEPT_EVERY + AGREES  # it may have gone on for so long since
+            lead, kept = max(lead, reached - passed), max(kept, reached)
         os.pwrite(descriptor, _FORM.pack(_MARK, _VERSION, start, lead, kept), 0)
         os.fsync(descriptor)
 

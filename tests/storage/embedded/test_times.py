@@ -1,18 +1,24 @@
 """The store's own time never goes back."""
 
+import errno
+import mmap
 import struct
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.domain.errors import NewerFormatError
+from shared.domain.errors import NewerFormatError, StorageUnavailableError
 from shared.storage.clocks import EarlierClock, LogClock
+from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.embedded.times import AGREES, FILE, FolderTime, Machine
+from shared.storage.settings import FolderSettings
 from tests.computers import Computer
+from tests.ports import row
 
 
 @pytest.fixture
@@ -70,6 +76,7 @@ def test_a_difference_that_means_nothing_is_none(computer):
         assert time.bounds() == (0.0, 0.0)
 
 
+@settings(deadline=None)  # it syncs files
 @given(steps=st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 5)), max_size=12))
 def test_whatever_is_done_to_the_clock_rows_are_sealed_no_earlier_and_windows_end_no_later_than_the_store_says(steps):
     with tempfile.TemporaryDirectory() as folder:
@@ -102,6 +109,73 @@ def test_after_a_new_start_of_the_machine_time_goes_on_from_the_last_that_was_ke
     computer.start_anew()
     computer.clock.pass_(-86_400)
     assert computer.process().now() >= before
+
+
+def test_after_a_new_start_with_a_wrong_clock_nothing_is_sealed_earlier_than_before_though_the_last_seconds_were_not_kept(computer):
+    time = computer.process()
+    time.monotonic = lambda: computer.passed
+    computer.pass_(500)
+    time.keep()
+    computer.pass_(4.9)
+    time.keep()
+    before = time.now()
+    computer.start_anew()
+    computer.clock.pass_(-86_400)
+    assert computer.process().now() >= before
+
+
+async def test_the_time_is_kept_with_each_file_as_well_for_a_pointer_tells_until_when_the_log_was_read(tmp_path):
+    store = EmbeddedStorage(FolderSettings(tmp_path / "store", make=True))
+    await store.areas()
+    before = (tmp_path / "store" / FILE).read_bytes()
+    await store.files("models").put("pointer", b"x", expected=None)
+    assert (tmp_path / "store" / FILE).read_bytes() != before
+    await store.close()
+
+
+async def test_a_time_that_cannot_be_kept_is_storage_that_cannot_be_asked(tmp_path):
+    time = Broken(tmp_path / "store")
+    store = EmbeddedStorage(FolderSettings(tmp_path / "store", make=True), time=time)
+    await store.rows.create("day")
+    time.map_of(Unsynced)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError, match="clock could not be read or written"):
+            await store.rows.put("day", row("p", "r"))
+    await store.close()
+
+
+class Broken(FolderTime):
+    """Its disk breaks."""
+
+    def map_of(self, kind: type[mmap.mmap]) -> None:
+        self._map = kind(-1, 64)
+
+
+class Unsynced(mmap.mmap):
+    def flush(self, *_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+
+def test_a_clock_that_is_ahead_of_a_store_whose_disk_cannot_be_written_is_told_to_be(computer, tmp_path):
+    time = computer.process()
+    (tmp_path / FILE).rename(tmp_path / "aside")
+    computer.clock.pass_(60)
+    assert time.bounds() == pytest.approx((-60.0, -60.0))
+    (tmp_path / "aside").rename(tmp_path / FILE)
+    assert time.bounds() == (0.0, 0.0)
+
+
+async def test_a_store_stays_where_it_is_when_the_process_goes_to_another_folder(tmp_path, monkeypatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    store = EmbeddedStorage(FolderSettings(Path("store"), make=True))
+    monkeypatch.chdir(tmp_path / "there")
+    await store.files("models").put("a", b"x", expected=None)
+    assert store.time.bounds() == (0.0, 0.0)
+    await store.close()
+    assert (tmp_path / "here" / "store" / FILE).exists()
+    assert list((tmp_path / "there").iterdir()) == []
 
 
 def test_after_a_new_start_with_a_right_clock_the_store_agrees_with_it(computer):
