@@ -40,6 +40,8 @@ SMALL_BYTES: Final = 64 * 1024
 """Up to which a file is kept in the catalogue itself."""
 LISTED: Final = 1_000
 _ORPHAN_SECONDS: Final = 3_600.0
+_LONGEST_LEASE: Final = 60.0
+"""Seconds: one that would last longer is of an earlier start, on a machine that cannot tell its starts apart."""
 _LOOKS: Final = 8
 _HALVES: Final = 0xD800
 _AFTER_HALVES: Final = 0xE000
@@ -65,6 +67,7 @@ class Catalogue:
         self._folder = folder / CONTENT
         self._time = time
         self._maintain = maintain
+        self._doubted: list[str] = []
         self.database = Database(folder / "files.db", FILES)
 
     def find(self, area: str, name: str, *, due: float, with_data: bool = True) -> Found | None:
@@ -121,10 +124,14 @@ class Catalogue:
         content = self._write_content(data) if len(data) > SMALL_BYTES else None
         etag = f'"{secrets.token_hex(8)}"'
         labels = json.dumps(dict(metadata))
+        is_named = False
 
         def job(connection: sqlite3.Connection) -> str | None:
+            nonlocal is_named
             present = _found(connection, area, name, with_data=False)
             _check(present, expected, name)
+            if content is not None and not self._path(content).exists():  # swept, while the clock was far ahead
+                raise StorageUnavailableError(f"the content of {area}/{name} is gone before it has its name")
             told = (etag, len(data), to_micros(self._time.now()), labels, content)
             if present is None:
                 connection.execute("INSERT OR IGNORE INTO areas(name) VALUES (?)", (area,))
@@ -138,15 +145,19 @@ class Catalogue:
                 connection.execute("DELETE FROM contents WHERE file = ?", (file,))
             if content is None:
                 connection.execute("INSERT INTO contents(file, data) VALUES (?, ?)", (file, data))
+            is_named = True
             return None if present is None else present.content
 
         try:
             replaced = self.database.write(job, due=due, size=0 if content else len(data))
         except BaseException:
-            if content is not None and not self._may_be_named(content):
+            if is_named and content is not None:
+                self._doubted.append(content)
+            else:
                 self._remove(content)
             raise
         self._remove(replaced)
+        self._remove_doubted()
         self._keep_short()
         return etag
 
@@ -219,7 +230,7 @@ class Catalogue:
             if present is None:
                 raise StorageUnavailableError(f"{area}/{name} is not there to be leased")
             held = connection.execute("SELECT start, until FROM leases WHERE file = ?", (present.id,)).fetchone()
-            if held is not None and held[0] == machine_start() and held[1] > since_start():
+            if held is not None and held[0] == machine_start() and since_start() < held[1] <= since_start() + _LONGEST_LEASE:
                 return None
             connection.execute(
                 "INSERT OR REPLACE INTO leases(file, id, start, until) VALUES (?, ?, ?, ?)",
@@ -257,11 +268,17 @@ class Catalogue:
 
     def sweep(self, *, due: float) -> None:
         """Remove old contents that nothing names."""
-        old = [path for path in self._folder.glob("*/*") if is_old(path, _ORPHAN_SECONDS)]
         named = self.database.read(_contents, due=due)
-        for path in old:
-            if path.name not in named:
-                path.unlink(missing_ok=True)
+        old = [path for path in self._folder.glob("*/*") if path.name not in named and is_old(path, _ORPHAN_SECONDS)]
+
+        def job(connection: sqlite3.Connection) -> None:
+            named = _contents(connection)
+            for path in old:
+                if path.name not in named:
+                    path.unlink(missing_ok=True)
+
+        if old:
+            self.database.write(job, due=due)  # nobody names one meanwhile: a clock that was set makes a new file look old
 
     def path(self, content: str) -> Path:
         """Give where a content is."""
@@ -284,6 +301,16 @@ class Catalogue:
         if content is not None:
             with suppress(OSError):  # what is left is swept later
                 self._path(content).unlink(missing_ok=True)
+
+    def _remove_doubted(self) -> None:
+        """Remove contents whose naming failed at its end, now that another write has succeeded.
+
+        Until then the log may still hold the whole of the one that failed, and whoever opens the catalogue after a kill would find it done.
+        """
+        doubted, self._doubted = self._doubted, []
+        for content in doubted:
+            if not self._may_be_named(content):
+                self._remove(content)
 
     def _is_named(self, content: str, due: float) -> bool:
         return self.database.read(

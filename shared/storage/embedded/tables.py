@@ -139,19 +139,25 @@ class Tables:
             self._finish(table, file, due)
         file = f"{table if _PLAIN.fullmatch(table) else 'table'}-{secrets.token_hex(6)}.db"
         made = Database(self._folder / file, TABLE)
+        is_named = False
+
+        def name(connection: sqlite3.Connection) -> int:
+            nonlocal is_named
+            if not made.path.exists():  # swept, while the clock was far ahead
+                raise StorageUnavailableError(f"the file of the table {table} is gone before it has its name")
+            is_named = True
+            return connection.execute("INSERT OR IGNORE INTO tables(name, file) VALUES (?, ?)", (table, file)).rowcount
+
         with translated(made.path):
             try:
                 made.make(due=due)
                 made.write(lambda connection: connection.execute("INSERT INTO about(name) VALUES (?)", (table,)), due=due)
                 made.close()  # the last connection empties the log and removes it
                 sync_folder(self._folder)
-                named = self.catalogue.write(
-                    lambda connection: connection.execute("INSERT OR IGNORE INTO tables(name, file) VALUES (?, ?)", (table, file)).rowcount,
-                    due=due,
-                )
+                named = self.catalogue.write(name, due=due)
             except BaseException:
                 made.close()
-                if not self._may_be_named(table, file):
+                if not is_named:  # else a kill may make it so yet; what is left is swept
                     self._unlink(file)
                 raise
             if not named:  # another was faster
@@ -197,9 +203,16 @@ class Tables:
             if is_dropping:
                 self._finish(name, file, due)
         known = {file for _, file, _ in entries}
-        for path, file in names:
-            if file not in known and is_old(path, _ORPHAN_SECONDS):
-                path.unlink(missing_ok=True)
+        old = [(path, file) for path, file in names if file not in known and is_old(path, _ORPHAN_SECONDS)]
+
+        def job(connection: sqlite3.Connection) -> None:
+            known = {file for (file,) in connection.execute("SELECT file FROM tables")}
+            for path, file in old:
+                if file not in known:
+                    path.unlink(missing_ok=True)
+
+        if old:
+            self.catalogue.write(job, due=due)  # nobody names one meanwhile: a clock that was set makes a new file look old
 
     def files(self, *, due: float) -> Mapping[str, str]:
         """Give the file of each table."""
@@ -233,6 +246,8 @@ class Tables:
                 self._forget(table, used)
                 if self._entry(table, due) == (used.file, 0):
                     raise StorageUnavailableError(str(cause)) from cause
+        if self._entry(table, due) is not None:
+            raise StorageUnavailableError(f"the table {table} is closed or dropped faster than it can be used")
         raise AbsentError(table)
 
     def _opened(self, table: str, due: float) -> _Open:
@@ -292,14 +307,6 @@ class Tables:
 
         return self.catalogue.read(job, due=due)
 
-    def _may_be_named(self, table: str, file: str) -> bool:
-        """Whether the catalogue may name a file, as after an answer that did not come."""
-        try:
-            entry = self._entry(table, time.monotonic() + 1.0)
-        except (StorageUnavailableError, DamagedError, ClosedError, MissingError):
-            return True  # an old file that nothing names goes with the next sweep
-        return entry is not None and entry[0] == file
-
     def _check(self, file: str, due: float) -> None:
         """Raise `NewerFormatError` for a table of a newer release: what is in it is not known, and stays."""
         looked = Database(self._folder / file, TABLE)
@@ -336,9 +343,9 @@ class Tables:
 
 
 def is_old(path: Path, seconds: float) -> bool:
-    """Whether nobody has written to a file for so long: who wrote it has died, or nothing needs it."""
+    """Whether nobody has written to a file for so long, as far as the clock tells: one of a time to come was written by another clock."""
     with suppress(FileNotFoundError):
-        return time.time() - path.stat().st_mtime > seconds
+        return abs(time.time() - path.stat().st_mtime) > seconds
     return False
 
 

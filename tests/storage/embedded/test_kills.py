@@ -259,3 +259,59 @@ def _is_synced_last(calls: list[str], part: str) -> bool:
     """Whether such a file was written, and synced after the last write."""
     ours = [line for line in calls if part in line and ("write" in line or "sync" in line)]
     return any("write" in line for line in ours) and "sync" in ours[-1]
+
+
+# --- a sync that fails --------------------------------------------------------------------------------------------------------
+
+REFUSED_AND_KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from shared.domain.errors import StorageUnavailableError
+from shared.storage.embedded.storage import EmbeddedStorage
+from shared.storage.settings import FolderSettings
+
+
+async def main(folder, what):
+    store = EmbeddedStorage(FolderSettings(Path(folder), make=True))
+    await store.rows.create("before")
+    await store.files("models").put("before", b"x" * 100_000, expected=None)
+    try:
+        if what == "table":
+            await store.rows.create("day")
+        else:
+            await store.files("models").put("large", b"x" * 100_000, expected=None)
+    except StorageUnavailableError:
+        print("refused", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+asyncio.run(main(sys.argv[1], sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="system calls are made to fail by strace, which is not installed")
+@pytest.mark.parametrize("what", ["table", "file"])
+async def test_what_was_refused_since_its_last_sync_failed_is_whole_or_not_there_after_a_kill(folder, tmp_path, what):
+    """The log may hold all of it: whoever opens the store next finds it done, and needs the file that it names."""
+    trace = tmp_path / "trace"
+
+    def ran(place: Path, *options: str) -> str:
+        command = ["strace", "-f", "-e", "trace=fdatasync", *options, "-o", str(trace)]
+        program = [sys.executable, "-c", REFUSED_AND_KILLED, str(place), what]
+        traced = subprocess.run([*command, *program], cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
+        if "ptrace" in traced.stderr:
+            pytest.skip("processes may not be traced here")
+        return traced.stdout
+
+    assert ran(tmp_path / "other") == ""
+    last = trace.read_text().count("fdatasync(")
+    assert ran(folder, "-e", f"inject=fdatasync:error=EIO:when={last}") == "refused\n"
+    store = EmbeddedStorage(FolderSettings(folder))
+    if what == "table":
+        await store.rows.create("day")
+        await store.rows.put("day", {"PartitionKey": "p", "RowKey": "r"})
+    elif await store.files("models").head("large", size=0) is not None:
+        found = await store.files("models").read("large")
+        assert found is not None
+        assert found.data == b"x" * 100_000
+    await store.close()

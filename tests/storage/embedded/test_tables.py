@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 
 from shared.domain.errors import StorageUnavailableError
+from shared.storage.embedded.catalogue import Catalogue
 from shared.storage.embedded.database import Database
 from shared.storage.embedded.storage import EmbeddedStorage
-from shared.storage.embedded.tables import PAGE_BYTES, TABLE, Limits, Tables
+from shared.storage.embedded.tables import PAGE_BYTES, TABLE, Asked, Limits, Tables
+from shared.storage.embedded.times import FolderTime
 from shared.storage.ports import CELL_BYTES, EVERYTHING, ROW_BYTES, AbsentError
 from shared.storage.settings import FolderSettings
 from tests.ports import row
@@ -324,6 +326,123 @@ async def test_a_content_that_no_file_has_goes_when_it_is_old(store, folder):
     found = await store.files("models").read("kept")
     assert found is not None
     assert len(found.data) == 100_000
+
+
+@pytest.mark.parametrize("what", ["table", "file"])
+async def test_what_was_written_is_not_swept_before_it_has_its_name_though_the_clock_is_set_far_ahead(store, folder, what):
+    """It is named after all, or it is refused: what is named is there."""
+    await store.areas()
+    await store.close()
+    tables, files = Swept(folder), SweptFiles(folder, FolderTime(folder), maintain=ignore)
+    written = {
+        "table": lambda: tables.create("day", due=due()),
+        "file": lambda: files.put("models", "large", b"x" * 100_000, expected=None, metadata={}, due=due()),
+    }
+    with pytest.raises(StorageUnavailableError, match="gone before it has its name"):
+        written[what]()
+    tables.close()
+    files.close()
+    await store.rows.create("day")
+    await store.rows.put("day", row("p", "r"))
+    await store.files("models").put("large", b"x" * 100_000, expected=None)
+
+
+class Swept(Tables):
+    """Its folder is swept by a process whose clock is far ahead, just before a table is named."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, maintain=ignore)
+        self.catalogue.write = swept_before(self.catalogue.write, folder)  # type: ignore[method-assign]
+
+
+class SweptFiles(Catalogue):
+    """Its folder is swept by a process whose clock is far ahead, just before a content is named."""
+
+    def __init__(self, folder: Path, at: FolderTime, *, maintain: Callable[[Callable[[], None]], None]) -> None:
+        super().__init__(folder, at, maintain=maintain)
+        self.database.write = swept_before(self.database.write, folder)  # type: ignore[method-assign]
+
+
+def swept_before(write: Callable[..., Any], folder: Path) -> Callable[..., Any]:
+    def swept_and_written(*arguments: Any, **options: Any) -> Any:
+        for path in [*(folder / "rows").iterdir(), *(folder / "content").glob("*/*")]:
+            os.utime(path, (0, 0))
+        tables, files = Tables(folder, maintain=ignore), Catalogue(folder, FolderTime(folder), maintain=ignore)
+        tables.sweep(due=due())
+        files.sweep(due=due())
+        tables.close()
+        files.close()
+        return write(*arguments, **options)
+
+    return swept_and_written
+
+
+async def test_what_the_dead_have_left_is_looked_for_though_a_clock_was_years_ahead_when_that_was_last_done(store, folder):
+    await store.areas()
+    await store.close()
+    orphan = folder / "content" / "00" / ("0" * 32)
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"x")
+    for path in (folder / "swept", orphan):
+        os.utime(path, (time.time() + 1e8, time.time() + 1e8))
+    await store.areas()
+    await store.close()
+    assert not orphan.exists()
+
+
+async def test_a_lease_that_would_last_longer_than_any_is_of_an_earlier_start_of_the_machine(store, folder):
+    """So it is where nothing tells one start from another: the seconds since the start began again."""
+    await store.files("models").put("lease", b"", expected=None)
+    assert await store.files("models").acquire("lease", seconds=15)
+    await store.close()
+    files = Catalogue(folder, FolderTime(folder), maintain=ignore)
+    files.database.write(lambda connection: connection.execute("UPDATE leases SET until = until + 864000"), due=due())
+    files.close()
+    assert await store.files("models").acquire("lease", seconds=15)
+    assert await store.files("models").acquire("lease", seconds=15) is None
+
+
+async def test_a_refused_content_goes_once_another_write_has_succeeded(store, folder):
+    await store.files("models").put("kept", b"x" * 100_000, expected=None)
+    await store.close()
+    files = Catalogue(folder, FolderTime(folder), maintain=ignore)
+    write = files.database.write
+
+    def broken(job: Callable[[Any], Any], **options: Any) -> Any:
+        def refused(connection: Any) -> Any:
+            job(connection)
+            raise StorageUnavailableError("the disk broke at the end")
+
+        return write(refused, **options)
+
+    files.database.write = broken  # type: ignore[method-assign]
+    with pytest.raises(StorageUnavailableError):
+        files.put("models", "large", b"x" * 100_000, expected=None, metadata={}, due=due())
+    assert len(list((folder / "content").glob("*/*"))) == 2
+    files.database.write = write  # type: ignore[method-assign]
+    files.put("models", "small", b"x", expected=None, metadata={}, due=due())
+    assert len(list((folder / "content").glob("*/*"))) == 1
+    files.close()
+
+
+async def test_a_table_that_others_close_again_and_again_is_not_taken_for_an_empty_one(store, folder):
+    """A reader that is told of no rows goes on, and does not come back."""
+    await store.rows.create("day")
+    await store.rows.put("day", row("p", "r"))
+    await store.close()
+    tables = Closed(folder, maintain=ignore)
+    with pytest.raises(StorageUnavailableError, match="faster than it can be used"):
+        tables.page("day", Asked(EVERYTHING, None, None, 10), due=due())
+    tables.close()
+
+
+class Closed(Tables):
+    """Each of its tables is closed by others before it is used."""
+
+    def _opened(self, table: str, due: float) -> Any:
+        used = super()._opened(table, due)
+        used.database.close()
+        return used
 
 
 async def test_nothing_is_left_of_the_contents_of_files_that_were_replaced_or_deleted(store, folder):
