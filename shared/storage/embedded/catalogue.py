@@ -18,7 +18,7 @@ from typing import Final
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.storage.embedded.database import Database, Schema
-from shared.storage.embedded.failures import translated
+from shared.storage.embedded.failures import MissingError, translated
 from shared.storage.embedded.folder import CONTENT, make_folder, sync_folder, write_synced
 from shared.storage.embedded.tables import is_old
 from shared.storage.embedded.times import FolderTime, machine_start, since_start
@@ -292,6 +292,8 @@ class Catalogue:
         content = secrets.token_hex(16)
         path = self._path(content)
         with translated(path):
+            if not self._folder.is_dir():
+                raise MissingError(f"the store's folder {self._folder} is missing")
             make_folder(path.parent)
             write_synced(path, data)
             sync_folder(path.parent)

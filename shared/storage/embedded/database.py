@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from shared.domain.errors import NewerFormatError, StorageUnavailableError
-from shared.storage.embedded.failures import ClosedError, DamagedError, is_busy, translated
+from shared.storage.embedded.failures import ClosedError, DamagedError, MissingError, is_busy, translated
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class Database:
         self._idle: list[sqlite3.Connection] = []
         self._is_closed = False
         self._unchecked = 0
+        self._opened: tuple[int, int] | None = None
 
     def claim_checkpoint(self) -> bool:
         """Whether so much was written that the log should be emptied; who is told so does it."""
@@ -98,6 +99,7 @@ class Database:
         self.used_at = time.monotonic()
         with translated(self.path), self._alone(due):
             connection = self._opened_writer()
+            self._check_there()
             try:
                 with self._transaction(connection, "BEGIN IMMEDIATE", due):
                     answer = job(connection)
@@ -114,6 +116,7 @@ class Database:
         with translated(self.path):
             connection = self._borrowed()
             try:
+                self._check_there()
                 with self._transaction(connection, "BEGIN", due):
                     answer = job(connection)
             except sqlite3.Error:
@@ -230,6 +233,8 @@ class Database:
         return _patiently(self._checked, time.monotonic() + BUSY_SECONDS)
 
     def _checked(self) -> sqlite3.Connection:
+        if self._opened is None:
+            self._opened = _identity(self.path)
         connection = _connected(self.path, mode="rw")
         try:
             self._check(connection)
@@ -238,6 +243,11 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _check_there(self) -> None:
+        """Raise `MissingError` for a file that was removed or replaced since it was opened: what is written to it now is nowhere."""
+        if _identity(self.path) != self._opened:
+            raise MissingError(f"the store's file {self.path} is another than the one that was opened: start the service again")
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Raise `NewerFormatError` or `DamagedError` for a file that this cannot be used for."""
@@ -265,6 +275,12 @@ def _connected(path: Path, *, mode: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Tell which file a path names: no other is the same while that is open."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _pin(connection: sqlite3.Connection, look: Look) -> None:

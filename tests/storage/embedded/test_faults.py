@@ -428,3 +428,29 @@ async def test_a_store_that_vanished_is_said_to_be_missing_and_not_made_anew_mea
     with pytest.raises(StorageUnavailableError):
         await store.rows.create("new")
     assert not (full / "files.db").exists()
+
+
+async def test_nothing_is_acknowledged_once_the_folder_was_removed_or_another_put_in_its_place(full, store, tmp_path):
+    """A database that is open goes on without its name, and what is written to it then is nowhere."""
+    etag = await store.files("models").put("pointer", b"1", expected=None)
+    await store.rows.put("day", row("p", "before"))
+    aside = tmp_path / "aside"
+    shutil.copytree(full, aside)
+    shutil.rmtree(full)
+    for what in ("is missing", "is another than the one that was opened: start the service again"):
+        with pytest.raises(StorageUnavailableError, match=what):
+            await store.rows.put("day", row("p", "lost"))
+        with pytest.raises(StorageUnavailableError, match=what):
+            await names(store)
+        with pytest.raises(StorageUnavailableError, match=what):
+            await store.files("models").put("pointer", b"2", expected=etag)
+        with pytest.raises(StorageUnavailableError, match=what):
+            await store.queue("jobs").send("lost")
+        if not full.exists():
+            with pytest.raises(StorageUnavailableError, match="is missing"):
+                await store.files("models").put("large", b"x" * 100_000, expected=None)
+            assert not full.exists()
+            aside.rename(full)
+    await store.close()
+    await store.rows.put("day", row("p", "after"))
+    assert {"before", "after"} <= set(await names(store))
