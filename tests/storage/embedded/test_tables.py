@@ -286,7 +286,7 @@ async def test_the_write_ahead_log_stays_short_while_a_table_is_written(store, f
     for number in range(300):
         await store.rows.put("day", row("p", f"{number:04d}", Payload=os.urandom(60_000)))
     [log] = [path for path in (folder / "rows").iterdir() if path.name.endswith("-wal")]
-    assert log.stat().st_size < 16 * 1024 * 1024  # of 18 that were written
+    assert log.stat().st_size <= 16 * 1024 * 1024  # of 18 that were written; a busy machine looks after it late, and cuts it to this
 
 
 async def test_a_copy_of_the_folder_at_any_moment_opens_with_all_that_was_acknowledged_before(store, folder, tmp_path):
