@@ -31,14 +31,16 @@ class MortalStorage(EmbeddedStorage):
         self.calls = 0
         self._death = death
 
-    async def run(self, what: str, job: Callable[[Engine, float], Answer], *, sent_by: float | None = None) -> Answer:
+    async def run(
+        self, what: str, job: Callable[[Engine, float], Answer], *, sent_by: float | None = None, is_append: bool = False
+    ) -> Answer:
         """Do a job, unless this is the end."""
         self.calls += 1
         is_last = self.calls == self._death.number
         if is_last and not self._death.done_first:
             os.kill(os.getpid(), signal.SIGKILL)
         try:
-            return await super().run(what, job, sent_by=sent_by)
+            return await super().run(what, job, sent_by=sent_by, is_append=is_append)
         finally:
             if is_last:
                 os.kill(os.getpid(), signal.SIGKILL)

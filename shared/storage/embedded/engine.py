@@ -34,6 +34,8 @@ Answer = TypeVar("Answer")
 CALL_DEADLINE: Final = timedelta(seconds=30)
 """How long any single use of the store may take where its caller does not say less."""
 _THREADS: Final = 16
+_APPENDING: Final = 8
+"""Threads for rows alone that are put: whatever else is waited for, as a file that another holds, no Rank waits behind it."""
 _FORK_SECONDS: Final = 10.0
 _SWEPT_EVERY: Final = 3_600.0
 
@@ -55,12 +57,16 @@ class Engine:
         self._under_way = 0
         self._is_shut = False
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._appending = ThreadPoolExecutor(_APPENDING, thread_name_prefix="store-rows")
         self._maintenance = ThreadPoolExecutor(1, thread_name_prefix="store-maintenance")
 
-    async def run(self, what: str, job: "Callable[[Engine, float], Answer]", *, sent_by: float | None = None) -> Answer:
+    async def run(
+        self, what: str, job: "Callable[[Engine, float], Answer]", *, sent_by: float | None = None, is_append: bool = False
+    ) -> Answer:
         """Do a job in a thread, and give its answer; raises `StorageUnavailableError` when it fails or takes too long.
 
-        It gets the time (of `time.monotonic`) at which it is due: what is not stored by then is not stored later.
+        It gets the time (of `time.monotonic`) at which it is due: what is not stored by then is not stored later. One that ``is_append``
+        waits behind no others than those.
         """
         seconds = seconds_left(CALL_DEADLINE)
         if seconds <= 0:
@@ -68,14 +74,16 @@ class Engine:
         due = min(time.monotonic() + seconds, math.inf if sent_by is None else sent_by)
         try:
             async with asyncio.timeout(seconds):
-                return await self._begun(what, job, due)
+                return await self._begun(self._appending if is_append else self._threads, what, job, due)
         except TimeoutError as cause:
             logger.warning("the store did not answer in time", extra={"operation": what})
             raise StorageUnavailableError(f"the store did not answer in time: {what}") from cause
 
-    def _begun(self, what: str, job: "Callable[[Engine, float], Answer]", due: float) -> "asyncio.Future[Answer]":
+    def _begun(
+        self, threads: ThreadPoolExecutor, what: str, job: "Callable[[Engine, float], Answer]", due: float
+    ) -> "asyncio.Future[Answer]":
         try:
-            return asyncio.get_running_loop().run_in_executor(self._threads, self._done, what, job, due)
+            return asyncio.get_running_loop().run_in_executor(threads, self._done, what, job, due)
         except RuntimeError as cause:
             raise StorageUnavailableError(f"the store was closed meanwhile: {what}") from cause
 
@@ -103,6 +111,7 @@ class Engine:
     def close(self) -> None:
         """Let go of everything, once what is under way is done."""
         self._threads.shutdown()
+        self._appending.shutdown()
         self._maintenance.shutdown(cancel_futures=True)
         self._let_go()
 

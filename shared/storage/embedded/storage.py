@@ -71,9 +71,11 @@ class EmbeddedStorage:
         """Give a queue."""
         return EmbeddedQueue(self, name)
 
-    async def run(self, what: str, job: Callable[[Engine, float], Answer], *, sent_by: float | None = None) -> Answer:
+    async def run(
+        self, what: str, job: Callable[[Engine, float], Answer], *, sent_by: float | None = None, is_append: bool = False
+    ) -> Answer:
         """Do a job on what this process has open of the store."""
-        return await self._held().run(what, job, sent_by=sent_by)
+        return await self._held().run(what, job, sent_by=sent_by, is_append=is_append)
 
     async def snapshot(self, to: Path, *, order: Callable[[str], Any] = str) -> None:
         """Copy the store to a folder that is not there, or empty, while it is used: files of one moment, and rows of no earlier one.
@@ -112,7 +114,7 @@ class EmbeddedRows:
             engine.time.keep()
             engine.tables.put(table, row, due=due)
 
-        await self._storage.run(f"write to {table}", job, sent_by=self._storage.time.send_by())
+        await self._storage.run(f"write to {table}", job, sent_by=self._storage.time.send_by(), is_append=True)
 
     async def read(
         self, table: str, chosen: KeyRange, *, select: Sequence[str] | None = None, page: int = 1_000

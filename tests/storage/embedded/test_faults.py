@@ -405,6 +405,21 @@ async def test_who_waits_for_a_writer_that_does_not_end_is_told_in_time_and_late
     assert "after" in await names(store)
 
 
+async def test_no_row_waits_behind_files_that_another_holds(full, store):
+    """However many do: Rank goes on while the catalogue of files is held, as by a disk that is slow to copy one."""
+    await store.rows.put("day", row("p", "before"))
+    holder = sqlite3.connect(full / "files.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.create_task(store.files("models").put(f"small{number}", b"x", expected=None)) for number in range(40)]
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(3):
+        await store.rows.put("day", row("p", "meanwhile"))
+    assert not any(each.done() for each in waiting)
+    holder.execute("ROLLBACK")
+    holder.close()
+    await asyncio.gather(*waiting)
+
+
 async def test_a_write_that_ends_too_late_is_not_stored(full, store):
     """Its caller was told that it failed; whoever comes later must not find it."""
     await store.rows.put("day", row("p", "before"))
