@@ -23,7 +23,7 @@ from shared.storage import names
 from shared.storage.copying.counts import Copied
 from shared.storage.copying.files import Listed, Unit, copy_files, put_equal, remove_others
 from shared.storage.copying.mark import PREFIX, Checked, Mark, MarkFile, check_whole, digest
-from shared.storage.copying.rows import copy_table, rewards_first
+from shared.storage.copying.rows import check_rows, copy_table, rewards_first
 from shared.storage.ports import Content, Storage
 
 ROUNDS: Final = 16
@@ -114,6 +114,8 @@ class Copier:
                         f"a service has worked in the target since it was copied ({entry.name} is not what was copied): nothing was"
                         " changed there; name an empty place"
                     )
+        if mark.is_whole:  # else no service has worked there; before the mark says that it is none, which would keep the service off
+            await check_rows(self._source, self._target)
 
     # --- parts -----------------------------------------------------------------------------------------------------------
 

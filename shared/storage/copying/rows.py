@@ -1,7 +1,7 @@
 """Tables: both sides are read in the order of their keys, page by page, and what the target has not is written there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from shared.domain.errors import SettingsError, StorageUnavailableError
@@ -52,11 +52,37 @@ async def copy_table(source: Storage, target: Storage, table: str, done: Copied)
     if table not in await source.rows.tables():
         return None
     if strange is not None:
-        raise SettingsError(
-            f"the target has what its source has not ({table}: {strange[0]}, {strange[1]}): a service works there;"
-            " copy to an empty place instead"
-        )
+        raise _works_there(table, strange)
     return found
+
+
+async def check_rows(source: Storage, target: Storage) -> None:
+    """Raise `SettingsError` when the target has rows, or a later day's, that the source has not; nothing is written."""
+    here = {table.name: table for name in await source.rows.tables() if (table := names.DayTable.parse(name)) is not None}
+    for name in await target.rows.tables():
+        table = names.DayTable.parse(name)
+        if table is None:
+            continue
+        if name in here:
+            strange = await _first_strange(source, target, name)
+        else:  # what the source has dropped is older than all that it has
+            newest = max(((each.generation, each.day) for each in here.values() if each.loop == table.loop), default=None)
+            is_later = newest is not None and (table.generation, table.day) > newest
+            strange = await anext((key async for key, _ in _rows(target, name, select=_KEYS)), None) if is_later else None
+        if strange is not None:
+            raise _works_there(name, strange)
+
+
+async def _first_strange(source: Storage, target: Storage, table: str) -> Key | None:
+    rows = _side_by_side(_rows(source, table, select=_KEYS), _rows(target, table, select=_KEYS))
+    strange = await anext((key async for key, here, _ in rows if here is None), None)
+    return strange if strange is not None and table in await source.rows.tables() else None
+
+
+def _works_there(table: str, key: Key) -> SettingsError:
+    return SettingsError(
+        f"the target has what its source has not ({table}: {key[0]}, {key[1]}): a service works there; copy to an empty place instead"
+    )
 
 
 async def _put(target: Storage, table: str, rows: list[Row], done: Copied) -> None:
@@ -72,9 +98,9 @@ def _is_plain(row: Row) -> bool:
     return all(type(value) in _KNOWN for value in row.values() if value is not None)
 
 
-async def _rows(storage: Storage, table: str) -> AsyncIterator[tuple[Key, Row]]:
+async def _rows(storage: Storage, table: str, *, select: Sequence[str] | None = None) -> AsyncIterator[tuple[Key, Row]]:
     before: Key | None = None
-    async for page in storage.rows.read(table, EVERYTHING):
+    async for page in storage.rows.read(table, EVERYTHING, select=select):
         for row in page:
             key = (row[_KEYS[0]], row[_KEYS[1]])
             if before is not None and key <= before:

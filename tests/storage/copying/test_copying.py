@@ -419,6 +419,22 @@ async def test_a_row_that_only_the_target_has_tells_of_a_service_as_well(empty_s
     assert "1a" in {row["RowKey"] for row in (await content(target))[DAY]}
 
 
+@pytest.mark.parametrize("table", [DAY, DAY.replace("17", "18")])
+async def test_a_copy_that_a_service_has_just_begun_to_work_with_is_left_whole(empty_store, table):
+    """Nothing is learned there yet, so that only rows tell of it: the same day's, or the first ones of the next."""
+    source, target = empty_store(), empty_store()
+    await put_small(source)
+    await copied(source, target)
+    await put_row(target, "3", table=table)
+    await put_row(source, "4")
+    await overwrite(source, names.LOGS, "loops/default/log/two.json.gz", b"chunk")
+    before = await content(target)
+    with pytest.raises(SettingsError, match="a service works there"):
+        await copied(source, target)
+    assert await content(target) == before
+    await check_whole(target)
+
+
 async def test_an_empty_source_and_a_half_copied_one_are_refused(empty_store):
     source, target, third = empty_store(), empty_store(), empty_store()
     with pytest.raises(SettingsError, match="holds no deployment"):
