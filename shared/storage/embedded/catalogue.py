@@ -1,7 +1,7 @@
 """The files of a store: a catalogue of their names, ETags and metadata, which holds small ones itself; larger ones lie beside it.
 
 A large file's content is written once, under a name that nothing else ever has, and is on the disk before the catalogue names it. It goes
-when the catalogue names another. What a process that died has left is removed when a store is opened, once it is old.
+when the catalogue names another. What a process that died has left is removed once it is old: when a store is opened, and each hour.
 """
 
 import json

@@ -43,7 +43,7 @@ _SWEPT_EVERY: Final = 3_600.0
 class Engine:
     """One process's open store."""
 
-    def __init__(self, folder: Path, clock: FolderTime) -> None:
+    def __init__(self, folder: Path, clock: FolderTime, *, swept_every: float = _SWEPT_EVERY) -> None:
         self.folder = folder
         self.time = clock
         self.tables = Tables(folder, maintain=self.maintain)
@@ -53,6 +53,8 @@ class Engine:
         self.may_make = False
         self._opening = threading.Lock()
         self._is_open = False
+        self._swept_every = swept_every
+        self._sweeps_at = -math.inf
         self._gate = threading.Condition()
         self._under_way = 0
         self._is_shut = False
@@ -106,7 +108,6 @@ class Engine:
             except OSError as cause:
                 raise SettingsError(f"the store {self.folder} cannot be used: {cause.strerror or cause}") from cause
             self._is_open = True
-        self.maintain(self._sweep)
 
     def close(self) -> None:
         """Let go of everything, once what is under way is done."""
@@ -149,6 +150,7 @@ class Engine:
         try:
             with self.passing():
                 self.open()
+                self._sweep_in_time()
                 return job(self, due)
         except (MissingError, DamagedError, NewerFormatError, SettingsError) as cause:
             raise StorageUnavailableError(str(cause)) from cause
@@ -190,10 +192,16 @@ class Engine:
     def _databases(self) -> tuple[Database, ...]:
         return (self.tables.catalogue, self.files.database, self.queues.database)
 
+    def _sweep_in_time(self) -> None:
+        at = time.monotonic()
+        if at >= self._sweeps_at:
+            self._sweeps_at = at + self._swept_every
+            self.maintain(self._sweep)
+
     def _sweep(self) -> None:
         """Finish what the dead have left, if nobody did so lately: a command that ends soon need not."""
         swept = self.folder / folders.SWEPT
-        if not is_old(swept, _SWEPT_EVERY) and swept.exists():
+        if not is_old(swept, 0.9 * self._swept_every) and swept.exists():
             return
         swept.touch()
         due = time.monotonic() + CALL_DEADLINE.total_seconds()

@@ -16,6 +16,7 @@ import pytest
 from shared.domain.errors import StorageUnavailableError
 from shared.storage.embedded.catalogue import Catalogue
 from shared.storage.embedded.database import Database
+from shared.storage.embedded.engine import Engine
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.embedded.tables import PAGE_BYTES, TABLE, Asked, Limits, Tables
 from shared.storage.embedded.times import FolderTime
@@ -388,6 +389,20 @@ async def test_what_the_dead_have_left_is_looked_for_though_a_clock_was_years_ah
     await store.areas()
     await store.close()
     assert not orphan.exists()
+
+
+async def test_what_the_dead_have_left_goes_while_a_service_runs_for_long(folder):
+    engine = Engine(folder, FolderTime(folder), swept_every=0.0)
+    engine.may_make = True
+    orphan = folder / "content" / "00" / ("0" * 32)
+    await engine.run("make the store", lambda engine, due: engine.files.areas(due=due))
+    orphan.parent.mkdir()
+    orphan.write_bytes(b"x")
+    os.utime(orphan, (0, 0))
+    async with asyncio.timeout(10):
+        while orphan.exists():
+            await engine.run("go on", lambda engine, due: engine.files.areas(due=due))
+    engine.close()
 
 
 async def test_a_lease_that_would_last_longer_than_any_is_of_an_earlier_start_of_the_machine(store, folder):
