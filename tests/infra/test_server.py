@@ -94,7 +94,6 @@ def test_systemd_can_read_the_units(tmp_path):
 
 @pytest.mark.slow
 def test_the_backup_is_of_the_running_service_and_for_its_user_alone(tmp_path):
-    pytest.importorskip("cli.backups")
     backup = (SERVER / "open-personalizer-backup.service").read_text("utf-8")
     (said,) = re.findall(r"^ExecStart=(.*)$", backup, re.MULTILINE)
     said = said.replace("/opt/open-personalizer/current/.venv/bin/python", sys.executable).replace("/var/lib", str(tmp_path))
