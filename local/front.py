@@ -29,13 +29,14 @@ MAX_BODY = 100 * 1024 * 1024
 
 _READING = frozenset({"GET", "HEAD"})
 BODILESS = frozenset({204, 304})
+OF_PAGES = frozenset({"origin", "referer", "sec-fetch-site"})
 OF_PROXIES = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"})
 HOST = re.compile(r"^(?:\[([^\]]*)\]|([^:\]]*))(?::\d*)?$")
 KEY_HEADER = "ocp-apim-subscription-key"
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
 REFUSED = (
     [("content-type", "application/json; charset=utf-8")],
-    b'{"error":{"code":"AccessDenied","message":"Access denied: from another machine or through a proxy, this needs the administrator\'s'
+    b'{"error":{"code":"AccessDenied","message":"Access denied: from another machine, through a proxy or from a page, this needs the administrator\'s'
     b' key (PERSONALIZER_ADMIN_KEY) in the Ocp-Apim-Subscription-Key header."}}',
 )
 
@@ -142,7 +143,8 @@ class Front:
 def may_administer(scope: Message, environment: Mapping[str, str]) -> bool:
     """Whether a caller may use the host's own operations: with the administrator's key, or from this machine and not through a proxy.
 
-    The real host wants its master key. A proxy of this machine shows by the name that was called, or by the headers it adds.
+    The real host wants its master key. A proxy of this machine shows by the name that was called, or by the headers it adds; a page that
+    a browser of this machine shows by those that a browser adds.
     """
     headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
     expected = environment.get("PERSONALIZER_ADMIN_KEY", "").strip()
@@ -150,7 +152,7 @@ def may_administer(scope: Message, environment: Mapping[str, str]) -> bool:
         return True
     ends = [scope.get("client"), scope.get("server")]
     is_here = all(end is not None and is_loopback(end[0]) for end in ends) and is_loopback(headers.get("host", ""))
-    return is_here and not OF_PROXIES & headers.keys()
+    return is_here and not (OF_PROXIES | OF_PAGES) & headers.keys()
 
 
 def is_loopback(host: str) -> bool:

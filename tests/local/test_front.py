@@ -197,11 +197,13 @@ def test_the_admin_paths_are_the_hosts_own(sample, method, path):
         {"X-Real-IP": "127.0.0.1"},
         {"Via": "1.1 proxy"},
         {"Host": "personalizer.example.com", KEY: "not the administrator's"},
+        {"Origin": "https://a.page.elsewhere"},
+        {"Sec-Fetch-Site": "cross-site"},
     ],
     ids=str,
 )
 @pytest.mark.parametrize(("method", "path"), [("POST", "/Admin/functions/at_startup"), ("GET", "/admin/host/status")])
-def test_through_a_proxy_nobody_uses_the_hosts_own_operations_without_the_administrators_key(guarded, method, path, header):
+def test_through_a_proxy_or_from_a_page_nobody_uses_the_hosts_own_operations_without_the_administrators_key(guarded, method, path, header):
     answer = guarded.request(method, path, headers=header)
     assert (answer.status, answer.json["error"]["code"]) == (401, "AccessDenied")
     assert guarded.request(method, path, headers={**header, KEY: ADMIN_KEY}).status in (200, 202)
