@@ -36,8 +36,8 @@ KEY_HEADER = "ocp-apim-subscription-key"
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
 REFUSED = (
     [("content-type", "application/json; charset=utf-8")],
-    b'{"error":{"code":"AccessDenied","message":"Access denied: from another machine, through a proxy or from a page, this needs the administrator\'s'
-    b' key (PERSONALIZER_ADMIN_KEY) in the Ocp-Apim-Subscription-Key header."}}',
+    b'{"error":{"code":"AccessDenied","message":"Access denied: from another machine, through a proxy or from a page, this needs the'
+    b" administrator's key (PERSONALIZER_ADMIN_KEY) in the Ocp-Apim-Subscription-Key header.\"}}",
 )
 
 log = logging.getLogger("local.host")
