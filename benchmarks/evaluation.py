@@ -41,7 +41,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 def run(storage: str, *, quick: bool) -> list[Line]:
     """Evaluate the same log by one worker and by two."""
-    return asyncio.run(_run(storage, events=200 if quick else 20_000))
+    return asyncio.run(_run(storage, events=40 if quick else 20_000))
 
 
 async def _run(storage: str, *, events: int) -> list[Line]:

@@ -32,7 +32,7 @@ _LEARNED = 100_000
 
 def run(storage: str, *, quick: bool) -> list[Line]:
     """Publish the largest model there can be, again and again, while a caller ranks."""
-    return asyncio.run(_run(storage, rounds=2 if quick else 8))
+    return asyncio.run(_run(storage, rounds=1 if quick else 8))
 
 
 async def _run(storage: str, *, rounds: int) -> list[Line]:

@@ -43,7 +43,7 @@ class Sizes:
     per_row: int = 1
 
 
-QUICK = Sizes(seconds=4, decisions=200, large=4, days=1 / 24, rate=0.5)
+QUICK = Sizes(seconds=4, decisions=50, large=2, days=1 / 24, rate=0.1)
 
 
 def run(storage: str, *, quick: bool, sizes: Sizes | None = None) -> list[Line]:

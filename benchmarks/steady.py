@@ -56,7 +56,7 @@ def run(storage: str, *, quick: bool) -> list[Line]:
     """Measure a full store beside a young one."""
     del storage
     if quick:
-        return asyncio.run(beside(filled=400, seconds=1.0, rounds=2, rate=50.0, settings=QUICK))
+        return asyncio.run(beside(filled=100, seconds=0.5, rounds=2, rate=50.0, settings=QUICK))
     return asyncio.run(beside(filled=60_000, seconds=10.0, rounds=6))
 
 

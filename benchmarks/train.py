@@ -72,7 +72,7 @@ class _Bench:
 
 def run(storage: str, *, quick: bool) -> list[Line]:
     """Fill logs of a busy, a middling and a quiet service; train and read each in turn."""
-    sizes = ((500, 1_000), (1, 100)) if quick else ((500, 20_000), (20, 8_000), (1, 1_000))
+    sizes = ((100, 300), (1, 30)) if quick else ((500, 20_000), (20, 8_000), (1, 1_000))
     return asyncio.run(_run(storage, sizes, rounds=2 if quick else 5))
 
 
