@@ -10,15 +10,11 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.apprentice import LATEST
-from shared.domain.clock import SystemClock
 from shared.domain.events import Action, LearningMode, Situation
 from shared.domain.slots import MultiSlotSituation, Slot
-from shared.runtime.settings import read_settings
-from shared.runtime.wiring import LoopServices, build
+from shared.runtime.wiring import LoopServices
 from shared.services.deciding import Decider
-from shared.services.multislot import MultiSlotRanker
-from tests.e2e.test_learning import SETTINGS, settled
-from tests.stores import settings_of
+from tests.e2e.test_learning import CLOCK, built, settled
 
 pytestmark = pytest.mark.slow
 
@@ -34,8 +30,7 @@ SEATINGS = [(guest, time) for guest in GUESTS for time in ("noon", "night")]
 
 @asynccontextmanager
 async def restaurant(storage: str, learning: str) -> AsyncIterator[LoopServices]:
-    own = {"PERSONALIZER_LEARNING_MODE": "Apprentice", "PERSONALIZER_APPRENTICE_LEARNING": learning}
-    services = build(read_settings({**settings_of(storage), **SETTINGS, **own}))
+    services = built(storage, PERSONALIZER_LEARNING_MODE="Apprentice", PERSONALIZER_APPRENTICE_LEARNING=learning)
     yield services
     await services.close()
 
@@ -75,7 +70,7 @@ async def best(services: LoopServices, asked: Situation) -> str:
     """Tell what would be shown in Online mode, without exploration."""
     served = await services.models.served()
     online = replace(served, settings=replace(served.settings, learning_mode=LearningMode.ONLINE, exploration_percentage=0.0))
-    decision = Decider().decide(asked, online, event_id="any", at=SystemClock().now(), deferred=False)
+    decision = Decider().decide(asked, online, event_id="any", at=CLOCK.now(), deferred=False)
     return asked.actions[decision.chosen].id
 
 
@@ -117,11 +112,10 @@ async def test_in_several_slots_each_baseline_is_imitated(storage):
     """Seeded. A slot's baseline goes by the slot and the guest."""
     chance = random.Random(2026)
     async with restaurant(storage, "Imitate") as services:
-        ranker = MultiSlotRanker(services.log, services.models, clock=SystemClock())
         for round_ in range(5):
             for number in range(120):
                 asked = menu(chance.choice(GUESTS))
-                ranking = await ranker.rank(asked, event_id=f"meal-{round_}-{number}", deferred=False)
+                ranking = await services.slots.rank(asked, event_id=f"meal-{round_}-{number}", deferred=False)
                 assert [filled.reward_action_id for filled in ranking.slots] == [slot.baseline for slot in asked.slots]
             await settled(services)
             await asyncio.sleep(0.4)

@@ -3,13 +3,17 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from shared.domain.clock import SystemClock
 from shared.domain.events import Action, Situation
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import LoopServices, build
+from shared.storage.embedded.storage import EmbeddedStorage
+from shared.storage.settings import FolderSettings
 from tests.stores import settings_of
 
 pytestmark = pytest.mark.slow
@@ -26,9 +30,32 @@ BASELINE = 0.9 / 3 + 0.1 * 2 / 3
 """Expected reward of always showing soup: liked by one guest in three."""
 
 
+class Ahead:
+    """The machine's clock, put forward where a test would wait."""
+
+    def __init__(self) -> None:
+        self._by = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self._by
+
+    def pass_(self, seconds: float) -> None:
+        self._by += timedelta(seconds=seconds)
+
+
+CLOCK = Ahead()
+"""Of all stores of these tests; it never goes back."""
+
+
+def built(place: str, **own: str) -> LoopServices:
+    """Put the loop in a folder together, with settings of its own."""
+    storage = EmbeddedStorage(FolderSettings(Path(place), make=True), clock=CLOCK)
+    return build(read_settings({**settings_of(place), **SETTINGS, **own}), storage=storage, clock=CLOCK)
+
+
 @pytest.fixture
 async def services(storage) -> AsyncIterator[LoopServices]:
-    services = build(read_settings({**settings_of(storage), **SETTINGS}))
+    services = built(storage)
     yield services
     await services.close()
 
@@ -49,10 +76,10 @@ async def serve(services: LoopServices, chance: random.Random, number: int, roun
 
 
 async def settled(services: LoopServices, seconds: float = 20) -> None:
-    """Train as the timer would until nothing is pending."""
+    """Train as the timer would, every half second of a clock that goes faster, until nothing is pending."""
     async with asyncio.timeout(seconds):
         while (await services.progress.read()).pending:
-            await asyncio.sleep(0.2)
+            CLOCK.pass_(0.5)
             await services.trainer.run()
 
 
@@ -85,7 +112,7 @@ async def test_counters_add_up_while_events_are_under_way_and_when_they_are_done
     assert (waiting.ranked, waiting.pending, waiting.rewards) == (5, 5, 4)
     await settled(services)
     await services.rewarder.reward("plain", 1.0)
-    await asyncio.sleep(1 + services.settings.grace.total_seconds() + 0.5)
+    CLOCK.pass_(1 + services.settings.grace.total_seconds() + 0.5)
     await services.trainer.run()
     done = await services.progress.read()
     assert (done.ranked, done.pending, done.counters.learned) == (5, 0, 3)
@@ -105,7 +132,7 @@ async def test_the_same_request_with_the_same_event_id_and_model_gets_the_same_a
 
 
 async def test_commits_and_retention_keep_what_is_needed_and_only_that_many_models(services, storage):
-    kept = build(read_settings({**settings_of(storage), **SETTINGS, "PERSONALIZER_MODELS_KEPT": "2"}))
+    kept = built(storage, PERSONALIZER_MODELS_KEPT="2")
     for round_ in range(4):
         await asyncio.gather(*(serve(kept, random.Random(number), number, round_) for number in range(20)))
         await settled(kept)

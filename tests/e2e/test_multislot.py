@@ -8,11 +8,9 @@ import pytest
 
 from shared.domain.events import Action
 from shared.domain.slots import MultiSlotSituation, Slot
-from shared.runtime.settings import read_settings
-from shared.runtime.wiring import LoopServices, build
+from shared.runtime.wiring import LoopServices
 from shared.services.multislot import MultiSlotRanker
-from tests.e2e.test_learning import DISHES, SETTINGS, settled
-from tests.stores import settings_of
+from tests.e2e.test_learning import CLOCK, DISHES, built, settled
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +21,7 @@ BASELINES = {"starter": "bread", "snack": "cake", "dessert": "pickle"}
 
 @pytest.fixture
 async def services(storage) -> AsyncIterator[LoopServices]:
-    services = build(read_settings({**settings_of(storage), **SETTINGS}))
+    services = built(storage)
     yield services
     await services.close()
 
@@ -72,7 +70,7 @@ async def test_slots_are_deferred_and_activated_together_and_counters_add_up(ser
     waiting = await services.progress.read()
     assert (waiting.ranked, waiting.pending, waiting.rewards) == (15, 15, 5)
     await settled(services)
-    await asyncio.sleep(2)  # the last rewards were stored after the last decision, and are counted when their own time has come
+    CLOCK.pass_(2)  # the last rewards were stored after the last decision, and are counted when their own time has come
     await services.trainer.run()
     done = await services.progress.read()
     assert (done.ranked, done.pending, done.counters.learned) == (15, 0, 9)
