@@ -171,14 +171,16 @@ def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowle
         assert found["learned"] >= len({*mine, *both})
 
 
-@pytest.mark.parametrize("version", UPLOADING)
-def test_batches_are_stored_and_learned(own, version):
-    assert upload(own, "interactions", *[interaction(f"e{number}") for number in range(5)], version=version).status == 204
-    answer = upload(own, "observations", {"eventId": "e1", "value": 0.5}, {"eventId": "e2", "value": 1}, version=version)
-    assert (answer.status, answer.body) == (204, b"")
-    assert learned(own, 5)["rewards"] == 2
-    found = receipt(own, "e1").json["decisions"][0]
-    assert (found["reward"], found["rewardActionId"], found["probability"], found["modelVersion"]) == (0.5, "b", 0.25, "local-1")
+def test_batches_of_every_version_are_stored_and_learned(own):
+    for version in UPLOADING:
+        ids = [f"{version}-{number}" for number in range(5)]
+        assert upload(own, "interactions", *map(interaction, ids), version=version).status == 204
+        answer = upload(own, "observations", {"eventId": ids[1], "value": 0.5}, {"eventId": ids[2], "value": 1}, version=version)
+        assert (answer.status, answer.body) == (204, b"")
+    assert learned(own, 5 * len(UPLOADING))["rewards"] == 2 * len(UPLOADING)
+    for version in UPLOADING:
+        found = receipt(own, f"{version}-1").json["decisions"][0]
+        assert (found["reward"], found["rewardActionId"], found["probability"], found["modelVersion"]) == (0.5, "b", 0.25, "local-1")
 
 
 @pytest.mark.parametrize("what", ["interactions", "observations"])
