@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @pytest.mark.azurite
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_benchmark_prints_its_figures_beside_the_floor():
     command = [sys.executable, "-m", "benchmarks", "--quick"]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
