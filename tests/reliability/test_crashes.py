@@ -10,6 +10,7 @@ import pytest
 from shared.storage.model_store import FileModelStore
 from tests.builders import T0, after
 from tests.clocks import SetClock
+from tests.reliability.chosen import last_calls
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import break_lease, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
@@ -51,7 +52,7 @@ async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(way, ac
     whole = Child(way, 0, done_first=False)
     assert (await whole.run("train", "counted"))[0] == 0
     assert whole.calls >= 10
-    for number in range(1, whole.calls + 1):
+    for number in last_calls(way, whole.calls, done_first=done_first):
         store = f"run{number}"
         await trainer(account, FIRST, store=store).run()
         code, _ = await Child(way, number, done_first=done_first).run("train", store)

@@ -11,6 +11,8 @@ from tests.running import RunningApp
 from tests.storage_proxy import Fault, no_faults
 from tests.stores import opened, overwrite
 
+pytestmark = pytest.mark.slow
+
 BODY = {"eventId": "e1", "actions": [{"id": name, "features": [{"topic": name}]} for name in "abc"]}
 QUICK = {
     "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
@@ -23,8 +25,9 @@ DEADLINE = 2.0
 
 
 @pytest.fixture
-def running(host, proxy) -> Iterator[RunningApp]:
-    with RunningApp(proxy.connection_string, kind=host, settings=QUICK) as app:
+def running(request: pytest.FixtureRequest, proxy) -> Iterator[RunningApp]:
+    """The app behind the local host, unless a test asks for the other one: what callers are told is made behind both."""
+    with RunningApp(proxy.connection_string, kind=getattr(request, "param", "local"), settings=QUICK) as app:
         yield app
 
 
@@ -32,7 +35,17 @@ def ranked(app: RunningApp, event_id: str = "e1"):
     return app.request("POST", "/personalizer/v1.0/rank", BODY | {"eventId": event_id})
 
 
-@pytest.mark.parametrize("fault", [Fault(503), Fault(500), Fault(429), Fault(), Fault(delay=3)], ids=["503", "500", "429", "torn", "late"])
+FAULTS = {"503": Fault(503), "500": Fault(500), "429": Fault(429), "torn": Fault(), "late": Fault(delay=3)}
+
+
+@pytest.mark.parametrize(
+    ("running", "fault"),
+    [
+        *[pytest.param("local", fault, id=f"local-{name}") for name, fault in FAULTS.items()],
+        pytest.param("worker", Fault(503), id="worker-503"),
+    ],
+    indirect=["running"],
+)
 def test_callers_are_told_in_time_and_served_again_when_it_is_over(running, proxy, fault):
     assert ranked(running).status == 201
     proxy.plan = lambda call: fault

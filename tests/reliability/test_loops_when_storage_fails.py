@@ -79,10 +79,9 @@ async def test_the_same_call_after_an_answer_that_never_came_finds_it_done(deplo
     assert services is not None
     await deployment.loops.put("other", Tier.S0, {})  # the container is there
     proxy.plan = every_write(Fault(503, done_first=True))
-    with pytest.raises(StorageUnavailableError):
-        await services.configurator.configure({"default_reward": 0.5})
-    with pytest.raises(StorageUnavailableError):
-        await deployment.loops.put("news", Tier.S0, {})
+    both = services.configurator.configure({"default_reward": 0.5}), deployment.loops.put("news", Tier.S0, {})
+    told = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in told] == [StorageUnavailableError, StorageUnavailableError]
     proxy.plan = no_faults
     assert (await services.configurator.configure({"default_reward": 0.5})).resets == 1
     kept = await deployment.loops.put("news", Tier.S0, {})

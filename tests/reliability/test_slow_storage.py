@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.reliability.skewed import DEADLINE, LEARNED_AFTER, Instance, World
-from tests.storage_proxy import Call, Fault, no_faults
+from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 
 EVENTS = 100
 
@@ -23,8 +23,17 @@ def pace(proxy, seconds: list[float]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("slow", [[4.0, 4.0], [8.5, 4.0], [9.0, 0.0], [12.0, 3.0]], ids=str)
-async def test_each_of_a_hundred_rewards_that_wait_for_slow_storage_is_refused_or_in_the_books(proxy, slow):
+async def test_each_of_a_hundred_rewards_that_wait_for_slow_storage_is_refused_or_in_the_books(new_account):
+    """Four paces, each on an account of its own, at once: most of what they take is waiting."""
+
+    async def on_an_account(slow: list[float]) -> None:
+        with StorageProxy(new_account()) as proxy:
+            await assert_refused_or_in_the_books(proxy, slow)
+
+    await asyncio.gather(*map(on_an_account, ([4.0, 4.0], [8.5, 4.0], [9.0, 0.0], [12.0, 3.0])))
+
+
+async def assert_refused_or_in_the_books(proxy: StorageProxy, slow: list[float]) -> None:
     world = World()
     proxy.date = world.now
     one = Instance.in_azure(proxy, world, skew=0.0)

@@ -1,0 +1,41 @@
+"""Which of a run's storage calls are failed, where failing each of them would take long and most do as their neighbours do."""
+
+import re
+from collections.abc import Sequence
+
+from tests.storage_proxy import Call, StorageProxy
+
+_OF_ITS_OWN = re.compile(r"\([^)]*\)|[^/]*\d[^/]*")
+
+
+def kind_of(call: Call) -> str:
+    """Tell what is asked of what, without the names that differ from one run to the next.
+
+    >>> kind_of(Call(7, "PUT", "/account007/personalizer-models/loops/run3/states/00000002-1f"))
+    'PUT /*/personalizer-models/loops/*/states/*'
+    """
+    return f"{call.method} {_OF_ITS_OWN.sub('*', call.path)}"
+
+
+def chosen(calls: Sequence[Call]) -> list[int]:
+    """Number the calls that stand for all of them, counted from 1: the first of each kind, and the last of all.
+
+    >>> rows = [Call(number, "GET", f"/a1/table{number}") for number in (1, 2, 3)]
+    >>> chosen([*rows, Call(4, "PUT", "/a1/pointer"), Call(5, "GET", "/a1/table5"), Call(6, "PUT", "/a1/pointer")])
+    [1, 4, 6]
+    """
+    first: dict[str, int] = {}
+    for number, call in enumerate(calls, 1):
+        first.setdefault(kind_of(call), number)
+    return sorted({*first.values(), len(calls)} - {0})
+
+
+def last_calls(way: StorageProxy | str, calls: int, *, done_first: bool) -> list[int]:
+    """Number the calls, of so many of an undisturbed run, that a process is killed at: each, in a folder.
+
+    On an account, where that takes five times as long, the chosen ones in turn: every other is a last that is not done, the rest are
+    lasts that are done. To storage a process killed before a call is one that was killed after the call before.
+    """
+    if isinstance(way, str):
+        return list(range(1, calls + 1))
+    return chosen(way.calls)[done_first::2]
