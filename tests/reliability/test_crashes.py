@@ -16,7 +16,7 @@ from tests.reliability.test_faults import break_lease, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
 from tests.stores import on_both
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 APPENDING_CALLS = 9
 """What the child makes at least: the first row, which finds no table; the pointer, lest the log was deleted; the table; the row again; and

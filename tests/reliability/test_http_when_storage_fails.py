@@ -11,7 +11,7 @@ from tests.running import RunningApp
 from tests.storage_proxy import Fault, no_faults
 from tests.stores import opened, overwrite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 BODY = {"eventId": "e1", "actions": [{"id": name, "features": [{"topic": name}]} for name in "abc"]}
 QUICK = {

@@ -27,6 +27,7 @@ from tests.stores import on_both
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # the SDK drops the connection of an answer it refuses
 ]
 
