@@ -16,8 +16,8 @@ from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 WHEN = pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload([child.__name__])
-"""A process of its own for each run, without the second that importing takes."""
+_processes.set_forkserver_preload([child.__name__, "shared.storage.azure.storage"])
+"""A process of its own for each run, without the second that importing takes: Azure's packages, imported late, take most of it."""
 
 
 class Child:
