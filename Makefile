@@ -29,7 +29,7 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run every test; those of Azure's engine start an Azurite
-	$(BIN)/python -m pytest -n 3 --dist loadscope
+	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"
