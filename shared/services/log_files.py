@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import JoinedEvent
-from shared.joining.foreign import DsjsonReader, Encode
+from shared.joining.foreign.reader import DsjsonReader, Encode
 from shared.joining.splitting import MAX_LINE, LineSplitter
 from shared.services.concurrency import collector_at_rest
 

@@ -15,7 +15,7 @@ from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import line, read_situation, situation_text
-from shared.joining.foreign import DsjsonReader, Read
+from shared.joining.foreign.reader import DsjsonReader, Read
 from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
 from shared.learning.encoding import Encoder

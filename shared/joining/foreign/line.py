@@ -1,0 +1,99 @@
+"""A line of a joined log of others, decoded: the members that mean something, under names of ours."""
+
+from datetime import datetime
+from typing import Final, NoReturn
+
+import msgspec
+
+from shared.domain.errors import UnreadableError
+from shared.domain.events import SkipReason
+
+MAX_ID_LENGTH: Final = 256
+
+_NOTHING: Final = msgspec.Raw(b"")
+
+
+class Report(msgspec.Struct, rename={"event_id": "EventId", "is_activation": "ActionTaken"}):
+    """One of the observations: a reward (``v``), an activation, or neither."""
+
+    event_id: str | None = None
+    ts: datetime | None = None
+    v: object = None
+    is_activation: bool | None = False
+
+
+class Outcome(msgspec.Struct, rename={"cost": "_label_cost", "slot": "_id", "numbers": "_a", "chances": "_p", "reports": "_o"}):
+    """What became of one of several slots; actions count from 0, the chosen one first."""
+
+    cost: float | None = None
+    slot: str = ""
+    numbers: list[int] | int = []  # msgspec copies an empty list
+    chances: list[float] | float = []
+    reports: list[Report] | None = None
+
+
+class State(msgspec.Struct):
+    """``m`` is the version of the model that chose."""
+
+    m: str = ""
+
+
+class Proposed(msgspec.Struct):
+    """What the policy drew beside the baseline, as this service logs it; actions count from 1."""
+
+    a: int
+    p: float
+    lesson: bool
+
+
+class Line(
+    msgspec.Struct,
+    rename={
+        "cost": "_label_cost",
+        "probability": "_label_probability",
+        "action": "_label_Action",
+        "index": "_labelIndex",
+        "reports": "o",
+        "decided_at": "Timestamp",
+        "event_id": "EventId",
+        "mode": "Mode",
+        "deferred": "DeferredAction",
+        "state": "VWState",
+        "is_skipped": "_skipLearn",
+        "outcomes": "_outcomes",
+        "slot": "Slot",
+        "proposed": "Proposed",
+        "skip": "SkipReason",
+        "dangling": "RewardValue",
+    },
+):
+    """The members that mean something; ``c`` stays text. ``dangling`` is a reward that the other service's join had no decision for."""
+
+    c: msgspec.Raw = _NOTHING
+    cost: float | None = None
+    probability: float | None = None
+    action: int | None = None
+    index: int | None = None
+    reports: list[Report] | None = None
+    decided_at: datetime | None = None
+    event_id: str | None = None
+    mode: str | None = None
+    deferred: bool | None = False
+    a: list[int] | None = None
+    p: list[float] | None = None
+    state: State | None = None
+    is_skipped: bool | None = False
+    pdrop: float | None = 0.0
+    outcomes: list[Outcome] | None = None
+    slot: str = ""
+    proposed: Proposed | None = None
+    skip: SkipReason | None = None
+    dangling: object = None
+
+
+LINE: Final = msgspec.json.Decoder(Line)
+
+
+def refuse(what: str) -> NoReturn:
+    """Raise `UnreadableError` with what is wrong with a line."""
+    raise UnreadableError(what)
