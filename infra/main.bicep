@@ -229,7 +229,7 @@ var settings = {
 
 // --- resources ------------------------------------------------------------------------------------------------------------
 
-resource group 'Microsoft.Resources/resourceGroups@2024-11-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: '${abbreviations.resourcesResourceGroups}${environmentName}'
   location: location
   tags: tags
@@ -332,7 +332,7 @@ module network './core/network.bicep' = if (vnetEnabled) {
     tags: tags
     hostAccountId: hostStorage.outputs.id
     dataAccountId: dataStorage.outputs.id
-    vaultId: keyVaultEnabled ? vault.outputs.id : ''
+    vaultId: keyVaultEnabled ? vault!.outputs.id : ''
   }
 }
 
@@ -354,7 +354,7 @@ module app './app/function.bicep' = {
     packageContainer: packageContainer
     dataBlobUri: dataStorage.outputs.blobUri
     dataTableUri: dataStorage.outputs.tableUri
-    subnetId: vnetEnabled ? network.outputs.appSubnetId : ''
+    subnetId: vnetEnabled ? network!.outputs.appSubnetId : ''
     hosting: {
       pythonVersion: pythonVersion
       instanceMemoryMB: instanceMemoryMB
@@ -366,8 +366,8 @@ module app './app/function.bicep' = {
       rollingUpdate: rollingUpdate
     }
     settings: settings
-    keys: keyVaultEnabled && !empty(apiKeys) ? vault.outputs.keysReference : apiKeys
-    adminKey: keyVaultEnabled && !empty(adminKey) ? vault.outputs.adminKeyReference : adminKey
+    keys: keyVaultEnabled && !empty(apiKeys) ? vault!.outputs.keysReference : apiKeys
+    adminKey: keyVaultEnabled && !empty(adminKey) ? vault!.outputs.adminKeyReference : adminKey
   }
 }
 
@@ -401,7 +401,7 @@ module alerts './core/alerts.bicep' = if (!empty(alertEmail)) {
 module budget './core/budget.bicep' = if (monthlyBudget > 0) {
   name: 'budget'
   scope: group
-  params: { amount: monthlyBudget, email: alertEmail, startDate: empty(budgetStartDate) ? thisMonth : budgetStartDate }
+  params: { amount: max(monthlyBudget, 1), email: alertEmail, startDate: empty(budgetStartDate) ? thisMonth : budgetStartDate }
 }
 
 module diagnostics './core/diagnostics.bicep' = if (diagnosticsEnabled) {
@@ -411,7 +411,7 @@ module diagnostics './core/diagnostics.bicep' = if (diagnosticsEnabled) {
     workspaceId: monitoring.outputs.workspaceId
     functionName: app.outputs.name
     accountNames: [hostStorage.outputs.name, dataStorage.outputs.name]
-    vaultName: keyVaultEnabled ? vault.outputs.name : ''
+    vaultName: keyVaultEnabled ? vault!.outputs.name : ''
   }
 }
 

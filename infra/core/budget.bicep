@@ -11,7 +11,7 @@ param startDate string
 var emails = empty(email) ? [] : [email]
 var roles = empty(email) ? ['Owner'] : []
 
-resource budget 'Microsoft.Consumption/budgets@2024-08-01' = {
+resource budget 'Microsoft.Consumption/budgets@2026-06-01' = {
   name: 'personalizer'
   properties: {
     category: 'Cost'

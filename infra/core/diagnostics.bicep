@@ -25,6 +25,7 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' existing = if (!empty(vaul
   name: empty(vaultName) ? 'none' : vaultName
 }
 
+#disable-next-line use-recent-api-versions // There is no newer one, and none that is not a preview.
 resource ofApp 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
   scope: app
@@ -38,6 +39,7 @@ resource ofApp 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   }
 }
 
+#disable-next-line use-recent-api-versions // There is no newer one, and none that is not a preview.
 resource ofBlobs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = [
   for (name, i) in accountNames: {
     name: 'to-workspace'
@@ -50,6 +52,7 @@ resource ofBlobs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = [
   }
 ]
 
+#disable-next-line use-recent-api-versions // There is no newer one, and none that is not a preview.
 resource ofVault 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(vaultName)) {
   name: 'to-workspace'
   scope: vault

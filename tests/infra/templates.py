@@ -215,6 +215,28 @@ def every_parameter_is_mapped_with_its_default(project: Project) -> Iterator[str
             variables[mapped[1]] = name
 
 
+def what_the_compiler_predicts_for_covers_all_that_is_optional(project: Project) -> Iterator[str]:
+    files = {path.stem: path for path in (project.root / "infra" / "tests").glob("*.bicepparam")}
+    given = {name: dict(re.findall(r"^param (\w+) = (.+)$", path.read_text("utf-8"), re.MULTILINE)) for name, path in files.items()}
+    known, defaults = project.main.parameters.keys(), project.main.defaults
+    for name, values in given.items():
+        yield from (f"{name}.bicepparam gives the parameter {each}, which is not there" for each in values.keys() - known)
+        yield from (f"{name}.bicepparam does not give {each}" for each in (known - defaults.keys() | COMPUTED) - values.keys())
+    off = {name for name, value in defaults.items() if value in OFF and name != "defaultReward"}
+    yield from (f"everything.bicepparam leaves {each} off" for each in off - given.get("everything", {}).keys())
+    counted = {line.split()[0] for line in (project.root / "infra" / "tests" / "resources.txt").read_text("utf-8").splitlines()}
+    yield from (f"{name} is counted or described, and not both" for name in counted ^ files.keys())
+
+
+def a_preview_says_why(project: Project) -> Iterator[str]:
+    excused = re.compile(r"^#disable-next-line use-recent-api-versions // \w.+$")
+    for path, template in project.templates.items():
+        lines = template.text.splitlines()
+        for above, line in zip(["", *lines], lines, strict=False):
+            if re.search(r"-preview' = ", line) and not excused.match(above):
+                yield f"{path.name}: {line.split()[1]} is a preview without a reason"
+
+
 def every_module_gets_what_it_asks_for(project: Project) -> Iterator[str]:
     reached = {project.main.path.resolve()}
     for template in project.templates.values():
@@ -358,6 +380,8 @@ def what_costs_is_off(project: Project) -> Iterator[str]:
 RULES = (
     every_parameter_is_mapped_with_its_default,
     every_module_gets_what_it_asks_for,
+    what_the_compiler_predicts_for_covers_all_that_is_optional,
+    a_preview_says_why,
     every_setting_is_set_and_no_other,
     flex_consumption_is_told_nothing_it_does_not_know,
     the_service_is_found_by_its_tag,

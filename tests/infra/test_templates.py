@@ -75,6 +75,15 @@ PLANTED = {
     "an instance that is always ready": ("infra/main.bicep", "param httpAlwaysReady int = 0", "param httpAlwaysReady int = 1"),
     "a module that is not optional": ("infra/main.bicep", "= if (monthlyBudget > 0) {", "= {"),
     "a template that nobody uses": ("infra/core/budget.bicep", None, "infra/core/spare.bicep"),
+    "a prediction for a parameter that is not there": ("infra/tests/everything.bicepparam", "param logShards", "param logPieces"),
+    "a prediction without all that is optional": ("infra/tests/everything.bicepparam", "param vnetEnabled = true\n", ""),
+    "a prediction that depends on the day": ("infra/tests/defaults.bicepparam", "param thisMonth = '2026-01-01'\n", ""),
+    "a prediction that nobody counts": ("infra/tests/resources.txt", "defaults 26\n", ""),
+    "a preview without a reason": (
+        "infra/core/diagnostics.bicep",
+        "versions // There is no newer one, and none that is not a preview.",
+        "versions",
+    ),
 }
 
 TYPED = {
