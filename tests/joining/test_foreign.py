@@ -248,6 +248,40 @@ def test_a_deferred_event_that_was_learned_is_learned_again_whatever_is_told_of_
         assert (event.skip, rejoin(event, LoopSettings()).skip, event.reward) == (None, None, 0.5)
 
 
+ACTIVATED = [{"EventId": "e1", "v": 0.5}, {"EventId": "e1", "ActionTaken": True}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "skip"),
+    [
+        ({"_deferred": True}, SkipReason.NOT_ACTIVATED),
+        ({"_deferred": True, "o": None}, SkipReason.NOT_ACTIVATED),
+        ({"_deferred": True, "DeferredAction": True}, SkipReason.NOT_ACTIVATED),
+        ({"_deferred": True, "_skipLearn": True, "o": ACTIVATED}, SkipReason.LOGGING_ONLY),
+        ({"_deferred": True, "o": ACTIVATED}, None),
+        ({"_deferred": False}, None),
+        ({"_deferred": None}, None),
+    ],
+)
+def test_what_was_deferred_and_never_activated_is_kept_and_not_learned_now_or_later(changes, skip):
+    event = the_event(PERSONALIZER, **changes)
+    assert (event.skip, rejoin(event, LoopSettings()).skip, event.reward) == (skip, skip, 0.5)
+    assert (read_line(line(event).rstrip()).skip, event.decision.deferred) == (skip, bool(changes.get("_deferred")))
+
+
+def test_one_activation_is_for_all_slots_wherever_it_stands():
+    top, side, bottom = SLOTS["_outcomes"]
+    activated = {**side, "_o": [{"EventId": "s1", "ActionTaken": True}]}
+    of_slot = read(SLOTS, _deferred=True, _outcomes=[top, activated, bottom])
+    of_line = read(SLOTS, _deferred=True, o=[{"EventId": "s1", "ActionTaken": True}])
+    waiting = read(SLOTS, _deferred=True)
+    assert [[event.skip for event in each.events] for each in (of_slot, of_line, waiting)] == [
+        [None, None],
+        [None, None],
+        [SkipReason.NOT_ACTIVATED] * 2,
+    ]
+
+
 def test_thinned_lines_are_said_to_be_and_their_label_may_be_multiplied_by_the_chance_of_being_kept():
     thinned = read(PERSONALIZER, pdrop=0.5, _label_probability=0.4)
     assert (thinned.is_thinned, thinned.events[0].decision.probabilities) == (True, (0.2, 0.8))

@@ -22,10 +22,14 @@ class Report(msgspec.Struct, rename={"event_id": "EventId", "is_activation": "Ac
     is_activation: bool | None = False
 
 
-class Outcome(msgspec.Struct, rename={"cost": "_label_cost", "slot": "_id", "numbers": "_a", "chances": "_p", "reports": "_o"}):
-    """What became of one of several slots; actions count from 0, the chosen one first."""
+class Outcome(
+    msgspec.Struct,
+    rename={"cost": "_label_cost", "original": "_original_label_cost", "slot": "_id", "numbers": "_a", "chances": "_p", "reports": "_o"},
+):
+    """What became of one of several slots; actions count from 0, the chosen one first. ``original`` is as in `Line`."""
 
     cost: float | None = None
+    original: float | None = None
     slot: str = ""
     numbers: list[int] | int = []  # msgspec copies an empty list
     chances: list[float] | float = []
@@ -50,6 +54,7 @@ class Line(
     msgspec.Struct,
     rename={
         "cost": "_label_cost",
+        "original": "_original_label_cost",
         "probability": "_label_probability",
         "action": "_label_Action",
         "index": "_labelIndex",
@@ -60,17 +65,24 @@ class Line(
         "deferred": "DeferredAction",
         "state": "VWState",
         "is_skipped": "_skipLearn",
+        "is_deferred": "_deferred",
         "outcomes": "_outcomes",
+        "baselines": "_ba",
         "slot": "Slot",
         "proposed": "Proposed",
         "skip": "SkipReason",
         "dangling": "RewardValue",
     },
 ):
-    """The members that mean something; ``c`` stays text. ``dangling`` is a reward that the other service's join had no decision for."""
+    """The members that mean something; ``c`` stays text. ``dangling`` is a reward that the other service's join had no decision for.
+
+    ``original`` is the cost that was observed, where another join has put its own lesson in the place of ``cost`` (Apprentice mode), and
+    ``baselines`` are the slots' own actions, counted from 0. What ``is_deferred`` was to be learned only if it was activated.
+    """
 
     c: msgspec.Raw = _NOTHING
     cost: float | None = None
+    original: float | None = None
     probability: float | None = None
     action: int | None = None
     index: int | None = None
@@ -83,8 +95,10 @@ class Line(
     p: list[float] | None = None
     state: State | None = None
     is_skipped: bool | None = False
+    is_deferred: bool | None = False
     pdrop: float | None = 0.0
     outcomes: list[Outcome] | None = None
+    baselines: list[int] | None = None
     slot: str = ""
     proposed: Proposed | None = None
     skip: SkipReason | None = None

@@ -102,7 +102,7 @@ def _decision(line: Line, head: _Head, choice: Choice) -> Decision:
         mode=LearningMode.LOGGING_ONLY if _skip(line) is SkipReason.LOGGING_ONLY else mode,
         probabilities=choice.probabilities,
         chosen=choice.chosen,
-        deferred=bool(line.deferred),
+        deferred=_is_deferred(line),
         situation=situation_text(choice.situation),
         encoded=b"",
         slot=choice.situation.slot,
@@ -132,9 +132,22 @@ def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:
 
 
 def _skip(line: Line) -> SkipReason | None:
-    if line.skip is not None or not line.is_skipped:
+    if line.skip is not None:
         return line.skip
-    return SkipReason.NOT_ACTIVATED if line.deferred else SkipReason.LOGGING_ONLY
+    is_waiting = _is_deferred(line) and not _is_activated(line)
+    if line.is_skipped:
+        return SkipReason.NOT_ACTIVATED if is_waiting else SkipReason.LOGGING_ONLY
+    return SkipReason.NOT_ACTIVATED if line.is_deferred and is_waiting else None
+
+
+def _is_deferred(line: Line) -> bool:
+    return bool(line.deferred or line.is_deferred)
+
+
+def _is_activated(line: Line) -> bool:
+    """Whether one of the observations, those of slots included, activates the event."""
+    of_slots = [report for outcome in line.outcomes or () for report in outcome.reports or ()]
+    return any(report.is_activation for report in (*(line.reports or ()), *of_slots))
 
 
 def _observations(report: Report, decision: Decision) -> Iterator[Observation]:
