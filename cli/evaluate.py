@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 
 from cli import options
-from cli.output import bytes_progress, console, print_json, steps_progress, table
+from cli.output import bytes_progress, console, effects, print_json, steps_progress, table
 from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop
@@ -22,7 +22,7 @@ from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.joining.reading import read_lines
-from shared.learning.arguments import parse_arguments
+from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, parts, report, warnings
 from shared.services.exporting import Exporter
@@ -194,6 +194,9 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     for each in reports:
         compared.add_row(*_row(each, is_full=is_full))
     out.print(compared)
+    for part in found.parts:
+        if not part.slot and (note := effects(part.contender.arguments)):
+            out.print(f"{part.contender.name}: {note}", markup=False)
     if is_full:
         out.print()
         _print_all(reports)
@@ -249,6 +252,7 @@ def _plain(part: Part, each: Report, *, is_full: bool) -> dict[str, Any]:
         "name": each.name,
         "source": each.source.value,
         "arguments": part.contender.arguments,
+        "withoutEffect": without_effect(part.contender.arguments),
         "slot": each.slot,
         "rounds": each.rounds,
         "estimate": each.estimates["calibrated_dr"],

@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.learning.arguments import without_effect
 from shared.services.log_files import HowFar
 
 _MOST_LINES: Final = 20
@@ -70,6 +72,15 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def effects(arguments: str) -> str | None:
+    """Tell which options of a policy are taken without effect, None if there are none, or if the service knows more options than this."""
+    try:
+        names = without_effect(arguments)
+    except InvalidPolicyConfigurationError:
+        return None
+    return f"taken without effect: {', '.join(names)}" if names else None
 
 
 def malformed_lines(read: HowFar) -> Table:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import options
-from cli.output import console, facts, print_json
+from cli.output import console, effects, facts, print_json
 from cli.service import Service
 
 app = typer.Typer(
@@ -72,4 +72,4 @@ def _print(policy: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(policy)
     else:
-        console().print(facts(**policy), markup=False)
+        console().print(facts(**policy, note=effects(policy["arguments"])), markup=False)

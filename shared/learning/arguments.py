@@ -5,11 +5,12 @@
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
-from math import isfinite
+from math import isclose, isfinite
 from types import MappingProxyType
 from typing import Final
 
@@ -19,6 +20,9 @@ from shared.learning.interactions import ANY, EVERYTHING, Interactions
 LONGEST: Final = 4096
 MOST_TOKENS: Final = 256
 """How many characters and how many words arguments may have."""
+
+MOST_CROSSED: Final = 8
+"""How many namespaces one interaction may have."""
 
 DEFAULT_ARGUMENTS: Final = "--cb_explore_adf"
 """Names no algorithm and no interactions: all is left to the product."""
@@ -116,7 +120,7 @@ class Treatment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """What an option takes, in words, and whether a text is that."""
+    """What an option takes, in words, and whether a text is that; ``many``: each word up to the next option is one."""
 
     words: str
     accepts: Callable[[str], bool]
@@ -124,7 +128,7 @@ class Value:
 
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_COUNT: Final = re.compile(r"\d{1,18}", re.ASCII)
+_COUNT: Final = re.compile(r"\d{1,20}", re.ASCII)
 
 
 def _number(lowest: float, highest: float) -> Value:
@@ -143,6 +147,10 @@ def _count(lowest: int, highest: int) -> Value:
         return _COUNT.fullmatch(text) is not None and lowest <= int(text) <= highest
 
     return Value(f"a whole number from {lowest} to {highest}", accepts)
+
+
+def _word() -> Value:
+    return Value("a word", lambda text: bool(text) and not _is_option(text))
 
 
 def _one_of(*words: str) -> Value:
@@ -164,7 +172,7 @@ def _is_namespace(letter: str, *, wild: bool) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option under all its names. Without ``value`` it is a flag; ``beside`` it one of these must be given."""
+    """One option under all its names. Without ``value`` it is a flag; it acts only if one of ``beside`` is given, where there are any."""
 
     names: tuple[str, ...]
     value: Value | None
@@ -191,7 +199,7 @@ OPTIONS: Final = (
     _implemented("--gamma_scale", _number(0, 10**6), "γ of SquareCB after one event: 100 if not given", beside="--squarecb"),
     _implemented("--gamma_exponent", _number(0, 1), "how γ grows with the events: 0.5 if not given", beside="--squarecb"),
     _implemented("--softmax", None, "weighs by the exponential of the score"),
-    _implemented("--lambda", _number(0, 10**6), "the score's factor in softmax: 1 if not given", beside="--softmax"),
+    _implemented("--lambda", _number(-(10**6), 10**6), "the score's factor in softmax, its sign aside: 1 if not given", beside="--softmax"),
     _implemented("--bag", _count(1, 100), "vote of so many posterior draws"),
     _implemented("--cover", _count(1, 100), "mixture of so many policies that differ"),
     _implemented("--psi", _number(0, 100), "how much cover is paid for differing: 1 if not given", beside="--cover"),
@@ -202,37 +210,67 @@ OPTIONS: Final = (
     _implemented("-q --quadratic", _letters("two namespace letters", 2, 2, wild=True), "crosses of two namespaces; `:` is any"),
     _implemented("--cubic", _letters("three namespace letters", 3, 3, wild=True), "crosses of three namespaces; `:` is any"),
     _implemented(
-        "--interactions", _letters("two or three namespace letters", 2, 3, wild=True), "crosses of two or three namespaces; `:` is any"
+        "--interactions",
+        _letters(f"two to {MOST_CROSSED} namespace letters", 2, MOST_CROSSED, wild=True),
+        "crosses of so many namespaces; `:` is any",
     ),
     _implemented("--ignore", _letters("namespace letters", 1, LONGEST, wild=False), "these namespaces are not used"),
     _implemented("--ignore_linear", _letters("namespace letters", 1, LONGEST, wild=False), "these are used in interactions only"),
     _accepted("--cb_explore_adf --ccb_explore_adf", None, "one of them is required; which one makes no difference"),
     _accepted("--noconstant", None, "no weight is common to all actions"),
-    _accepted("--cb_adf", None, "follows from the above"),
+    _accepted("-C --constant", _any_number(), "no weight is common to all actions"),
+    _accepted("--cb_adf --csoaa_rank --rank_all --no_predict --cb_force_legacy", None, "follows from the above"),
+    _accepted("--csoaa_ldf", _one_of("multiline", "m", "multiline-classifier", "mc"), "follows from the above"),
+    _accepted("--link", _one_of("identity"), "a score is an expected reward as it is"),
     _accepted("--cb_type", _one_of("mtr", "ips", "dr", "dm", "sm"), "rewards are always regressed"),
+    _accepted("--clip_p", _any_number(), "rewards are always regressed"),
     _accepted("-l --learning_rate", _any_number(), "the learner finds its own steps"),
     _accepted("--power_t --initial_t --decay_learning_rate", _any_number(), "they shape the learning rate, which has no effect"),
-    _accepted("--adaptive --invariant --normalized --sgd", None, "the optimiser is the product's own"),
-    _accepted("--l1 --l2", _any_number(), "regularisation is the product's own"),
+    _accepted("--adaptive --adax --invariant --normalized --sgd", None, "the optimiser is the product's own"),
+    _accepted("--coin --ftrl --pistol", None, "the optimiser is the product's own"),
+    _accepted("--ftrl_alpha --ftrl_beta", _any_number(), "the optimiser is the product's own"),
+    _accepted("--freegrad --restart --project", None, "the optimiser is the product's own"),
+    _accepted("--radius --fepsilon --flipschitz_const", _any_number(), "the optimiser is the product's own"),
+    _accepted("--svrg --bfgs --conjugate_gradient --hessian_on", None, "the optimiser is the product's own"),
+    _accepted("--stage_size --mem --termination", _any_number(), "the optimiser is the product's own"),
+    _accepted("--OjaNewton", None, "the optimiser is the product's own"),
+    _accepted("--initial_weight", _any_number(), "a model begins with what it knows: nothing"),
+    _accepted("--random_weights --normal_weights --truncated_normal_weights", None, "a model begins with what it knows: nothing"),
+    _accepted("--sparse_weights", None, "the model's size is fixed"),
+    _accepted("--l1 --l2 --sparse_l2 --l1_state --l2_state", _any_number(), "regularisation is the product's own"),
     _accepted("--no_bias_regularization", None, "regularisation is the product's own"),
     _accepted("--loss_function", _one_of("squared"), "it is always squared"),
     _accepted("--passes", _count(1, 10**9), "the trainer decides what is replayed"),
+    _accepted("--holdout_off --save_per_pass", None, "the trainer decides what is replayed"),
+    _accepted("--holdout_period --holdout_after --early_terminate", _count(0, 10**9), "the trainer decides what is replayed"),
     _accepted("-b --bit_precision", _count(1, 61), "the model's size is fixed"),
     _accepted("--hash", _one_of("strings", "all"), "everything is hashed"),
-    _accepted("--random_seed", _count(0, 10**9), "chance comes from the event id"),
+    _accepted("--hash_seed", _count(0, 2**64 - 1), "everything is hashed, in one way"),
+    _accepted("--chain_hash --sort_features", None, "everything is hashed, in one way"),
+    _accepted("--random_seed", _count(0, 2**64 - 1), "chance comes from the event id"),
     _accepted("--cb_sample", None, "Rank always draws"),
     _accepted("--nounif", None, "the floor stays: without it the log could not be evaluated"),
     _accepted("--first_only", None, "ties always go to the first"),
     _accepted("--greedify", None, "the draws are not trained one by one"),
-    _accepted("--cb_min_cost --cb_max_cost", _any_number(), "the posterior gives the bounds"),
-    _accepted("--json --dsjson --quiet --save_resume --preserve_performance_counters", None, "so it is anyway"),
+    _accepted("--cb_min_cost --cb_max_cost --min_prediction --max_prediction", _any_number(), "the posterior gives the bounds"),
+    _accepted("--large_action_space --two_pass_svd --las_hint_explicit_simd", None, "all actions are scored: there are at most 50"),
+    _accepted(
+        "--max_actions --spanner_c --thread_pool_size --block_size --action_cache_slack",
+        _any_number(),
+        "they shape `--large_action_space`, which has no effect",
+    ),
+    _accepted("--json --dsjson --quiet --save_resume --preserve_performance_counters --per_model_save_load", None, "so it is anyway"),
+    _accepted("--no_stdin --driver_output_off --strict_parse --all_slots_loss", None, "nothing is printed or read from files"),
+    _accepted("-P --progress --driver_output --log_level --log_output --limit_output", _word(), "nothing is printed or read from files"),
+    _accepted("--ring_size --example_queue_limit", _count(0, 2**64 - 1), "nothing is printed or read from files"),
     _refused("--cats --cats_pdf --cats_tree --cb_explore_pdf --cbzo", "actions are discrete"),
     _refused("--cb --cb_explore --cbify --cbify_ldf --warm_cb", "actions come with each request: use `--cb_explore_adf`"),
     _refused("--slates", "slots are ranked one after another: use `--ccb_explore_adf`"),
-    _refused("--rnd --synthcover --graph_feedback --large_action_space --elim", "this kind of exploration is not there"),
-    _refused("--bfgs --conjugate_gradient --ftrl --pistol --coin --svrg --nn --ksvm --boosting", "the learner is the product's own"),
-    _refused("--automl --cb_dro --baseline --baseline_challenger_cb", "policies are compared by evaluations"),
-    _refused("--keep", "name what to leave out by `--ignore`"),
+    _refused("--rnd --synthcover --graph_feedback --elim --epsilon_decay", "this kind of exploration is not there"),
+    _refused("--nn --ksvm --boosting --bootstrap --emt", "the learner is the product's own"),
+    _refused("--automl --cb_dro --baseline --baseline_challenger_cb --explore_eval", "policies are compared by evaluations"),
+    _refused("--keep --ignore_features_dsjson_experimental", "name what to leave out by `--ignore`"),
+    _refused("--experimental_full_name_interactions", "name namespaces by their first letters: use `--interactions`"),
     _refused("--redefine --interact --lrq --lrqfa --autolink --stage_poly --marginal", "these features are not made"),
     _refused("--ngram --skips --affix --spelling --dictionary --feature_limit", "features are used as they are sent"),
     _refused("--leave_duplicate_interactions --permutations", "every cross counts once"),
@@ -240,6 +278,7 @@ OPTIONS: Final = (
     _refused("-d --data -i --initial_regressor -f --final_regressor", "the service reads and writes by itself"),
     _refused("-p --predictions -r --raw_predictions -c --cache --cache_file -k --kill_cache", "the service reads and writes by itself"),
     _refused("--id --daemon --port --audit -a --invert_hash --readable_model", "the service reads and writes by itself"),
+    _refused("--extra_metrics --feature_mask", "the service reads and writes by itself"),
 )
 """All that is known of Vowpal Wabbit's options; any other is refused as unknown."""
 
@@ -286,6 +325,21 @@ def is_multi_slot(text: str) -> bool:
     return _KINDS[1] in _given(_words(text))
 
 
+def without_effect(text: str) -> tuple[str, ...]:
+    """Name the options that are taken without effect, in the order in which they are given; raises as `parse_arguments`.
+
+    >>> without_effect("--cb_explore_adf --squarecb --coin --lambda 2 --hash_seed 0")
+    ('--coin', '--lambda', '--hash_seed')
+    """
+    given = _given(_words(text))
+    return tuple(name for name in given if name not in _KINDS and not _acts(name, given))
+
+
+def _acts(name: str, given: _Given) -> bool:
+    option = _BY_NAME[name]
+    return option.treatment is Treatment.IMPLEMENTED and (not option.beside or any(other in given for other in option.beside))
+
+
 def _words(text: str) -> list[str]:
     if len(text) > LONGEST:
         raise _invalid(f"arguments have at most {LONGEST} characters")
@@ -300,11 +354,12 @@ def _words(text: str) -> list[str]:
 
 def _given(words: Sequence[str]) -> _Given:
     given: dict[str, list[str]] = {}
-    remaining = iter(words)
-    for word in remaining:
-        name, attached = _split(word)
-        option = _known(name)
-        given.setdefault(name, []).append(_value(option, name, attached, remaining))
+    remaining = deque(words)
+    while remaining:
+        name, attached = _split(remaining.popleft())
+        given.setdefault(name, []).extend(_values(_known(name), name, attached, remaining))
+    for name, values in given.items():
+        _check_values(name, values, given)
     return given
 
 
@@ -329,15 +384,37 @@ def _known(name: str) -> Option:
     return option
 
 
-def _value(option: Option, name: str, attached: str | None, following: Iterator[str]) -> str:
+def _values(option: Option, name: str, attached: str | None, following: deque[str]) -> list[str]:
+    """Take an option's values from what follows: none, one, or all up to the next option. The first is taken whatever it is."""
     if option.value is None:
         if attached is not None:
             raise _invalid(f"{name} takes no value")
-        return ""
-    value = next(following, None) if attached is None else attached
-    if value is None or not option.value.accepts(value):
-        raise _invalid(f"{name} takes {option.value.words}, not {'nothing' if value is None else _shown(value)}")
-    return value
+        return [""]
+    if attached is None and not following:
+        raise _invalid(f"{name} takes {option.value.words}, not nothing")
+    values = [following.popleft() if attached is None else attached]
+    while option.value.many and following and not _is_option(following[0]):
+        values.append(following.popleft())
+    return values
+
+
+def _is_option(word: str) -> bool:
+    """Whether Vowpal Wabbit sees an option in a word that stands where a list's next value may.
+
+    >>> _is_option("--softmax"), _is_option("-q"), _is_option("AB"), _is_option("-1"), _is_option("-")
+    (True, True, False, False, False)
+    """
+    return word.startswith("--") or (word.startswith("-") and len(word) > 1 and _NUMBER.fullmatch(word) is None)
+
+
+def _check_values(name: str, values: Sequence[str], given: _Given) -> None:
+    option = _BY_NAME[name]
+    if option.value is None:
+        return
+    taken = option.value if option.treatment is Treatment.ACCEPTED or _acts(name, given) else _any_number()
+    for value in values:
+        if not taken.accepts(value):
+            raise _invalid(f"{name} takes {taken.words}, not {_shown(value)}")
 
 
 def _check(given: _Given) -> None:
@@ -345,7 +422,6 @@ def _check(given: _Given) -> None:
         raise _invalid(f"{_KINDS[0]} or {_KINDS[1]} is missing")
     for name, values in given.items():
         _check_once(name, values)
-        _check_beside(name, given)
     algorithms = _algorithms(given)
     if len(algorithms) > 1:
         raise _invalid(f"{algorithms[0]} and {algorithms[1]} are two ways to explore: only one can be used")
@@ -353,14 +429,19 @@ def _check(given: _Given) -> None:
 
 def _check_once(name: str, values: Sequence[str]) -> None:
     value = _BY_NAME[name].value
-    if len(set(values)) > 1 and not (value and value.many):
+    if not (value and value.many) and any(not _same(values[0], other) for other in values[1:]):
         raise _invalid(f"{name} is given twice, with different values")
 
 
-def _check_beside(name: str, given: _Given) -> None:
-    beside = _BY_NAME[name].beside
-    if beside and not any(other in given for other in beside):
-        raise _invalid(f"{name} has a meaning only beside {' or '.join(beside)}")
+def _same(one: str, other: str) -> bool:
+    """Whether two values are the same: numbers as far as Vowpal Wabbit keeps them, which is 24 bits.
+
+    >>> _same("0.1", "0.100000001490116"), _same("1", "1.0"), _same("0.1", "0.2"), _same("mtr", "dr")
+    (True, True, False, False)
+    """
+    if _NUMBER.fullmatch(one) and _NUMBER.fullmatch(other):
+        return isclose(float(one), float(other), rel_tol=2**-23)
+    return one == other
 
 
 def _invalid(message: str) -> InvalidPolicyConfigurationError:
@@ -388,7 +469,7 @@ def _regcb(given: _Given) -> RegCB:
 _ALGORITHMS: Final[Mapping[str, Callable[[_Given], Exploration]]] = MappingProxyType(
     {
         "--squarecb": _squarecb,
-        "--softmax": lambda given: Softmax(_float(given, "--lambda", Softmax().lambda_)),
+        "--softmax": lambda given: Softmax(abs(_float(given, "--lambda", Softmax().lambda_))),
         "--bag": lambda given: Bag(int(given["--bag"][0])),
         "--cover": lambda given: Cover(size := int(given["--cover"][0]), _float(given, "--psi", Cover(size).psi)),
         "--first": lambda given: First(int(given["--first"][0])),

@@ -37,7 +37,7 @@ Mask = tuple[tuple[bool, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """``crosses`` are two or three letters each, `ANY` among them; None crosses everything. ``ignored`` namespaces are not used.
+    """``crosses`` are two letters each, or more, `ANY` among them; None crosses everything. ``ignored`` namespaces are not used.
 
     ``ignored_linear`` ones are used in crosses only. ``mask``, GROUPS rows of GROUPS, tells which group of the context is crossed with
     which group of the action, None where all are.

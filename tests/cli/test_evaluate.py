@@ -15,7 +15,7 @@ from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn
 from tests.stores import opened, settings_of
 
 T0 = datetime(2023, 5, 18, 12, tzinfo=UTC)
-POLICIES = ("--policy", "greedy=--cb_explore_adf", "--policy", "square=--cb_explore_adf --squarecb", "--exploration", "0.05")
+POLICIES = ("--policy", "greedy=--cb_explore_adf", "--policy", "square=--cb_explore_adf --squarecb --coin", "--exploration", "0.05")
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +65,11 @@ def test_a_person_reads_a_table_with_warnings(log):
     assert "thinned" in done.text
     names = [row.split()[0] for row in done.text.splitlines() if row.strip()]
     assert {"policy", "greedy", "baseline1", "calibrated_dr", "anytime"} <= set(names)
+    assert "square: taken without effect: --coin" in done.text.splitlines()
+
+
+def test_what_is_without_effect_in_a_policy_is_told(evaluated):
+    assert {each["name"]: each["withoutEffect"] for each in evaluated["policies"] if each["withoutEffect"]} == {"square": ["--coin"]}
 
 
 @pytest.mark.parametrize("kind", ["png", "svg"])

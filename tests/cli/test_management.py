@@ -94,6 +94,9 @@ def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_appli
     changed = done(cli("policy", "set", "square=--cb_explore_adf --squarecb", "--json")).json
     assert changed == {"name": "square", "arguments": "--cb_explore_adf --squarecb"}
     assert "square" in done(cli("policy", "get")).text
+    assert "without effect" not in done(cli("policy", "get")).text
+    idle = done(cli("policy", "set", "model=--cb_adf --cb_explore_adf --csoaa_ldf multiline --csoaa_rank --squarecb --coin")).text
+    assert "taken without effect: --cb_adf, --csoaa_ldf, --csoaa_rank, --coin " in idle
     assert done(cli("policy", "reset", "--json")).json["arguments"] == own["arguments"]
     asked = {
         "name": "first",

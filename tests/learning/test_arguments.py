@@ -1,4 +1,5 @@
 import re
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.learning.arguments import (
     DEFAULT_ARGUMENTS,
     LONGEST,
+    MOST_CROSSED,
     MOST_TOKENS,
     OPTIONS,
     Adaptive,
@@ -22,13 +24,36 @@ from shared.learning.arguments import (
     Softmax,
     SquareCB,
     Treatment,
+    is_multi_slot,
     parse_arguments,
+    without_effect,
 )
 from shared.learning.interactions import EVERYTHING, Interactions
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "policy-arguments.md").read_text("utf-8")
 NAMES = [name for option in OPTIONS for name in option.names]
-VALUES = ["", "0", "0.5", "1", "-1", "1e999", "nan", "inf", "5", "101", "::", "ab", "abc", "abcd", ":", "mtr", "squared", "all"]
+VALUES = [
+    "",
+    "0",
+    "0.5",
+    "1",
+    "-1",
+    "1e999",
+    "nan",
+    "inf",
+    "5",
+    "101",
+    "::",
+    "ab",
+    "abc",
+    "abcd",
+    ":",
+    "mtr",
+    "squared",
+    "all",
+    "multiline",
+    "identity",
+]
 
 
 def parsed(text: str) -> PolicyArguments:
@@ -65,6 +90,63 @@ def test_what_is_not_said_is_left_to_the_product():
     assert parse_arguments(DEFAULT_ARGUMENTS) == PolicyArguments() == everything_left
 
 
+# --- what Vowpal Wabbit writes into a model ------------------------------------------------------------------------------
+
+
+MADE_WITH = [
+    ("--epsilon 0.125", PolicyArguments(EpsilonGreedy(0.125))),
+    ("--squarecb --gamma_scale 10", PolicyArguments(SquareCB(10.0))),
+    ("--softmax --lambda 2", PolicyArguments(Softmax(2.0))),
+    ("--bag 5 --greedify", PolicyArguments(Bag(5))),
+    ("--cover 3 --psi 0.5 --nounif --first_only", PolicyArguments(Cover(3, 0.5))),
+    ("--first 10", PolicyArguments(First(10))),
+    ("--regcb --cb_min_cost -1 --cb_max_cost 1", PolicyArguments(RegCB(optimistic=False))),
+    ("--regcbopt --mellowness 0.25", PolicyArguments(RegCB(optimistic=True, mellowness=0.25))),
+    ("--interactions AA AU AABC -q AB AC", PolicyArguments(interactions=Interactions(("AA", "AABC", "AB", "AC", "AU")))),
+    ("--ignore D E --ignore_linear F", PolicyArguments(interactions=Interactions(None, frozenset("DE"), frozenset("F")))),
+    ("--hash all --hash_seed 7 --chain_hash --link identity --noconstant -b 20 --random_seed 3", PolicyArguments()),
+    ("--clip_p 0.1 --cb_type dr --rank_all", PolicyArguments()),
+    ("--lambda 5 --psi 3 --gamma_exponent 0.25", PolicyArguments()),
+    ("--coin", PolicyArguments()),
+    ("--ftrl --ftrl_alpha 0.1", PolicyArguments()),
+    ("--freegrad --fepsilon 2", PolicyArguments()),
+    ("--pistol", PolicyArguments()),
+    ("--svrg", PolicyArguments()),
+    ("--adaptive --power_t 0.25 --l1 0.01 --l2 0.001 --initial_t 1", PolicyArguments()),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "read"),
+    [
+        *[(kind, *each) for kind in ("--cb_explore_adf", "--ccb_explore_adf") for each in MADE_WITH],
+        ("--cb_explore_adf", "--large_action_space --max_actions 5", PolicyArguments()),  # one slot only
+    ],
+)
+def test_a_models_own_command_line_is_the_policy_that_it_was_made_with(kind, asked, read, tmp_path):
+    vowpalwabbit = pytest.importorskip("vowpalwabbit", reason="Vowpal Wabbit is not installed")
+    file = tmp_path / "model.vw"
+    workspace = vowpalwabbit.Workspace(f"{kind} {asked} --quiet -f {file}")
+    told = workspace.get_arguments()
+    workspace.finish()
+    kept = next(line.decode() for line in re.findall(rb"[ -~]{20,}", file.read_bytes()) if b"--cb_adf" in line)
+    assert parse_arguments(told.replace(f"--final_regressor {file}", "")) == parse_arguments(kept) == read
+    assert is_multi_slot(kept) == (kind == "--ccb_explore_adf")
+    assert {"--csoaa_ldf", "--csoaa_rank"} <= set(without_effect(kept))
+
+
+@pytest.mark.parametrize(
+    "line",  # as older releases wrote it
+    [
+        "--hash_seed 0 --link identity --cb_adf --cb_explore_adf --cb_type mtr --csoaa_ldf multiline --csoaa_rank --epsilon .2 --lambda -1",
+        " --bit_precision 18 --cb_explore_adf --epsilon 0.2 --psi 1.0 --cb_min_cost 0 --cb_max_cost 1 --random_seed 13881481101454338915",
+        "--epsilon 0.2 --cb_explore_adf --epsilon 0.200000003 -P 1000 --holdout_off --no_stdin",
+    ],
+)
+def test_what_stands_beside_the_policy_changes_nothing(line):
+    assert parse_arguments(line).exploration == EpsilonGreedy(0.2)
+
+
 # --- exploration ---------------------------------------------------------------------------------------------------------
 
 
@@ -99,10 +181,20 @@ def test_two_algorithms_at_once_are_refused(first, second):
 
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.beside], ids=lambda option: option.names[0])
-def test_a_parameter_without_its_algorithm_is_refused(option):
-    assert option.names[0] in refusal(f"--cb_explore_adf --epsilon 0.1 {option.names[0]} 0.5")
+def test_a_parameter_without_its_algorithm_has_no_effect_and_that_is_told(option):
+    for value in ("0.5", "-1", "1e9"):  # what Vowpal Wabbit writes down needs not be what the algorithm could use
+        assert parsed(f"--epsilon 0.1 {option.names[0]} {value}") == parsed("--epsilon 0.1")
+    assert without_effect(f"--cb_explore_adf {option.names[0]} 0.5") == (option.names[0],)
+    assert option.names[0] in refusal(f"--cb_explore_adf {option.names[0]} much")
     for algorithm in option.beside:
-        assert parsed(f"{algorithm} {2 if algorithm == '--cover' else ''} {option.names[0]} 0.5")
+        text = f"{algorithm} {2 if algorithm == '--cover' else ''} {option.names[0]} 0.5"
+        assert parsed(text) != parsed(text.replace("0.5", "0.25"))
+        assert without_effect(f"--cb_explore_adf {text}") == ()
+        assert option.names[0] in refusal(f"--cb_explore_adf {text.replace('0.5', '1e9')}")
+
+
+def test_the_sign_of_a_softmaxs_factor_says_nothing():
+    assert parsed("--softmax --lambda -5") == parsed("--softmax --lambda 5")
 
 
 # --- features ------------------------------------------------------------------------------------------------------------
@@ -146,6 +238,41 @@ def test_normalised_interactions_make_the_same_and_no_more_of_them_than_needed(g
     assert set().union(*map(made, kept)) == set().union(*map(made, given_crosses))
     assert len(set(kept)) == len(kept) <= len(given_crosses)
     assert not [(one, other) for one in kept for other in kept if one != other and made(one) <= made(other)]
+
+
+@pytest.mark.parametrize(
+    ("text", "interactions"),
+    [
+        ("--interactions AA AU AAU --epsilon 0.1", ("AA", "AAU", "AU")),
+        ("-q AB AC --epsilon 0.1", ("AB", "AC")),
+        ("--interactions=AA AU --epsilon 0.1 -qUB BC --cubic ABC", ("AA", "ABC", "AU", "BC", "BU")),
+        ("--quadratic AB --quadratic AC AD --epsilon 0.1", ("AB", "AC", "AD")),
+        ("--epsilon 0.1 --interactions ABCD ABCDEFGH", ("ABCD", "ABCDEFGH")),
+        ("--epsilon 0.1 -q AB -1 --cb_sample", ("-1", "AB")),
+        ("--epsilon 0.1 -q AB :: -l 0.5", None),
+        ("'--interactions' 'AB' \"AC\" --epsilon 0.1", ("AB", "AC")),
+    ],
+)
+def test_a_list_takes_every_word_up_to_the_next_option(text, interactions):
+    assert parsed(text) == PolicyArguments(EpsilonGreedy(0.1), interactions=Interactions(interactions))
+
+
+def test_ignored_namespaces_take_every_word_too():
+    read = parsed("--ignore A B --ignore_linear CD E -q AB")
+    assert read.interactions == Interactions(("AB",), ignored=frozenset("AB"), ignored_linear=frozenset("CDE"))
+
+
+@pytest.mark.parametrize("longer", ["abcd", "dcba", "ab:d", "abcde"])
+def test_of_many_namespaces_each_two_are_crossed(longer):
+    each_two = {"".join(sorted(pair)) for pair in combinations(longer, 2)}
+    assert Interactions((longer,)).mask == Interactions(tuple(sorted(each_two))).mask
+
+
+@pytest.mark.parametrize(
+    "text", ["-q AB A", "-q AB ABC", "--cubic ABC AB", "--interactions AB A", "--ignore A :", "--epsilon 0.1 0.2", "--coin 3"]
+)
+def test_each_word_of_a_list_is_checked_and_nothing_else_takes_a_second(text):
+    assert refusal(f"--cb_explore_adf {text}")
 
 
 def test_ignored_namespaces_add_up():
@@ -197,9 +324,20 @@ def test_sizes_are_whole_and_within_their_bounds(option, value):
 
 @pytest.mark.parametrize(
     "text",
-    ["-q a", "-q abc", "--cubic ab", "--interactions a", "--interactions abcd", "-q a|", "-q 'a '", "-q 'a\x00'", "-q '\ud800a'", "-q ''"],
+    [
+        "-q a",
+        "-q abc",
+        "--cubic ab",
+        "--interactions a",
+        "--interactions abcdefghi",
+        "-q a|",
+        "-q 'a '",
+        "-q 'a\x00'",
+        "-q '\ud800a'",
+        "-q ''",
+    ],
 )
-def test_interactions_have_two_or_three_namespaces(text):
+def test_interactions_have_as_many_namespaces_as_their_option_says(text):
     assert text.split()[0] in refusal(f"--cb_explore_adf {text}")
 
 
@@ -237,7 +375,8 @@ def test_whatever_is_sent_is_read_or_refused_by_the_one_error(text):
         str(error).encode()  # so that it can be sent
     else:
         assert 0.0 <= read.floor <= 1.0
-        assert all(len(cross) in (2, 3) for cross in read.interactions.crosses or ())
+        assert all(2 <= len(cross) <= MOST_CROSSED for cross in read.interactions.crosses or ())
+        assert set(without_effect(text)) <= set(NAMES)
 
 
 # --- the table -----------------------------------------------------------------------------------------------------------
