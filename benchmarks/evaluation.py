@@ -24,8 +24,9 @@ from shared.domain.ledger import Pointer
 from shared.domain.loop import LearningPolicy, LoopRecord
 from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.wiring import Deployment
 from shared.services.analysis.board import Message
 from shared.storage import names
 

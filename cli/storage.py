@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 from shared.domain.clock import Clock
 from shared.domain.errors import ResourceNotFoundError, SettingsError
 from shared.domain.loop import is_loop_name
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.wiring import Deployment
 from shared.storage.cold_log import FileColdLog
 from shared.storage.opening import is_connection_string, named
 from shared.storage.ports import Storage

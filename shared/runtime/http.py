@@ -31,7 +31,8 @@ from shared.domain.loop import DEFAULT_LOOP
 from shared.domain.patience import patience
 from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, status_of
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.loop_services import LoopServices
+from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
 

@@ -9,64 +9,41 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cached_property
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
-from shared.domain.evaluation import JobKind
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
 from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
 from shared.learning.arguments import parse_arguments
 from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
-from shared.runtime.pruning_store import PruningModelStore
+from shared.runtime.loop_services import Common, LoopServices
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
-from shared.services.advising import Adviser
 from shared.services.allowance import Allowance
-from shared.services.analysis.applying import Applier
-from shared.services.analysis.evaluating import Evaluating
-from shared.services.analysis.optimizing import Optimizer
-from shared.services.analysis.running import Means, Runner
-from shared.services.analysis.weighing import Weighing
 from shared.services.concurrency import FewAtATime, keep_memory_together
-from shared.services.configuring import Configurator
-from shared.services.erasure import Erasure
-from shared.services.evaluations import Evaluations, FeatureImportances
-from shared.services.figures.reading import LiveFigures
-from shared.services.logs import Logs
-from shared.services.loops import Loops
-from shared.services.mirroring import Mirroring
-from shared.services.models import ModelKeeper
 from shared.services.multislot import MultiSlotRanker
-from shared.services.progress import ProgressReport
 from shared.services.ranking import Ranker
-from shared.services.receipts import Receipts
-from shared.services.retention import Retention, Terms
-from shared.services.retraining import Retrainer
 from shared.services.rewarding import Rewarder
 from shared.services.serving import ModelServer, Polling
-from shared.services.training import Trainer
-from shared.services.uploads import Uploads
-from shared.services.windows import Limits
-from shared.storage.clocks import EarlierClock, LogClock
-from shared.storage.cold_log import FileColdLog
+from shared.storage.clocks import LogClock
 from shared.storage.copying.mark import check_whole
-from shared.storage.evaluation_store import evaluation_store, importance_store
 from shared.storage.event_log import FollowedFeed, RowEventLog
 from shared.storage.hot_log import LogSettings
 from shared.storage.job_queue import QueuedJobs
-from shared.storage.loop_files import StoredLoopFiles
 from shared.storage.loop_store import FileLoopStore, FileUsage
-from shared.storage.mirror import ContainerMirror, check_mirror
 from shared.storage.opening import open_storage
 from shared.storage.polling import FileModelFeed, StoredConfiguration
 from shared.storage.ports import Storage
-from shared.storage.signing_keys import FileModelSigner
-from shared.storage.work_files import StoredWorkFiles
+
+if TYPE_CHECKING:
+    from shared.services.loops import Loops
+    from shared.storage.signing_keys import FileModelSigner
 
 _NAMES_REMEMBERED = 1_000
 """Of loops that are not there: asking for one again and again costs storage nothing."""
@@ -81,62 +58,6 @@ ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MOD
 """How many calls of a kind that reads much a process answers at a time."""
 
 _OF_A_LOOP = "one of the keys of this loop, and that there is a loop of this name"
-
-
-@dataclass(frozen=True, slots=True)
-class LoopServices:
-    """The use cases of one loop, on real storage; ``place`` is the name that the tables and blobs of this life carry."""
-
-    settings: AppSettings
-    place: str
-    storage: Storage
-    polling: Polling
-    configuration: StoredConfiguration
-    log: RowEventLog
-    store: PruningModelStore
-    models: ModelServer
-    actions: ActionReader
-    allowance: Allowance
-    ranker: Ranker
-    slots: MultiSlotRanker
-    rewarder: Rewarder
-    trainer: Trainer
-    retention: Retention
-    keeper: ModelKeeper
-    progress: ProgressReport
-    figures: LiveFigures
-    adviser: Adviser
-    logs: Logs
-    uploads: Uploads
-    receipts: Receipts
-    mirroring: Mirroring
-    evaluations: Evaluations
-    importances: FeatureImportances
-    analyses: Runner
-    applier: Applier
-    optimizer: Optimizer
-    configurator: Configurator
-
-    @property
-    def record(self) -> LoopRecord:
-        """What this process last read of the loop."""
-        return self.configuration.record
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the loop is still there, and in the same life."""
-        return self.record.is_there and self.record.place == self.place
-
-    @property
-    def key_digests(self) -> Sequence[str]:
-        """The digests of the keys that open the loop: for the default one the app's own, until one was regenerated."""
-        own = self.settings.key_digests if self.record.name == DEFAULT_LOOP else ()
-        return self.record.keys or own
-
-    async def close(self) -> None:
-        """Stop the polling thread and close the connections; all loops of a process share them."""
-        self.polling.stop()
-        await self.storage.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,15 +79,37 @@ class Deployment:
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
         self.store = FileLoopStore(self.storage)
-        self.turn = asyncio.Semaphore()
         self.rooms = {name: FewAtATime(places=places) for name, places in ROOMS.items()}
-        self.signer = FileModelSigner(self.storage, clock=self.clock)
-        self.loops = Loops(self.store, defaults=settings.loop, clock=self.clock, check_mirror=self._check_mirror)
         self.latencies = Latencies(self.clock.now())
-        self._actions = ActionReader()
         self._present: dict[str, LoopServices] = {}
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
         self._is_whole = False
+        self._common = Common(
+            settings=settings,
+            storage=self.storage,
+            clock=self.clock,
+            polling=self.polling,
+            store=self.store,
+            jobs=self.jobs,
+            actions=ActionReader(),
+            turn=asyncio.Semaphore(),
+            signer=lambda: self.signer,
+            check_mirror=self._check_mirror,
+        )
+
+    @cached_property
+    def loops(self) -> "Loops":
+        """The loops, made, changed and deleted."""
+        from shared.services.loops import Loops
+
+        return Loops(self.store, defaults=self.settings.loop, clock=self.clock, check_mirror=self._check_mirror)
+
+    @cached_property
+    def signer(self) -> "FileModelSigner":
+        """What signs models."""
+        from shared.storage.signing_keys import FileModelSigner
+
+        return FileModelSigner(self.storage, clock=self.clock)
 
     async def admit(self, loop: str, headers: Mapping[str, str]) -> LoopServices:
         """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
@@ -244,7 +187,13 @@ class Deployment:
 
     async def erase(self, loop: str) -> None:
         """Erase what lives of this loop that ended left behind; a place where something may still be written is looked at again."""
-        for remains in (await self.record(loop)).remains:
+        ended = (await self.record(loop)).remains
+        if not ended:
+            return
+        from shared.services.erasure import Erasure
+        from shared.storage.loop_files import StoredLoopFiles
+
+        for remains in ended:
             log = self._event_log(remains.place)
             is_empty = await Erasure(log, StoredLoopFiles(self.storage, loop=remains.place)).run()
             if is_empty and self.clock.now() - remains.ended_at > _WRITTEN_AFTER:
@@ -282,6 +231,8 @@ class Deployment:
             present.models.stop()
 
     def _check_mirror(self, uri: str) -> None:
+        from shared.storage.mirror import check_mirror
+
         check_mirror(uri, loopback=self.storage.is_emulator)
 
     def _event_log(self, place: str) -> RowEventLog:
@@ -305,53 +256,20 @@ class Deployment:
         defaults = replace(settings.loop, name=record.name)
         configuration = StoredConfiguration(storage, defaults=defaults, record=record)
         log = self._event_log(place)
-        store = PruningModelStore(storage, loop=place, models_kept=settings.models_kept)
-        models = ModelServer(
-            FollowedFeed(FileModelFeed(storage, loop=place), log), configuration, defaults=_at_first(record, defaults), polling=self.polling
-        )
-        joined = FileColdLog(storage, loop=place)
-        terms = Terms(settings.models_kept, settled_for=settings.settled_for)
-        limits = Limits(grace=settings.grace, lookback=settings.lookback)
-        logs = Logs(log, joined, store, clock=clock, lookback=settings.lookback, settled_for=terms.settled_for)
-        figures = LiveFigures(store)
-        kept = evaluation_store(storage, loop=place)
-        means = Means(record.name, joined, StoredWorkFiles(storage, loop=place), self.jobs, configuration, clock, self.turn)
-        weighed = importance_store(storage, loop=place)
-        evaluating = Evaluating(kept, lambda analysis, name: applier.promote(analysis, name))
-        analyses = Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: Weighing(weighed)})
-        evaluations = Evaluations(kept, logs, analyses, clock=clock)
-        configurator = Configurator(self.store, models, defaults=defaults, clock=clock, check_mirror=self._check_mirror)
-        applier = Applier(evaluations, analyses, configurator, store, Retrainer(joined, store, clock=clock), models)
+        feed = FollowedFeed(FileModelFeed(storage, loop=place), log)
+        models = ModelServer(feed, configuration, defaults=_at_first(record, defaults), polling=self.polling)
         return LoopServices(
-            settings=settings,
+            common=self._common,
             place=place,
-            storage=storage,
-            polling=self.polling,
+            defaults=defaults,
+            clock=clock,
             configuration=configuration,
             log=log,
-            store=store,
             models=models,
-            actions=self._actions,
             allowance=Allowance(FileUsage(storage, place=place), clock=clock),
             ranker=Ranker(log, models, clock=clock),
             slots=MultiSlotRanker(log, models, clock=clock),
             rewarder=Rewarder(log, clock=clock),
-            trainer=Trainer(log, joined, store, configuration, clock=EarlierClock(self.clock, storage.time), limits=limits),
-            retention=Retention(log, joined, store, configuration, clock=clock, terms=terms),
-            keeper=ModelKeeper(log, joined, store, configuration, self.signer, clock=clock),
-            progress=ProgressReport(log, store, models, clock=clock, grace=settings.grace, lookback=settings.lookback),
-            figures=figures,
-            adviser=Adviser(joined, figures, clock_ahead=storage.time.ahead),
-            logs=logs,
-            uploads=Uploads(log, models, clock=clock, grace=settings.upload_grace),
-            receipts=Receipts(log, joined, store, configuration, clock=clock, limits=limits),
-            mirroring=Mirroring(joined, store, ContainerMirror(storage, loop=place), configuration, clock=clock),
-            evaluations=evaluations,
-            importances=FeatureImportances(weighed, logs, analyses, clock=clock),
-            analyses=analyses,
-            applier=applier,
-            optimizer=Optimizer(evaluations, configurator, store, clock=clock),
-            configurator=configurator,
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 from shared.domain.apprentice import LATEST
 from shared.domain.events import Action, LearningMode, Situation
 from shared.domain.slots import MultiSlotSituation, Slot
-from shared.runtime.wiring import LoopServices
+from shared.runtime.loop_services import LoopServices
 from shared.services.deciding import Decider
 from tests.e2e.test_learning import CLOCK, built, settled
 

@@ -10,8 +10,9 @@ import pytest
 
 from shared.domain.clock import SystemClock
 from shared.domain.events import Action, Situation
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import LoopServices, build
+from shared.runtime.wiring import build
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.settings import FolderSettings
 from tests.stores import settings_of

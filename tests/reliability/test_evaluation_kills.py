@@ -13,8 +13,9 @@ import pytest
 
 from shared.domain.evaluation import Asked, Evaluation, JobKind
 from shared.domain.loop import LearningPolicy, LoopRecord
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.wiring import Deployment
 from tests.builders import T0, after
 from tests.running import REPOSITORY
 from tests.services.analysis.logs import drawn

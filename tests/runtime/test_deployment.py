@@ -15,8 +15,9 @@ from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, Tier
 from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings, read_settings
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.wiring import Deployment
 from shared.services.training import SLICE
 from shared.storage import names
 from shared.storage.files import Files

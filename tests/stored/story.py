@@ -17,8 +17,9 @@ from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import ApprenticeLearning
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import Deployment, LoopServices
+from shared.runtime.wiring import Deployment
 from shared.services.analysis import running
 from shared.services.training import Trainer
 from shared.services.windows import Limits

@@ -10,12 +10,10 @@ from urllib.request import getproxies
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import BlobServiceClient
-from azure.storage.queue.aio import QueueServiceClient
 
 from shared.domain.errors import SettingsError
 from shared.storage.azure.failures import check_answer, storage_failures, told
 from shared.storage.azure.files import AzureFiles
-from shared.storage.azure.queue import AzureQueue
 from shared.storage.azure.rows import AzureRows
 from shared.storage.clocks import StorageTime
 from shared.storage.ports import Storage
@@ -24,6 +22,9 @@ from shared.storage.waiting import Waiter
 
 if TYPE_CHECKING:
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+    from azure.storage.queue.aio import QueueServiceClient
+
+    from shared.storage.azure.queue import AzureQueue
 
 _TIMEOUTS: Mapping[str, Any] = MappingProxyType({"connection_timeout": 3, "read_timeout": 8})
 _TABLE_RETRIES: Mapping[str, Any] = MappingProxyType({"retry_total": 4, "retry_backoff_factor": 0.1, "retry_backoff_max": 2})
@@ -80,8 +81,10 @@ class AzureStorage:
         async with storage_failures("list the containers"):
             return [told(container.name) async for container in self.blobs.list_containers()]
 
-    def queue(self, name: str) -> AzureQueue:
+    def queue(self, name: str) -> "AzureQueue":
         """Give a queue of Queue storage; raises `SettingsError` for an account that is not known to have any."""
+        from shared.storage.azure.queue import AzureQueue
+
         service = self.queues
         return AzureQueue(lambda: service.get_queue_client(name))
 
@@ -114,8 +117,10 @@ class AzureStorage:
         return BlobServiceClient(self._settings.blob_uri, credential=self._credential, **options)
 
     @cached_property
-    def queues(self) -> QueueServiceClient:
+    def queues(self) -> "QueueServiceClient":
         """The Queue service; raises `SettingsError` for an account that is not known to have one."""
+        from azure.storage.queue.aio import QueueServiceClient  # only analyses need it
+
         options: dict[str, Any] = {**_TIMEOUTS, **self._retries, **self._hooks, **_environment(), **self._transport}
         if self._settings.connection_string:
             return QueueServiceClient.from_connection_string(self._settings.connection_string, **options)
