@@ -109,7 +109,7 @@ class Front:
         if path[:7].lower() == "/admin/":
             body = await read_body(scope, receive)
             return self._administer(method, path, body) if may_administer(scope, os.environ) else HttpReply(401, *REFUSED)
-        match = self._router.match(path, method)
+        match = self._router.match(f"/{path.lstrip('/')}", method)
         if match is None:
             return HttpReply(404)
         answering = self._call(match, http_call(scope, match, await read_body(scope, receive)))

@@ -1,4 +1,8 @@
-"""Matches paths against route templates the way the Functions host (ASP.NET) does."""
+"""Matches paths against route templates the way the Functions host (ASP.NET) does.
+
+It sorts its functions by name (`FunctionMetadataManager.cs` in Azure/azure-functions-host), adds their routes to a collection in that order
+(`WebJobsRouteBuilder.cs` in Azure/azure-webjobs-sdk-extensions), and the first that fits answers: nothing prefers literals to parameters.
+"""
 
 import re
 from collections.abc import Iterable
@@ -65,26 +69,19 @@ def _segments(route: str) -> list[str]:
 
 def _segment_pattern(segment: str) -> str:
     if found := CATCH_ALL.fullmatch(segment):
-        return f"(?:/(?P<{found[1]}>.*))?"
+        return f"(?:/(?P<{found[1]}>(?!/).*))?"
     if found := OPTIONAL.fullmatch(segment):
         return f"(?:/(?P<{found[1]}>[^/]+))?"
-    pieces = PARAMETER.split(segment)  # literal, name, literal, name, ..., literal
-    if any("{" in literal or "}" in literal for literal in pieces[::2]):
-        raise RouteError(f"{segment!r}: the local host reads {{name}}, {{name?}} and {{*rest}} only")
-    return "/" + "".join(f"(?P<{piece}>[^/]+)" if index % 2 else re.escape(piece) for index, piece in enumerate(pieces))
+    before, *rest = PARAMETER.split(segment)  # literal, or literal, name, literal
+    if len(rest) > 2 or any("{" in literal or "}" in literal for literal in (before, *rest[1::2])):
+        raise RouteError(f"{segment!r}: the local host reads {{name}}, {{name?}} and {{*rest}} only, and one of them in a segment")
+    return "/" + (_mixed_pattern(re.escape(before), rest[0], re.escape(rest[1])) if rest else re.escape(before))
 
 
-def precedence(route: str) -> tuple[int, ...]:
-    """Order routes from specific to general: literal, mixed, parameter, catch-all, from left to right."""
-    return tuple(_segment_rank(segment) for segment in _segments(route))
-
-
-def _segment_rank(segment: str) -> int:
-    if "{" not in segment:
-        return 1
-    if CATCH_ALL.fullmatch(segment):
-        return 4
-    return 3 if PARAMETER.fullmatch(segment) or OPTIONAL.fullmatch(segment) else 2
+def _mixed_pattern(before: str, name: str, after: str) -> str:
+    """Match from right to left, as ASP.NET does: the last place where the text before a parameter can stand has to be the first."""
+    again = rf"(?![^/]+{before}[^/]+{after}(?:/|\Z))" if before else ""
+    return f"{again}{before}(?P<{name}>[^/]+){after}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +93,15 @@ class Match:
 
 
 class Router:
-    """Finds the function for a path and a method; a route whose method differs is passed over."""
+    """Finds the function for a path and a method: the first that takes both, in the order of the functions' names."""
 
     def __init__(self, triggers: Iterable[HttpTrigger], *, prefix: str) -> None:
-        self._literal: dict[str, list[HttpTrigger]] = {}
-        patterned: list[tuple[tuple[int, ...], re.Pattern[str], HttpTrigger]] = []
-        for trigger in triggers:
-            route = "/".join(_segments(prefix) + _segments(trigger.route))
-            if "{" in route:
-                patterned.append((precedence(route), pattern_of(route), trigger))
-            else:
-                self._literal.setdefault("/" + route.lower(), []).append(trigger)
-        self._patterned = [(pattern, trigger) for _, pattern, trigger in sorted(patterned, key=lambda entry: entry[0])]
+        named = sorted(triggers, key=lambda trigger: trigger.name.upper())
+        self._routes = [(pattern_of(f"{prefix}/{trigger.route}"), trigger) for trigger in named]
 
     def match(self, path: str, method: str) -> Match | None:
-        """Try literal routes first, then the patterned ones from specific to general."""
-        for trigger in self._literal.get(path.lower().removesuffix("/") or "/", ()):
-            if _takes(trigger, method):
-                return Match(trigger, {})
-        for pattern, trigger in self._patterned:
+        """Give the function and what its route took from the path; None if there is none."""
+        for pattern, trigger in self._routes:
             if _takes(trigger, method) and (found := pattern.fullmatch(path)):
                 return Match(trigger, {name: value for name, value in found.groupdict().items() if value})
         return None

@@ -1,7 +1,8 @@
 """HTTP: everything but the calls that an application makes all day: configuration, policy, loops, status.
 
 One function takes all operations under each beginning of a path, so their number does not grow with that of the operations; the last
-one takes every path that no other function takes.
+one takes every path that no other function takes. The Functions host tries routes in the order of the functions' names: these names come
+after all others.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,9 @@ OPERATIONS = (
     *status.OPERATIONS,
 )
 
+ALONE = (*figures.OPERATIONS, *status.OPERATIONS)
+"""Those that have functions of their own: what is asked all the time by what watches a service."""
+
 
 def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """Give these operations and those that describe them all."""
@@ -32,7 +36,7 @@ def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
 def manage_blueprints(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
     """Give the functions of this folder; ``operations`` are all that the service has beside those that describe it."""
     every = with_description(operations)
-    yield blueprint((*figures.OPERATIONS, *status.OPERATIONS), deployment)
-    yield dispatcher("manage", "personalizer/", every, deployment)
-    yield dispatcher("loops", "loops/", every, deployment)
+    yield blueprint(ALONE, deployment)
+    yield dispatcher("under_personalizer", "personalizer/", every, deployment)
+    yield dispatcher("under_loops", "loops/", every, deployment)
     yield dispatcher("unmatched", "", every, deployment)

@@ -42,6 +42,8 @@ QUERY_VERSION = "2022-09-01-preview"
 VERSIONS = (*PATH_VERSIONS, QUERY_VERSION)
 PREVIEWS = VERSIONS[1:]
 """All but the first, which knows less."""
+_MAJOR, _MINOR = "v1.", "minor"
+"""What all versions that stand in a path begin with, and what a function's route calls the rest of one."""
 LOOP_PREFIX = "loops/{loop}/"
 """What stands before the routes of a loop that is not the default one."""
 
@@ -142,12 +144,22 @@ class Operation:
 
     @property
     def routes(self) -> tuple[tuple[str, str], ...]:
-        """Function names and route templates of the default loop; the contract's 2022 version has no version in its path."""
+        """Names and route templates of the default loop; the contract's 2022 version has no version in its path."""
         if not self.versioned:
             return ((self.name, self.path),)
         with_version = ((self.name, f"personalizer/{{version}}/{self.path}"),) if self.versions != (QUERY_VERSION,) else ()
         without = ((f"{self.name}_2022", f"personalizer/{self.path}"),) if QUERY_VERSION in self.versions else ()
         return with_version + without
+
+    @property
+    def functions(self) -> tuple[tuple[str, str], ...]:
+        """Names and route templates of the functions that it has if it has functions of its own, those of other loops included.
+
+        The Functions host tries routes in the order of the functions' names and takes the first that fits. So a version is matched by its
+        beginning: ``personalizer/{version}/events/{eventId}/activate`` would take what is meant for ``personalizer/multislot/events/...``.
+        """
+        own = tuple((name, template.replace("{version}", f"{_MAJOR}{{{_MINOR}}}")) for name, template in self.routes)
+        return own if self.needs_admin else (*own, *((f"{name}_loop", LOOP_PREFIX + template) for name, template in own))
 
     @property
     def templates(self) -> tuple[str, ...]:
@@ -157,17 +169,20 @@ class Operation:
 
 
 def blueprint(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
-    """Register each operation as an HTTP function of its own under each of the default loop's routes."""
+    """Register each operation as HTTP functions of its own, one for each of its routes."""
     functions = func.Blueprint()
     for operation in operations:
-        for name, route in operation.routes:
+        for name, route in operation.functions:
             trigger = functions.route(route=route, methods=[operation.method], auth_level=func.AuthLevel.ANONYMOUS)
             functions.function_name(name)(trigger(_entry(operation, deployment, route)))
     return functions
 
 
 def dispatcher(name: str, prefix: str, operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
-    """Register one function for all paths that begin so; what is none of these operations gets a 404 or 405 in the contract's shape."""
+    """Register one function for all paths that begin so; what is none of these operations gets a 404 or 405 in the contract's shape.
+
+    Its name has to come after those of all functions whose routes begin so: the Functions host tries them in the order of their names.
+    """
     functions = func.Blueprint()
     table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
     matchers = [(_pattern(template), operation) for template, operation in table]
@@ -214,10 +229,14 @@ def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[st
 
 
 def _entry(operation: Operation, deployment: Callable[[], Deployment], route: str) -> Callable[..., Any]:
-    captured = re.findall(r"\{(\w+)\}", route)
+    captured = [name for name in re.findall(r"\{(\w+)\}", route) if name != _MINOR]
+    is_versioned = f"{{{_MINOR}}}" in route
 
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        return await _serve(operation, deployment, req, {name: req.route_params.get(name) for name in captured})
+        params = {name: req.route_params.get(name) for name in captured}
+        if is_versioned:
+            params["version"] = f"{_MAJOR}{req.route_params.get(_MINOR)}"
+        return await _serve(operation, deployment, req, params)
 
     handle.__name__ = operation.name
     return handle

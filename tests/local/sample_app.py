@@ -44,8 +44,8 @@ def latest(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route(route="{*path}", methods=["GET", "POST"])
-async def rest(req: func.HttpRequest) -> func.HttpResponse:
-    return seen(req, "rest")
+async def unmatched(req: func.HttpRequest) -> func.HttpResponse:
+    return seen(req, "unmatched")
 
 
 @app.route(route="answers/text", methods=["GET"])
@@ -74,7 +74,7 @@ def failure_in_a_thread(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route(route="answers/unsendable", methods=["GET"])
-async def unsendable(req: func.HttpRequest) -> func.HttpResponse:
+async def headers_unsendable(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("", headers={"x-name": "\N{SNOWMAN}"})
 
 
