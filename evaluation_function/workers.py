@@ -7,6 +7,7 @@ import azure.functions as func
 
 from shared.domain.errors import UnreadableError
 from shared.runtime.each_loop import Rounds, for_each_loop
+from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 from shared.services.analysis.board import Message
 from shared.services.analysis.running import Runner
@@ -23,14 +24,17 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     functions = func.Blueprint()
     rounds = Rounds()
 
+    @in_a_call
     async def analyse(message: func.QueueMessage) -> None:
         """Do one step of an analysis; what is raised has the host send the message again, five times in all."""
         await _handle(deployment(), message, lambda runner, read: runner.handle(read))
 
+    @in_a_call
     async def give_up(message: func.QueueMessage) -> None:
         """End an analysis whose message failed five times."""
         await _handle(deployment(), message, lambda runner, read: runner.give_up(read))
 
+    @in_a_call
     async def sweep(timer: func.TimerRequest) -> None:
         """Ask for evaluations that are due, take up what was lost between two calls, and tidy up."""
         await for_each_loop(deployment(), _sweep, "analyses were not looked after", rounds=rounds)

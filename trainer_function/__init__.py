@@ -7,6 +7,7 @@ import azure.functions as func
 
 from shared.domain.clock import TimeLimit
 from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
+from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
@@ -19,6 +20,7 @@ def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) ->
     functions = func.Blueprint()
     training, copying, keeping = Rounds(), Rounds(), Rounds()
 
+    @in_a_call
     async def train(timer: func.TimerRequest) -> None:
         """Learn what can be learned, a turn for each loop; a run that fails is made up for by the next, from the watermark."""
         limit = TimeLimit(RUN_TIME)
@@ -28,10 +30,12 @@ def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) ->
 
         await for_each_loop(deployment(), turn, "training did not finish", limit=limit, rounds=training)
 
+    @in_a_call
     async def mirror(timer: func.TimerRequest) -> None:
         """Copy what was committed to the containers of the loops' owners; beside the training, which no slow container holds up."""
         await for_each_loop(deployment(), _mirror, "mirroring did not finish", rounds=copying)
 
+    @in_a_call
     async def retention(timer: func.TimerRequest) -> None:
         """Make tomorrow's tables, drop what is no longer needed."""
         await for_each_loop(deployment(), _retain, "retention did not finish", rounds=keeping)

@@ -1,7 +1,9 @@
-"""Every error of the tree and the status it is answered with."""
+"""Every error of the tree, the status it is answered with, and what is logged of its cause."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from types import MappingProxyType
+from typing import Final
 
 from shared.domain import errors
 
@@ -59,3 +61,31 @@ INTERNAL = (500, "InternalServerError")
 def status_of(error: errors.PersonalizerError) -> tuple[int, str]:
     """Give status and code: the error's own, or that of the nearest class above it."""
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), INTERNAL)
+
+
+_MOST_CAUSES: Final = 5
+_MOST_CHARACTERS: Final = 500
+
+
+def cause_of(error: BaseException) -> str:
+    """Tell what led to an error that is no caller's fault, the nearest cause first; at most 500 characters.
+
+    Of an error that is not of the tree its kind alone is told: its text may hold an address with a key in it.
+
+    >>> try:
+    ...     raise errors.StorageUnavailableError("storage cannot be reached: append") from ConnectionResetError(104, "reset by peer")
+    ... except errors.PersonalizerError as error:
+    ...     cause_of(error)
+    'StorageUnavailableError: storage cannot be reached: append; ConnectionResetError'
+    """
+    told = [
+        f"{type(each).__name__}: {each}" if isinstance(each, errors.PersonalizerError) else type(each).__name__
+        for each in islice(_causes(error), _MOST_CAUSES)
+    ]
+    return "; ".join(told)[:_MOST_CHARACTERS]
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

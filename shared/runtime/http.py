@@ -30,8 +30,9 @@ from shared.domain.errors import (
 from shared.domain.loop import DEFAULT_LOOP
 from shared.domain.patience import patience
 from shared.runtime.auth import check_admin
-from shared.runtime.failures import INTERNAL, status_of
+from shared.runtime.failures import INTERNAL, cause_of, status_of
 from shared.runtime.loop_services import LoopServices
+from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
@@ -187,6 +188,7 @@ def dispatcher(name: str, prefix: str, operations: Sequence[Operation], deployme
     table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
     matchers = [(_pattern(template), operation) for template, operation in table]
 
+    @in_a_call
     async def dispatch(req: func.HttpRequest) -> func.HttpResponse:
         path = re.sub(r"/{2,}", "/", f"{prefix}{req.route_params.get('path') or ''}").strip("/")
         found = [(operation, match) for pattern, operation in matchers if (match := pattern.fullmatch(path))]
@@ -232,6 +234,7 @@ def _entry(operation: Operation, deployment: Callable[[], Deployment], route: st
     captured = [name for name in re.findall(r"\{(\w+)\}", route) if name != _MINOR]
     is_versioned = f"{{{_MINOR}}}" in route
 
+    @in_a_call
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         params = {name: req.route_params.get(name) for name in captured}
         if is_versioned:
@@ -326,6 +329,7 @@ def _is_spoken(operation: Operation, params: Mapping[str, str | None]) -> bool:
 def _refused(error: PersonalizerError, operation: Operation, request_id: str) -> func.HttpResponse:
     status, code = status_of(error)
     facts = {"operation": operation.name, "status": status, "code": code, "reason": str(error), "request_id": request_id}
+    facts["cause"] = cause_of(error) if status >= 500 else None
     logger.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=facts)
     if status == INTERNAL[0]:
         return _error(status, code, "the service failed; the failure was logged under this request's id")

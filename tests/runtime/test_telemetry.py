@@ -1,10 +1,11 @@
 """What is told of a log record where only its text arrives."""
 
+import asyncio
 import io
 import json
 import logging
 
-from shared.runtime.telemetry import FactsFormatter, write_facts
+from shared.runtime.telemetry import FactsFormatter, in_a_call, write_facts
 
 
 def written(message: str, *args: object, **extra: object) -> str:
@@ -13,7 +14,11 @@ def written(message: str, *args: object, **extra: object) -> str:
     write_facts([handler])
     logger = logging.Logger("told")
     logger.addHandler(handler)
-    logger.info(message, *args, extra=extra)
+
+    async def function() -> None:
+        logger.info(message, *args, extra=extra)
+
+    asyncio.run(in_a_call(function)())
     return stream.getvalue().rstrip("\n")
 
 

@@ -1,0 +1,1 @@
+"""The Functions host's side of the protocol that it speaks with its workers, and a small worker of the tests' own."""
