@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Annotated
 
+from shared.api.evaluations import name_of
 from shared.api.wire import WireModel, one_of
 from shared.domain.evaluation import PolicySource, Report
 
@@ -37,7 +38,7 @@ class PolicyReportBody(WireModel):
     def of(report: Report) -> "PolicyReportBody":
         """Write a report."""
         return PolicyReportBody(
-            name=report.name,
+            name=name_of(report.name, report.source),
             slot_id=report.slot,
             policy_source=report.source,
             rounds=report.rounds,

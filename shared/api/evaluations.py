@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import StringConstraints, WithJsonSchema
 
+from shared.api.durations import Duration
 from shared.api.paging import read_number, refuse
 from shared.api.policy import PolicyContract
 from shared.api.times import Time, read_time, written_time
@@ -21,6 +22,7 @@ from shared.domain.errors import (
     TooManyPoliciesError,
 )
 from shared.domain.evaluation import (
+    AZURES_RANDOM,
     INTERVALS,
     RESERVED,
     Asked,
@@ -100,6 +102,11 @@ def _check_names(policies: Sequence[LearningPolicy]) -> None:
         names.add(policy.name)
 
 
+def name_of(name: str, source: PolicySource) -> str:
+    """Give the name of a compared policy in answers: that of chance is Azure's."""
+    return AZURES_RANDOM if source is PolicySource.RANDOM else name
+
+
 # --- the shape of v1.0 and its previews ------------------------------------------------------------------------------
 
 _OLD_STATUS: Final[Mapping[JobStatus, str]] = {
@@ -120,29 +127,33 @@ _OLDEST_STATUS: Final[Mapping[JobStatus, str]] = {
 }
 """v1.0 has four words."""
 
+_DIGITS_OF_COUNTS: Final = 6
+"""A count is kept as a share of the rounds: what their product is off by is rounded away."""
+
 
 class OldSummary(WireModel):
-    """A policy over five minutes, or over all of the range."""
+    """A policy over a bucket of ``aggregate_time_window``, or over all of the range (PT0S); ``non_zero_probability`` counts rounds."""
 
     time_stamp: Time
     ips_estimator_numerator: float
     ips_estimator_denominator: float
     snips_estimator_denominator: float
-    aggregate_time_window: str = "PT0S"
+    aggregate_time_window: Duration = timedelta(0)
     non_zero_probability: float
     sum_of_squares: float
     confidence_interval: float
     average_reward: float | None = None
 
     @staticmethod
-    def of(at: datetime, sums: Sums, estimate: Estimate, *, is_preview: bool) -> "OldSummary":
-        """Write figures; the previews have the average beside them."""
+    def of(at: datetime, sums: Sums, estimate: Estimate, *, is_preview: bool, minutes: int = 0) -> "OldSummary":
+        """Write figures over so many minutes, 0 for all of the range; the previews have the average beside them."""
         return OldSummary(
             time_stamp=at,
             ips_estimator_numerator=sums.weighted_rewards,
             ips_estimator_denominator=sums.rounds,
             snips_estimator_denominator=sums.weights,
-            non_zero_probability=sums.nonzero,
+            aggregate_time_window=timedelta(minutes=minutes),
+            non_zero_probability=round(sums.nonzero * sums.rounds, _DIGITS_OF_COUNTS),
             sum_of_squares=sums.weighted_squares,
             confidence_interval=(estimate.upper - estimate.lower) / 2,
             average_reward=estimate.expected_reward if is_preview else None,
@@ -163,7 +174,7 @@ class OldPolicyResult(WireModel):
         """Write a result over all slots; a listing has no buckets."""
         total = OldSummary.of(at, result.sums, result.estimate, is_preview=is_preview) if result.sums and result.estimate else None
         return OldPolicyResult(
-            name=result.name,
+            name=name_of(result.name, result.source),
             arguments=result.arguments,
             policy_source=result.source if is_preview else None,
             summary=_summaries(result.buckets, is_preview=is_preview) if with_buckets and total else None,
@@ -211,7 +222,7 @@ def write_old_list(evaluations: Sequence[Evaluation], *, version: str) -> bytes:
 
 
 def _summaries(buckets: Sequence[Bucket], *, is_preview: bool) -> list[OldSummary]:
-    return [OldSummary.of(bucket.at, bucket.sums, bucket.estimate, is_preview=is_preview) for bucket in buckets]
+    return [OldSummary.of(each.at, each.sums, each.estimate, is_preview=is_preview, minutes=each.minutes) for each in buckets]
 
 
 def _without_figures(policies: Sequence[LearningPolicy]) -> list[PolicyResult]:
@@ -328,7 +339,7 @@ def _content(evaluation: Evaluation, asked: "EvaluationQuery") -> EvaluationResu
 def _compared(result: PolicyResult, estimate: Estimate, asked: "EvaluationQuery") -> ComparedResult:
     points = result.points(asked.window, asked.interval_minutes, since=asked.since, until=asked.until)
     return ComparedResult(
-        name=result.name,
+        name=name_of(result.name, result.source),
         slot_id=result.slot,
         arguments=result.arguments,
         policy_source=result.source,

@@ -16,7 +16,10 @@ BASELINE = "baseline1"
 RANDOM = "random"
 """The name of choosing evenly."""
 
-RESERVED = frozenset({ONLINE, BASELINE, RANDOM})
+AZURES_RANDOM = "baselineRand"
+"""What Azure called it: the name that it has in answers."""
+
+RESERVED = frozenset({ONLINE, BASELINE, RANDOM, AZURES_RANDOM})
 """Names of policies that every evaluation compares by itself."""
 
 
@@ -128,11 +131,12 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Five minutes from ``at`` on, by themselves; those without events are left out."""
+    """``minutes`` from ``at`` on, by themselves; those without events are left out."""
 
     at: datetime
     sums: Sums
     estimate: Estimate
+    minutes: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,9 @@ def job(found: Mapping[str, Any], status: JobStatus) -> Job:
 
 
 def old_sums(found: Mapping[str, Any]) -> Sums:
-    names = ("ipsEstimatorNumerator", "ipsEstimatorDenominator", "snipsEstimatorDenominator", "sumOfSquares", "nonZeroProbability")
-    return Sums(*(found[name] for name in names))
+    names = ("ipsEstimatorNumerator", "ipsEstimatorDenominator", "snipsEstimatorDenominator", "sumOfSquares")
+    numerator, rounds, weights, squares = [found[name] for name in names]
+    return Sums(numerator, rounds, weights, squares, found["nonZeroProbability"] / rounds)
 
 
 def old_estimate(found: Mapping[str, Any]) -> Estimate:
@@ -91,7 +92,10 @@ def old_result(found: Mapping[str, Any]) -> PolicyResult:
         PolicySource(found.get("policySource", "Custom")),
         estimate=old_estimate(total) if total else None,
         sums=old_sums(total) if total else None,
-        buckets=tuple(Bucket(read_time(each["timeStamp"]), old_sums(each), old_estimate(each)) for each in found.get("summary", [])),
+        buckets=tuple(
+            Bucket(read_time(each["timeStamp"]), old_sums(each), old_estimate(each), minutes=0)  # the examples have no length
+            for each in found.get("summary", [])
+        ),
     )
 
 
@@ -233,6 +237,36 @@ def test_every_status_has_a_word_in_every_version(status):
     conforms(body, LATEST, "Evaluation")
 
 
+@pytest.mark.parametrize(("possible", "rounds"), [(441, 950), (0, 7), (7, 7), (1, 3), (99_999_999, 100_000_001)])
+@pytest.mark.parametrize("version", OLD)
+def test_the_rounds_that_a_policy_could_have_brought_about_are_counted(version, possible, rounds):
+    """As Azure's answer does: 441.0 of 950. What is kept is their share."""
+    sums = Sums(1.0, float(rounds), 2.0, 3.0, possible / rounds)
+    result = PolicyResult("mine", "", PolicySource.CUSTOM, estimate=Estimate(0.5, 0.4, 0.6), sums=sums)
+    assert written(OldEvaluation.of(replace(NEW, results=(result,)), version=version))["policyResults"][0]["totalSummary"][
+        "nonZeroProbability"
+    ] == pytest.approx(possible, abs=0)
+
+
+@pytest.mark.parametrize(("minutes", "text"), [(5, "PT5M"), (60, "PT1H"), (360, "PT6H"), (720, "PT12H"), (1440, "P1D")])
+@pytest.mark.parametrize("version", OLD)
+def test_a_bucket_tells_how_long_it_lasts_and_the_total_has_no_length(version, minutes, text):
+    sums, estimate = Sums(1.0, 2.0, 2.0, 3.0, 1.0), Estimate(0.5, 0.4, 0.6)
+    result = PolicyResult("mine", "", PolicySource.CUSTOM, estimate=estimate, sums=sums, buckets=(Bucket(T0, sums, estimate, minutes),))
+    (found,) = written(OldEvaluation.of(replace(NEW, results=(result,)), version=version))["policyResults"]
+    assert [each["aggregateTimeWindow"] for each in found["summary"]] == [text]
+    assert found["totalSummary"]["aggregateTimeWindow"] == "PT0S"
+
+
+def test_chance_has_azures_name_in_every_version_also_where_an_older_release_kept_another():
+    kept = PolicyResult("random", "", PolicySource.RANDOM, estimate=Estimate(0.5, 0.4, 0.6))
+    own = PolicyResult("random", "--cb_explore_adf", PolicySource.CUSTOM, estimate=Estimate(0.5, 0.4, 0.6))
+    evaluation = replace(over(JobStatus.SUCCEEDED), results=(kept, own))
+    told = [written(OldEvaluation.of(evaluation, version=version))["policyResults"] for version in OLD]
+    told.append(written(EvaluationBody.found(evaluation, ASKED))["content"]["value"])
+    assert [[each["name"] for each in results] for results in told] == [["baselineRand", "random"]] * 5
+
+
 @pytest.mark.parametrize("status", [JobStatus.NOT_SUBMITTED, JobStatus.RUNNING])
 def test_before_there_are_results_the_content_is_empty_and_of_no_time(status):
     content = written(EvaluationBody.found(over(status), ASKED))["content"]
@@ -298,6 +332,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[RequestError], str]] = {
     ),
     "a name twice": (policies({}, {}), DuplicatePolicyNamesError, "policies[1].name"),
     "the name of the loop's own": (policies({"name": "online"}), DuplicatePolicyNamesError, "policies[0].name"),
+    "the name of chance": (policies({}, {"name": "baselineRand"}), DuplicatePolicyNamesError, "policies[1].name"),
     "text for a flag": ({"enablePolicyOptimization": "true"}, InvalidEvaluationContractError, "enablePolicyOptimization"),
 }
 

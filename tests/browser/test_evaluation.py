@@ -61,7 +61,7 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
     results = visit.page.get_by_role("table", name="Results, the best first")
     expect(results).to_be_visible(timeout=OVER_MS)
     expect(results.get_by_role("rowheader")).to_contain_text(["greedy", "online"])
-    for name in ("greedy", "online", "baseline1", "random"):
+    for name in ("greedy", "online", "baseline1", "baselineRand"):
         row = results.get_by_role("row").filter(has_text=name)
         expect(row.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^−?\d\.\d{3}, between −?\d\.\d{3} to −?\d\.\d{3}$"))
     assert results.get_by_role("button", name=re.compile("^Apply")).count() == 2

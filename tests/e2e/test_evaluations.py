@@ -74,7 +74,7 @@ def test_in_the_newest_shape_with_time_series_as_asked_for(app):
     assert [(each["name"], each["policySource"]) for each in content["value"]] == [
         ("online", "Online"),
         ("baseline1", "Baseline"),
-        ("random", "Random"),
+        ("baselineRand", "Random"),
         ("greedy", "Custom"),
         ("blind", "Custom"),
     ]
@@ -103,11 +103,16 @@ def test_in_the_older_shape_with_running_sums(app):
     found, _ = until_over(app, where, running=("notSubmitted", "pending"))
     assert (found["status"], found["optimalPolicy"]) == ("completed", "greedy")
     assert found["featureImportance"][0] == ["user.kind"]
-    online, baseline = found["policyResults"][:2]
+    online, baseline, old_random = found["policyResults"][:3]
+    assert old_random["name"] == "baselineRand"
     total = baseline["totalSummary"]
     assert total["ipsEstimatorDenominator"] == EVENTS
     assert total["ipsEstimatorNumerator"] / total["snipsEstimatorDenominator"] == pytest.approx(FIRST, abs=0.06)
     assert sum(each["ipsEstimatorDenominator"] for each in baseline["summary"]) == EVENTS
+    assert (online["totalSummary"]["nonZeroProbability"], old_random["totalSummary"]["nonZeroProbability"]) == (EVENTS, EVENTS)
+    assert 0 < total["nonZeroProbability"] == sum(each["nonZeroProbability"] for each in baseline["summary"]) < EVENTS
+    assert {each["aggregateTimeWindow"] for each in baseline["summary"]} == {"PT5M"}
+    assert total["aggregateTimeWindow"] == "PT0S"
     earned = sum(each["ipsEstimatorNumerator"] for each in online["summary"]) / EVENTS
     assert earned == pytest.approx(online["totalSummary"]["averageReward"])
     listed = app.request("GET", path("evaluations", version=OLD)).json

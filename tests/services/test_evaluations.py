@@ -283,7 +283,10 @@ async def test_a_policy_that_was_asked_about_or_was_served_can_be_put_to_use(eva
     assert await evaluations.policy("e1", "online") == ONLINE
 
 
-@pytest.mark.parametrize(("name", "why"), [("baseline1", "compared only"), ("random", "compared only"), ("other", "not in this")])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("baseline1", "compared only"), ("random", "compared only"), ("baselineRand", "compared only"), ("other", "not in this")],
+)
 async def test_another_policy_is_refused_and_says_why(evaluations, name, why):
     await submit(evaluations)
     with pytest.raises(LearningSettingsNotFoundError, match=why) as refused:

@@ -9,6 +9,7 @@ export const POLICIES = {
   online: { label: "Online", colour: "online" },
   baseline1: { label: "Baseline", colour: "baseline", dash: [8, 4] },
   random: { label: "Random", colour: "random", dash: [2, 4] },
+  baselineRand: { label: "Random", colour: "random", dash: [2, 4] },
 };
 
 /**

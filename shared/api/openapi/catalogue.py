@@ -416,7 +416,7 @@ _PAGING: Final = (
     ),
 )
 _EVALUATION_RULES: Final = (
-    "The end is later than the start. Names of policies are unique, and not `online`, `baseline1` or `random`; "
+    "The end is later than the start. Names of policies are unique, and not `online`, `baseline1`, `baselineRand` or `random`; "
     "their arguments can be followed."
 )
 _EVALUATION_ERRORS: Final = (

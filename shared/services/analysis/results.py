@@ -120,7 +120,7 @@ def with_series(result: PolicyResult, part: Part) -> PolicyResult:
     series += [Series(Window.ROLLING, minutes, _points(_coarser(part.series, minutes), part)) for minutes in ROLLING]
     return replace(
         result,
-        buckets=tuple([Bucket(point.at, own, point.estimate) for point, own in zip(buckets, sums, strict=True)]),
+        buckets=tuple([Bucket(point.at, own, point.estimate, part.series.minutes) for point, own in zip(buckets, sums, strict=True)]),
         series=tuple(series),
     )
 

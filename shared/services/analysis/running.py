@@ -47,7 +47,7 @@ MOST_BUCKETS: Final = 2_880
 """Ten days of 5 minutes: over longer ranges the finest buckets last longer."""
 
 WAIT: Final = timedelta(minutes=30)
-WAIT_STEP: Final = timedelta(minutes=1)
+WAIT_STEP: Final = timedelta(seconds=5)
 """How long a job waits, and how often it looks, when nothing of its range has been joined yet."""
 
 SEALING: Final = timedelta(minutes=1)

@@ -50,6 +50,7 @@ def test_every_window_and_interval_of_the_contract_has_its_time_series(found):
     assert len(expanding.points) == len(result.buckets)
     assert astuple(expanding.points[-1].estimate) == pytest.approx(astuple(result.estimate))
     assert sum(each.sums.rounds for each in result.buckets) == 1800
+    assert {each.minutes for each in result.buckets} == {5}
 
 
 def test_figures_never_leave_the_range_of_rewards_and_lie_in_their_interval(found):
