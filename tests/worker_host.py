@@ -2,7 +2,7 @@
 
 `azure-functions-runtime` is the worker's library for the v2 programming model. It takes protobuf messages from the
 Functions host; any object with the same attributes does, so no gRPC is needed. Its interface is internal: the version
-is pinned in requirements-worker.txt.
+is pinned in requirements/worker.in.
 """
 
 import json

@@ -29,12 +29,12 @@ def instructions(text: str) -> list[tuple[str, str]]:
 
 
 def required(file: Path) -> Iterator[str]:
-    """Give the packages that a file of requirements and those that it names ask for."""
+    """Give the packages that a lock asks for on this machine."""
     for line in file.read_text("utf-8").splitlines():
-        if line.startswith("-r "):
-            yield from required(file.parent / line[3:].strip())
-        elif line and not line.startswith("#"):
-            yield Requirement(line).name
+        if line[:1].isalnum():
+            asked = Requirement(line.removesuffix("\\"))
+            if asked.marker is None or asked.marker.evaluate():
+                yield asked.name
 
 
 def with_needs(packages: set[str]) -> set[str]:
@@ -115,6 +115,8 @@ class Container:
 
     def _copy(self, rest: str) -> None:
         *sources, target = shlex.split(rest)
+        if target.endswith("/"):
+            self.place(target).mkdir(parents=True, exist_ok=True)
         for source in sources:
             found = self._context / source
             if found.is_dir():

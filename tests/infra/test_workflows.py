@@ -17,6 +17,8 @@ DEVCONTAINER = json.loads((REPOSITORY / ".devcontainer" / "devcontainer.json").r
 ELSEWHERE = {
     ".ci/run": "it runs this test",
     "make infra": "it runs this test",
+    "make audit": "known faults are looked up outside; the lists that it reads are tested by tests/test_locks.py",
+    "gh release": "there is no release here",
     "az bicep": "the compiler is not here",
     "docker build": "there is no engine for containers here; tests/infra/test_server.py does the steps of the Containerfile one by one",
     "foreach ($file in": "there is no PowerShell here; tests/infra/test_hooks.py does the same where there is",
@@ -76,10 +78,11 @@ def test_no_checkout_leaves_its_token_behind():
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_workflows_may_read_and_only_the_deployment_may_sign_in():
+def test_workflows_may_read_the_deployment_may_sign_in_and_a_release_may_be_added_to():
     assert {name: content["permissions"] for name, content in WORKFLOWS.items()} == {
         "ci": {"contents": "read"},
         "deploy": {"contents": "read", "id-token": "write"},
+        "release": {"contents": "write"},
     }
 
 
@@ -112,7 +115,7 @@ def test_dependabot_looks_after_everything_that_is_pinned():
     content = yaml.safe_load((REPOSITORY / ".github" / "dependabot.yml").read_text("utf-8"))
     assert {each["package-ecosystem"]: each.get("directory") or each["directories"] for each in content["updates"]} == {
         "npm": ["/examples/javascript", "/tests/browser"],
-        "pip": "/",
+        "uv": "/",
         "github-actions": "/",
         "docker": "/.devcontainer",
     }
