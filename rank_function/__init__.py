@@ -5,6 +5,7 @@ from collections.abc import Callable
 import azure.functions as func
 
 from rank_function import multislot
+from rank_function.remarks import of_left_out
 from shared.api.rank import RankResponse, read_rank
 from shared.runtime.http import Call, Operation, answer, blueprint
 from shared.runtime.latency import RANK
@@ -22,7 +23,7 @@ async def rank(call: Call) -> func.HttpResponse:
         reward_action_id=ranking.reward_action_id,
         reasons=ranking.reasons,
     )
-    return answer(201, content)
+    return answer(201, content, headers=of_left_out(situation.left_out))
 
 
 OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK, appends=True), *multislot.OPERATIONS)

@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from rank_function.remarks import of_left_out
 from shared.api.multislot import read_multi_slot_rank, write_multi_slot_ranking
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
 from shared.runtime.latency import RANK
@@ -15,7 +16,8 @@ async def rank(call: Call) -> func.HttpResponse:
     body, asked = read_multi_slot_rank(call.body, services.actions)
     ranking = await services.slots.rank(asked, event_id=body.event_id, deferred=bool(body.defer_activation))
     filled = [(slot.slot_id, slot.reward_action_id) for slot in ranking.slots]
-    return answer(201, write_multi_slot_ranking(filled, event_id=ranking.event_id))
+    content = write_multi_slot_ranking(filled, event_id=ranking.event_id)
+    return answer(201, content, headers=of_left_out(asked.left_out))
 
 
 OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS, appends=True),)

@@ -8,12 +8,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-import orjson
 from pydantic import Field, StringConstraints, WithJsonSchema
 
 from shared.api.durations import Duration
 from shared.api.times import Time
-from shared.api.wire import WireModel, one_of, parse, validated
+from shared.api.wire import WireModel, one_of, parse, read_json, validated
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidConfigurationError
 from shared.domain.events import LearningMode
@@ -168,9 +167,10 @@ def read_configuration(body: bytes, version: str) -> dict[str, Any]:
 
 def _missing(body: bytes, asked: type[_Changes]) -> list[str]:
     """Give the required members that a body, which is JSON, lacks."""
-    document = orjson.loads(body)
+    document = read_json(body)
     required = [field.alias or name for name, field in asked.model_fields.items() if field.is_required()]
-    return [name for name in required if name not in document] if isinstance(document, dict) else []
+    given = {name.lower() for name in document} if isinstance(document, dict) else {name.lower() for name in required}
+    return [name for name in required if name.lower() not in given]
 
 
 def read_changes(document: object) -> dict[str, Any]:

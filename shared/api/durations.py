@@ -1,5 +1,6 @@
-"""Durations on the wire: ISO 8601."""
+"""Durations on the wire: ISO 8601; those that .NET writes are read, too."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -8,20 +9,30 @@ from pydantic_core import PydanticCustomError
 
 _DURATION = TypeAdapter(timedelta)
 _LONGEST_TEXT = 64
+_OF_NET = re.compile(
+    r"(?:(?P<days>\d{1,8})[.:])?(?P<hours>[01]?\d|2[0-3]):(?P<minutes>[0-5]?\d):(?P<seconds>[0-5]?\d(?:\.\d{1,7})?)", re.ASCII
+)
+_KINDS = "Input should be an ISO 8601 duration like PT10M, or one that .NET writes, like 00:10:00"
 
 
 def read_duration(text: str) -> timedelta:
-    """Read a duration; raises `ValueError`.
+    """Read a duration, as ISO 8601 or .NET's ``TimeSpan`` writes it; raises `ValueError`.
 
     >>> read_duration("PT10M"), read_duration("P1DT12H")
     (datetime.timedelta(seconds=600), datetime.timedelta(days=1, seconds=43200))
+    >>> read_duration("00:10:00"), read_duration("1.02:03:04")
+    (datetime.timedelta(seconds=600), datetime.timedelta(days=1, seconds=7384))
     """
-    if not text.startswith("P") or len(text) > _LONGEST_TEXT:
-        raise ValueError("Input should be an ISO 8601 duration like PT10M")
+    if len(text) > _LONGEST_TEXT:
+        raise ValueError(_KINDS)
+    if found := _OF_NET.fullmatch(text.strip()):
+        return timedelta(**{name: float(number) for name, number in found.groupdict("0").items()})
+    if not text.startswith("P"):
+        raise ValueError(_KINDS)
     try:
         return _DURATION.validate_python(text)
     except ValidationError as cause:
-        raise ValueError("Input should be an ISO 8601 duration like PT10M") from cause
+        raise ValueError(_KINDS) from cause
 
 
 def written_duration(duration: timedelta) -> str:
@@ -43,7 +54,7 @@ def _from_text(given: object) -> timedelta:
             return read_duration(given)
     except ValueError:
         pass
-    raise PydanticCustomError("duration", "Input should be an ISO 8601 duration like PT10M")
+    raise PydanticCustomError("duration", _KINDS)
 
 
 Duration = Annotated[

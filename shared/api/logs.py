@@ -7,9 +7,10 @@ from typing import Annotated, TypeVar
 import orjson
 from pydantic import Field, StringConstraints
 
+from shared.api.lenient import Source
 from shared.api.rank import MAX_ID_LENGTH, ActionReader, RankRequest
 from shared.api.times import Time
-from shared.api.wire import EventId, WireModel, validated
+from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, not_json, validated
 from shared.domain.errors import (
     InvalidRankRequestError,
     InvalidRequestError,
@@ -61,9 +62,9 @@ class InteractionLine(RankRequest):
     model_version: Annotated[str, StringConstraints(max_length=MAX_VERSION_LENGTH)] = ""
     timestamp: Time | None = None
 
-    def to_interaction(self, reader: ActionReader) -> Interaction:
-        """Give what was decided; raises `InvalidRankRequestError`."""
-        situation = self.to_situation(reader)
+    def to_interaction(self, reader: ActionReader, source: Source) -> Interaction:
+        """Give what was decided; raises `InvalidRankRequestError`. ``source`` is the line as it came."""
+        situation = self.to_situation(reader, source)
         probabilities = self._probabilities(situation)
         ids = [action.id for action in situation.actions]
         if self.reward_action_id not in ids or probabilities[ids.index(self.reward_action_id)] < MIN_PROBABILITY:
@@ -122,8 +123,8 @@ def check_lines(content_type: str) -> None:
 def read_interactions(body: bytes, reader: ActionReader) -> Sequence[Interaction]:
     """Read a batch of decisions, at least one; raises `InvalidRankRequestError` or `InvalidRequestError`, naming the line, from 1."""
 
-    def read(document: object) -> Interaction:
-        return validated(document, InteractionLine, InvalidRankRequestError).to_interaction(reader)
+    def read(document: object, source: Source) -> Interaction:
+        return validated(document, InteractionLine, InvalidRankRequestError, source=source).to_interaction(reader, source)
 
     return list(_read(body, read))
 
@@ -131,13 +132,14 @@ def read_interactions(body: bytes, reader: ActionReader) -> Sequence[Interaction
 def read_observations(body: bytes) -> Sequence[Report]:
     """Read a batch of rewards and activations, at least one; raises `InvalidRewardRequestError` or `InvalidRequestError`."""
 
-    def read(document: object) -> Report:
-        return validated(document, ObservationLine, InvalidRewardRequestError).to_report()
+    def read(document: object, source: Source) -> Report:
+        return validated(document, ObservationLine, InvalidRewardRequestError, source=source).to_report()
 
     return list(_read(body, read))
 
 
-def _read(body: bytes, read: Callable[[object], Read]) -> Iterator[Read]:
+def _read(body: bytes, read: Callable[[object, Source], Read]) -> Iterator[Read]:
+    body = body.removeprefix(BYTE_ORDER_MARK)
     lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
     if not lines:
         raise InvalidRequestError("the body has no line")
@@ -145,9 +147,9 @@ def _read(body: bytes, read: Callable[[object], Read]) -> Iterator[Read]:
         raise InvalidRequestError(f"the body has {len(lines)} lines; at most {MAX_LINES} are read at a time")
     for number, line in lines:
         try:
-            yield read(orjson.loads(line))
+            yield read(orjson.loads(line), Source(line))
         except orjson.JSONDecodeError as cause:
-            raise InvalidRequestError(f"line {number}: not valid JSON: {cause}", target=f"line {number}") from cause
+            raise InvalidRequestError(f"line {number}: not valid JSON: {not_json(line, cause)}", target=f"line {number}") from cause
         except RequestError as cause:
             target = f"line {number}" if cause.target is None else f"line {number}: {cause.target}"
             raise type(cause)(f"line {number}: {cause}", target=target) from cause

@@ -1,26 +1,35 @@
 """The model's times and versions on the wire."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated
 
-from shared.api.times import Time
+from pydantic import PlainSerializer
+
+from shared.api.times import Time, written_time
 from shared.api.wire import WireModel, one_of
 from shared.domain.errors import InvalidRequestError
 from shared.domain.ledger import ModelKind
 from shared.domain.models import KeptVersion, ModelTimes
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat() if at == _NEVER else written_time(at)
+
 
 class ModelPropertiesBody(WireModel):
-    """When the model began and was last changed; nothing before there is one."""
+    """When the model began and was last changed: 0001-01-01T00:00:00+00:00 before there is one, as Azure wrote it."""
 
-    creation_time: Time | None = None
-    last_modified_time: Time | None = None
+    creation_time: Annotated[Time, PlainSerializer(_written)]
+    last_modified_time: Annotated[Time, PlainSerializer(_written)]
 
     @staticmethod
     def write(times: ModelTimes | None) -> "ModelPropertiesBody":
         """Write the times."""
         if times is None:
-            return ModelPropertiesBody()
+            return ModelPropertiesBody(creation_time=_NEVER, last_modified_time=_NEVER)
         return ModelPropertiesBody(creation_time=times.created_at, last_modified_time=times.modified_at)
 
 

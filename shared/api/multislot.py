@@ -6,9 +6,19 @@ from typing import Annotated, Any, NoReturn
 import orjson
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from shared.api.features import MAX_VALUES
-from shared.api.rank import ACTIONS_SCHEMA, MAX_ACTIONS, MAX_ID_LENGTH, ActionReader, FeatureObjects, checked_count
-from shared.api.wire import EventId, WireModel, parse
+from shared.api.features import MAX_PLACES, MAX_VALUES
+from shared.api.lenient import Source
+from shared.api.rank import (
+    ACTIONS_SCHEMA,
+    MAX_ACTIONS,
+    MAX_ID_LENGTH,
+    ActionReader,
+    Checked,
+    FeatureObjects,
+    checked,
+    places_left_out,
+)
+from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.slots import MultiSlotSituation, Slot
 
@@ -26,15 +36,16 @@ class SlotRequest(WireModel):
     position_features: FeatureObjects | None = None
     excluded_actions: list[str] | None = None
 
-    def to_slot(self) -> Slot:
-        """Give the slot, its features not looked at yet."""
-        features = (*(self.features or ()), *(self.position_features or ()))
-        return Slot(self.id, self.baseline_action, features, frozenset(self.excluded_actions or ()))
+    def to_slot(self, features: Checked) -> Slot:
+        """Give the slot with these features, which are its own."""
+        return Slot(self.id, self.baseline_action, tuple(features.objects), frozenset(self.excluded_actions or ()))
 
-    def count(self, number: int) -> int:
-        """Count the feature values of the slot at this index; raises `InvalidRankRequestError`."""
-        of_features = checked_count(self.features or [], f"slots[{number}].features")
-        return of_features + checked_count(self.position_features or [], f"slots[{number}].positionFeatures")
+    def checked(self, number: int) -> Checked:
+        """Check the features of the slot at this index; raises `InvalidRankRequestError`."""
+        features = checked(self.features or [], f"slots[{number}].features")
+        position = checked(self.position_features or [], f"slots[{number}].positionFeatures")
+        left_out = (*features.left_out, *position.left_out)
+        return Checked([*features.objects, *position.objects], features.values + position.values, left_out)
 
 
 class MultiSlotRankRequest(WireModel):
@@ -43,28 +54,30 @@ class MultiSlotRankRequest(WireModel):
     context_features: FeatureObjects | None = None
     actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(ACTIONS_SCHEMA)]
     slots: Annotated[list[SlotRequest], Field(min_length=1, max_length=MAX_SLOTS)]
-    event_id: EventId | None = None
+    event_id: WishedEventId = None
     defer_activation: bool | None = None
 
-    def to_situation(self, reader: ActionReader) -> MultiSlotSituation:
-        """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say.
+    def to_situation(self, reader: ActionReader, source: Source | None = None) -> MultiSlotSituation:
+        """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say. ``source`` is the body as it came.
 
         The context is part of each slot's situation, and counts as often.
         """
-        total = checked_count(self.context_features or [], "contextFeatures") * len(self.slots)
-        read = [reader.read(given, number) for number, given in enumerate(self.actions)]
-        total += sum([count for _, count in read])
-        total += sum([slot.count(number) for number, slot in enumerate(self.slots)])
+        context = checked(self.context_features or [], "contextFeatures")
+        read = [reader.read(given, number, source) for number, given in enumerate(self.actions)]
+        features = [slot.checked(number) for number, slot in enumerate(self.slots)]
+        total = context.values * len(self.slots) + sum([each.values for each in read]) + sum([each.values for each in features])
         if total > MAX_VALUES:
             _refuse("slots", f"actions, slots and, for each slot, the context may hold at most {MAX_VALUES} feature values, not {total}")
-        slots = tuple([slot.to_slot() for slot in self.slots])
-        return MultiSlotSituation(tuple(self.context_features or ()), tuple([action for action, _ in read]), slots)
+        slots = tuple([slot.to_slot(own) for slot, own in zip(self.slots, features, strict=True)])
+        left_out = (*places_left_out(context, read), *[place for own in features for place in own.left_out])[:MAX_PLACES]
+        return MultiSlotSituation(tuple(context.objects), tuple([each.action for each in read]), slots, left_out)
 
 
 def read_multi_slot_rank(body: bytes, reader: ActionReader) -> tuple[MultiSlotRankRequest, MultiSlotSituation]:
     """Read the body of a multi-slot Rank call; raises `InvalidRequestError` or `InvalidRankRequestError`."""
-    request = parse(body, MultiSlotRankRequest, InvalidRankRequestError)
-    return request, request.to_situation(reader)
+    source = Source(body)
+    request = validated(read_json(body), MultiSlotRankRequest, InvalidRankRequestError, source=source)
+    return request, request.to_situation(reader, source)
 
 
 class FilledSlot(WireModel):

@@ -1,15 +1,16 @@
 """Rank on the wire."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn
 
 import msgspec
 import orjson
 from pydantic import Field, InstanceOf, StringConstraints, WithJsonSchema
 from typing_extensions import TypedDict
 
-from shared.api.features import MAX_VALUES, count_values, has_value, problem
-from shared.api.wire import EventId, WireModel, parse, validated
+from shared.api.features import MAX_PLACES, MAX_VALUES, count_values, has_value, problem, with_names
+from shared.api.lenient import Source
+from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.events import Action, Situation
 from shared.domain.recent import Recent
@@ -47,19 +48,20 @@ class RankRequest(WireModel):
     context_features: FeatureObjects | None = None
     actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(ACTIONS_SCHEMA)]
     excluded_actions: list[str] | None = None
-    event_id: EventId | None = None
+    event_id: WishedEventId = None
     defer_activation: bool | None = None
 
-    def to_situation(self, reader: "ActionReader") -> Situation:
-        """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say."""
-        total = checked_count(self.context_features or [], "contextFeatures")
-        read = [reader.read(given, number) for number, given in enumerate(self.actions)]
-        total += sum([count for _, count in read])
+    def to_situation(self, reader: "ActionReader", source: Source | None = None) -> Situation:
+        """Give what is asked; raises `InvalidRankRequestError` for what a schema cannot say. ``source`` is the body as it came."""
+        context = checked(self.context_features or [], "contextFeatures")
+        read = [reader.read(given, number, source) for number, given in enumerate(self.actions)]
+        total = context.values + sum([each.values for each in read])
         if total > MAX_VALUES:
             _refuse("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {total}")
-        actions = tuple([action for action, _ in read])
+        actions = tuple([each.action for each in read])
         self._check_ids(actions)
-        return Situation(tuple(self.context_features or ()), actions, frozenset(self.excluded_actions or ()))
+        left_out = places_left_out(context, read)
+        return Situation(tuple(context.objects), actions, frozenset(self.excluded_actions or ()), left_out=left_out)
 
     def _check_ids(self, actions: Sequence[Action]) -> None:
         places: dict[str, int] = {}
@@ -71,24 +73,43 @@ class RankRequest(WireModel):
             _refuse("excludedActions", "at least one action must not be excluded")
 
 
+class Checked(NamedTuple):
+    """Feature objects that break no rule, how many values they have, and where features without a name were left out."""
+
+    objects: Sequence[dict[str, Any]]
+    values: int
+    left_out: tuple[str, ...] = ()
+
+
+class ReadAction(NamedTuple):
+    """An action, how many feature values it has, and where, within it, features without a name were left out."""
+
+    action: Action
+    values: int
+    left_out: tuple[str, ...] = ()
+
+
 class ActionReader:
     """Checks actions; those met lately, to the last character, are not even parsed again: most requests bring the same ones."""
 
     def __init__(self) -> None:
-        self._recent: Recent[tuple[Action, int]] = Recent(size=_REMEMBERED_ACTIONS, longest=_LONGEST_REMEMBERED)
+        self._recent: Recent[ReadAction] = Recent(size=_REMEMBERED_ACTIONS, longest=_LONGEST_REMEMBERED)
 
-    def read(self, given: object, index: int) -> tuple[Action, int]:
-        """Give the action at this index of a body, parsed or as text, and how many feature values it has.
+    def read(self, given: object, index: int, source: Source | None = None) -> ReadAction:
+        """Read the action at this index of a body, parsed or as text.
 
-        Raises `InvalidRankRequestError`, and `orjson.JSONDecodeError` for text that is not JSON where it stands in the body.
+        ``source`` is the body as it came, if it is at hand. Raises `InvalidRankRequestError`, and `orjson.JSONDecodeError` for text that
+        is not JSON where it stands in the body.
         """
+        if source is not None and isinstance(given, dict) and float in map(type, given.values()):  # an id that has to be looked up
+            return _read(given, index, source.at("actions", index))
         try:
             text = bytes(given) if isinstance(given, msgspec.Raw) else orjson.dumps(given)
         except TypeError:  # more is read than can be written again: 1,024 levels of nesting against 254
             return _read(given, index)
         known = self._recent.get(text)
         if known is None:
-            known = _read(orjson.loads(b"[[%b]]" % text)[0][0], index)
+            known = _read(orjson.loads(b"[[%b]]" % text)[0][0], index, text)
             self._recent.put(text, known)
         return known
 
@@ -116,8 +137,9 @@ def read_rank(body: bytes, reader: ActionReader) -> tuple[RankRequest, Situation
         request = _outlined(body)
         return request, request.to_situation(reader)
     except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError):
-        request = parse(body, RankRequest, InvalidRankRequestError)
-        return request, request.to_situation(reader)
+        source = Source(body)
+        request = validated(read_json(body), RankRequest, InvalidRankRequestError, source=source)
+        return request, request.to_situation(reader, source)
 
 
 def _outlined(body: bytes) -> RankRequest:
@@ -129,7 +151,7 @@ def _outlined(body: bytes) -> RankRequest:
         "eventId": _member(outline.event_id),
         "deferActivation": _member(outline.defer_activation),
     }
-    return validated(document, RankRequest, InvalidRankRequestError)
+    return validated(document, RankRequest, InvalidRankRequestError, source=body)
 
 
 def _member(text: msgspec.Raw) -> Any:
@@ -191,20 +213,36 @@ def _explained(action_id: str, influences: Sequence[tuple[str, float]]) -> Expla
     return ExplainedAction(id=action_id, features=[FeatureInfluence(name=name, score=worth) for name, worth in influences])
 
 
-def _read(given: object, index: int) -> tuple[Action, int]:
-    action = validated(given, RankableAction, InvalidRankRequestError, where=("actions", index))
-    count = checked_count(action.features, f"actions[{index}].features")
-    if not has_value(action.features):
-        _refuse(f"actions[{index}].features", "an action needs at least one feature that is not null")
-    return Action(action.id, tuple(action.features), action_text(action.id, action.features)), count
+def _read(given: object, index: int, source: Source | bytes | None = None) -> ReadAction:
+    action = validated(given, RankableAction, InvalidRankRequestError, where=("actions", index), source=source)
+    where = f"actions[{index}]."
+    features = checked(action.features, f"{where}features")
+    if not has_value(features.objects):
+        _refuse(f"{where}features", "an action needs at least one feature that is not null")
+    read = Action(action.id, tuple(features.objects), action_text(action.id, features.objects))
+    return ReadAction(read, features.values, _within(features.left_out, where))
 
 
-def checked_count(objects: FeatureObjects, where: str) -> int:
-    """Count the feature values at this place of a body; raises `InvalidRankRequestError` for features that break a rule."""
+def _within(places: Sequence[str], where: str) -> tuple[str, ...]:
+    return tuple([place.removeprefix(where) for place in places]) if places else ()
+
+
+def checked(objects: FeatureObjects, where: str) -> Checked:
+    """Check the features at this place of a body, without those that have no name; raises `InvalidRankRequestError`."""
     count = count_values(objects)
+    if count is not None:
+        return Checked(objects, count)
+    named, left_out = with_names(objects, where)
+    count = count_values(named)
     if count is None:
-        _refuse(*(problem(objects, where) or (where, "these features break a rule")))
-    return count or 0
+        _refuse(*(problem(named, where) or (where, "these features break a rule")))
+    return Checked(named, count, left_out)
+
+
+def places_left_out(context: Checked, actions: Sequence[ReadAction]) -> tuple[str, ...]:
+    """Give where features without a name were left out: three places of all."""
+    of_actions = [f"actions[{index}].{place}" for index, each in enumerate(actions) if each.left_out for place in each.left_out]
+    return (*context.left_out, *of_actions)[:MAX_PLACES] if of_actions or context.left_out else ()
 
 
 def _refuse(where: str, what: str) -> NoReturn:

@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from shared.domain.errors import InvalidRequestError, RequestError
+from shared.api.lenient import EMPTY_IS_NONE, Source, mended, place_of_no_number
+from shared.domain.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
 
 MAX_EVENT_ID_LENGTH = 256
 _ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
@@ -43,6 +44,15 @@ EventId = Annotated[
     WithJsonSchema(EVENT_ID_SCHEMA),
 ]
 
+WishedEventId = Annotated[EventId, EMPTY_IS_NONE] | None
+"""The event id of a Rank call, which may be left to the service."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"x\x01", "deflate"), (b"x\x9c", "deflate"), (b"x\xda", "deflate"))
+_OTHER_TEXT = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_NO_NUMBER = re.compile("nan|inf(inity)?", re.IGNORECASE)
+_LONGEST_PLACE = 200
+
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type", "is_instance_of"})
 """Errors whose own text tells of Python's classes."""
 
@@ -66,18 +76,64 @@ Body = TypeVar("Body", bound=WireModel)
 
 
 def parse(body: bytes, model: type[Body], invalid: Callable[..., RequestError]) -> Body:
-    """Read a JSON body; raises `InvalidRequestError` for what is not JSON and ``invalid`` for what breaks the schema."""
+    """Read a JSON body; raises as `read_json`, and ``invalid`` for what breaks the schema."""
+    return validated(read_json(body), model, invalid, source=body)
+
+
+def read_json(body: bytes) -> Any:
+    """Read JSON, with or without a byte order mark before it.
+
+    Raises `InvalidRequestError` for what is not JSON, and `UnsupportedMediaTypeError` for what is compressed.
+    """
     if not body:
         raise InvalidRequestError("the request has no body: send JSON with a Content-Length (chunked bodies do not reach every host)")
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body.removeprefix(BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as cause:
-        raise InvalidRequestError(f"the body is not valid JSON: {cause}") from cause
-    return validated(document, model, invalid)
+        raise _no_json(body, cause) from cause
 
 
-def validated(document: object, model: type[Body], invalid: Callable[..., RequestError], *, where: tuple[str | int, ...] = ()) -> Body:
-    """Check parsed JSON, which stands at ``where`` in its body; raises ``invalid`` for what breaks the schema."""
+def _no_json(body: bytes, cause: orjson.JSONDecodeError) -> RequestError:
+    compression = next((name for mark, name in _COMPRESSED if body.startswith(mark)), None)
+    if compression is not None:
+        return UnsupportedMediaTypeError(f"the body is compressed ({compression}): send it as it is, without a Content-Encoding")
+    return InvalidRequestError(f"the body is not valid JSON: {not_json(body, cause)}")
+
+
+def not_json(text: bytes, cause: orjson.JSONDecodeError) -> str:
+    """Say why a text is no JSON; NaN and Infinity, which some libraries write, are named with their place."""
+    other = next((name for mark, name in _OTHER_TEXT if text.startswith(mark)), None)
+    if other is not None:
+        return f"it is {other}, and has to be UTF-8"
+    written = text.decode("utf-8-sig", "replace")
+    found = _NO_NUMBER.match(written, cause.pos)
+    if found is None:
+        return str(cause)
+    name = f"{'-' if written[cause.pos - 1 : cause.pos] == '-' else ''}{found[0]}"
+    place = path(place_of_no_number(written) or ())
+    where = f"{place[:_LONGEST_PLACE]}, " if place else ""
+    return f"{name} is no number of JSON ({where}line {cause.lineno} column {cause.colno}): send a number, or leave a feature out"
+
+
+def validated(
+    document: object,
+    model: type[Body],
+    invalid: Callable[..., RequestError],
+    *,
+    where: tuple[str | int, ...] = (),
+    source: Source | bytes | None = None,
+) -> Body:
+    """Check parsed JSON, which stands at ``where`` in its body; raises ``invalid`` for what breaks the schema.
+
+    What breaks it is mended first, as far as its meaning is plain; ``source`` is the text of the document, if it is at hand.
+    """
+    try:
+        return model.model_validate(document, by_alias=True, by_name=False)
+    except ValidationError:
+        return _checked(mended(document, model, source), model, invalid, where)
+
+
+def _checked(document: object, model: type[Body], invalid: Callable[..., RequestError], where: tuple[str | int, ...]) -> Body:
     try:
         return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as cause:

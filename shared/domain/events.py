@@ -38,7 +38,8 @@ class Situation:
     """Context, actions and exclusions of one choice, checked: at least one action may be chosen.
 
     ``slot`` names the slot of a multi-slot call that it is for ("": none), and ``baseline_id`` the action that the
-    application would choose there ("": the first that may be chosen).
+    application would choose there ("": the first that may be chosen). ``left_out`` are the places of the request where a feature without
+    a name was left out, some of them if they are many.
     """
 
     context: tuple[Features, ...]
@@ -46,6 +47,7 @@ class Situation:
     excluded: frozenset[str] = frozenset()
     slot: str = ""
     baseline_id: str = ""
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def allowed(self) -> tuple[bool, ...]:

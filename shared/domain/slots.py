@@ -1,6 +1,6 @@
 """A multi-slot Rank call: several choices from the same actions, made one after another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from shared.domain.errors import InvalidRankRequestError
@@ -23,11 +23,13 @@ class MultiSlotSituation:
 
     Raises `InvalidRankRequestError`, naming the field, where slots and actions do not go together: the baselines have to be
     one way to fill all slots. How long an id may be, how many actions there may be and what features may hold is checked before.
+    ``left_out`` are places of the request where a feature without a name was left out.
     """
 
     context: tuple[Features, ...]
     actions: tuple[Action, ...]
     slots: tuple[Slot, ...]
+    left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         ids = {action.id for action in self.actions}

@@ -333,7 +333,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[RequestError], str]] = {
     "a name twice": (policies({}, {}), DuplicatePolicyNamesError, "policies[1].name"),
     "the name of the loop's own": (policies({"name": "online"}), DuplicatePolicyNamesError, "policies[0].name"),
     "the name of chance": (policies({}, {"name": "baselineRand"}), DuplicatePolicyNamesError, "policies[1].name"),
-    "text for a flag": ({"enablePolicyOptimization": "true"}, InvalidEvaluationContractError, "enablePolicyOptimization"),
+    "text for a flag": ({"enablePolicyOptimization": "yes"}, InvalidEvaluationContractError, "enablePolicyOptimization"),
 }
 
 

@@ -13,10 +13,10 @@ def nested(depth: int) -> dict:
 
 @pytest.mark.parametrize(
     "features",
-    [{}, {"x": None}, {"x": []}, {"x": [1, 2.5, -3]}, {"x": {"y": {}}}, {" ": "", "_x": True}, nested(MAX_DEPTH)],
+    [{}, {"x": None}, {"x": []}, {"x": [1, 2.5, -3]}, {"x": ["1", ""]}, {"x": {"y": {}}}, {" ": "", "_x": True}, nested(MAX_DEPTH)],
     ids=lambda features: str(features)[:30],
 )
-def test_features_may_be_scalars_arrays_of_numbers_and_objects(features):
+def test_features_may_be_scalars_arrays_of_numbers_or_texts_and_objects(features):
     assert problem([features], "contextFeatures") is None
 
 
@@ -25,7 +25,9 @@ def test_features_may_be_scalars_arrays_of_numbers_and_objects(features):
     [
         ([{"": 1}], "here[0]"),
         ([{}, {"x": {"y": {"": 1}}}], "here[1].x.y"),
-        ([{"x": ["1"]}], "here[0].x[0]"),
+        ([{"x": ["1", 1]}], "here[0].x[1]"),
+        ([{"x": ["1", None]}], "here[0].x[1]"),
+        ([{"x": [True, "1"]}], "here[0].x[0]"),
         ([{"x": [1, True]}], "here[0].x[1]"),
         ([{"x": [1, 2, None]}], "here[0].x[2]"),
         ([{"x": {"y": [[1]]}}], "here[0].x.y[0]"),
@@ -42,7 +44,10 @@ def test_the_first_broken_rule_is_named_with_its_place(objects, place):
 
 
 def test_of_several_broken_rules_the_first_in_reading_order_is_named():
-    assert problem([{"a": [1, "x"], "": 1}, {"": 1}], "here") == ("here[0].a[1]", "an array of features may hold only numbers")
+    assert problem([{"a": [1, "x"], "": 1}, {"": 1}], "here") == (
+        "here[0].a[1]",
+        "an array of features may hold only numbers, or only texts",
+    )
 
 
 @pytest.mark.parametrize("value", [0, False, "", 0.0, [0], {"x": 0}, [{"x": {"y": [None, 1]}}]])
@@ -60,7 +65,7 @@ def test_every_number_of_an_embedding_is_a_value():
 
 
 @pytest.mark.parametrize(
-    "features", [{"": 1}, {"x": {"": 1}}, {"x": ["1"]}, {"x": [True]}, {"x": [None]}, {"x": [[1]]}, nested(MAX_DEPTH + 1)]
+    "features", [{"": 1}, {"x": {"": 1}}, {"x": ["1", 1]}, {"x": [True]}, {"x": [None]}, {"x": [[1]]}, nested(MAX_DEPTH + 1)]
 )
 def test_what_breaks_a_rule_is_not_counted_but_named(features):
     assert count_values([features]) is None

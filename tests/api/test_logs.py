@@ -64,7 +64,7 @@ def test_a_decision_that_breaks_a_rule_is_refused_with_its_line_and_member(membe
         ({"eventId": "e1", "value": 1, "activate": True}, "value", "either a value"),
         ({"eventId": "e1", "activate": False}, "value", "either a value"),
         ({"eventId": "e1", "value": 1.5}, "value", "less than or equal to 1"),
-        ({"eventId": "e1", "value": "1"}, "value", "number"),
+        ({"eventId": "e1", "value": "one"}, "value", "number"),
         ({"eventId": "e1", "value": True}, "value", "number"),
         ({"eventId": "e1", "activate": True, "slotId": "s"}, "slotId", "whole event"),
         ({"eventId": "e1", "value": 1, "slotId": ""}, "slotId", "at least 1"),

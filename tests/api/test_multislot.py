@@ -72,11 +72,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "a baseline twice": ({"slots": [slot("top", "a"), slot("side", "a")]}, "slots[1].baselineAction"),
     "an excluded baseline": ({"slots": [slot(excludedActions=["a"])]}, "slots[0].baselineAction"),
     "an exclusion that is no action": ({"slots": [slot(excludedActions=["z"])]}, "slots[0].excludedActions"),
-    "a number as an exclusion": ({"slots": [slot(excludedActions=["b", 1])]}, "slots[0].excludedActions[1]"),
+    "true as an exclusion": ({"slots": [slot(excludedActions=["b", True])]}, "slots[0].excludedActions[1]"),
     "features that are no list": ({"slots": [slot(features={"a": 1})]}, "slots[0].features"),
     "a feature object that is text": ({"slots": [slot(features=["a"])]}, "slots[0].features[0]"),
-    "words in an array": ({"slots": [slot(features=[{"a": ["b"]}])]}, "slots[0].features[0].a[0]"),
-    "a nameless feature": ({"slots": [slot(positionFeatures=[{"": 1}])]}, "slots[0].positionFeatures[0]"),
+    "words and numbers in an array": ({"slots": [slot(features=[{"a": ["b", 1]}])]}, "slots[0].features[0].a[1]"),
+    "an array in an array": ({"slots": [slot(positionFeatures=[{"x": [[1]]}])]}, "slots[0].positionFeatures[0].x[0]"),
     "a context that is text": ({"contextFeatures": ["a"]}, "contextFeatures[0]"),
     "a long event id": ({"eventId": "x" * 257}, "eventId"),
     "an event id that no path can hold": ({"eventId": ".."}, "eventId"),
@@ -127,7 +127,7 @@ BROKEN_REWARDS: dict[str, tuple[Any, str | None]] = {
     "no value": ({"reward": [{"slotId": "a", "value": 0.0}, {"slotId": "b"}]}, "reward[1].value"),
     "a value above 1": ({"reward": [{"slotId": "a", "value": 1.01}]}, "reward[0].value"),
     "a value below -1": ({"reward": [{"slotId": "a", "value": -2}]}, "reward[0].value"),
-    "text for a value": ({"reward": [{"slotId": "a", "value": "1"}]}, "reward[0].value"),
+    "words for a value": ({"reward": [{"slotId": "a", "value": "one"}]}, "reward[0].value"),
     "a list": ([], None),
 }
 

@@ -47,7 +47,7 @@ def test_members_are_known_by_their_contract_names_only():
     [
         ({"actions": [FIRST, SECOND, FIRST]}, "actions[2].id"),
         ({"actions": [FIRST, {"id": "b", "features": [{"x": None}]}]}, "actions[1].features"),
-        ({"contextFeatures": [{"": 1}]}, "contextFeatures[0]"),
+        ({"contextFeatures": [{"x": [{}]}]}, "contextFeatures[0].x[0]"),
         ({"excludedActions": ["a", "b"]}, "excludedActions"),
     ],
 )
@@ -60,7 +60,7 @@ def test_what_a_schema_cannot_say_is_checked_too(members, target):
 
 def test_a_place_in_a_message_is_cut_where_a_name_is_long():
     with pytest.raises(InvalidRankRequestError) as caught:
-        rank(contextFeatures=[{"x" * 1000: {"": 1}}]).to_situation(ActionReader())
+        rank(contextFeatures=[{"x" * 1000: {"y": [[]]}}]).to_situation(ActionReader())
     assert caught.value.target == f"contextFeatures[0].{'x' * 181}..."
     assert len(str(caught.value)) < 300
 

@@ -4,11 +4,12 @@ import gzip
 import json
 import random
 import time
+import zlib
 from typing import Any
 
 import pytest
 
-from tests.http.building import actions, event_path, nothing_logged, path, rank, rank_body, refused
+from tests.http.building import VERSIONS, actions, event_path, nothing_logged, path, rank, rank_body, refused
 from tests.running import Answer, RunningApp
 
 ACTIONS = json.dumps(actions("a", "b"))
@@ -56,8 +57,6 @@ NOT_JSON = {
     "a surrogate in UTF-8": with_value('"?"').replace(b"?", b"\xed\xa0\x80"),
     "an overlong NUL": with_value('"?"').replace(b"?", b"\xc0\x80"),
     "UTF-16": with_value("1").decode().encode("utf-16"),
-    "a byte order mark": b"\xef\xbb\xbf" + with_value("1"),
-    "compressed": gzip.compress(with_value("1")),
     "a raw control character": with_value('"\x01"'),
     "a lone surrogate in a value": with_value(r'"\ud800"'),
     "a low surrogate alone": with_value(r'"\udc00"'),
@@ -102,6 +101,7 @@ NO_RANK |= {
 }
 
 LARGE_AND_RIGHT = {
+    "a byte order mark": b"\xef\xbb\xbf" + with_value("1"),
     "32 levels": nested(32),
     "900 levels where nobody looks": b'{"other": ' + b"[" * 900 + b"]" * 900 + b', "actions": ' + ACTIONS.encode() + b"}",
     "49,000 features of different names": with_context("{" + ",".join(f'"{number:x}":1' for number in range(49_000)) + "}"),
@@ -125,6 +125,23 @@ LARGE_AND_RIGHT = {
 def test_what_is_not_json_is_refused_with_the_place_of_the_first_error(quiet, body):
     for place in (path("rank"), event_path("e1", "reward")):
         refused(promptly(quiet, place, body), 400, "InvalidRequest", naming="the body is not valid JSON: ")
+
+
+@pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_has_not_are_named_with_their_place(quiet, literal):
+    answer = quiet.request("POST", path("rank"), with_value(literal))
+    refused(answer, 400, "InvalidRequest", naming=f"{literal} is no number of JSON (contextFeatures[0].x, line 1 column ")
+    answer = quiet.request("POST", event_path("e1", "reward"), f'{{"value": {literal}}}'.encode())
+    refused(answer, 400, "InvalidRequest", naming=f"{literal} is no number of JSON (value, line 1 column ")
+
+
+@pytest.mark.parametrize(("compression", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+def test_a_compressed_body_is_named_as_such(quiet, compression, compress):
+    for place in (path("rank"), event_path("e1", "reward"), path("multislot/rank", version=VERSIONS[1])):
+        answer = quiet.request("POST", place, compress(with_value("1")), headers={"Content-Encoding": compression})
+        assert answer.status in (400, 415), answer.body
+        if "multislot" not in place:
+            refused(answer, 415, "InvalidRequest", naming=f"the body is compressed ({compression})")
 
 
 @pytest.mark.parametrize(("body", "naming", "target"), NO_RANK.values(), ids=NO_RANK)
@@ -168,7 +185,7 @@ def test_refused_bodies_leave_no_trace(quiet):
 @pytest.mark.parametrize(
     "body",
     [
-        {"actions": [{"id": "a", "features": [{"x" * 900_000: {"": 1}}]}]},
+        {"actions": [{"id": "a", "features": [{"x" * 900_000: {"y": [[]]}}]}]},
         {"actions": [{"id": "a" * 900_000, "features": [{"x": 1}]}]},
         {"actions": actions("a"), "eventId": "x" * 900_000},
         {"actions": actions("a"), "excludedActions": "x" * 900_000},

@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from math import fsum
 
 import pytest
 
-from tests.http.building import actions, counters, nothing_logged, path, probabilities, rank, rank_body, refused
+from tests.http.building import actions, counters, event_path, log_since, nothing_logged, path, probabilities, rank, rank_body, refused
 
 FIRST = {"id": "a", "features": [{"x": 1}]}
 SECOND = {"id": "b", "features": [{"x": 2}]}
@@ -88,7 +89,8 @@ BROKEN = {
     "an action without id": ({"actions": [FIRST, {"features": [{"x": 1}]}]}, "actions[1].id"),
     "null for an id": ({"actions": [FIRST, {**SECOND, "id": None}]}, "actions[1].id"),
     "an empty id": ({"actions": [FIRST, {**SECOND, "id": ""}]}, "actions[1].id"),
-    "a number for an id": ({"actions": [FIRST, {**SECOND, "id": 2}]}, "actions[1].id"),
+    "true for an id": ({"actions": [FIRST, {**SECOND, "id": True}]}, "actions[1].id"),
+    "a number of an id that is another's": ({"actions": [{**FIRST, "id": "2"}, {**SECOND, "id": 2}]}, "actions[1].id"),
     "a long id": ({"actions": [FIRST, {**SECOND, "id": LONG}]}, "actions[1].id"),
     "an id twice": ({"actions": [FIRST, SECOND, FIRST]}, "actions[2].id"),
     "no features": ({"actions": [FIRST, {"id": "b"}]}, "actions[1].features"),
@@ -97,24 +99,22 @@ BROKEN = {
     "an empty list of features": ({"actions": [FIRST, {"id": "b", "features": []}]}, "actions[1].features"),
     "an empty features object": ({"actions": [FIRST, {"id": "b", "features": [{}]}]}, "actions[1].features"),
     "features that are null": ({"actions": [FIRST, {"id": "b", "features": [{"x": None, "y": {"z": None}}]}]}, "actions[1].features"),
-    "a null features object": ({"actions": [FIRST, {"id": "b", "features": [None]}]}, "actions[1].features[0]"),
+    "a null features object": ({"actions": [FIRST, {"id": "b", "features": [None]}]}, "actions[1].features"),
     "a number for a features object": ({"actions": [{"id": "a", "features": [{"x": 1}, 2]}]}, "actions[0].features[1]"),
     "text in an array": ({"actions": [{"id": "a", "features": [{"tags": [1, "two"]}]}]}, "actions[0].features[0].tags[1]"),
     "a bool in an array": ({"actions": [{"id": "a", "features": [{"tags": [True]}]}]}, "actions[0].features[0].tags[0]"),
     "null in an array": ({"actions": [{"id": "a", "features": [{"tags": [None]}]}]}, "actions[0].features[0].tags[0]"),
     "an array in an array": ({"actions": [{"id": "a", "features": [{"tags": [[1]]}]}]}, "actions[0].features[0].tags[0]"),
     "an object in an array": ({"actions": [{"id": "a", "features": [{"tags": [{"x": 1}]}]}]}, "actions[0].features[0].tags[0]"),
-    "an empty name": ({"actions": [{"id": "a", "features": [{"": 1}]}]}, "actions[0].features[0]"),
-    "an empty name further in": ({"actions": [{"id": "a", "features": [{"x": {"y": {"": 1}}}]}]}, "actions[0].features[0].x.y"),
+    "only features without a name": ({"actions": [{"id": "a", "features": [{"": 1}, {"x": {"": 1}}]}]}, "actions[0].features"),
     "an object for the context": ({"actions": [FIRST], "contextFeatures": {"x": 1}}, "contextFeatures"),
-    "null in the context": ({"actions": [FIRST], "contextFeatures": [{"x": 1}, None]}, "contextFeatures[1]"),
     "text in the context": ({"actions": [FIRST], "contextFeatures": ["x"]}, "contextFeatures[0]"),
-    "text in an array of the context": (
-        {"actions": [FIRST], "contextFeatures": [{"user": {"tags": ["x"]}}]},
-        "contextFeatures[0].user.tags[0]",
+    "text and numbers in an array of the context": (
+        {"actions": [FIRST], "contextFeatures": [{"user": {"tags": ["x", 1]}}]},
+        "contextFeatures[0].user.tags[1]",
     ),
-    "an empty name in the context": ({"actions": [FIRST], "contextFeatures": [{"": 1}]}, "contextFeatures[0]"),
-    "numbers for excluded actions": ({"actions": [FIRST], "excludedActions": ["b", 1]}, "excludedActions[1]"),
+    "a list in the context that is no empty one": ({"actions": [FIRST], "contextFeatures": [[1]]}, "contextFeatures[0]"),
+    "true among excluded actions": ({"actions": [FIRST], "excludedActions": ["b", True]}, "excludedActions[1]"),
     "null among excluded actions": ({"actions": [FIRST], "excludedActions": [None]}, "excludedActions[0]"),
     "text for excluded actions": ({"actions": [FIRST], "excludedActions": "b"}, "excludedActions"),
     "all actions excluded": ({"actions": [FIRST, SECOND], "excludedActions": ["b", "a"]}, "excludedActions"),
@@ -202,3 +202,36 @@ def test_features_do_not_change_the_draw_of_a_cold_model(app):
     plain = rank(app, *"abcd", eventId="drawn once")
     other = rank(app, eventId="drawn once", actions=actions(*"abcd"), contextFeatures=[{"weather": "rain"}])
     assert plain.json == other.json
+
+
+def test_the_same_request_under_the_same_event_id_is_answered_the_same_whether_ids_are_numbers_or_texts(app):
+    as_texts = rank(app, *"123", excludedActions=["2"], eventId="4711")
+    as_numbers = rank(app, actions=[{**each, "id": int(each["id"])} for each in actions(*"123")], excludedActions=[2], eventId=4711)
+    assert (as_numbers.status, as_numbers.body) == (201, as_texts.body)
+    assert {type(each["id"]) for each in as_numbers.json["ranking"]} == {str}
+    assert as_numbers.json["eventId"] == "4711"
+
+
+@pytest.mark.parametrize("event_id", ["", None])
+def test_an_event_id_that_is_empty_is_none(app, event_id):
+    assert len(rank(app, eventId=event_id).json["eventId"]) == 32
+
+
+def test_features_without_a_name_are_left_out_and_a_header_says_where(app):
+    answer = rank(app, contextFeatures=[{"": 1, "gr\r\nö": {"": 2, "b": 3}}], eventId="nameless")
+    assert (answer.status, answer.body) == (201, rank(app, contextFeatures=[{"gr\r\nö": {"b": 3}}], eventId="nameless").body)
+    assert answer.headers["x-personalizer-left-out"] == "contextFeatures[0], contextFeatures[0].gr%0D%0A%C3%B6"
+    assert "x-personalizer-left-out" not in rank(app).headers
+
+
+async def test_what_php_sends_is_logged_as_what_it_means(app):
+    since = datetime.now(UTC)
+    action = {"id": 7, "features": [{"price": 9, "": 1}]}
+    body = {"contextFeatures": [[], {"user": {"tags": ["a", "b"]}}, None], "actions": [action], "eventId": 12}
+    php = b"\xef\xbb\xbf" + json.dumps(body).encode()
+    assert app.request("POST", path("rank"), php).status == 201
+    assert app.request("POST", event_path("12", "reward"), {"Value": "0.5"}).status == 204
+    logged = await log_since(app, since)
+    asked = json.loads(next(each.situation for each in logged.decisions if each.event_id == "12"))
+    assert asked["_multi"] == [{"i": {"id": "7"}, "j": [{"price": 9}]}]
+    assert [each.reward for each in logged.observations if each.event_id == "12"] == [0.5]

@@ -19,8 +19,11 @@ def test_a_reward_is_any_number_from_minus_one_to_one(app, value):
 BROKEN = {
     "missing": b"{}",
     "null": b'{"value": null}',
-    "under another name": b'{"Value": 1, "reward": 1}',
-    "text": b'{"value": "1"}',
+    "under another name": b'{"reward": 1}',
+    "words": b'{"value": "abc"}',
+    "an empty text": b'{"value": ""}',
+    "a number too large, as text": b'{"value": "1.5"}',
+    "no number, as text": b'{"value": "NaN"}',
     "a bool": b'{"value": true}',
     "a list": b'{"value": [1]}',
     "an object": b'{"value": {"value": 1}}',

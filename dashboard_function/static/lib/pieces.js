@@ -51,7 +51,7 @@ export function empty(title, ...content) {
  * @param {{ seconds?: boolean }} [options]
  */
 export function when(at, { seconds = false } = {}) {
-  if (!at) return h("span", { class: "faint" }, "–");
+  if (!at || at.startsWith("0001-")) return h("span", { class: "faint" }, "–");
   return h("time", { datetime: at, title: utcTime(at) }, localTime(at, { seconds }));
 }
 

@@ -84,7 +84,8 @@ _RANK: Final = Described(
     "situation and model give the same answer, so a call may be repeated.",
     body=Body(
         RankRequest,
-        "Features are strings, numbers, booleans, null, arrays of numbers, and objects of these, at most 32 deep and 50,000 values in all. "
+        "Features are strings, numbers, booleans, null, arrays of numbers or of strings, and objects of these, at most 32 deep and "
+        "50,000 values in all. "
         "Ids of actions are unique, each action has a feature that is not null, and one action at least is not excluded.",
         {"contextFeatures": _CONTEXT, "actions": _CONTENT, "excludedActions": [], "eventId": _EVENT, "deferActivation": False},
     ),
@@ -279,7 +280,7 @@ _MODEL_PROPERTIES: Final = Described(
     answers=(
         Answer(
             200,
-            "The times; an empty object before the first model.",
+            "The times; both `0001-01-01T00:00:00+00:00` before the first model.",
             ModelPropertiesBody,
             {"creationTime": "2026-05-01T08:00:00Z", "lastModifiedTime": _NOON},
         ),

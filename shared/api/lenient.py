@@ -1,0 +1,194 @@
+"""What a value means that is not quite of its member's kind: the original's binder read such values, and clients have their habits.
+
+Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer, and PHP's empty map, ``[]``,
+an object. What has no such meaning is left as it is, and refused by who checks it.
+"""
+
+import json
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Final, Union, get_args, get_origin
+
+import orjson
+from pydantic import BaseModel
+
+Place = tuple[str | int, ...]
+
+EMPTY_IS_NONE: Final = "an empty text is none"
+"""Marks a text that may be missing, and is when it is empty."""
+
+_LONGEST_NUMBER: Final = 64
+_NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
+_TRUTHS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+
+
+class _Written(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+class Source:
+    """A body as it came, to look up how a number in it was written: more digits than a float has may be an id."""
+
+    def __init__(self, body: bytes, *, place: Place = (), root: "Source | None" = None) -> None:
+        self._body = body
+        self._place = place
+        self._root = root or self
+
+    def at(self, *place: str | int) -> "Source":
+        """Give the part of the body that stands there."""
+        return Source(self._body, place=(*self._place, *place), root=self._root)
+
+    def number(self, place: Place) -> str | None:
+        """Give the number that stands there, as it was written; None if there is none."""
+        found = self._root._document
+        for each in (*self._place, *place):
+            found = _inside(found, each)
+        return str(found) if isinstance(found, _Written) else None
+
+    @cached_property
+    def _document(self) -> object:
+        try:
+            return json.loads(self._body.decode("utf-8-sig"), parse_int=_Written, parse_float=_Written)
+        except (ValueError, RecursionError):
+            return None
+
+
+Mend = Callable[[object, Place, Source | None], object]
+
+
+def mended(document: object, model: type[BaseModel], source: Source | bytes | None = None) -> object:
+    """Give the document with each member as its model has it, where its value means something there.
+
+    Members whose names differ in their case are taken if a member that is required is missing. ``source`` is what the document was
+    parsed from.
+    """
+    return _of_model(model)(document, (), Source(source) if isinstance(source, bytes) else source)
+
+
+@lru_cache(maxsize=64)
+def _of_model(model: type[BaseModel]) -> Mend:
+    members = {
+        field.alias or name: _of_kind(Annotated[field.annotation, *field.metadata, ""]) for name, field in model.model_fields.items()
+    }
+    required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
+
+    def mend(given: object, place: Place, source: Source | None) -> object:
+        if not isinstance(given, dict):
+            return given
+        names = _names(given, members, takes_any_case=not required or not required <= given.keys())
+        rest = {name: value for name, value in given.items() if name not in names.values()}
+        return rest | {member: members[member](given[name], (*place, name), source) for member, name in names.items()}
+
+    return mend
+
+
+def _names(given: Mapping[str, object], members: Mapping[str, Mend], *, takes_any_case: bool) -> dict[str, str]:
+    """Give for each member that is there the name that it has in the document."""
+    names = {member: member for member in members if member in given}
+    if takes_any_case:
+        by_case = {name.lower(): name for name in given}
+        names |= {each: by_case[each.lower()] for each in members if each not in names and each.lower() in by_case}
+    return names
+
+
+def _of_kind(kind: Any) -> Mend:
+    """Give what mends a value of this kind."""
+    origin = get_origin(kind)
+    if origin is Annotated:
+        inner, *marks = get_args(kind)
+        return _text_or_none if EMPTY_IS_NONE in marks else _of_kind(inner)
+    if origin in (Union, types.UnionType):
+        return _of_kind(next(each for each in get_args(kind) if each is not type(None)))
+    if origin is list:
+        return _of_list(get_args(kind)[0])
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _of_model(kind)
+    return _SCALARS.get(origin or kind, _as_it_is)
+
+
+def _of_list(kind: Any) -> Mend:
+    mend_one = _of_kind(kind)
+    mend_each = _object_or_null if mend_one is _object else mend_one
+
+    def mend(given: object, place: Place, source: Source | None) -> object:
+        return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
+
+    return mend
+
+
+def _as_it_is(given: object, place: Place, source: Source | None) -> object:
+    return given
+
+
+def _text(given: object, place: Place, source: Source | None) -> object:
+    if type(given) is int:
+        return str(given)
+    if type(given) is not float:
+        return given
+    return (source.number(place) if source is not None else None) or orjson.dumps(given).decode()
+
+
+def _text_or_none(given: object, place: Place, source: Source | None) -> object:
+    return _text(given, place, source) if given != "" else None
+
+
+def _number(given: object, place: Place, source: Source | None) -> object:
+    if isinstance(given, str) and len(given) <= _LONGEST_NUMBER and _NUMBER.fullmatch(given):
+        return float(given)
+    return given
+
+
+def _whole_number(given: object, place: Place, source: Source | None) -> object:
+    number = _number(given, place, source)
+    return int(number) if isinstance(number, float) and number.is_integer() else given
+
+
+def _truth(given: object, place: Place, source: Source | None) -> object:
+    return _TRUTHS.get(given.strip().lower(), given) if isinstance(given, str) else given
+
+
+def _object(given: object, place: Place, source: Source | None) -> object:
+    return {} if given == [] else given
+
+
+def _object_or_null(given: object, place: Place, source: Source | None) -> object:
+    """Take null beside objects for one without members."""
+    return {} if given is None else _object(given, place, source)
+
+
+_SCALARS: Final[Mapping[object, Mend]] = {str: _text, float: _number, int: _whole_number, bool: _truth, dict: _object}
+
+
+def _inside(document: object, place: str | int) -> object:
+    if isinstance(document, list) and isinstance(place, int):
+        return document[place] if place < len(document) else None
+    if isinstance(document, dict) and isinstance(place, str):
+        return document[place] if place in document else {name.lower(): value for name, value in document.items()}.get(place.lower())
+    return None
+
+
+def place_of_no_number(text: str) -> Sequence[str | int] | None:
+    """Give where the first NaN or Infinity stands in what would be JSON otherwise.
+
+    >>> place_of_no_number('{"a": [1, {"b": NaN}]}')
+    ('a', 1, 'b')
+    """
+    found = object()
+    try:
+        document = json.loads(text, parse_constant=lambda _: found)
+    except (ValueError, RecursionError):
+        return None
+    return _place_of(found, document, ())
+
+
+def _place_of(sought: object, document: object, place: Place) -> Place | None:
+    if document is sought:
+        return place
+    if not isinstance(document, dict | list):
+        return None
+    inner = document.items() if isinstance(document, dict) else enumerate(document)
+    return next((found for name, value in inner if (found := _place_of(sought, value, (*place, name))) is not None), None)
