@@ -26,7 +26,8 @@ from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, parts, report, warnings
 from shared.services.exporting import Exporter
-from shared.services.log_files import HowFar, LogReader
+from shared.services.log_accounts import HowFar
+from shared.services.log_files import LogReader
 
 _BATCH: Final = 500
 """Events that are scored by the same model, as if the trainer had come by after each so many."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.output import bytes_progress, console, facts, malformed_lines, print_json
+from cli.output import bytes_progress, console, facts, print_json, what_was_read
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.services.importing import Imported, Importer
@@ -37,7 +37,8 @@ def import_(
         print_json({**told, **asdict(done.read), "events": done.events})
     else:
         _print(done, loop)
-    raise typer.Exit(1 if done.read.malformed and not done.events and not done.repeated else 0)
+    is_nothing = not done.events and not done.repeated
+    raise typer.Exit(1 if is_nothing and (done.read.malformed or done.read.skipped) else 0)
 
 
 async def _import(sources: list[str], loop: str, storage: str) -> Imported:
@@ -64,12 +65,13 @@ def _print(done: Imported, loop: str) -> None:
             there_already=done.repeated or None,
             thinned_by_pdrop=done.read.thinned or None,
             could_not_be_read=done.read.malformed or None,
+            passed_over=done.read.skipped or None,
             model=done.version or None,
             since=done.since,
             until=done.until,
         )
     )
-    if done.read.told:
-        out.print(malformed_lines(done.read))
     if done.read.thinned:
         out.print("Thinned events stand for more than themselves (pdrop); each was learned once.")
+    out.print()
+    out.print(what_was_read(done.read))

@@ -23,9 +23,9 @@ from rich.table import Table
 
 from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.learning.arguments import without_effect
-from shared.services.log_files import HowFar
+from shared.services.log_accounts import Fate, HowFar, Remark
 
-_MOST_LINES: Final = 20
+_MOST_FILES: Final = 40
 _PLAIN_WIDTH: Final = 4_000
 """Of text that goes to a file or another program: nothing is squeezed to a terminal that is not there."""
 
@@ -83,14 +83,25 @@ def effects(arguments: str) -> str | None:
     return f"taken without effect: {', '.join(names)}" if names else None
 
 
-def malformed_lines(read: HowFar) -> Table:
-    """List the first lines that could not be read."""
-    listed = table("file", "line", "why it could not be read", right=["line"])
-    for each in read.told[:_MOST_LINES]:
-        listed.add_row(escape(each.file), str(each.line), escape(each.reason))
-    if read.malformed > _MOST_LINES:
-        listed.add_row("...", "", f"and {read.malformed - _MOST_LINES:,} more")
+def what_was_read(read: HowFar) -> Table:
+    """Say what became of each file and why, those first of which there is something to say; ``line`` is the first line of its kind."""
+    listed = table("file", "read", "skipped", "refused", "line", "why", right=["read", "skipped", "refused", "line"])
+    files = sorted(read.fates, key=lambda each: not each.remarks)
+    for each in files[:_MOST_FILES]:
+        begun = [escape(each.file), *[f"{count:,}" for count in (each.read, each.skipped, each.refused)]]
+        for remark in each.remarks:
+            listed.add_row(*begun, f"{remark.line:,}", escape(_why(remark)))
+            begun = [""] * 4
+        if not each.remarks:
+            listed.add_row(*begun)
+    if read.files > _MOST_FILES:
+        listed.add_row("...", "", "", "", "", f"and {read.files - _MOST_FILES:,} more files")
     return listed
+
+
+def _why(remark: Remark) -> str:
+    fate = "" if remark.fate is Fate.REFUSED else f"{remark.fate}: "
+    return fate + (f"{remark.count:,} lines: " if remark.count > 1 else "") + remark.reason
 
 
 @contextmanager

@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 
 from cli import options
-from cli.output import bytes_progress, console, facts, malformed_lines, print_json, table
+from cli.output import bytes_progress, console, facts, print_json, table, what_was_read
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
-from shared.services.log_files import HowFar, LogReader
+from shared.services.log_accounts import HowFar
+from shared.services.log_files import LogReader
 from shared.services.surveying import Survey
 
 _EVENTS: Final = 5_000
@@ -146,6 +147,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             files=read.files,
             lines=read.lines,
             could_not_be_read=read.malformed or None,
+            passed_over=read.skipped or None,
             thinned_by_pdrop=read.thinned or None,
             events=survey.events,
             learnable=survey.learned,
@@ -162,9 +164,9 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             rewards=f"{survey.least:g} to {survey.most:g}" if survey.learned else None,
         )
     )
-    if read.told:
+    if read.malformed or read.skipped:
         out.print()
-        out.print(malformed_lines(read))
+        out.print(what_was_read(read))
     if not survey.events:
         return
     actions = table("action", "offered", "chosen", "average reward", right=["offered", "chosen", "average reward"])

@@ -144,6 +144,14 @@ class UnreadableError(PersonalizerError):
     """Stored bytes that cannot be used: damaged, or not what they claim to be."""
 
 
+class KindNotReadError(UnreadableError):
+    """Of a kind that is not read: what is said once of a file's first line, or of the file, goes for all that are like it."""
+
+
+class NoLogError(UnreadableError):
+    """Nothing of a log, though it lies where logs do: it is passed over, and nothing is damaged."""
+
+
 class NewerFormatError(UnreadableError):
     """Stored bytes in a format version that this release does not know."""
 

@@ -31,7 +31,8 @@ from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
 from shared.services.concurrency import collector_at_rest, together
 from shared.services.lessons import lessons
-from shared.services.log_files import HowFar, LogFile, LogReader
+from shared.services.log_accounts import HowFar
+from shared.services.log_files import LogFile, LogReader
 from shared.services.publishing import Content, beginner, beginning, digest, settings_text, write_version
 
 logger = logging.getLogger(__name__)

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from shared.domain.errors import UnreadableError
+from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
 from shared.joining.foreign.reader import DsjsonReader, Encode
+from shared.joining.layout import Documents, check_beginning, check_list, is_beside
 from shared.joining.splitting import MAX_LINE, LineSplitter
 from shared.services.concurrency import collector_at_rest
-
-MOST_TOLD: Final = 100
-"""Lines that could not be read are told one by one; of more than these only the number."""
+from shared.services.log_accounts import FileAccount, HowFar
 
 _AHEAD: Final = timedelta(days=1)
 """Clocks differ, and so do the zones of those who forgot theirs."""
@@ -38,27 +37,12 @@ class LogFile(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """A line that could not be read, and why; of a damaged file, all that follows."""
+class _Cut:
+    """A line that ends too early: damaged, or the first of an indented object."""
 
-    file: str
     line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class HowFar:
-    """What was read: ``bytes`` as they are stored, ``lines`` that are not empty.
-
-    ``thinned`` lines were logged with the remark that others were left out by chance. ``told`` are the first of the ``malformed`` ones.
-    """
-
-    files: int = 0
-    bytes: int = 0
-    lines: int = 0
-    thinned: int = 0
-    malformed: int = 0
-    told: tuple[Malformed, ...] = ()
+    text: bytes
+    error: UnreadableError
 
 
 class LogReader:
@@ -69,12 +53,18 @@ class LogReader:
         self._now = now
         self._encode = encode
         self._tell = tell
-        self._file = ""
-        self._line = 0
-        self._is_damaged = False
-        self._reader = DsjsonReader(undated=now, encode=encode)
         self._batch: list[JoinedEvent] = []
         self._size = 0
+        self._begin("")
+
+    def _begin(self, name: str) -> None:
+        self._file = FileAccount(name)
+        self._line = 0
+        self._is_fresh = True
+        self._is_over = False
+        self._cut: _Cut | None = None
+        self._documents = Documents()
+        self._reader = DsjsonReader(undated=self._now, encode=self._encode)
 
     async def batches(self, files: Sequence[LogFile], *, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
         """Give events in order, as many at a time as are asked for then, or fewer if their lines have ``size`` bytes; none is empty."""
@@ -85,9 +75,8 @@ class LogReader:
             yield self._taken()
 
     async def _full_batches(self, file: LogFile, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
-        """Read a file to its end, or to where it is damaged."""
-        self._file, self._line, self._is_damaged = file.name, 0, False
-        self._reader = DsjsonReader(undated=self._now, encode=self._encode)
+        """Read a file to its end, or to where it is damaged or turns out to be no log."""
+        self._begin(file.name)
         splitter = LineSplitter()
         async for block in file.blocks():
             self.done = replace(self.done, bytes=self.done.bytes + len(block))
@@ -95,13 +84,13 @@ class LogReader:
             while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
             self._tell(self.done)
-            if self._is_damaged:
+            if self._is_over:
                 break
         else:
             lines = splitter.end()
             while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
-        self.done = replace(self.done, files=self.done.files + 1)
+        self._end()
         self._tell(self.done)
 
     def _taken(self) -> list[JoinedEvent]:
@@ -114,37 +103,87 @@ class LogReader:
             with collector_at_rest():
                 for text in lines:
                     self._read(text)
+                    if self._is_over:
+                        return False
                     if len(self._batch) >= events or self._size >= size:
                         return True
         except UnreadableError as error:
             self._line += 1
-            self._is_damaged = True
-            self._note(error)
+            self._is_over = True
+            self._note(error, self._line)
         return False
 
+    def _end(self) -> None:
+        self._settle_cut()
+        if (told := self._documents.end()) is not None:
+            self._note(told, self._documents.began)
+        self.done = self.done.with_file(self._file)
+
     def _read(self, text: bytes) -> None:
+        """Read a line; raises `UnreadableError` for the first of a file that is none of lines."""
+        if self._is_fresh and text.strip():
+            check_beginning(text)
+            self._is_fresh = False
         self._line += 1
         if not text.strip():
+            return
+        if self._is_of_document(text):
             return
         self.done = replace(self.done, lines=self.done.lines + 1)
         try:
             self._add(text)
         except UnreadableError as error:
-            self._note(error)
+            if text.startswith(b"{") and not text.rstrip().endswith(b"}"):
+                self._cut = _Cut(self._line, text, error)
+                return
+            self._note(error, self._line)
+
+    def _is_of_document(self, text: bytes) -> bool:
+        """Tell whether the line belongs to what stands on several lines, and say so of the file."""
+        documents, cut = self._documents, self._cut
+        if cut is not None and documents.goes_on(text):
+            self._cut = None
+            self._say(documents.open(cut.text, cut.line))
+        elif cut is not None:
+            self._settle_cut()
+        if documents.has(text):
+            self._say(documents.take(text))
+        elif documents.begins(text):
+            self.done = replace(self.done, lines=self.done.lines + 1)
+            self._say(documents.open(text, self._line))
+        else:
+            return False
+        return True
+
+    def _say(self, error: UnreadableError | None) -> None:
+        if error is not None:
+            self._note(error, self._documents.began)
+
+    def _settle_cut(self) -> None:
+        """Say of a line that ends too early that it cannot be read, since no other goes on with it."""
+        if self._cut is not None:
+            cut, self._cut = self._cut, None
+            self._note(cut.error, cut.line)
 
     def _add(self, text: bytes) -> None:
         if len(text) > MAX_LINE:
             raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
+        if text.lstrip().startswith(b"["):
+            check_list(text)
         read = self._reader.read(text, self._line)
         if read.events[0].decision.decided_at > self._now + _AHEAD:
             raise UnreadableError("its Timestamp lies in the future")
         if read.is_thinned:
             self.done = replace(self.done, thinned=self.done.thinned + 1)
+        for what in read.notes:
+            self._file.note(what, self._line)
+        self._file.read += 1
         self._batch.extend(read.events)
         self._size += len(text)
 
-    def _note(self, error: UnreadableError) -> None:
-        told = self.done.told
-        if len(told) < MOST_TOLD:
-            told = (*told, Malformed(self._file, self._line, str(error)))
-        self.done = replace(self.done, malformed=self.done.malformed + 1, told=told)
+    def _note(self, error: UnreadableError, number: int) -> None:
+        """Count and tell what was passed over or refused; of a file that lies beside logs, and has no event, no more is read."""
+        if not isinstance(error, NoLogError) and not self._file.read and is_beside(self._file.name):
+            self._is_over = True
+            error = NoLogError("one of the files that Azure keeps beside its logs")
+        self.done = self.done.with_error(self._file, error, number)

@@ -51,7 +51,7 @@ def test_a_file_without_an_event_is_told_and_the_answer_is_no(tmp_path):
     file = tmp_path / "junk"
     file.write_bytes(b"junk\n" * 30)
     done = run("stats", str(file))
-    assert (done.code, "and 10 more" in done.text) == (1, True)
+    assert (done.code, "1  30 lines: not a line of dsjson" in done.text) == (1, True)
 
 
 def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):

@@ -30,7 +30,8 @@ from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
 from tests.processes import WAIT, Process
 from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
-from tests.services.test_importing import MemoryFile, log_of
+from tests.services.reading_files import MemoryFile
+from tests.services.test_importing import log_of
 from tests.storage_proxy import Call, Fault, StorageProxy
 from tests.stores import SHORT_PAUSES, opened, overwrite
 

@@ -19,10 +19,10 @@ from shared.joining.reading import read_lines
 from shared.learning import artifact
 from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
-from shared.services import importing, log_files
+from shared.services import importing, log_accounts
 from shared.services.importing import EventIds, Imported, Importer, Pace
 from shared.services.lessons import lessons
-from shared.services.log_files import HowFar
+from shared.services.log_accounts import HowFar
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
@@ -32,21 +32,13 @@ from tests.clocks import SetClock
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.keeping import keeper, pointer_of, provenance_of, replayed
 from tests.reliability.world import LOOP, event_log, trainer, write_log
+from tests.services.reading_files import MemoryFile
 from tests.stores import opened
 
 STORE = "default"
 NOW = after(-3600)
 KEPT = replace(LOOP, log_retention_days=-1)
 """Before the loop's own events."""
-
-
-class MemoryFile:
-    def __init__(self, name: str, data: bytes) -> None:
-        self.name, self.data, self.size = name, data, len(data)
-
-    async def blocks(self) -> AsyncIterator[bytes]:
-        for at in range(0, len(self.data), 1000):
-            yield self.data[at : at + 1000]
 
 
 @pytest.fixture
@@ -142,7 +134,7 @@ async def test_several_files_in_one_import_packed_or_not_and_every_kind_of_line(
 
 
 async def test_lines_that_cannot_be_read_are_counted_and_the_first_are_listed(account, monkeypatch):
-    monkeypatch.setattr(log_files, "MOST_TOLD", 3)
+    monkeypatch.setattr(log_accounts, "MOST_TOLD", 3)
     broken = b"".join(b"%b\n{broken\n" % told(number) for number in range(6))
     cut = gzip.compress(log_of(500, day=18))[:3_000]
     late = orjson.dumps({**PERSONALIZER, "Timestamp": "2123-01-01T00:00:00Z"})

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import orjson
 
+from shared.domain.errors import KindNotReadError
 from shared.domain.events import Action, Features
 from shared.domain.recent import Recent
 from shared.joining.dsjson import action_text
@@ -103,7 +104,7 @@ def _read_action(given: Any, number: int) -> tuple[Action, bool]:
     if not isinstance(given, dict):
         refuse(f"action {number} is not an object")
     if "_slot_id" in given:
-        refuse("lines of slates, where each slot has actions of its own, are not read")
+        raise KindNotReadError("lines of slates, where each slot has actions of its own, are not read")
     identity = given.get("i")
     is_identity = isinstance(identity, dict) and "id" in identity and identity.keys() <= {"id", "constant"}
     features = _objects(given, listed="j", without=("i",) if is_identity else ())

@@ -40,7 +40,7 @@ def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
     outcomes = line.outcomes or []
     if len(outcomes) > len(asked.slots):
         refuse(f"there are {len(outcomes)} outcomes but {len(asked.slots)} slots")
-    ids = [slot.id or outcome.slot or str(number) for number, (slot, outcome) in enumerate(zip(asked.slots, outcomes, strict=False))]
+    ids = [slot.id or str(number) for number, slot in enumerate(asked.slots[: len(outcomes)])]
     if len(set(ids)) < len(ids) or any(len(each) > MAX_ID_LENGTH for each in ids):
         refuse(f"the ids of slots must differ, and have at most {MAX_ID_LENGTH} characters")
     if not any(outcome.cost is not None for outcome in outcomes):

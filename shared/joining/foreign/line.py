@@ -24,13 +24,12 @@ class Report(msgspec.Struct, rename={"event_id": "EventId", "is_activation": "Ac
 
 class Outcome(
     msgspec.Struct,
-    rename={"cost": "_label_cost", "original": "_original_label_cost", "slot": "_id", "numbers": "_a", "chances": "_p", "reports": "_o"},
+    rename={"cost": "_label_cost", "original": "_original_label_cost", "numbers": "_a", "chances": "_p", "reports": "_o"},
 ):
     """What became of one of several slots; actions count from 0, the chosen one first. ``original`` is as in `Line`."""
 
     cost: float | None = None
     original: float | None = None
-    slot: str = ""
     numbers: list[int] | int = []  # msgspec copies an empty list
     chances: list[float] | float = []
     reports: list[Report] | None = None
@@ -72,11 +71,14 @@ class Line(
         "proposed": "Proposed",
         "skip": "SkipReason",
         "dangling": "RewardValue",
+        "queued_at": "EnqueuedTimeUtc",
+        "continuous": "_label_ca",
     },
 ):
-    """The members that mean something; ``c`` stays text. ``dangling`` is a reward that the other service's join had no decision for.
+    """The members that mean something; ``c`` stays text.
 
-    ``original`` is the cost that was observed, where another join has put its own lesson in the place of ``cost`` (Apprentice mode), and
+    ``dangling`` is a reward that the other service's join had no decision for, and ``queued_at`` is told of such rewards only. ``original``
+    is the cost that was observed, where another join has put its own lesson in the place of ``cost`` (Apprentice mode), and
     ``baselines`` are the slots' own actions, counted from 0. What ``is_deferred`` was to be learned only if it was activated.
     """
 
@@ -103,6 +105,8 @@ class Line(
     proposed: Proposed | None = None
     skip: SkipReason | None = None
     dangling: object = None
+    queued_at: object = None
+    continuous: object = None
 
 
 LINE: Final = msgspec.json.Decoder(Line)

@@ -19,17 +19,22 @@ from shared.domain.events import Decision, JoinedEvent, LearningMode, Observatio
 from shared.joining.dsjson import situation_text
 from shared.joining.foreign.asked import AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
-from shared.joining.foreign.line import LINE, MAX_ID_LENGTH, Line, Proposed, Report, refuse
+from shared.joining.foreign.decoding import decoded
+from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, refuse
 
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a line tells: one event, or one for each slot; ``is_thinned`` if others were left out of its log by chance (``pdrop``)."""
+    """What a line tells: one event, or one for each slot; ``is_thinned`` if others were left out of its log by chance (``pdrop``).
+
+    ``notes`` are what is to be said of the line, though it was read; it is said once a file.
+    """
 
     events: tuple[JoinedEvent, ...]
     is_thinned: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +62,8 @@ class DsjsonReader:
 
         Raises `UnreadableError`, saying why, for one that is not dsjson, or that nothing can be learned from.
         """
+        line = decoded(text)
         try:
-            line = LINE.decode(text)
-            if not bytes(line.c):
-                refuse("a reward without its decision" if line.dangling is not None else "c is missing: nothing says what was asked")
             asked = self._asked.read(line.c)
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
             raise UnreadableError(f"not a line of dsjson: {cause}") from cause

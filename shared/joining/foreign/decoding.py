@@ -1,0 +1,238 @@
+"""A line of others as it was written becomes one of ours, also where members have another type than usual, but one meaning."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from shared.domain.errors import KindNotReadError, NoLogError, UnreadableError
+from shared.domain.events import SkipReason
+from shared.joining.foreign.line import LINE, Line, Outcome, Proposed, Report, State, refuse
+
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+_NUMBER: Final = re.compile(r"\s*[-+]?\d{1,40}(?:\.\d{0,40})?(?:[eE][-+]?\d{1,3})?\s*")
+_LARGEST_POSITION: Final = 1 << 53
+"""Up to it a number of double precision is exact."""
+
+_FLAGS: Final = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, "": False}
+
+_NO_NUMBER: Final = re.compile(rb"NaN|-?Infinity")
+_PLACE: Final = re.compile(r"\(byte (\d+)\)$")
+_NAME: Final = re.compile(rb'"((?:[^"\\\\]|\\\\.){1,100})"\s*:')
+_BEFORE: Final = 200
+
+
+def decoded(text: bytes) -> Line:
+    """Decode a line; raises `UnreadableError`, saying why, for one that is no event, or of a kind that is not read."""
+    try:
+        line = LINE.decode(text)
+    except msgspec.ValidationError as cause:
+        line = _leniently(text, cause)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise _no_json(text, cause) from cause
+    if line.continuous is not None:
+        raise KindNotReadError("lines of continuous actions (_label_ca) are not read: there is no list of actions that one was chosen from")
+    if not bytes(line.c):
+        raise _without_question(line)
+    return line
+
+
+def _without_question(line: Line) -> UnreadableError:
+    """Say what a line is that has no ``c``: a reward without its decision, an event that lacks it, or nothing of a log."""
+    if line.cost is not None or line.outcomes is not None or line.index is not None or line.action is not None:
+        return UnreadableError("c is missing: nothing says what was asked")
+    if line.event_id or line.dangling is not None or line.queued_at is not None:
+        return KindNotReadError("a reward without its decision")
+    return NoLogError("JSON that holds no event")
+
+
+def _no_json(text: bytes, cause: Exception) -> UnreadableError:
+    """Say why a line cannot be decoded; what Python's json.dumps writes in place of numbers is called by its name."""
+    place = _PLACE.search(str(cause))
+    at = int(place[1]) if place else len(text)
+    found = _NO_NUMBER.match(text, at - (text[max(at - 1, 0) : at] == b"-"))
+    if found is None:
+        return UnreadableError(f"not a line of dsjson: {cause}")
+    names = _NAME.findall(text, max(found.start() - _BEFORE, 0), found.start())
+    where = f" at {names[-1].decode(errors='replace')}" if names else ""
+    return UnreadableError(
+        f"{found[0].decode()}{where} is no number in JSON, though Python's json.dumps writes it: write null, or leave the member out"
+    )
+
+
+# --- members of another type ---------------------------------------------------------------------------------------------
+
+
+def _leniently(text: bytes, cause: msgspec.ValidationError) -> Line:
+    """Decode a line whose members are not of the usual types; raises `UnreadableError` for one that has no meaning."""
+    try:
+        members = _MEMBERS.decode(text)
+    except msgspec.ValidationError:
+        raise UnreadableError(f"not a line of dsjson: {cause}") from cause
+    given = {field: _read(members[name], name, read) for name, (field, read) in _LINE_MEMBERS.items() if name in members}
+    return Line(c=members.get("c", msgspec.Raw(b"")), **given)
+
+
+def _read(text: msgspec.Raw, name: str, read: Callable[[Any, str], Any]) -> Any:
+    try:
+        return read(msgspec.json.decode(text), name)
+    except (msgspec.MsgspecError, RecursionError) as cause:
+        raise UnreadableError(f"{name} cannot be read: {cause}") from cause
+
+
+def _number(value: Any, name: str) -> float | None:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise UnreadableError(f"{name} is no number")
+
+
+def _position(value: Any, name: str) -> int | None:
+    number = _number(value, name)
+    if number is None:
+        return None
+    if abs(number) > _LARGEST_POSITION or number != int(number):
+        refuse(f"{name} is no whole number")
+    return int(number)
+
+
+def _flag(value: Any, name: str) -> bool:
+    if value is None:
+        return False
+    if isinstance(value, str):
+        value = value.strip().lower()
+    found = _FLAGS.get(value) if isinstance(value, str | int | float) else None
+    if found is None:
+        refuse(f"{name} is neither true nor false")
+    return found
+
+
+def _text(value: Any, name: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise UnreadableError(f"{name} is no text")
+
+
+def _some_text(value: Any, name: str) -> str:
+    return _text(value, name) or ""
+
+
+def _time(value: Any, _: str) -> datetime | None:
+    return msgspec.convert(value, datetime | None)
+
+
+def _proposed(value: Any, _: str) -> Proposed | None:
+    return msgspec.convert(value, Proposed | None)
+
+
+def _skip(value: Any, _: str) -> SkipReason | None:
+    return msgspec.convert(value, SkipReason | None)
+
+
+def _whatever(value: Any, _: str) -> Any:
+    return value
+
+
+def _state(value: Any, _: str) -> State | None:
+    """Take the model's version where there is one; the state decides nothing."""
+    found = value.get("m") if isinstance(value, dict) else value
+    return State(str(found)) if isinstance(found, str | int | float) else None
+
+
+def _positions(value: Any, name: str) -> list[int] | None:
+    found = None if value is None else [_position(each, name) for each in _listed(value)]
+    return None if found is None else _all_there(found, name)
+
+
+def _numbers(value: Any, name: str) -> list[float] | None:
+    found = None if value is None else [_number(each, name) for each in _listed(value)]
+    return None if found is None else _all_there(found, name)
+
+
+def _all_there(values: list[Any], name: str) -> Any:
+    if any(each is None for each in values):
+        refuse(f"{name} holds null")
+    return values
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _reports(value: Any, name: str) -> list[Report]:
+    """Take the observations that are objects; others tell nothing that the cost does not."""
+    return [_report(each, name) for each in _listed(value) if isinstance(each, dict)]
+
+
+def _report(given: dict[str, Any], name: str) -> Report:
+    return Report(
+        event_id=_text(given.get("EventId"), f"{name}.EventId"),
+        ts=_time(given.get("ts"), f"{name}.ts"),
+        v=given.get("v"),
+        is_activation=_flag(given.get("ActionTaken"), f"{name}.ActionTaken"),
+    )
+
+
+def _outcomes(value: Any, name: str) -> list[Outcome] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        refuse(f"{name} is no list")
+    return [_outcome(each, f"{name}[{number}]") for number, each in enumerate(value)]
+
+
+def _outcome(given: Any, name: str) -> Outcome:
+    """Take what came of a slot; one of which nothing came may be null."""
+    if given is None:
+        return Outcome()
+    if not isinstance(given, dict):
+        refuse(f"{name} is no object")
+    found = {
+        field: read(given[member], f"{name}.{member}")
+        for member, (field, read) in _OUTCOME_MEMBERS.items()
+        if given.get(member) is not None
+    }
+    return Outcome(**found)
+
+
+_OUTCOME_MEMBERS: Final[dict[str, tuple[str, Callable[[Any, str], Any]]]] = {
+    "_label_cost": ("cost", _number),
+    "_original_label_cost": ("original", _number),
+    "_a": ("numbers", _positions),
+    "_p": ("chances", _numbers),
+    "_o": ("reports", _reports),
+}
+
+_LINE_MEMBERS: Final[dict[str, tuple[str, Callable[[Any, str], Any]]]] = {
+    "_label_cost": ("cost", _number),
+    "_original_label_cost": ("original", _number),
+    "_label_probability": ("probability", _number),
+    "_label_Action": ("action", _position),
+    "_labelIndex": ("index", _position),
+    "o": ("reports", _reports),
+    "Timestamp": ("decided_at", _time),
+    "EventId": ("event_id", _text),
+    "Mode": ("mode", _text),
+    "DeferredAction": ("deferred", _flag),
+    "a": ("a", _positions),
+    "p": ("p", _numbers),
+    "VWState": ("state", _state),
+    "_skipLearn": ("is_skipped", _flag),
+    "_deferred": ("is_deferred", _flag),
+    "pdrop": ("pdrop", _number),
+    "_outcomes": ("outcomes", _outcomes),
+    "_ba": ("baselines", _positions),
+    "Slot": ("slot", _some_text),
+    "Proposed": ("proposed", _proposed),
+    "SkipReason": ("skip", _skip),
+    "RewardValue": ("dangling", _whatever),
+    "EnqueuedTimeUtc": ("queued_at", _whatever),
+    "_label_ca": ("continuous", _whatever),
+}
+"""How each member of a line is read; a test compares it with `Line`."""

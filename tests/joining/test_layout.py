@@ -1,0 +1,122 @@
+"""What lies where logs do, but is no log of lines: it is known by what it holds, and told once a file."""
+
+import contextlib
+import gzip
+
+import orjson
+import pytest
+
+from shared.domain.errors import KindNotReadError, NoLogError
+from shared.joining.layout import check_beginning, is_beside
+from shared.services.log_accounts import HowFar
+from tests.builders import after
+from tests.joining.test_foreign import PERSONALIZER
+from tests.services.reading_files import MemoryFile, read_files
+
+LINE = orjson.dumps(PERSONALIZER)
+OTHER = orjson.dumps({**PERSONALIZER, "EventId": "e2"})
+CHECKPOINT = b'{"BlockPosition":{"BlobName":"20170814000000/data/2024/07/12_0.json","BlockName":"0019"},"EventPosition":{"3":{"Offset":2}}}'
+
+
+async def read(data: bytes, name: str = "log.json", *, size: int = 1000) -> HowFar:
+    _, done = await read_files([MemoryFile(name, data, block=size)], now=after(0))
+    return done
+
+
+INDENTED = orjson.dumps(PERSONALIZER, option=orjson.OPT_INDENT_2)
+WHOLE_FILES = {
+    "an array on one line": (b"[" + LINE + b"," + OTHER + b"]", "a JSON array"),
+    "an array with an event a line": (b"[\n" + LINE + b",\n" + OTHER + b"\n]\n", "a JSON array"),
+    "an array whose first event is on its first line": (b"[" + LINE + b",\n" + OTHER + b"]\n", "a JSON array"),
+    "an indented array": (orjson.dumps([PERSONALIZER, PERSONALIZER], option=orjson.OPT_INDENT_2), "a JSON array"),
+    "an indented event": (INDENTED, "indented JSON"),
+    "indented events, one behind the other": (INDENTED + b"\n" + INDENTED + b"\r\n" + INDENTED, "indented JSON"),
+    "an event with its first member on the first line": (INDENTED.replace(b"{\n  ", b"{ ", 1), "indented JSON"),
+    "an event that is indented by nothing": (INDENTED.replace(b"\n  ", b"\n").replace(b"\n  ", b"\n"), "indented JSON"),
+    "UTF-16 with a mark": ((LINE + b"\n" + OTHER).decode().encode("utf-16"), "UTF-16"),
+    "UTF-16 without a mark": ((LINE + b"\n" + OTHER).decode().encode("utf-16-le"), "UTF-16"),
+    "UTF-16 the other way round": ((LINE + b"\n" + OTHER).decode().encode("utf-16-be"), "UTF-16"),
+    "UTF-32": (LINE.decode().encode("utf-32"), "UTF-32"),
+    "a zip archive": (b"PK\x03\x04" + bytes(range(256)) * 9, "a zip archive"),
+    "zstd": (b"\x28\xb5\x2f\xfd" + bytes(range(256)) * 9, "packed by zstd"),
+    "Parquet": (b"PAR1" + bytes(range(256)) * 9, "a Parquet file"),
+}
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+@pytest.mark.parametrize(("data", "reason"), WHOLE_FILES.values(), ids=WHOLE_FILES)
+async def test_a_file_that_is_no_log_of_lines_is_refused_in_one_sentence(data, reason, pack):
+    done = await read(pack(data))
+    assert (done.malformed, done.skipped, len(done.told)) == (1, 0, 1)
+    assert reason in done.told[0].reason
+    (fate,) = done.fates
+    assert (fate.read, fate.refused, len(fate.remarks)) == (0, 1, 1)
+
+
+BESIDE = {
+    "a checkpoint of Azure's": ("20170814000000/checkpoint/storage-checkpoint.json", CHECKPOINT),
+    "the same, indented": ("storage-checkpoint.json", orjson.dumps(orjson.loads(CHECKPOINT), option=orjson.OPT_INDENT_2)),
+    "metrics": ("metrics.json", b'{\n  "total_predict_calls": 23,\n  "cbea_sum_cost": -12.0\n}\n'),
+    "a model": ("exported-models/current", b"\x06\0\0\x009.8.0\0J\0\0\0" + bytes(range(256)) * 20),
+    "a model of another name": ("anything", b"\x07\0\0\x008.11.0\0J\0\0\0" + bytes(range(256)) * 20),
+    "a checkpoint that holds one": ("checkpoint/current.dat", b"\x06\0\0\x009.8.0\0" + b"\n{\n[" * 50),
+    "a checkpoint of any text": ("x/checkpoint/current.dat", b"<ModelCheckpoint/>\nmore\nand more"),
+    "what is binary": ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256))),
+    "a list": ("list.json", b'[{"id":1},{"id":2}]'),
+    "an indented list": ("list.json", b'[\n  {"id": 1}\n]'),
+    "a saved configuration": ("configuration.json", b'{"rewardWaitTime":"PT10M","defaultReward":0.0}'),
+    "a line that is no object": ("x.json", b"[1,2,3]\n"),
+}
+
+
+@pytest.mark.parametrize(("name", "data"), BESIDE.values(), ids=BESIDE)
+async def test_what_lies_beside_logs_is_passed_over_in_one_line_and_not_counted_as_damaged(name, data):
+    done = await read(data, name)
+    assert (done.malformed, done.skipped, done.told) == (0, 1, ())
+    assert [len(fate.remarks) for fate in done.fates] == [1]
+
+
+async def test_lines_that_begin_with_a_bracket_are_passed_over_among_events():
+    done = await read(b'[{"Item1":"checkpoint"}]\n' + LINE + b"\n[info] begun\n" + OTHER + b'\n[{"Item1":"checkpoint"}]')
+    (fate,) = done.fates
+    assert (fate.read, fate.skipped, fate.refused) == (2, 3, 0)
+    assert [(each.line, each.count) for each in fate.remarks] == [(1, 3)]
+
+
+async def test_events_before_and_behind_an_indented_one_are_read():
+    done = await read(LINE + b"\n" + INDENTED + b"\n" + OTHER)
+    (fate,) = done.fates
+    assert (fate.read, fate.refused) == (2, 1)
+    assert fate.remarks[0].line == 2
+
+
+async def test_a_line_that_is_cut_off_is_damaged_and_those_around_it_are_read():
+    for cut in (LINE[:100] + b"\n" + OTHER, LINE + b"\n" + OTHER[:100], LINE[:100] + b"\n\n" + OTHER):
+        (fate,) = (await read(cut)).fates
+        assert (fate.read, fate.refused, fate.remarks[0].reason) == (1, 1, "not a line of dsjson: Input data was truncated")
+
+
+async def test_a_log_is_read_whatever_its_file_is_called():
+    for name in ("current.dat", "checkpoint/x", "a.vw", "metadata.json"):
+        assert (await read(LINE + b"\n{broken}\n" + OTHER, name)).fates[0].read == 2
+
+
+async def test_however_a_file_is_cut_into_blocks_what_is_said_of_it_is_the_same():
+    for data in (INDENTED, WHOLE_FILES["UTF-16 with a mark"][0], BESIDE["a model"][1]):
+        whole = await read(data, size=1 << 20)
+        for size in (1, 7, 64):
+            assert (await read(data, size=size)).fates == whole.fates
+
+
+def test_the_beginning_of_any_bytes_is_looked_at_without_another_error():
+    for byte in range(256):
+        for head in (bytes([byte]), bytes([byte]) * 3, bytes([byte, 0]) * 600, b"\0" + bytes([byte])):
+            with contextlib.suppress(KindNotReadError, NoLogError):
+                check_beginning(head)
+
+
+def test_files_are_known_as_azures_own_by_their_names():
+    for name in ("current.dat", "C:\\logs\\checkpoint\\any", "mirror-storage-checkpoint.json", "m/client.vw", "apprenticeModeMetrics.json"):
+        assert is_beside(name), name
+    for name in ("17_0.json", "data/2023/05/17_0000000000.json", "models/17.json", "checkpoint"):
+        assert not is_beside(name), name
