@@ -66,7 +66,7 @@ docs: $(VENV)/.installed-dev ## write docs/api.md from the description of the AP
 lock: $(VENV)/.installed-lock ## write the locks from requirements/*.in (UPGRADE=1: with the newest versions that their ranges allow)
 	$(call LOCK,3.11) requirements/dev.in --output-file requirements/dev.txt
 	$(call LOCK,3.11) --constraint requirements/dev.txt requirements/app.in --output-file requirements.txt
-	for each in server local azurite cli; do \
+	for each in server local azurite cli parquet; do \
 	  $(call LOCK,3.11) --constraint requirements/dev.txt requirements/$$each.in --output-file requirements/$$each.txt || exit; \
 	done
 	$(call LOCK,3.13) --constraint requirements/dev.txt requirements/worker.in --output-file requirements/worker.txt
