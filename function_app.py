@@ -1,11 +1,11 @@
 """The Azure Functions app: every function of the service, from the folder of its trigger."""
 
 import os
+from collections.abc import Sequence
+from functools import cache
 
 import azure.functions as func
 
-import evaluation_function
-import manage_function
 import rank_function
 import reward_function
 from dashboard_function import dashboard_blueprint, demo_blueprint
@@ -13,13 +13,24 @@ from evaluation_function.workers import worker_blueprint
 from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
+from shared.runtime.http import Operation
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment, once_per_process
 from trainer_function import trainer_blueprint
 
 settings = read_settings(os.environ)
 deployment = once_per_process(lambda: Deployment(settings))
-operations = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
+
+
+@cache
+def operations() -> Sequence[Operation]:
+    """Give all operations; what Rank and Reward do not need is imported here."""
+    from evaluation_function.operations import OPERATIONS as EVALUATING
+    from manage_function.operations import OPERATIONS as MANAGING
+    from manage_function.operations import with_description
+
+    return with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
+
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 app.register_functions(rank_blueprint(deployment))

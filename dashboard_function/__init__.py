@@ -17,9 +17,9 @@ DEMO: Final = Path(__file__).with_name("demo")
 
 def dashboard_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     """Give the one function that hands out the page and its files."""
-    return dispatcher("dashboard", "dashboard/", page_operations("dashboard", STATIC), deployment)
+    return dispatcher("dashboard", "dashboard/", lambda: page_operations("dashboard", STATIC), deployment)
 
 
 def demo_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     """Give the one function that hands out the demo and its files."""
-    return dispatcher("demo", "demo/", page_operations("demo", DEMO), deployment)
+    return dispatcher("demo", "demo/", lambda: page_operations("demo", DEMO), deployment)

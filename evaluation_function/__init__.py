@@ -1,5 +1,1 @@
-"""HTTP: evaluations and feature importances."""
-
-from evaluation_function import evaluations, importances
-
-OPERATIONS = (*evaluations.OPERATIONS, *importances.OPERATIONS)
+"""HTTP: evaluations and feature importances. Queue and timer: the work behind them."""

@@ -2,21 +2,27 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final
 
 import azure.functions as func
 
 from shared.domain.errors import UnreadableError
 from shared.runtime.each_loop import Rounds, for_each_loop
+from shared.runtime.loading import imported
 from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
-from shared.services.analysis.board import Message
-from shared.services.analysis.running import Runner
 from shared.storage import names
+
+if TYPE_CHECKING:
+    from shared.services.analysis.board import Message
+    from shared.services.analysis.running import Runner
 
 logger = logging.getLogger(__name__)
 
 _TEN_MINUTES = "0 5/10 * * * *"
 _HOST_STORAGE = "AzureWebJobsStorage"
+_NEEDS: Final = ("shared.services.analysis.running", "shared.services.analysis.applying", "shared.services.analysis.optimizing")
+"""What is imported in a thread before the first step."""
 
 
 def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
@@ -48,8 +54,11 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     return functions
 
 
-async def _handle(deployment: Deployment, message: func.QueueMessage, do: Callable[[Runner, Message], Awaitable[None]]) -> None:
+async def _handle(deployment: Deployment, message: func.QueueMessage, do: "Callable[[Runner, Message], Awaitable[None]]") -> None:
     """Do it for the loop that the message names; one that cannot be read, or whose loop is gone, is dropped."""
+    await imported(*_NEEDS)
+    from shared.services.analysis.board import Message
+
     try:
         read = Message.read(message.get_body())
     except UnreadableError as error:
@@ -61,6 +70,7 @@ async def _handle(deployment: Deployment, message: func.QueueMessage, do: Callab
 
 
 async def _sweep(deployment: Deployment, loop: str) -> None:
+    await imported(*_NEEDS)
     services = await deployment.fresh(loop)
     if services is not None:
         await services.analyses.sweep()

@@ -9,34 +9,32 @@ from collections.abc import Callable, Iterator, Sequence
 
 import azure.functions as func
 
-from manage_function import configuration, figures, logs, loops, model, openapi, policy, receipts, status
-from shared.runtime.http import Operation, blueprint, dispatcher
+from shared.runtime.http import MUCH, Handler, Operation, blueprint, dispatcher, first_used
 from shared.runtime.wiring import Deployment
 
-OPERATIONS = (
-    *configuration.OPERATIONS,
-    *policy.OPERATIONS,
-    *loops.OPERATIONS,
-    *model.OPERATIONS,
-    *logs.OPERATIONS,
-    *receipts.OPERATIONS,
-    *figures.OPERATIONS,
-    *status.OPERATIONS,
-)
 
-ALONE = (*figures.OPERATIONS, *status.OPERATIONS)
+def _figures() -> Handler:
+    from manage_function.figures import get
+
+    return get
+
+
+def _status() -> Handler:
+    from manage_function.status import status
+
+    return status
+
+
+ALONE = (
+    Operation("figures", "GET", "figures", first_used(_figures), versioned=False, time=MUCH),
+    Operation("status", "GET", "status", first_used(_status), versioned=False, needs_key=False, time=MUCH),
+)
 """Those that have functions of their own: what is asked all the time by what watches a service."""
 
 
-def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
-    """Give these operations and those that describe them all."""
-    return (*operations, *openapi.operations(operations))
-
-
-def manage_blueprints(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
-    """Give the functions of this folder; ``operations`` are all that the service has beside those that describe it."""
-    every = with_description(operations)
+def manage_blueprints(operations: Callable[[], Sequence[Operation]], deployment: Callable[[], Deployment]) -> Iterator[func.Blueprint]:
+    """Give the functions of this folder; ``operations`` gives all that the service has, and is called when one of the functions is."""
     yield blueprint(ALONE, deployment)
-    yield dispatcher("under_personalizer", "personalizer/", every, deployment)
-    yield dispatcher("under_loops", "loops/", every, deployment)
-    yield dispatcher("unmatched", "", every, deployment)
+    yield dispatcher("under_personalizer", "personalizer/", operations, deployment)
+    yield dispatcher("under_loops", "loops/", operations, deployment)
+    yield dispatcher("unmatched", "", operations, deployment)

@@ -16,7 +16,7 @@ from shared.api.figures import (
     WeighedPolicyBody,
     read_figures_query,
 )
-from shared.runtime.http import MUCH, Call, Operation, answer
+from shared.runtime.http import Call, answer
 from shared.runtime.latency import RANK, REWARD, Latencies, Spread
 from shared.services.figures.reading import Point, PolicyFigures, Query, Report, Totals
 
@@ -94,6 +94,3 @@ def _latency(spread: Spread) -> LatencyBody:
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(1000.0 * seconds, 3)
-
-
-OPERATIONS = (Operation("figures", "GET", "figures", get, versioned=False, time=MUCH),)

@@ -13,7 +13,7 @@ from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
 from shared.runtime.auth import has_key
-from shared.runtime.http import MUCH, Call, Operation, answer
+from shared.runtime.http import Call, answer
 from shared.services.progress import Progress
 from shared.services.serving import Served
 
@@ -100,6 +100,3 @@ def _apprentice(metrics: ApprenticeMetrics) -> ApprenticeBody:
         personalizer_average_reward=metrics.personalizer_average_reward,
         achievement_ratio=metrics.achievement_ratio,
     )
-
-
-OPERATIONS = (Operation("status", "GET", "status", status, versioned=False, needs_key=False, time=MUCH),)

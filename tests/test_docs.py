@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import evaluation_function
-import manage_function
 import rank_function
 import reward_function
+from evaluation_function.operations import OPERATIONS as EVALUATING
+from manage_function.operations import OPERATIONS as MANAGING
 from shared.domain import errors
 from shared.runtime.failures import STATUS
 from shared.runtime.http import MAX_BODY_BYTES, PATH_VERSIONS, QUERY_VERSION
@@ -30,7 +30,7 @@ REFERENCE = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((REPOSITORY / "docs").rglob("*.md"))
 LOCAL = "http://127.0.0.1:7071"
 DIRECT = (*rank_function.OPERATIONS, *reward_function.OPERATIONS)
-OPERATIONS = (*DIRECT, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
+OPERATIONS = (*DIRECT, *MANAGING, *EVALUATING)
 STORAGES = ("PERSONALIZER_STORE", "AzureWebJobsStorage", "PERSONALIZER_STORAGE")
 
 LIST_ROUTES = """

@@ -7,6 +7,7 @@ import azure.functions as func
 
 from shared.domain.clock import TimeLimit
 from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
+from shared.runtime.loading import imported
 from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 
@@ -51,6 +52,7 @@ def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) ->
 
 async def _train(deployment: Deployment, loop: str, limit: TimeLimit | None = None) -> bool:
     """Give a loop its turn, and tell whether that was all that there is to do for it now."""
+    await imported("shared.services.training", "shared.runtime.pruning_store")
     services = await deployment.fresh(loop)
     if services is None:
         return True
@@ -63,12 +65,14 @@ async def _train(deployment: Deployment, loop: str, limit: TimeLimit | None = No
 
 
 async def _mirror(deployment: Deployment, loop: str) -> None:
+    await imported("shared.services.mirroring", "shared.runtime.pruning_store")
     services = await deployment.fresh(loop)
     if services is not None:
         await services.mirroring.run()
 
 
 async def _retain(deployment: Deployment, loop: str) -> None:
+    await imported("shared.services.retention", "shared.runtime.pruning_store")
     services = await deployment.fresh(loop)
     if services is not None:
         await services.retention.run()

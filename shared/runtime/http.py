@@ -31,6 +31,7 @@ from shared.domain.loop import DEFAULT_LOOP
 from shared.domain.patience import patience
 from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, cause_of, status_of
+from shared.runtime.loading import AtFirstUse
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
@@ -97,6 +98,19 @@ class Call:
         return body
 
 
+Handler = Callable[[Call], Awaitable[func.HttpResponse]]
+
+
+def first_used(load: Callable[[], Handler]) -> Handler:
+    """Give a handler that has ``load`` import the real one when it is first called."""
+    real = AtFirstUse(load)
+
+    async def handle(call: Call) -> func.HttpResponse:
+        return await (await real.get())(call)
+
+    return handle
+
+
 @dataclass(frozen=True, slots=True)
 class Time:
     """How long an operation may take in all, and how long each of its uses of storage: what takes longer is refused with 503.
@@ -130,7 +144,7 @@ class Operation:
     name: str
     method: str
     path: str
-    handler: Callable[[Call], Awaitable[func.HttpResponse]]
+    handler: Handler
     versioned: bool = True
     needs_key: bool = True
     needs_admin: bool = False
@@ -179,19 +193,21 @@ def blueprint(operations: Sequence[Operation], deployment: Callable[[], Deployme
     return functions
 
 
-def dispatcher(name: str, prefix: str, operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
+def dispatcher(
+    name: str, prefix: str, operations: Callable[[], Sequence[Operation]], deployment: Callable[[], Deployment]
+) -> func.Blueprint:
     """Register one function for all paths that begin so; what is none of these operations gets a 404 or 405 in the contract's shape.
 
     Its name has to come after those of all functions whose routes begin so: the Functions host tries them in the order of their names.
+    ``operations`` is called, in a thread, when the function is: what they import is loaded then.
     """
     functions = func.Blueprint()
-    table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
-    matchers = [(_pattern(template), operation) for template, operation in table]
+    matchers = AtFirstUse(lambda: _matchers(operations()))
 
     @in_a_call
     async def dispatch(req: func.HttpRequest) -> func.HttpResponse:
         path = re.sub(r"/{2,}", "/", f"{prefix}{req.route_params.get('path') or ''}").strip("/")
-        found = [(operation, match) for pattern, operation in matchers if (match := pattern.fullmatch(path))]
+        found = [(operation, match) for pattern, operation in await matchers.get() if (match := pattern.fullmatch(path))]
         spoken = [(operation, match) for operation, match in found if _is_spoken(operation, match.groupdict())] or found
         for operation, match in spoken:
             if operation.method == req.method.upper():
@@ -360,6 +376,11 @@ def _refusal(allowed: Sequence[str], path: str) -> Operation:
         raise ResourceNotFoundError(f"there is nothing at /{path[:100]}")
 
     return Operation("unmatched", "", "", refuse, versioned=False, needs_key=False)
+
+
+def _matchers(operations: Sequence[Operation]) -> Sequence[tuple[re.Pattern[str], Operation]]:
+    table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
+    return [(_pattern(template), operation) for template, operation in table]
 
 
 def _pattern(template: str) -> re.Pattern[str]:

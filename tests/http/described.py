@@ -11,17 +11,16 @@ from urllib.parse import quote
 
 import jsonschema
 
-import evaluation_function
-import manage_function
 import rank_function
 import reward_function
+from evaluation_function.operations import OPERATIONS as EVALUATING
+from manage_function.operations import OPERATIONS as MANAGING
+from manage_function.operations import with_description
 from shared.runtime.http import Operation
 from tests.http.building import KEY, QUERY_VERSION
 from tests.running import Answer, RunningApp
 
-OPERATIONS: tuple[Operation, ...] = manage_function.with_description(
-    (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
-)
+OPERATIONS: tuple[Operation, ...] = with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
 ADMIN = "the-administrators-key"
 SEVERAL_SLOTS = {"name": "several", "arguments": "--ccb_explore_adf"}
 

@@ -1,11 +1,11 @@
 """What is printed once the service answers."""
 
-import evaluation_function
-import manage_function
 import rank_function
 import reward_function
+from evaluation_function.operations import OPERATIONS as EVALUATING
 from local.banner import banner
 from local.listening import Place
+from manage_function.operations import OPERATIONS as MANAGING
 
 HERE = Place("127.0.0.1", 7071)
 
@@ -24,6 +24,6 @@ def test_what_other_machines_reach_and_may_ask_without_a_key_is_told():
 
 def test_no_operation_but_those_that_are_told_of_is_open_without_a_key():
     """Beside the operations there are the description of the API, the pages of the dashboard and of the demo, and what nobody calls."""
-    operations = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
+    operations = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING)
     assert len(operations) > 30
     assert {each.name for each in operations if not each.needs_key and not each.needs_admin} == {"status"}

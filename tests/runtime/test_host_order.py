@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 import dashboard_function
-import evaluation_function
 import manage_function
 import rank_function
 import reward_function
+from evaluation_function.operations import OPERATIONS as EVALUATING
 from local.backend import HttpTrigger, trigger_of
 from local.routes import Router
+from manage_function.operations import OPERATIONS as MANAGING
+from manage_function.operations import with_description
 from shared.runtime.http import LOOP_PREFIX, QUERY_VERSION, Operation
 from shared.runtime.pages import page_operations
 from tests.running import REPOSITORY
@@ -25,7 +27,7 @@ print(json.dumps([(each.get_function_name(), each.get_raw_bindings()) for each i
 ALL_DAY = (*rank_function.OPERATIONS, *reward_function.OPERATIONS)
 """What an application calls all day: each has functions of its own, by which calls are counted and watched."""
 ALONE = (*ALL_DAY, *manage_function.ALONE)
-EVERY = manage_function.with_description((*ALL_DAY, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS))
+EVERY = with_description((*ALL_DAY, *MANAGING, *EVALUATING))
 PAGES = (
     *(("dashboard", each) for each in page_operations("dashboard", dashboard_function.STATIC)),
     *(("demo", each) for each in page_operations("demo", dashboard_function.DEMO)),

@@ -6,17 +6,18 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import azure.functions as func
 
-import evaluation_function
-import manage_function
 import rank_function
 import reward_function
+from evaluation_function.operations import OPERATIONS as EVALUATING
 from evaluation_function.workers import worker_blueprint
 from manage_function import manage_blueprints
+from manage_function.operations import OPERATIONS as MANAGING
+from manage_function.operations import with_description
 from shared.runtime.wiring import Deployment
 from tests.running import Answer
 from trainer_function import trainer_blueprint
 
-_OPERATIONS = (*rank_function.OPERATIONS, *reward_function.OPERATIONS, *manage_function.OPERATIONS, *evaluation_function.OPERATIONS)
+_OPERATIONS = with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
 _HOST = "http://personalizer"
 _VERSION = "2022-09-01-preview"
 _ANY_PATH = "unmatched"
@@ -43,7 +44,7 @@ class App:
         for blueprint in (
             trainer_blueprint(lambda: deployment, schedule="0 * * * * *"),
             worker_blueprint(lambda: deployment),
-            *manage_blueprints(_OPERATIONS, lambda: deployment),
+            *manage_blueprints(lambda: _OPERATIONS, lambda: deployment),
         ):
             app.register_functions(blueprint)
         self._functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}

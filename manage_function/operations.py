@@ -1,0 +1,21 @@
+"""Every operation of this folder. Few processes need them, so this is imported when the first of them is called."""
+
+from collections.abc import Sequence
+
+from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, receipts
+from shared.runtime.http import Operation
+
+OPERATIONS = (
+    *configuration.OPERATIONS,
+    *policy.OPERATIONS,
+    *loops.OPERATIONS,
+    *model.OPERATIONS,
+    *logs.OPERATIONS,
+    *receipts.OPERATIONS,
+    *ALONE,
+)
+
+
+def with_description(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Give these operations and those that describe them all."""
+    return (*operations, *openapi.operations(operations))
