@@ -24,7 +24,7 @@ from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
-from shared.services.analysis.results import Found, Part, parts, report, warnings
+from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
 from shared.services.exporting import Exporter
 from shared.services.log_accounts import HowFar
 from shared.services.log_files import LogReader
@@ -112,6 +112,7 @@ class _Asked:
 class _Found:
     parts: list[Part]
     events: int
+    notes: Sequence[str] = ()
     read: HowFar = field(default_factory=HowFar)
 
 
@@ -159,7 +160,8 @@ def _batch(events: Iterator[JoinedEvent]) -> list[JoinedEvent]:
 
 
 def _found(lanes: Sequence[Lane], read: HowFar | None = None) -> _Found:
-    return _Found(parts([Found.of(lane) for lane in lanes]), lanes[0].counts.events, read or HowFar())
+    found = [Found.of(lane) for lane in lanes]
+    return _Found(parts(found), lanes[0].counts.events, notes(found), read or HowFar())
 
 
 def _policy(text: str) -> LearningPolicy:
@@ -189,6 +191,8 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
         out.print(f"{found.read.thinned:,} lines are thinned (pdrop), and count like all others.")
     if not reports:
         out.print(f"No decision of these {found.events:,} events was left to chance: there is nothing to compare policies by.")
+        for told in found.notes:
+            out.print(told, markup=False)
         return
     numbers = ["estimate", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
     compared = table("policy", *(["slot"] if is_full else []), *numbers, right=numbers)
@@ -203,6 +207,8 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
         _print_all(reports)
     for warning in warnings(found.parts):
         out.print(f"Beware: {warning}", markup=False)
+    for told in found.notes:
+        out.print(told, markup=False)
 
 
 def _row(each: Report, *, is_full: bool) -> list[str]:
@@ -244,7 +250,7 @@ def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *
         "malformed": found.read.malformed,
         "thinned": found.read.thinned,
         "policies": [_plain(part, each, is_full=is_full) for part, each in zip(shown, reports, strict=True)],
-        "warnings": warnings(found.parts) if found.parts else [],
+        "warnings": [*(warnings(found.parts) if found.parts else []), *found.notes],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.output import bytes_progress, console, facts, print_json, what_was_read
+from cli.output import apprentice_figures, bytes_progress, console, facts, imitation, print_json, what_was_read
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.services.importing import Imported, Importer
@@ -33,8 +33,8 @@ def import_(
     """
     done = run(_import(sources, loop, storage))
     if as_json:
-        told = {name: value for name, value in asdict(done).items() if name != "read"}
-        print_json({**told, **asdict(done.read), "events": done.events})
+        told = {name: value for name, value in asdict(done).items() if name not in ("read", "apprentice")}
+        print_json({**told, **asdict(done.read), "events": done.events, "imitation": imitation(done.apprentice)})
     else:
         _print(done, loop)
     is_nothing = not done.events and not done.repeated
@@ -63,6 +63,7 @@ def _print(done: Imported, loop: str) -> None:
             learned=done.learned,
             kept_without_learning=done.skipped or None,
             there_already=done.repeated or None,
+            of_apprentice_mode=done.read.apprentice or None,
             thinned_by_pdrop=done.read.thinned or None,
             could_not_be_read=done.read.malformed or None,
             passed_over=done.read.skipped or None,
@@ -71,6 +72,8 @@ def _print(done: Imported, loop: str) -> None:
             until=done.until,
         )
     )
+    if done.apprentice.rewards:
+        out.print(apprentice_figures(done.apprentice), markup=False)
     if done.read.thinned:
         out.print("Thinned events stand for more than themselves (pdrop); each was learned once.")
     out.print()

@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.learning.arguments import without_effect
 from shared.services.log_accounts import Fate, HowFar, Remark
@@ -102,6 +103,31 @@ def what_was_read(read: HowFar) -> Table:
 def _why(remark: Remark) -> str:
     fate = "" if remark.fate is Fate.REFUSED else f"{remark.fate}: "
     return fate + (f"{remark.count:,} lines: " if remark.count > 1 else "") + remark.reason
+
+
+def imitation(metrics: ApprenticeMetrics) -> dict[str, Any] | None:
+    """Give the figures of Apprentice mode by the names that `GET /status` has for them; None without events."""
+    if not metrics.rewards:
+        return None
+    return {
+        "numberOfEvents": len(metrics.rewards),
+        "numberOfImitatedEvents": sum(metrics.imitated),
+        "sumOfRewards": metrics.sum_of_rewards,
+        "sumOfImitatedRewards": metrics.sum_of_imitated_rewards,
+        "baselineAverageReward": metrics.baseline_average_reward,
+        "personalizerAverageReward": metrics.personalizer_average_reward,
+        "achievementRatio": metrics.achievement_ratio,
+    }
+
+
+def apprentice_figures(metrics: ApprenticeMetrics) -> str:
+    """Say in words what the figures of Apprentice mode are."""
+    events, imitated = len(metrics.rewards), sum(metrics.imitated)
+    return (
+        f"Apprentice mode: the baseline was shown, and earned {metrics.baseline_average_reward:.4g} an event; the policy proposed the same"
+        f" in {imitated:,} of the last {events:,}, which earned {metrics.personalizer_average_reward:.4g} an event of all."
+        " These events are no evidence for an evaluation."
+    )
 
 
 @contextmanager

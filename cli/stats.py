@@ -148,6 +148,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             lines=read.lines,
             could_not_be_read=read.malformed or None,
             passed_over=read.skipped or None,
+            of_apprentice_mode=read.apprentice or None,
             thinned_by_pdrop=read.thinned or None,
             events=survey.events,
             learnable=survey.learned,

@@ -17,11 +17,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH, Clock, days_before
 from shared.domain.errors import BusyError, ConflictError, InvalidRequestError
-from shared.domain.events import JoinedEvent, Situation
+from shared.domain.events import JoinedEvent, LearningMode, Situation
 from shared.domain.ledger import Pointer, Provenance
-from shared.domain.loop import LoopSettings
+from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
@@ -47,6 +48,8 @@ _TICK: Final = timedelta(microseconds=1)
 class Imported:
     """How far an import has come.
 
+    ``apprentice`` tells how the policy would have done in the latest of the imported events of Apprentice mode.
+
     ``learned`` and ``skipped`` events were new; nothing is learned from the latter. ``repeated`` are left out since their event id (and
     slot) had come already. ``version`` is the model that was published last, "" if none was.
     """
@@ -59,6 +62,7 @@ class Imported:
     version: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    apprentice: ApprenticeMetrics = field(default_factory=ApprenticeMetrics)
 
     @property
     def events(self) -> int:
@@ -182,9 +186,10 @@ class _State:
     waiting: int = 0
     since: datetime | None = None
     until: datetime | None = None
+    apprentice: ApprenticeMetrics = field(default_factory=ApprenticeMetrics)
 
     def __post_init__(self) -> None:
-        self.chunk = self.pointer.chunk
+        self.chunk, self.apprentice = self.pointer.chunk, self.pointer.apprentice
 
 
 class _Run:
@@ -200,7 +205,7 @@ class _Run:
         self._known = known
         self._tell = tell
         self._encoder = Encoder(state.learner.interactions)
-        self._reader = LogReader(now=clock.now(), encode=self._encoded, tell=self._read_on)
+        self._reader = LogReader(now=clock.now(), encode=self._encoded, imitates=_imitates(state.loop), tell=self._read_on)
         self._done = Imported()
 
     async def go(self, files: Sequence[LogFile]) -> Imported:
@@ -238,7 +243,9 @@ class _Run:
             learned=self._done.learned + learned,
             skipped=self._done.skipped + len(new) - learned,
             chunks=self._done.chunks + 1,
+            apprentice=self._done.apprentice.after(new),
         )
+        self._state.apprentice = self._state.apprentice.after(new)
         self._state.waiting += len(new)
         if self._state.waiting >= self._pace.commit:
             await self._commit()
@@ -281,7 +288,9 @@ class _Run:
         if not state.waiting or state.since is None or state.until is None:
             return
         content = await asyncio.to_thread(Content.of, state.learner) if state.learner.learned else None
-        new = replace(state.pointer, sequence=state.pointer.sequence + 1, chunk=state.chunk, resets=state.loop.resets)
+        new = replace(
+            state.pointer, sequence=state.pointer.sequence + 1, chunk=state.chunk, resets=state.loop.resets, apprentice=state.apprentice
+        )
         if content is not None:
             new = await self._write_model(new, content, state.since, state.until)
         try:
@@ -310,6 +319,11 @@ class _Run:
         )
         await write_version(self._store, version, content, provenance=provenance)
         return replace(new, version=version, published_at=now, learned=content.learned, previous="", origin=origin)
+
+
+def _imitates(loop: LoopSettings) -> bool:
+    """Whether the loop would learn its own events of Apprentice mode by imitation; a model that knows rewards learns those of others."""
+    return loop.learning_mode is LearningMode.APPRENTICE and loop.apprentice_learning is ApprenticeLearning.IMITATE
 
 
 def _fingerprint(event: JoinedEvent) -> int:

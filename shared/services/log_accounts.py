@@ -95,7 +95,8 @@ class FileAccount:
 class HowFar:
     """What was read: ``bytes`` as they are stored, ``lines`` that are not empty.
 
-    ``thinned`` lines were logged with the remark that others were left out by chance; ``skipped`` ones are no log, and ``malformed`` ones
+    ``thinned`` lines were logged with the remark that others were left out by chance, and ``apprentice`` ones where the application's own
+    choice was shown; ``skipped`` ones are no log, and ``malformed`` ones
     could not be read. ``told`` are the first of the latter, one of each kind where a file has many of it; ``fates`` are those of the
     first files.
     """
@@ -104,6 +105,7 @@ class HowFar:
     bytes: int = 0
     lines: int = 0
     thinned: int = 0
+    apprentice: int = 0
     skipped: int = 0
     malformed: int = 0
     told: tuple[Malformed, ...] = ()

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
-from shared.joining.foreign.reader import DsjsonReader, Encode
+from shared.joining.foreign.reader import DsjsonReader, Encode, Told
 from shared.joining.layout import Documents, check_beginning, check_list, is_beside
 from shared.joining.splitting import MAX_LINE, LineSplitter
 from shared.services.concurrency import collector_at_rest
@@ -48,10 +48,18 @@ class _Cut:
 class LogReader:
     """Reads files; ``done`` tells how far it is. Memory is bounded by a batch."""
 
-    def __init__(self, *, now: datetime, encode: Encode | None = None, tell: Callable[[HowFar], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        *,
+        now: datetime,
+        encode: Encode | None = None,
+        imitates: bool = False,
+        tell: Callable[[HowFar], None] = lambda _: None,
+    ) -> None:
         self.done = HowFar()
         self._now = now
         self._encode = encode
+        self._imitates = imitates
         self._tell = tell
         self._batch: list[JoinedEvent] = []
         self._size = 0
@@ -64,7 +72,7 @@ class LogReader:
         self._is_over = False
         self._cut: _Cut | None = None
         self._documents = Documents()
-        self._reader = DsjsonReader(undated=self._now, encode=self._encode)
+        self._reader = DsjsonReader(undated=self._now, encode=self._encode, imitates=self._imitates)
 
     async def batches(self, files: Sequence[LogFile], *, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
         """Give events in order, as many at a time as are asked for then, or fewer if their lines have ``size`` bytes; none is empty."""
@@ -90,6 +98,9 @@ class LogReader:
             lines = splitter.end()
             while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
+        self._reader.end()
+        while await asyncio.to_thread(self._fill, iter(()), events(), size):
+            yield self._taken()
         self._end()
         self._tell(self.done)
 
@@ -101,12 +112,15 @@ class LogReader:
         """Read until the batch is full, and tell whether it is."""
         try:
             with collector_at_rest():
-                for text in lines:
-                    self._read(text)
-                    if self._is_over:
+                while True:
+                    for told in self._reader.told():
+                        self._add(told)
+                        if len(self._batch) >= events or self._size >= size:
+                            return True
+                    text = None if self._is_over else next(lines, None)
+                    if text is None:
                         return False
-                    if len(self._batch) >= events or self._size >= size:
-                        return True
+                    self._read(text)
         except UnreadableError as error:
             self._line += 1
             self._is_over = True
@@ -131,7 +145,7 @@ class LogReader:
             return
         self.done = replace(self.done, lines=self.done.lines + 1)
         try:
-            self._add(text)
+            self._take(text)
         except UnreadableError as error:
             if text.startswith(b"{") and not text.rstrip().endswith(b"}"):
                 self._cut = _Cut(self._line, text, error)
@@ -165,21 +179,29 @@ class LogReader:
             cut, self._cut = self._cut, None
             self._note(cut.error, cut.line)
 
-    def _add(self, text: bytes) -> None:
+    def _take(self, text: bytes) -> None:
         if len(text) > MAX_LINE:
             raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
         if text.lstrip().startswith(b"["):
             check_list(text)
-        read = self._reader.read(text, self._line)
-        if read.events[0].decision.decided_at > self._now + _AHEAD:
-            raise UnreadableError("its Timestamp lies in the future")
-        if read.is_thinned:
-            self.done = replace(self.done, thinned=self.done.thinned + 1)
+        self._reader.take(text, self._line)
+
+    def _add(self, told: Told) -> None:
+        """Take in what came of a line."""
+        read = told.outcome
+        if not isinstance(read, UnreadableError) and read.events[0].decision.decided_at > self._now + _AHEAD:
+            read = UnreadableError("its Timestamp lies in the future")
+        if isinstance(read, UnreadableError):
+            self._note(read, told.number)
+            return
+        if read.is_thinned or read.is_apprentice:
+            so_far = self.done
+            self.done = replace(so_far, thinned=so_far.thinned + read.is_thinned, apprentice=so_far.apprentice + read.is_apprentice)
         for what in read.notes:
-            self._file.note(what, self._line)
+            self._file.note(what, told.number)
         self._file.read += 1
         self._batch.extend(read.events)
-        self._size += len(text)
+        self._size += told.size
 
     def _note(self, error: UnreadableError, number: int) -> None:
         """Count and tell what was passed over or refused; of a file that lies beside logs, and has no event, no more is read."""

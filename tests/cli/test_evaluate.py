@@ -11,6 +11,7 @@ from shared.joining.dsjson import line
 from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run
 from tests.joining.test_foreign import PERSONALIZER
+from tests.joining.test_runs import imitating
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn
 from tests.stores import opened, settings_of
 
@@ -97,6 +98,23 @@ def test_where_nothing_was_left_to_chance_there_is_nothing_to_compare(tmp_path):
     done = run("evaluate", str(file))
     assert (done.code, "nothing to compare" in done.text) == (1, True)
     assert run("evaluate", str(file), "--json").json["policies"] == []
+
+
+def test_events_of_apprentice_mode_are_no_evidence_and_that_is_said(tmp_path, log):
+    file = tmp_path / "apprentice.json"
+    file.write_bytes(orjson.dumps(imitating(1, -5.0)) + b"\n" + orjson.dumps(imitating(2, -2.0)))
+    alone = run("evaluate", str(file))
+    assert (alone.code, "nothing to compare" in alone.text, "2 were learned, and count in no estimate" in alone.text) == (1, True, True)
+    until = (T0 + timedelta(minutes=10)).isoformat()
+    beside = run("evaluate", str(file), str(log), "--until", until, "--json").json
+    assert "no evidence" not in str(beside["warnings"]), "its lines without a time are of now"
+    dated = tmp_path / "dated.json"
+    dated.write_bytes(orjson.dumps(imitating(1, -5.0, Timestamp=T0.isoformat())))
+    told = run("evaluate", str(dated), str(log), "--until", until, "--json").json
+    assert "no evidence for a policy" in str(told["warnings"])
+    assert {policy["rounds"] for policy in told["policies"]} == {policy["rounds"] for policy in beside["policies"]} == {31}
+    surveyed = run("stats", str(file), "--json").json
+    assert (surveyed["averageReward"], surveyed["read"]["apprentice"]) == (3.5, 2)
 
 
 @pytest.mark.parametrize(

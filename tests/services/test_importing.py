@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.errors import BusyError, InvalidRequestError, StorageUnavailableError
-from shared.domain.events import JoinedEvent
-from shared.domain.loop import LoopSettings
+from shared.domain.events import JoinedEvent, LearningMode
+from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.joining.dsjson import line
 from shared.joining.reading import read_lines
 from shared.learning import artifact
@@ -30,6 +30,7 @@ from shared.storage.ports import Storage
 from tests.builders import after, decision, observation
 from tests.clocks import SetClock
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
+from tests.joining.test_runs import imitating
 from tests.keeping import keeper, pointer_of, provenance_of, replayed
 from tests.reliability.world import LOOP, event_log, trainer, write_log
 from tests.services.reading_files import MemoryFile
@@ -153,6 +154,34 @@ async def test_a_log_with_nothing_to_learn_is_there_and_leaves_no_model(account)
     empty = await importer(account).run([MemoryFile("b", b"")])
     assert empty == Imported(HowFar(files=1))
     assert (await pointer_of(account, STORE)).sequence == 1
+
+
+# --- Apprentice mode ---
+
+
+APPRENTICE = b"".join(
+    orjson.dumps({**told_by_join, "EventId": f"a{number}", "Timestamp": "2023-05-17T08:00:00Z"}) + b"\n"
+    for number, told_by_join in enumerate([imitating(1, -5.0), imitating(2, -2.0)])
+)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lessons_of"),
+    [
+        ({}, [5.0, 2.0]),
+        ({"learning_mode": LearningMode.APPRENTICE}, [1.0, 0.0]),
+        ({"learning_mode": LearningMode.APPRENTICE, "apprentice_learning": ApprenticeLearning.OBSERVE}, [5.0, 2.0]),
+    ],
+)
+async def test_events_of_apprentice_mode_count_in_its_figures_and_teach_what_the_loops_own_would(account, settings, lessons_of):
+    files = [MemoryFile("a.json.gz", gzip.compress(APPRENTICE)), MemoryFile("b.json", log_of(30))]
+    done = await importer(account, loop=replace(KEPT, **settings)).run(files)
+    assert (done.read.apprentice, done.apprentice.rewards, done.apprentice.imitated) == (2, (5.0, 2.0), (True, False))
+    assert (await pointer_of(account, STORE)).apprentice == done.apprentice
+    events = await events_of(account)
+    assert [event.decision.mode for event in events] == [LearningMode.APPRENTICE] * 2 + [LearningMode.ONLINE] * 30
+    assert lessons(events[:2], Encoder()).rewards.tolist() == lessons_of
+    assert (await pointer_of(account, STORE)).version in await replayed(account, STORE)
 
 
 # --- exactly once ---

@@ -1,7 +1,7 @@
 """What a line of others chose: which action, with which probabilities, once or for each slot."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isclose
 from typing import Final
 
@@ -15,13 +15,25 @@ _TOLERANCE: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen, from what and with which probabilities, and what came of it."""
+    """What was chosen, from what and with which probabilities, and what came of it.
+
+    ``baseline`` is the index of the application's own action, and ``original`` the cost that was observed, where another one is told.
+    """
 
     situation: Situation
     chosen: int
     probabilities: tuple[float, ...]
     cost: float
     reports: Sequence[Report] | None
+    baseline: int = 0
+    original: float | None = None
+
+    def shown(self) -> "Choice":
+        """Give what was shown in Apprentice mode, where this is what was proposed: the baseline, for certain, which earned the original."""
+        if self.original is None or not 0 <= self.baseline < len(self.probabilities):
+            refuse("a line of Apprentice mode without what the baseline earned")
+        certain = tuple([float(index == self.baseline) for index in range(len(self.probabilities))])
+        return replace(self, chosen=self.baseline, probabilities=certain, cost=self.original)
 
 
 def one_choice(line: Line, asked: Asked) -> Choice:
@@ -32,7 +44,7 @@ def one_choice(line: Line, asked: Asked) -> Choice:
         refuse("there are slots but no _outcomes")
     chosen = _chosen(line, len(asked.actions))
     situation = Situation(asked.context, asked.actions, slot=line.slot, baseline_id=asked.baseline_id if line.slot else "")
-    return Choice(situation, chosen, _probabilities(line, chosen, len(asked.actions)), line.cost, line.reports)
+    return Choice(situation, chosen, _probabilities(line, chosen, len(asked.actions)), line.cost, line.reports, original=line.original)
 
 
 def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
@@ -45,14 +57,29 @@ def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
         refuse(f"the ids of slots must differ, and have at most {MAX_ID_LENGTH} characters")
     if not any(outcome.cost is not None for outcome in outcomes):
         refuse("no slot has a _label_cost: nothing says what came of it")
-    for slot_id, slot, outcome in zip(ids, asked.slots, outcomes, strict=False):
+    for number, (slot_id, slot, outcome) in enumerate(zip(ids, asked.slots, outcomes, strict=False)):
         if outcome.cost is None:
             continue
         numbers = outcome.numbers if isinstance(outcome.numbers, list) else [outcome.numbers]
         chances = outcome.chances if isinstance(outcome.chances, list) else [outcome.chances]
-        probabilities = _spread(numbers, chances, len(asked.actions))
-        situation = Situation((*asked.context, *slot.features, {"slot": {"id": slot_id}}), asked.actions, slot=slot_id)
-        yield Choice(situation, numbers[0], _checked(probabilities, numbers[0]), outcome.cost, outcome.reports)
+        probabilities = _checked(_spread(numbers, chances, len(asked.actions)), numbers[0])
+        baseline = _baseline(line, number, len(asked.actions))
+        situation = Situation(
+            (*asked.context, *slot.features, {"slot": {"id": slot_id}}),
+            asked.actions,
+            slot=slot_id,
+            baseline_id="" if baseline is None else asked.actions[baseline].id,
+        )
+        yield Choice(situation, numbers[0], probabilities, outcome.cost, outcome.reports, baseline or 0, outcome.original)
+
+
+def _baseline(line: Line, slot: int, count: int) -> int | None:
+    """Find the index of a slot's own action, if it is told."""
+    if not line.baselines or slot >= len(line.baselines):
+        return None
+    if not 0 <= line.baselines[slot] < count:
+        refuse(f"_ba names action {line.baselines[slot]} of {count}, counted from 0")
+    return line.baselines[slot]
 
 
 def _chosen(line: Line, count: int) -> int:

@@ -4,6 +4,7 @@ What this service wrote comes back as it was. Other lines tell less, or tell it 
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from shared.joining.foreign.asked import AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
 from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, refuse
+from shared.joining.foreign.runs import ApprenticeRuns, has_original, says_apprentice, sign_of
 
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
@@ -29,12 +31,30 @@ _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 class Read:
     """What a line tells: one event, or one for each slot; ``is_thinned`` if others were left out of its log by chance (``pdrop``).
 
-    ``notes`` are what is to be said of the line, though it was read; it is said once a file.
+    It ``is_apprentice`` if the policy's choice was not shown, but the application's own. ``notes`` are what is to be said of the line,
+    though it was read; it is said once a file.
     """
 
     events: tuple[JoinedEvent, ...]
     is_thinned: bool
+    is_apprentice: bool = False
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What came of a line of so many bytes: what it tells, or why it cannot be read."""
+
+    number: int
+    size: int
+    outcome: Read | UnreadableError
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    number: int
+    text: bytes
+    line: Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +69,75 @@ Encode = Callable[[Situation, int], bytes]
 class DsjsonReader:
     """Reads the lines of a log in order: one that does not say when it was decided has the time of the one before.
 
-    What is to be learned of a situation and an action is encoded by ``encode``; without it, that is left to whoever learns it.
+    What is to be learned of a situation and an action is encoded by ``encode``; without it, that is left to whoever learns it. Of events of
+    Apprentice mode the model learns what the baseline earned, or, if it ``imitates``, to propose it.
     """
 
-    def __init__(self, *, undated: datetime, encode: Encode | None = None) -> None:
+    def __init__(self, *, undated: datetime, encode: Encode | None = None, imitates: bool = False) -> None:
         self._last = undated
         self._encode = encode
+        self._imitates = imitates
         self._asked = AskedReader()
+        self._runs: ApprenticeRuns[_Parsed] = ApprenticeRuns()
+        self._clear: deque[tuple[_Parsed, bool]] = deque()
 
     def read(self, text: bytes, number: int) -> Read:
-        """Read a line; by its ``number`` it is told from others of the same text if it has no event id.
+        """Read a line by itself, which is of Apprentice mode if it says so; by its ``number`` it is told from others of the same text.
 
         Raises `UnreadableError`, saying why, for one that is not dsjson, or that nothing can be learned from.
         """
+        return self._told(_Parsed(number, text, decoded(text)), is_apprentice=False)
+
+    def take(self, text: bytes, number: int) -> None:
+        """Read a line as one of its file: what it means may depend on those around it, so that `told` may give it later.
+
+        Raises `UnreadableError` for one that is not dsjson.
+        """
         line = decoded(text)
+        self._clear.extend(self._runs.feed(_Parsed(number, text, line), sign_of(line), len(text)))
+
+    def end(self) -> None:
+        """Take note that the file is over: all that was taken is clear now."""
+        self._clear.extend(self._runs.end())
+
+    def told(self) -> Iterator[Told]:
+        """Give what was taken and is clear, in order, each once."""
+        while self._clear:
+            parsed, is_apprentice = self._clear.popleft()
+            outcome: Read | UnreadableError
+            try:
+                outcome = self._told(parsed, is_apprentice=is_apprentice)
+            except UnreadableError as error:
+                outcome = error
+            yield Told(parsed.number, len(parsed.text), outcome)
+
+    def _told(self, parsed: _Parsed, *, is_apprentice: bool) -> Read:
+        line = parsed.line
         try:
             asked = self._asked.read(line.c)
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
             raise UnreadableError(f"not a line of dsjson: {cause}") from cause
-        head = _Head(_event_id(line, text, number), self._time(line))
+        head = _Head(_event_id(line, parsed.text, parsed.number), self._time(line))
         choices = tuple(slot_choices(line, asked)) if line.outcomes is not None else (one_choice(line, asked),)
+        is_apprentice |= says_apprentice(line)
         self._last = head.at
-        return Read(tuple([self._joined(line, head, choice) for choice in choices]), is_thinned=bool(line.pdrop))
+        told = self._imitated if is_apprentice else self._joined
+        return Read(tuple([told(line, head, choice) for choice in choices]), bool(line.pdrop), is_apprentice)
+
+    def _imitated(self, line: Line, head: _Head, choice: Choice) -> JoinedEvent:
+        """Give an event of Apprentice mode: what was chosen was only proposed."""
+        proposal = Proposal(choice.chosen, choice.probabilities[choice.chosen], self._imitates)
+        decision = _decision(line, head, choice.shown())
+        mode = LearningMode.APPRENTICE if decision.mode is not LearningMode.LOGGING_ONLY else decision.mode
+        return self._encoded(_joined(line, replace(decision, mode=mode, proposal=proposal), choice.shown()), choice.situation)
 
     def _joined(self, line: Line, head: _Head, choice: Choice) -> JoinedEvent:
-        event = _joined(line, _decision(line, head, choice), choice)
+        return self._encoded(_joined(line, _decision(line, head, choice), choice), choice.situation)
+
+    def _encoded(self, event: JoinedEvent, situation: Situation) -> JoinedEvent:
         if self._encode is None or event.skip is not None:
             return event
-        encoded = self._encode(choice.situation, event.decision.learned_action)
+        encoded = self._encode(situation, event.decision.learned_action)
         return replace(event, decision=replace(event.decision, encoded=encoded))
 
     def _time(self, line: Line) -> datetime:
@@ -124,7 +185,7 @@ def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:
     reward = 0.0 - choice.cost
     if not isfinite(reward):
         refuse("the reward is not a finite number")
-    skip, is_ours = _skip(line), (line.mode or "") in _OWN_MODES
+    skip, is_ours = _skip(line), (line.mode or "") in _OWN_MODES and not has_original(line)
     observations = [each for report in choice.reports or () for each in _observations(report, decision)]
     if is_ours:
         return JoinedEvent(decision, reward, tuple(observations), skip)

@@ -237,7 +237,7 @@ class Standing:
 
     def found(self, contenders: tuple[Contender, ...]) -> Found:
         """Give what came of it."""
-        return Found(contenders, self.sums, self.rewards, self.values)
+        return Found(contenders, self.sums, self.rewards, self.values, self.counts)
 
     def written(self) -> bytes:
         """Write it: sums, compressed, and then the learner."""

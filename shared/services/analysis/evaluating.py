@@ -16,7 +16,7 @@ from shared.services.analysis.board import Board, LanePlan, Stage, lane_file
 from shared.services.analysis.features import Feature, features_of
 from shared.services.analysis.gating import verdict
 from shared.services.analysis.lane import Contender, Lineup, contenders, lineups
-from shared.services.analysis.results import Found, optimal, parts, policy_results, warnings
+from shared.services.analysis.results import Found, notes, optimal, parts, policy_results, warnings
 from shared.services.analysis.searching import Letters, bounds, candidates, surviving, winners
 from shared.services.analysis.weighing import ranking, weighed
 
@@ -73,6 +73,7 @@ class Evaluating:
         ranked = ranking([(plan, each) for plan, each in lanes if plan.values_kept])
         results = policy_results(taken)
         told = warnings(taken) if taken else ["No decision of this range was left to chance: there is nothing to compare policies by."]
+        told = [*told, *notes(found)]
         if len(board.stages) > 1:
             since = ChunkName.parse(board.chunks[board.stage.first]).since
             told = [f"Better policies were searched on what is before {since:%Y-%m-%d %H:%M:%S} UTC; all figures are of the rest.", *told]

@@ -163,11 +163,15 @@ class SlotSums:
 
 @dataclass(slots=True)
 class Counts:
-    """Events that were met: ``scored`` ones count in the sums, ``learned`` ones taught the learner."""
+    """Events that were met: ``scored`` ones count in the sums, ``learned`` ones taught the learner.
+
+    ``apprentice`` ones of the range are no evidence: the baseline was shown whatever a policy proposed.
+    """
 
     events: int = 0
     scored: int = 0
     learned: int = 0
+    apprentice: int = 0
 
 
 @dataclass(slots=True)
@@ -205,6 +209,7 @@ class Lane:
             self.learner.learn(batch)
         self.counts.events += way.events
         self.counts.scored += way.scored
+        self.counts.apprentice += way.apprentice
         self.counts.learned += len(batch)
 
     def _block(self) -> Block:
@@ -227,6 +232,7 @@ class Lane:
 
     def _score(self, each: "_Round", block: Block, way: "_Way") -> None:
         if not self._is_scored(each.event):
+            way.apprentice += self._is_apprentice(each.event)
             return
         if not block.has_room_for(len(each.event.decision.probabilities)):
             self._sum_up(block, way)
@@ -238,6 +244,10 @@ class Lane:
         by_chance = decision.mode is LearningMode.ONLINE and decision.proposal is None
         possible = 0.0 < decision.probabilities[decision.chosen] <= _CERTAIN
         return by_chance and possible and self.lineup.since <= decision.decided_at < self.lineup.until
+
+    def _is_apprentice(self, event: JoinedEvent) -> bool:
+        decision = event.decision
+        return decision.mode is LearningMode.APPRENTICE and self.lineup.since <= decision.decided_at < self.lineup.until
 
     def _sum_up(self, block: Block, way: "_Way") -> None:
         """Add what a block's rounds come to, and begin it anew."""
@@ -294,6 +304,7 @@ class _Way:
     lessons: Lessons
     events: int = 0
     scored: int = 0
+    apprentice: int = 0
 
 
 def _by_slot(slots: Sequence[str], sums: Mapping[str, SlotSums]) -> Iterator[tuple[str, list[int]]]:

@@ -1,7 +1,7 @@
 """What lanes found, as people read it: estimates with intervals, time series, all estimators side by side, and what to be wary of."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ from shared.evaluation.moments import Moments
 from shared.evaluation.sequences import confidence_sequence
 from shared.evaluation.series import Series as SeriesOfSums
 from shared.evaluation.tally import default_interval
-from shared.services.analysis.lane import Contender, Lane, SlotSums
+from shared.services.analysis.lane import Contender, Counts, Lane, SlotSums
 
 EXPANDING: Final = 5
 ROLLING: Final = (60, 360, 720, 1440)
@@ -29,18 +29,19 @@ _SELDOM: Final = 0.001
 class Found:
     """What is left of a lane when it is over: whom it compared, by slot the sums of all of them, and the range of rewards.
 
-    ``values`` are those that it kept of its rounds, if any.
+    ``values`` are those that it kept of its rounds, if any, and ``counts`` the events that it met.
     """
 
     contenders: tuple[Contender, ...]
     sums: Mapping[str, SlotSums]
     rewards: Range
     values: tuple[float, ...] = ()
+    counts: Counts = field(default_factory=Counts)
 
     @staticmethod
     def of(lane: Lane) -> "Found":
         """Take it from a lane."""
-        return Found(lane.lineup.contenders, lane.sums, lane.range)
+        return Found(lane.lineup.contenders, lane.sums, lane.range, counts=replace(lane.counts))
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -221,6 +222,17 @@ def _is_sound(health: WeightHealth) -> bool:
 
 
 # --- what to be wary of ------------------------------------------------------------------------------------------------
+
+
+def notes(found: Sequence[Found]) -> list[str]:
+    """Say in words which events of the range the figures leave out, though they were learned."""
+    apprentice = max([each.counts.apprentice for each in found], default=0)
+    if not apprentice:
+        return []
+    return [
+        "Events of Apprentice mode are no evidence for a policy, since the baseline was shown whatever was proposed: "
+        f"{apprentice:,} were learned, and count in no estimate."
+    ]
 
 
 def warnings(found: Sequence[Part]) -> list[str]:
