@@ -257,10 +257,11 @@ def with_farewell(reply: HttpReply) -> HttpReply:
 
 
 def checked(reply: HttpReply) -> HttpReply:
-    """Refuse headers that no server can send, while a 500 can still be answered."""
-    for name, value in reply.headers:
+    """Leave out an empty type, as the real host does; refuse headers that no server can send, while a 500 can still be answered."""
+    headers = [(name, value) for name, value in reply.headers if value or name.lower() != "content-type"]
+    for name, value in headers:
         f"{name}: {value}".encode("latin-1")
-    return reply
+    return HttpReply(reply.status, headers, reply.body)
 
 
 async def send_reply(reply: HttpReply, send: Send) -> None:

@@ -1,7 +1,7 @@
 """What a value means that is not quite of its member's kind: the original's binder read such values, and clients have their habits.
 
-Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer, and PHP's empty map, ``[]``,
-an object. What has no such meaning is left as it is, and refused by who checks it.
+Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer; null and PHP's empty map,
+``[]``, among objects of features are objects. What has no such meaning is left as it is, and refused by who checks it.
 """
 
 import json
@@ -111,13 +111,17 @@ def _of_kind(kind: Any) -> Mend:
 
 
 def _of_list(kind: Any) -> Mend:
-    mend_one = _of_kind(kind)
-    mend_each = _object_or_null if mend_one is _object else mend_one
+    mend_each = _object if _is_object(kind) else _of_kind(kind)
 
     def mend(given: object, place: Place, source: Source | None) -> object:
         return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
 
     return mend
+
+
+def _is_object(kind: Any) -> bool:
+    inner = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return (get_origin(inner) or inner) is dict
 
 
 def _as_it_is(given: object, place: Place, source: Source | None) -> object:
@@ -152,15 +156,11 @@ def _truth(given: object, place: Place, source: Source | None) -> object:
 
 
 def _object(given: object, place: Place, source: Source | None) -> object:
-    return {} if given == [] else given
+    """Take null and an empty list, PHP's empty map, among objects for one without members."""
+    return {} if given is None or given == [] else given
 
 
-def _object_or_null(given: object, place: Place, source: Source | None) -> object:
-    """Take null beside objects for one without members."""
-    return {} if given is None else _object(given, place, source)
-
-
-_SCALARS: Final[Mapping[object, Mend]] = {str: _text, float: _number, int: _whole_number, bool: _truth, dict: _object}
+_SCALARS: Final[Mapping[object, Mend]] = {str: _text, float: _number, int: _whole_number, bool: _truth}
 
 
 def _inside(document: object, place: str | int) -> object:

@@ -124,8 +124,8 @@ class BacklogFullError(UnavailableError):
     """So many appends are waiting for storage that another one would only make it worse."""
 
 
-class QuotaExceededError(UnavailableError):
-    """The loop's tier answers no more Rank calls this month."""
+class QuotaExceededError(PersonalizerError):
+    """The loop's tier answers no more Rank calls this month: to repeat the call soon is of no use."""
 
 
 class BusyError(UnavailableError):

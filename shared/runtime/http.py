@@ -59,6 +59,12 @@ _ALWAYS: Mapping[str, str] = {
 _READ_AS_JSON = frozenset({"application/json", "text/json", "text/plain", "application/x-www-form-urlencoded"})
 """The last two are what clients send that were told nothing."""
 
+_CLIENT_ID = "x-ms-client-request-id"
+_WANTS_CLIENT_ID = "x-ms-return-client-request-id"
+_IS_CLIENT_ID = re.compile(r"[!-~]{1,128}")
+_NO_TYPE = {"Content-Type": ""}
+"""Of an answer without a body: the Functions host leaves an empty one out, and gives text/plain where there is none."""
+
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
@@ -223,7 +229,7 @@ def answer(status: int, body: WireModel | bytes | None = None, *, headers: Mappi
     """Make a response with the headers that every one has; ``body`` is a model, or JSON text already."""
     all_headers = {**_ALWAYS, **(headers or {})}
     if body is None:
-        return func.HttpResponse(b"", status_code=status, headers=all_headers)
+        return func.HttpResponse(b"", status_code=status, headers={**all_headers, **_NO_TYPE})
     content = body if isinstance(body, bytes) else body.to_wire()
     return func.HttpResponse(content, status_code=status, headers={**all_headers, "Content-Type": _JSON}, mimetype="application/json")
 
@@ -241,7 +247,7 @@ def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[st
     tag = f'"{sha256(content).hexdigest()[:32]}"'
     all_headers = {**_ALWAYS, "Cache-Control": "no-cache", "ETag": tag, **(headers or {})}
     if tag in call.request.headers.get("if-none-match", ""):
-        return func.HttpResponse(b"", status_code=304, headers=all_headers)
+        return func.HttpResponse(b"", status_code=304, headers={**all_headers, **_NO_TYPE})
     kind = media_type.partition(";")[0]
     return func.HttpResponse(content, status_code=200, headers={**all_headers, "Content-Type": media_type}, mimetype=kind)
 
@@ -276,8 +282,17 @@ async def _serve(
     except Exception:
         logger.exception("unexpected failure", extra={"operation": operation.name, "request_id": request_id})
         response = _error(*INTERNAL, "the service failed unexpectedly; the failure was logged under this request's id")
-    response.headers["apim-request-id"] = request_id
+    response.headers.update(_ids(req, request_id))
     return response
+
+
+def _ids(req: func.HttpRequest, request_id: str) -> dict[str, str]:
+    """Give the request's id under both names that clients read, and the client's own where it asks for it."""
+    ids = {"apim-request-id": request_id, "x-ms-request-id": request_id}
+    own = req.headers.get(_CLIENT_ID, "")
+    if req.headers.get(_WANTS_CLIENT_ID, "").lower() == "true" and _IS_CLIENT_ID.fullmatch(own):
+        ids[_CLIENT_ID] = own
+    return ids
 
 
 async def _in_time(operation: Operation, call: Call) -> func.HttpResponse:

@@ -12,9 +12,6 @@ from shared.domain.ports import Usage
 PORTION: Final = 20
 """Calls that a process takes from the month's count at a time."""
 
-_ASK_AGAIN: Final = timedelta(minutes=1)
-"""The official clients sleep for as long as `Retry-After` says: it must not be weeks."""
-
 
 class Allowance:
     """One loop's in one process, which takes calls from the common count in portions.
@@ -55,9 +52,19 @@ class Allowance:
             self._is_spent = self._left == 0
         if self._left <= 0:
             raise QuotaExceededError(
-                f"this loop's tier answers {limit} Rank calls a calendar month; the next begins on {_next_month(now):%Y-%m-%d}",
-                retry_after=min(_next_month(now) - now, _ASK_AGAIN),
+                f"Out of call volume quota: this loop's tier answers {limit} Rank calls a calendar month. The quota will be replenished in"
+                f" {_written(_next_month(now) - now)}, on {_next_month(now):%Y-%m-%d}"
             )
+
+
+def _written(wait: timedelta) -> str:
+    """Write a time as Azure's gateway does.
+
+    >>> _written(timedelta(days=3, hours=4, seconds=5.5)), _written(timedelta(minutes=1))
+    ('3.04:00:05', '00:01:00')
+    """
+    days, seconds = wait.days, wait.seconds
+    return f"{f'{days}.' if days else ''}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _next_month(now: datetime) -> datetime:

@@ -183,7 +183,6 @@ def test_null_and_phps_empty_map_are_objects_without_features(nothing):
     assert ranked({"contextFeatures": [nothing], "actions": [action("a")]})[0].context == ({},)
     with pytest.raises(InvalidRankRequestError, match=r"^actions\[0\]\.features: an action needs"):
         ranked({"actions": [action("a", [nothing])]})
-    assert read_loop(b'{"configuration": []}').configuration == {}
 
 
 @pytest.mark.parametrize("given_", ["x", 1, True, ["a"], [[]], [1]])

@@ -392,15 +392,16 @@ def spend(loop: Loop, *, left: int) -> None:
 
 
 @ON_ONE_HOST
-def test_f0_answers_its_monthly_number_in_all_processes_together_and_then_429(managed, second, name):
+def test_f0_answers_its_monthly_number_in_all_processes_together_and_then_403(managed, second, name):
     loop = make(managed, name, tier="F0")
     spend(loop, left=30)
     statuses = [loop.at(app).call("POST", "rank", rank_body()).status for _ in range(25) for app in (managed, second)]
     assert statuses.count(201) == 30
-    assert set(statuses) == {201, 429}
+    assert set(statuses) == {201, 403}
     answer = loop.call("POST", "rank", rank_body())
-    refused(answer, 429, "429", naming="50000 Rank calls")
-    assert 1 <= int(answer.headers["retry-after"]) <= 60
+    refused(answer, 403, "403", naming="50000 Rank calls a calendar month. The quota will be replenished in ")
+    assert answer.json["error"]["message"].startswith("Out of call volume quota")
+    assert "retry-after" not in answer.headers, "clients would repeat a call that cannot succeed before the next month"
     assert loop.call("POST", "events/e/reward", {"value": 1}).status == 204, "only Rank is counted"
     assert loop.call("GET", "configurations/service").status == 200
     assert loop.status()["counters"]["ranked"] == 30
@@ -412,13 +413,13 @@ def test_f0_counts_no_call_that_was_refused(managed, name):
     spend(loop, left=2)
     for _ in range(5):
         assert loop.call("POST", "rank", {"actions": []}).status == 400
-    assert [loop.call("POST", "rank", rank_body()).status for _ in range(3)] == [201, 201, 429]
+    assert [loop.call("POST", "rank", rank_body()).status for _ in range(3)] == [201, 201, 403]
 
 
 @ON_ONE_HOST
 def test_a_raised_tier_answers_at_once(managed, name):
     loop = make(managed, name, tier="F0")
     spend(loop, left=0)
-    assert loop.call("POST", "rank", rank_body()).status == 429
+    assert loop.call("POST", "rank", rank_body()).status == 403
     assert administer(managed, "PUT", f"/loops/{name}", {"tier": "S0"}).status == 200
     assert loop.call("POST", "rank", rank_body()).status == 201

@@ -11,6 +11,7 @@ from tests.http.building import KEY, QUERY_VERSION, VERSIONS, code_of, event_pat
 from tests.running import RunningApp
 
 POSTS = ("rank", "events/e1/reward", "events/e1/activate")
+JSON = "application/json; charset=utf-8"
 UNDER_2022 = [f"/personalizer/{rest}" for rest in POSTS]
 
 
@@ -145,10 +146,27 @@ def test_every_answer_has_a_request_id_of_its_own_and_is_not_to_be_cached(app):
     ]
     assert [answer.status for answer in answers] == [201, 204, 400, 401, 200, 404]
     assert len({uuid.UUID(answer.headers["apim-request-id"]) for answer in answers}) == len(answers)
+    assert all(answer.headers["x-ms-request-id"] == answer.headers["apim-request-id"] for answer in answers)
     assert all(answer.headers["cache-control"] == "no-store" for answer in answers)
     assert all(answer.headers["x-content-type-options"] == "nosniff" for answer in answers)
-    assert all(answer.headers["content-type"] == "application/json; charset=utf-8" for answer in answers if answer.body)
+    assert [answer.headers.get("content-type") for answer in answers] == [JSON if answer.body else None for answer in answers]
     assert all(("x-ms-error-code" in answer.headers) == (answer.status >= 400) for answer in answers)
+
+
+@pytest.mark.parametrize("own", ["9C4D50EE-2D56-4CD3-8152-34347DC9F2B0", "made-up", "x" * 128])
+@pytest.mark.parametrize(("method", "place"), [("POST", path("rank")), ("POST", event_path("e1", "activate")), ("GET", "/nothing")])
+def test_a_clients_own_request_id_comes_back_if_it_asks_for_it(app, own, method, place):
+    body = rank_body() if "rank" in place else None
+    for wish, back in (("true", own), ("True", own), ("false", None), (None, None)):
+        headers = {"x-ms-client-request-id": own} | ({"x-ms-return-client-request-id": wish} if wish else {})
+        answer = app.request(method, place, body, headers=headers)
+        assert answer.headers.get("x-ms-client-request-id") == back
+
+
+@pytest.mark.parametrize("own", ["", "x" * 129, "a b", "é"])
+def test_what_is_no_request_id_does_not_come_back(app, own):
+    headers = {"x-ms-client-request-id": own, "x-ms-return-client-request-id": "true"}
+    assert "x-ms-client-request-id" not in app.request("POST", path("rank"), rank_body(), headers=headers).headers
 
 
 def test_one_connection_carries_successes_and_refusals_in_turn(app: RunningApp):

@@ -60,7 +60,7 @@ _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "Allow": {"description": "The methods of this path.", "required": True, "schema": {"type": "string"}},
 }
-_HINTS: Final = {405: ("Allow", "Allow"), 429: ("Retry-After", "RetryAfter"), 503: ("Retry-After", "RetryAfter")}
+_HINTS: Final = {405: ("Allow", "Allow"), 503: ("Retry-After", "RetryAfter")}
 
 
 def document(endpoints: Sequence[Endpoint], unrouted: Sequence[Refusal]) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class _Writer:
         return {"$ref": f"#/components/responses/{name}"}
 
 
-_REQUEST_ID: Final = {"apim-request-id": {"$ref": "#/components/headers/RequestId"}}
+_REQUEST_ID: Final = {name: {"$ref": "#/components/headers/RequestId"} for name in ("apim-request-id", "x-ms-request-id")}
 _BINARY: Final = {"type": "string", "format": "binary"}
 _TEXT: Final = {"text/html": {"type": "string"}}
 
