@@ -8,6 +8,7 @@ the messages of the queue of jobs.
 import asyncio
 import base64
 import json
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,18 @@ async def load(storage: Storage, folder: Path) -> None:
         await storage.files(blob["container"]).put(blob["name"], data, expected=None, metadata=blob["metadata"])
     for message in messages(folder):
         await storage.queue(names.JOBS).send(message)
+
+
+def pack(place: Path, file: Path) -> None:
+    """Write a store's folder, which is closed, into one file."""
+    with tarfile.open(file, "w:xz") as archive:
+        archive.add(place, arcname=".")
+
+
+def unpack(file: Path, place: Path) -> None:
+    """Make the folder anew."""
+    with tarfile.open(file) as archive:
+        archive.extractall(place, filter="data")
 
 
 async def _load_table(storage: Storage, path: Path) -> None:

@@ -1,18 +1,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.runtime.wiring import Deployment
+from shared.storage.opening import is_connection_string
 from tests import stores
 from tests.clocks import SetClock
-from tests.stored.account import load
+from tests.stored.account import load, unpack
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.calls import App
-from tests.stored.releases import Release, releases
-from tests.stores import ENGINES, new_place
+from tests.stored.releases import NEWEST, Release, releases
+from tests.stores import new_place
 
 
 @dataclass
@@ -25,8 +27,15 @@ class Opened:
     clock: SetClock
 
 
+PAIRS = [(each, "embedded") for each in releases()] + [pytest.param((Release(NEWEST), "azurite"), marks=pytest.mark.azurite)]
+"""Storage of the newest release is read on both engines; between older ones the engine makes no difference."""
+
+
 def filled(place: str, release: Release) -> str:
-    """Put what the release wrote into a storage that is empty."""
+    """Put what the release wrote into a storage that is empty: its own store's folder, if it had that engine, or else its account."""
+    if release.store.is_file() and not is_connection_string(place):
+        unpack(release.store, Path(place))
+        return place
 
     async def fill() -> None:
         storage = stores.opened(place)
@@ -37,16 +46,20 @@ def filled(place: str, release: Release) -> str:
     return place
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> str:
-    found: str = request.param
+@pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: f"{pair[0].name}-{pair[1]}")
+def pair(request: pytest.FixtureRequest) -> tuple[Release, str]:
+    found: tuple[Release, str] = request.param
     return found
 
 
-@pytest.fixture(scope="module", params=releases(), ids=lambda release: release.name)
-def release(request: pytest.FixtureRequest) -> Release:
-    found: Release = request.param
-    return found
+@pytest.fixture(scope="module")
+def release(pair: tuple[Release, str]) -> Release:
+    return pair[0]
+
+
+@pytest.fixture(scope="module")
+def engine(pair: tuple[Release, str]) -> str:
+    return pair[1]
 
 
 @pytest.fixture(scope="module")

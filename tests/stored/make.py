@@ -9,7 +9,9 @@ from pathlib import Path
 
 from local.azurite import running_azurite
 from shared.storage.azure.storage import AzureStorage
-from tests.stored.account import dump
+from shared.storage.opening import open_storage
+from shared.storage.settings import FolderSettings
+from tests.stored.account import dump, load, pack
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.kinds import KINDS
 from tests.stored.releases import Release
@@ -28,6 +30,7 @@ async def make(connection: str, release: Release) -> None:
         assert isinstance(story.deployment.storage, AzureStorage)
         await dump(story.deployment.storage, release.folder)
         _write_known(release, story)
+        await _write_store(release)
         story.clock.pass_(WAITED)
         await go_on(story.deployment, story.app)
         release.write("said-later", await answers(story.deployment, story.app, story.keys, story.events))
@@ -35,6 +38,14 @@ async def make(connection: str, release: Release) -> None:
     finally:
         await story.close()
     release.write("read", {kind: read(release.folder) for kind, read in KINDS.items()})
+
+
+async def _write_store(release: Release) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        storage = open_storage(FolderSettings(Path(made) / "store", make=True))
+        await load(storage, release.folder)
+        await storage.close()
+        pack(Path(made) / "store", release.store)
 
 
 def _write_known(release: Release, story: Story) -> None:

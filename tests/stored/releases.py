@@ -11,6 +11,7 @@ from shared.runtime.settings import AppSettings, read_settings
 from tests.stores import settings_of
 
 FOLDER: Final = Path(__file__).parent
+NEWEST: Final = "359d8bc"
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class Release:
     @property
     def folder(self) -> Path:
         return FOLDER / self.name
+
+    @property
+    def store(self) -> Path:
+        """The same content in that release's embedded store; there is none of releases that had no such engine."""
+        return self.folder / "store.tar.xz"
 
     def known(self) -> dict[str, Any]:
         """Read what somebody has to know who opens the storage: the time, the app's settings, keys, events."""
