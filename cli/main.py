@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import backups, config, copying, evaluate, export_log, import_log, keys, loops, policy, replay, stats
+from cli import backups, config, copying, evaluate, export_log, import_log, keys, loops, policy, replay, stats, weights
 from shared.domain.errors import PersonalizerError
 
 DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
@@ -33,6 +33,7 @@ def build() -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate)
     app.command("replay")(replay.replay)
     app.command("stats")(stats.stats)
+    app.command("weights")(weights.weights)
     app.command("copy")(copying.copy)
     app.command("backup")(backups.backup)
     app.command("restore")(backups.restore)

@@ -58,10 +58,10 @@ class Explanation:
 
 def explain(model: Model, situation: Situation, action: int) -> Explanation:
     """Take the score of one action apart; a cold model scores 0, for no reason."""
-    encoder = _NamingEncoder(model.interactions, _readable)
+    encoder = NamingEncoder(model.interactions, readable)
     encoded = encoder.encode(situation)
     context, own = encoded.context, encoded.actions[action]
-    parts = _of_shared(model, context, own) | _of_arm(model, context, own, _turned(model, context))
+    parts = _of_shared(model, context, own) | _of_arm(model, context, own, turned_by(model, context))
     named = [Contribution(encoder.name(of), encoder.name(with_), worth) for (of, with_), worth in parts.items() if worth]
     named.sort(key=lambda each: -abs(each.worth))
     return Explanation(situation.actions[action].id, float(model.scores(encoded).mean[action]), tuple(named))
@@ -73,9 +73,9 @@ def explain_all(model: Model, situation: Situation, *, most: int) -> tuple[Expla
     At most ``most`` contributions each, the largest first; what the others are worth comes last, as `OTHERS`. Names have no
     values, and no more than `LONGEST_NAME` characters. An action by itself, without any feature, is its ``id``.
     """
-    encoder = _NamingEncoder(model.interactions, _feature)
+    encoder = NamingEncoder(model.interactions, _feature)
     encoded = encoder.encode(situation)
-    turned = _turned(model, encoded.context)
+    turned = turned_by(model, encoded.context)
     context = _Groups.of([encoder.name(each) for each in encoded.context.hashes])
     explanations = []
     for action, row in zip(situation.actions, encoded.actions, strict=True):
@@ -166,11 +166,17 @@ def _of_arm(model: Model, context: Row, action: Row, turned: Floats) -> _Parts:
         return {}
     weights = model.arm_weights[places[0], 0].astype(np.float64)
     shares = turned @ (AMPLITUDE * weights[1:])
-    alone = float(weights[0]) + AMPLITUDE * float(np.cos(phases()) @ weights[1:])
-    return {(CONSTANT, _NOTHING): alone} | {(of, _NOTHING): worth for of, worth in zip(context.hashes[1:], shares.tolist(), strict=True)}
+    return {(CONSTANT, _NOTHING): alone_by(weights)} | {
+        (of, _NOTHING): worth for of, worth in zip(context.hashes[1:], shares.tolist(), strict=True)
+    }
 
 
-def _turned(model: Model, context: Row) -> Floats:
+def alone_by(weights: Floats) -> float:
+    """Give what an action's own weights [SIZE] add for a context without features."""
+    return float(weights[0]) + AMPLITUDE * float(np.cos(phases()) @ weights[1:])
+
+
+def turned_by(model: Model, context: Row) -> Floats:
     """Give how each feature of the context moves each wave, [features without the constant, WAVES]."""
     hashes = np.array(context.hashes, dtype=np.uint32)
     ranked = model.measures.ranked(hashes, context.values)[1:]
@@ -195,13 +201,18 @@ def _weights(model: Model, wanted: Hashes) -> Floats:
     return weights
 
 
-class _NamingEncoder(Encoder):
-    """Encodes alike, and remembers the name of every feature it meets; for one situation."""
+class NamingEncoder(Encoder):
+    """Encodes alike, and remembers the name of every feature it meets; for one situation, or as many as `known` allows."""
 
     def __init__(self, interactions: Interactions, named: Callable[[str], str]) -> None:
         super().__init__(interactions)
         self._named = named
         self._names = {CONSTANT: "", NO_ID: "", _NOTHING: ""}
+
+    @property
+    def known(self) -> int:
+        """How many features have names."""
+        return len(self._names)
 
     def name(self, feature: int) -> str:
         """Give a feature's name: ``namespace.name`` or ``namespace.name=value``."""
@@ -216,14 +227,14 @@ class _NamingEncoder(Encoder):
     def _place(self, array: int, position: int) -> int:
         feature = super()._place(array, position)
         if feature not in self._names:
-            self._names[feature] = f"{self.name(array)}[{position}]" if self._named is _readable else self.name(array)
+            self._names[feature] = f"{self.name(array)}[{position}]" if self._named is not _feature else self.name(array)
         return feature
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
     """Undo how the encoder writes a feature.
 
-    >>> _readable(f"cuser{END}age"), _readable(f"auser{END}group{END}reader"), _readable(f"i{END}a1"), _readable(f"c{END}age")
+    >>> readable(f"cuser{END}age"), readable(f"auser{END}group{END}reader"), readable(f"i{END}a1"), readable(f"c{END}age")
     ('user.age', 'user.group=reader', 'id=a1', 'age')
     """
     if text.startswith(f"i{END}"):
