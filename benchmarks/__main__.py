@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, delay, evaluation, many, rank, reload, scale, steady, store, train
+from benchmarks import append, cold, delay, evaluation, many, rank, reload, scale, steady, store, train
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -22,6 +22,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "store": store.run,
     "many": many.run,
     "steady": steady.run,
+    "cold": cold.run,
 }
 
 

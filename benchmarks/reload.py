@@ -42,7 +42,7 @@ async def _run(storage: str, *, rounds: int) -> list[Line]:
     quiet: list[float] = []
     busy: list[float] = []
     try:
-        publisher = _Publisher(FileModelStore(account, loop="default"))
+        publisher = Publisher(FileModelStore(account, loop="default"))
         await publisher.publish()
         with running_host(storage, settings=settings) as host, host.connection() as watcher, _ranking(host) as latencies:
             await _watch(watcher, seconds=1.0)
@@ -67,7 +67,7 @@ def _line(measure: str, ours: float, floor: float) -> Line:
     return Line("reload", measure, f"{1000 * ours:.1f} ms", f"{1000 * floor:.1f} ms", ours / floor)
 
 
-class _Publisher:
+class Publisher:
     """Publishes the same model under ever new versions, as the trainer does."""
 
     def __init__(self, store: FileModelStore) -> None:

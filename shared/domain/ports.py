@@ -4,15 +4,17 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from shared.domain.attempt import Attempt
-from shared.domain.checkpoint import AnewProgress, Checkpoint
-from shared.domain.evaluation import Listed
 from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Provenance, Reports, Segment, SegmentHead, Sighting, Sought
 from shared.domain.loop import LoopRecord, LoopSettings
-from shared.domain.models import SignedModel
+
+if TYPE_CHECKING:  # what Rank never sees
+    from shared.domain.attempt import Attempt
+    from shared.domain.checkpoint import AnewProgress, Checkpoint
+    from shared.domain.evaluation import Listed
+    from shared.domain.models import SignedModel
 
 
 class EventLog(Protocol):
@@ -153,15 +155,15 @@ class JoinedLog(Protocol):
 class Checkpoints(Protocol):
     """Where the loop's one model that is begun anew is kept meanwhile; raises `StorageUnavailableError` as the log does."""
 
-    async def read(self) -> tuple[Checkpoint, str] | None:
+    async def read(self) -> "tuple[Checkpoint, str] | None":
         """Read the checkpoint and its ETag; None when there is none. Raises `NewerFormatError` or `UnreadableError`."""
         ...
 
-    async def progress(self) -> AnewProgress | None:
+    async def progress(self) -> "AnewProgress | None":
         """Tell how far it is without loading it; None when there is none. Raises as `read`."""
         ...
 
-    async def write(self, checkpoint: Checkpoint, *, expected: str | None) -> str:
+    async def write(self, checkpoint: "Checkpoint", *, expected: str | None) -> str:
         """Replace the checkpoint if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
 
         Raises `ConflictError` when it is not.
@@ -176,11 +178,11 @@ class Checkpoints(Protocol):
 class Attempts(Protocol):
     """The note of a loop's large windows. Raises `StorageUnavailableError`."""
 
-    async def read(self) -> tuple[Attempt, str] | None:
+    async def read(self) -> "tuple[Attempt, str] | None":
         """Read the note and its ETag; None when there is none. Raises `NewerFormatError` or `UnreadableError`."""
         ...
 
-    async def write(self, attempt: Attempt, *, expected: str | None) -> str:
+    async def write(self, attempt: "Attempt", *, expected: str | None) -> str:
         """Replace the note if its ETag is still ``expected`` (None: if there is none), and give the new ETag; raises `ConflictError`."""
         ...
 
@@ -291,11 +293,11 @@ class PackedModel(Protocol):
 class ModelSigner(Protocol):
     """The deployment's signature on models; raises `StorageUnavailableError`, and `UnreadableError` for a key that is damaged."""
 
-    async def sign(self, model: bytes) -> SignedModel:
+    async def sign(self, model: bytes) -> "SignedModel":
         """Sign a model: the same bytes every time."""
         ...
 
-    async def verify(self, signed: SignedModel) -> None:
+    async def verify(self, signed: "SignedModel") -> None:
         """Raise `InvalidModelImportSignatureError` unless a trusted key has signed exactly this model."""
         ...
 
@@ -379,7 +381,7 @@ class JobStore(Protocol[Analysis]):
         """Delete an analysis, and tell whether there was one."""
         ...
 
-    async def listed(self) -> Sequence[Listed]:
+    async def listed(self) -> "Sequence[Listed]":
         """List all, the newest first; an entry that cannot be read is left out."""
         ...
 

@@ -26,7 +26,7 @@ from shared.runtime.loop_services import Common, LoopServices
 from shared.runtime.settings import AppSettings
 from shared.runtime.telemetry import write_facts
 from shared.services.allowance import Allowance
-from shared.services.concurrency import FewAtATime, keep_memory_together
+from shared.services.concurrency import FewAtATime, collector_at_rest, keep_memory_together
 from shared.services.multislot import MultiSlotRanker
 from shared.services.ranking import Ranker
 from shared.services.rewarding import Rewarder
@@ -289,7 +289,7 @@ def once_per_process(make: Callable[[], Built]) -> Callable[[], Built]:
     def get() -> Built:
         present = built.get(os.getpid())
         if present is None:
-            with lock:
+            with lock, collector_at_rest():  # what is imported and built here is there to stay
                 present = built.get(os.getpid()) or make()
                 built[os.getpid()] = present
                 _settle()
