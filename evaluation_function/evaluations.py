@@ -29,7 +29,7 @@ from shared.runtime.wiring import REPORTS
 async def create(call: Call) -> func.HttpResponse:
     """Ask for an evaluation under an id that the service makes; 201 with where it is."""
     evaluation = await _submitted(call, "", weighs=True)
-    location = f"{call.request.url.partition('?')[0].rstrip('/')}/{quote(evaluation.job.id, safe='')}"
+    location = f"{call.address}/{quote(evaluation.job.id, safe='')}"
     return answer(201, OldEvaluation.of(evaluation, version=call.version), headers={"Location": location})
 
 
@@ -53,7 +53,7 @@ async def get_old(call: Call) -> func.HttpResponse:
 
 async def get(call: Call) -> func.HttpResponse:
     """Answer with an evaluation, and with its time series as the query says."""
-    asked = read_evaluation_query(call.request.params)
+    asked = read_evaluation_query(call.query)
     evaluation = await call.services.evaluations.detailed(job_id_of(call, "evaluationId", EvaluationNotFoundError))
     return answer(200, EvaluationBody.found(evaluation, asked))
 
@@ -71,12 +71,12 @@ async def list_old(call: Call) -> func.HttpResponse:
 
 async def list_page(call: Call) -> func.HttpResponse:
     """Answer with a page of the evaluations, the newest first."""
-    params = call.request.params
+    params = call.query
     page, kind = read_page(params), read_kind(params)
     found = await call.services.evaluations.of_kind(kind)
     following = page.after(len(found))
     others = {"api-version": QUERY_VERSION} | ({"filter": params["filter"]} if kind else {})
-    link = following.link(call.request.url, others) if following else None
+    link = following.link(call.address, others) if following else None
     return answer(200, EvaluationPage(value=[EvaluationDetails.of(each) for each in page.cut(found)], next_link=link))
 
 

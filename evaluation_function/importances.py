@@ -31,10 +31,10 @@ async def get(call: Call) -> func.HttpResponse:
 
 async def list_page(call: Call) -> func.HttpResponse:
     """Answer with a page of the feature importances, the newest first."""
-    page = read_page(call.request.params)
+    page = read_page(call.query)
     found = await call.services.importances.listed()
     following = page.after(len(found))
-    link = following.link(call.request.url, {"api-version": QUERY_VERSION}) if following else None
+    link = following.link(call.address, {"api-version": QUERY_VERSION}) if following else None
     return answer(200, FeatureImportancePage(value=[FeatureImportanceDetails.of(each.job) for each in page.cut(found)], next_link=link))
 
 

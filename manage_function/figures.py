@@ -23,7 +23,7 @@ from shared.services.figures.reading import Point, PolicyFigures, Query, Report,
 
 async def get(call: Call) -> func.HttpResponse:
     """Answer with the figures of the latest commit."""
-    query = read_figures_query(call.request.params)
+    query = read_figures_query(call.query)
     report = await call.services.figures.report(Query(query.interval, query.since, query.until))
     now = call.deployment.clock.now()
     return answer(200, _body(call.loop, now, query.interval, report, _latencies(call.deployment.latencies, now)))

@@ -13,7 +13,7 @@ _WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
 async def get(call: Call) -> func.HttpResponse:
     """Answer with the model, or with the archive that can be brought back."""
     keeper = call.services.keeper
-    if not read_signed(call.request.params.get("signed")):
+    if not read_signed(call.query.get("signed")):
         exported = await keeper.export()
         return attachment(exported.model, name=MODEL, modified_at=exported.modified_at)
     signed, exported = await keeper.export_signed()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, receipts
+from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, receipts, status
 from shared.runtime.http import Operation
 
 OPERATIONS = (
@@ -12,6 +12,7 @@ OPERATIONS = (
     *model.OPERATIONS,
     *logs.OPERATIONS,
     *receipts.OPERATIONS,
+    *status.OPERATIONS,
     *ALONE,
 )
 

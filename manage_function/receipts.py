@@ -15,7 +15,7 @@ async def get(call: Call) -> func.HttpResponse:
     event_id = call.params["eventId"]
     if len(event_id) > MAX_EVENT_ID_LENGTH or any("\ud800" <= character <= "\udfff" for character in event_id):
         raise InvalidRequestError(f"eventId: at most {MAX_EVENT_ID_LENGTH} characters of valid UTF-8", target="eventId")
-    around = read_around(call.request.params.get("around", ""))
+    around = read_around(call.query.get("around", ""))
     return answer(200, _body(await call.services.receipts.find(event_id, around=around)))
 
 

@@ -13,7 +13,8 @@ from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import SystemClock
 from shared.domain.errors import PersonalizerError
 from shared.runtime.auth import has_key
-from shared.runtime.http import Call, answer
+from shared.runtime.http import MUCH, Call, Operation, answer
+from shared.runtime.loop_services import LoopServices
 from shared.services.progress import Progress
 from shared.services.serving import Served
 
@@ -25,7 +26,15 @@ async def status(call: Call) -> func.HttpResponse:
     """Answer 200 as long as the app runs; what it cannot do, it says."""
     if not has_key(call.request.headers):
         return answer(200, StatusResponse(service=_SERVICE, api_status="Valid", api_status_message="The service is running."))
-    services = await call.deployment.admit(call.loop, call.request.headers)
+    return await _told(await call.deployment.admit(call.loop, call.request.headers))
+
+
+async def service_status(call: Call) -> func.HttpResponse:
+    """Answer as `status`, to who has a key of the loop: clients ask here whether a key is right."""
+    return await _told(call.services)
+
+
+async def _told(services: LoopServices) -> func.HttpResponse:
     served = await services.progress.served()
     try:
         progress = await services.progress.read()
@@ -100,3 +109,6 @@ def _apprentice(metrics: ApprenticeMetrics) -> ApprenticeBody:
         personalizer_average_reward=metrics.personalizer_average_reward,
         achievement_ratio=metrics.achievement_ratio,
     )
+
+
+OPERATIONS = (Operation("service_status", "GET", "status", service_status, time=MUCH),)

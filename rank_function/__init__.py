@@ -6,14 +6,19 @@ import azure.functions as func
 
 from rank_function import multislot
 from rank_function.remarks import of_left_out
+from shared.api.doors import holds_list
 from shared.api.rank import RankResponse, read_rank
-from shared.runtime.http import Call, Operation, answer, blueprint
+from shared.domain.errors import InvalidRankRequestError
+from shared.runtime.http import PREVIEWS, Call, Operation, answer, blueprint
 from shared.runtime.latency import RANK
 from shared.runtime.wiring import Deployment
 
 
 async def rank(call: Call) -> func.HttpResponse:
     """Answer with the action to show; 201 once the decision is stored."""
+    if holds_list(call.body, "slots"):
+        there = call.sibling("multislot/rank", versions=PREVIEWS)
+        raise InvalidRankRequestError(f"slots: this path ranks for one slot; for several, POST to {there}", target="slots")
     body, situation = read_rank(call.body, call.services.actions)
     ranking = await call.services.ranker.rank(situation, event_id=body.event_id, deferred=bool(body.defer_activation))
     content = RankResponse.write(

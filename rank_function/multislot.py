@@ -3,7 +3,9 @@
 import azure.functions as func
 
 from rank_function.remarks import of_left_out
+from shared.api.doors import holds_list
 from shared.api.multislot import read_multi_slot_rank, write_multi_slot_ranking
+from shared.domain.errors import InvalidRankRequestError
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
 from shared.runtime.latency import RANK
 from shared.services.multislot import check_multi_slot
@@ -13,6 +15,9 @@ async def rank(call: Call) -> func.HttpResponse:
     """Answer with the action to show in each slot; 201 once the decisions of all slots are stored."""
     services = call.services
     check_multi_slot((await services.models.served()).settings)
+    if holds_list(call.body, "actions") and not holds_list(call.body, "slots"):
+        there = call.sibling("rank")
+        raise InvalidRankRequestError(f"slots: is missing; this path ranks for several slots; for one, POST to {there}", target="slots")
     body, asked = read_multi_slot_rank(call.body, services.actions)
     ranking = await services.slots.rank(asked, event_id=body.event_id, deferred=bool(body.defer_activation))
     filled = [(slot.slot_id, slot.reward_action_id) for slot in ranking.slots]

@@ -6,10 +6,11 @@ import azure.functions as func
 
 from reward_function import multislot
 from reward_function.event_ids import event_id_of
+from shared.api.doors import holds_list
 from shared.api.reward import RewardRequest
 from shared.api.wire import parse
 from shared.domain.errors import InvalidEventIdToActivateError, InvalidRewardRequestError
-from shared.runtime.http import Call, Operation, answer, blueprint
+from shared.runtime.http import PREVIEWS, Call, Operation, answer, blueprint
 from shared.runtime.latency import REWARD
 from shared.runtime.wiring import Deployment
 
@@ -17,6 +18,9 @@ from shared.runtime.wiring import Deployment
 async def reward(call: Call) -> func.HttpResponse:
     """Take a reward; 204 once it is stored, whether or not the event is known yet."""
     event_id = event_id_of(call, InvalidRewardRequestError)
+    if holds_list(call.body, "reward"):
+        there = call.sibling("multislot/events/{eventId}/reward", versions=PREVIEWS)
+        raise InvalidRewardRequestError(f"reward: this path takes one value; for those of several slots, POST to {there}", target="reward")
     body = parse(call.body, RewardRequest, InvalidRewardRequestError)
     await call.services.rewarder.reward(event_id, body.value)
     return answer(204)

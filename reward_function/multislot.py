@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from reward_function.event_ids import event_id_of
+from shared.api.doors import holds_number
 from shared.api.multislot import MultiSlotRewardRequest
 from shared.api.wire import parse
 from shared.domain.errors import InvalidEventIdToActivateError, InvalidRewardRequestError
@@ -15,6 +16,9 @@ async def reward(call: Call) -> func.HttpResponse:
     """Take a reward for each slot that is named; 204 once all are stored, whether or not the event is known yet."""
     check_multi_slot((await call.services.models.served()).settings)
     event_id = event_id_of(call, InvalidRewardRequestError)
+    if holds_number(call.body, "value"):
+        there = call.sibling("events/{eventId}/reward")
+        raise InvalidRewardRequestError(f"value: this path takes a reward for each slot; for a single one, POST to {there}", target="value")
     body = parse(call.body, MultiSlotRewardRequest, InvalidRewardRequestError)
     await call.services.rewarder.reward_slots(event_id, [(each.slot_id, each.value) for each in body.reward])
     return answer(204)

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
+from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -33,6 +35,7 @@ from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, cause_of, status_of
 from shared.runtime.loading import AtFirstUse
 from shared.runtime.loop_services import LoopServices
+from shared.runtime.paths import Paths, Reading
 from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 
@@ -68,6 +71,26 @@ _NO_TYPE = {"Content-Type": ""}
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
+class Query(Mapping[str, str]):
+    """The parameters of a query: their names may be in any case, as to the original.
+
+    >>> Query({"API-Version": "1"})["api-version"]
+    '1'
+    """
+
+    def __init__(self, params: Mapping[str, str]) -> None:
+        self._values = {name.lower(): value for name, value in params.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request, with what its route captured."""
@@ -94,6 +117,23 @@ class Call:
     def version(self) -> str:
         """The version of the contract that is spoken."""
         return self.params.get("version", "").lower() or QUERY_VERSION
+
+    @property
+    def query(self) -> "Query":
+        """The parameters of the query."""
+        return Query(self.request.params)
+
+    @property
+    def address(self) -> str:
+        """The address that was called, without the query, and without the doubled slashes that an endpoint with one at its end makes."""
+        url = urlsplit(self.request.url)
+        return f"{url.scheme}://{url.netloc}{re.sub(r'/{2,}', '/', url.path).rstrip('/')}"
+
+    def sibling(self, rest: str, *, versions: Sequence[str] = VERSIONS) -> str:
+        """Give the path of another operation of this loop, in the version of this call, or in the last of those that have it."""
+        version = self.version if self.version in versions else PATH_VERSIONS[-1]
+        loop = f"/loops/{self.loop}" if "loop" in self.params else ""
+        return f"{loop}/personalizer/{rest}" if version == QUERY_VERSION else f"{loop}/personalizer/{version}/{rest}"
 
     @property
     def body(self) -> bytes:
@@ -164,6 +204,11 @@ class Operation:
     versions: tuple[str, ...] = VERSIONS
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """What it is called by: whatever can be read can be asked about by HEAD, whose answer has no body."""
+        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+
+    @property
     def routes(self) -> tuple[tuple[str, str], ...]:
         """Names and route templates of the default loop; the contract's 2022 version has no version in its path."""
         if not self.versioned:
@@ -194,7 +239,7 @@ def blueprint(operations: Sequence[Operation], deployment: Callable[[], Deployme
     functions = func.Blueprint()
     for operation in operations:
         for name, route in operation.functions:
-            trigger = functions.route(route=route, methods=[operation.method], auth_level=func.AuthLevel.ANONYMOUS)
+            trigger = functions.route(route=route, methods=operation.methods, auth_level=func.AuthLevel.ANONYMOUS)
             functions.function_name(name)(trigger(_entry(operation, deployment, route)))
     return functions
 
@@ -208,17 +253,25 @@ def dispatcher(
     ``operations`` is called, in a thread, when the function is: what they import is loaded then.
     """
     functions = func.Blueprint()
-    matchers = AtFirstUse(lambda: _matchers(operations()))
+    known = AtFirstUse(lambda: Paths([(template, operation) for operation in operations() for template in operation.templates]))
 
     @in_a_call
     async def dispatch(req: func.HttpRequest) -> func.HttpResponse:
-        path = re.sub(r"/{2,}", "/", f"{prefix}{req.route_params.get('path') or ''}").strip("/")
-        found = [(operation, match) for pattern, operation in await matchers.get() if (match := pattern.fullmatch(path))]
-        spoken = [(operation, match) for operation, match in found if _is_spoken(operation, match.groupdict())] or found
-        for operation, match in spoken:
-            if operation.method == req.method.upper():
-                return await _serve(operation, deployment, req, match.groupdict())
-        return await _serve(_refusal([operation.method for operation, _ in spoken], path), deployment, req, {})
+        path = f"{prefix}{req.route_params.get('path') or ''}"
+        paths = await known.get()
+        found = paths.readings(path)
+        spoken = [reading for reading in found if _is_spoken(reading)] or found
+        not_found: func.HttpResponse | None = None
+        for reading in [each for each in spoken if req.method.upper() in each.target.methods and _is_safe(each, spoken)]:
+            response = await _serve(reading.target, deployment, req, reading.values)
+            if response.status_code != HTTPStatus.NOT_FOUND:
+                return response
+            if not reading.is_open:
+                not_found = not_found or response
+        if not_found is not None:
+            return not_found
+        allowed = [reading.target.method for reading in spoken if not reading.is_open]
+        return await _serve(_refusal(allowed, path, _meant(paths, path, req)), deployment, req, {})
 
     trigger = functions.route(route=f"{prefix}{{*path}}", methods=list(_METHODS), auth_level=func.AuthLevel.ANONYMOUS)
     functions.function_name(name)(trigger(dispatch))
@@ -338,7 +391,7 @@ def _check_version(operation: Operation, call: Call) -> None:
     version = call.params.get("version", "")
     if version and version.lower() not in PATH_VERSIONS:
         raise ResourceNotFoundError(f"there is no API version {version[:40]!r}; there are {', '.join(PATH_VERSIONS)}")
-    if not version and call.request.params.get("api-version", "") != QUERY_VERSION:
+    if not version and call.query.get("api-version", "").lower() != QUERY_VERSION:
         raise InvalidRequestError(f"a path without a version needs the query parameter api-version={QUERY_VERSION}", target="api-version")
     if call.version not in operation.versions:
         raise ResourceNotFoundError(f"this is not part of API version {call.version}, but of {', '.join(operation.versions)}")
@@ -351,10 +404,27 @@ def _check_media_type(req: func.HttpRequest) -> None:
     raise UnsupportedMediaTypeError(f"Content-Type: the body has to be JSON (application/json), not {sent[:100]!r}", target="Content-Type")
 
 
-def _is_spoken(operation: Operation, params: Mapping[str, str | None]) -> bool:
+def _is_spoken(reading: Reading[Operation]) -> bool:
     """Whether the operation is part of the version that the path names; one that names none that is known is left to be refused."""
-    version = (params.get("version") or "").lower() or QUERY_VERSION
-    return not operation.versioned or version in operation.versions or version not in VERSIONS
+    version = (reading.values.get("version") or "").lower() or QUERY_VERSION
+    return not reading.target.versioned or version in reading.target.versions or version not in VERSIONS
+
+
+def _is_safe(reading: Reading[Operation], found: Sequence[Reading[Operation]]) -> bool:
+    """Whether nothing is made by a path that more likely means something else: who only asks is told that it is not there."""
+    return not reading.is_open or reading.target.method in ("GET", "DELETE") or not any(each.is_plain for each in found)
+
+
+def _meant(paths: Paths[Operation], path: str, req: func.HttpRequest) -> str | None:
+    """Give the path that was likely meant by one that leads nowhere."""
+    names_version = Query(req.params).get("api-version") is not None
+
+    def is_right(reading: Reading[Operation]) -> bool:
+        operation, version = reading.target, (reading.values.get("version") or "").lower()
+        is_known = version in operation.versions or not operation.versioned or (names_version and not version)
+        return is_known and req.method.upper() in operation.methods
+
+    return paths.nearest(path, ("", "personalizer", f"personalizer/{PATH_VERSIONS[0]}", f"personalizer/{PATH_VERSIONS[-1]}"), is_right)
 
 
 def _refused(error: PersonalizerError, operation: Operation, request_id: str) -> func.HttpResponse:
@@ -382,33 +452,13 @@ def _error(
     return answer(status, body, headers={"x-ms-error-code": code, **(headers or {})})
 
 
-def _refusal(allowed: Sequence[str], path: str) -> Operation:
+def _refusal(allowed: Sequence[str], path: str, meant: str | None) -> Operation:
     methods = tuple(dict.fromkeys(allowed))
 
     async def refuse(_: Call) -> func.HttpResponse:
         if methods:
             raise MethodNotAllowedError(f"use {' or '.join(methods)} for this path", allowed=methods)
-        raise ResourceNotFoundError(f"there is nothing at /{path[:100]}")
+        hint = f"; what there is, is /{meant}" if meant else ""
+        raise ResourceNotFoundError(f"there is nothing at /{path.lstrip('/')[:100]}{hint}")
 
     return Operation("unmatched", "", "", refuse, versioned=False, needs_key=False)
-
-
-def _matchers(operations: Sequence[Operation]) -> Sequence[tuple[re.Pattern[str], Operation]]:
-    table = sorted(((template, operation) for operation in operations for template in operation.templates), key=_precedence)
-    return [(_pattern(template), operation) for template, operation in table]
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    return re.compile("/".join(_part_pattern(part) for part in template.split("/")), re.IGNORECASE)
-
-
-def _part_pattern(part: str) -> str:
-    """Match one part of a path, or with ``{*name}`` all that is left of it."""
-    if part.startswith("{*"):
-        return f"(?P<{part[2:-1]}>.+)"
-    return f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
-
-
-def _precedence(entry: tuple[str, Operation]) -> tuple[bool, ...]:
-    """Order templates from specific to general as the host does: at the first part that differs, the literal one comes first."""
-    return tuple(part.startswith("{") for part in entry[0].split("/"))

@@ -14,6 +14,21 @@ def test_an_id_that_looks_like_a_part_of_another_path_is_an_id(quiet, evaluation
         assert (answer.status, answer.headers["x-ms-error-code"]) == (404, code)
 
 
+@pytest.mark.parametrize("kind", ["evaluations", "featureImportances"])
+def test_an_id_of_an_analysis_may_have_slashes_decoded_or_not(quiet, kind):
+    body = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z", "name": "n", "policies": []}
+    for written in (f"{kind}/of%2Fmay", f"{kind}/of/may"):
+        assert quiet.request("PUT", path(written, version=QUERY_VERSION), body).status == 200
+        answer = quiet.request(
+            "GET",
+            path(f"{kind}/of/may", version=QUERY_VERSION) + "&startTime=2026-01-01&endTime=2026-01-02&window=Rolling&intervalInMinutes=60",
+        )
+        assert (answer.status, answer.json.get("name")) == (200, "n"), answer
+        assert quiet.request("DELETE", path(f"{kind}/of/may", version=QUERY_VERSION)).status == 204
+    assert quiet.request("GET", path("evaluations/of/report")).json["error"]["code"] == "EvaluationNotFound"
+    refused(quiet.request("PUT", path("evaluations/of/report", version=QUERY_VERSION), body), 405, "BadRequest", naming="use GET")
+
+
 @pytest.mark.parametrize("rest", ["multislot/rank", "configurations/applyFromEvaluation"])
 def test_what_came_with_a_later_version_is_not_there_in_an_earlier_one(quiet, rest):
     refused(quiet.request("POST", path(rest), {}), 404, "ResourceNotFound", naming="not part of API version v1.0")

@@ -113,10 +113,60 @@ def test_rank_takes_no_event_id_that_is_neither_text_nor_number(quiet, event_id)
         refused(rank(quiet, eventId=event_id), 400, "InvalidRankRequest", naming="eventId: ", target="eventId")
 
 
-def test_reward_and_activate_of_an_empty_id_are_no_calls_that_there_are(quiet):
-    """Without the empty part the path is that of an event called like the verb, which can be looked up only."""
+@pytest.mark.parametrize("begin", [path("events"), "/loops/default/personalizer/v1.1-preview.2/events", "/personalizer/v1.0//events"])
+def test_an_empty_id_is_named(quiet, begin):
+    for verb, code in (("reward", "InvalidRewardRequest"), ("activate", "InvalidEventIdToActivate")):
+        refused(quiet.request("POST", f"{begin}//{verb}", {"value": 1}), 400, code, naming="eventId: is missing", target="eventId")
+
+
+def as_decoded(event_id: str) -> str:
+    """Give the part of a path that such an id becomes where a server in front of the app decodes its slashes."""
+    return quote(event_id, safe="/")
+
+
+SPANNING = [
+    "{}/b",
+    "{}/b//c/",
+    "/{}/",
+    "{}/reward",
+    "{}/activate",
+    "{}/reward/activate",
+    "{}/activate/reward",
+    "{}/events/x",
+    "{}/events/x/reward",
+    "v1.0/{}",
+    "multislot/{}",
+    "{}/événement/🎉 x",
+]
+
+
+@pytest.mark.parametrize("example", SPANNING)
+@pytest.mark.parametrize("version", ["v1.0", QUERY_VERSION])
+@pytest.mark.parametrize("loop", ["", "/loops/default"])
+async def test_an_id_whose_slashes_were_decoded_on_the_way_is_the_same_id(app, example, version, loop):
+    since, event_id = datetime.now(UTC), example.format(secrets.token_hex(4))
     for verb in ("reward", "activate"):
-        refused(quiet.request("POST", path(f"events//{verb}"), {"value": 1}), 405, "BadRequest", naming="use GET")
+        there = path(f"events/{as_decoded(event_id)}/{verb}", version=version)
+        assert app.request("POST", loop + there, {"value": 1}).status == 204
+    log = await log_since(app, since)
+    assert [(each.event_id, each.reward) for each in log.observations] == [(event_id, 1.0), (event_id, None)]
+
+
+@pytest.mark.parametrize("example", ["{}/b", "{}/b//c/", "{}/reward", "{}/b/activate", "/{}"])
+def test_an_event_whose_ids_slashes_were_decoded_on_the_way_can_be_looked_up(app, example):
+    event_id = example.format(secrets.token_hex(4))
+    assert rank(app, eventId=event_id).status == 201
+    for version in ("v1.1-preview.3", QUERY_VERSION):
+        answer = app.request("GET", path(f"events/{as_decoded(event_id)}", version=version))
+        assert (answer.status, answer.json["eventId"]) == (200, event_id)
+
+
+def test_a_path_that_only_might_name_such_an_event_is_none_unless_there_is_one(quiet):
+    refused(quiet.request("GET", path("events/e1/praise")), 404, "ResourceNotFound", naming="there is nothing at /")
+    refused(quiet.request("PUT", path("events/a/b/reward"), {"value": 1}), 405, "BadRequest", naming="use POST")
+    refused(quiet.request("GET", path("events/a/b/reward")), 405, "BadRequest", naming="use POST")
+    refused(quiet.request("POST", path("events/a/b")), 404, "ResourceNotFound", naming="there is nothing at /")
+    refused(quiet.request("POST", path("events/a/b/reward", version="v9"), {"value": 1}), 404, "ResourceNotFound", naming="v1.0, v1.1")
 
 
 def test_events_nobody_ranked_are_rewarded_and_activated_all_the_same(app):

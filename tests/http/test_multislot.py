@@ -1,5 +1,6 @@
 """Multi-slot Rank, Reward and Activate: where they are, when they may be called, and what is stored."""
 
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,6 +85,35 @@ def test_the_policy_can_be_changed_to_one_for_several_slots_while_the_app_runs(s
         policy = {"name": "slots", "arguments": "--ccb_explore_adf --epsilon 0.2"}
         assert app.request("PUT", path("configurations/policy"), policy).status == 200
         assert rank_slots(app).status == 201
+
+
+@pytest.mark.parametrize("event_id", ["{}/a", "/{}//", "{}/multislot/events/b/reward"])
+@pytest.mark.parametrize("version", ["v1.1-preview.1", QUERY_VERSION])
+async def test_an_id_whose_slashes_were_decoded_on_the_way_is_the_same_id(slotted, event_id, version):
+    since, name = datetime.now(UTC), event_id.format(secrets.token_hex(4))
+    for verb in ("reward", "activate"):
+        there = path(f"multislot/events/{name}/{verb}", version=version)
+        assert slotted.request("POST", there, {"reward": [{"slotId": "top", "value": 1}]}).status == 204
+    assert {each.event_id for each in (await log_since(slotted, since)).observations} == {name}
+
+
+def test_a_body_at_the_door_of_the_other_kind_is_told_the_right_one(slotted):
+    place = "/personalizer/v1.1-preview.3/multislot/rank"
+    refused(slotted.request("POST", path("rank"), body()), 400, "InvalidRankRequest", naming=f"POST to {place}", target="slots")
+    there = slotted.request("POST", f"/loops/default{path('rank', version=QUERY_VERSION)}", body())
+    refused(there, 400, "InvalidRankRequest", naming="POST to /loops/default/personalizer/multislot/rank", target="slots")
+    single = slotted.request("POST", path("multislot/rank", version=LAST), {"actions": actions("a", "b")})
+    refused(single, 400, "InvalidRankRequest", naming="POST to /personalizer/v1.1-preview.3/rank", target="slots")
+    rewards = slotted.request("POST", path("events/e1/reward", version=LAST), {"reward": [{"slotId": "top", "value": 1}]})
+    refused(rewards, 400, "InvalidRewardRequest", naming="multislot/events/{eventId}/reward", target="reward")
+    value = slotted.request("POST", event("e1", "reward"), {"value": 1})
+    refused(value, 400, "InvalidRewardRequest", naming="/personalizer/v1.1-preview.3/events/{eventId}/reward", target="value")
+
+
+def test_features_and_ids_may_be_called_like_what_another_door_takes(slotted):
+    named = {"actions": [{"id": "slots", "features": [{"slots": [7]}]}], "contextFeatures": [{"slots": [1, 2]}]}
+    assert slotted.request("POST", path("rank"), named).status == 201
+    assert slotted.request("POST", path("rank"), {**named, "slots": None}).status == 201
 
 
 def test_such_a_loop_goes_on_ranking_single_slots(slotted):

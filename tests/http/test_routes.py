@@ -52,8 +52,8 @@ def test_a_version_in_the_path_makes_the_query_irrelevant(app):
         "/personalizer/v1.0/nothing",
         "/personalizer/v1.0/rank/more",
         "/personalizer/v1.0/events",
-        "/personalizer/v1.0/events/a/b/reward",
         "/personalizer/v1.0/events/e1/praise",
+        "/personalizer/v1.0/events/e1/reward/more",
         "/api/personalizer/v1.0/rank",
         "/personalization/v1.0/rank",
         "/rank",
@@ -78,6 +78,77 @@ def test_status_takes_get_only(quiet):
     answer = quiet.request("POST", "/status", {})
     refused(answer, 405, "BadRequest", naming="GET")
     assert answer.headers["allow"] == "GET"
+
+
+READ = [
+    "/status",
+    "/figures",
+    "/openapi.json",
+    "/docs",
+    "/dashboard",
+    *(path(rest, version=version) for version in VERSIONS[-2:] for rest in ("status", "configurations/service", "model/properties")),
+]
+
+
+@pytest.mark.parametrize("place", READ)
+def test_whatever_can_be_read_can_be_asked_about_by_head(quiet, place):
+    read, asked = quiet.request("GET", place), quiet.request("HEAD", place)
+    assert (asked.status, asked.body) == (read.status, b"") == (200, b"")
+    assert asked.headers.keys() == read.headers.keys()
+    assert asked.headers["content-type"] == read.headers["content-type"]
+
+
+def test_head_is_refused_as_get_would_be(quiet):
+    assert quiet.request("HEAD", path("model/properties"), keyed=False).status == 401
+    assert quiet.request("HEAD", path("events/nobody-ranked-this")).status == 404
+    assert quiet.request("HEAD", path("model")).status == quiet.request("GET", path("model")).status
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("/personalization/v1.0/rank", "/personalizer/v1.0/rank"),
+        ("/personalizer/v1.0/personalizer/v1.0/rank", "/personalizer/v1.0/rank"),
+        ("/personalizer/personalizer/v1.1-preview.1/rank", "/personalizer/v1.1-preview.1/rank"),
+        ("/api/personalizer/v1.0/rank", "/personalizer/v1.0/rank"),
+        ("/api/personalizer/rank?API-Version=2022-09-01-preview", "/personalizer/rank"),
+        ("/api/loops/news/personalizer/v1.0/events/e1/reward", "/loops/news/personalizer/v1.0/events/e1/reward"),
+        ("/personalizer/v1.0/loops/news/rank", "/loops/news/personalizer/v1.0/rank"),
+        ("/v1.0/rank", "/personalizer/v1.0/rank"),
+        ("/rank", "/personalizer/v1.0/rank"),
+        ("/multislot/rank", "/personalizer/v1.1-preview.3/multislot/rank"),
+        ("/personalizer/v1.0/personalizer/v1.0/events/e1/activate", "/personalizer/v1.0/events/e1/activate"),
+    ],
+)
+def test_a_path_that_was_put_together_wrongly_is_told_the_right_one(quiet, wrong, right):
+    refused(quiet.request("POST", wrong, rank_body()), 404, "ResourceNotFound", naming=f"; what there is, is {right}")
+    assert quiet.request("POST", right, keyed=False).status in {400, 401, 404}
+
+
+@pytest.mark.parametrize("wrong", ["/personalizer/v1.0/figures", "/api/figures", "/v1.0//figures/"])
+def test_what_has_no_version_is_told_so_too(quiet, wrong):
+    refused(quiet.request("GET", wrong), 404, "ResourceNotFound", naming="; what there is, is /figures")
+
+
+def test_nothing_is_proposed_that_there_is_not(quiet):
+    for method, place in [("GET", "/api/rank"), ("POST", "/personalizer/v9/nothing"), ("POST", f"/{'a/' * 80}rank"), ("POST", "/a" * 900)]:
+        answer = quiet.request(method, place)
+        assert "what there is" not in answer.json["error"]["message"]
+
+
+@pytest.mark.parametrize("query", ["API-Version=2022-09-01-preview", "Api-version=2022-09-01-Preview", "api-VERSION=2022-09-01-PREVIEW"])
+def test_names_in_the_query_may_be_in_any_case(app, query):
+    assert app.request("POST", f"/personalizer/rank?{query}", rank_body()).status == 201
+    assert app.request("GET", f"/personalizer/events/none?AROUND=never&{query}").json["error"]["target"] == "around"
+    assert app.request("GET", f"/personalizer/evaluations?TOP=x&{query}").json["error"]["target"] == "top"
+
+
+@pytest.mark.parametrize("begin", ["/personalizer/v1.0//", "/personalizer//v1.0/", "//personalizer/v1.0/", "///personalizer//v1.0//"])
+def test_the_place_of_what_was_made_has_no_doubled_slashes(quiet, begin):
+    body = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z", "name": "n", "policies": []}
+    made = quiet.request("POST", f"{begin}evaluations//", body)
+    assert (made.status, "//" in made.headers["location"].removeprefix("http://")) == (201, False)
+    assert quiet.request("GET", made.headers["location"].removeprefix(quiet.base_url)).json["id"] == made.json["id"]
 
 
 def test_a_refusal_of_head_has_no_body(quiet):

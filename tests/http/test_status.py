@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.checkpoint import AnewProgress
 from tests.checkpointing import leave_behind
-from tests.http.building import activate, counters, path, rank, reward
+from tests.http.building import KEY, VERSIONS, activate, counters, path, rank, refused, reward
 from tests.running import RunningApp
 from tests.storage_proxy import StorageProxy
 
@@ -21,6 +21,17 @@ def test_status_with_a_key_tells_how_far_the_loop_has_come(app):
     assert {"name", "learningMode", "rewardWaitTime", "modelVersion", "modelAgeSeconds", "watermark", "lagSeconds"} <= loop.keys()
     assert (loop["name"], loop["learningMode"], loop["rewardWaitTime"]) == ("default", "Online", "PT10M")
     assert loop["lagSeconds"] >= 0.0
+
+
+@pytest.mark.parametrize("place", [*(path("status", version=version) for version in VERSIONS), "/personalizer/v1.0//status/"])
+@pytest.mark.parametrize("loop", ["", "/loops/default"])
+def test_under_each_version_it_tells_whether_a_key_is_right(quiet, place, loop):
+    answer = quiet.request("GET", loop + place)
+    assert (answer.status, answer.json["service"], answer.json["apiStatus"]) == (200, "personalizer", "Valid")
+    refused(quiet.request("GET", loop + place, keyed=False), 401, "401")
+    refused(quiet.request("GET", loop + place, headers={KEY: "another"}), 401, "401")
+    assert quiet.request("HEAD", loop + place).status == 200
+    assert quiet.request("HEAD", loop + place, keyed=False).status == 401
 
 
 def test_what_is_not_known_yet_is_null_rather_than_missing(quiet):

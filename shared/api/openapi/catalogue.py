@@ -755,6 +755,12 @@ _STATUS: Final = Described(
     ),
     takes_key=True,
 )
+_SERVICE_STATUS: Final = replace(
+    _STATUS,
+    summary="Read the status with a key",
+    description="As the status without a version in its path, but to who has a key only: clients ask here whether a key is right.",
+    takes_key=False,
+)
 _OPENAPI: Final = Described(
     "Service",
     "Read this document",
@@ -813,6 +819,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "keys_regenerate": _KEYS_REGENERATE,
         "figures": _FIGURES,
         "status": _STATUS,
+        "service_status": _SERVICE_STATUS,
         "openapi": _OPENAPI,
         "docs": _DOCS,
     }
