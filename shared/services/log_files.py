@@ -70,6 +70,7 @@ class LogReader:
         self._line = 0
         self._is_fresh = True
         self._is_over = False
+        self._is_log = False
         self._cut: _Cut | None = None
         self._documents = Documents()
         self._reader = DsjsonReader(undated=self._now, encode=self._encode, imitates=self._imitates)
@@ -185,6 +186,7 @@ class LogReader:
         if text.lstrip().startswith(b"["):
             check_list(text)
         self._reader.take(text, self._line)
+        self._is_log = True
 
     def _add(self, told: Told) -> None:
         """Take in what came of a line."""
@@ -205,7 +207,7 @@ class LogReader:
 
     def _note(self, error: UnreadableError, number: int) -> None:
         """Count and tell what was passed over or refused; of a file that lies beside logs, and has no event, no more is read."""
-        if not isinstance(error, NoLogError) and not self._file.read and is_beside(self._file.name):
+        if not isinstance(error, NoLogError) and not self._is_log and is_beside(self._file.name):
             self._is_over = True
             error = NoLogError("one of the files that Azure keeps beside its logs")
         self.done = self.done.with_error(self._file, error, number)

@@ -333,7 +333,6 @@ ODD = {
     "too few probabilities": orjson.dumps({**PERSONALIZER, "p": [1.0]}),
     "an action twice": orjson.dumps({**PERSONALIZER, "a": [2, 2]}),
     "an impossible choice": orjson.dumps({**without(PERSONALIZER, "_label_probability"), "p": [0.0, 1.0]}),
-    "two actions of one id": orjson.dumps({**PERSONALIZER, "c": {"_multi": [PERSONALIZER["c"]["_multi"][0]] * 2}}),
     "a long id": orjson.dumps({**PERSONALIZER, "EventId": "e" * 257}),
     "a long id of an action": orjson.dumps({**PERSONALIZER, "c": {"_multi": [{"_tag": "a" * 257}, {"_tag": "b"}]}}),
     "no time": orjson.dumps({**PERSONALIZER, "Timestamp": "yesterday"}),

@@ -37,19 +37,20 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked, whoever writes it how."""
+    """What was asked, whoever writes it how; it ``has_twins`` if actions had the same id, and got others."""
 
     context: tuple[Features, ...]
     actions: tuple[Action, ...]
     slots: tuple[Slot, ...]
     baseline_id: str
+    has_twins: bool
 
 
 class AskedReader:
     """Reads what lines asked, one after another."""
 
     def __init__(self) -> None:
-        self._recent: Recent[tuple[Action, bool]] = Recent(size=_REMEMBERED_ACTIONS, longest=_LONGEST_REMEMBERED)
+        self._recent: Recent[Action] = Recent(size=_REMEMBERED_ACTIONS, longest=_LONGEST_REMEMBERED)
 
     def read(self, text: msgspec.Raw) -> Asked:
         """Give what a line asked; ``text`` is its ``c``. Raises as the decoders of JSON, and `UnreadableError`."""
@@ -57,35 +58,45 @@ class AskedReader:
         listed = _LIST.decode(c.get("_multi", b"[]"))
         if not 1 <= len(listed) <= MAX_ACTIONS:
             refuse(f"c has {len(listed)} actions (_multi): there may be 1 to {MAX_ACTIONS}")
+        actions = self._actions(listed)
+        has_twins = len({action.id for action in actions}) < len(actions)
         others = {name: _loaded(bytes(text)) for name, text in c.items() if name != "_multi"}
         slot, slots = others.get("_slot"), others.get("_slots")
         return Asked(
             context=_objects(others, listed="FromUrl"),
-            actions=self._actions(listed),
+            actions=_apart(actions) if has_twins else actions,
             slots=tuple(map(_slot, slots)) if isinstance(slots, list) else (),
             baseline_id=str(slot.get("baseline", "")) if isinstance(slot, dict) else "",
+            has_twins=has_twins,
         )
 
     def _actions(self, listed: Sequence[msgspec.Raw]) -> tuple[Action, ...]:
-        actions: list[Action] = []
-        ids: set[str] = set()
-        for number, text in enumerate(listed, start=1):
-            action, is_named = self._action(bytes(text), number)
-            if action.id in ids:
-                if is_named:
-                    refuse(f"two actions have the id {action.id!r}")
-                action = Action(f"{action.id}-{number}", action.features)
-            ids.add(action.id)
-            actions.append(action)
-        return tuple(actions)
+        return tuple([self._action(bytes(text), number) for number, text in enumerate(listed, start=1)])
 
-    def _action(self, text: bytes, number: int) -> tuple[Action, bool]:
-        """Give an action, and whether it has an id of its own; most lines have the same ones."""
+    def _action(self, text: bytes, number: int) -> Action:
+        """Read an action; most lines have the same ones."""
         known = self._recent.get(text)
         if known is None:
             known = _read_action(_loaded(text), number)
             self._recent.put(text, known)
         return known
+
+
+def told_apart(ids: Sequence[str]) -> list[str]:
+    """Give ids that differ: of several alike, all but the first are named by their place, from 1.
+
+    >>> told_apart(["a", "b", "a", "a-3"])
+    ['a', 'b', 'a-3-3', 'a-3']
+    """
+    taken, seen, found = set(ids), set[str](), list[str]()
+    for number, given in enumerate(ids, start=1):
+        made, suffix = given, f"-{number}"
+        while made in seen or (made != given and made in taken):
+            made = given[: MAX_ID_LENGTH - len(suffix)] + suffix
+            suffix += f"-{number}"
+        seen.add(made)
+        found.append(made)
+    return found
 
 
 def _objects(members: Mapping[str, Any], *, listed: str, without: Iterable[str] = ()) -> tuple[Features, ...]:
@@ -99,35 +110,46 @@ def _objects(members: Mapping[str, Any], *, listed: str, without: Iterable[str] 
     return (*inner, others) if others else tuple(inner)
 
 
-def _read_action(given: Any, number: int) -> tuple[Action, bool]:
+def _apart(actions: Sequence[Action]) -> tuple[Action, ...]:
+    ids = told_apart([action.id for action in actions])
+    return tuple([each if each.id == made else Action(made, each.features) for each, made in zip(actions, ids, strict=True)])
+
+
+def _read_action(given: Any, number: int) -> Action:
     """Give an action with the id that it has; one without is known by what it looks like."""
     if not isinstance(given, dict):
         refuse(f"action {number} is not an object")
     if "_slot_id" in given:
         raise KindNotReadError("lines of slates, where each slot has actions of its own, are not read")
-    identity = given.get("i")
-    is_identity = isinstance(identity, dict) and "id" in identity and identity.keys() <= {"id", "constant"}
-    features = _objects(given, listed="j", without=("i",) if is_identity else ())
-    named = _given_id(given)
+    features = _objects(given, listed="j", without=_identity(given))
+    named = _given_id(given, "_tag")
     if len(named) > MAX_ID_LENGTH:
         refuse(f"the id of action {number} has {len(named)} characters: at most {MAX_ID_LENGTH} are read")
     action_id = named or hashlib.sha256(orjson.dumps(features)).hexdigest()[:12]
-    return Action(action_id, features, action_text(action_id, features)), bool(named)
+    return Action(action_id, features, action_text(action_id, features))
 
 
-def _given_id(given: Mapping[str, Any]) -> str:
+def _identity(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the member that tells an id, and no feature."""
+    identity = given.get("i")
+    return ("i",) if isinstance(identity, dict) and "id" in identity and identity.keys() <= {"id", "constant"} else ()
+
+
+def _given_id(given: Mapping[str, Any], other: str) -> str:
     identity = given.get("i")
     found = identity.get("id") if isinstance(identity, dict) else None
     if found is None:
-        found = given.get("_tag")
+        found = given.get(other)
     return str(found) if isinstance(found, str | int | float) else ""
 
 
 def _slot(given: Any) -> Slot:
     if not isinstance(given, dict):
         refuse("a slot is not an object")
-    found = given.get("_id")
-    return Slot(found if isinstance(found, str) else "", _objects(given, listed="j"))
+    named = _given_id(given, "_id")
+    if len(named) > MAX_ID_LENGTH:
+        refuse(f"the id of a slot has {len(named)} characters: at most {MAX_ID_LENGTH} are read")
+    return Slot(named, _objects(given, listed="sj" if "sj" in given else "j", without=_identity(given)))
 
 
 def _loaded(text: bytes) -> Any:

@@ -72,6 +72,8 @@ def _leniently(text: bytes, cause: msgspec.ValidationError) -> Line:
         members = _MEMBERS.decode(text)
     except msgspec.ValidationError:
         raise UnreadableError(f"not a line of dsjson: {cause}") from cause
+    except (msgspec.DecodeError, RecursionError) as further:
+        raise _no_json(text, further) from further
     given = {field: _read(members[name], name, read) for name, (field, read) in _LINE_MEMBERS.items() if name in members}
     return Line(c=members.get("c", msgspec.Raw(b"")), **given)
 

@@ -5,7 +5,7 @@ What this service wrote comes back as it was. Other lines tell less, or tell it 
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import isfinite
@@ -18,7 +18,7 @@ from shared.domain.clock import EPOCH
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
 from shared.joining.dsjson import situation_text
-from shared.joining.foreign.asked import AskedReader
+from shared.joining.foreign.asked import Asked, AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
 from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, refuse
@@ -122,7 +122,8 @@ class DsjsonReader:
         is_apprentice |= says_apprentice(line)
         self._last = head.at
         told = self._imitated if is_apprentice else self._joined
-        return Read(tuple([told(line, head, choice) for choice in choices]), bool(line.pdrop), is_apprentice)
+        events = tuple([told(line, head, choice) for choice in choices])
+        return Read(events, bool(line.pdrop), is_apprentice, _notes(asked, choices))
 
     def _imitated(self, line: Line, head: _Head, choice: Choice) -> JoinedEvent:
         """Give an event of Apprentice mode: what was chosen was only proposed."""
@@ -147,6 +148,12 @@ class DsjsonReader:
         if at < EPOCH:
             refuse("Timestamp is before 1970")
         return at
+
+
+def _notes(asked: Asked, choices: Iterable[Choice]) -> tuple[str, ...]:
+    """Say what was made of a line that could have been taken otherwise."""
+    rounded = ("probabilities that were rounded are divided by their sum",) if any(choice.is_rounded for choice in choices) else ()
+    return (*rounded, "of actions of the same id or look, all but the first are named by their place") if asked.has_twins else rounded
 
 
 def _event_id(line: Line, text: bytes, number: int) -> str:

@@ -12,6 +12,7 @@ from math import isclose
 from typing import Final, Generic, TypeVar
 
 from shared.domain.events import LearningMode
+from shared.joining.foreign.choice import named_action
 from shared.joining.foreign.line import Line
 
 Item = TypeVar("Item")
@@ -67,9 +68,7 @@ def has_original(line: Line) -> bool:
 
 
 def _pattern(line: Line) -> tuple[list[bool], list[bool]]:
-    said = [line.index, None if line.action is None else line.action - 1, line.a[0] - 1 if line.a else None]
-    first = next((each for each in said if each is not None), None)
-    return [_is_lesson(line.cost, is_baseline=first == 0)], [_differs(line.cost, line.original)]
+    return [_is_lesson(line.cost, is_baseline=named_action(line) == 0)], [_differs(line.cost, line.original)]
 
 
 def _pattern_of_slots(line: Line) -> tuple[list[bool], list[bool]]:

@@ -1,0 +1,348 @@
+"""Lines of others whose members have another type or form than usual, but one meaning: they are read as what they mean."""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.api.multislot import read_multi_slot_rank
+from shared.api.rank import ActionReader
+from shared.domain.errors import KindNotReadError, NoLogError, UnreadableError
+from shared.domain.events import JoinedEvent, Observation
+from shared.domain.slots import Filling
+from shared.joining.dsjson import read_situation
+from shared.joining.foreign.asked import told_apart
+from shared.joining.foreign.decoding import _LINE_MEMBERS, _OUTCOME_MEMBERS, decoded
+from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Outcome
+from shared.learning.encoding import Encoder
+from tests.builders import after
+from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS, read, the_event, without
+from tests.services.reading_files import MemoryFile, read_files
+
+GUID = "72887bd4-bb0e-45bd-8f23-46b6cabe83b7"
+
+
+def slots_of(line: dict[str, Any], **changes: Any) -> list[str]:
+    return [event.decision.slot for event in read(line, **changes).events]
+
+
+def ids_of(event: JoinedEvent) -> list[str]:
+    return [action.id for action in read_situation(event.decision.situation).actions]
+
+
+# --- actions that count from 0 ---
+
+
+def test_a_that_holds_a_zero_counts_from_zero_and_the_index_names_the_choice():
+    told = {"a": [0, 1], "p": [0.2, 0.8], "_label_Action": 2, "_labelIndex": 1}
+    event = the_event(PERSONALIZER, **told)
+    assert (event.decision.chosen, event.decision.probabilities) == (1, (0.2, 0.8))
+    assert the_event(PERSONALIZER, **{**told, "_label_Action": 1}).decision.chosen == 1
+    three = the_event(NAMESPACES, a=[2, 0], p=[0.75, 0.25], _labelIndex=2, _label_Action=3, _label_probability=0.75)
+    assert (three.decision.chosen, three.decision.probabilities) == (2, (0.25, 0.0, 0.75))
+
+
+@pytest.mark.parametrize(("a", "action", "chosen"), [([1, 0], 2, 1), ([1, 0], 1, 1), ([0, 1], 1, 0), ([0, 1], 0, 0), ([1, 0], None, 1)])
+def test_without_an_index_the_action_counts_as_the_first_of_a_shows(a, action, chosen):
+    told = {**without(PERSONALIZER, "_labelIndex", "_label_probability"), "a": a, "p": [0.8, 0.2], "_label_Action": action}
+    assert the_event(told).decision.chosen == chosen
+
+
+def test_a_that_counts_from_zero_and_from_one_at_once_or_another_choice_is_refused():
+    for changes in ({"a": [0, 2]}, {"a": [0, 1], "_labelIndex": 0, "_label_Action": 2}, {"a": [-1, 0]}):
+        with pytest.raises(UnreadableError):
+            read(PERSONALIZER, **changes)
+
+
+# --- members of another type ---
+
+
+def test_every_member_of_a_line_is_read_when_another_is_of_another_type():
+    assert {field for field, _ in _LINE_MEMBERS.values()} | {"c"} == {field.name for field in msgspec.structs.fields(Line)}
+    assert {field.encode_name for field in msgspec.structs.fields(Line)} == set(_LINE_MEMBERS) | {"c"}
+    assert {field.encode_name for field in msgspec.structs.fields(Outcome)} == set(_OUTCOME_MEMBERS)
+
+
+@pytest.mark.parametrize(
+    "line", [PERSONALIZER, NAMESPACES, SLOTS, {**SLOTS, "_ba": [1, 3, 0]}], ids=["cb", "namespaces", "slots", "baselines"]
+)
+def test_a_line_that_is_read_leniently_says_what_it_says_to_the_letter(line):
+    strictly, leniently = (decoded(orjson.dumps({**line, "VWState": state})) for state in ({"m": "x"}, "x"))
+    assert msgspec.structs.asdict(strictly) | {"c": b""} == msgspec.structs.asdict(leniently) | {"c": b""}
+    assert bytes(strictly.c) == bytes(leniently.c)
+
+
+SAME: dict[str, dict[str, Any]] = {
+    "an observation that is a number": {"o": [0.5]},
+    "observations that are none": {"o": 0},
+    "observations that are text": {"o": "0.5"},
+    "one observation without its list": {"o": PERSONALIZER["o"][0]},
+    "null among observations": {"o": [None, *PERSONALIZER["o"]]},
+    "an observation of an event whose id is a number": {"o": [{"EventId": 7, "v": 0.5, "ActionTaken": 0}]},
+    "positions that are whole floats": {"_label_Action": 2.0, "_labelIndex": 1.0, "a": [2.0, 1.0]},
+    "numbers that are text": {"_label_cost": "-0.5", "_label_probability": "0.8", "p": ["8e-1", "0.2"], "_labelIndex": "1", "pdrop": "0"},
+    "flags that are numbers": {"DeferredAction": 0, "_skipLearn": 0},
+    "flags that are text": {"DeferredAction": "False", "_skipLearn": "false"},
+    "no model": {"VWState": {"m": None}},
+    "no state": {"VWState": None},
+    "a state that is text": {"VWState": "ff8d6f2c/1a2b"},
+    "members that are null": {"pdrop": None, "_skipLearn": None, "Mode": None},
+}
+
+
+@pytest.mark.parametrize("changes", SAME.values(), ids=SAME)
+def test_a_member_of_another_type_with_the_same_meaning_makes_the_same_event(changes):
+    event, expected = the_event(PERSONALIZER, **changes), the_event(PERSONALIZER)
+    if "VWState" in changes and changes["VWState"] != "ff8d6f2c/1a2b":
+        expected = replace(expected, decision=replace(expected.decision, model_version=""))
+    named = [replace(each, event_id="e1") for each in event.observations]
+    assert replace(event, observations=tuple(named)) == expected
+
+
+def test_the_cost_decides_whatever_the_observations_are():
+    event = the_event(PERSONALIZER, o=[1.0], _label_cost=-0.25)
+    assert (event.reward, event.observations) == (0.25, (Observation("e1", event.decision.decided_at, 0.25),))
+
+
+def test_ids_that_are_numbers_are_their_text():
+    event = the_event(PERSONALIZER, EventId=17)
+    assert event.decision.event_id == "17"
+    outcomes = [{**each, "_id": number, "_o": [1.0]} for number, each in enumerate(SLOTS["_outcomes"])]
+    assert read(SLOTS, _outcomes=outcomes).events == tuple(
+        [replace(each, observations=each.observations if each.reward else ()) for each in read(SLOTS).events]
+    )
+    named = {**SLOTS["c"], "_slots": [{"_id": number} for number in (10, 11, 12)]}
+    assert slots_of(SLOTS, c=named) == ["10", "11"]
+
+
+REFUSED: dict[str, dict[str, Any]] = {
+    "_label_cost": {"_label_cost": "much"},
+    "_label_probability": {"_label_probability": True},
+    "_labelIndex": {"_labelIndex": 1.5},
+    "_label_Action": {"_label_Action": [2]},
+    "a": {"a": [2, None]},
+    "p": {"p": [0.8, "some"]},
+    "EventId": {"EventId": ["e1"]},
+    "_skipLearn": {"_skipLearn": "perhaps"},
+    "DeferredAction": {"DeferredAction": 7},
+    "Timestamp": {"Timestamp": "yesterday"},
+    "_outcomes": {"_outcomes": 1},
+    "o.ts": {"o": [{"v": 1.0, "ts": "yesterday"}]},
+}
+
+
+@pytest.mark.parametrize(("name", "changes"), REFUSED.items(), ids=REFUSED)
+def test_a_member_without_a_meaning_is_refused_by_its_name(name, changes):
+    with pytest.raises(UnreadableError) as refused:
+        read(PERSONALIZER, **changes)
+    assert str(refused.value).startswith(name.partition(".")[0])
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["v", "m", "_a", "_p", "_o", "_label_cost", "EventId"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(line=st.sampled_from([PERSONALIZER, NAMESPACES, SLOTS]), name=st.sampled_from(sorted(_LINE_MEMBERS)), value=json_values)
+def test_whatever_a_member_holds_the_line_is_read_or_refused(line, name, value):
+    try:
+        read(orjson.dumps({**line, name: value}, option=orjson.OPT_PASSTHROUGH_DATACLASS))
+    except UnreadableError:
+        return
+    except TypeError:  # orjson writes no integer of more than 64 bits
+        assert abs(value) >= 1 << 63
+
+
+def test_members_of_any_depth_and_numbers_of_any_length_are_refused_without_another_error():
+    for value in (b"[" * 100_000, b"1" * 5_000, b'"' + b"1" * 5_000 + b'"', b"1e400", b'{"m":' * 5_000):
+        for name in (b"_label_cost", b"o", b"VWState", b"a", b"_outcomes"):
+            with pytest.raises(UnreadableError):
+                read(b'{"%b":%b,"_labelIndex":"x","c":{"_multi":[{}]}}' % (name, value))
+
+
+# --- actions and slots that have the same id, or none ---
+
+
+@pytest.mark.parametrize("named", [{"_tag": "x"}, {"i": {"constant": 1, "id": "x"}}], ids=["tag", "id"])
+async def test_actions_of_the_same_id_are_told_apart_by_their_place_and_the_chosen_place_stays(named):
+    actions = [{**named, "j": [{"n": number}]} for number in range(3)]
+    line = {**NAMESPACES, "c": {"_multi": actions}, "_label_Action": 3, "_labelIndex": 2, "a": [3, 1, 2], "_label_probability": 0.25}
+    event = the_event(line)
+    assert (ids_of(event), event.decision.chosen) == (["x", "x-2", "x-3"], 2)
+    assert read_situation(event.decision.situation).actions[2].features == ({"n": 2},)
+    lines = b"\n".join(orjson.dumps({**line, "EventId": str(number)}) for number in range(5))
+    _, done = await read_files([MemoryFile("log.json", lines)], now=after(0))
+    assert [(each.count, "named by their place" in each.reason) for each in done.fates[0].remarks] == [(5, True)]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "a-2", "a-3", "a-2-2", "", "c" * MAX_ID_LENGTH, "c" * (MAX_ID_LENGTH - 2) + "-2"]), max_size=9))
+def test_ids_that_are_told_apart_differ_and_those_that_differed_stay(ids):
+    made = told_apart(ids)
+    assert len(set(made)) == len(made)
+    assert max(map(len, made), default=0) <= MAX_ID_LENGTH
+    for number, each in enumerate(ids):
+        if each not in ids[:number]:
+            assert made[number] == each
+
+
+def unnamed(line: dict[str, Any], **named: Any) -> dict[str, Any]:
+    return {**line["c"], "_slots": [{**without(slot, "_id"), **named} for slot in line["c"]["_slots"]]}
+
+
+def test_a_slot_without_an_id_is_known_by_its_place_and_what_is_made_for_an_event_is_no_slot_and_no_feature():
+    outcomes = [{**each, "_id": f"{GUID[:-1]}{number}2930709527"} for number, each in enumerate(SLOTS["_outcomes"])]
+    events = read(SLOTS, c=unnamed(SLOTS), _outcomes=outcomes).events
+    assert [each.decision.slot for each in events] == ["0", "1"]
+    assert all(b"2930709527" not in each.decision.situation for each in events)
+    other = [{**each, "_id": f"{GUID[:-1]}{number}11111"} for number, each in enumerate(SLOTS["_outcomes"])]
+    assert [each.decision.situation for each in read(SLOTS, c=unnamed(SLOTS), _outcomes=other).events] == [
+        each.decision.situation for each in events
+    ]
+
+
+def test_a_guid_that_a_client_made_for_one_event_is_no_slot_but_one_that_names_a_slot_is():
+    fresh = [f"{GUID[:-1]}{number}" for number in range(3)]
+
+    def named(ids: list[str]) -> dict[str, Any]:
+        return {**SLOTS["c"], "_slots": [{"_id": each, "size": "large"} for each in ids]}
+
+    assert slots_of(SLOTS, c=named([f"{each}2930709527" for each in fresh])) == ["0", "1"]
+    assert slots_of(without(SLOTS, "EventId"), c=named(fresh)) == ["0", "1"]
+    assert slots_of(SLOTS, c=named(fresh)) == fresh[:2]
+
+
+def test_slots_of_the_same_id_and_places_that_are_ids_of_others_are_told_apart():
+    def named(*ids: str | None) -> dict[str, Any]:
+        return {**SLOTS["c"], "_slots": [{} if each is None else {"_id": each} for each in ids]}
+
+    assert slots_of(SLOTS, c=named("top", "top", "top")) == ["top", "top-2"]
+    assert slots_of(SLOTS, c=named(None, "0", None)) == ["place 0", "0"]
+
+
+def test_slots_whose_features_stand_under_sj_hash_as_in_the_live_call():
+    slots: list[dict[str, Any]] = [
+        {"id": "top", "features": [{"size": "Large", "at": {"x": 1}}], "baselineAction": "b"},
+        {"id": "side", "baselineAction": "a"},
+    ]
+    actions: list[dict[str, Any]] = [{"id": each, "features": [{"roast": each}]} for each in ("a", "b", "c")]
+    body: dict[str, Any] = {"contextFeatures": [{"weather": "sunny"}], "actions": actions, "slots": slots}
+    _, live = read_multi_slot_rank(orjson.dumps(body), ActionReader())
+    logged = {
+        "FromUrl": body["contextFeatures"],
+        "_multi": [{"_tag": each["id"], "i": {"constant": 1, "id": each["id"]}, "j": each["features"]} for each in actions],
+        "_slots": [{"_id": each["id"], **({"sj": each["features"]} if "features" in each else {})} for each in slots],
+    }
+    outcomes = [
+        {"_label_cost": -1.0, "_id": "top", "_a": [1, 0, 2], "_p": [0.8, 0.1, 0.1]},
+        {"_label_cost": 0.0, "_a": [0, 2], "_p": [0.9, 0.1]},
+    ]
+    events = read({"EventId": "e", "c": logged, "_outcomes": outcomes, "_ba": [1, 0]}).events
+    filling = Filling(live)
+    for event, slot in zip(events, live.slots, strict=True):
+        asked, known = filling.situation(slot), read_situation(event.decision.situation)
+        assert Encoder().encode(known).logged(event.decision.chosen) == Encoder().encode(asked).logged(event.decision.chosen)
+        assert (known.context, known.slot) == (asked.context, asked.slot)
+
+
+# --- probabilities that were rounded ---
+
+
+def rounded(p: list[float], label: float) -> dict[str, Any]:
+    return {**NAMESPACES, "p": p, "_label_probability": label}
+
+
+@pytest.mark.parametrize(("p", "label"), [([0.33] * 3, 0.33), ([0.33] * 3, 1 / 3), ([0.17, 0.67, 0.17], 0.17), ([0.32, 0.33, 0.33], 0.32)])
+async def test_probabilities_that_were_rounded_are_divided_by_their_sum_and_that_is_said_once_a_file(p, label):
+    line = rounded(p, label)
+    assert the_event(line).decision.probabilities == pytest.approx([each / sum(p) for each in p])
+    assert sum(the_event(line).decision.probabilities) == pytest.approx(1.0)
+    lines = b"\n".join(orjson.dumps({**line, "EventId": str(number)}) for number in range(4))
+    _, done = await read_files([MemoryFile("log.json", lines)], now=after(0))
+    assert [(each.count, each.line, "rounded" in each.reason) for each in done.fates[0].remarks] == [(4, 1, True)]
+
+
+def test_a_label_that_was_rounded_beside_exact_probabilities_changes_nothing():
+    exact = [1 / 3] * 3
+    found = read(rounded(exact, 0.33))
+    assert (found.events[0].decision.probabilities, found.notes) == (tuple(exact), ())
+    small = [0.0125, 0.9, 0.0875]
+    assert the_event(rounded(small, 0.01)).decision.probabilities == tuple(small)
+
+
+def test_rounded_probabilities_of_slots_are_divided_by_their_sum():
+    outcomes = [{**SLOTS["_outcomes"][0], "_p": [0.67, 0.11, 0.11, 0.12]}, *SLOTS["_outcomes"][1:]]
+    event, _ = read(SLOTS, _outcomes=outcomes).events
+    assert sum(event.decision.probabilities) == pytest.approx(1.0)
+    assert event.decision.probabilities[1] == pytest.approx(0.67 / 1.01)
+
+
+@pytest.mark.parametrize(
+    ("p", "label"), [([0.32] * 3, 0.32), ([0.35] * 3, 0.35), ([1 / 3] * 3, 0.35), ([1 / 3] * 3, 0.0), ([0.004, 0.5, 0.496], 0.0)]
+)
+def test_what_is_farther_from_1_than_two_percent_or_another_probability_is_refused(p, label):
+    with pytest.raises(UnreadableError, match="probabilit"):
+        read(rounded(p, label))
+
+
+# --- what is said of other lines ---
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"RewardValue": 1.0}, {"RewardValue": None}, {}, {"ActionTaken": True}, {"EnqueuedTimeUtc": "2023-05-17T09:30:00Z", "EventId": None}],
+)
+def test_a_reward_without_its_decision_is_known_with_its_value_or_without(changes):
+    with pytest.raises(KindNotReadError, match="a reward without its decision"):
+        read({"Timestamp": "2023-05-17T08:30:00Z", "EventId": "e1", **changes})
+
+
+def test_an_event_that_lacks_what_was_asked_and_what_is_no_event_are_told_apart():
+    with pytest.raises(UnreadableError, match="c is missing"):
+        read(without(PERSONALIZER, "c"))
+    with pytest.raises(NoLogError):
+        read(b'{"BlockPosition":{"BlobName":"x"}}')
+
+
+CONTINUOUS = {
+    "_label_ca": {"cost": -0.95, "pdf_value": 0.0021, "action": 185.0035},
+    "Timestamp": "2021-01-12T13:16:22.3840000Z",
+    "EventId": "x",
+    "c": {"18-25": 1, "male": 1},
+    "pdf": [{"left": 185.0, "right": 17000.0, "pdf_value": 0.0021}],
+    "VWState": {"m": "N/A"},
+}
+
+
+async def test_continuous_actions_and_slates_are_refused_by_name_once_a_file():
+    slate = {**PERSONALIZER, "c": {"_multi": [{"_slot_id": 0}, {"_slot_id": 1}]}}
+    for line, name in ((CONTINUOUS, "_label_ca"), (slate, "slates")):
+        lines = b"\n".join(orjson.dumps({**line, "EventId": str(number)}) for number in range(30))
+        _, done = await read_files([MemoryFile("log.json", lines)], now=after(0))
+        assert (done.malformed, len(done.told), name in done.told[0].reason) == (30, 1, True)
+
+
+@pytest.mark.parametrize("value", [b"NaN", b"Infinity", b"-Infinity"])
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (b'{"_label_cost": %b, "c": {"_multi": [{}]}}', "_label_cost"),
+        (b'{"_label_cost":-1,"p":[1.0, %b],"c":{"_multi":[{}]}}', "p"),
+        (b'{"_label_cost":-1,"c":{"x":{"y":%b},"_multi":[{}]}}', "y"),
+        (b'{"_label_cost":-1,"o":[{"v":%b}],"c":{"_multi":[{}]}}', "v"),
+    ],
+)
+def test_what_python_writes_for_numbers_that_are_none_is_named_with_its_place(text, name, value):
+    with pytest.raises(UnreadableError) as refused:
+        read(text % value)
+    assert str(refused.value).startswith(f"{value.decode()} at {name} is no number")
+    with pytest.raises(UnreadableError, match="not a line of dsjson"):
+        read(b'{"x": "NaN and Infinity", y}')
