@@ -46,7 +46,7 @@ class _Cut:
 
 
 class LogReader:
-    """Reads files; ``done`` tells how far it is. Memory is bounded by a batch."""
+    """Reads files. Memory is bounded by a batch."""
 
     def __init__(
         self,
@@ -56,7 +56,8 @@ class LogReader:
         imitates: bool = False,
         tell: Callable[[HowFar], None] = lambda _: None,
     ) -> None:
-        self.done = HowFar()
+        self._done = HowFar()
+        self._lines = 0
         self._now = now
         self._encode = encode
         self._imitates = imitates
@@ -64,6 +65,11 @@ class LogReader:
         self._batch: list[JoinedEvent] = []
         self._size = 0
         self._begin("")
+
+    @property
+    def done(self) -> HowFar:
+        """How far it is."""
+        return replace(self._done, lines=self._lines)
 
     def _begin(self, name: str) -> None:
         self._file = FileAccount(name)
@@ -88,7 +94,7 @@ class LogReader:
         self._begin(file.name)
         splitter = LineSplitter()
         async for block in file.blocks():
-            self.done = replace(self.done, bytes=self.done.bytes + len(block))
+            self._done = replace(self._done, bytes=self._done.bytes + len(block))
             lines = splitter.feed(block)
             while await asyncio.to_thread(self._fill, lines, events(), size):
                 yield self._taken()
@@ -132,7 +138,7 @@ class LogReader:
         self._settle_cut()
         if (told := self._documents.end()) is not None:
             self._note(told, self._documents.began)
-        self.done = self.done.with_file(self._file)
+        self._done = self._done.with_file(self._file)
 
     def _read(self, text: bytes) -> None:
         """Read a line; raises `UnreadableError` for the first of a file that is none of lines."""
@@ -144,7 +150,7 @@ class LogReader:
             return
         if self._is_of_document(text):
             return
-        self.done = replace(self.done, lines=self.done.lines + 1)
+        self._lines += 1
         try:
             self._take(text)
         except UnreadableError as error:
@@ -164,7 +170,7 @@ class LogReader:
         if documents.has(text):
             self._say(documents.take(text))
         elif documents.begins(text):
-            self.done = replace(self.done, lines=self.done.lines + 1)
+            self._lines += 1
             self._say(documents.open(text, self._line))
         else:
             return False
@@ -197,8 +203,8 @@ class LogReader:
             self._note(read, told.number)
             return
         if read.is_thinned or read.is_apprentice:
-            so_far = self.done
-            self.done = replace(so_far, thinned=so_far.thinned + read.is_thinned, apprentice=so_far.apprentice + read.is_apprentice)
+            so_far = self._done
+            self._done = replace(so_far, thinned=so_far.thinned + read.is_thinned, apprentice=so_far.apprentice + read.is_apprentice)
         for what in read.notes:
             self._file.note(what, told.number)
         self._file.read += 1
@@ -210,4 +216,4 @@ class LogReader:
         if not isinstance(error, NoLogError) and not self._is_log and is_beside(self._file.name):
             self._is_over = True
             error = NoLogError("one of the files that Azure keeps beside its logs")
-        self.done = self.done.with_error(self._file, error, number)
+        self._done = self._done.with_error(self._file, error, number)

@@ -142,7 +142,7 @@ def _by_action(line: Line) -> int | None:
 
 def _is_agreed(line: Line) -> bool:
     """Whether ``_labelIndex`` and ``_label_Action`` name the same action, if both are there."""
-    if line.index is None or line.action is None:
+    if line.index is None or line.action is None or line.index == line.action - 1:
         return True
     return line.index == _by_action(line) or (_is_from_0(line.a) and line.index == line.action)
 
@@ -174,6 +174,8 @@ def _probabilities(line: Line, chosen: int, count: int) -> Chances:
 
 def _agree(told: float, probabilities: tuple[float, ...], pdrop: float) -> bool:
     """Whether both say the same, as far as one was rounded; the client libraries' joiner multiplies one by the chance that it was kept."""
+    if told in probabilities:
+        return True
     candidates = *probabilities, *[each * (1.0 - pdrop) for each in probabilities]
     return any(isclose(told, each, rel_tol=_ROUNDED) or told == round(each, _DIGITS) > 0.0 for each in candidates)
 

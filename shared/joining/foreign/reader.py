@@ -152,7 +152,7 @@ class DsjsonReader:
 
 def _notes(asked: Asked, choices: Iterable[Choice]) -> tuple[str, ...]:
     """Say what was made of a line that could have been taken otherwise."""
-    rounded = ("probabilities that were rounded are divided by their sum",) if any(choice.is_rounded for choice in choices) else ()
+    rounded = ("probabilities that were rounded are divided by their sum",) if True in [choice.is_rounded for choice in choices] else ()
     return (*rounded, "of actions of the same id or look, all but the first are named by their place") if asked.has_twins else rounded
 
 
@@ -198,8 +198,9 @@ def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:
         return JoinedEvent(decision, reward, tuple(observations), skip)
     if reward and not any(not each.is_activation for each in observations):
         observations.append(Observation(decision.event_id, decision.decided_at, reward, decision.slot))
-    is_waiting = skip is not None or any(each.is_activation for each in observations)
-    return JoinedEvent(replace(decision, deferred=decision.deferred and is_waiting), reward, tuple(observations), skip)
+    if decision.deferred and skip is None and not any(each.is_activation for each in observations):
+        decision = replace(decision, deferred=False)
+    return JoinedEvent(decision, reward, tuple(observations), skip)
 
 
 def _skip(line: Line) -> SkipReason | None:
