@@ -26,7 +26,7 @@ def import_(
     storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
-    """Take a dsjson log of Azure Personalizer or Vowpal Wabbit into a loop's joined log, and have the loop's model learn from it.
+    """Take a log of Azure Personalizer or Vowpal Wabbit (dsjson, binary) into a loop's joined log, and have the loop's model learn from it.
 
     The loop must not have learned from events of its own yet. Lines that cannot be read are counted and listed, and stop nothing. Stopped
     half-way, run it again: what is there already is left out.

@@ -129,6 +129,19 @@ def test_an_engine_of_storage_is_loaded_where_it_is_chosen_and_not_before():
     assert found == {"shared/storage/opening.py", "shared/storage/mirror.py"}
 
 
+def test_what_the_command_line_alone_has_installed_is_loaded_where_a_binary_log_is_met():
+    room = "shared/joining/binary/"
+    packages = ("flatbuffers", "zstandard", "shared.joining.binary")
+    outside = {
+        place
+        for place, module in deployed_modules()
+        if not place.startswith(room)
+        for name in imported(module)
+        if name.startswith(packages)
+    }
+    assert outside == {"shared/joining/splitting.py"}
+
+
 def test_a_process_on_an_embedded_store_loads_nothing_of_azure_storage(tmp_path):
     code = """
 import asyncio, sys

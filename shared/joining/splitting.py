@@ -1,60 +1,81 @@
-"""From the bytes of a log, in blocks as they come, to its lines; gzip is known by its first bytes, whatever the file is called."""
+"""From the bytes of a log, in blocks as they come, to its lines; gzip and binary logs are known by their first bytes, not by a name."""
 
 import zlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
-from shared.domain.errors import UnreadableError
+from shared.domain.errors import KindNotReadError, UnreadableError
 
 MAX_LINE: Final = 16 * 1024 * 1024
 """Of a longer line no more is kept than shows that it is."""
 
+Line = bytes | UnreadableError
+"""A line, or why a decision of a binary log has none."""
+
 _GZIP: Final = b"\x1f\x8b"
-_BINARY: Final = b"VWFB"
 _MARK: Final = b"\xef\xbb\xbf"
+_BINARY: Final = (b"VWFB", b"\x55" * 4, b"\x11" * 4, b"\xff" * 4)
+"""What a binary log begins with: its own letters or, if it was split, a message."""
+
+_SHOWN: Final = 4
+"""Bytes that show what a file is."""
+
+_UNJOINED: Final = range(1, 14)
+"""Numbers of the messages that a client library writes to a file where it was told to send to one."""
+
 _PIECE: Final = 1 << 20
 """Most that is inflated at once: a small file may hold anything."""
 
 _ANY_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
+class _Content(Protocol):
+    """What is in a file, inflated if it was gzipped."""
+
+    def feed(self, piece: bytes) -> Iterator[Line]:
+        """Give the lines that end in this piece."""
+        ...
+
+    def end(self) -> Iterator[Line]:
+        """Give the last ones."""
+        ...
+
+
 class LineSplitter:
-    """Splits one file. Memory is bounded by a block, a piece of it inflated, and a line."""
+    """Splits one file. Memory is bounded by a block, a piece of it inflated, and a line; of a binary log, by what its reader keeps."""
 
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_ANY_GZIP)
         self._is_gzip: bool | None = None
         self._is_between = True
         self._head = b""
-        self._rest = bytearray()
+        self._begun = b""
+        self._content: _Content | None = None
 
-    def feed(self, block: bytes) -> Iterator[bytes]:
+    def feed(self, block: bytes) -> Iterator[Line]:
         """Give the lines that end in this block, without what ends them; raises `UnreadableError` where it is no text."""
         if self._is_gzip is None:
             self._head += block
-            if len(self._head) < len(_BINARY):
+            if len(self._head) < len(_GZIP):
                 return
-            block = self._begun()
-        for piece in self._inflated(block) if self._is_gzip else (block,):
-            yield from self._split(piece)
+            block, self._head = self._head, b""
+            self._is_gzip = block.startswith(_GZIP)
+        try:
+            for piece in self._inflated(block) if self._is_gzip else (block,):
+                yield from self._split(piece)
+        except ModuleNotFoundError as cause:
+            name = (cause.name or "").partition(".")[0]
+            raise UnreadableError(f"this is a binary log: to read it, install the package {name} (requirements/cli.txt)") from cause
 
-    def end(self) -> Iterator[bytes]:
-        """Give the last line, if nothing ended it; raises `UnreadableError` where a gzip file is cut off."""
-        if self._is_gzip is None and self._head:
-            yield from self._split(self._begun())
+    def end(self) -> Iterator[Line]:
+        """Give the last line, if nothing ended it; raises `UnreadableError` where a file is cut off."""
+        yield from self._split(self._head)
+        if self._content is None:
+            self._content = _content_of(self._begun)
+            yield from self._content.feed(self._begun)
         if self._is_gzip and not self._is_between:
             raise UnreadableError("the file is cut off: its gzip stream does not end")
-        if self._rest:
-            yield self._taken()
-
-    def _begun(self) -> bytes:
-        head, self._head = self._head, b""
-        self._is_gzip = head.startswith(_GZIP)
-        if head.startswith(_BINARY):
-            raise UnreadableError(
-                "this is a binary (FlatBuffers) log of the client libraries, which is not read: convert it to dsjson first"
-            )
-        return head.removeprefix(_MARK)
+        yield from self._content.end()
 
     def _inflated(self, block: bytes) -> Iterator[bytes]:
         """Inflate piece by piece; files may consist of several streams, one after another."""
@@ -72,12 +93,49 @@ class LineSplitter:
         except zlib.error as cause:
             raise UnreadableError(f"the file is damaged: {cause}") from cause
 
-    def _split(self, piece: bytes) -> Iterator[bytes]:
+    def _split(self, piece: bytes) -> Iterator[Line]:
+        if self._content is None:
+            self._begun += piece
+            if len(self._begun) < _SHOWN:
+                return
+            piece, self._begun = self._begun, b""
+            self._content = _content_of(piece)
+        yield from self._content.feed(piece)
+
+
+def _content_of(begun: bytes) -> _Content:
+    """Tell by the first bytes what a file holds; raises `UnreadableError` for what a client library did not join yet."""
+    if begun.startswith(_BINARY):
+        from shared.joining.binary.joined import BinaryLog
+
+        return BinaryLog()
+    if begun[:1] == b"\0" and begun[2:3] == b"\0" and len(begun) >= _SHOWN and begun[3] in _UNJOINED:
+        raise KindNotReadError(
+            "these are decisions or rewards that a client library wrote to a file, not joined with each other:"
+            " join them with the client library's joiner first, then import what it wrote"
+        )
+    return _Text()
+
+
+class _Text:
+    """Lines that end with a line feed, or with the file."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._is_first = True
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        if self._is_first:
+            piece, self._is_first = piece.removeprefix(_MARK), False
         *ended, rest = piece.split(b"\n")
         for part in ended:
             self._add(part)
             yield self._taken()
         self._add(rest)
+
+    def end(self) -> Iterator[bytes]:
+        if self._rest:
+            yield self._taken()
 
     def _add(self, part: bytes) -> None:
         self._rest += part[: MAX_LINE + 1 - len(self._rest)]

@@ -10,7 +10,7 @@ from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
 from shared.joining.foreign.reader import DsjsonReader, Encode, Told
 from shared.joining.layout import Documents, check_beginning, check_list, is_beside
-from shared.joining.splitting import MAX_LINE, LineSplitter
+from shared.joining.splitting import MAX_LINE, Line, LineSplitter
 from shared.services.concurrency import collector_at_rest
 from shared.services.log_accounts import FileAccount, HowFar
 
@@ -115,7 +115,7 @@ class LogReader:
         batch, self._batch, self._size = self._batch, [], 0
         return batch
 
-    def _fill(self, lines: Iterator[bytes], events: int, size: int) -> bool:
+    def _fill(self, lines: Iterator[Line], events: int, size: int) -> bool:
         """Read until the batch is full, and tell whether it is."""
         try:
             with collector_at_rest():
@@ -140,8 +140,13 @@ class LogReader:
             self._note(told, self._documents.began)
         self._done = self._done.with_file(self._file)
 
-    def _read(self, text: bytes) -> None:
+    def _read(self, text: Line) -> None:
         """Read a line; raises `UnreadableError` for the first of a file that is none of lines."""
+        if isinstance(text, UnreadableError):
+            self._line += 1
+            self._lines += 1
+            self._note(text, self._line)
+            return
         if self._is_fresh and text.strip():
             check_beginning(text)
             self._is_fresh = False

@@ -15,6 +15,7 @@ from shared.domain.errors import BusyError, InvalidRequestError, StorageUnavaila
 from shared.domain.events import JoinedEvent, LearningMode
 from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.joining.dsjson import line
+from shared.joining.foreign.reader import DsjsonReader
 from shared.joining.reading import read_lines
 from shared.learning import artifact
 from shared.learning.encoding import Encoder
@@ -29,6 +30,7 @@ from shared.storage.polling import StoredConfiguration
 from shared.storage.ports import Storage
 from tests.builders import after, decision, observation
 from tests.clocks import SetClock
+from tests.joining import binary_logs as binary
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.joining.test_runs import imitating
 from tests.keeping import keeper, pointer_of, provenance_of, replayed
@@ -108,6 +110,27 @@ async def test_the_model_is_that_of_a_learner_that_was_given_the_same_and_can_be
     learner, events = Learner.cold(), await events_of(account)
     for first in range(0, 100, 30):
         learner.learn(lessons(events[first : first + 30], Encoder()))
+    assert await FileModelStore(account, loop=STORE).state(pointer.version) == artifact.dump_state(learner)
+    assert pointer.version in await replayed(account, STORE)
+
+
+async def test_the_model_of_a_binary_log_is_that_of_the_same_events_in_lines(account):
+    decided = [(f"b{number}", after(number - 9e6), number % 2 + 1, float(number % 3)) for number in range(100)]
+    parts = [
+        binary.events(binary.cb(name, actions=(chosen, 3 - chosen), arrived=at), binary.reward(earned, name, arrived=at))
+        for name, at, chosen, earned in decided
+    ]
+    other = binary.events(binary.event("other", binary.Kind.SLATES, b""))
+    done = await importer(account).run([MemoryFile("a.fb.gz", gzip.compress(binary.log(*parts, other)))])
+    assert (done.events, done.learned, done.read.lines, done.read.malformed) == (100, 100, 101, 1)
+    learner, reader = Learner.cold(), DsjsonReader(undated=NOW)
+    for first in range(0, 100, 30):
+        lines = [
+            {"EventId": name, "Timestamp": at, "_label_cost": -earned, "a": [chosen, 3 - chosen], "p": [0.8, 0.2], "c": binary.CONTEXT}
+            for name, at, chosen, earned in decided[first : first + 30]
+        ]
+        learner.learn(lessons([reader.read(orjson.dumps(each), 1).events[0] for each in lines], Encoder()))
+    pointer = await pointer_of(account, STORE)
     assert await FileModelStore(account, loop=STORE).state(pointer.version) == artifact.dump_state(learner)
     assert pointer.version in await replayed(account, STORE)
 
