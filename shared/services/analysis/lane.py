@@ -38,8 +38,8 @@ from shared.services.analysis.features import Feature
 from shared.services.analysis.scoring import Block, even
 from shared.services.lessons import Lessons
 
-MOST_SLOTS: Final = 20
-"""Slots that have sums of their own, the first that are met; further ones count in the whole only."""
+MOST_SLOTS: Final = 50
+"""Slots that have sums of their own, as many as a call may have, and the first that are met; further ones count in the whole only."""
 
 _FEW: Final = 200
 _FEW_BYTES: Final = 1024 * 1024

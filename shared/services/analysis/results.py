@@ -14,7 +14,7 @@ from shared.evaluation.moments import Moments
 from shared.evaluation.sequences import confidence_sequence
 from shared.evaluation.series import Series as SeriesOfSums
 from shared.evaluation.tally import default_interval
-from shared.services.analysis.lane import Contender, Counts, Lane, SlotSums
+from shared.services.analysis.lane import MOST_SLOTS, Contender, Counts, Lane, SlotSums
 
 EXPANDING: Final = 5
 ROLLING: Final = (60, 360, 720, 1440)
@@ -245,7 +245,19 @@ def warnings(found: Sequence[Part]) -> list[str]:
             f"In {forced:.0%} of the rounds only one action had any probability: the others count as excluded there, "
             "so all policies earn the same in those rounds."
         )
-    return told
+    return told + _left_out(found)
+
+
+def _left_out(found: Sequence[Part]) -> list[str]:
+    """Say how many rounds no slot's own figures hold, where there are as many of those as there may be."""
+    own = [each for each in found if each.slot and each.contender == found[0].contender]
+    left = found[0].moments.rounds - sum(each.moments.rounds for each in own) if found and not found[0].slot else 0.0
+    if len(own) < MOST_SLOTS or left < 0.5:
+        return []
+    return [
+        f"The {MOST_SLOTS} slots that were met first have figures of their own; "
+        f"the other {left:,.0f} rounds, of further slots or of none, count in the whole only."
+    ]
 
 
 def _certain(part: Part) -> WeightHealth:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.api.multislot import MAX_SLOTS
 from shared.domain.errors import UnreadableError
 from shared.domain.events import SkipReason
 from shared.domain.loop import LearningPolicy
@@ -13,6 +14,7 @@ from shared.learning import artifact
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.analysis.lane import MOST_SLOTS, Lane, Lineup, SlotSums, contenders, lineups
+from shared.services.analysis.results import Found, parts, warnings
 from shared.services.retraining import study
 from tests.builders import T0, apprentice
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn, with_rewards, written_and_read
@@ -125,6 +127,16 @@ def test_further_slots_count_in_the_whole_only():
         mine.take(drawn(2, slot=f"s{number}"))
     assert len(mine.sums) == MOST_SLOTS + 1
     assert mine.sums[""].coverage.rounds.tolist() == [2.0 * (MOST_SLOTS + 5)] * 3
+    (warning,) = [each for each in warnings(parts([Found.of(mine)])) if "slots" in each]
+    assert "the other 10 rounds, of further slots or of none, count in the whole only" in warning
+
+
+def test_as_many_slots_as_a_call_may_have_all_have_figures_of_their_own():
+    mine = lane()
+    mine.take([event for number in range(MAX_SLOTS) for event in drawn(2, slot=f"s{number}")])
+    found = parts([Found.of(mine)])
+    assert {each.slot for each in found} == {"", *[f"s{number}" for number in range(MAX_SLOTS)]}
+    assert not [each for each in warnings(found) if "slots" in each]
 
 
 def test_longer_buckets_hold_the_same_sums():
