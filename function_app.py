@@ -1,5 +1,6 @@
 """The Azure Functions app: every function of the service, from the folder of its trigger."""
 
+import logging
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -13,13 +14,11 @@ from evaluation_function.workers import worker_blueprint
 from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
-from shared.runtime.http import Operation
+from shared.domain.errors import SettingsError
+from shared.runtime.http import Operation, out_of_order
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment, once_per_process
 from trainer_function import trainer_blueprint
-
-settings = read_settings(os.environ)
-deployment = once_per_process(lambda: Deployment(settings))
 
 
 @cache
@@ -33,11 +32,18 @@ def operations() -> Sequence[Operation]:
 
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-app.register_functions(rank_blueprint(deployment))
-app.register_functions(reward_blueprint(deployment))
-app.register_functions(trainer_blueprint(deployment, schedule=settings.trainer_schedule))
-app.register_functions(worker_blueprint(deployment))
-app.register_functions(dashboard_blueprint(deployment))
-app.register_functions(demo_blueprint(deployment))
-for blueprint in manage_blueprints(operations, deployment):
-    app.register_functions(blueprint)
+try:
+    settings = read_settings(os.environ)
+except SettingsError as error:  # what is raised while the host looks for functions leaves it without any: each path would be a bare 404
+    logging.getLogger(__name__).error("the app is out of order: %s", error.public)
+    app.register_functions(out_of_order(error))
+else:
+    deployment = once_per_process(lambda: Deployment(settings))
+    app.register_functions(rank_blueprint(deployment))
+    app.register_functions(reward_blueprint(deployment))
+    app.register_functions(trainer_blueprint(deployment, schedule=settings.trainer_schedule))
+    app.register_functions(worker_blueprint(deployment))
+    app.register_functions(dashboard_blueprint(deployment))
+    app.register_functions(demo_blueprint(deployment))
+    for blueprint in manage_blueprints(operations, deployment):
+        app.register_functions(blueprint)

@@ -68,13 +68,14 @@ class RunningApp:
         queue_hold: int = 60,
         folder: Path = REPOSITORY,
         ready: str = "/status",
+        ready_status: int = 200,
         local_settings: bool = False,
     ) -> None:
         self.storage = storage
         self.key = secrets.token_hex(16)
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        self._ready = ready
+        self._ready, self._ready_status = ready, ready_status
         self._log = Path(tempfile.gettempdir()) / f"host-{secrets.token_hex(8)}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.environment = {**inherited, **settings_of(storage), "PERSONALIZER_KEYS": self.key, **(settings or {})}
@@ -169,7 +170,7 @@ class RunningApp:
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if self.request("GET", self._ready).status == 200:
+                if self.request("GET", self._ready).status == self._ready_status:
                     return
             time.sleep(0.05)
         raise AppDidNotStartError(f"exit code {self._process.poll()}\n{self.logs}")

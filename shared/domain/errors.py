@@ -162,7 +162,18 @@ class NewerFormatError(UnreadableError):
 
 
 class SettingsError(PersonalizerError):
-    """A setting whose value cannot be used; the text names it."""
+    """A setting whose value cannot be used; the text names it.
+
+    ``public`` is what anyone may be told: the same without the value, which may be a key that was meant for another setting.
+    """
+
+    def __init__(self, message: str, *, public: str = "") -> None:
+        super().__init__(message)
+        self.public = public or message
+
+
+class OutOfOrderError(UnavailableError):
+    """The app cannot work until a setting is mended."""
 
 
 # --- several slots, evaluations and feature importances --------------------------------------------------------------

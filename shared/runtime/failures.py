@@ -33,6 +33,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.BacklogFullError: (503, "OperationNotAllowed"),
         errors.BusyError: (503, "OperationNotAllowed"),
         errors.ClocksDifferError: (503, "OperationNotAllowed"),
+        errors.OutOfOrderError: (503, "OperationNotAllowed"),
         errors.QuotaExceededError: (403, "403"),
         errors.ConflictError: (500, "InternalServerError"),
         errors.NewerFormatError: (500, "InternalServerError"),

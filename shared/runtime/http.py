@@ -22,9 +22,11 @@ from shared.domain.errors import (
     BodyTooLargeError,
     InvalidRequestError,
     MethodNotAllowedError,
+    OutOfOrderError,
     PersonalizerError,
     RequestError,
     ResourceNotFoundError,
+    SettingsError,
     StorageUnavailableError,
     UnavailableError,
     UnsupportedMediaTypeError,
@@ -173,6 +175,8 @@ MUCH: Final = Time(timedelta(seconds=30), timedelta(seconds=7))
 """For what reads a lot, or carries a model."""
 WORK: Final = Time(timedelta(seconds=200), timedelta(seconds=7))
 """For what goes through all that waits, or learns; Azure itself ends a call after 230 seconds."""
+_MENDING: Final = timedelta(minutes=1)
+"""After what time a call may be repeated that a wrong setting was the reason to refuse."""
 _MARGIN: Final = timedelta(seconds=1)
 """What is left to an operation to answer by itself when its time is over."""
 
@@ -276,6 +280,15 @@ def dispatcher(
     trigger = functions.route(route=f"{prefix}{{*path}}", methods=list(_METHODS), auth_level=func.AuthLevel.ANONYMOUS)
     functions.function_name(name)(trigger(dispatch))
     return functions
+
+
+def out_of_order(cause: SettingsError) -> func.Blueprint:
+    """Register one function that answers every call with 503, and with what setting has to be mended."""
+
+    def no_deployment() -> Deployment:
+        raise OutOfOrderError(f"the service is out of order until a setting is mended: {cause.public}", retry_after=_MENDING)
+
+    return dispatcher("unmatched", "", tuple, no_deployment)
 
 
 def answer(status: int, body: WireModel | bytes | None = None, *, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

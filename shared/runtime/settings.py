@@ -50,7 +50,13 @@ _HOST_ACCOUNT = "AzureWebJobsStorage"
 _EMBEDDED = "PERSONALIZER_STORE"
 _EMULATOR = "UseDevelopmentStorage=true"
 _DURATION = TypeAdapter(timedelta)
-_CRON_FIELD = re.compile(r"[0-9A-Za-z*/,\-]+")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_CRON_FIELDS = ((0, 59, ()), (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS))
+"""Of each field of a schedule: the lowest number, the highest, and the names of the numbers."""
+_CRON_PART = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3,9})(?:-(\d{1,2}|[A-Za-z]{3,9}))?)(?:/[1-9]\d?)?")
+_SHOWN = 24
+"""Characters of a value that an error repeats: most keys are longer."""
 
 Value = TypeVar("Value")
 
@@ -171,10 +177,16 @@ class _Reader:
                 return value
         except (ValueError, LookupError, OverflowError):
             pass
-        raise SettingsError(f"PERSONALIZER_{name} is {text!r}, but must be {rule}")
+        raise _unusable(f"PERSONALIZER_{name}", text, f"must be {rule}")
 
 
 Option = TypeVar("Option", bound=StrEnum)
+
+
+def _unusable(setting: str, text: str, rule: str) -> SettingsError:
+    """Give the error of a setting that has this value; one as long as a key is not repeated."""
+    found = repr(text) if len(text) <= _SHOWN else f"{len(text)} characters long"
+    return SettingsError(f"{setting} is {found}, but {rule}", public=f"{setting} {rule}")
 
 
 def _read_duration(text: str) -> timedelta:
@@ -203,17 +215,31 @@ def _policy_arguments(text: str) -> str:
     try:
         parse_arguments(text)
     except InvalidPolicyConfigurationError as cause:
-        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS cannot be followed: {cause}") from cause
+        public = "PERSONALIZER_POLICY_ARGUMENTS must be arguments of a learning policy, such as --cb_explore_adf"
+        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS cannot be followed: {cause}", public=public) from cause
     return text
 
 
 def _schedule(text: str) -> str:
     parts = text.split()
-    if len(parts) != 6 or not all(map(_CRON_FIELD.fullmatch, parts)):
-        raise SettingsError(
-            f"PERSONALIZER_TRAINER_SCHEDULE is {text!r}, but must be an NCRONTAB expression of six fields, such as '0 * * * * *'"
-        )
-    return text
+    if len(parts) == len(_CRON_FIELDS) and all(map(_is_of, parts, _CRON_FIELDS)):
+        return text
+    raise _unusable("PERSONALIZER_TRAINER_SCHEDULE", text, "must be an NCRONTAB expression of six fields, such as '0 * * * * *'")
+
+
+def _is_of(text: str, field: tuple[int, int, tuple[str, ...]]) -> bool:
+    """Whether a schedule may have this in a field: the Functions host leaves out a function whose schedule it cannot read."""
+    lowest, highest, names = field
+    parts = [_CRON_PART.fullmatch(part) for part in text.split(",")]
+    values = [value for part in parts if part for value in part.groups() if value]
+    numbers = [int(value) if value.isdigit() else _named(value, names, lowest) for value in values]
+    return all(parts) and all(lowest <= number <= highest for number in numbers)
+
+
+def _named(value: str, names: tuple[str, ...], lowest: int) -> int:
+    """Give the number of a month or day, -1 for another word."""
+    short = value[:3].lower()
+    return names.index(short) + lowest if short in names else -1
 
 
 def _data_storage(environment: Mapping[str, str]) -> StorageSettings:
@@ -251,10 +277,10 @@ def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:
     """Read what is said of an account the way the Functions host reads a connection; what is not said is empty."""
     connection = environment.get(prefix, "").strip()
     if connection:
-        return AccountSettings(connection_string=_expanded(connection))
+        return AccountSettings(connection_string=_checked_connection(prefix, _expanded(connection)))
     name = environment.get(f"{prefix}__accountName", "")
     blob_uri, table_uri, queue_uri = (
-        environment.get(f"{prefix}__{service}ServiceUri") or (f"https://{name}.{service}.core.windows.net" if name else "")
+        _checked_address(f"{prefix}__{service}ServiceUri", environment) or (f"https://{name}.{service}.core.windows.net" if name else "")
         for service in ("blob", "table", "queue")
     )
     return AccountSettings(
@@ -264,6 +290,22 @@ def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:
         managed_identity=environment.get(f"{prefix}__credential", "").lower() == "managedidentity",
         client_id=environment.get(f"{prefix}__clientId") or None,
     )
+
+
+def _checked_connection(prefix: str, connection: str) -> str:
+    """Refuse what is no connection string, before each call fails by it; it is not repeated, as it holds a key."""
+    pairs = [part.partition("=") for part in connection.split(";") if part.strip()]
+    named = {name.strip().lower(): value for name, _, value in pairs}
+    if all(sign for _, sign, _ in pairs) and (named.keys() >= {"accountname"} or named.keys() >= {"blobendpoint", "tableendpoint"}):
+        return connection
+    raise SettingsError(f"{prefix} must be a connection string, such as DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...")
+
+
+def _checked_address(setting: str, environment: Mapping[str, str]) -> str:
+    address = environment.get(setting, "").strip()
+    if address and not re.match(r"https?://[^/\s]", address):
+        raise SettingsError(f"{setting} must be an address that begins with https://")
+    return address
 
 
 def _expanded(connection: str) -> str:

@@ -77,6 +77,14 @@ def test_values_are_read_as_they_are_documented():
         ("INGEST_GRACE", "PT2H"),
         ("TRAINER_SCHEDULE", "* * * * *"),
         ("TRAINER_SCHEDULE", "every minute"),
+        ("TRAINER_SCHEDULE", "60 * * * * *"),
+        ("TRAINER_SCHEDULE", "0 0 24 * * *"),
+        ("TRAINER_SCHEDULE", "0 0 0 0 * *"),
+        ("TRAINER_SCHEDULE", "0 0 0 1 13 *"),
+        ("TRAINER_SCHEDULE", "0 0 0 * * 7"),
+        ("TRAINER_SCHEDULE", "0 0 0 * * NOD"),
+        ("TRAINER_SCHEDULE", "0 */0 * * * *"),
+        ("TRAINER_SCHEDULE", "0 5- * * * *"),
         ("LOG_SHARDS", "0"),
         ("LOG_SHARDS", "1.5"),
         ("LOG_SHARDS", "inf"),
@@ -90,6 +98,50 @@ def test_values_are_read_as_they_are_documented():
 def test_a_value_that_cannot_be_used_is_named(name, value):
     with pytest.raises(SettingsError, match=f"PERSONALIZER_{name}"):
         settings(**{name: value})
+
+
+@pytest.mark.parametrize("name", [name.removeprefix("PERSONALIZER_") for name in DEFAULTS])
+def test_what_anyone_is_told_of_a_setting_repeats_nothing_of_its_value(name):
+    """It may be a key that was meant for another setting."""
+    values = ("s3cr3t", "s3cr3t" * 20, "--s3cr3t, s3cr3t, s3cr3t", "AccountKey=s3cr3t;s3cr3t")
+    refusals = [refusal for value in values if (refusal := refusal_of(**{name: value}))]
+    assert not [each.public for each in refusals if f"PERSONALIZER_{name}" not in each.public or "s3cr3t" in each.public]
+
+
+def refusal_of(**values: str) -> SettingsError | None:
+    try:
+        settings(**values)
+    except SettingsError as error:
+        return error
+    return None
+
+
+def test_the_holder_of_the_settings_is_shown_a_value_that_is_shorter_than_a_key():
+    with pytest.raises(SettingsError, match="PERSONALIZER_DEFAULT_REWARD is '2', but must be a number from -1 to 1"):
+        settings(DEFAULT_REWARD="2")
+    with pytest.raises(SettingsError, match="PERSONALIZER_DEFAULT_REWARD is 64 characters long, but must be"):
+        settings(DEFAULT_REWARD="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    "schedule", ["*/10 * * * * *", "0 5/10 * * * *", "0 0-30/5,45 9-17 * * MON-FRI", "59 59 23 31 12 6", "0 0 0 1 January,jul sun"]
+)
+def test_schedules_that_the_functions_host_reads_are_taken(schedule):
+    assert settings(TRAINER_SCHEDULE=schedule).trainer_schedule == schedule
+
+
+@pytest.mark.parametrize("account", ["AzureWebJobsStorage", "PERSONALIZER_STORAGE"])
+@pytest.mark.parametrize("text", ["s3cr3t", "AccountKey=s3cr3t", "https://x.blob.core.windows.net/?sig=s3cr3t", "AccountName=x;s3cr3t"])
+def test_what_is_no_connection_string_is_named_and_not_repeated(account, text):
+    with pytest.raises(SettingsError, match=f"{account} must be a connection string") as refused:
+        read_settings({**ACCOUNT, account: text})
+    assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize("service", ["blob", "table", "queue"])
+def test_an_address_of_storage_is_one(service):
+    with pytest.raises(SettingsError, match=f"AzureWebJobsStorage__{service}ServiceUri must be an address that begins with https://"):
+        read_settings({"AzureWebJobsStorage__accountName": "x", f"AzureWebJobsStorage__{service}ServiceUri": "x.core.windows.net"})
 
 
 def account_of(storage: StorageSettings) -> AccountSettings:
