@@ -27,6 +27,9 @@ class MessageKind(IntEnum):
     END = 0xAAAAAAAA
 
 
+_KNOWN: Final = frozenset(kind.to_bytes(_KIND, "little") for kind in MessageKind)
+
+
 class Message(NamedTuple):
     """One of them; the kind is a number for one that is not known."""
 
@@ -73,5 +76,4 @@ class MessageSplitter:
 
     def _start(self) -> int:
         """Tell how many bytes pad the message before. The libraries pad with as many as its length leaves over; others, to the next 8."""
-        known = {kind.to_bytes(_KIND, "little") for kind in MessageKind}
-        return next((each for each in self._padding if bytes(self._rest[each : each + _KIND]) in known), self._padding[0])
+        return next((each for each in self._padding if bytes(self._rest[each : each + _KIND]) in _KNOWN), self._padding[0])

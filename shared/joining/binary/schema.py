@@ -28,6 +28,9 @@ _PROBABILITY: Final = np.dtype("<f4")
 _BASELINE: Final = np.dtype("<i4")
 _ID: Final = np.dtype("<u8")
 
+_LEAST_EVENT: Final = 16
+"""Bytes that an event takes in a message beside its own."""
+
 _MODES: Final = (LearningMode.ONLINE, LearningMode.APPRENTICE, LearningMode.LOGGING_ONLY)
 _AGGREGATIONS: Final = (
     RewardAggregation.EARLIEST,
@@ -56,6 +59,10 @@ class _Union(IntEnum):
     NOTHING = 0
     NUMBER = 1
     TEXT = 2
+
+
+_KINDS: Final = tuple(Kind)
+_UNIONS: Final = tuple(_Union)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +138,7 @@ def arrivals(data: bytes) -> Iterator[tuple[bytes, datetime | None]]:
     with damage_told("a message"):
         for each in Table.root(data).tables(0):
             event = each.content(0)
-            left -= len(event) + 1
+            left -= len(event) + _LEAST_EVENT
             if left < 0:
                 raise UnreadableError("a message is damaged: its events overlap")
             yield event, _time(each.struct(1, _TIME))
@@ -145,7 +152,7 @@ def read_event(data: bytes, arrived: datetime | None, unpacking: Unpacking, *, i
         if meta is None or not meta.has(0):
             raise UnreadableError("an event has no id")
         own = _time(meta.struct(1, _TIME)) if is_by_client_time else None
-        kind = _named(tuple(Kind), meta.byte(3), "a kind of events")
+        kind = _named(_KINDS, meta.byte(3), "a kind of events")
         return Event(meta.text(0), kind, own or arrived, meta.real(4), event.content(1), meta.byte(5), unpacking)
 
 
@@ -220,7 +227,7 @@ def _checked(choice: Choice) -> Choice:
 
 def _union(table: Table, field: int) -> Table | str | None:
     """Give a number, still in its table, a text, or nothing; the field before names which."""
-    which = _named(tuple(_Union), table.byte(field), "a kind of values")
+    which = _named(_UNIONS, table.byte(field), "a kind of values")
     if which is _Union.NUMBER:
         return table.table(field + 1)
     return table.text(field + 1) if which is _Union.TEXT else None

@@ -15,6 +15,9 @@ from shared.domain.errors import UnreadableError
 _FIRST_FIELD: Final = 4
 """Where a table's list of its fields, of 2 bytes each, names the first one."""
 
+_LENGTH: Final = 4
+"""Bytes that tell a vector's or a string's length, and stand before it."""
+
 _MOST_FIELDS: Final = 8
 """Of any table that is read here: more of them, of a later schema, have no meaning to us."""
 
@@ -76,7 +79,8 @@ class Table:
 
     def content(self, field: int) -> bytes:
         """Give a string's bytes, or a vector of bytes; none by default."""
-        return self.array(field, np.dtype("u1")).tobytes()
+        at = self._offset(field)
+        return self._bytes(self._table.Vector(at), self._table.VectorLen(at)) if at else b""
 
     def array(self, field: int, kind: np.dtype[Any]) -> NDArray[Any]:
         """Give a vector of numbers; none by default."""
@@ -99,8 +103,13 @@ class Table:
         """Give the strings of a vector, as bytes."""
         for at in self._references(field):
             start = self._table.Indirect(at)
-            length = self._table.Get(numbers.UOffsetTFlags, start)
-            yield np.frombuffer(self._table.Bytes, "u1", length, start + 4).tobytes()
+            yield self._bytes(start + _LENGTH, self._table.Get(numbers.UOffsetTFlags, start))
+
+    def _bytes(self, start: int, length: int) -> bytes:
+        found: bytes = self._table.Bytes[start : start + length]
+        if len(found) < length:
+            raise ValueError("the bytes end before")
+        return found
 
     def _references(self, field: int) -> range:
         at = self._offset(field)
