@@ -25,8 +25,8 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite)
-	@exec $(BIN)/python -m local $(if $(STORAGE),--storage "$(STORAGE)")
+run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite; TLS=1: by HTTPS)
+	@exec $(BIN)/python -m local $(if $(STORAGE),--storage "$(STORAGE)") $(if $(TLS),--tls)
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo

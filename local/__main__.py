@@ -26,6 +26,7 @@ from local.processes import GRACE, Child, LocalError, only_one_in, stopped_at_th
 from local.settings import REPOSITORY, load_local_settings
 from local.store import AZURITE, EMBEDDED, SETTING, Kept, settings_of, storage
 from local.systemd import OF_SYSTEMD, Systemd
+from local.tls import Certificate, certificate
 from shared.domain.errors import SettingsError
 from shared.runtime.settings import read_settings
 
@@ -35,6 +36,10 @@ READY_WITHIN = 60.0
 
 KEPT_KEYS = {"PERSONALIZER_KEYS": "keys", "PERSONALIZER_ADMIN_KEY": "admin-key"}
 """The files that hold what these settings do not give."""
+
+NEW_CERTIFICATE = """
+The certificate for HTTPS is new: what trusted an earlier one does not trust it.
+"""
 
 SHORTEST_KEY = 16
 """Characters that a key has at least where other machines are let in."""
@@ -72,6 +77,7 @@ class Options:
     port: str | None
     storage: str
     demo: bool
+    tls: bool
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -98,8 +104,13 @@ def parse_options(arguments: Sequence[str]) -> Options:
         default=True,
         help="make a loop for the demo page, and have all loops learn within seconds of what they are told (default: do)",
     )
+    parser.add_argument(
+        "--tls", action="store_true", help="speak HTTPS, with a certificate for localhost that is made once; for this machine alone"
+    )
     given = parser.parse_args(arguments)
-    return Options(app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, storage=given.storage, demo=given.demo)
+    return Options(
+        app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, storage=given.storage, demo=given.demo, tls=given.tls
+    )
 
 
 @contextlib.contextmanager
@@ -122,6 +133,11 @@ def check_exposure(given: Options, places: Sequence[Place]) -> None:
     """Refuse to let other machines call what no key protects; raises `LocalError`."""
     if all(place.is_loopback for place in places):
         return
+    if given.tls:
+        raise LocalError(
+            "--tls has a certificate for this machine's own addresses only. For other machines, leave it out and put a proxy before the"
+            " service: docs/server.md."
+        )
     if given.app != REPOSITORY:
         raise LocalError(
             "Another app than this repository's (--app) is served on loopback addresses only: no function keys are checked here."
@@ -142,7 +158,8 @@ def check_length(name: str, keys: Sequence[str]) -> None:
 def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socket]) -> None:
     """Open the storage, start the hosts, say how to call them and watch them; leaves only by an exception."""
     systemd = Systemd(os.environ)
-    places = [place_of(each) for each in sockets]
+    tls = certificate(home) if given.tls else None
+    places = [place_of(each, trust=tls.authority if tls else None) for each in sockets]
     service = places[0].from_here
     key, admin_key = service_key(home), administrators_key(home)
     if not all(place.is_loopback for place in places):
@@ -161,15 +178,26 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
 
         try:
             numbers = [each.fileno() for each in sockets]
-            start("The HTTP host", [*(f"--socket={number}" for number in numbers), "--no-timers", "--no-queues"], numbers)
+            secure = [f"--tls-certificate={tls.chain}", f"--tls-key={tls.key}"] if tls else []
+            start("The HTTP host", [*(f"--socket={number}" for number in numbers), *secure, "--no-timers", "--no-queues"], numbers)
             wait_until_ready(service, [*kept.processes, *hosts])
             demo = demo_key(service, admin_key, home) if given.app == REPOSITORY and given.demo else None
             start("The timer host", ["--no-http", "--timers", "--no-queues"])  # not before: the first answer has the machine for itself
             start("The queue host", ["--no-http", "--no-timers", "--queues"])
             if sys.stdout.isatty():
-                print(banner(places, kept.name, key=key, admin_key=admin_key, demo_key=demo, note=kept.note), flush=True)
+                print(
+                    banner(
+                        places,
+                        kept.name,
+                        key=key,
+                        admin_key=admin_key,
+                        demo_key=demo,
+                        note=kept.note + (NEW_CERTIFICATE if tls and tls.is_new else ""),
+                    ),
+                    flush=True,
+                )
             else:
-                log_start(places, home, kept)
+                log_start(places, home, kept, tls)
             systemd.ready()
             watch([*kept.processes, *hosts], systemd, lambda: status(service) is not None)
         finally:
@@ -196,7 +224,7 @@ def complain(message: str) -> None:
         log.error(message)
 
 
-def log_start(places: Sequence[Place], home: Path, kept: Kept) -> None:
+def log_start(places: Sequence[Place], home: Path, kept: Kept, tls: Certificate | None) -> None:
     """Write where the service is, and where its data are, to the log, which others may read: so not the keys, but where those are."""
     keys = {name: name if given_keys(name) else str(home / kept) for name, kept in KEPT_KEYS.items()}
     facts = {
@@ -205,6 +233,7 @@ def log_start(places: Sequence[Place], home: Path, kept: Kept) -> None:
         "storage": kept.settings.get(SETTING, AZURITE),
         "keys": keys["PERSONALIZER_KEYS"],
         "admin_key": keys["PERSONALIZER_ADMIN_KEY"],
+        **({"trust": str(tls.authority), "certificate_is_new": tls.is_new} if tls else {}),
     }
     log.info("the service is running", extra=facts)
     if kept.note:
@@ -304,7 +333,7 @@ def wait_until_ready(service: Place, children: Sequence[Child]) -> None:
 
 def status(service: Place) -> str | None:
     """Ask the app whether it runs; None when nobody answers."""
-    with contextlib.closing(http.client.HTTPConnection(service.host, service.port, timeout=5)) as connection:
+    with contextlib.closing(service.connection(timeout=5)) as connection:
         try:
             connection.request("GET", "/status")
             response = connection.getresponse()

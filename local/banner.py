@@ -3,10 +3,12 @@
 import json
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import quote
 
 from local.demo_loop import NAME
 from local.listening import Place
+from local.tls import STORE_PASSWORD, Certificate
 
 RANK = {
     "contextFeatures": [{"timeOfDay": "morning", "weather": "sunny"}],
@@ -18,7 +20,7 @@ RANK = {
 
 TEXT = """
 Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for the next start.
-{note}{exposed}{demo}
+{note}{exposed}{trust}{demo}
   Dashboard  {endpoint}/dashboard#key={key_in_address}
   Endpoint   {endpoint}
   Key        {key}
@@ -27,11 +29,12 @@ Open Personalizer is running. Ctrl-C stops it; the data and the keys stay for th
 
 Rank, from another terminal:
 
-  curl -s {endpoint}/personalizer/v1.0/rank -H {key_header} -H 'Content-Type: application/json' -d {rank}
+  curl -s {cacert}{endpoint}/personalizer/v1.0/rank -H {key_header} -H 'Content-Type: application/json' -d {rank}
 
 Reward, with the eventId of that answer:
 
-  curl -i {endpoint}/personalizer/v1.0/events/EVENT_ID/reward -H {key_header} -H 'Content-Type: application/json' -d '{{"value": 1}}'
+  curl -i {cacert}{endpoint}/personalizer/v1.0/events/EVENT_ID/reward -H {key_header} \\
+       -H 'Content-Type: application/json' -d '{{"value": 1}}'
 
 The official SDK (pip install azure-cognitiveservices-personalizer):
 
@@ -46,12 +49,12 @@ The official SDK (pip install azure-cognitiveservices-personalizer):
 
 More loops, each with keys of its own, which are told once; the SDK's endpoint is then {endpoint}/loops/news:
 
-  curl -s -X PUT {endpoint}/loops/news -H {admin_header} -H 'Content-Type: application/json' -d '{{"tier": "S0"}}'
-  curl -s {endpoint}/loops -H {admin_header}
+  curl -s -X PUT {cacert}{endpoint}/loops/news -H {admin_header} -H 'Content-Type: application/json' -d '{{"tier": "S0"}}'
+  curl -s {cacert}{endpoint}/loops -H {admin_header}
 
 A decision is learned from when its reward wait time is over: ten minutes, as in Azure, or what a loop is told.
 
-  curl -X POST {endpoint}/admin/functions/train      # runs the trainer now
+  curl -X POST {cacert}{endpoint}/admin/functions/train      # runs the trainer now
 
 The app's log follows, one JSON object a line.
 """
@@ -64,6 +67,18 @@ Watch it learn, in a browser:
 """
 
 
+TRUST = """
+It speaks HTTPS, with a certificate for localhost that only this machine has. Before a client is started, have it trusted:
+
+  Java     export JAVA_TOOL_OPTIONS="-Djavax.net.ssl.trustStore={java} -Djavax.net.ssl.trustStorePassword={password}"
+  Node     export NODE_EXTRA_CA_CERTS={authority}
+  Python   export REQUESTS_CA_BUNDLE={authority} SSL_CERT_FILE={authority}
+  .NET     export SSL_CERT_FILE={authority}
+           (Windows: certutil -user -addstore Root FILE; macOS: security add-trusted-cert -k ~/Library/Keychains/login.keychain-db FILE)
+  Go       export SSL_CERT_FILE={authority}
+"""
+
+
 EXPOSED = """
 Other machines reach it at {addresses}, over plain HTTP: who is between can read the keys. docs/server.md puts TLS before it.
 Without a key they get whether it runs (GET /status), the description of the API and the bare pages of the dashboard and the demo.
@@ -71,15 +86,17 @@ Without a key they get whether it runs (GET /status), the description of the API
 
 
 def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, demo_key: str | None, note: str = "") -> str:
-    """Fill in the addresses, the keys and a note; without a key for the demo it is not mentioned.
+    """Fill in the addresses, the keys and a note; without a key for the demo it is not mentioned, nor trust without a certificate.
 
     What follows the ``#`` is read by the page and never leaves the browser.
     """
-    endpoint = places[0].from_here.url
+    endpoint, authority = places[0].from_here.url, places[0].trust
     exposed = [place.url for place in places if not place.is_loopback]
     return TEXT.format(
         endpoint=endpoint,
         note=note,
+        trust="" if authority is None else _trusting(authority),
+        cacert="" if authority is None else f"--cacert {shlex.quote(str(authority))} ",
         exposed=EXPOSED.format(addresses=" and ".join(exposed)) if exposed else "",
         key=key,
         key_in_address=quote(key, safe=""),
@@ -90,3 +107,8 @@ def banner(places: Sequence[Place], storage: str, *, key: str, admin_key: str, d
         rank=shlex.quote(json.dumps(RANK)),
         demo="" if demo_key is None else DEMO.format(endpoint=endpoint, demo_key=demo_key, loop=NAME),
     )
+
+
+def _trusting(authority: Path) -> str:
+    """Say how clients are told to trust the authority behind HTTPS."""
+    return TRUST.format(java=Certificate(authority.parent).java, password=STORE_PASSWORD, authority=shlex.quote(str(authority)))

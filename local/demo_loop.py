@@ -73,7 +73,7 @@ def no_demo(reason: str) -> str | None:
 
 def ask(service: Place, method: str, path: str, key: str, body: object = None) -> Answer:
     """Call an administrator's operation of the app that runs here; raises `LocalError` when nobody answers."""
-    with contextlib.closing(http.client.HTTPConnection(service.host, service.port, timeout=20)) as connection:
+    with contextlib.closing(service.connection(timeout=20)) as connection:
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {HEADER: key, "Content-Type": "application/json"})

@@ -77,6 +77,8 @@ class Front:
             reply = HttpReply(413, [("connection", "close")])
         except CallerGoneError:
             return
+        if scope["scheme"] == "https":
+            reply = without_pinning(reply)
         await send_reply(reply if self.keeps_connections else with_farewell(reply), send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -254,6 +256,11 @@ def with_farewell(reply: HttpReply) -> HttpReply:
     return HttpReply(
         reply.status, [*(each for each in reply.headers if each[0].lower() != "connection"), ("connection", "close")], reply.body
     )
+
+
+def without_pinning(reply: HttpReply) -> HttpReply:
+    """Do not have browsers insist on HTTPS: this host speaks it on this machine alone, where localhost names everything else as well."""
+    return HttpReply(reply.status, [each for each in reply.headers if each[0].lower() != "strict-transport-security"], reply.body)
 
 
 def checked(reply: HttpReply) -> HttpReply:

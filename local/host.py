@@ -51,6 +51,8 @@ class Options:
     held_for: timedelta
     local_settings: bool
     stop_with_parent: bool
+    tls_certificate: Path | None
+    tls_key: Path | None
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -75,6 +77,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         "--local-settings", action=argparse.BooleanOptionalAction, default=True, help="read local.settings.json (the environment wins)"
     )
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent is gone")
+    parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak HTTPS, with the certificates of this file (PEM)")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and the key of this one")
     given = parser.parse_args(arguments)
     return Options(
         app=given.app.resolve(),
@@ -85,6 +89,8 @@ def parse_options(arguments: Sequence[str]) -> Options:
         held_for=timedelta(seconds=given.queue_hold),
         local_settings=given.local_settings,
         stop_with_parent=given.stop_with_parent,
+        tls_certificate=given.tls_certificate,
+        tls_key=given.tls_key,
     )
 
 
@@ -152,6 +158,8 @@ def serve(backend: Backend, options: Options) -> None:
         proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=int(GRACE),
+        ssl_certfile=options.tls_certificate,
+        ssl_keyfile=options.tls_key,
     )
     server = GracefulServer(config, front)
     for number in (signal.SIGTERM, signal.SIGINT):  # what comes before uvicorn listens is not lost; it raises them again at the end

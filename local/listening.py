@@ -1,11 +1,14 @@
 """The addresses that the service listens on: those that were asked for, or those that systemd holds, and no others."""
 
 import errno
+import http.client
 import ipaddress
 import os
 import socket
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from local.processes import LocalError
@@ -17,10 +20,11 @@ FIRST_HANDED = 3
 
 
 class Place(NamedTuple):
-    """A socket's address: an IPv4 or IPv6 address as text, and a port."""
+    """A socket's address: an IPv4 or IPv6 address as text, and a port; where HTTPS is spoken, the certificate of the authority to trust."""
 
     host: str
     port: int
+    trust: Path | None = None
 
     @property
     def url(self) -> str:
@@ -29,7 +33,16 @@ class Place(NamedTuple):
         >>> Place("::1", 7071).url
         'http://[::1]:7071'
         """
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        scheme = "http" if self.trust is None else "https"
+        return f"{scheme}://[{self.host}]:{self.port}" if ":" in self.host else f"{scheme}://{self.host}:{self.port}"
+
+    def connection(self, *, timeout: float) -> http.client.HTTPConnection:
+        """Make a connection, which is opened by the first call and is for the caller to close."""
+        if self.trust is None:
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        return http.client.HTTPSConnection(
+            self.host, self.port, timeout=timeout, context=ssl.create_default_context(cafile=str(self.trust))
+        )
 
     @property
     def is_loopback(self) -> bool:
@@ -40,7 +53,7 @@ class Place(NamedTuple):
     def from_here(self) -> "Place":
         """Where this machine itself reaches it: an address that stands for all of them is none to connect to."""
         address = ipaddress.ip_address(self.host)
-        return Place({4: LOOPBACK, 6: "::1"}[address.version], self.port) if address.is_unspecified else self
+        return self._replace(host={4: LOOPBACK, 6: "::1"}[address.version]) if address.is_unspecified else self
 
 
 def checked_host(text: str) -> str:
@@ -83,10 +96,10 @@ def handed_over(environment: Mapping[str, str]) -> Iterator[list[socket.socket]]
         yield [stack.enter_context(_handed(number)) for number in range(FIRST_HANDED, FIRST_HANDED + count)]
 
 
-def place_of(listener: socket.socket) -> Place:
-    """Say where a socket listens."""
+def place_of(listener: socket.socket, *, trust: Path | None = None) -> Place:
+    """Say where a socket listens, and whom to trust there."""
     host, port = listener.getsockname()[:2]
-    return Place(host, port)
+    return Place(host, port, trust)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -129,7 +129,7 @@ def test_it_serves_on_the_sockets_that_it_is_given_and_they_outlive_it(sample_fo
             ) as host:
                 try:
                     for each in sockets:  # whoever comes before it is ready waits, and is not refused
-                        with contextlib.closing(http.client.HTTPConnection(*place_of(each), timeout=30)) as connection:
+                        with contextlib.closing(place_of(each).connection(timeout=30)) as connection:
                             assert asked(app, connection)[0] == 200
                 finally:
                     host.terminate()

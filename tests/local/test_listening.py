@@ -28,7 +28,7 @@ def no_keys_of_the_developer(monkeypatch):
 
 def taken(place: Place) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET) as probe:
-        return probe.connect_ex(tuple(place)) == 0
+        return probe.connect_ex((place.host, place.port)) == 0
 
 
 def places(*arguments: str) -> list[Place]:
