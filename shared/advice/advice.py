@@ -25,6 +25,7 @@ class Code(StrEnum):
     NEW_ACTIONS = "newActions"
     NOTHING_SHARED = "nothingShared"
     NO_CONTEXT = "noContext"
+    WRAPPED_FEATURES = "wrappedFeatures"
     ALWAYS_DIFFERENT = "alwaysDifferent"
     NEVER_DIFFERENT = "neverDifferent"
     LONG_WAIT = "longWait"

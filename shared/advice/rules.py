@@ -38,6 +38,13 @@ _NEARLY_ALL: Final = 0.95
 _LONG: Final = timedelta(days=1)
 _MANY_ACTIONS: Final = 20
 
+_WRAPPERS: Final = (
+    ("azure-core for Java before 1.33, around BinaryData", {"content.content"}, {"content"}),
+    ("org.json, around a JSONObject", {"map", "empty"}, {"map", "empty"}),
+    ("System.Text.Json, around a JsonElement that another library writes", {"ValueKind"}, {"ValueKind"}),
+)
+"""How features look where a client sends its library's own objects: the members that are there, and those that all features stand in."""
+
 _OF_TIME: Final = ("hour", "day", "date", "time", "week", "month", "season", "year", "morning", "moment")
 """In the name of a feature that may well be the same for a while."""
 
@@ -158,6 +165,8 @@ def _of_choices(loop: LoopView, sample: Sample) -> Iterator[Advice]:
 
 def _of_features(sample: Sample) -> Iterator[Advice]:
     learned = [each for each in sample.features if each.name not in {EVENT_ID, ACTION_ID} and not _is_hidden(each.name)]
+    for side in (CONTEXT, ACTIONS):
+        yield from _of_wrappers(side, [each.name for each in learned if each.side == side])
     different = [each for each in learned if each.seen >= MANY and each.is_identifier and each.distinct >= _NEARLY_ALL * each.seen]
     yield from _each(Code.ALWAYS_DIFFERENT, different, "differs each time: nothing learned about one value is of use for the next.")
     same = [each for each in learned if _is_always_the_same(each, sample)]
@@ -166,6 +175,17 @@ def _of_features(sample: Sample) -> Iterator[Advice]:
     for kind in dict.fromkeys(each.personal for each in sample.features if each.personal):
         persons = [each for each in sample.features if each.personal == kind]
         yield from _each(Code.PERSONAL_DATA, persons, f"holds what looks like {kind}. It is stored with each event: leave it out.")
+
+
+def _of_wrappers(side: str, names: Sequence[str]) -> Iterator[Advice]:
+    inside = [{name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)} for name in names]
+    for library, needed, others in _WRAPPERS:
+        if needed <= set().union(*inside) and all(each & others for each in inside):
+            yield Advice(
+                Code.WRAPPED_FEATURES,
+                f"All features of {side} stand inside {sorted(others)[-1]!r}, as a client's library sends its own objects ({library}): "
+                "send the features themselves.",
+            )
 
 
 def _of_patience(loop: LoopView) -> Iterator[Advice]:

@@ -170,6 +170,42 @@ def test_a_feature_that_is_always_the_same_is_named_with_the_time_it_was_looked_
     assert "from 2026-05-17 12:00 to 2026-05-17 12:00" in advice.message
 
 
+def in_azure_core(features):
+    return {"content": {"content": features, "serializer": {"mapper": {"version": 2}}}}
+
+
+WRAPPED = {
+    "azure-core": in_azure_core,
+    "azure-core, an empty serializer": lambda features: {"content": {"content": features, "serializer": {}}},
+    "org.json": lambda features: {"map": features, "empty": False},
+    "System.Text.Json": lambda _: {"ValueKind": 1},
+}
+
+
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED.keys())
+def test_features_inside_the_objects_of_a_clients_library_are_told_from_the_first_event_on(wrapped):
+    actions = tuple(Action(each.id, tuple(wrapped(of) for of in each.features)) for each in CATALOGUE[:5])
+    inside = Situation((wrapped({"hour": 12}),), actions)
+    advice = [each for each in advise(HEALTHY, sampled([event(1, inside)])) if each.code is Code.WRAPPED_FEATURES]
+    assert ["of the context" in each.message for each in advice] == [True, False]
+    assert "of the actions" in advice[1].message
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"content": {"length": 3, "topic": "news"}},
+        {"content": {"content": "a text"}, "user": {"age": 30}},
+        {"map": {"north": 1}},
+        {"map": {"north": 1}, "emptySeats": 3, "user": {"age": 30}},
+        {"valueKind": 3},
+    ],
+)
+def test_features_of_ones_own_that_have_such_names_are_no_wrappers(context):
+    own = Situation((context,), tuple(CATALOGUE[:5]))
+    assert Code.WRAPPED_FEATURES not in codes(of=sampled([event(1, own)]))
+
+
 def test_hidden_features_are_not_learned_from_and_so_say_nothing_of_learning():
     assert codes(of=sampled([event(number, asked(number, {"_trace": f"t-{number}", "_app": "web"})) for number in range(60)])) == []
 
