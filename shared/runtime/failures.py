@@ -37,6 +37,8 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.QuotaExceededError: (403, "403"),
         errors.ConflictError: (500, "InternalServerError"),
         errors.NewerFormatError: (500, "InternalServerError"),
+        errors.KindNotReadError: (500, "InternalServerError"),
+        errors.NoLogError: (500, "InternalServerError"),
         errors.UnreadableError: (500, "InternalServerError"),
         errors.SettingsError: (500, "InternalServerError"),
         errors.InvalidMultiSlotApiAccessError: (400, "InvalidMultiSlotApiAccess"),
