@@ -28,8 +28,8 @@ _PROBABILITY: Final = np.dtype("<f4")
 _BASELINE: Final = np.dtype("<i4")
 _ID: Final = np.dtype("<u8")
 
-_LEAST_EVENT: Final = 16
-"""Bytes that an event takes in a message beside its own."""
+_LEAST_EVENT: Final = 64
+"""Bytes that any event takes in a message, its id and envelope included."""
 
 _MODES: Final = (LearningMode.ONLINE, LearningMode.APPRENTICE, LearningMode.LOGGING_ONLY)
 _AGGREGATIONS: Final = (
@@ -138,7 +138,7 @@ def arrivals(data: bytes) -> Iterator[tuple[bytes, datetime | None]]:
     with damage_told("a message"):
         for each in Table.root(data).tables(0):
             event = each.content(0)
-            left -= len(event) + _LEAST_EVENT
+            left -= max(len(event), _LEAST_EVENT)
             if left < 0:
                 raise UnreadableError("a message is damaged: its events overlap")
             yield event, _time(each.struct(1, _TIME))
