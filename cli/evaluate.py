@@ -187,8 +187,6 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     out = console()
     if found.read.malformed:
         out.print(f"{found.read.malformed:,} of {found.read.lines:,} lines could not be read; `stats` lists them.")
-    if found.read.thinned:
-        out.print(f"{found.read.thinned:,} lines are thinned (pdrop), and count like all others.")
     if not reports:
         out.print(f"No decision of these {found.events:,} events was left to chance: there is nothing to compare policies by.")
         for told in found.notes:

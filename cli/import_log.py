@@ -75,6 +75,6 @@ def _print(done: Imported, loop: str) -> None:
     if done.apprentice.rewards:
         out.print(apprentice_figures(done.apprentice), markup=False)
     if done.read.thinned:
-        out.print("Thinned events stand for more than themselves (pdrop); each was learned once.")
+        out.print("Thinned events stand for others as well: each is learned, and counts in evaluations, 1 / (1 - pdrop) times.")
     out.print()
     out.print(what_was_read(done.read))

@@ -15,7 +15,7 @@ from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
 from shared.services.log_accounts import HowFar
 from shared.services.log_files import LogReader
-from shared.services.surveying import Survey
+from shared.services.surveying import ActionCount, Survey
 
 _EVENTS: Final = 5_000
 _BYTES: Final = 32 * 1024 * 1024
@@ -135,9 +135,14 @@ def _file_document(survey: Survey, read: HowFar) -> dict[str, Any]:
         **{name: getattr(survey, name) for name in counts},
         "averageReward": survey.average_reward,
         **{name: dict(getattr(survey, name)) for name in names},
-        "actions": {name: {**asdict(count), "average": count.average} for name, count in survey.actions.items()},
+        "actions": {name: _action(count) for name, count in survey.actions.items()},
         "read": asdict(read),
     }
+
+
+def _action(count: ActionCount) -> dict[str, Any]:
+    told = {name: value for name, value in asdict(count).items() if name != "weight"}
+    return {**told, "average": count.average}
 
 
 def _print_survey(survey: Survey, read: HowFar) -> None:
@@ -168,6 +173,8 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
     if read.malformed or read.skipped:
         out.print()
         out.print(what_was_read(read))
+    if read.thinned:
+        out.print("Thinned events count 1 / (1 - pdrop) times in average rewards; all other numbers are of those that are there.")
     if not survey.events:
         return
     actions = table("action", "offered", "chosen", "average reward", right=["offered", "chosen", "average reward"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 JsonValue = str | int | float | bool | None | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 Features = Mapping[str, JsonValue]
@@ -11,6 +12,10 @@ Features = Mapping[str, JsonValue]
 
 EventKey = str | tuple[str, str]
 """What rewards and repeated decisions are matched by: the event id, or event id and slot where there is a slot."""
+
+
+LARGEST_WEIGHT: Final = 1e6
+"""Of an event among others: what it is summed up to has to stay finite."""
 
 
 class LearningMode(StrEnum):
@@ -146,9 +151,18 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JoinedEvent:
-    """A decision with its final reward: ready to learn from, unless ``skip`` says why not."""
+    """A decision with its final reward: ready to learn from, unless ``skip`` says why not.
+
+    ``pdrop``, from 0 to less than 1, is the probability with which such an event was left out of the log that it comes from.
+    """
 
     decision: Decision
     reward: float
     observations: tuple[Observation, ...] = field(default=())
     skip: SkipReason | None = None
+    pdrop: float = 0.0
+
+    @property
+    def weight(self) -> float:
+        """How many events it stands for, itself and those that were left out beside it: 1 / (1 − pdrop), a million at most."""
+        return min(1.0 / (1.0 - self.pdrop), LARGEST_WEIGHT) if self.pdrop else 1.0

@@ -40,7 +40,7 @@ class WeightTable(Sums):
         """Count the rounds."""
         bins, w = _bins(rounds.weights), rounds.weights
         columns = (np.ones(w.shape), w, w * rounds.rewards, rounds.rewards)
-        return WeightTable(*[_binned(bins, column) for column in columns])
+        return WeightTable(*[_binned(bins, rounds.counted(column)) for column in columns])
 
     def value(self, *, largest_weight: float = inf) -> Floats:
         """Give the value under the likeliest distribution of weights and rewards among those with a mean weight of 1.

@@ -16,7 +16,7 @@ _WHOLE: Final = np.zeros(1, dtype=np.int64)
 class Moments(Sums):
     """Sums over rounds of weights w, rewards r, predictions' errors of weighing e = w q(a) − Σ π(b) q(b), and doubly robust values d.
 
-    Powers and products are taken round by round.
+    Powers and products are taken round by round; a round that stands for several counts by its value times their number.
 
     ``possible`` counts the rounds in which the policy could have chosen what was logged (w > 0), ``uncovered`` those in which it could
     have chosen what could not be logged, ``unsupported`` is the probability of that. The range of rewards always includes 0.
@@ -53,27 +53,28 @@ class Moments(Sums):
     @staticmethod
     def of_parts(rounds: Rounds, starts: npt.NDArray[np.int64]) -> "Moments":
         """Sum over each part, from one start to the next one; the parts are the last axis, and none but a sole one may be empty."""
-        w, r, d = rounds.weights, rounds.rewards, rounds.values
         if not len(rounds):
-            return _nothing(w.shape[:-1])
+            return _nothing(rounds.weights.shape[:-1])
+        counted, r = rounds.counted, rounds.rewards
+        w, d = counted(rounds.weights), counted(rounds.values)
         wr, d2 = w * r, d * d
-        e = w * rounds.predicted - rounds.expected
+        e = counted(rounds.weights * rounds.predicted - rounds.expected)
 
         def summed(values: Floats) -> Floats:
             return np.add.reduceat(values, starts, axis=-1)
 
         return Moments(
-            rounds=summed(np.ones(w.shape)),
-            possible=summed((w > 0.0).astype(np.float64)),
-            uncovered=summed((rounds.unsupported > 0.0).astype(np.float64)),
-            unsupported=summed(rounds.unsupported),
-            rewards=summed(r),
+            rounds=summed(counted(np.ones(w.shape))),
+            possible=summed(counted((w > 0.0).astype(np.float64))),
+            uncovered=summed(counted((rounds.unsupported > 0.0).astype(np.float64))),
+            unsupported=summed(counted(rounds.unsupported)),
+            rewards=summed(counted(r)),
             w=summed(w),
             ww=summed(w * w),
             wr=summed(wr),
             wwr=summed(w * wr),
             wwrr=summed(wr * wr),
-            expected=summed(rounds.expected),
+            expected=summed(counted(rounds.expected)),
             e=summed(e),
             ee=summed(e * e),
             we=summed(w * e),

@@ -1,6 +1,6 @@
 """Logged rounds as the policies see them that are to be evaluated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,10 @@ class Rounds:
 
     ``weights`` are w = π(a)/μ of the chosen action a, ``predicted`` is a model's guess q of its reward, ``expected`` the mean of such
     guesses over the policy's choice, Σ π(b) q(b), and ``unsupported`` the probability that the policy gives to what could not be logged.
+
+    ``counts`` [n] tell how many rounds each stands for, itself and those that chance left out of the log (None: for one, all of them). With
+    those, a sum over the log estimates that over all rounds, where what was left out is 0: a round counts once, by ``counts`` times its
+    value, so that squares and fourth powers tell of the noise that the leaving out adds.
     """
 
     weights: Floats
@@ -26,6 +30,7 @@ class Rounds:
     predicted: Floats
     expected: Floats
     unsupported: Floats
+    counts: Floats | None = None
 
     @staticmethod
     def of(
@@ -80,7 +85,18 @@ class Rounds:
 
     def cut(self, rows: Any) -> "Rounds":
         """Give some of the rounds: a slice, or indices."""
-        return Rounds(*(each[..., rows] for each in (self.weights, self.rewards, self.predicted, self.expected, self.unsupported)))
+        columns = (self.weights, self.rewards, self.predicted, self.expected, self.unsupported)
+        some = Rounds(*(each[..., rows] for each in columns))
+        return some if self.counts is None else replace(some, counts=self.counts[rows])
+
+    def counted(self, values: Floats) -> Floats:
+        """Multiply each round's value by how many rounds it stands for."""
+        return values if self.counts is None else values * self.counts
+
+    @property
+    def total(self) -> float:
+        """How many rounds they stand for."""
+        return float(len(self)) if self.counts is None else float(self.counts.sum())
 
 
 def corrected(rounds: Rounds, weights: Floats) -> Floats:

@@ -83,7 +83,7 @@ class Candidates(Sums):
         """Sum over all rounds."""
         sums = [_summed(rounds, family, limit) for limit in family.limits]
         values, squares = (np.stack(column, axis=-1) for column in zip(*sums, strict=True))
-        return Candidates(np.full(values.shape, float(len(rounds))), values, squares)
+        return Candidates(np.full(values.shape, rounds.total), values, squares)
 
     @property
     def estimates(self) -> Floats:
@@ -122,5 +122,5 @@ def shrunk_values(rounds: Rounds, family: Family, limit: float) -> Floats:
 
 
 def _summed(rounds: Rounds, family: Family, limit: float) -> tuple[Floats, Floats]:
-    values = shrunk_values(rounds, family, limit)
+    values = rounds.counted(shrunk_values(rounds, family, limit))
     return values.sum(axis=-1), (values * values).sum(axis=-1)

@@ -120,7 +120,7 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
         "a": [index + 1 for index in order],
         "p": [decision.probabilities[index] for index in order],
         "VWState": {"m": decision.model_version},
-        "pdrop": 0.0,
+        "pdrop": event.pdrop,
     }
     if decision.slot:
         head["Slot"] = decision.slot

@@ -61,6 +61,7 @@ class _Line(
     slot: str = ""
     proposed: _Proposed | None = None
     skip: SkipReason | None = None
+    pdrop: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
 
 
 _LINE = msgspec.json.Decoder(_Line)
@@ -108,7 +109,7 @@ def read_line(line: bytes) -> JoinedEvent:
         proposal=None if read.proposed is None else _proposal(read.proposed, len(read.a)),
     )
     observations = tuple([_observation(report, read.slot) for report in read.o])
-    return JoinedEvent(decision, reward=0.0 - read.cost, observations=observations, skip=read.skip)
+    return JoinedEvent(decision, reward=0.0 - read.cost, observations=observations, skip=read.skip, pdrop=read.pdrop)
 
 
 def _as_requested(probabilities: Sequence[float], numbers: Sequence[int], chosen: int) -> tuple[float, ...]:

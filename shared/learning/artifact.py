@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.events import LARGEST_WEIGHT
 from shared.learning import npz
 from shared.learning.arguments import LONGEST
 from shared.learning.crosses import CELLS
@@ -23,6 +24,8 @@ from shared.learning.segments import Positions, starts_of
 from shared.learning.shared_ridge import DRAWS, SharedRidge
 
 FORMAT_VERSION: Final = 3
+WEIGHTED_VERSION: Final = 4
+"""Of a state whose window holds events that stand for more than themselves; any other is written as before."""
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -63,6 +66,7 @@ _STATE: Final = {
     "arm_weights": "<f8",
     "interactions": "<u4",
 }
+_WEIGHTED_STATE: Final = {**_STATE, "counts_of_events": "<f8"}
 _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
 _LARGEST_COUNT: Final = 10**15
@@ -72,7 +76,7 @@ _LARGEST_SUM: Final = 1e24
 _LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * ARMS * (2 + DRAWS) * SIZE + 100 * MOST + (1 << 16)
 _LARGEST_STATE: Final = (
     CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2)
-) + WINDOW * (4 * WIDTH * 4 + 20)
+) + WINDOW * (4 * WIDTH * 4 + 28)
 
 
 def dump_model(learner: Learner) -> bytes:
@@ -134,9 +138,10 @@ def dump_state(learner: Learner) -> bytes:
     columns = 2 + DRAWS if shared.is_open else 2
     samples = learner.samples.values
     sums = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
+    version, dtypes = (FORMAT_VERSION, _STATE) if window.counts is None else (WEIGHTED_VERSION, _WEIGHTED_STATE)
     return npz.write(
         {
-            npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
+            npz.HEADER: np.array([version, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
             "sums": np.array([*losses.squared, losses.events, losses.lowest, losses.highest, shared.squares]),
             "sampled": np.array(list(samples), dtype=np.uint32),
             "counts": np.array([len(sample) for sample in samples.values()]),
@@ -158,14 +163,15 @@ def dump_state(learner: Learner) -> bytes:
             "moments": _joined([each.moments for each in sums]),
             "arm_weights": _joined([each.weights for each in sums]),
             "interactions": _code_points(learner.interactions),
+            "counts_of_events": np.zeros(0) if window.counts is None else window.counts,
         },
-        _STATE,
+        dtypes,
     )
 
 
 def load_learner(data: bytes) -> Learner:
     """Read what `dump_state` wrote, to go on learning exactly where it stood."""
-    arrays = npz.read(data, _STATE, what="state", version=FORMAT_VERSION, largest=_LARGEST_STATE)
+    arrays = _state(data)
     _, learned, columns, anchor_columns, met = _header(arrays, 6)
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
@@ -181,6 +187,13 @@ def load_learner(data: bytes) -> Learner:
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
+
+
+def _state(data: bytes) -> _Arrays:
+    try:
+        return npz.read(data, _STATE, what="state", version=FORMAT_VERSION, largest=_LARGEST_STATE)
+    except NewerFormatError:
+        return npz.read(data, _WEIGHTED_STATE, what="state", version=WEIGHTED_VERSION, largest=_LARGEST_STATE)
 
 
 def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
@@ -252,7 +265,15 @@ def _window(arrays: _Arrays) -> Batch:
         _starts(actions),
         rewards,
         np.ones(len(rewards)),
+        _counts(arrays, len(rewards)),
     )
+
+
+def _counts(arrays: _Arrays, events: int) -> npt.NDArray[np.float64] | None:
+    counts = arrays.get("counts_of_events")
+    if counts is not None:
+        _require(len(counts) == events and bool(((counts >= 1.0) & (counts <= LARGEST_WEIGHT)).all()))
+    return counts
 
 
 def _shared(arrays: _Arrays, columns: int, *, squares: float, learned: int) -> SharedRidge:

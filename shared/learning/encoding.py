@@ -9,7 +9,7 @@ also gives the effect of an action alone.
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 from zlib import crc32
@@ -355,7 +355,8 @@ class Batch:
     """n events to learn from, in order; the entries of all events stand one after another.
 
     Event i has the context entries ``context_starts[i]`` up to ``context_starts[i + 1]``, and its chosen action likewise:
-    ``*_starts`` have shape [n + 1], ``rewards`` and ``probabilities`` (of the chosen action) shape [n].
+    ``*_starts`` have shape [n + 1], ``rewards`` and ``probabilities`` (of the chosen action) shape [n], and so have ``counts``: how many
+    events each stands for (None: for one, all of them).
     """
 
     context_hashes: Hashes
@@ -366,6 +367,7 @@ class Batch:
     action_starts: Positions
     rewards: Floats
     probabilities: Floats
+    counts: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -383,6 +385,7 @@ class Batch:
             actions - actions[0],
             self.rewards[first:last],
             self.probabilities[first:last],
+            None if self.counts is None else _unless_ones(self.counts[first:last]),
         )
 
     def joined(self, later: "Batch") -> "Batch":
@@ -396,7 +399,19 @@ class Batch:
             np.concatenate([self.action_starts, later.action_starts[1:] + self.action_starts[-1]]),
             np.concatenate([self.rewards, later.rewards]),
             np.concatenate([self.probabilities, later.probabilities]),
+            _joined_counts(self, later),
         )
+
+
+def _unless_ones(counts: Floats) -> Floats | None:
+    """Give counts, or None if all of them are 1."""
+    return None if (counts == 1.0).all() else counts
+
+
+def _joined_counts(earlier: Batch, later: Batch) -> Floats | None:
+    if earlier.counts is None and later.counts is None:
+        return None
+    return np.concatenate([np.ones(len(each)) if each.counts is None else each.counts for each in (earlier, later)])
 
 
 def no_events() -> Batch:
@@ -405,11 +420,13 @@ def no_events() -> Batch:
     return Batch(hashes, values, starts, hashes, values, starts, numbers, numbers)
 
 
-def to_batch(encoded: Sequence[bytes], *, rewards: Sequence[float], probabilities: Sequence[float]) -> Batch:
+def to_batch(
+    encoded: Sequence[bytes], *, rewards: Sequence[float], probabilities: Sequence[float], counts: Sequence[float] | None = None
+) -> Batch:
     """Read back what `EncodedSituation.logged` wrote, without a step in Python per event.
 
-    Raises `NewerFormatError` if a later release wrote one of them, `UnreadableError` if one is damaged or if a reward or
-    probability is not a finite number.
+    Raises `NewerFormatError` if a later release wrote one of them, `UnreadableError` if one is damaged or if a reward, a
+    probability or a count is not a finite number.
     """
     words, starts = _joined(encoded)
     headers = words[starts[:-1]]
@@ -428,9 +445,10 @@ def to_batch(encoded: Sequence[bytes], *, rewards: Sequence[float], probabilitie
         action_starts=starts_of(actions),
         rewards=np.array(rewards, dtype=np.float64),
         probabilities=np.array(probabilities, dtype=np.float64),
+        counts=None if counts is None else np.array(counts, dtype=np.float64),
     )
     _check_numbers(batch)
-    return batch
+    return batch if batch.counts is None else replace(batch, counts=_unless_ones(batch.counts))
 
 
 def _joined(encoded: Sequence[bytes]) -> tuple[Hashes, Positions]:
@@ -453,6 +471,6 @@ def _check_numbers(batch: Batch) -> None:
     for values in (batch.context_values, batch.action_values):
         if not (np.abs(values) <= LARGEST).all():  # false for NaN
             raise UnreadableError("an encoded situation holds a value that no encoder writes")
-    for numbers in (batch.rewards, batch.probabilities):
-        if len(numbers) != len(batch.context_starts) - 1 or not np.isfinite(numbers).all():
+    for numbers in (batch.rewards, batch.probabilities, batch.counts):
+        if numbers is not None and (len(numbers) != len(batch.context_starts) - 1 or not np.isfinite(numbers).all()):
             raise UnreadableError("each encoded situation needs a reward and a probability, both finite")

@@ -51,11 +51,13 @@ class Losses:
     lowest: float = 0.0
     highest: float = 1.0
 
-    def add(self, predictions: Floats, rewards: Floats) -> None:
-        """Count what the members predicted, [n, MEMBERS], before they learned the rewards [n]."""
+    def add(self, predictions: Floats, rewards: Floats, counts: Floats | None = None) -> None:
+        """Count what the members predicted, [n, MEMBERS], before they learned the rewards [n], each 1 or ``counts`` [n] times."""
         self.lowest, self.highest = min(self.lowest, float(rewards.min())), max(self.highest, float(rewards.max()))
         errors = np.clip(predictions, self.lowest - _MARGIN, self.highest + _MARGIN) - rewards[:, None]
         fading = _DISCOUNT ** np.arange(len(rewards) - 1, -1, -1.0)
+        if counts is not None:
+            fading = fading * counts
         faded = _DISCOUNT ** len(rewards)
         self.squared = faded * self.squared + fading @ errors**2
         self.events = faded * self.events + float(fading.sum())
@@ -117,7 +119,7 @@ class Learner:
         crosses = crossed(block, self.measures, self.interactions)
         contexts = contexts_of(block, self.measures)
         shared = self.shared.predict(crosses)
-        self.losses.add(np.column_stack([shared, self.local.predict(contexts, arms_of(block), shared)]), rewards)
+        self.losses.add(np.column_stack([shared, self.local.predict(contexts, arms_of(block), shared)]), rewards, block.counts)
 
         changed = self.samples.observe(block.context_hashes, block.context_values)
         changed |= self.samples.observe(block.action_hashes, block.action_values)
@@ -129,7 +131,7 @@ class Learner:
         of_window = self._slide(block, crosses, anew=changed)
         self._learn_local(block, contexts, anew=changed)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        self.shared.solve(of_window, targets, self._noise(len(self.window)))
+        self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts)
 
     def _slide(self, block: Batch, crosses: Crosses, *, anew: bool) -> Crosses:
         """Move the window to end with the block; gives its crosses."""
@@ -137,7 +139,7 @@ class Learner:
         window, crosses = self.window.joined(block), before.joined(crosses)
         leaving = max(len(window) - WINDOW, int(np.searchsorted(crosses.starts, crosses.starts[-1] - WINDOW_CROSSES)), 0)
         if leaving:
-            self.shared.settle(crosses.cut(0, leaving))
+            self.shared.settle(crosses.cut(0, leaving), None if window.counts is None else window.counts[:leaving])
         self.window, self._crosses = window.cut(leaving, len(window)), crosses.cut(leaving, len(crosses))
         return self._crosses
 
@@ -147,6 +149,9 @@ class Learner:
             self.local = LocalRidge()
             block, contexts = self.window, contexts_of(self.window, self.measures)
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
+        if block.counts is not None:
+            roots = np.sqrt(block.counts)
+            contexts, rewards = contexts * roots.astype(np.float32)[:, None], rewards * roots
         self.local.learn(contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))]), last=self.learned)
 
     def _noise(self, events: int) -> Floats:

@@ -78,15 +78,21 @@ class SharedRidge:
             self.weights[:, 2:] = 0.0
             self.anchors[:, 1:] = 0.0
 
-    def settle(self, leaving: Crosses) -> None:
-        """Keep of these events, which leave the window, what the weights have learned from them."""
+    def settle(self, leaving: Crosses, counts: Floats | None = None) -> None:
+        """Keep of these events, which leave the window, what the weights have learned from them; ``counts`` [n] is as in `solve`."""
         touched, crosses = _compact(leaving)
-        self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(crosses.cells, crosses.values**2), _SUREST)
+        squares = crosses.values**2
+        if counts is not None:
+            squares *= np.repeat(counts, np.diff(crosses.starts))
+        self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(crosses.cells, squares), _SUREST)
         self.anchors[touched, 0] = self.weights[touched, STEADY]
         self.anchors[touched, 1:] = self.weights[touched, 2:]
 
-    def solve(self, window: Crosses, rewards: Floats, noise: Floats) -> None:
-        """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS]."""
+    def solve(self, window: Crosses, rewards: Floats, noise: Floats, counts: Floats | None = None) -> None:
+        """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS].
+
+        Each event counts once, or as many times as ``counts`` [n] say.
+        """
         cells, crosses = _compact(window)
         draws = DRAWS if self.is_open else 0
         columns = [STEADY, RECENT, *range(2, 2 + draws)]
@@ -97,6 +103,9 @@ class SharedRidge:
         means[2:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
         importances = np.ones((len(columns), len(crosses)))
         importances[RECENT] = FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
+        if counts is not None:
+            importances *= counts
+            noise = noise / np.sqrt(counts)[:, None]  # the mean of so many draws
         targets = np.stack([rewards, rewards, *noise[:, :draws].T])
         start = self.weights[cells][:, columns].T.astype(np.float64)
         self.weights[np.ix_(cells, columns)] = _solved(crosses, targets, importances, precisions, means, start).T

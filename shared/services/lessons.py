@@ -16,6 +16,7 @@ class Lessons:
         self._encoded: list[bytes] = []
         self._rewards: list[float] = []
         self._probabilities: list[float] = []
+        self._counts: list[float] = []
 
     def add(self, event: JoinedEvent) -> None:
         """Take an event in, unless it is skipped; raises `UnreadableError` for a situation that has to be read and cannot be."""
@@ -24,6 +25,7 @@ class Lessons:
         reward, probability = _outcome(event)
         self._rewards.append(reward)
         self._probabilities.append(probability)
+        self._counts.append(event.weight)
         self._encoded.append(_encoded(event.decision, self._encoder))
 
     def batch(self, *, sound: Sequence[JoinedEvent] = ()) -> Batch:
@@ -32,12 +34,15 @@ class Lessons:
         Raises `UnreadableError` if there are none.
         """
         try:
-            return to_batch(self._encoded, rewards=self._rewards, probabilities=self._probabilities)
+            return self._batch(self._encoded)
         except UnreadableError:  # one of thousands must not stop them all
             if not sound:
                 raise
             encoded = [_sound(each, event.decision, self._encoder) for each, event in zip(self._encoded, sound, strict=True)]
-            return to_batch(encoded, rewards=self._rewards, probabilities=self._probabilities)
+            return self._batch(encoded)
+
+    def _batch(self, encoded: Sequence[bytes]) -> Batch:
+        return to_batch(encoded, rewards=self._rewards, probabilities=self._probabilities, counts=self._counts)
 
 
 def lessons(events: Sequence[JoinedEvent], encoder: Encoder) -> Batch:

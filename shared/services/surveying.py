@@ -15,27 +15,35 @@ MOST_NAMES: Final = 10_000
 
 @dataclass(slots=True)
 class ActionCount:
-    """How often an action could be chosen and was, and what it earned in all when it was learned from."""
+    """How often an action could be chosen and was, and what it earned in all when it was learned from.
+
+    ``weight`` is how many events those that were learned stand for, and ``rewarded`` counts each as many times.
+    """
 
     offered: int = 0
     chosen: int = 0
     rewarded: float = 0.0
     learned: int = 0
+    weight: float = 0.0
 
     @property
     def average(self) -> float | None:
         """What it earned an event; None if nothing was learned of it."""
-        return self.rewarded / self.learned if self.learned else None
+        return self.rewarded / self.weight if self.weight else None
 
 
 @dataclass(slots=True)
 class Survey:
-    """Counts over joined events; ``features`` tell in how many events a name occurs, ``reward`` sums up what was learned from."""
+    """Counts over joined events; ``features`` tell in how many events a name occurs, ``reward`` sums up what was learned from.
+
+    ``weight`` is how many events those that were learned stand for, and ``reward`` counts each as many times.
+    """
 
     events: int = 0
     learned: int = 0
     rewarded: int = 0
     reward: float = 0.0
+    weight: float = 0.0
     least: float = 0.0
     most: float = 0.0
     offered: int = 0
@@ -52,7 +60,7 @@ class Survey:
     @property
     def average_reward(self) -> float | None:
         """What an event earned; None if nothing was learned."""
-        return self.reward / self.learned if self.learned else None
+        return self.reward / self.weight if self.weight else None
 
     def add(self, events: Sequence[JoinedEvent]) -> None:
         """Count these as well; raises `UnreadableError` for a situation that cannot be read."""
@@ -79,7 +87,8 @@ class Survey:
         self.rewarded += any(not each.is_activation for each in event.observations)
         self.least = min(self.least, event.reward) if self.learned > 1 else event.reward
         self.most = max(self.most, event.reward) if self.learned > 1 else event.reward
-        self.reward += event.reward
+        self.reward += event.reward * event.weight
+        self.weight += event.weight
 
     def _add_situation(self, event: JoinedEvent) -> None:
         situation = read_situation(event.decision.situation)
@@ -98,7 +107,8 @@ class Survey:
                 count.chosen += 1
                 if event.skip is None:
                     count.learned += 1
-                    count.rewarded += event.reward
+                    count.rewarded += event.reward * event.weight
+                    count.weight += event.weight
 
 
 def _count(counter: Counter[str], name: str) -> None:

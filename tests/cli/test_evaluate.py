@@ -63,7 +63,7 @@ def test_a_person_reads_a_table_with_warnings(log):
     done = run("evaluate", str(log), *POLICIES, "--all")
     assert (done.code, done.errors) == (0, "")
     assert "1 of 2,002 lines could not be read" in done.text
-    assert "thinned" in done.text
+    assert "1 / (1 - pdrop) times" in done.text
     names = [row.split()[0] for row in done.text.splitlines() if row.strip()]
     assert {"policy", "greedy", "baseline1", "calibrated_dr", "anytime"} <= set(names)
     assert "square: taken without effect: --coin" in done.text.splitlines()
@@ -100,6 +100,18 @@ def test_where_nothing_was_left_to_chance_there_is_nothing_to_compare(tmp_path):
     assert run("evaluate", str(file), "--json").json["policies"] == []
 
 
+def test_lines_that_stand_for_others_count_as_many(tmp_path):
+    file = tmp_path / "thinned.json"
+    lines = [{**PERSONALIZER, "EventId": "a", "_label_cost": -1.0, "pdrop": 0.9, "o": []}, {**PERSONALIZER, "_label_cost": 0.0, "o": []}]
+    file.write_bytes(b"\n".join(map(orjson.dumps, lines)))
+    told = run("evaluate", str(file), "--json").json
+    online = told["policies"][0]
+    assert (online["estimate"], online["rounds"]) == (pytest.approx(10 / 11), 11)
+    assert "1 / (1 - pdrop)" in str(told["warnings"])
+    surveyed = run("stats", str(file), "--json").json
+    assert surveyed["averageReward"] == surveyed["actions"]["ice-cream"]["average"] == pytest.approx(10 / 11)
+
+
 def test_events_of_apprentice_mode_are_no_evidence_and_that_is_said(tmp_path, log):
     file = tmp_path / "apprentice.json"
     file.write_bytes(orjson.dumps(imitating(1, -5.0)) + b"\n" + orjson.dumps(imitating(2, -2.0)))
@@ -112,7 +124,9 @@ def test_events_of_apprentice_mode_are_no_evidence_and_that_is_said(tmp_path, lo
     dated.write_bytes(orjson.dumps(imitating(1, -5.0, Timestamp=T0.isoformat())))
     told = run("evaluate", str(dated), str(log), "--until", until, "--json").json
     assert "no evidence for a policy" in str(told["warnings"])
-    assert {policy["rounds"] for policy in told["policies"]} == {policy["rounds"] for policy in beside["policies"]} == {31}
+    assert {policy["rounds"] for policy in told["policies"]} == {policy["rounds"] for policy in beside["policies"]} == {32}, (
+        "a thinned line of the log counts twice"
+    )
     surveyed = run("stats", str(file), "--json").json
     assert (surveyed["averageReward"], surveyed["read"]["apprentice"]) == (3.5, 2)
 

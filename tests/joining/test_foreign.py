@@ -108,22 +108,32 @@ def own_events() -> st.SearchStrategy[JoinedEvent]:
     )
     modes = st.sampled_from(LearningMode)
 
-    def built(asked, reports, mode, deferred, reward, skip, proposal) -> JoinedEvent:
+    def built(asked, reports, mode, deferred, reward, skip, proposal, pdrop) -> JoinedEvent:
         count = len({action.id for action in asked.actions})
         asked = replace(asked, actions=tuple({action.id: action for action in asked.actions}.values()))
         mode = LearningMode.LOGGING_ONLY if skip is SkipReason.LOGGING_ONLY else mode
         made = decision(asked=asked, probabilities=(0.7, *[0.3 / (count - 1)] * (count - 1)) if count > 1 else (1.0,), deferred=deferred)
         proposal = replace(proposal, action=proposal.action % count) if proposal is not None else None
-        return JoinedEvent(replace(made, mode=mode, proposal=proposal, encoded=b""), 0.0 + reward, tuple(reports), skip)
+        return JoinedEvent(replace(made, mode=mode, proposal=proposal, encoded=b""), 0.0 + reward, tuple(reports), skip, pdrop)
 
     skips = st.none() | st.sampled_from([SkipReason.DUPLICATE, SkipReason.NOT_ACTIVATED, SkipReason.LOGGING_ONLY])
     proposals = st.none() | st.builds(Proposal, st.integers(0, 9), st.floats(0, 1), st.booleans())
-    return st.builds(built, situations, reports, modes, st.booleans(), st.floats(-1, 1), skips, proposals)
+    return st.builds(
+        built,
+        situations,
+        reports,
+        modes,
+        st.booleans(),
+        st.floats(-1, 1),
+        skips,
+        proposals,
+        st.just(0.0) | st.floats(0, 1, exclude_max=True),
+    )
 
 
 @given(own_events())
 def test_a_line_of_our_own_is_read_as_it_was_written(event):
-    assert the_event(line(event)) == event
+    assert the_event(line(event)) == read_line(line(event).rstrip()) == event
 
 
 def test_a_line_of_our_own_slot_or_of_apprentice_mode_is_too():
@@ -286,6 +296,26 @@ def test_thinned_lines_are_said_to_be_and_their_label_may_be_multiplied_by_the_c
     thinned = read(PERSONALIZER, pdrop=0.5, _label_probability=0.4)
     assert (thinned.is_thinned, thinned.events[0].decision.probabilities) == (True, (0.2, 0.8))
     assert not read(PERSONALIZER).is_thinned
+
+
+def test_a_line_weighs_as_many_as_it_stands_for_and_keeps_that_when_it_is_written_and_joined_anew():
+    for pdrop, weight in ((0.9, 10.0), (0.5, 2.0), (0.0, 1.0), (None, 1.0), (1.0 - 1e-9, 1e6)):
+        event = the_event(PERSONALIZER, pdrop=pdrop)
+        written = read_line(line(event).rstrip())
+        assert [each.weight for each in (event, written, rejoin(written, LoopSettings()))] == [pytest.approx(weight)] * 3
+    assert [event.weight for event in read(SLOTS, pdrop=0.75).events] == [4.0, 4.0]
+    (event,) = read(PERSONALIZER, pdrop=0.9).events
+    batch = lessons([event, replace(event, pdrop=0.0)], Encoder())
+    assert batch.counts is not None
+    assert batch.counts.tolist() == pytest.approx([10.0, 1.0])
+    assert lessons([replace(event, pdrop=0.0)], Encoder()).counts is None
+
+
+@pytest.mark.parametrize("pdrop", [1, 1.5, -0.1, -1e-9])
+def test_a_line_that_cannot_have_been_kept_is_refused(pdrop):
+    for told in (PERSONALIZER, SLOTS):
+        with pytest.raises(UnreadableError, match=f"pdrop is {pdrop:g}: .* at least 0 and less than 1"):
+            read(told, pdrop=pdrop)
 
 
 # --- slots ---

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning.artifact import FORMAT_VERSION, dump_model, dump_state, load_learner, load_model
+from shared.learning.artifact import FORMAT_VERSION, WEIGHTED_VERSION, dump_model, dump_state, load_learner, load_model
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION
 from shared.learning.learner import Learner
@@ -229,7 +229,7 @@ def test_whatever_numbers_the_arrays_hold_nothing_but_the_one_error_is_raised(ki
 
 
 @BOTH
-@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 99])
+@pytest.mark.parametrize("version", [WEIGHTED_VERSION + 1, 99])
 def test_a_later_releases_format_asks_for_an_upgrade_whatever_else_it_has(load, good, version):
     later = np.array([version, 7, 7])
     for replaced in ({"header": later}, {"header": later, "cells": None, "extra": np.zeros((2, 2))}):

@@ -113,6 +113,7 @@ class DsjsonReader:
 
     def _told(self, parsed: _Parsed, *, is_apprentice: bool) -> Read:
         line = parsed.line
+        _check_pdrop(line)
         try:
             asked = self._asked.read(line.c)
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
@@ -156,6 +157,11 @@ def _notes(asked: Asked, choices: Iterable[Choice]) -> tuple[str, ...]:
     return (*rounded, "of actions of the same id or look, all but the first are named by their place") if asked.has_twins else rounded
 
 
+def _check_pdrop(line: Line) -> None:
+    if line.pdrop is not None and not 0.0 <= line.pdrop < 1.0:
+        refuse(f"pdrop is {line.pdrop:g}: the probability of being left out is at least 0 and less than 1")
+
+
 def _event_id(line: Line, text: bytes, number: int) -> str:
     if line.event_id is None or not line.event_id:
         return hashlib.sha256(b"%d\0%b" % (number, text)).hexdigest()[:32]
@@ -195,12 +201,12 @@ def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:
     skip, is_ours = _skip(line), (line.mode or "") in _OWN_MODES and not has_original(line)
     observations = [each for report in choice.reports or () for each in _observations(report, decision)]
     if is_ours:
-        return JoinedEvent(decision, reward, tuple(observations), skip)
+        return JoinedEvent(decision, reward, tuple(observations), skip, line.pdrop or 0.0)
     if reward and not any(not each.is_activation for each in observations):
         observations.append(Observation(decision.event_id, decision.decided_at, reward, decision.slot))
     if decision.deferred and skip is None and not any(each.is_activation for each in observations):
         decision = replace(decision, deferred=False)
-    return JoinedEvent(decision, reward, tuple(observations), skip)
+    return JoinedEvent(decision, reward, tuple(observations), skip, line.pdrop or 0.0)
 
 
 def _skip(line: Line) -> SkipReason | None:

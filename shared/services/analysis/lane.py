@@ -123,15 +123,17 @@ class Coverage(Sums):
     largest_possible: Largest
 
     @staticmethod
-    def of(logged: Floats, target: Floats, actions: Floats) -> "Coverage":
-        """Take probabilities [n, K] and [P, n, K], and how many actions each round had [n]."""
+    def of(logged: Floats, target: Floats, actions: Floats, counts: Floats | None = None) -> "Coverage":
+        """Take probabilities [n, K] and [P, n, K], how many actions each round had [n], and perhaps how many rounds it stands for [n]."""
         possible = logged > 0.0
         forced = (possible.sum(axis=1) == 1) & (actions > 1)
         weights = np.divide(target, logged, out=np.zeros(target.shape), where=np.broadcast_to(possible, target.shape))
         policies = target.shape[0]
+        if counts is not None:
+            weights *= counts[:, None]
         return Coverage(
-            np.full(policies, float(len(logged))),
-            np.full(policies, float(np.count_nonzero(forced))),
+            np.full(policies, float(len(logged) if counts is None else counts.sum())),
+            np.full(policies, float(np.count_nonzero(forced) if counts is None else counts[forced].sum())),
             weights.max(axis=(1, 2), initial=0.0),
         )
 
@@ -165,13 +167,15 @@ class SlotSums:
 class Counts:
     """Events that were met: ``scored`` ones count in the sums, ``learned`` ones taught the learner.
 
-    ``apprentice`` ones of the range are no evidence: the baseline was shown whatever a policy proposed.
+    ``apprentice`` ones of the range are no evidence: the baseline was shown whatever a policy proposed. ``thinned`` ones of those that are
+    scored stand for more than themselves.
     """
 
     events: int = 0
     scored: int = 0
     learned: int = 0
     apprentice: int = 0
+    thinned: int = 0
 
 
 @dataclass(slots=True)
@@ -210,6 +214,7 @@ class Lane:
         self.counts.events += way.events
         self.counts.scored += way.scored
         self.counts.apprentice += way.apprentice
+        self.counts.thinned += way.thinned
         self.counts.learned += len(batch)
 
     def _block(self) -> Block:
@@ -236,6 +241,7 @@ class Lane:
             return
         if not block.has_room_for(len(each.event.decision.probabilities)):
             self._sum_up(block, way)
+        way.thinned += each.event.weight > 1.0
         block.add(each.event, each.encoded, baseline=each.baseline)
 
     def _is_scored(self, event: JoinedEvent) -> bool:
@@ -255,7 +261,8 @@ class Lane:
             return
         drawn = _drawn(block, self.lineup, self.range)
         if self.lineup.values_kept:
-            way.values = np.concatenate([way.values, drawn.rounds().values[0]])[: self.lineup.values_kept]
+            rounds = drawn.rounds()
+            way.values = np.concatenate([way.values, rounds.counted(rounds.values)[0]])[: self.lineup.values_kept]
         for slot, rows in _by_slot(block.slots, way.sums):
             part = drawn.cut(rows)
             mine = SlotSums(part.tally(self.lineup.minutes), part.coverage())
@@ -305,6 +312,7 @@ class _Way:
     events: int = 0
     scored: int = 0
     apprentice: int = 0
+    thinned: int = 0
 
 
 def _by_slot(slots: Sequence[str], sums: Mapping[str, SlotSums]) -> Iterator[tuple[str, list[int]]]:
@@ -330,7 +338,10 @@ def _baseline(situation: Situation, decision: Decision) -> int:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Drawn:
-    """Rounds as arrays: ``logged`` [n, K], ``target`` and ``predictions`` [P, n, K], ``actions`` tells how many a round had [n]."""
+    """Rounds as arrays: ``logged`` [n, K], ``target`` and ``predictions`` [P, n, K], ``actions`` tells how many a round had [n].
+
+    ``counts`` [n] tell how many rounds each stands for; None: for one, all of them.
+    """
 
     chosen: Any
     rewards: Floats
@@ -339,6 +350,7 @@ class _Drawn:
     logged: Floats
     target: Floats
     predictions: Floats
+    counts: Floats | None
 
     def cut(self, rows: Sequence[int]) -> "_Drawn":
         return _Drawn(
@@ -349,19 +361,21 @@ class _Drawn:
             self.logged[rows],
             self.target[:, rows],
             self.predictions[:, rows],
+            None if self.counts is None else self.counts[rows],
         )
 
     def rounds(self) -> Rounds:
-        return Rounds.of_choices(
+        rounds = Rounds.of_choices(
             chosen=self.chosen, logged=self.logged, target=self.target, rewards=self.rewards, predictions=self.predictions
         )
+        return rounds if self.counts is None else replace(rounds, counts=self.counts)
 
     def tally(self, minutes: int) -> Tally:
         tally = Tally.of(self.rounds(), self.minutes)
         return tally if minutes == MINUTES else replace(tally, series=tally.series.coarser(minutes))
 
     def coverage(self) -> Coverage:
-        return Coverage.of(self.logged, self.target, self.actions)
+        return Coverage.of(self.logged, self.target, self.actions, self.counts)
 
 
 def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
@@ -389,4 +403,5 @@ def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
         logged=logged,
         target=target,
         predictions=predicted,
+        counts=None if set(block.counts) == {1.0} else np.array(block.counts),
     )

@@ -225,14 +225,19 @@ def _is_sound(health: WeightHealth) -> bool:
 
 
 def notes(found: Sequence[Found]) -> list[str]:
-    """Say in words which events of the range the figures leave out, though they were learned."""
-    apprentice = max([each.counts.apprentice for each in found], default=0)
-    if not apprentice:
-        return []
-    return [
-        "Events of Apprentice mode are no evidence for a policy, since the baseline was shown whatever was proposed: "
-        f"{apprentice:,} were learned, and count in no estimate."
-    ]
+    """Say in words which events count in another way than once; nothing, if none does."""
+    told = []
+    if apprentice := max([each.counts.apprentice for each in found], default=0):
+        told.append(
+            "Events of Apprentice mode are no evidence for a policy, since the baseline was shown whatever was proposed: "
+            f"{apprentice:,} were learned, and count in no estimate."
+        )
+    if thinned := max([each.counts.thinned for each in found], default=0):
+        told.append(
+            f"Events that stand for others as well (pdrop) count 1 / (1 - pdrop) times in rounds, estimates and intervals: {thinned:,} do. "
+            "Intervals that hold at any time take those left out for as many as there are on average."
+        )
+    return told
 
 
 def warnings(found: Sequence[Part]) -> list[str]:

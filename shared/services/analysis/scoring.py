@@ -38,6 +38,7 @@ class Block:
         self.slots: list[str] = []
         self.chosen: list[int] = []
         self.rewards: list[float] = []
+        self.counts: list[float] = []
         self.minutes: list[int] = []
         self.baselines: list[int] = []
         self.sizes: list[int] = []
@@ -61,6 +62,7 @@ class Block:
         self.slots.append(decision.slot)
         self.chosen.append(decision.chosen)
         self.rewards.append(event.reward)
+        self.counts.append(event.weight)
         self.minutes.append(int(decision.decided_at.timestamp()) // _MINUTE)
         self.baselines.append(baseline)
         self.sizes.append(size)

@@ -46,6 +46,16 @@ def test_each_policy_is_valued_near_what_it_would_have_earned():
     assert found["greedy"] == pytest.approx(BEST, abs=0.04)  # less what it did not know in the beginning
 
 
+def test_a_round_that_stands_for_ten_counts_as_ten():
+    (one,), (none,) = with_rewards(drawn(1), 1.0), with_rewards(drawn(1), 0.0)
+    found = taken(lane(GREEDY), [replace(one, pdrop=0.9), none])
+    assert estimates(found)["online"] == pytest.approx(10 / 11)
+    assert (found.counts.thinned, found.counts.scored) == (1, 2)
+    coverage = found.sums[""].coverage
+    assert coverage.rounds.tolist() == pytest.approx([11.0] * 4)
+    assert coverage.largest_possible.tolist()[0] == pytest.approx(10.0)
+
+
 def test_the_policy_that_was_served_is_valued_at_what_was_earned():
     events = drawn(500)
     assert estimates(taken(lane(), events))["online"] == pytest.approx(sum(each.reward for each in events) / 500)
