@@ -18,7 +18,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test quick check format bench speed quality infra docs lock audit clean
+.PHONY: help setup run demo test sdks quick check format bench speed quality infra docs lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,9 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run every test; those of Azure's engine start an Azurite
 	$(BIN)/python -m pytest -n 4 --dist loadscope
+
+sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go where it is installed (its first time takes minutes)
+	$(BIN)/python -m pytest tests/sdk
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"
