@@ -16,6 +16,7 @@ from shared.domain.errors import KindNotReadError, UnreadableError
 from shared.domain.events import JoinedEvent, LearningMode, Proposal, SkipReason
 from shared.joining.binary import dictionary as dictionaries
 from shared.joining.binary import messages, packed
+from shared.joining.dsjson import read_situation
 from shared.joining.foreign.reader import DsjsonReader
 from shared.joining.splitting import Line, LineSplitter
 from tests.joining import binary_logs as binary
@@ -141,6 +142,19 @@ def test_each_slot_has_the_rewards_that_name_it_by_place_or_by_id_and_every_acti
     assert [sum(each.is_activation for each in event.observations) for event in (top, side)] == [1, 1]
     assert (top.skip, side.skip) == (None, None)
     assert b'"size":"large"' in top.decision.situation
+
+
+def test_a_slot_that_nothing_was_chosen_for_is_no_event_and_the_others_are():
+    (side,) = read(log(events(ccb(slots=(binary.slot((), (), "top"), binary.BOTH[1])), reward(2.0, of="side"))))
+    assert (side.decision.slot, side.reward) == ("side", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("baselines", "expected"), [((), ["", ""]), ((1, 0), ["ice", "pasta"]), ((1,), ["ice", "ice"]), ((-1, 0), ["", ""])]
+)
+def test_the_slots_own_actions_are_told_if_the_file_tells_them(baselines, expected):
+    situations = [read_situation(event.decision.situation) for event in read(log(events(ccb(baselines=baselines))))]
+    assert [situation.baseline_id for situation in situations] == expected
 
 
 def test_rewards_of_no_slot_are_counted_as_not_read():

@@ -138,13 +138,18 @@ class BinaryLog:
 
     def _of_slots(self, decided: Interaction, by_slot: Sequence[Sequence[_Observed]]) -> dict[str, object]:
         baselines = [*decided.baselines, *range(len(decided.baselines), len(decided.choices))]
-        outcomes = []
-        for choice, baseline, here in zip(decided.choices, baselines, by_slot, strict=False):
-            shown = ([baseline], [1.0]) if decided.mode is LearningMode.LOGGING_ONLY else (choice.actions, choice.probabilities)
-            costs = _costs(decided.mode, self._reward(here), choice, baseline=baseline)
-            outcomes.append({**costs, "_a": shown[0], "_p": shown[1], "_o": _reports(here)})
-        is_told = bool(decided.baselines) or decided.mode is not LearningMode.ONLINE
-        return {"_outcomes": outcomes} | ({"_ba": baselines[: len(outcomes)]} if is_told else {})
+        parts = zip(decided.choices, baselines, by_slot, strict=False)
+        outcomes = [self._of_slot(decided.mode, choice, baseline, here) for choice, baseline, here in parts]
+        told = decided.baselines if decided.mode is LearningMode.ONLINE else baselines
+        return {"_outcomes": outcomes} | ({"_ba": told[: len(outcomes)]} if told and min(told) >= 0 else {})
+
+    def _of_slot(self, mode: LearningMode, choice: Choice, baseline: int, observed: Sequence[_Observed]) -> dict[str, object]:
+        """Give what became of a slot; one that nothing was chosen for has no cost, and no event comes of it."""
+        if not len(choice.actions) and not len(choice.probabilities):
+            return {}
+        is_shown = mode is not LearningMode.LOGGING_ONLY  # there the baseline was shown, and what was chosen is logged
+        chosen = {"_a": choice.actions, "_p": choice.probabilities} if is_shown else {"_a": [baseline], "_p": [1.0]}
+        return {**_costs(mode, self._reward(observed), choice, baseline=baseline), **chosen, "_o": _reports(observed)}
 
     def _reward(self, observed: Sequence[_Observed]) -> float:
         rewards = [each for each in observed if each.outcome.value is not None]
