@@ -50,22 +50,29 @@ class Context:
 
 
 class DirectBackend:
-    """The development backend: no worker process and no messages between the request and the function."""
+    """The development backend: no worker process and no messages between the request and the function.
 
-    def __init__(self) -> None:
+    Functions that are not asynchronous run in ``threads``.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor | None = None) -> None:
         self._functions: dict[str, Function] = {}
-        self._threads = ThreadPoolExecutor(thread_name_prefix="function")
+        self._threads = threads or ThreadPoolExecutor(thread_name_prefix="function")
         self._folder = ""
 
     async def load(self, folder: Path) -> list[Trigger]:
-        """Index the app; ``get_functions`` may be called only once, so it is called here and nowhere else."""
+        """Index the app."""
+        return [trigger_of(name, bindings) for name, bindings in self.index(folder)]
+
+    def index(self, folder: Path) -> list[tuple[str, list[str]]]:
+        """Give the functions' names and bindings; ``get_functions`` may be called only once, so it is called here and nowhere else."""
         self._folder = str(folder)
-        triggers = []
+        indexed = []
         for registered in find_app(folder).get_functions():
             name, bindings = str(registered.get_function_name()), registered.get_raw_bindings()
             self._functions[name] = checked_function(name, registered.get_user_function(), bindings)
-            triggers.append(trigger_of(name, bindings))
-        return triggers
+            indexed.append((name, bindings))
+        return indexed
 
     async def call_http(self, trigger: HttpTrigger, call: HttpCall) -> HttpReply:
         """Give the function an `HttpRequest` and take its `HttpResponse` or text."""

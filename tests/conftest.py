@@ -1,6 +1,7 @@
 """Fixtures every suite shares: storage on either engine, and the app behind both kinds of host."""
 
 import itertools
+import os
 import shutil
 import signal
 import tempfile
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from local.azurite import Azurite, running_azurite
+from tests.functions_host.workers import OWN, SETTING
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
 from tests.stores import NewStorage, new_place, quick_folder
@@ -94,9 +96,9 @@ def storage(engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.fixture(scope="session", params=["local", "worker"])
+@pytest.fixture(scope="session", params=["local", "worker", *(["protocol"] if SETTING in os.environ else [])])
 def host(request: pytest.FixtureRequest) -> HostKind:
-    """Both kinds of host: the local one, and Microsoft's worker behind the same front."""
+    """The kinds of host: the local one, and behind the same front Microsoft's worker for 3.13, and the one of a folder that is named."""
     kind: HostKind = request.param
     return kind
 
@@ -106,3 +108,12 @@ def app(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """The app, started once for each kind of host on a store of its own, with its timers off."""
     with RunningApp(new_store(), kind=host) as running:
         yield running
+
+
+@pytest.fixture(scope="session", params=["own", "named"])
+def worker(request: pytest.FixtureRequest) -> str:
+    """The folder of a worker for hosts of the kind ``protocol``: the tests' own, and the one that the developer names."""
+    folder = str(OWN) if request.param == "own" else os.environ.get(SETTING, "")
+    if not folder:
+        pytest.skip(f"{SETTING} names no folder of a worker, as Core Tools has one")
+    return folder

@@ -22,7 +22,7 @@ from tests.stores import settings_of
 REPOSITORY = Path(__file__).resolve().parent.parent
 WORKER_PYTHON = REPOSITORY / ".venv-3.13" / "bin" / "python"
 
-HostKind = Literal["local", "worker"]
+HostKind = Literal["local", "worker", "protocol"]
 OURS = ("PERSONALIZER_", "AzureWebJobs")
 """Settings of the developer's shell that must not leak into a test."""
 
@@ -180,6 +180,8 @@ def host_command(kind: HostKind) -> list[str]:
     """Say how a host of this kind is started; skips the test, with the reason, where that is impossible."""
     if kind == "local":
         return [sys.executable, "-m", "local.host"]
+    if kind == "protocol":
+        return [sys.executable, "-m", "tests.functions_host"]
     if not WORKER_PYTHON.exists():
         pytest.skip("Microsoft's worker needs Python 3.13: `make test` sets it up where python3.13 is installed")
     return [str(WORKER_PYTHON), "-m", "tests.worker_host"]

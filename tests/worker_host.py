@@ -5,7 +5,6 @@ Functions host; any object with the same attributes does, so no gRPC is needed. 
 is pinned in requirements/worker.in.
 """
 
-import json
 import sys
 import uuid
 from pathlib import Path
@@ -16,6 +15,7 @@ import azure_functions_runtime as runtime
 
 from local.backend import HttpCall, HttpReply, HttpTrigger, QueueCall, QueueTrigger, TimerCall, TimerTrigger, Trigger, trigger_of
 from local.host import main
+from tests.functions_host.calls import queue_metadata
 
 
 class Message(SimpleNamespace):
@@ -92,14 +92,7 @@ class WorkerBackend:
         await self._invoke(trigger, Data(json=call.as_json()))
 
     async def call_queue(self, trigger: QueueTrigger, call: QueueCall) -> None:
-        moments = {"InsertionTime": call.inserted, "ExpirationTime": call.expires, "NextVisibleTime": call.next_visible}
-        metadata = {name: Data(json=json.dumps(moment.isoformat())) for name, moment in moments.items() if moment}
-        metadata |= {
-            "Id": Data(string=call.id),
-            "PopReceipt": Data(string=call.receipt),
-            "DequeueCount": Data(json=str(call.dequeue_count)),
-        }
-        await self._invoke(trigger, Data(string=call.text), metadata)
+        await self._invoke(trigger, Data(string=call.text), {name: Data(**value) for name, value in queue_metadata(call).items()})
 
     async def close(self) -> None:
         runtime.stop_threadpool_executor()

@@ -61,6 +61,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "storage refused": ("operation", "status", "reason"),
         "storage did not answer in time": ("operation",),
         "storage cannot be reached": ("operation", "error"),
+        "not everything could be refreshed; what was served goes on": ("error",),
         "messages were lost: no call came in which they could be written": ("lost",),
     }
 )

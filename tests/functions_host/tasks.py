@@ -1,12 +1,18 @@
 """How a worker knows for which call something is logged: each task has the id that the one had which began it.
 
-So does Microsoft's (azure_functions_worker/dispatcher.py, `ContextEnabledTask` and `get_current_invocation_id`).
+A thread has that of a call while it runs a function which is not asynchronous. Microsoft's worker does the same
+(azure_functions_worker/dispatcher.py, `ContextEnabledTask` and `get_current_invocation_id`).
 """
 
 import asyncio
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
+
+_of_thread = threading.local()
 
 
 class CallTask(asyncio.Task[Any]):
@@ -41,10 +47,25 @@ def name_call(call_id: str) -> None:
     task.call_id = call_id
 
 
+class CallThreads(ThreadPoolExecutor):
+    """Threads that have the id of the call for which they run a function, and no other thread has."""
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(_in_a_call, present_call(), partial(function, *args, **kwargs))
+
+
+def _in_a_call(call_id: str, function: Callable[[], Any]) -> Any:
+    _of_thread.call_id = call_id
+    try:
+        return function()
+    finally:
+        _of_thread.call_id = ""
+
+
 def present_call() -> str:
-    """Give the id of the call that the present task belongs to; empty in a thread, and in a task of no call."""
+    """Give the id of the call that the present task, or thread, belongs to; empty where there is none."""
     try:
         task = asyncio.current_task()
     except RuntimeError:
-        return ""
+        return str(getattr(_of_thread, "call_id", ""))
     return task.call_id if isinstance(task, CallTask) else ""

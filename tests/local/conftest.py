@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ import pytest
 from tests.running import HostKind, RunningApp
 
 collect_ignore = ["sample_app.py"]  # it is run by a host, not collected
+
+os.environ |= {"SAMPLE_SCHEDULE": "* * * * * *", "SAMPLE_QUEUE": "sample"}  # a host knows its app's settings before the app does
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,21 @@ import time
 
 import azure.functions as func
 
-os.environ.setdefault("SAMPLE_SCHEDULE", "* * * * * *")
-os.environ.setdefault("SAMPLE_QUEUE", "sample")
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class WithExtras(logging.Formatter):
+    """Writes what was given as ``extra`` behind the text, for hosts to which only that comes."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the standard library's name
+        extras = {name: value for name, value in vars(record).items() if name not in STANDARD}
+        return f"{record.message} {json.dumps(extras)}" if extras else record.message
+
+
+for handler in logging.getLogger().handlers:
+    if handler.formatter is None:
+        handler.setFormatter(WithExtras())
+
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
