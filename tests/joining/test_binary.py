@@ -150,7 +150,8 @@ def test_a_slot_that_nothing_was_chosen_for_is_no_event_and_the_others_are():
 
 
 @pytest.mark.parametrize(
-    ("baselines", "expected"), [((), ["", ""]), ((1, 0), ["ice", "pasta"]), ((1,), ["ice", "ice"]), ((-1, 0), ["", ""])]
+    ("baselines", "expected"),
+    [((), ["", ""]), ((1, 0), ["ice", "pasta"]), ((1,), ["ice", ""]), ((1, 0, 0), ["ice", "pasta"]), ((-1, 0), ["", ""])],
 )
 def test_the_slots_own_actions_are_told_if_the_file_tells_them(baselines, expected):
     situations = [read_situation(event.decision.situation) for event in read(log(events(ccb(baselines=baselines))))]
