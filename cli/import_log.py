@@ -38,7 +38,7 @@ def import_(
     else:
         _print(done, loop)
     is_nothing = not done.events and not done.repeated
-    raise typer.Exit(1 if is_nothing and (done.read.malformed or done.read.skipped) else 0)
+    raise typer.Exit(1 if is_nothing and (done.read.malformed or done.read.passed_over) else 0)
 
 
 async def _import(sources: list[str], loop: str, storage: str) -> Imported:
@@ -66,7 +66,7 @@ def _print(done: Imported, loop: str) -> None:
             of_apprentice_mode=done.read.apprentice or None,
             thinned_by_pdrop=done.read.thinned or None,
             could_not_be_read=done.read.malformed or None,
-            passed_over=done.read.skipped or None,
+            passed_over=done.read.passed_over or None,
             model=done.version or None,
             since=done.since,
             until=done.until,

@@ -152,7 +152,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             files=read.files,
             lines=read.lines,
             could_not_be_read=read.malformed or None,
-            passed_over=read.skipped or None,
+            passed_over=read.passed_over or None,
             of_apprentice_mode=read.apprentice or None,
             thinned_by_pdrop=read.thinned or None,
             events=survey.events,
@@ -170,7 +170,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             rewards=f"{survey.least:g} to {survey.most:g}" if survey.learned else None,
         )
     )
-    if read.malformed or read.skipped:
+    if read.malformed or read.passed_over:
         out.print()
         out.print(what_was_read(read))
     if read.thinned:

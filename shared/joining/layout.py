@@ -33,10 +33,15 @@ _CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _MODEL: Final = re.compile(rb"[\x01-\x20]\0\0\0\d+\.\d+\.\d+[^\0]{0,20}\0")
 """The version that Vowpal Wabbit begins a model with, after its length."""
 
+_EXAMPLE: Final = re.compile(rb"(?:shared |ccb |slates )?[\w:.,# +-]{0,200}\|")
+"""A label, or none, and the first namespace."""
+
 _EVENT: Final = re.compile(rb'"(?:_label_?\w*|_outcomes|_multi|RewardValue)"\s*:')
 """A member by which an event is known from any other JSON."""
 
-_BESIDE: Final = re.compile(r"current\.dat|current|currenttrainer|.*checkpoint.*\.json|.*metrics\.json|metadata\.json|config\.json|.*\.vw")
+_BESIDE: Final = re.compile(
+    r"current\.dat|current|currenttrainer|.*checkpoint.*\.json|.*metrics\.json|metadata\.json|config\.json|(?:client|trainer|model.*)\.vw"
+)
 _BESIDE_FOLDERS: Final = frozenset({"checkpoint", "exported-models", "imported-models", "invalid-models"})
 
 
@@ -138,8 +143,14 @@ class Documents:
         return KindNotReadError("indented JSON, where one event a line is read: jq -c . FILE writes lines")
 
 
-def check_list(line: bytes) -> None:
-    """Look at a line that begins with ``[``; raises `KindNotReadError` for an array of events, and `NoLogError` for any other."""
+def check_line(line: bytes) -> None:
+    """Look at how a line begins; raises `KindNotReadError` for any but an object, and `NoLogError` for a list that holds no event."""
+    begun = line.lstrip()[:1]
+    if begun == b"{":
+        return
+    if begun != b"[":
+        kind = "Vowpal Wabbit's own text format, where dsjson is read" if _EXAMPLE.match(line) else "it does not begin with {"
+        raise KindNotReadError(f"not a line of dsjson: {kind}")
     if _EVENT.search(line):
         raise _array()
     raise NoLogError("a line that begins with [, and holds no event")

@@ -106,7 +106,7 @@ class HowFar:
     lines: int = 0
     thinned: int = 0
     apprentice: int = 0
-    skipped: int = 0
+    passed_over: int = 0
     malformed: int = 0
     told: tuple[Malformed, ...] = ()
     fates: tuple[FileFate, ...] = field(default=(), repr=False, compare=False)
@@ -116,7 +116,7 @@ class HowFar:
         reason = str(error)[:_MOST_CHARACTERS]
         if isinstance(error, NoLogError):
             file.lose(Fate.SKIPPED, reason, line)
-            return replace(self, skipped=self.skipped + 1)
+            return replace(self, passed_over=self.passed_over + 1)
         is_first = file.lose(Fate.REFUSED, reason, line)
         is_told = len(self.told) < MOST_TOLD and (is_first or not isinstance(error, KindNotReadError))
         told = (*self.told, Malformed(file.name, line, reason)) if is_told else self.told

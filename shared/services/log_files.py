@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
 from shared.joining.foreign.reader import DsjsonReader, Encode, Told
-from shared.joining.layout import Documents, check_beginning, check_list, is_beside
+from shared.joining.layout import Documents, check_beginning, check_line, is_beside
 from shared.joining.splitting import MAX_LINE, Line, LineSplitter
 from shared.services.concurrency import collector_at_rest
 from shared.services.log_accounts import FileAccount, HowFar
@@ -194,8 +194,7 @@ class LogReader:
     def _take(self, text: bytes) -> None:
         if len(text) > MAX_LINE:
             raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
-        if text.lstrip().startswith(b"["):
-            check_list(text)
+        check_line(text)
         self._reader.take(text, self._line)
         self._is_log = True
 

@@ -47,7 +47,7 @@ WHOLE_FILES = {
 @pytest.mark.parametrize(("data", "reason"), WHOLE_FILES.values(), ids=WHOLE_FILES)
 async def test_a_file_that_is_no_log_of_lines_is_refused_in_one_sentence(data, reason, pack):
     done = await read(pack(data))
-    assert (done.malformed, done.skipped, len(done.told)) == (1, 0, 1)
+    assert (done.malformed, done.passed_over, len(done.told)) == (1, 0, 1)
     assert reason in done.told[0].reason
     (fate,) = done.fates
     assert (fate.read, fate.refused, len(fate.remarks)) == (0, 1, 1)
@@ -72,7 +72,7 @@ BESIDE = {
 @pytest.mark.parametrize(("name", "data"), BESIDE.values(), ids=BESIDE)
 async def test_what_lies_beside_logs_is_passed_over_in_one_line_and_not_counted_as_damaged(name, data):
     done = await read(data, name)
-    assert (done.malformed, done.skipped, done.told) == (0, 1, ())
+    assert (done.malformed, done.passed_over, done.told) == (0, 1, ())
     assert [len(fate.remarks) for fate in done.fates] == [1]
 
 
@@ -94,6 +94,23 @@ async def test_a_line_that_is_cut_off_is_damaged_and_those_around_it_are_read():
     for cut in (LINE[:100] + b"\n" + OTHER, LINE + b"\n" + OTHER[:100], LINE[:100] + b"\n\n" + OTHER):
         (fate,) = (await read(cut)).fates
         assert (fate.read, fate.refused, fate.remarks[0].reason) == (1, 1, "not a line of dsjson: Input data was truncated")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"time,action,reward", "it does not begin with {"),
+        (b"shared |User id=a", "Vowpal Wabbit's own text format"),
+        (b"0:-1:0.5 |Action topic=snow", "Vowpal Wabbit's own text format"),
+        (b"|Action topic=snow", "Vowpal Wabbit's own text format"),
+        (b'{"_label":{"Action":1,"Cost":-1,"Probability":0.5},"_multi":[{"a":1}]}', "--json format"),
+        (b'"_label_cost":-1}', "it does not begin with {"),
+    ],
+)
+async def test_lines_of_another_format_are_told_once_a_file(line, reason):
+    done = await read((line + b"\n") * 30)
+    assert (done.malformed, len(done.told), reason in done.told[0].reason) == (30, 1, True)
+    assert [(each.count, each.line) for each in done.fates[0].remarks] == [(30, 1)]
 
 
 async def test_a_log_is_read_whatever_its_file_is_called():

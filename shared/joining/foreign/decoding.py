@@ -19,6 +19,7 @@ _LARGEST_POSITION: Final = 1 << 53
 
 _FLAGS: Final = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, "": False}
 
+_EXAMPLE: Final = re.compile(rb'"(?:_multi|_label)"\s*:')
 _NO_NUMBER: Final = re.compile(rb"NaN|-?Infinity")
 _PLACE: Final = re.compile(r"\(byte (\d+)\)$")
 _NAME: Final = re.compile(rb'"((?:[^"\\\\]|\\\\.){1,100})"\s*:')
@@ -36,16 +37,18 @@ def decoded(text: bytes) -> Line:
     if line.continuous is not None:
         raise KindNotReadError("lines of continuous actions (_label_ca) are not read: there is no list of actions that one was chosen from")
     if not bytes(line.c):
-        raise _without_question(line)
+        raise _without_question(line, text)
     return line
 
 
-def _without_question(line: Line) -> UnreadableError:
+def _without_question(line: Line, text: bytes) -> UnreadableError:
     """Say what a line is that has no ``c``: a reward without its decision, an event that lacks it, or nothing of a log."""
     if line.cost is not None or line.outcomes is not None or line.index is not None or line.action is not None:
         return UnreadableError("c is missing: nothing says what was asked")
     if line.event_id or line.dangling is not None or line.queued_at is not None:
         return KindNotReadError("a reward without its decision")
+    if _EXAMPLE.search(text):
+        return KindNotReadError("a line of Vowpal Wabbit's --json format, which tells of no event: only dsjson is read")
     return NoLogError("JSON that holds no event")
 
 
