@@ -9,6 +9,9 @@ from shared.domain.errors import ResourceNotFoundError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord
 from shared.runtime.http import QUERY_VERSION, Call, Operation, answer
 
+CLIENT = "client"
+"""What stands for a number in the path of a client key."""
+
 
 async def listed(call: Call) -> func.HttpResponse:
     """Answer with all loops, without their keys."""
@@ -35,10 +38,14 @@ async def delete(call: Call) -> func.HttpResponse:
 
 
 async def regenerate(call: Call) -> func.HttpResponse:
-    """Answer with a new first or second key, this once; the old one is refused by this process at once, by the others soon after."""
-    number = call.params["number"]
+    """Answer with a new first, second or client key, this once; this process refuses the old one at once, the others soon after."""
+    number = call.params["number"].lower()
+    if number == CLIENT:
+        record, key = await call.deployment.loops.regenerate_client_key(call.loop)
+        await call.deployment.note(record)
+        return answer(200, KeyResponse(key=key))
     if number not in ("1", "2"):
-        raise ResourceNotFoundError(f"a loop has key 1 and key 2, but no key {number[:40]!r}", target="number")
+        raise ResourceNotFoundError(f"a loop has key 1 and key 2, and a client key, but no key {number[:40]!r}", target="number")
     own_keys = call.deployment.settings.key_digests if call.loop == DEFAULT_LOOP else ()
     record, key = await call.deployment.loops.regenerate(call.loop, int(number), own_keys=own_keys)
     await call.deployment.note(record)

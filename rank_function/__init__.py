@@ -31,7 +31,7 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, content, headers=of_left_out(situation.left_out))
 
 
-OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK, appends=True), *multislot.OPERATIONS)
+OPERATIONS = (Operation("rank", "POST", "rank", rank, metered=True, timed=RANK, appends=True, for_clients=True), *multislot.OPERATIONS)
 
 
 def rank_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:

@@ -25,4 +25,8 @@ async def rank(call: Call) -> func.HttpResponse:
     return answer(201, content, headers=of_left_out(asked.left_out))
 
 
-OPERATIONS = (Operation("multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS, appends=True),)
+OPERATIONS = (
+    Operation(
+        "multislot_rank", "POST", "multislot/rank", rank, metered=True, timed=RANK, versions=PREVIEWS, appends=True, for_clients=True
+    ),
+)

@@ -33,8 +33,8 @@ async def activate(call: Call) -> func.HttpResponse:
 
 
 OPERATIONS = (
-    Operation("reward", "POST", "events/{eventId}/reward", reward, timed=REWARD, appends=True),
-    Operation("activate", "POST", "events/{eventId}/activate", activate, reads_json=False, appends=True),
+    Operation("reward", "POST", "events/{eventId}/reward", reward, timed=REWARD, appends=True, for_clients=True),
+    Operation("activate", "POST", "events/{eventId}/activate", activate, reads_json=False, appends=True, for_clients=True),
     *multislot.OPERATIONS,
 )
 

@@ -34,6 +34,6 @@ async def activate(call: Call) -> func.HttpResponse:
 _REWARD, _ACTIVATE = "multislot/events/{eventId}/reward", "multislot/events/{eventId}/activate"
 
 OPERATIONS = (
-    Operation("multislot_reward", "POST", _REWARD, reward, timed=REWARD, versions=PREVIEWS, appends=True),
-    Operation("multislot_activate", "POST", _ACTIVATE, activate, reads_json=False, versions=PREVIEWS, appends=True),
+    Operation("multislot_reward", "POST", _REWARD, reward, timed=REWARD, versions=PREVIEWS, appends=True, for_clients=True),
+    Operation("multislot_activate", "POST", _ACTIVATE, activate, reads_json=False, versions=PREVIEWS, appends=True, for_clients=True),
 )

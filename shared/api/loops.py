@@ -50,9 +50,9 @@ class LoopsResponse(WireModel):
 
 
 class KeyResponse(WireModel):
-    """A key that was made, which is told this once."""
+    """A key that was made, which is told this once; a client key has no number."""
 
-    number: int
+    number: int | None = None
     key: str
 
 

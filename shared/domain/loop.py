@@ -125,8 +125,8 @@ class LoopRecord:
     """What is stored of a loop; all that changes it replaces it on condition.
 
     ``overrides`` are fields of `LoopSettings` that take the place of the app's. ``keys`` are digests (`key_digest`) of the two
-    subscription keys, none while the app's own are in force. A loop lives once more each time it is created again under its
-    name: nothing of an earlier life is read, and ``remains`` names what is still to be erased.
+    subscription keys, none while the app's own are in force, and ``client_keys`` that of its client key. A loop lives once more each time
+    it is created again under its name: nothing of an earlier life is read, and ``remains`` names what is still to be erased.
     """
 
     name: str
@@ -137,6 +137,7 @@ class LoopRecord:
     life: int = 0
     deleted_at: datetime | None = None
     remains: tuple[Remains, ...] = ()
+    client_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_there(self) -> bool:

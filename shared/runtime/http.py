@@ -188,7 +188,7 @@ class Operation:
     Every operation is there for the default loop and for the others under `LOOP_PREFIX`, but those of the administrator. A metered one
     counts against what the loop's tier answers a month; how long a ``timed`` one takes, unless it is refused, is counted under that name.
     ``reads_json`` is false where a body may be anything. Of those that share a ``room`` a process answers a few at a time. What
-    ``appends`` to the log has its ``time`` beside the deadline of an append.
+    ``appends`` to the log has its ``time`` beside the deadline of an append. A client key opens only what is ``for_clients``.
     """
 
     name: str
@@ -205,6 +205,7 @@ class Operation:
     max_body: int = MAX_BODY_BYTES
     time: Time = BRIEF
     appends: bool = False
+    for_clients: bool = False
     versions: tuple[str, ...] = VERSIONS
 
     @property
@@ -378,7 +379,7 @@ async def _admitted(operation: Operation, call: Call) -> Call:
     if operation.needs_admin:
         check_admin(call.request.headers, call.deployment.settings.admin_digests)
     elif operation.needs_key:
-        call = replace(call, admitted=await call.deployment.admit(call.loop, call.request.headers))
+        call = replace(call, admitted=await call.deployment.admit(call.loop, call.request.headers, by_client_key=operation.for_clients))
     if operation.versioned:
         _check_version(operation, call)
     if operation.reads_json and operation.method in ("POST", "PUT"):

@@ -109,6 +109,12 @@ class LoopServices:
         own = self.settings.key_digests if self.record.name == DEFAULT_LOOP else ()
         return self.record.keys or own
 
+    @property
+    def client_digests(self) -> Sequence[str]:
+        """The digests of the client keys, which rank, reward and activate only: for the default loop the app's own, until one was made."""
+        own = self.settings.client_digests if self.record.name == DEFAULT_LOOP else ()
+        return self.record.client_keys or own
+
     async def close(self) -> None:
         """Stop the polling thread and close the connections; all loops of a process share them."""
         self.common.polling.stop()

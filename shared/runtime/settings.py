@@ -21,6 +21,8 @@ from shared.storage.settings import AccountSettings, FolderSettings, StorageSett
 
 DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_KEYS": "",
+    "PERSONALIZER_CLIENT_KEYS": "",
+    "PERSONALIZER_CORS_ORIGINS": "",
     "PERSONALIZER_ADMIN_KEY": "",
     "PERSONALIZER_REWARD_WAIT_TIME": "PT10M",
     "PERSONALIZER_DEFAULT_REWARD": "0",
@@ -57,6 +59,8 @@ _CRON_FIELDS = ((0, 59, ()), (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MON
 _CRON_PART = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3,9})(?:-(\d{1,2}|[A-Za-z]{3,9}))?)(?:/[1-9]\d?)?")
 _SHOWN = 24
 """Characters of a value that an error repeats: most keys are longer."""
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9.\-_]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+MOST_ORIGINS = 100
 
 Value = TypeVar("Value")
 
@@ -71,6 +75,7 @@ class AppSettings:
 
     key_digests: tuple[str, ...] = field(repr=False)
     admin_digests: tuple[str, ...] = field(repr=False)
+    client_digests: tuple[str, ...] = field(repr=False)
     loop: LoopSettings
     model_poll_interval: timedelta
     ingest_grace: timedelta
@@ -79,6 +84,7 @@ class AppSettings:
     models_kept: int
     storage: StorageSettings
     host_storage: StorageSettings
+    cors_origins: tuple[str, ...] = ()
 
     @property
     def grace(self) -> timedelta:
@@ -124,8 +130,10 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
     """Read and check all settings; raises `SettingsError`."""
     reader = _Reader(environment)
     return AppSettings(
-        key_digests=tuple(map(key_digest, _keys(reader.text("KEYS")))),
+        key_digests=tuple(map(key_digest, reader.keys("KEYS"))),
         admin_digests=tuple(key_digest(key) for key in [reader.text("ADMIN_KEY")] if key),
+        client_digests=tuple(map(key_digest, _client_keys(reader))),
+        cors_origins=_origins(reader.text("CORS_ORIGINS")),
         loop=LoopSettings(
             reward_wait=reader.duration("REWARD_WAIT_TIME", minimum=timedelta(seconds=1), maximum=timedelta(days=30)),
             default_reward=reader.number("DEFAULT_REWARD", minimum=-1.0, maximum=1.0),
@@ -155,6 +163,12 @@ class _Reader:
     def text(self, name: str) -> str:
         setting = f"PERSONALIZER_{name}"
         return (self._environment.get(setting) or DEFAULTS[setting]).strip()
+
+    def keys(self, name: str) -> tuple[str, ...]:
+        keys = tuple(key.strip() for key in self.text(name).split(",") if key.strip())
+        if len(keys) > 2:
+            raise SettingsError(f"PERSONALIZER_{name} holds {len(keys)} keys, but two are enough: one to use and one to change to")
+        return keys
 
     def duration(self, name: str, *, minimum: timedelta, maximum: timedelta) -> timedelta:
         rule = f"an ISO 8601 duration from {_iso(minimum)} to {_iso(maximum)}, such as {DEFAULTS[f'PERSONALIZER_{name}']}"
@@ -202,11 +216,27 @@ def _iso(duration: timedelta) -> str:
     return str(_DURATION.dump_python(duration, mode="json"))
 
 
-def _keys(text: str) -> tuple[str, ...]:
-    keys = tuple(key.strip() for key in text.split(",") if key.strip())
-    if len(keys) > 2:
-        raise SettingsError(f"PERSONALIZER_KEYS holds {len(keys)} keys, but two are enough: one to use and one to change to")
+def _client_keys(reader: _Reader) -> tuple[str, ...]:
+    """Read the keys that may be seen by every visitor of a page: none of them may open more."""
+    keys = reader.keys("CLIENT_KEYS")
+    for other in ("KEYS", "ADMIN_KEY"):
+        if {reader.text(other), *reader.text(other).replace(",", " ").split()} & set(keys):
+            raise SettingsError(f"PERSONALIZER_CLIENT_KEYS holds a key that is in PERSONALIZER_{other} too, which would open everything")
     return keys
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Read the origins of pages whose scripts may call, as browsers write them; ``*`` is any."""
+    origins = tuple(dict.fromkeys(origin.strip().rstrip("/").lower() for origin in text.split(",") if origin.strip()))
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise SettingsError(
+                f"PERSONALIZER_CORS_ORIGINS holds {origin[:100]!r}, but must be origins such as https://www.example.com,"
+                " separated by commas, or *"
+            )
+    if len(origins) > MOST_ORIGINS:
+        raise SettingsError(f"PERSONALIZER_CORS_ORIGINS holds {len(origins)} origins, but may hold at most {MOST_ORIGINS}")
+    return origins
 
 
 def _policy_arguments(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from shared.api.rank import ActionReader
 from shared.domain.clock import Clock, SystemClock
-from shared.domain.errors import InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
+from shared.domain.errors import AccessDeniedError, InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
 from shared.domain.ports import JobQueue
 from shared.domain.recent import Recent
@@ -57,6 +57,7 @@ MODELS_IN_HAND: Final = "models"
 ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MODELS_IN_HAND: 2})
 """How many calls of a kind that reads much a process answers at a time."""
 
+_OF_A_CLIENT = "Access denied: this is a client key, which may only rank, reward and activate. Send one of the loop's other keys."
 _OF_A_LOOP = "one of the keys of this loop, and that there is a loop of this name"
 
 
@@ -111,17 +112,21 @@ class Deployment:
 
         return FileModelSigner(self.storage, clock=self.clock)
 
-    async def admit(self, loop: str, headers: Mapping[str, str]) -> LoopServices:
+    async def admit(self, loop: str, headers: Mapping[str, str], *, by_client_key: bool = False) -> LoopServices:
         """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
 
-        Raises `ResourceNotFoundError` when there is no such loop and the caller holds a key of the default loop, of the administrator
+        ``by_client_key`` says whether a client key will do. Raises `ResourceNotFoundError` when there is no such loop and the caller holds a key of the default loop, of the administrator
         or of the loop that was there: to others a loop that is not there looks like one whose key they lack.
         """
         services = await self.find(loop)
+        if services is not None and is_known(headers, services.key_digests):
+            return services
+        if services is not None and is_known(headers, services.client_digests):
+            if by_client_key:
+                return services
+            raise AccessDeniedError(_OF_A_CLIENT)
         if loop == DEFAULT_LOOP and services is not None:
             check_key(headers, services.key_digests)
-            return services
-        if services is not None and is_known(headers, services.key_digests):
             return services
         if services is None and is_known(headers, await self._may_know_of(loop)):
             raise ResourceNotFoundError(f"there is no loop {loop[:40]!r}")
@@ -162,7 +167,7 @@ class Deployment:
         except UnreadableError:
             if loop != DEFAULT_LOOP:
                 raise
-            return LoopRecord(loop, keys=tuple(await self.store.keys(loop)))
+            return await self.store.keys_of(loop)
         return LoopRecord(loop) if stored is None else stored[0]
 
     def services_of(self, record: LoopRecord) -> LoopServices:

@@ -88,6 +88,11 @@ class Loops:
         key = new_key()
         return await edit(self._store, name, lambda record: _with_key(_there(record), number, key, own_keys)), key
 
+    async def regenerate_client_key(self, name: str) -> tuple[LoopRecord, str]:
+        """Give the loop a new client key in place of the one there was, and tell it; raises `ResourceNotFoundError`."""
+        key = new_key()
+        return await edit(self._store, name, lambda record: replace(_there(record), client_keys=(key_digest(key),))), key
+
     async def erased(self, name: str, remains: Remains) -> None:
         """Note that nothing of these remains is left."""
         await edit(self._store, name, lambda record: replace(record, remains=tuple(each for each in record.remains if each != remains)))

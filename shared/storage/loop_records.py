@@ -1,7 +1,8 @@
 """A loop's record as JSON text.
 
 ``{"format": 2, "settings": {...}, "keys": [...], ...}``: ``settings`` has any of `LoopSettings`' fields but the name, durations in
-ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format.
+ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format. Format 3 has ``client_keys``;
+a record without them is written as format 2, which earlier releases read.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.errors import NewerFormatError, SettingsError, UnreadableError
 from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
 
-FORMAT = 2
+FORMAT = 3
+_WITHOUT_CLIENT_KEYS = 2
 _SETTINGS = TypeAdapter(LoopSettings)
 _RECORD = TypeAdapter(LoopRecord)
 _TIME: TypeAdapter[datetime | None] = TypeAdapter(datetime | None)
@@ -26,7 +28,10 @@ def write_record(record: LoopRecord) -> bytes:
     """Write a record; equal records give equal bytes."""
     settings = _SETTINGS.dump_python(record.settings(LoopSettings()), mode="json")
     beside = _RECORD.dump_python(replace(record, overrides={}), mode="json", include=_BESIDE_SETTINGS)
-    document = {"format": FORMAT, "settings": {name: settings[name] for name in record.overrides}, **beside}
+    if not record.client_keys:
+        del beside["client_keys"]
+    written = FORMAT if record.client_keys else _WITHOUT_CLIENT_KEYS
+    document = {"format": written, "settings": {name: settings[name] for name in record.overrides}, **beside}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
 
@@ -56,26 +61,39 @@ def _known(members: Mapping[str, Any], names: set[str] | frozenset[str]) -> Mapp
     return members
 
 
-def keys_in(text: bytes) -> tuple[str, ...]:
+def keys_in(text: bytes, member: str = "keys") -> tuple[str, ...]:
     """Give the digests of the keys in a record that need not be readable otherwise; none if there are none to be found.
+
+    ``member`` is ``keys`` or ``client_keys``.
 
     >>> keys_in(b'{"format": 99, "keys": ["", "ab"]}'), keys_in(b"nonsense"), keys_in(b'{"keys": [1]}'), keys_in(b'{"keys": "ab"}')
     (('', 'ab'), (), (), ())
     """
     try:
-        keys = orjson.loads(text)["keys"]
+        keys = orjson.loads(text)[member]
         return tuple(keys) if isinstance(keys, list) and all(isinstance(key, str) for key in keys) else ()
     except (orjson.JSONDecodeError, LookupError, TypeError):
         return ()
 
 
+def _members(text: bytes) -> set[str]:
+    try:
+        document = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return set()
+    return set(document) if isinstance(document, dict) else set()
+
+
 def salvaged(known: LoopRecord, text: bytes) -> LoopRecord:
     """Give what is known of a loop with the keys of its record, and its end, which need not be readable otherwise.
+
+    A client key that is not in the record any more is none.
 
     >>> salvaged(LoopRecord("news", keys=("old",)), b'{"format": 99, "keys": ["", "ab"], "deleted_at": null}').keys
     ('', 'ab')
     """
-    found = replace(known, keys=keys_in(text) or known.keys)
+    client_keys = keys_in(text, "client_keys") if _members(text) & {"keys", "client_keys"} else known.client_keys
+    found = replace(known, keys=keys_in(text) or known.keys, client_keys=client_keys)
     try:
         ended = _TIME.validate_python(orjson.loads(text)["deleted_at"])
     except (orjson.JSONDecodeError, ValidationError, LookupError, TypeError):

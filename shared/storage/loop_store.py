@@ -10,7 +10,7 @@ from shared.domain.errors import BusyError, ConflictError, NewerFormatError, Unr
 from shared.domain.loop import LoopRecord, is_loop_name
 from shared.storage import names
 from shared.storage.files import Files
-from shared.storage.loop_records import keys_in, read_record, write_record
+from shared.storage.loop_records import read_record, salvaged, write_record
 from shared.storage.ports import Storage
 
 USAGE_FORMAT = 1
@@ -28,10 +28,11 @@ class FileLoopStore:
         file = await self._files.read(names.configuration_file(loop))
         return None if file is None else (read_record(loop, file.data), file.etag)
 
-    async def keys(self, loop: str) -> Sequence[str]:
-        """Read the digests of the keys alone, of a record that may be of a later release."""
+    async def keys_of(self, loop: str) -> LoopRecord:
+        """Read the digests of the keys alone, of a record that may be of a later release; the rest of it is empty."""
         file = await self._files.read(names.configuration_file(loop))
-        return () if file is None else keys_in(file.data)
+        found = LoopRecord(loop) if file is None else salvaged(LoopRecord(loop), file.data)
+        return LoopRecord(loop, keys=found.keys, client_keys=found.client_keys)
 
     async def write(self, record: LoopRecord, *, expected: str | None) -> str:
         """Replace a record on condition."""

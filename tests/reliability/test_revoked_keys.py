@@ -23,7 +23,7 @@ IN_TIME = 3.0
 
 
 def deployment_on(connection_string: str) -> Deployment:
-    settings = {"PERSONALIZER_KEYS": "first,second", "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S"}
+    settings = {"PERSONALIZER_KEYS": "first,second", "PERSONALIZER_CLIENT_KEYS": "seen,seen-too", "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S"}
     return Deployment(read_settings({**settings_of(connection_string), **settings}))
 
 
@@ -45,7 +45,7 @@ async def there(proxy) -> AsyncIterator[Deployment]:
 
 async def is_open(deployment: Deployment, loop: str, key: str) -> bool:
     try:
-        return bool(await deployment.admit(loop, {KEY: key}))
+        return bool(await deployment.admit(loop, {KEY: key}, by_client_key=True))
     except AccessDeniedError:
         return False
 
@@ -71,6 +71,12 @@ async def regenerate(deployment: Deployment, loop: str) -> str:
     return key
 
 
+async def regenerate_client_key(deployment: Deployment, loop: str) -> str:
+    record, key = await deployment.loops.regenerate_client_key(loop)
+    await deployment.note(record)
+    return key
+
+
 def on(path: str, fault: Fault):
     """Do this to each call whose path has this in it."""
     return lambda call: fault if path in call.path else None
@@ -84,6 +90,26 @@ async def test_a_key_that_was_regenerated_opens_nothing_elsewhere_within_a_poll(
     assert await closed_within(there, loop, old)
     assert await is_open(there, loop, new)
     assert not await is_open(here, loop, old)
+
+
+@pytest.mark.parametrize("loop", [DEFAULT_LOOP, "news"])
+async def test_a_client_key_that_was_regenerated_opens_nothing_elsewhere_within_a_poll(here, there, loop):
+    kept = "first" if loop == DEFAULT_LOOP else await made(here, loop)
+    old = "seen" if loop == DEFAULT_LOOP else await regenerate_client_key(here, loop)
+    assert await is_open(there, loop, old)
+    new = await regenerate_client_key(here, loop)
+    assert await closed_within(there, loop, old)
+    assert [await is_open(there, loop, key) for key in (new, kept)] == [True, True]
+    assert [await is_open(here, loop, key) for key in (old, "seen-too", new, kept)] == [False, False, True, True]
+
+
+async def test_a_client_key_that_was_regenerated_does_not_come_back_with_a_record_of_a_later_release(here, there):
+    old = await regenerate_client_key(here, DEFAULT_LOOP)
+    assert await is_open(there, DEFAULT_LOOP, old)
+    text = orjson.dumps({"format": 99, "keys": [], "client_keys": [key_digest("new")], "plans": "others"})
+    await overwrite(here.storage, names.MODELS, names.configuration_file(DEFAULT_LOOP), text)
+    assert await closed_within(there, DEFAULT_LOOP, old)
+    assert [await is_open(there, DEFAULT_LOOP, key) for key in ("new", "seen", "first")] == [True, False, True]
 
 
 PASSING = {

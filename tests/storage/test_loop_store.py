@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,10 +135,24 @@ async def test_the_loops_are_listed_by_their_records_not_by_what_their_lives_lef
 
 
 async def test_the_keys_of_a_record_of_a_later_release_are_still_known(store, account):
-    await put_text(account, b'{"format": 99, "keys": ["", "d1"], "other": {}}')
+    await put_text(account, b'{"format": 99, "keys": ["", "d1"], "client_keys": ["d2"], "other": {}, "tier": "E0"}')
     with pytest.raises(NewerFormatError):
         await store.read("default")
-    assert await store.keys("default") == ("", "d1")
+    assert await store.keys_of("default") == LoopRecord("default", keys=("", "d1"), client_keys=("d2",))
+
+
+async def test_a_record_without_a_client_key_is_one_that_earlier_releases_read(store, account):
+    await store.write(LoopRecord("news", keys=("d1", "d2"), life=1), expected=None)
+    file = await Files(account, names.MODELS).read(names.configuration_file("news"))
+    assert file is not None
+    assert orjson.loads(file.data)["format"] == 2
+    assert "client_keys" not in orjson.loads(file.data)
+    with_one = LoopRecord("news", keys=("d1", "d2"), life=1, client_keys=("d3",))
+    await store.write(with_one, expected=file.etag)
+    assert (await store.read("news") or ())[0] == with_one
+    stored = await Files(account, names.MODELS).read(names.configuration_file("news"))
+    assert stored is not None
+    assert orjson.loads(stored.data)["format"] == 3
 
 
 async def test_a_stored_configuration_overrides_the_app_settings(account):

@@ -69,7 +69,7 @@ READS: dict[str, Use] = {
     "list files": lambda account: all_of(Files(account, "c").listing("")),
     "list loops": lambda account: FileLoopStore(account).names(),
     "read a record": lambda account: FileLoopStore(account).read("news"),
-    "read keys": lambda account: FileLoopStore(account).keys("news"),
+    "read keys": lambda account: FileLoopStore(account).keys_of("news"),
     "read a pointer": lambda account: FileModelStore(account, loop="news").pointer(),
     "read a model": lambda account: FileModelStore(account, loop="news").artifact("1"),
     "list models": lambda account: FileColdLog(account, loop="news").models(),

@@ -60,7 +60,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Schema, str, Any]]] = MappingProxyType
             "The loop's name; it may not end in `x` and four digits.",
             "news",
         ),
-        "number": ({"type": "integer", "enum": [1, 2]}, "Which of the two keys.", 1),
+        "number": ({"type": "string", "enum": ["1", "2", "client"]}, "Which of the two keys, or the client key.", "1"),
     }
 )
 """Schema, description and example of what stands in a path; the version's are each operation's own."""
@@ -692,7 +692,8 @@ _LOOPS_DELETE: Final = Described(
 _KEYS_REGENERATE: Final = Described(
     "Loops",
     "Make a new key",
-    description="In place of the loop's first or second one, which this process refuses at once and the others soon after.",
+    description="In place of the loop's first or second one, or of its client key, which may only rank, reward and activate. "
+    "This process refuses the old one at once, the others soon after.",
     answers=(Answer(200, "The key, which is told this once.", KeyResponse, {"number": 1, "key": _KEY}),),
 )
 
