@@ -29,6 +29,13 @@ param apiKeys string = ''
 @description('The key of the administrator, who makes and deletes loops; empty: nobody may.')
 param adminKey string = ''
 
+@secure()
+@description('One or two client keys of the default loop, separated by a comma: they only rank, reward and activate; pages carry them, so no vault keeps them.')
+param clientKeys string = ''
+
+@description('Origins of pages that may call from a browser, separated by commas, such as https://www.example.com; * is any; empty: none.')
+param corsOrigins string = ''
+
 @description('Keep the keys in a key vault, which the app\'s settings refer to.')
 param keyVaultEnabled bool = false
 
@@ -212,6 +219,7 @@ var securityGroupName = '${abbreviations.networkNetworkSecurityGroups}${token}'
 var endpointPrefix = '${abbreviations.networkPrivateEndpoints}${token}-'
 
 var settings = {
+  PERSONALIZER_CORS_ORIGINS: corsOrigins
   PERSONALIZER_REWARD_WAIT_TIME: rewardWaitTime
   PERSONALIZER_DEFAULT_REWARD: defaultReward
   PERSONALIZER_REWARD_AGGREGATION: rewardAggregation
@@ -368,6 +376,8 @@ module app './app/function.bicep' = {
     settings: settings
     keys: keyVaultEnabled && !empty(apiKeys) ? vault!.outputs.keysReference : apiKeys
     adminKey: keyVaultEnabled && !empty(adminKey) ? vault!.outputs.adminKeyReference : adminKey
+    clientKeys: clientKeys
+    corsOrigins: corsOrigins
   }
 }
 

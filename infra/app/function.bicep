@@ -37,6 +37,14 @@ param keys string
 @description('The value of PERSONALIZER_ADMIN_KEY, likewise.')
 param adminKey string
 
+@secure()
+@description('The value of PERSONALIZER_CLIENT_KEYS.')
+param clientKeys string
+
+@description('Origins whose preflights the platform answers, before the app does: those of PERSONALIZER_CORS_ORIGINS.')
+param corsOrigins string
+
+var origins = empty(corsOrigins) ? [] : split(replace(corsOrigins, ' ', ''), ',')
 var readyHttp = hosting.httpAlwaysReady > 0 ? [{ name: 'http', instanceCount: hosting.httpAlwaysReady }] : []
 var readyTrainer = hosting.trainerAlwaysReady > 0 ? [{ name: 'function:train', instanceCount: hosting.trainerAlwaysReady }] : []
 
@@ -61,7 +69,14 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     clientAffinityEnabled: false
     keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
-    siteConfig: { minTlsVersion: '1.2', scmMinTlsVersion: '1.2', ftpsState: 'Disabled', http20Enabled: true, remoteDebuggingEnabled: false }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      remoteDebuggingEnabled: false
+      cors: { allowedOrigins: origins, supportCredentials: false }
+    }
     functionAppConfig: {
       deployment: {
         storage: {
@@ -100,6 +115,7 @@ resource appSettings 'Microsoft.Web/sites/config@2025-03-01' = {
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
     PERSONALIZER_KEYS: keys
     PERSONALIZER_ADMIN_KEY: adminKey
+    PERSONALIZER_CLIENT_KEYS: clientKeys
   })
 }
 

@@ -33,6 +33,7 @@ from shared.domain.errors import (
 )
 from shared.domain.loop import DEFAULT_LOOP
 from shared.domain.patience import patience
+from shared.runtime import cors
 from shared.runtime.auth import check_admin
 from shared.runtime.failures import INTERNAL, cause_of, status_of
 from shared.runtime.loading import AtFirstUse
@@ -338,10 +339,13 @@ async def _serve(
     operation: Operation, deployment: Callable[[], Deployment], req: func.HttpRequest, params: Mapping[str, str | None]
 ) -> func.HttpResponse:
     begin, request_id = perf_counter_ns(), str(uuid.uuid4())
+    of_origins: Mapping[str, str] = {}
     try:
         given = {name: with_slashes(value) for name, value in params.items() if value is not None}
         call = Call(deployment(), req, given, operation.max_body)
-        response = await _in_time(operation, call)
+        settings = call.deployment.settings
+        of_origins = cors.marks(req.headers, settings.cors_origins, of_platform=settings.cors_of_platform)
+        response = _preflight(call) or await _in_time(operation, call)
         if operation.timed:
             call.deployment.latencies.of[operation.timed].add(perf_counter_ns() - begin)
     except PersonalizerError as error:
@@ -349,9 +353,20 @@ async def _serve(
     except Exception:
         logger.exception("unexpected failure", extra={"operation": operation.name, "request_id": request_id})
         response = _error(*INTERNAL, "the service failed unexpectedly; the failure was logged under this request's id")
-    for name, value in _ids(req, request_id).items():  # not by `update`, which older versions of azure-functions do not have
+    for name, value in {
+        **of_origins,
+        **_ids(req, request_id),
+    }.items():  # not by `update`, which older versions of azure-functions do not have
         response.headers[name] = value
     return response
+
+
+def _preflight(call: Call) -> func.HttpResponse | None:
+    """Answer a browser that asks what a page of another origin may send; who asks this has no key yet."""
+    if call.request.method.upper() != "OPTIONS":
+        return None
+    allowed = cors.preflight(call.request.headers, call.deployment.settings.cors_origins)
+    return None if allowed is None else answer(204, headers=allowed)
 
 
 def _ids(req: func.HttpRequest, request_id: str) -> dict[str, str]:

@@ -49,6 +49,9 @@ _UNSEEN_IN_A_STORE = timedelta(seconds=0.5)
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
+_CORS_OF_PLATFORM = "WEBSITE_CORS_ALLOWED_ORIGINS"
+"""Azure's own: the origins whose preflights the platform answers, and whose answers it marks."""
+
 _EMBEDDED = "PERSONALIZER_STORE"
 _EMULATOR = "UseDevelopmentStorage=true"
 _DURATION = TypeAdapter(timedelta)
@@ -85,6 +88,7 @@ class AppSettings:
     storage: StorageSettings
     host_storage: StorageSettings
     cors_origins: tuple[str, ...] = ()
+    cors_of_platform: tuple[str, ...] = ()
 
     @property
     def grace(self) -> timedelta:
@@ -134,6 +138,7 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
         admin_digests=tuple(key_digest(key) for key in [reader.text("ADMIN_KEY")] if key),
         client_digests=tuple(map(key_digest, _client_keys(reader))),
         cors_origins=_origins(reader.text("CORS_ORIGINS")),
+        cors_of_platform=_listed(environment.get(_CORS_OF_PLATFORM, "")),
         loop=LoopSettings(
             reward_wait=reader.duration("REWARD_WAIT_TIME", minimum=timedelta(seconds=1), maximum=timedelta(days=30)),
             default_reward=reader.number("DEFAULT_REWARD", minimum=-1.0, maximum=1.0),
@@ -227,16 +232,18 @@ def _client_keys(reader: _Reader) -> tuple[str, ...]:
 
 def _origins(text: str) -> tuple[str, ...]:
     """Read the origins of pages whose scripts may call, as browsers write them; ``*`` is any."""
-    origins = tuple(dict.fromkeys(origin.strip().rstrip("/").lower() for origin in text.split(",") if origin.strip()))
+    origins = _listed(text)
     for origin in origins:
         if origin != "*" and not _ORIGIN.fullmatch(origin):
-            raise SettingsError(
-                f"PERSONALIZER_CORS_ORIGINS holds {origin[:100]!r}, but must be origins such as https://www.example.com,"
-                " separated by commas, or *"
-            )
+            rule = "must hold origins such as https://www.example.com, separated by commas, or *"
+            raise _unusable("PERSONALIZER_CORS_ORIGINS", text, rule)
     if len(origins) > MOST_ORIGINS:
         raise SettingsError(f"PERSONALIZER_CORS_ORIGINS holds {len(origins)} origins, but may hold at most {MOST_ORIGINS}")
     return origins
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(origin.strip().rstrip("/").lower() for origin in text.split(",") if origin.strip()))
 
 
 def _policy_arguments(text: str) -> str:

@@ -115,8 +115,9 @@ class Deployment:
     async def admit(self, loop: str, headers: Mapping[str, str], *, by_client_key: bool = False) -> LoopServices:
         """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
 
-        ``by_client_key`` says whether a client key will do. Raises `ResourceNotFoundError` when there is no such loop and the caller holds a key of the default loop, of the administrator
-        or of the loop that was there: to others a loop that is not there looks like one whose key they lack.
+        ``by_client_key`` says whether a client key will do. Raises `ResourceNotFoundError` when there is no such loop and the caller
+        holds a key of the default loop, of the administrator or of the loop that was there: to others a loop that is not there looks
+        like one whose key they lack.
         """
         services = await self.find(loop)
         if services is not None and is_known(headers, services.key_digests):

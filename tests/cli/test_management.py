@@ -71,6 +71,11 @@ def test_keys_are_told_apart_by_digest_and_made_anew(cli, service):
     assert "No key" in done(cli("keys", "list", PERSONALIZER_KEYS="")).text
     assert done(cli("keys", "regenerate", "2", "--loop", "keyed", "--json")).json["number"] == 2
     assert "NUMBER" in cli("keys", "regenerate", "3").told
+    of_client = done(cli("keys", "regenerate", "client", "--loop", "keyed")).text.strip()
+    assert "client key" in cli("policy", "get", "--loop", "keyed", "--key", of_client).told
+    listed = done(cli("keys", "list", "--loop", "keyed", "--json")).json
+    assert [each["number"] for each in listed] == [1, 2, "client"]
+    assert listed[2] == {"number": "client", "digest": hashlib.sha256(of_client.encode()).hexdigest(), "source": "stored"}
 
 
 def test_a_part_of_the_configuration_is_changed_and_the_rest_stays(cli):

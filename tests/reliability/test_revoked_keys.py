@@ -23,7 +23,11 @@ IN_TIME = 3.0
 
 
 def deployment_on(connection_string: str) -> Deployment:
-    settings = {"PERSONALIZER_KEYS": "first,second", "PERSONALIZER_CLIENT_KEYS": "seen,seen-too", "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S"}
+    settings = {
+        "PERSONALIZER_KEYS": "first,second",
+        "PERSONALIZER_CLIENT_KEYS": "seen,seen-too",
+        "PERSONALIZER_MODEL_POLL_INTERVAL": f"PT{POLL}S",
+    }
     return Deployment(read_settings({**settings_of(connection_string), **settings}))
 
 

@@ -37,6 +37,8 @@ def test_an_empty_setting_is_the_default():
 def test_values_are_read_as_they_are_documented():
     read = settings(
         KEYS=" one , two ",
+        CLIENT_KEYS="four,five",
+        CORS_ORIGINS="https://Shop.example.com/, http://localhost:3000",
         ADMIN_KEY=" three ",
         POLICY_ARGUMENTS="--cb_explore_adf --softmax",
         REWARD_WAIT_TIME="pt4h",
@@ -50,6 +52,8 @@ def test_values_are_read_as_they_are_documented():
     )
     assert read.key_digests == (key_digest("one"), key_digest("two"))
     assert read.admin_digests == (key_digest("three"),)
+    assert read.client_digests == (key_digest("four"), key_digest("five"))
+    assert read.cors_origins == ("https://shop.example.com", "http://localhost:3000")
     assert read.loop.policy.arguments == "--cb_explore_adf --softmax"
     assert (read.loop.reward_wait, read.loop.default_reward) == (timedelta(hours=4), -0.5)
     assert (read.loop.reward_aggregation, read.loop.learning_mode) == (RewardAggregation.SUM, LearningMode.LOGGING_ONLY)
@@ -267,3 +271,45 @@ def test_an_append_gives_up_well_inside_the_grace():
         timedelta(seconds=10),
     )
     assert settings(INGEST_GRACE="PT1S").lookback > settings(INGEST_GRACE="PT1S").append_deadline
+
+
+@pytest.mark.parametrize(
+    "origins", ["*", "https://a.example.com", "http://localhost", "http://[::1]:3000", "capacitor://localhost", "https://a.b,https://c"]
+)
+def test_origins_are_written_as_browsers_write_them(origins):
+    assert settings(CORS_ORIGINS=origins).cors_origins == tuple(origins.split(","))
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "example.com",
+        "https://",
+        "https://a/b",
+        "https://a?b",
+        "https://a b",
+        "https://*.a.com",
+        "null",
+        "https://a;https://b",
+        "https://u@a",
+    ],
+)
+def test_what_is_no_origin_is_refused_by_name(origins):
+    with pytest.raises(SettingsError, match=r"PERSONALIZER_CORS_ORIGINS is .* must hold origins such as https://www\.example\.com"):
+        settings(CORS_ORIGINS=f"https://right.example.com,{origins}")
+
+
+def test_there_may_be_a_hundred_origins():
+    listed = [f"https://a{number}.example.com" for number in range(101)]
+    assert len(settings(CORS_ORIGINS=",".join(listed[:100])).cors_origins) == 100
+    with pytest.raises(SettingsError, match="at most 100"):
+        settings(CORS_ORIGINS=",".join(listed))
+
+
+def test_a_client_key_opens_less_than_any_other_key():
+    with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds a key that is in PERSONALIZER_KEYS too"):
+        settings(KEYS="one,two", CLIENT_KEYS="three,two")
+    with pytest.raises(SettingsError, match="in PERSONALIZER_ADMIN_KEY too"):
+        settings(ADMIN_KEY="one", CLIENT_KEYS="one")
+    with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds 3 keys"):
+        settings(CLIENT_KEYS="one,two,three")

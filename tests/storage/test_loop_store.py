@@ -102,7 +102,7 @@ def test_a_record_that_cannot_be_used_is_refused(text):
 
 def test_a_record_of_a_later_release_is_refused_by_name():
     with pytest.raises(NewerFormatError, match="configuration"):
-        read_record("default", b'{"format": 3}')
+        read_record("default", b'{"format": 4}')
 
 
 def test_a_record_shows_no_keys():
@@ -149,7 +149,9 @@ async def test_a_record_without_a_client_key_is_one_that_earlier_releases_read(s
     assert "client_keys" not in orjson.loads(file.data)
     with_one = LoopRecord("news", keys=("d1", "d2"), life=1, client_keys=("d3",))
     await store.write(with_one, expected=file.etag)
-    assert (await store.read("news") or ())[0] == with_one
+    found = await store.read("news")
+    assert found is not None
+    assert found[0] == with_one
     stored = await Files(account, names.MODELS).read(names.configuration_file("news"))
     assert stored is not None
     assert orjson.loads(stored.data)["format"] == 3
@@ -172,7 +174,7 @@ async def test_a_record_that_cannot_be_read_any_more_leaves_the_last_one_in_forc
     await store.write(record, expected=None)
     configuration = StoredConfiguration(account, defaults=LoopSettings())
     assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
-    for text in (b'{"format": 3}', b"nonsense", b'{"format": 2, "settings": {"default_reward": 7}}'):
+    for text in (b'{"format": 4}', b"nonsense", b'{"format": 2, "settings": {"default_reward": 7}}'):
         await put_text(account, text)
         with pytest.raises(UnreadableError):
             await asyncio.to_thread(configuration.read)

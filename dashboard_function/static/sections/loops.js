@@ -101,6 +101,12 @@ function loopTable(loops, administrator, { news, again }) {
     const { key } = await administrator.post(`loops/${name}/keys/${number}/regenerate`);
     replace(news, newKeys(name, [key], number));
   };
+  const regenerateForPages = (/** @type {string} */ name) => async () => {
+    const text = `For pages in a browser: it only ranks, rewards and activates. Pages that carry an older client key of “${name}” are refused from now on.`;
+    if (!(await confirmed({ title: "Make a new client key?", text, action: "Make it" }))) return;
+    const { key } = await administrator.post(`loops/${name}/keys/client/regenerate`);
+    replace(news, newClientKey(name, key));
+  };
   const remove = (/** @type {string} */ name) => async () => {
     const text = `“${name}” with its settings, keys, log and models is deleted for good.`;
     if (!(await confirmed({ title: "Delete the loop?", text, action: "Delete", typed: name }))) return;
@@ -141,6 +147,7 @@ function loopTable(loops, administrator, { news, again }) {
             "aria-label": `New key ${number} of ${loop.name}`,
           }),
         ),
+        button("New client key", regenerateForPages(loop.name), { class: "small", "aria-label": `New client key of ${loop.name}` }),
         loop.name === DEFAULT_LOOP
           ? null
           : button("Delete", remove(loop.name), { class: "small warned", "aria-label": `Delete ${loop.name}` }),
@@ -204,4 +211,15 @@ function newKeys(name, keys, number) {
       ),
     ),
   );
+}
+
+/**
+ * A client key, which is told this once and opens no dashboard.
+ *
+ * @param {string} name
+ * @param {string} key
+ */
+function newClientKey(name, key) {
+  const title = `The new client key of ${name}`;
+  return h("section", { class: "card keys" }, h("h2", {}, title), h("p", {}, "Keep it now: it is not told again."), snippet(key, title));
 }
