@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 _TEN_MINUTES = "0 5/10 * * * *"
 _HOST_STORAGE = "AzureWebJobsStorage"
-_NEEDS: Final = ("shared.services.analysis.running", "shared.services.analysis.applying", "shared.services.analysis.optimizing")
+NEEDS: Final = ("shared.services.analysis.running", "shared.services.analysis.applying", "shared.services.analysis.optimizing")
 """What is imported in a thread before the first step."""
 
 
@@ -56,7 +56,7 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
 
 async def _handle(deployment: Deployment, message: func.QueueMessage, do: "Callable[[Runner, Message], Awaitable[None]]") -> None:
     """Do it for the loop that the message names; one that cannot be read, or whose loop is gone, is dropped."""
-    await imported(*_NEEDS)
+    await imported(*NEEDS)
     from shared.services.analysis.board import Message
 
     try:
@@ -70,7 +70,7 @@ async def _handle(deployment: Deployment, message: func.QueueMessage, do: "Calla
 
 
 async def _sweep(deployment: Deployment, loop: str) -> None:
-    await imported(*_NEEDS)
+    await imported(*NEEDS)
     services = await deployment.fresh(loop)
     if services is not None:
         await services.analyses.sweep()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import azure.functions as func
 
@@ -12,6 +13,14 @@ from shared.runtime.telemetry import in_a_call
 from shared.runtime.wiring import Deployment
 
 logger = logging.getLogger(__name__)
+
+NEEDS: Final = (
+    "shared.services.training",
+    "shared.services.mirroring",
+    "shared.services.retention",
+    "shared.runtime.pruning_store",
+)
+"""What is imported in a thread before the first run."""
 
 _HOURLY = "0 30 * * * *"
 
@@ -52,7 +61,7 @@ def trainer_blueprint(deployment: Callable[[], Deployment], *, schedule: str) ->
 
 async def _train(deployment: Deployment, loop: str, limit: TimeLimit | None = None) -> bool:
     """Give a loop its turn, and tell whether that was all that there is to do for it now."""
-    await imported("shared.services.training", "shared.runtime.pruning_store")
+    await imported(*NEEDS)
     services = await deployment.fresh(loop)
     if services is None:
         return True
@@ -65,14 +74,14 @@ async def _train(deployment: Deployment, loop: str, limit: TimeLimit | None = No
 
 
 async def _mirror(deployment: Deployment, loop: str) -> None:
-    await imported("shared.services.mirroring", "shared.runtime.pruning_store")
+    await imported(*NEEDS)
     services = await deployment.fresh(loop)
     if services is not None:
         await services.mirroring.run()
 
 
 async def _retain(deployment: Deployment, loop: str) -> None:
-    await imported("shared.services.retention", "shared.runtime.pruning_store")
+    await imported(*NEEDS)
     services = await deployment.fresh(loop)
     if services is not None:
         await services.retention.run()

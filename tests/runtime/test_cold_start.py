@@ -122,6 +122,20 @@ asyncio.run(hour())
 print(json.dumps(loaded()))
 """
 
+IN_THREADS = """
+import manage_function, trainer_function
+from evaluation_function import workers
+from importlib import import_module
+
+before = loaded()
+function_app.operations()
+manage_function._figures()
+manage_function._status()
+for name in (*trainer_function.NEEDS, *workers.NEEDS):
+    import_module(name)
+print(json.dumps([before, loaded()]))
+"""
+
 STORING = """
 from shared.domain.loop import LoopRecord
 
@@ -174,6 +188,14 @@ def test_storage_in_azure_is_opened_without_queues_and_where_no_identity_is_name
     loaded = said(STORING, AzureWebJobsStorage="UseDevelopmentStorage=true")
     assert found(loaded, ("azure.data.tables.aio", "azure.storage.blob.aio"))
     assert not found(loaded, tuple(name for name in NOT_FOR_RANK if name not in IN_ALL_OF_AZURE))
+
+
+def test_no_package_of_others_begins_to_be_imported_in_a_thread():
+    """Some import in circles: of such a one, two threads that import it at once could see a half."""
+    before, after = said(IN_THREADS, PERSONALIZER_STORE="nowhere")
+    assert found(after, NOT_FOR_RANK)
+    begun = {name.partition(".")[0] for name in set(after) - set(before)} - {name.partition(".")[0] for name in before}
+    assert begun <= set(sys.stdlib_module_names)
 
 
 async def test_what_is_loaded_at_its_first_use_holds_up_nobody():
