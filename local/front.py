@@ -17,6 +17,7 @@ from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigge
 from local.processes import GRACE
 from local.queues import HELD_FOR, Queues
 from local.routes import Match, Router, decode_path
+from local.rules import check_routes, has_length, is_the_hosts, refused_at_once
 from local.settings import QueueSettings, queue_settings, route_prefix
 from local.timers import Timers
 
@@ -52,14 +53,21 @@ class CallerGoneError(Exception):
 
 
 class Front:
-    """Serves one app's HTTP functions and, if wanted, runs its timers and reads its queues."""
+    """Serves one app's HTTP functions and, if wanted, runs its timers and reads its queues.
 
-    def __init__(self, backend: Backend, folder: Path, *, timers: bool, queues: bool, held_for: timedelta = HELD_FOR) -> None:
+    ``as_azure`` has it do what the real host does and what helps nobody: a chunked body arrives empty, and a path that begins with two
+    slashes leads nowhere.
+    """
+
+    def __init__(
+        self, backend: Backend, folder: Path, *, timers: bool, queues: bool, held_for: timedelta = HELD_FOR, as_azure: bool = False
+    ) -> None:
         self._backend = backend
         self._folder = folder
         self._runs_timers = timers
         self._reads_queues = queues
         self._held_for = held_for
+        self._as_azure = as_azure
         self._router = Router([], prefix="")
         self._timers = Timers(backend, [])
         self._queues = Queues(backend, [], settings=QueueSettings(), held_for=held_for)
@@ -92,7 +100,9 @@ class Front:
 
     async def _start(self) -> None:
         triggers = await self._backend.load(self._folder)
-        self._router = Router((t for t in triggers if isinstance(t, HttpTrigger)), prefix=route_prefix(self._folder))
+        over_http = [trigger for trigger in triggers if isinstance(trigger, HttpTrigger)]
+        check_routes(over_http)
+        self._router = Router(over_http, prefix=route_prefix(self._folder))
         self._timers = Timers(self._backend, (t for t in triggers if isinstance(t, TimerTrigger)))
         of_queues = (t for t in triggers if isinstance(t, QueueTrigger))
         self._queues = Queues(self._backend, of_queues, settings=queue_settings(self._folder), held_for=self._held_for)
@@ -105,16 +115,20 @@ class Front:
             self._queues.start()
 
     async def _answer(self, scope: Message, receive: Receive) -> HttpReply:
+        refused = refused_at_once(scope)
+        if refused is not None:
+            return HttpReply(refused, [("connection", "close")])
         method, path = scope["method"], decode_path(scope["raw_path"].decode("ascii"))
         if "\0" in path:
             return HttpReply(400)
         if path[:7].lower() == "/admin/":
             body = await read_body(scope, receive)
             return self._administer(method, path, body) if may_administer(scope, os.environ) else HttpReply(401, *REFUSED)
-        match = self._router.match(f"/{path.lstrip('/')}", method)
+        match = None if is_the_hosts(path) else self._router.match(path if self._as_azure else f"/{path.lstrip('/')}", method)
         if match is None:
             return HttpReply(404)
-        answering = self._call(match, http_call(scope, match, await read_body(scope, receive)))
+        body = await read_body(scope, receive)
+        answering = self._call(match, http_call(scope, match, body if has_length(scope) or not self._as_azure else b""))
         return await (unless_gone(answering, receive) if method in _READING else answering)
 
     async def _call(self, match: Match, call: HttpCall) -> HttpReply:
@@ -233,7 +247,7 @@ def http_call(scope: Message, match: Match, body: bytes) -> HttpCall:
         method=scope["method"],
         url=f"{url}?{raw_query}" if raw_query else url,
         headers=headers,
-        query=joined(parse_qsl(raw_query)) if raw_query else {},
+        query=query_of(raw_query) if raw_query else {},
         route_values=match.values,
         body=body,
     )
@@ -249,6 +263,18 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
+
+
+def query_of(raw: str) -> dict[str, str]:
+    """Read a query as ASP.NET does: names that differ in case alone are one, and what is empty in the end is dropped.
+
+    >>> query_of("Top=1&top=2&skip=&filter")
+    {'Top': '1,2'}
+    """
+    names: dict[str, str] = {}
+    pairs = parse_qsl(raw, keep_blank_values=True)
+    values = joined((names.setdefault(name.lower(), name), value) for name, value in pairs)
+    return {name: value for name, value in values.items() if value}
 
 
 def with_farewell(reply: HttpReply) -> HttpReply:

@@ -50,6 +50,7 @@ class Options:
     queues: bool
     held_for: timedelta
     local_settings: bool
+    as_azure: bool
     stop_with_parent: bool
     tls_certificate: Path | None
     tls_key: Path | None
@@ -76,6 +77,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--local-settings", action=argparse.BooleanOptionalAction, default=True, help="read local.settings.json (the environment wins)"
     )
+    parser.add_argument(
+        "--as-azure",
+        action="store_true",
+        help="also do what the real host does and what helps nobody: hand on no chunked body, and no path that begins with two slashes",
+    )
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent is gone")
     parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak HTTPS, with the certificates of this file (PEM)")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and the key of this one")
@@ -88,6 +94,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
         queues=given.queues,
         held_for=timedelta(seconds=given.queue_hold),
         local_settings=given.local_settings,
+        as_azure=given.as_azure,
         stop_with_parent=given.stop_with_parent,
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
@@ -142,7 +149,14 @@ def serve(backend: Backend, options: Options) -> None:
     """Serve until SIGTERM or SIGINT; what is under way then has `GRACE` seconds to end."""
     if options.local_settings:
         load_local_settings(options.app)
-    front = Front(backend, options.app, timers=options.timers, queues=options.queues, held_for=options.held_for)
+    front = Front(
+        backend,
+        options.app,
+        timers=options.timers,
+        queues=options.queues,
+        held_for=options.held_for,
+        as_azure=options.as_azure,
+    )
     config = uvicorn.Config(
         front,
         host="127.0.0.1",

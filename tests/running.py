@@ -55,7 +55,10 @@ class AppDidNotStartError(Exception):
 
 
 class RunningApp:
-    """Starts one host process on a free port and stops it when the block is left: ``with RunningApp(storage) as app: ...``."""
+    """Starts one host process on a free port and stops it when the block is left: ``with RunningApp(storage) as app: ...``.
+
+    This repository's app runs under all rules of the real host, unless ``as_azure`` says that it is as `make run` serves it.
+    """
 
     def __init__(
         self,
@@ -69,6 +72,7 @@ class RunningApp:
         folder: Path = REPOSITORY,
         ready: str = "/status",
         ready_status: int = 200,
+        as_azure: bool | None = None,
         local_settings: bool = False,
     ) -> None:
         self.storage = storage
@@ -86,6 +90,7 @@ class RunningApp:
             *("--app", str(folder), "--port", str(self.port), "--stop-with-parent"),
             "--local-settings" if local_settings else "--no-local-settings",
             "--timers" if timers else "--no-timers",
+            *(("--as-azure",) if (folder == REPOSITORY if as_azure is None else as_azure) else ()),
             *(("--queues", "--queue-hold", str(queue_hold)) if queues else ("--no-queues",)),
         ]
 

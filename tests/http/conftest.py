@@ -28,6 +28,13 @@ def shared(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
 
 
 @pytest.fixture(scope="session")
+def on_a_server(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
+    """An app as `make run` serves it: with what the real host would keep from it."""
+    with RunningApp(new_store(), kind=host, as_azure=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def keyless(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app that was given no key, and so sends none to see whether it is up."""
     running = RunningApp(new_store(), kind=host, settings={"PERSONALIZER_KEYS": ""})

@@ -135,13 +135,13 @@ def test_a_refused_rank_leaves_no_trace(quiet):
             quiet.request("POST", path("rank"), body)
 
 
-def test_a_body_in_chunks_arrives_whole(app):
+def test_a_body_in_chunks_arrives_whole_on_a_server(on_a_server):
     text = json.dumps(rank_body("a", "b")).encode()
-    answer = app.request("POST", path("rank"), iter([text[:10], text[10:11], text[11:]]))
+    answer = on_a_server.request("POST", path("rank"), iter([text[:10], text[10:11], text[11:]]))
     assert (answer.status, len(answer.json["ranking"])) == (201, 2)
 
 
-@pytest.mark.parametrize("body", [None, b"", ()], ids=["none", "empty", "no chunks"])
+@pytest.mark.parametrize("body", [None, b"", (), (b'{"actions": []}',)], ids=["none", "empty", "no chunks", "chunks"])
 def test_a_rank_without_a_body_is_told_so(quiet, body):
     refused(quiet.request("POST", path("rank"), body), 400, "InvalidRequest", naming="the request has no body")
 

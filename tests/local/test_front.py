@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.http.building import KEY
-from tests.running import RunningApp
+from tests.running import HostKind, RunningApp
 
 ADMIN_KEY = "the-administrators-key"
 
@@ -33,6 +33,7 @@ def test_header_names_arrive_in_lower_case_and_repeated_ones_are_joined(sample):
 
 def test_empty_query_values_are_dropped_and_repeated_ones_are_joined(sample):
     assert sample.request("GET", "/status?a=&b=1&c=%20x&b=2&d").json["query"] == {"b": "1,2", "c": " x"}
+    assert sample.request("GET", "/status?Api=1&aPI=2&E=&e=3").json["query"] == {"Api": "1,2", "E": ",3"}
 
 
 def test_the_url_is_the_one_that_was_called(sample):
@@ -97,6 +98,41 @@ def test_the_empty_path_reaches_the_catch_all_without_a_value(sample):
 def test_chunked_bodies_arrive_whole(sample):
     answer = sample.request("POST", "/events/7/reward", iter([b"one,", b"two"]))
     assert answer.json["body"] == "one,two"
+
+
+@pytest.fixture(scope="module")
+def azures(host: HostKind, sample_folder: Path) -> Iterator[RunningApp]:
+    """The sample app under the rules of the real host that help nobody."""
+    with RunningApp("unused", kind=host, folder=sample_folder, as_azure=True) as running:
+        yield running
+
+
+def test_under_the_real_hosts_rules_a_body_without_a_length_arrives_empty(azures):
+    assert azures.request("POST", "/events/7/reward", iter([b"one,", b"two"])).json["length"] == 0
+    assert azures.request("POST", "/events/7/reward", b"one,two").json["body"] == "one,two"
+    assert azures.request("POST", "/events/8/reward", b"").json["length"] == 0
+
+
+@pytest.mark.parametrize("path", ["//status", "///events/7/reward", "//"])
+def test_under_the_real_hosts_rules_two_slashes_at_the_beginning_lead_nowhere(azures, path):
+    assert azures.request("GET", path)[::2] == (404, b"")
+
+
+@pytest.mark.parametrize("path", ["/runtime/webhooks/queue", "/Runtime/x", "/admin/nothing"])
+def test_what_the_host_keeps_for_itself_reaches_no_function(sample, azures, path):
+    assert [app.request("GET", path)[::2] for app in (sample, azures)] == [(404, b"")] * 2
+
+
+def test_what_only_begins_as_that_does_reaches_one(sample):
+    assert sample.request("GET", "/runtimes").json["function"] == "unmatched"
+
+
+def test_a_first_line_or_headers_that_are_too_long_are_refused(sample):
+    longest = f"/{'x' * (8192 - len('GET / HTTP/1.1') - 2)}"
+    assert [sample.request("GET", path).status for path in (longest, f"{longest}x", f"/status?{longest}")] == [200, 414, 414]
+    assert sample.request("GET", "/status", headers={f"x-{number}": "1" for number in range(90)}).status == 200
+    assert sample.request("GET", "/status", headers={f"x-{number}": "1" for number in range(100)}).status == 431
+    assert [sample.request("GET", "/status", headers={"x": "y" * size}).status for size in (30_000, 33_000)] == [200, 431]
 
 
 def test_large_bodies_arrive_whole(sample):

@@ -195,6 +195,15 @@ def test_it_starts_again_after_a_kill(sample_folder):
             "its bindings",
         ),
         (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.route(route='Admin/x')\ndef f(req: func.HttpRequest): ...",
+            "f: the host keeps routes that begin with admin or runtime, as 'Admin/x' does",
+        ),
+        (
+            "import azure.functions as func\napp = func.FunctionApp()\n@app.route(route='x', methods=['GET', 'PUT'])\n"
+            "def f(req: func.HttpRequest): ...\n@app.route(route='X/', methods=['PUT'])\ndef g(req: func.HttpRequest): ...",
+            "g: the function f has the same route and method: PUT 'X/'",
+        ),
+        (
             "import azure.functions as func\napp = func.FunctionApp()\n@app.timer_trigger(schedule='%UNSET%', arg_name='t')\ndef f(t): ...",
             "the setting UNSET is not set",
         ),
