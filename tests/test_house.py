@@ -199,6 +199,24 @@ def test_of_all_that_is_deployed_only_the_entry_reads_the_environment():
     assert sorted(touching) == ["function_app.py", "shared/__init__.py"]
 
 
+def test_how_logs_are_written_is_settled_in_one_place():
+    """A handler, or a logger that passes nothing on, would be past what keeps a message until the host hears it."""
+    words = {"addHandler", "removeHandler", "basicConfig", "dictConfig", "fileConfig", "propagate", "setFormatter", "addFilter"}
+    touching = {
+        place for place, module in deployed_modules() if words & {each.attr for each in ast.walk(module) if isinstance(each, ast.Attribute)}
+    }
+    assert touching == {"shared/runtime/telemetry.py"}
+
+
+def test_headers_are_set_one_by_one():
+    """Older versions of azure-functions know no other way, and a worker may bring its own."""
+    calls = [(place, each.func) for place, module in deployed_modules() for each in ast.walk(module) if isinstance(each, ast.Call)]
+    updates = [
+        (place, each.value) for place, each in calls if isinstance(each, ast.Attribute) and each.attr in ("update", "setdefault", "pop")
+    ]
+    assert [place for place, of in updates if isinstance(of, ast.Attribute) and of.attr == "headers"] == []
+
+
 def test_numpy_is_loaded_with_one_thread():
     """Small matrices take several times as long with two, and a model's bytes would depend on the number of cores."""
     code = "import shared.runtime.wiring, os; print(os.environ['OPENBLAS_NUM_THREADS'])"
