@@ -86,6 +86,7 @@ COLUMNS: Final = (
     Column("model_version", Kind.TEXT, "the model that ranked; missing: none yet", lambda event, _: event.decision.model_version or None),
     Column("deferred", Kind.FLAG, "whether its activation was deferred", lambda event, _: event.decision.deferred),
     Column("skipped", Kind.TEXT, "why it was not learned from; missing: it was", lambda event, _: event.skip and event.skip.value),
+    Column("weight", Kind.NUMBER, "how many events it stands for: more than 1 where others were left out", lambda event, _: event.weight),
     Column("reward", Kind.NUMBER, "the final reward", lambda event, _: event.reward),
     Column("rewards", Kind.NUMBERS, "the rewards that arrived in time", lambda event, _: [value for _, value in _rewards(event)]),
     Column("rewarded_at", Kind.TIME, "when the first of them arrived", lambda event, _: _first_rewarded(event)),

@@ -45,7 +45,7 @@ EVENTS = (
     ),
     JoinedEvent(decision(ODD[2], at=after(1), probabilities=(0.1, 0.2, 0.3, 0.4), chosen=0, asked=asked(*ODD)), -1.0),
     JoinedEvent(decision("put-off", at=after(2), deferred=True), 0.0, skip=SkipReason.NOT_ACTIVATED),
-    JoinedEvent(decision("several", at=after(3), slot="top", probabilities=(0.0, 1.0), chosen=1), 1.0),
+    JoinedEvent(decision("several", at=after(3), slot="top", probabilities=(0.0, 1.0), chosen=1), 1.0, pdrop=0.75),
     JoinedEvent(decision("several", at=after(3), slot="=side", probabilities=(0.5, 0.5)), 0.25),
     JoinedEvent(decision("tomorrow", at=NEXT_DAY, proposal=Proposal(1, 0.25, is_lesson=False), probabilities=(1.0, 0.0)), 0.75),
 )  # fmt: skip
@@ -95,6 +95,7 @@ async def test_each_event_and_each_slot_is_a_row_with_all_that_the_log_tells(sto
         "model_version": "v1",
         "deferred": "false",
         "skipped": "",
+        "weight": "1.0",
         "reward": "0.5",
         "rewards": "[1.0,-0.5]",
         "rewarded_at": "2026-05-17T12:00:05.000000Z",
@@ -112,6 +113,7 @@ async def test_each_event_and_each_slot_is_a_row_with_all_that_the_log_tells(sto
     assert (odd["event_id"], odd["action"], orjson.loads(odd["actions"])) == (ODD[2], ODD[0], list(ODD))
     assert orjson.loads(odd["context"]) == list(asked().context)
     assert orjson.loads(odd["action_features"]) == [[{"topic": each}, {"length": 0.5}] for each in ODD]
+    assert [each["weight"] for each in rows[1:]] == ["1.0", "1.0", "4.0", "1.0", "1.0"]
     assert (put_off["deferred"], put_off["skipped"]) == ("true", "notActivated")
     assert [(each["slot"], each["action"], each["baseline_action"]) for each in (first, second)] == [("top", "b", "b"), ("=side", "a", "a")]
     assert (tomorrow["proposed_action"], tomorrow["proposed_probability"]) == ("b", "0.25")
