@@ -170,7 +170,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             rewards=f"{survey.least:g} to {survey.most:g}" if survey.learned else None,
         )
     )
-    if read.malformed or read.passed_over:
+    if any(fate.remarks for fate in read.fates):
         out.print()
         out.print(what_was_read(read))
     if read.thinned:

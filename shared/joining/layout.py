@@ -36,7 +36,7 @@ _MODEL: Final = re.compile(rb"[\x01-\x20]\0\0\0\d+\.\d+\.\d+[^\0]{0,20}\0")
 _EXAMPLE: Final = re.compile(rb"(?:shared |ccb |slates )?[\w:.,# +-]{0,200}\|")
 """A label, or none, and the first namespace."""
 
-_EVENT: Final = re.compile(rb'"(?:_label_?\w*|_outcomes|_multi|RewardValue)"\s*:')
+_EVENT: Final = re.compile(rb'"(?:_label_?\w*|_outcomes|_multi)"\s*:')
 """A member by which an event is known from any other JSON."""
 
 _BESIDE: Final = re.compile(
@@ -99,14 +99,21 @@ class Documents:
         self._is_untold = False
 
     def has(self, line: bytes) -> bool:
-        """Tell whether the line belongs to a document that has begun; what is not indented ends at a bracket, and goes on."""
+        """Tell whether the line belongs to a document that has begun; what is not indented ends at a bracket, and goes on.
+
+        An event on a line of its own belongs to no object: the one that began was cut off.
+        """
+        if self._closing == b"}" and line.startswith(b'{"') and line.rstrip().endswith(b"}"):
+            self._closing = b""
         return bool(self._closing) or (self.began > 0 and line[:1] not in (b"{", b"["))
 
     @staticmethod
-    def begins(line: bytes) -> bool:
+    def begins(line: bytes, *, is_among_events: bool) -> bool:
         """Tell whether an array or an indented object begins with this line, and does not end with it."""
         text = line.strip()
-        return text in (b"{", b"[") or (text[:1] == b"[" and text[1:].lstrip()[:1] == b"{" and not text.endswith(b"]"))
+        if text in (b"{", b"["):
+            return True
+        return text[:1] == b"[" and not is_among_events and text[1:].lstrip()[:1] == b"{" and not text.endswith(b"]")
 
     @staticmethod
     def goes_on(line: bytes) -> bool:
@@ -143,17 +150,20 @@ class Documents:
         return KindNotReadError("indented JSON, where one event a line is read: jq -c . FILE writes lines")
 
 
-def check_line(line: bytes) -> None:
-    """Look at how a line begins; raises `KindNotReadError` for any but an object, and `NoLogError` for a list that holds no event."""
+def check_line(line: bytes, *, is_among_events: bool) -> None:
+    """Look at how a line begins; raises `KindNotReadError` for any but an object, and `NoLogError` for a list.
+
+    A list of events that no line of an event came before is taken for the file's layout.
+    """
     begun = line.lstrip()[:1]
     if begun == b"{":
         return
     if begun != b"[":
         kind = "Vowpal Wabbit's own text format, where dsjson is read" if _EXAMPLE.match(line) else "it does not begin with {"
         raise KindNotReadError(f"not a line of dsjson: {kind}")
-    if _EVENT.search(line):
+    if not is_among_events and _EVENT.search(line):
         raise _array()
-    raise NoLogError("a line that begins with [, and holds no event")
+    raise NoLogError("a line that begins with [, and is no event")
 
 
 def _array() -> UnreadableError:

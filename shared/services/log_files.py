@@ -159,7 +159,7 @@ class LogReader:
         try:
             self._take(text)
         except UnreadableError as error:
-            if text.startswith(b"{") and not text.rstrip().endswith(b"}"):
+            if text.startswith(b"{") and not text.rstrip().endswith((b"}", b"},")):
                 self._cut = _Cut(self._line, text, error)
                 return
             self._note(error, self._line)
@@ -174,7 +174,7 @@ class LogReader:
             self._settle_cut()
         if documents.has(text):
             self._say(documents.take(text))
-        elif documents.begins(text):
+        elif documents.begins(text, is_among_events=self._is_log):
             self._lines += 1
             self._say(documents.open(text, self._line))
         else:
@@ -192,10 +192,10 @@ class LogReader:
             self._note(cut.error, cut.line)
 
     def _take(self, text: bytes) -> None:
+        check_line(text, is_among_events=self._is_log)
         if len(text) > MAX_LINE:
             raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
-        check_line(text)
-        self._reader.take(text, self._line)
+        self._reader.take(text[:-1] if text.endswith(b"},") else text, self._line)
         self._is_log = True
 
     def _add(self, told: Told) -> None:

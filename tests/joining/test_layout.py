@@ -8,6 +8,7 @@ import pytest
 
 from shared.domain.errors import KindNotReadError, NoLogError
 from shared.joining.layout import check_beginning, is_beside
+from shared.joining.splitting import MAX_LINE
 from shared.services.log_accounts import HowFar
 from tests.builders import after
 from tests.joining.test_foreign import PERSONALIZER
@@ -81,6 +82,25 @@ async def test_lines_that_begin_with_a_bracket_are_passed_over_among_events():
     (fate,) = done.fates
     assert (fate.read, fate.skipped, fate.refused) == (2, 3, 0)
     assert [(each.line, each.count) for each in fate.remarks] == [(1, 3)]
+
+
+async def test_a_list_among_events_is_passed_over_whatever_it_holds():
+    for held in (b"[" + LINE + b"," + LINE + b"]", b"[" + LINE[:100], b'[{"RewardValue":1.0}]'):
+        (fate,) = (await read(LINE + b"\n" + held + b"\n" + OTHER)).fates
+        assert (fate.read, fate.skipped, fate.refused) == (2, 1, 0)
+    assert (await read(b'[{"RewardValue":1.0,"EventId":"e"}]\n' + LINE)).fates[0].read == 1
+
+
+async def test_an_object_that_is_cut_off_takes_no_event_with_it():
+    (fate,) = (await read(b'{"_label_cost": -1,\n  "a": [1\n' + LINE + b"\n" + OTHER)).fates
+    assert (fate.read, fate.refused) == (2, 1)
+
+
+async def test_lines_that_end_with_a_comma_are_read_and_long_arrays_are_still_arrays():
+    (fate,) = (await read(LINE + b",\n" + OTHER + b"\n")).fates
+    assert (fate.read, fate.refused) == (2, 0)
+    long = await read(b"[" + b",".join([LINE] * (MAX_LINE // len(LINE) + 2)) + b"]", size=1 << 20)
+    assert (long.malformed, "a JSON array" in long.told[0].reason) == (1, True)
 
 
 async def test_events_before_and_behind_an_indented_one_are_read():

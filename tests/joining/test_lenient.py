@@ -1,5 +1,7 @@
 """Lines of others whose members have another type or form than usual, but one meaning: they are read as what they mean."""
 
+import contextlib
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -154,12 +156,8 @@ json_values = st.recursive(
 
 @given(line=st.sampled_from([PERSONALIZER, NAMESPACES, SLOTS]), name=st.sampled_from(sorted(_LINE_MEMBERS)), value=json_values)
 def test_whatever_a_member_holds_the_line_is_read_or_refused(line, name, value):
-    try:
-        read(orjson.dumps({**line, name: value}, option=orjson.OPT_PASSTHROUGH_DATACLASS))
-    except UnreadableError:
-        return
-    except TypeError:  # orjson writes no integer of more than 64 bits
-        assert abs(value) >= 1 << 63
+    with contextlib.suppress(UnreadableError):
+        read(json.dumps({**line, name: value}).encode())
 
 
 def test_members_of_any_depth_and_numbers_of_any_length_are_refused_without_another_error():
@@ -344,5 +342,7 @@ def test_what_python_writes_for_numbers_that_are_none_is_named_with_its_place(te
     with pytest.raises(UnreadableError) as refused:
         read(text % value)
     assert str(refused.value).startswith(f"{value.decode()} at {name} is no number")
+    with pytest.raises(UnreadableError, match="nan at _label_cost is no number in JSON: write null"):
+        read(b'{"_label_cost": nan}')
     with pytest.raises(UnreadableError, match="not a line of dsjson"):
         read(b'{"x": "NaN and Infinity", y}')

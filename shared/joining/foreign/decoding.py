@@ -20,7 +20,10 @@ _LARGEST_POSITION: Final = 1 << 53
 _FLAGS: Final = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, "": False}
 
 _EXAMPLE: Final = re.compile(rb'"(?:_multi|_label)"\s*:')
-_NO_NUMBER: Final = re.compile(rb"NaN|-?Infinity")
+_NO_NUMBER: Final = re.compile(rb"-?(?:NaN|Infinity|nan|inf)")
+_BEGUN: Final = (1, 0, 4)
+"""Bytes of it before the place that the decoder tells: a sign, none, or as many as null has."""
+
 _PLACE: Final = re.compile(r"\(byte (\d+)\)$")
 _NAME: Final = re.compile(rb'"((?:[^"\\\\]|\\\\.){1,100})"\s*:')
 _BEFORE: Final = 200
@@ -56,14 +59,13 @@ def _no_json(text: bytes, cause: Exception) -> UnreadableError:
     """Say why a line cannot be decoded; what Python's json.dumps writes in place of numbers is called by its name."""
     place = _PLACE.search(str(cause))
     at = int(place[1]) if place else len(text)
-    found = _NO_NUMBER.match(text, at - (text[max(at - 1, 0) : at] == b"-"))
+    found = next(filter(None, [_NO_NUMBER.match(text, max(at - begun, 0)) for begun in _BEGUN]), None)
     if found is None:
         return UnreadableError(f"not a line of dsjson: {cause}")
     names = _NAME.findall(text, max(found.start() - _BEFORE, 0), found.start())
     where = f" at {names[-1].decode(errors='replace')}" if names else ""
-    return UnreadableError(
-        f"{found[0].decode()}{where} is no number in JSON, though Python's json.dumps writes it: write null, or leave the member out"
-    )
+    writer = ", though Python's json.dumps writes it" if found[0].endswith((b"NaN", b"Infinity")) else ""
+    return UnreadableError(f"{found[0].decode()}{where} is no number in JSON{writer}: write null, or leave the member out")
 
 
 # --- members of another type ---------------------------------------------------------------------------------------------
