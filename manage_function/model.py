@@ -2,7 +2,8 @@
 
 import azure.functions as func
 
-from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_signed
+from shared.api.flags import read_flag
+from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
 from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, open_archive, write_archive
 from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
 from shared.runtime.wiring import MODELS_IN_HAND
@@ -13,7 +14,7 @@ _WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
 async def get(call: Call) -> func.HttpResponse:
     """Answer with the model, or with the archive that can be brought back."""
     keeper = call.services.keeper
-    if not read_signed(call.query.get("signed")):
+    if not read_flag("signed", call.query.get("signed")):
         exported = await keeper.export()
         return attachment(exported.model, name=MODEL, modified_at=exported.modified_at)
     signed, exported = await keeper.export_signed()

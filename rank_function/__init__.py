@@ -5,7 +5,7 @@ from collections.abc import Callable
 import azure.functions as func
 
 from rank_function import multislot
-from rank_function.remarks import of_left_out
+from rank_function.remarks import of_left_out, wants_scores
 from shared.api.doors import holds_list
 from shared.api.rank import RankResponse, read_rank
 from shared.domain.errors import InvalidRankRequestError
@@ -19,14 +19,16 @@ async def rank(call: Call) -> func.HttpResponse:
     if holds_list(call.body, "slots"):
         there = call.sibling("multislot/rank", versions=PREVIEWS)
         raise InvalidRankRequestError(f"slots: this path ranks for one slot; for several, POST to {there}", target="slots")
+    is_scored = wants_scores(call)
     body, situation = read_rank(call.body, call.services.actions)
-    ranking = await call.services.ranker.rank(situation, event_id=body.event_id, deferred=bool(body.defer_activation))
+    ranking = await call.services.ranker.rank(situation, event_id=body.event_id, deferred=bool(body.defer_activation), is_scored=is_scored)
     content = RankResponse.write(
         ranking.action_ids,
         ranking.probabilities,
         event_id=ranking.event_id,
         reward_action_id=ranking.reward_action_id,
         reasons=ranking.reasons,
+        scored=ranking.scored,
     )
     return answer(201, content, headers=of_left_out(situation.left_out))
 

@@ -8,7 +8,6 @@ from pydantic import PlainSerializer
 
 from shared.api.times import Time, written_time
 from shared.api.wire import WireModel, one_of
-from shared.domain.errors import InvalidRequestError
 from shared.domain.ledger import ModelKind
 from shared.domain.models import KeptVersion, ModelTimes
 
@@ -74,16 +73,3 @@ class ModelVersionsBody(WireModel):
     def write(versions: Sequence[KeptVersion]) -> "ModelVersionsBody":
         """Write the versions."""
         return ModelVersionsBody(value=[ModelVersionBody.write(kept) for kept in versions])
-
-
-def read_signed(text: str | None) -> bool:
-    """Read the query's ``signed``, false if it is left out; raises `InvalidRequestError`.
-
-    >>> read_signed(None), read_signed("True")
-    (False, True)
-    """
-    if text is None or text.lower() == "false":
-        return False
-    if text.lower() == "true":
-        return True
-    raise InvalidRequestError(f"signed: has to be true or false, not {text[:40]!r}", target="signed")

@@ -15,8 +15,11 @@ from shared.api.rank import (
     ActionReader,
     Checked,
     FeatureObjects,
+    Scored,
+    ScoredAction,
     checked,
     places_left_out,
+    written_scores,
 )
 from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
@@ -81,10 +84,11 @@ def read_multi_slot_rank(body: bytes, reader: ActionReader) -> tuple[MultiSlotRa
 
 
 class FilledSlot(WireModel):
-    """A slot and the action to show there."""
+    """A slot and the action to show there; with scores, where the caller asks for them, of the actions that could be shown."""
 
     id: str
     reward_action_id: str
+    scores: list[ScoredAction] | None = None
 
 
 class MultiSlotRankResponse(WireModel):
@@ -94,9 +98,11 @@ class MultiSlotRankResponse(WireModel):
     event_id: str
 
 
-def write_multi_slot_ranking(slots: Sequence[tuple[str, str]], *, event_id: str) -> bytes:
-    """Write the answer to POST multislot/rank: for each slot's id the id of the action to show."""
-    written = [{"id": slot_id, "rewardActionId": action_id} for slot_id, action_id in slots]
+def write_multi_slot_ranking(slots: Sequence[tuple[str, str]], *, event_id: str, scored: Sequence[Sequence[Scored]] = ()) -> bytes:
+    """Write the answer to POST multislot/rank: for each slot's id the id of the action to show, and what is ``scored`` of each slot."""
+    written: list[dict[str, object]] = [{"id": slot_id, "rewardActionId": action_id} for slot_id, action_id in slots]
+    for slot, of_slot in zip(written, scored, strict=False):
+        slot["scores"] = written_scores(of_slot)
     return orjson.dumps({"slots": written, "eventId": event_id})
 
 

@@ -180,17 +180,29 @@ class ExplainedAction(TypedDict):
     features: list[FeatureInfluence]
 
 
+class ScoredAction(TypedDict):
+    """What reward the model expects of an action, without exploration; ``order`` counts from 1, the best first."""
+
+    id: str
+    expectedReward: float  # the wire's name
+    order: int
+
+
+Scored = tuple[str, float]
+"""An action's id, and what reward the model expects of it."""
+
 Reasons = tuple[str, Sequence[tuple[str, float]]]
 """An action's id, and what adds how much to its score."""
 
 
 class RankResponse(WireModel):
-    """The answer to POST rank; it explains itself where the loop's settings say so."""
+    """The answer to POST rank; it explains itself where the loop's settings say so, and has scores where the caller asks for them."""
 
     ranking: list[RankedAction]
     event_id: str
     reward_action_id: str
     inference_explanation: list[ExplainedAction] | None = None
+    scores: list[ScoredAction] | None = None
 
     @staticmethod
     def write(
@@ -200,13 +212,21 @@ class RankResponse(WireModel):
         event_id: str,
         reward_action_id: str,
         reasons: Sequence[Reasons] = (),
+        scored: Sequence[Scored] = (),
     ) -> bytes:
         """Write an answer as JSON without building it first: it is our own, and on every caller's way."""
         ranking = [{"id": each, "probability": chance} for each, chance in zip(action_ids, probabilities, strict=True)]
         body: dict[str, object] = {"ranking": ranking, "eventId": event_id, "rewardActionId": reward_action_id}
         if reasons:
             body["inferenceExplanation"] = [_explained(action_id, influences) for action_id, influences in reasons]
+        if scored:
+            body["scores"] = written_scores(scored)
         return orjson.dumps(body)
+
+
+def written_scores(scored: Sequence[Scored]) -> list[ScoredAction]:
+    """Write scores, which come the best first."""
+    return [ScoredAction(id=action_id, expectedReward=score, order=order) for order, (action_id, score) in enumerate(scored, start=1)]
 
 
 def _explained(action_id: str, influences: Sequence[tuple[str, float]]) -> ExplainedAction:

@@ -353,10 +353,8 @@ async def _serve(
     except Exception:
         logger.exception("unexpected failure", extra={"operation": operation.name, "request_id": request_id})
         response = _error(*INTERNAL, "the service failed unexpectedly; the failure was logged under this request's id")
-    for name, value in {
-        **of_origins,
-        **_ids(req, request_id),
-    }.items():  # not by `update`, which older versions of azure-functions do not have
+    told = {**of_origins, **_ids(req, request_id)}
+    for name, value in told.items():  # not by `update`, which older versions of azure-functions do not have
         response.headers[name] = value
     return response
 

@@ -13,6 +13,9 @@ from shared.learning.exploration import draw
 from shared.learning.policy import Policy
 from shared.services.serving import Served
 
+Scored = tuple[str, float]
+"""An action's id, and what reward the model expects of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
@@ -73,6 +76,13 @@ class Decider:
             proposal=proposal,
         )
 
+    def scores(self, situation: Situation, served: Served, *, common: Common | None = None) -> tuple[float, ...]:
+        """Give what reward the model expects of each action, in request order and without exploration; 0 while it knows nothing."""
+        if served.model.is_cold:
+            return (0.0,) * len(situation.actions)
+        encoded = self._encoders.of(served.model.interactions).encode(situation) if common is None else common.encoded(situation)
+        return tuple(served.model.scores(encoded).mean.tolist())
+
     def common(self, context: Sequence[Features], actions: Sequence[Action], served: Served) -> Common:
         """Encode and write what the situations of one call's slots share."""
         rows = self._encoders.of(served.model.interactions).common(context, actions)
@@ -99,6 +109,12 @@ def _drawn(situation: Situation, encoded: EncodedSituation, served: Served, even
     probabilities = policy.probabilities(encoded, situation.allowed)
     seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
     return _Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
+
+
+def best_first(situation: Situation, scores: Sequence[float]) -> tuple[Scored, ...]:
+    """Give each action's id with its score, the best first; of equal ones, the first in the request."""
+    ids = [action.id for action in situation.actions]
+    return tuple(sorted(zip(ids, scores, strict=True), key=lambda each: -each[1]))
 
 
 def new_event_id() -> str:

@@ -1,7 +1,7 @@
 """Multi-slot Rank: several slots in, a stored decision for each out."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -12,7 +12,7 @@ from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog
 from shared.domain.slots import Filling, MultiSlotSituation
 from shared.learning.arguments import is_multi_slot
-from shared.services.deciding import Decider, new_event_id
+from shared.services.deciding import Decider, Scored, best_first, new_event_id
 from shared.services.serving import ModelServer, Served
 
 MOST_BYTES: Final = 4 * 1024 * 1024
@@ -33,10 +33,11 @@ def check_multi_slot(settings: LoopSettings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FilledSlot:
-    """The action to show in a slot."""
+    """The action to show in a slot; ``scored`` are those that could be, with the reward expected of each, if the caller asks for it."""
 
     slot_id: str
     reward_action_id: str
+    scored: tuple[Scored, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class MultiSlotRanker:
         self._clock = clock
         self._decider = Decider()
 
-    async def rank(self, asked: MultiSlotSituation, *, event_id: str | None, deferred: bool) -> MultiSlotRanking:
+    async def rank(self, asked: MultiSlotSituation, *, event_id: str | None, deferred: bool, is_scored: bool = False) -> MultiSlotRanking:
         """Fill the slots in order, each with an action of its own; outside Online mode each gets its baseline.
 
         The same event id, situation and model give the same answer. Raises `EventTooLargeError`, `StorageUnavailableError` or
@@ -66,7 +67,19 @@ class MultiSlotRanker:
         decisions = list(self._decide(asked, served, event_id=event_id or new_event_id(), deferred=deferred))
         await self._log.append_decisions(decisions)
         filled = [FilledSlot(each.slot, asked.actions[each.chosen].id) for each in decisions]
+        if is_scored:
+            filled = list(self._scored(asked, served, filled))
         return MultiSlotRanking(decisions[0].event_id, tuple(filled))
+
+    def _scored(self, asked: MultiSlotSituation, served: Served, filled: Sequence[FilledSlot]) -> Iterator[FilledSlot]:
+        common = self._decider.common(asked.context, asked.actions, served)
+        filling = Filling(asked)
+        for slot, each in zip(asked.slots, filled, strict=True):
+            situation = filling.situation(slot)
+            scored = best_first(situation, self._decider.scores(situation, served, common=common))
+            may = {action.id for action, allowed in zip(situation.actions, situation.allowed, strict=True) if allowed}
+            yield replace(each, scored=tuple([one for one in scored if one[0] in may]))
+            filling.take(each.reward_action_id)
 
     def _decide(self, asked: MultiSlotSituation, served: Served, *, event_id: str, deferred: bool) -> Iterator[Decision]:
         now, size = self._clock.now(), 0

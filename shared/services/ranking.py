@@ -1,7 +1,7 @@
 """Rank: a situation in, a stored decision out."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.domain.clock import Clock
@@ -9,7 +9,7 @@ from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.ports import EventLog
 from shared.joining.dsjson import chosen_first
 from shared.learning.explanation import explain_all
-from shared.services.deciding import Decider, new_event_id
+from shared.services.deciding import Decider, Scored, best_first, new_event_id
 from shared.services.serving import ModelServer, Served
 
 MOST_REASONS: Final = 100
@@ -27,7 +27,7 @@ class Ranking:
     """The answer: the action to show, the id to report its reward under, and all actions with their probabilities, in order.
 
     ``reasons`` tell of each action, in that order too, what adds how much to its score; there are none unless the settings ask
-    for them.
+    for them. ``scored`` are all actions with the reward that the model expects of them, the best first, if the caller asks for them.
     """
 
     event_id: str
@@ -35,6 +35,7 @@ class Ranking:
     action_ids: tuple[str, ...]
     probabilities: tuple[float, ...]
     reasons: tuple[Reasons, ...] = ()
+    scored: tuple[Scored, ...] = ()
 
 
 class Ranker:
@@ -46,8 +47,8 @@ class Ranker:
         self._clock = clock
         self._decider = Decider()
 
-    async def rank(self, situation: Situation, *, event_id: str | None, deferred: bool) -> Ranking:
-        """Choose an action; the same event id, situation and model give the same answer.
+    async def rank(self, situation: Situation, *, event_id: str | None, deferred: bool, is_scored: bool = False) -> Ranking:
+        """Choose an action; the same event id, situation and model give the same answer, with scores if it ``is_scored``.
 
         Raises `EventTooLargeError`, `StorageUnavailableError` or `BacklogFullError`, and then nothing was acknowledged.
         """
@@ -55,7 +56,8 @@ class Ranker:
         decision = self._decider.decide(situation, served, event_id=event_id or new_event_id(), at=self._clock.now(), deferred=deferred)
         reasons = await _explained(situation, served, size=len(decision.situation))
         await self._log.append_decision(decision)
-        return ranking(situation, decision, reasons)
+        answer = ranking(situation, decision, reasons)
+        return replace(answer, scored=best_first(situation, self._decider.scores(situation, served))) if is_scored else answer
 
 
 async def _explained(situation: Situation, served: Served, *, size: int) -> tuple[Reasons, ...]:

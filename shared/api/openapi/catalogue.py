@@ -77,6 +77,12 @@ _DONE: Final = Answer(204, "Done; there is no body.")
 
 # --- rank and reward -------------------------------------------------------------------------------------------------
 
+_SCORES: Final = Parameter(
+    "scores",
+    {"type": "boolean", "default": False},
+    "Whether the answer has `scores` too: what reward the model expects of each action. The header `x-personalizer-scores` asks the same.",
+)
+
 _RANK: Final = Described(
     "Rank and reward",
     "Rank actions",
@@ -89,6 +95,7 @@ _RANK: Final = Described(
         "Ids of actions are unique, each action has a feature that is not null, and one action at least is not excluded.",
         {"contextFeatures": _CONTEXT, "actions": _CONTENT, "excludedActions": [], "eventId": _EVENT, "deferActivation": False},
     ),
+    parameters=(_SCORES,),
     answers=(
         Answer(
             201,
@@ -125,6 +132,7 @@ _MULTISLOT_RANK: Final = Described(
     "Several slots",
     "Rank actions for several slots",
     description="Fills the slots in order, each with an action of its own.",
+    parameters=(_SCORES,),
     body=Body(
         MultiSlotRankRequest,
         "Ids of slots are unique; there are no more slots than actions. Each slot's baseline is an action that is not excluded there and "
