@@ -85,9 +85,9 @@ def effects(arguments: str) -> str | None:
 
 
 def what_was_read(read: HowFar) -> Table:
-    """Say what became of each file and why, those first of which there is something to say; ``line`` is the first line of its kind."""
+    """Say what became of each file and why, first those with lines that were refused; ``line`` is the first line of its kind."""
     listed = table("file", "read", "skipped", "refused", "line", "why", right=["read", "skipped", "refused", "line"])
-    files = sorted(read.fates, key=lambda each: not each.remarks)
+    files = sorted(read.fates, key=lambda each: (not each.refused, not each.remarks))
     for each in files[:_MOST_FILES]:
         begun = [escape(each.file), *[f"{count:,}" for count in (each.read, each.skipped, each.refused)]]
         for remark in each.remarks:

@@ -123,6 +123,11 @@ class HowFar:
         return replace(self, malformed=self.malformed + 1, told=told)
 
     def with_file(self, file: FileAccount) -> "HowFar":
-        """Count a file that is over."""
-        fates = (*self.fates, file.fate()) if len(self.fates) < MOST_FILES else self.fates
+        """Count a file that is over; of too many, those of which something is to be said are kept."""
+        fate, fates = file.fate(), self.fates
+        plain = next((place for place, each in enumerate(fates) if not each.remarks), None) if len(fates) >= MOST_FILES else None
+        if len(fates) < MOST_FILES:
+            fates = (*fates, fate)
+        elif fate.remarks and plain is not None:
+            fates = (*fates[:plain], *fates[plain + 1 :], fate)
         return replace(self, files=self.files + 1, fates=fates)
