@@ -141,7 +141,7 @@ def arrivals(data: bytes) -> Iterator[tuple[bytes, datetime | None]]:
             left -= max(len(event), _LEAST_EVENT)
             if left < 0:
                 raise UnreadableError("a message is damaged: its events overlap")
-            yield event, _time(each.struct(1, _TIME))
+            yield event, _time(each.members(1, _TIME))
 
 
 def read_event(data: bytes, arrived: datetime | None, unpacking: Unpacking, *, is_by_client_time: bool) -> Event:
@@ -151,7 +151,7 @@ def read_event(data: bytes, arrived: datetime | None, unpacking: Unpacking, *, i
         meta = event.table(0)
         if meta is None or not meta.has(0):
             raise UnreadableError("an event has no id")
-        own = _time(meta.struct(1, _TIME)) if is_by_client_time else None
+        own = _time(meta.members(1, _TIME)) if is_by_client_time else None
         kind = _named(_KINDS, meta.byte(3), "a kind of events")
         return Event(meta.text(0), kind, own or arrived, meta.real(4), event.content(1), meta.byte(5), unpacking)
 

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-import flatbuffers.table
 import numpy as np
-from flatbuffers import number_types as numbers
+from flatbuffers import encode, packer
 from numpy.typing import NDArray
 
 from shared.domain.errors import UnreadableError
@@ -39,39 +38,42 @@ class Table:
     Methods raise what `damage_told` translates.
     """
 
-    __slots__ = ("_fields", "_table")
+    __slots__ = ("_at", "_data", "_fields")
 
     def __init__(self, data: bytes, at: int) -> None:
-        self._table: Any = flatbuffers.table.Table(data, at)
-        named = at - self._table.Get(numbers.SOffsetTFlags, at)
-        count = (self._table.Get(numbers.VOffsetTFlags, named) - _FIRST_FIELD) // 2
+        self._data = data
+        self._at = at
+        named = at - encode.Get(packer.soffset, data, at)
+        if named < 0:
+            raise ValueError("the list of fields lies before the bytes")
+        count = (encode.Get(packer.voffset, data, named) - _FIRST_FIELD) // 2
         self._fields = _NAMES[max(0, min(count, _MOST_FIELDS))].unpack_from(data, named + _FIRST_FIELD)
 
     @staticmethod
     def root(data: bytes) -> "Table":
         """Give the table that the bytes begin with."""
-        return Table(data, int.from_bytes(data[:4], "little") if len(data) > _FIRST_FIELD else len(data))
+        return Table(data, _referred(data, 0))
 
     def has(self, field: int) -> bool:
         """Whether the field was written."""
-        return bool(self._offset(field))
+        return self._place(field) > 0
 
     def byte(self, field: int) -> int:
         """Give a boolean or an enumeration's number, 0 by default."""
-        return int(self._scalar(field, numbers.Uint8Flags))
+        return int(self._scalar(field, packer.uint8))
 
     def integer(self, field: int) -> int:
         """Give a number of 32 bits, 0 by default."""
-        return int(self._scalar(field, numbers.Int32Flags))
+        return int(self._scalar(field, packer.int32))
 
     def real(self, field: int) -> float:
         """Give a number of single precision, as the shortest decimal that stands for it; 0 by default."""
-        return shortest(self._scalar(field, numbers.Float32Flags))
+        return shortest(self._scalar(field, packer.float32))
 
-    def struct(self, field: int, layout: struct.Struct) -> tuple[int, ...] | None:
+    def members(self, field: int, layout: struct.Struct) -> tuple[int, ...] | None:
         """Give a struct's members; None if it is not there."""
-        at = self._offset(field)
-        return layout.unpack_from(self._table.Bytes, self._table.Pos + at) if at else None
+        at = self._place(field)
+        return layout.unpack_from(self._data, at) if at else None
 
     def text(self, field: int) -> str:
         """Give a string, empty by default."""
@@ -79,51 +81,60 @@ class Table:
 
     def content(self, field: int) -> bytes:
         """Give a string's bytes, or a vector of bytes; none by default."""
-        at = self._offset(field)
-        return self._bytes(self._table.Vector(at), self._table.VectorLen(at)) if at else b""
+        at = self._place(field)
+        return _bytes(self._data, _referred(self._data, at)) if at else b""
 
     def array(self, field: int, kind: np.dtype[Any]) -> NDArray[Any]:
         """Give a vector of numbers; none by default."""
-        at = self._offset(field)
+        at = self._place(field)
         if not at:
             return np.empty(0, kind)
-        return np.frombuffer(self._table.Bytes, kind, self._table.VectorLen(at), self._table.Vector(at)).copy()
+        start = _referred(self._data, at)
+        return np.frombuffer(self._data, kind, encode.Get(packer.uoffset, self._data, start), start + _LENGTH).copy()
 
     def table(self, field: int) -> "Table | None":
         """Give the table that a field refers to, that of a union as well."""
-        at = self._offset(field)
-        return Table(self._table.Bytes, self._table.Indirect(self._table.Pos + at)) if at else None
+        at = self._place(field)
+        return Table(self._data, _referred(self._data, at)) if at else None
 
     def tables(self, field: int) -> Iterator["Table"]:
         """Give the tables of a vector."""
         for at in self._references(field):
-            yield Table(self._table.Bytes, self._table.Indirect(at))
+            yield Table(self._data, _referred(self._data, at))
 
     def texts(self, field: int) -> Iterator[bytes]:
         """Give the strings of a vector, as bytes."""
         for at in self._references(field):
-            start = self._table.Indirect(at)
-            yield self._bytes(start + _LENGTH, self._table.Get(numbers.UOffsetTFlags, start))
-
-    def _bytes(self, start: int, length: int) -> bytes:
-        found: bytes = self._table.Bytes[start : start + length]
-        if len(found) < length:
-            raise ValueError("the bytes end before")
-        return found
+            yield _bytes(self._data, _referred(self._data, at))
 
     def _references(self, field: int) -> range:
-        at = self._offset(field)
+        at = self._place(field)
         if not at:
             return range(0)
-        start = self._table.Vector(at)
-        return range(start, start + 4 * self._table.VectorLen(at), 4)
+        start = _referred(self._data, at)
+        first = start + _LENGTH
+        return range(first, first + 4 * encode.Get(packer.uoffset, self._data, start), 4)
 
-    def _scalar(self, field: int, kind: Any) -> Any:
-        at = self._offset(field)
-        return self._table.Get(kind, self._table.Pos + at) if at else 0
+    def _scalar(self, field: int, kind: struct.Struct) -> Any:
+        at = self._place(field)
+        return encode.Get(kind, self._data, at) if at else 0
 
-    def _offset(self, field: int) -> int:
-        return int(self._fields[field]) if field < len(self._fields) else 0
+    def _place(self, field: int) -> int:
+        """Tell where a field lies; 0 if it was not written."""
+        fields = self._fields
+        return self._at + fields[field] if field < len(fields) and fields[field] else 0
+
+
+def _referred(data: bytes, at: int) -> int:
+    return at + int(encode.Get(packer.uoffset, data, at))
+
+
+def _bytes(data: bytes, at: int) -> bytes:
+    first = at + _LENGTH
+    last = first + encode.Get(packer.uoffset, data, at)
+    if last > len(data):
+        raise ValueError("the bytes end before")
+    return data[first:last]
 
 
 def shortest(number: float) -> float:
