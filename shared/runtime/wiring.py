@@ -320,4 +320,3 @@ def _settle() -> None:
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
     keep_memory_together()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
