@@ -181,7 +181,7 @@ def read_dictionary(event: Event) -> list[tuple[int, bytes]]:
     values: list[bytes] = []
     with damage_told("a dictionary of actions"):
         table = Table.root(payload)
-        ids = table.array(0, _ID).tolist()
+        ids = table.array(0, _ID)
         for value in table.texts(1):
             left -= len(value) + 1
             if left < 0:
@@ -189,7 +189,7 @@ def read_dictionary(event: Event) -> list[tuple[int, bytes]]:
             values.append(value)
         if len(ids) != len(values):
             raise UnreadableError(f"a dictionary of actions has {len(ids)} numbers but {len(values)} texts")
-    return list(zip(ids, values, strict=True))
+    return list(zip(ids.tolist(), values, strict=True))
 
 
 def _single(table: Table) -> Interaction:
@@ -213,7 +213,7 @@ def _multi_slot(table: Table, size: int) -> Interaction:
         model=table.text(2),
         mode=_named(_MODES, table.byte(5), "a learning mode"),
         is_deferred=bool(table.byte(3)),
-        baselines=tuple(table.array(4, _BASELINE).tolist()),
+        baselines=tuple(table.array(4, _BASELINE)[:MOST_SLOTS].tolist()),
     )
 
 
