@@ -124,6 +124,7 @@ async def test_a_line_that_is_cut_off_is_damaged_and_those_around_it_are_read():
         (b"0:-1:0.5 |Action topic=snow", "Vowpal Wabbit's own text format"),
         (b"|Action topic=snow", "Vowpal Wabbit's own text format"),
         (b'{"_label":{"Action":1,"Cost":-1,"Probability":0.5},"_multi":[{"a":1}]}', "--json format"),
+        (b'{"_labelIndex":0,"_label_cost":-1,"_label_probability":0.5,"_multi":[{"a":1}]}', "--json format"),
         (b'"_label_cost":-1}', "it does not begin with {"),
     ],
 )

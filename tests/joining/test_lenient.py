@@ -121,6 +121,14 @@ def test_ids_that_are_numbers_are_their_text():
     assert slots_of(SLOTS, c=named) == ["10", "11"]
 
 
+def test_labels_are_read_in_any_case_as_vowpal_wabbit_does_and_the_usual_ones_come_first():
+    names = {"_label_cost": "_label_Cost", "_label_probability": "_LABEL_PROBABILITY", "_label_Action": "_label_action"}
+    other = {names.get(name, name): value for name, value in without(PERSONALIZER, "p", "_labelIndex").items()}
+    assert the_event(other) == the_event(without(PERSONALIZER, "p"))
+    assert the_event({**other, "_label_cost": -0.25}).reward == 0.25
+    assert the_event({**PERSONALIZER, "_label_Cost": -9.0, "o": 0}).reward == 0.5
+
+
 REFUSED: dict[str, dict[str, Any]] = {
     "_label_cost": {"_label_cost": "much"},
     "_label_probability": {"_label_probability": True},

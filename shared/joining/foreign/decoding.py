@@ -20,6 +20,10 @@ _LARGEST_POSITION: Final = 1 << 53
 _FLAGS: Final = {True: True, False: False, "true": True, "false": False, "1": True, "0": False, "": False}
 
 _EXAMPLE: Final = re.compile(rb'"(?:_multi|_label)"\s*:')
+_LABELS: Final = {name.lower(): name for name in ("_label_cost", "_label_probability", "_label_Action", "_labelIndex")}
+"""Vowpal Wabbit reads these in any case."""
+_OTHER_CASE: Final = re.compile(rb'"(?!(?:%b)")(?i:%b)"' % ((b"|".join(name.encode() for name in _LABELS.values()),) * 2))
+
 _NO_NUMBER: Final = re.compile(rb"-?(?:NaN|Infinity|nan|inf)")
 _BEGUN: Final = (1, 0, 4)
 """Bytes of it before the place that the decoder tells: a sign, none, or as many as null has."""
@@ -34,24 +38,32 @@ def decoded(text: bytes) -> Line:
     try:
         line = LINE.decode(text)
     except msgspec.ValidationError as cause:
-        line = _leniently(text, cause)
+        line = _leniently(text, because=cause)
     except (msgspec.DecodeError, RecursionError) as cause:
         raise _no_json(text, cause) from cause
     if line.continuous is not None:
         raise KindNotReadError("lines of continuous actions (_label_ca) are not read: there is no list of actions that one was chosen from")
     if not bytes(line.c):
         raise _without_question(line, text)
+    if _lacks_something(line) and _OTHER_CASE.search(text):
+        return _leniently(text)
     return line
+
+
+def _lacks_something(line: Line) -> bool:
+    """Whether a line without slots does not tell its cost, its choice or a probability."""
+    is_chosen = line.index is not None or line.action is not None or bool(line.a)
+    return line.outcomes is None and not (line.cost is not None and is_chosen and (line.p is not None or line.probability is not None))
 
 
 def _without_question(line: Line, text: bytes) -> UnreadableError:
     """Say what a line is that has no ``c``: a reward without its decision, an event that lacks it, or nothing of a log."""
+    if _EXAMPLE.search(text):
+        return KindNotReadError("a line of Vowpal Wabbit's --json format, which tells of no event: only dsjson is read")
     if line.cost is not None or line.outcomes is not None or line.index is not None or line.action is not None:
         return UnreadableError("c is missing: nothing says what was asked")
     if line.event_id or line.dangling is not None or line.queued_at is not None:
         return KindNotReadError("a reward without its decision")
-    if _EXAMPLE.search(text):
-        return KindNotReadError("a line of Vowpal Wabbit's --json format, which tells of no event: only dsjson is read")
     return NoLogError("JSON that holds no event")
 
 
@@ -71,14 +83,17 @@ def _no_json(text: bytes, cause: Exception) -> UnreadableError:
 # --- members of another type ---------------------------------------------------------------------------------------------
 
 
-def _leniently(text: bytes, cause: msgspec.ValidationError) -> Line:
-    """Decode a line whose members are not of the usual types; raises `UnreadableError` for one that has no meaning."""
+def _leniently(text: bytes, because: Exception | None = None) -> Line:
+    """Decode a line with members of other types, or labels in another case; raises `UnreadableError` for one that has no meaning."""
     try:
         members = _MEMBERS.decode(text)
-    except msgspec.ValidationError:
-        raise UnreadableError(f"not a line of dsjson: {cause}") from cause
-    except (msgspec.DecodeError, RecursionError) as further:
-        raise _no_json(text, further) from further
+    except msgspec.ValidationError as cause:
+        raise UnreadableError(f"not a line of dsjson: {because or cause}") from cause
+    except (msgspec.DecodeError, RecursionError) as cause:
+        raise _no_json(text, cause) from cause
+    members = {_LABELS.get(name.lower(), name): value for name, value in members.items()} | {
+        name: members[name] for name in _LABELS.values() if name in members
+    }
     given = {field: _read(members[name], name, read) for name, (field, read) in _LINE_MEMBERS.items() if name in members}
     return Line(c=members.get("c", msgspec.Raw(b"")), **given)
 
