@@ -21,6 +21,7 @@ from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
@@ -65,6 +66,7 @@ def evaluate(
             "--plot", metavar="FILE", dir_okay=False, help="Draw the estimates over time with their anytime-valid bands: .png or .svg."
         ),
     ] = None,
+    probability: options.Probability = None,
     storage: options.Storage = "",
     as_json: options.Json = False,
 ) -> None:
@@ -77,7 +79,7 @@ def evaluate(
         raise typer.BadParameter(f"{plot}: a plot is a .png or a .svg file")
     custom = [_policy(each) for each in policy or ()]
     _check_names(custom)
-    asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration)
+    asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration, Terms(assumed=probability))
     found = run(_of_files(sources, storage, asked) if sources else _of_loop(loop, storage, asked))
     shown = [each for each in found.parts if is_full or not each.slot]
     reports = [report(each) for each in shown]
@@ -96,6 +98,7 @@ class _Asked:
     since: datetime
     until: datetime
     exploration: float | None
+    terms: Terms
 
     def lanes(self, settings: LoopSettings) -> list[Lane]:
         """Begin all lanes; ``settings`` are those of the loop."""
@@ -121,7 +124,9 @@ async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
     async with AsyncExitStack() as stack:
         files = await log_files(sources, storage, stack)
         with bytes_progress(f"Evaluating {len(files)} files", sum(file.size for file in files)) as progress:
-            reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
+            reader = LogReader(
+                now=SystemClock().now(), terms=asked.terms, tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes)
+            )
             async for batch in reader.batches(files, events=lambda: _BATCH, size=_BYTES):
                 await asyncio.to_thread(_take, lanes, asked.wanted(batch))
     return _found(lanes, reader.done)

@@ -10,7 +10,17 @@ from cli import options
 from cli.output import apprentice_figures, bytes_progress, console, facts, imitation, print_json, what_was_read
 from cli.sources import log_files
 from cli.storage import run, stored_loop
+from shared.domain.events import LearningMode
+from shared.joining.foreign.terms import Terms
 from shared.services.importing import Imported, Importer
+
+
+def _read_mode(text: str) -> LearningMode:
+    if text.strip().lower() != LearningMode.LOGGING_ONLY.lower():
+        raise typer.BadParameter(
+            f"{text!r}: a whole log can be taken to be of the mode LoggingOnly only; other modes are told by its lines"
+        )
+    return LearningMode.LOGGING_ONLY
 
 
 def import_(
@@ -22,6 +32,11 @@ def import_(
             " for one of the app's own account. Gzip or not, mixed.",
         ),
     ],
+    probability: options.Probability = None,
+    mode: Annotated[
+        LearningMode | None,
+        typer.Option("--mode", metavar="LoggingOnly", parser=_read_mode, help="Keep all events and learn none, whatever the lines say."),
+    ] = None,
     loop: options.Loop = options.THE_LOOP,
     storage: options.Storage = "",
     as_json: options.Json = False,
@@ -31,7 +46,7 @@ def import_(
     The loop must not have learned from events of its own yet. Lines that cannot be read are counted and listed, and stop nothing. Stopped
     half-way, run it again: what is there already is left out.
     """
-    done = run(_import(sources, loop, storage))
+    done = run(_import(sources, Terms(assumed=probability, is_logging_only=mode is not None), loop, storage))
     if as_json:
         told = {name: value for name, value in asdict(done).items() if name not in ("read", "apprentice")}
         print_json({**told, **asdict(done.read), "events": done.events, "imitation": imitation(done.apprentice)})
@@ -41,7 +56,7 @@ def import_(
     raise typer.Exit(1 if is_nothing and (done.read.malformed or done.read.passed_over) else 0)
 
 
-async def _import(sources: list[str], loop: str, storage: str) -> Imported:
+async def _import(sources: list[str], terms: Terms, loop: str, storage: str) -> Imported:
     async with stored_loop(loop, storage) as opened, AsyncExitStack() as stack:
         services = opened.services
         files = await log_files(sources, storage, stack)
@@ -52,7 +67,7 @@ async def _import(sources: list[str], loop: str, storage: str) -> Imported:
                 counted = f"{done.events:,} events" + (f", {done.read.malformed:,} lines could not be read" if done.read.malformed else "")
                 progress.update(progress.task_ids[0], completed=done.read.bytes, description=counted)
 
-            return await importer.run(files, tell=tell)
+            return await importer.run(files, terms=terms, tell=tell)
 
 
 def _print(done: Imported, loop: str) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from shared.domain.loop import DEFAULT_LOOP, LearningPolicy
+from shared.joining.foreign.terms import Assumed
 
 _STORAGE = "Storage"
 _SERVICE = "Service"
@@ -59,6 +60,34 @@ def read_policy(text: str) -> LearningPolicy:
     if not equals or not name or name.startswith("-"):
         raise typer.BadParameter(f"{text!r} is not of the form NAME=ARGUMENTS")
     return LearningPolicy(name, arguments)
+
+
+def read_probability(text: str) -> Assumed:
+    """Read what is to be assumed of probabilities that a log does not tell.
+
+    >>> read_probability("uniform"), read_probability("0.25")
+    (Assumed(probability=None), Assumed(probability=0.25))
+    """
+    if text.strip().lower() == "uniform":
+        return Assumed()
+    try:
+        probability = float(text)
+    except ValueError:
+        probability = 0.0
+    if not 0.0 < probability <= 1.0:
+        raise typer.BadParameter(f"{text!r} is neither uniform nor a probability, which is above 0 and at most 1")
+    return Assumed(probability)
+
+
+Probability = Annotated[
+    Assumed | None,
+    typer.Option(
+        "--probability",
+        metavar="uniform|VALUE",
+        parser=read_probability,
+        help="For lines of files that tell no probability: the one with which the logged action was chosen; `uniform`: each had the same.",
+    ),
+]
 
 
 def time_option(name: str, what: str) -> Any:

@@ -13,6 +13,7 @@ from cli.output import bytes_progress, console, facts, print_json, table, what_w
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
+from shared.joining.foreign.terms import Terms
 from shared.services.log_accounts import HowFar
 from shared.services.log_files import LogReader
 from shared.services.surveying import ActionCount, Survey
@@ -26,6 +27,7 @@ def stats(
     sources: Annotated[
         list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; none: the loop is looked at.")
     ] = None,
+    probability: options.Probability = None,
     loop: options.Loop = options.THE_LOOP,
     storage: options.Storage = "",
     as_json: options.Json = False,
@@ -35,7 +37,7 @@ def stats(
     Log files need no service and no storage.
     """
     if sources:
-        survey, read = run(_of_files(sources, storage))
+        survey, read = run(_of_files(sources, Terms(assumed=probability), storage))
         if as_json:
             print_json(_file_document(survey, read))
         else:
@@ -48,12 +50,14 @@ def stats(
         _print_loop(found)
 
 
-async def _of_files(sources: list[str], storage: str) -> tuple[Survey, HowFar]:
+async def _of_files(sources: list[str], terms: Terms, storage: str) -> tuple[Survey, HowFar]:
     async with AsyncExitStack() as stack:
         files = await log_files(sources, storage, stack)
         survey = Survey()
         with bytes_progress(f"Reading {len(files)} files", sum(file.size for file in files)) as progress:
-            reader = LogReader(now=SystemClock().now(), tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes))
+            reader = LogReader(
+                now=SystemClock().now(), terms=terms, tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes)
+            )
             async for batch in reader.batches(files, events=lambda: _EVENTS, size=_BYTES):
                 await asyncio.to_thread(survey.add, batch)
         return survey, reader.done

@@ -26,6 +26,8 @@ from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName, compressed
 from shared.joining.dsjson import lines
+from shared.joining.foreign.reader import TERMS
+from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning import artifact
 from shared.learning.encoding import Encoder
@@ -133,14 +135,16 @@ class Importer:
         self._clock = clock
         self._pace = pace or Pace()
 
-    async def run(self, files: Sequence[LogFile], *, tell: Callable[[Imported], None] = lambda _: None) -> Imported:
+    async def run(self, files: Sequence[LogFile], *, terms: Terms = TERMS, tell: Callable[[Imported], None] = lambda _: None) -> Imported:
         """Import these files, in this order, and say time and again how far that is; one that is damaged is left at that place.
+
+        ``terms`` say how to take them; whether to imitate is the loop's to say.
 
         Raises `InvalidRequestError` for a loop that has learned events of its own, and for events older than its log is kept, `BusyError`
         when others commit at the same time, and as the ports. What was committed stays.
         """
         async with self._right_to_train():
-            run = await self._begin(tell)
+            run = await self._begin(terms, tell)
             return await run.go(files)
 
     @asynccontextmanager
@@ -153,7 +157,7 @@ class Importer:
             await asyncio.sleep(1)
         raise BusyError("the trainer, or another import, is at work on this loop; try again when it is done")
 
-    async def _begin(self, tell: Callable[[Imported], None]) -> "_Run":
+    async def _begin(self, terms: Terms, tell: Callable[[Imported], None]) -> "_Run":
         stored, etag = await self._store.pointer() or (None, None)
         loop = await asyncio.to_thread(self._configuration.read)
         pointer = stored or await beginning(self._log, loop, clock=self._clock)
@@ -166,7 +170,8 @@ class Importer:
         known = EventIds()
         for name in await self._joined.chain():
             known.fresh(await asyncio.to_thread(_events, await self._joined.chunk(name)))
-        return _Run(self._store, self._clock, self._pace, _State(pointer, etag, loop, await self._learner(pointer, loop)), known, tell)
+        state = _State(pointer, etag, loop, await self._learner(pointer, loop), terms)
+        return _Run(self._store, self._clock, self._pace, state, known, tell)
 
     async def _learner(self, pointer: Pointer, loop: LoopSettings) -> Learner:
         if not pointer.version:
@@ -182,6 +187,7 @@ class _State:
     etag: str | None
     loop: LoopSettings
     learner: Learner
+    terms: Terms
     chunk: str = ""
     waiting: int = 0
     since: datetime | None = None
@@ -205,7 +211,9 @@ class _Run:
         self._known = known
         self._tell = tell
         self._encoder = Encoder(state.learner.interactions)
-        self._reader = LogReader(now=clock.now(), encode=self._encoded, imitates=_imitates(state.loop), tell=self._read_on)
+        self._reader = LogReader(
+            now=clock.now(), encode=self._encoded, terms=replace(state.terms, imitates=_imitates(state.loop)), tell=self._read_on
+        )
         self._done = Imported()
 
     async def go(self, files: Sequence[LogFile]) -> Imported:

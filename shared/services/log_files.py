@@ -8,7 +8,8 @@ from typing import Final, Protocol
 
 from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
-from shared.joining.foreign.reader import DsjsonReader, Encode, Told
+from shared.joining.foreign.reader import TERMS, DsjsonReader, Encode, Told
+from shared.joining.foreign.terms import Terms
 from shared.joining.layout import Documents, check_beginning, check_line, is_beside
 from shared.joining.splitting import MAX_LINE, Line, LineSplitter
 from shared.services.concurrency import collector_at_rest
@@ -53,14 +54,14 @@ class LogReader:
         *,
         now: datetime,
         encode: Encode | None = None,
-        imitates: bool = False,
+        terms: Terms = TERMS,
         tell: Callable[[HowFar], None] = lambda _: None,
     ) -> None:
         self._done = HowFar()
         self._lines = 0
         self._now = now
         self._encode = encode
-        self._imitates = imitates
+        self._terms = terms
         self._tell = tell
         self._batch: list[JoinedEvent] = []
         self._size = 0
@@ -79,7 +80,7 @@ class LogReader:
         self._is_log = False
         self._cut: _Cut | None = None
         self._documents = Documents()
-        self._reader = DsjsonReader(undated=self._now, encode=self._encode, imitates=self._imitates)
+        self._reader = DsjsonReader(undated=self._now, encode=self._encode, terms=self._terms)
 
     async def batches(self, files: Sequence[LogFile], *, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
         """Give events in order, as many at a time as are asked for then, or fewer if their lines have ``size`` bytes; none is empty."""

@@ -23,7 +23,7 @@ from shared.storage.files import Files
 from shared.storage.loop_store import FileLoopStore
 from shared.storage.ports import Storage
 from tests.cli.running import run, run_async
-from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
+from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS, without
 from tests.keeping import pointer_of, replayed
 from tests.reliability.world import FIRST, trainer, write_log
 from tests.running import OURS, REPOSITORY
@@ -33,6 +33,7 @@ from tests.stores import on_azurite, opened, settings_of
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)
 FOREVER = {"log_retention_days": -1}
+UNTOLD = without({**PERSONALIZER, "o": []}, "p", "_label_probability")
 OTHER = LoopRecord("other", life=1, overrides=FOREVER)
 
 
@@ -106,6 +107,36 @@ async def test_vowpal_wabbit_learns_from_what_is_exported(account, storage, tmp_
     probabilities = workspace.predict(workspace.parse(line(young).decode()))
     workspace.finish()
     assert probabilities.index(max(probabilities)) == 1
+
+
+async def test_a_log_without_probabilities_is_taken_as_is_asked_for(account, storage, tmp_path):
+    for loop in ("uniform", "mostly", "kept"):
+        await FileLoopStore(account).write(LoopRecord(loop, life=1, overrides=FOREVER), expected=None)
+    log = tmp_path / "untold.json"
+    log.write_bytes(b"".join(orjson.dumps({**UNTOLD, "EventId": str(number)}) + b"\n" for number in range(3)))
+    environment = settings_of(storage)
+    refused = await run_async("import", str(log), "--loop", "uniform", environment=environment)
+    assert refused.code == 1
+    assert all(way in refused.text for way in ("--probability uniform", "--probability VALUE", "--mode LoggingOnly"))
+    assert refused.text.count("--probability uniform") == 1, "said once a file"
+    ways = {"uniform": ("--probability", "uniform"), "mostly": ("--probability", "0.8"), "kept": ("--mode", "loggingonly")}
+    done = {
+        loop: (await run_async("import", str(log), "--loop", loop, *way, "--json", environment=environment)).json
+        for loop, way in ways.items()
+    }
+    assert [(done[loop]["learned"], done[loop]["skipped"]) for loop in ways] == [(3, 0), (3, 0), (0, 3)]
+    found = {loop: await events_of(account, f"{loop}x0001") for loop in ways}
+    assert [found[loop][0].decision.probabilities for loop in ways] == [(0.5, 0.5), (pytest.approx(0.2), 0.8), (0.0, 1.0)]
+    evaluated = await run_async("evaluate", str(log), "--probability", "uniform", "--json")
+    assert {policy["rounds"] for policy in evaluated.json["policies"]} == {3}
+    surveyed = await run_async("stats", str(log), "--probability", "uniform", "--json")
+    assert surveyed.json["events"] == 3
+    for wrong in ("0", "1.1", "nan", "even"):
+        assert (
+            "neither uniform nor a probability"
+            in (await run_async("import", str(log), "--probability", wrong, environment=environment)).told
+        )
+    assert "LoggingOnly" in (await run_async("import", str(log), "--mode", "Online", environment=environment)).told
 
 
 async def test_a_range_is_exported_day_by_day(account, storage, folder, tmp_path):

@@ -246,7 +246,11 @@ def test_what_this_service_has_no_word_for_is_told_by_its_name_and_stops_nothing
             events(cb(), binary.event("e", binary.Kind.OUTCOME, b"")),
             "an observation of the event e is damaged: it is no FlatBuffers message, or it was cut",
         ),
-        (events(cb(actions=(1,), chances=())), "actions and probabilities do not fit each other"),
+        (
+            events(cb(actions=(1,), chances=())),
+            "nothing says with which probability the action was chosen (p, _label_probability, _p):"
+            " import such a log with --probability uniform, --probability VALUE or --mode LoggingOnly",
+        ),
         (message(binary.EVENTS, b"nothing of this"), "a message is damaged: it is no FlatBuffers message, or it was cut"),
         (message(0x1AAAAAAA, b"unknown!"), "a message of the kind 0x1aaaaaaa, which is not known"),
     ],

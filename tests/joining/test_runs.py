@@ -16,6 +16,7 @@ from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import line, read_situation
 from shared.joining.foreign.reader import DsjsonReader
 from shared.joining.foreign.runs import LONG, MOST_BYTES, MOST_HELD, ApprenticeRuns, Sign
+from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
 from shared.learning.encoding import Encoder
@@ -97,7 +98,7 @@ def test_what_was_observed_is_the_reward_and_what_was_shown_the_baseline():
 def test_the_model_learns_what_the_baseline_earned_or_to_propose_it():
     for imitates, rewards in ((False, [5.0, 2.0]), (True, [1.0, 0.0])):
         encoder = Encoder()
-        events = read(SEEN, imitates=imitates, encode=lambda asked, action: encoder.encode(asked).logged(action))  # noqa: B023
+        events = read(SEEN, terms=Terms(imitates=imitates), encode=lambda asked, action: encoder.encode(asked).logged(action))  # noqa: B023
         assert lessons(events, encoder).rewards.tolist() == rewards
         assert [event.decision.learned_action for event in events] == ([0, 1] if imitates else [0, 0])
         anew = [read_line(line(event).rstrip()) for event in events]

@@ -9,6 +9,7 @@ from typing import Final
 from shared.domain.events import Situation
 from shared.joining.foreign.asked import Asked, Slot, told_apart
 from shared.joining.foreign.line import Line, Report, refuse
+from shared.joining.foreign.terms import Terms
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(\d*)", re.IGNORECASE)
 
@@ -19,13 +20,16 @@ _DIGITS: Final = 2
 """Others write two digits: a third of all is 0.33."""
 _EXACT: Final = 1e-9
 
+_ROUNDED_NOTE: Final = "probabilities that were rounded are divided by their sum"
+_ASSUMED: Final = "no probabilities are told: they are assumed as asked for"
+
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """The probability of each action; ``is_rounded`` if they added up to 1 only nearly, and were divided by their sum."""
+    """The probability of each action, and what is to be said of how they came about, if anything."""
 
     probabilities: tuple[float, ...]
-    is_rounded: bool
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Choice:
     """What was chosen, from what and with which probabilities, and what came of it.
 
     ``baseline`` is the index of the application's own action, and ``original`` the cost that was observed, where another one is told.
+    ``note`` is that of `Chances`.
     """
 
     situation: Situation
@@ -42,7 +47,7 @@ class Choice:
     reports: Sequence[Report] | None
     baseline: int = 0
     original: float | None = None
-    is_rounded: bool = False
+    note: str = ""
 
     def shown(self) -> "Choice":
         """Give what was shown in Apprentice mode, where this is what was proposed: the baseline, for certain, which earned the original."""
@@ -52,7 +57,7 @@ class Choice:
         return replace(self, chosen=self.baseline, probabilities=certain, cost=self.original)
 
 
-def one_choice(line: Line, asked: Asked) -> Choice:
+def one_choice(line: Line, asked: Asked, terms: Terms) -> Choice:
     """Give the choice of a line without slots; raises `UnreadableError` where it does not say what was chosen, how, or what came of it."""
     if line.cost is None:
         refuse("_label_cost is missing: nothing says what came of it")
@@ -60,11 +65,11 @@ def one_choice(line: Line, asked: Asked) -> Choice:
         refuse("there are slots but no _outcomes")
     chosen = _chosen(line, len(asked.actions))
     situation = Situation(asked.context, asked.actions, slot=line.slot, baseline_id=asked.baseline_id if line.slot else "")
-    found = _probabilities(line, chosen, len(asked.actions))
-    return Choice(situation, chosen, found.probabilities, line.cost, line.reports, original=line.original, is_rounded=found.is_rounded)
+    found = _probabilities(line, chosen, len(asked.actions), terms)
+    return Choice(situation, chosen, found.probabilities, line.cost, line.reports, original=line.original, note=found.note)
 
 
-def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
+def slot_choices(line: Line, asked: Asked, terms: Terms) -> Iterator[Choice]:
     """Give a choice for each slot that has an outcome; what the slots before took has no chance there. Raises as `one_choice`."""
     outcomes = line.outcomes or []
     if len(outcomes) > len(asked.slots):
@@ -72,12 +77,18 @@ def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
     ids = _slot_ids(asked.slots, is_event_named=bool(line.event_id))
     if not any(outcome.cost is not None for outcome in outcomes):
         refuse("no slot has a _label_cost: nothing says what came of it")
+    taken: set[int] = set()
     for number, (slot_id, slot, outcome) in enumerate(zip(ids, asked.slots, outcomes, strict=False)):
+        numbers = outcome.numbers if isinstance(outcome.numbers, list) else [outcome.numbers]
+        left = [each for each in range(len(asked.actions)) if each not in taken]
+        taken.update(numbers[:1])
         if outcome.cost is None:
             continue
-        numbers = outcome.numbers if isinstance(outcome.numbers, list) else [outcome.numbers]
         chances = outcome.chances if isinstance(outcome.chances, list) else [outcome.chances]
-        found = _checked(_spread(numbers, chances, len(asked.actions)), numbers[0])
+        if chances or not numbers:
+            found = _checked(_spread(numbers, chances, len(asked.actions)), numbers[0])
+        else:
+            found = _assumed(numbers if len(numbers) > 1 else left, numbers[0], len(asked.actions), terms)
         baseline = _baseline(line, number, len(asked.actions))
         situation = Situation(
             (*asked.context, *slot.features, {"slot": {"id": slot_id}}),
@@ -86,7 +97,14 @@ def slot_choices(line: Line, asked: Asked) -> Iterator[Choice]:
             baseline_id="" if baseline is None else asked.actions[baseline].id,
         )
         yield Choice(
-            situation, numbers[0], found.probabilities, outcome.cost, outcome.reports, baseline or 0, outcome.original, found.is_rounded
+            situation,
+            numbers[0],
+            found.probabilities,
+            outcome.cost,
+            outcome.reports,
+            baseline or 0,
+            outcome.original,
+            found.note,
         )
 
 
@@ -157,19 +175,36 @@ def _places(a: Sequence[int]) -> list[int]:
     return list(a) if _is_from_0(a) else [number - 1 for number in a]
 
 
-def _probabilities(line: Line, chosen: int, count: int) -> Chances:
+def _probabilities(line: Line, chosen: int, count: int, terms: Terms) -> Chances:
     """Give each action's probability; where only the chosen one's is told, the others share the rest."""
-    if line.p is not None:
+    if line.p:
         numbers = _places(line.a) if line.a is not None else list(range(len(line.p)))
         told = _spread(numbers, line.p, count)
         found = _checked(told, chosen)
         if line.probability is not None and not _agree(line.probability, (told[chosen], found.probabilities[chosen]), line.pdrop or 0.0):
             refuse(f"_label_probability is {line.probability:g}, but p says {told[chosen]:g}")
         return found
-    if line.probability is None:
-        refuse("neither p nor _label_probability says with which probability the action was chosen")
+    if not line.probability:  # the client libraries' joiner writes 0 where there are none
+        listed = _places(line.a or ())
+        return _assumed(listed if len(listed) > 1 else range(count), chosen, count, terms)
     rest = (1.0 - line.probability) / (count - 1) if count > 1 else 0.0
     return _checked([line.probability if index == chosen else rest for index in range(count)], chosen)
+
+
+def _assumed(possible: Sequence[int], chosen: int, count: int, terms: Terms) -> Chances:
+    """Give what is assumed of probabilities that are not told: of the ``possible`` actions one was chosen."""
+    if terms.assumed is None and not terms.is_logging_only:
+        refuse(
+            "nothing says with which probability the action was chosen (p, _label_probability, _p):"
+            " import such a log with --probability uniform, --probability VALUE or --mode LoggingOnly"
+        )
+    if terms.assumed is None or len(possible) == 1:
+        probabilities = [float(index == chosen) for index in range(count)]
+    else:
+        told = 1.0 / len(possible) if terms.assumed.probability is None else terms.assumed.probability
+        rest = (1.0 - told) / (len(possible) - 1)
+        probabilities = _spread(possible, [told if index == chosen else rest for index in possible], count)
+    return replace(_checked(probabilities, chosen), note=_ASSUMED)
 
 
 def _agree(told: float, probabilities: tuple[float, ...], pdrop: float) -> bool:
@@ -196,5 +231,5 @@ def _checked(told: Sequence[float], chosen: int) -> Chances:
     if not told[chosen] > 0.0:
         refuse("the chosen action's probability is 0")
     if abs(whole - 1.0) <= _TOLERANCE:
-        return Chances(tuple(told), is_rounded=False)
-    return Chances(tuple([each / whole for each in told]), is_rounded=True)
+        return Chances(tuple(told))
+    return Chances(tuple([each / whole for each in told]), _ROUNDED_NOTE)

@@ -23,6 +23,10 @@ from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
 from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, refuse
 from shared.joining.foreign.runs import ApprenticeRuns, has_original, says_apprentice, sign_of
+from shared.joining.foreign.terms import Terms
+
+TERMS: Final = Terms()
+"""Of a log that tells all that is to be known."""
 
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
@@ -69,14 +73,14 @@ Encode = Callable[[Situation, int], bytes]
 class DsjsonReader:
     """Reads the lines of a log in order: one that does not say when it was decided has the time of the one before.
 
-    What is to be learned of a situation and an action is encoded by ``encode``; without it, that is left to whoever learns it. Of events of
-    Apprentice mode the model learns what the baseline earned, or, if it ``imitates``, to propose it.
+    What is to be learned of a situation and an action is encoded by ``encode``; without it, that is left to whoever learns it. All are
+    taken on these ``terms``.
     """
 
-    def __init__(self, *, undated: datetime, encode: Encode | None = None, imitates: bool = False) -> None:
+    def __init__(self, *, undated: datetime, encode: Encode | None = None, terms: Terms = TERMS) -> None:
         self._last = undated
         self._encode = encode
-        self._imitates = imitates
+        self._terms = terms
         self._asked = AskedReader()
         self._runs: ApprenticeRuns[_Parsed] = ApprenticeRuns()
         self._clear: deque[tuple[_Parsed, bool]] = deque()
@@ -119,7 +123,7 @@ class DsjsonReader:
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
             raise UnreadableError(f"not a line of dsjson: {cause}") from cause
         head = _Head(_event_id(line, parsed.text, parsed.number), self._time(line))
-        choices = tuple(slot_choices(line, asked)) if line.outcomes is not None else (one_choice(line, asked),)
+        choices = tuple(slot_choices(line, asked, self._terms)) if line.outcomes is not None else (one_choice(line, asked, self._terms),)
         is_apprentice |= says_apprentice(line)
         self._last = head.at
         told = self._imitated if is_apprentice else self._joined
@@ -128,7 +132,7 @@ class DsjsonReader:
 
     def _imitated(self, line: Line, head: _Head, choice: Choice) -> JoinedEvent:
         """Give an event of Apprentice mode: what was chosen was only proposed."""
-        proposal = Proposal(choice.chosen, choice.probabilities[choice.chosen], self._imitates)
+        proposal = Proposal(choice.chosen, choice.probabilities[choice.chosen], self._terms.imitates)
         decision = _decision(line, head, choice.shown())
         mode = LearningMode.APPRENTICE if decision.mode is not LearningMode.LOGGING_ONLY else decision.mode
         return self._encoded(_joined(line, replace(decision, mode=mode, proposal=proposal), choice.shown()), choice.situation)
@@ -137,6 +141,8 @@ class DsjsonReader:
         return self._encoded(_joined(line, _decision(line, head, choice), choice), choice.situation)
 
     def _encoded(self, event: JoinedEvent, situation: Situation) -> JoinedEvent:
+        if self._terms.is_logging_only:
+            return _kept_only(event)
         if self._encode is None or event.skip is not None:
             return event
         encoded = self._encode(situation, event.decision.learned_action)
@@ -153,8 +159,14 @@ class DsjsonReader:
 
 def _notes(asked: Asked, choices: Iterable[Choice]) -> tuple[str, ...]:
     """Say what was made of a line that could have been taken otherwise."""
-    rounded = ("probabilities that were rounded are divided by their sum",) if True in [choice.is_rounded for choice in choices] else ()
-    return (*rounded, "of actions of the same id or look, all but the first are named by their place") if asked.has_twins else rounded
+    told = tuple(dict.fromkeys([choice.note for choice in choices if choice.note]))
+    return (*told, "of actions of the same id or look, all but the first are named by their place") if asked.has_twins else told
+
+
+def _kept_only(event: JoinedEvent) -> JoinedEvent:
+    """Give the event as one of the mode that learns nothing."""
+    skip = SkipReason.LOGGING_ONLY if event.skip in (None, SkipReason.NOT_ACTIVATED) else event.skip
+    return replace(event, decision=replace(event.decision, mode=LearningMode.LOGGING_ONLY, proposal=None), skip=skip)
 
 
 def _check_pdrop(line: Line) -> None:
