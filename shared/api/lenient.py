@@ -1,7 +1,8 @@
 """What a value means that is not quite of its member's kind: the original's binder read such values, and clients have their habits.
 
 Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer; null and PHP's empty map,
-``[]``, among objects of features are objects. What has no such meaning is left as it is, and refused by who checks it.
+``[]``, among objects of features are objects; an object whose names are numbers, PHP's list with gaps, is a list. What has no such meaning
+is left as it is, and refused by who checks it.
 """
 
 import json
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import orjson
 from pydantic import BaseModel
+from typing_extensions import TypeIs
 
 Place = tuple[str | int, ...]
 
@@ -114,9 +116,16 @@ def _of_list(kind: Any) -> Mend:
     mend_each = _object if _is_object(kind) else _of_kind(kind)
 
     def mend(given: object, place: Place, source: Source | None) -> object:
+        if _is_list_with_gaps(given):
+            return [mend_each(each, (*place, key), source) for key, each in given.items()]
         return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
 
     return mend
+
+
+def _is_list_with_gaps(given: object) -> TypeIs[dict[str, Any]]:
+    """Whether this is what PHP writes of a list after something was taken out of it: an object whose names are numbers."""
+    return isinstance(given, dict) and bool(given) and all(name.isascii() and name.isdigit() for name in given)
 
 
 def _is_object(kind: Any) -> bool:
@@ -166,6 +175,8 @@ _SCALARS: Final[Mapping[object, Mend]] = {str: _text, float: _number, int: _whol
 def _inside(document: object, place: str | int) -> object:
     if isinstance(document, list) and isinstance(place, int):
         return document[place] if place < len(document) else None
+    if isinstance(document, dict) and isinstance(place, int):
+        return _inside(list(document.values()), place)
     if isinstance(document, dict) and isinstance(place, str):
         return document[place] if place in document else {name.lower(): value for name, value in document.items()}.get(place.lower())
     return None

@@ -191,6 +191,22 @@ def test_what_is_no_object_of_features_stays_refused_by_its_place(given_):
         ranked({"contextFeatures": [None, given_], "actions": [action("a")]})
 
 
+def test_phps_list_with_gaps_is_a_list():
+    """It is what `json_encode` writes after `array_filter` or `unset`."""
+    gaps = {"actions": {"0": action(10), "2": action(1.5), "3": action("c", {"1": {"x": 1}})}, "excludedActions": {"1": 10}, "eventId": "e"}
+    assert ranked(gaps) == ranked({"actions": [action("10"), action("1.5"), action("c")], "excludedActions": ["10"], "eventId": "e"})
+    exact = b'{"actions": {"4": {"id": 1.50, "features": [{"x": 1}]}}}'
+    assert ranked(exact)[0].actions[0].id == "1.50"
+
+
+@pytest.mark.parametrize(
+    "no_list", [{}, {"id": "a"}, {"0": action("a"), "x": action("b")}, {"": action("a")}, {"-1": action("a")}, {"1.0": 1}]
+)
+def test_another_object_is_no_list(no_list):
+    with pytest.raises(InvalidRankRequestError, match=r"^actions: "):
+        ranked({"actions": no_list})
+
+
 def test_features_without_a_name_are_left_out_and_told():
     with_them = {"contextFeatures": [{"": 1, "u": {"": {"a": 1}, "age": 3}}], "actions": [action("a"), action("b", [{"": "x", "y": 1}])]}
     without = {"contextFeatures": [{"u": {"age": 3}}], "actions": [action("a"), action("b", [{"y": 1}])]}
