@@ -83,6 +83,7 @@ class RunningApp:
         self._log = Path(tempfile.gettempdir()) / f"host-{secrets.token_hex(8)}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         self.environment = {**inherited, **settings_of(storage), "PERSONALIZER_KEYS": self.key, **(settings or {})}
+        self.as_azure = folder == REPOSITORY if as_azure is None else as_azure
         self.handed: tuple[int, ...] = ()
         """Descriptors that the process is given."""
         self.command = [
@@ -90,7 +91,7 @@ class RunningApp:
             *("--app", str(folder), "--port", str(self.port), "--stop-with-parent"),
             "--local-settings" if local_settings else "--no-local-settings",
             "--timers" if timers else "--no-timers",
-            *(("--as-azure",) if (folder == REPOSITORY if as_azure is None else as_azure) else ()),
+            *(("--as-azure",) if self.as_azure else ()),
             *(("--queues", "--queue-hold", str(queue_hold)) if queues else ("--no-queues",)),
         ]
 

@@ -29,5 +29,5 @@ def served(new_store: NewStorage) -> Iterator[RunningApp]:
 
 @pytest.fixture(scope="module")
 def served_on_azurite(new_account: NewStorage) -> Iterator[RunningApp]:
-    with RunningApp(new_account(), settings=SETTINGS, queues=True) as app:
+    with RunningApp(new_account(), settings=SETTINGS, as_azure=False, queues=True) as app:
         yield app
