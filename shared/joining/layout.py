@@ -27,8 +27,11 @@ _PACKED: Final = {
     b"\xfd7zXZ\0": "packed by xz",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
     b"\x28\xb5\x2f\xfd": "packed by zstd",
+    b"\x1f\x8b": "packed by gzip twice",
     b"PAR1": "a Parquet file",
+    b"Obj\x01": "an Avro file",
 }
+_TAR: Final = slice(257, 262)
 _CONTROLS: Final = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f]")
 _MODEL: Final = re.compile(rb"[\x01-\x20]\0\0\0\d+\.\d+\.\d+[^\0]{0,20}\0")
 """The version that Vowpal Wabbit begins a model with, after its length."""
@@ -63,9 +66,9 @@ def check_beginning(line: bytes) -> None:
             raise _wide(encoding)
     if _UNMARKED_WIDE.match(head):
         raise _wide("UTF-16")
-    for mark, kind in _PACKED.items():
-        if head.startswith(mark):
-            raise KindNotReadError(f"the file is {kind}: unpack or convert it to lines of JSON first")
+    packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "a tar archive" if head[_TAR] == b"ustar" else "")
+    if packed:
+        raise KindNotReadError(f"the file is {packed}: unpack or convert it to lines of JSON first")
     if _MODEL.match(head):
         raise NoLogError("the file is a model of Vowpal Wabbit, and no log")
     if not head.lstrip().startswith((b"{", b"[")) and not _is_text(head):
@@ -148,6 +151,13 @@ class Documents:
         if self._closing == b"]":
             return _array()
         return KindNotReadError("indented JSON, where one event a line is read: jq -c . FILE writes lines")
+
+
+def tidied(line: bytes) -> bytes:
+    """Take away what files that were put together, padded or cut out of an array leave around a line: marks, NULs, a comma."""
+    if line[:1] in (b"\xef", b"\0") or line[-1:] == b"\0":
+        line = line.strip(b"\0").removeprefix(codecs.BOM_UTF8)
+    return line[:-1] if line.endswith(b"},") else line
 
 
 def check_line(line: bytes, *, is_among_events: bool) -> None:

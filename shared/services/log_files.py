@@ -10,7 +10,7 @@ from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
 from shared.joining.foreign.reader import TERMS, DsjsonReader, Encode, Told
 from shared.joining.foreign.terms import Terms
-from shared.joining.layout import Documents, check_beginning, check_line, is_beside
+from shared.joining.layout import Documents, check_beginning, check_line, is_beside, tidied
 from shared.joining.splitting import MAX_LINE, Line, LineSplitter
 from shared.services.concurrency import collector_at_rest
 from shared.services.log_accounts import FileAccount, HowFar
@@ -152,6 +152,7 @@ class LogReader:
             check_beginning(text)
             self._is_fresh = False
         self._line += 1
+        text = tidied(text)
         if not text.strip():
             return
         if self._is_of_document(text):
@@ -160,7 +161,7 @@ class LogReader:
         try:
             self._take(text)
         except UnreadableError as error:
-            if text.startswith(b"{") and not text.rstrip().endswith((b"}", b"},")):
+            if text.startswith(b"{") and not text.rstrip().endswith(b"}"):
                 self._cut = _Cut(self._line, text, error)
                 return
             self._note(error, self._line)
@@ -196,7 +197,7 @@ class LogReader:
         check_line(text, is_among_events=self._is_log)
         if len(text) > MAX_LINE:
             raise UnreadableError(f"the line is longer than {MAX_LINE >> 20} MiB")
-        self._reader.take(text[:-1] if text.endswith(b"},") else text, self._line)
+        self._reader.take(text, self._line)
         self._is_log = True
 
     def _add(self, told: Told) -> None:

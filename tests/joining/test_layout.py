@@ -40,6 +40,9 @@ WHOLE_FILES = {
     "UTF-32": (LINE.decode().encode("utf-32"), "UTF-32"),
     "a zip archive": (b"PK\x03\x04" + bytes(range(256)) * 9, "a zip archive"),
     "zstd": (b"\x28\xb5\x2f\xfd" + bytes(range(256)) * 9, "packed by zstd"),
+    "gzip twice": (gzip.compress(gzip.compress(LINE)), "packed by gzip twice"),
+    "a tar archive": (b"17.json".ljust(257, b"\0") + b"ustar" + bytes(250) + LINE, "a tar archive"),
+    "Avro": (b"Obj\x01" + bytes(range(256)) * 9, "an Avro file"),
     "Parquet": (b"PAR1" + bytes(range(256)) * 9, "a Parquet file"),
 }
 
@@ -94,6 +97,11 @@ async def test_a_list_among_events_is_passed_over_whatever_it_holds():
 async def test_an_object_that_is_cut_off_takes_no_event_with_it():
     (fate,) = (await read(b'{"_label_cost": -1,\n  "a": [1\n' + LINE + b"\n" + OTHER)).fates
     assert (fate.read, fate.refused) == (2, 1)
+
+
+async def test_marks_and_padding_of_files_that_were_put_together_are_no_part_of_a_line():
+    (fate,) = (await read(b"\xef\xbb\xbf" + LINE + b"\n\xef\xbb\xbf" + OTHER + b"\n" + bytes(500) + LINE + b"\n" + bytes(500))).fates
+    assert (fate.read, fate.refused, fate.skipped) == (3, 0, 0)
 
 
 async def test_lines_that_end_with_a_comma_are_read_and_long_arrays_are_still_arrays():
