@@ -93,7 +93,7 @@ def test_what_was_not_decided_by_chance_or_not_in_the_range_is_learned_but_not_s
     imitated = replace(events[0], decision=apprentice("imitated", at=T0 + timedelta(seconds=30)))
     range_ = {"since": early + timedelta(seconds=10), "until": late}
     mine = taken(lane(**range_), [*events, imitated, replace(events[5], skip=SkipReason.DUPLICATE)])
-    assert (mine.counts.events, mine.counts.learned, mine.counts.scored) == (102, 101, 98)
+    assert (mine.counts.events, mine.counts.learned, mine.counts.scored, mine.counts.apprentice) == (102, 101, 98, 1)
     assert mine.sums[""].coverage.rounds.tolist() == [98.0] * 3
 
 

@@ -17,7 +17,7 @@ from shared.runtime.telemetry import MESSAGES
 from shared.services.analysis import running
 from shared.services.analysis.board import Board, Message, run_of
 from shared.services.analysis.lane import Lane
-from tests.builders import T0, after
+from tests.builders import T0, after, apprentice
 from tests.services.analysis.desk import Desk
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import GREEDY, UNCROSSED, estimates, taken
@@ -217,6 +217,15 @@ async def test_without_anything_left_to_chance_there_are_no_figures_and_it_says_
     record = await finished(desk)
     assert (record.job.status, record.results, record.optimal_policy) == (JobStatus.SUCCEEDED, (), "")
     assert "nothing to compare policies by" in record.job.description
+
+
+async def test_events_that_count_in_another_way_than_once_are_told():
+    imitated = [replace(each, decision=apprentice(f"a{n}", at=each.decision.decided_at)) for n, each in enumerate(EVENTS[20:25])]
+    desk = Desk([[*[replace(each, pdrop=0.5) for each in EVENTS[:20]], *imitated]])
+    record = await finished(desk)
+    assert "5 were learned, and count in no estimate" in record.job.description
+    assert "count 1 / (1 - pdrop) times in rounds, estimates and intervals: 20 do" in record.job.description
+    assert {result.sums.rounds for result in record.results} == {40.0}
 
 
 async def test_what_failed_five_times_is_failed_with_the_reason_that_was_last(desk, monkeypatch):
