@@ -18,7 +18,7 @@ from tests.cli.running import run, run_async
 from tests.joining import binary_logs
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS, without
 from tests.joining.test_lenient import CONTINUOUS, GUID
-from tests.joining.test_runs import imitating, of_slots
+from tests.joining.test_runs import imitating, of_slots, switched
 from tests.keeping import pointer_of, replayed
 from tests.stores import opened, settings_of
 
@@ -74,6 +74,8 @@ SHAPES: dict[str, Shape] = {
         lines("rounded", several(NAMESPACES, p=[0.33] * 3, _label_probability=0.33)), read=3, why=("rounded are divided by their sum",)
     ),
     "deferred.json": Shape(lines("deferred", several(PERSONALIZER, _deferred=True)), read=3),
+    "thinned.json": Shape(lines("thinned", several(PERSONALIZER, pdrop=0.9)), read=3),
+    "switched.json": Shape(lines("switched", [each for part in switched(25, 5) for each in part]), read=30),
     # passed over
     "20230517000000/checkpoint/current.dat": Shape(b"\x06\0\0\x009.8.0\0" + bytes(range(256)) * 9, skipped=1, why=("a model",)),
     "20230517000000/checkpoint/storage-checkpoint.json": Shape(b'{"BlockPosition":{"BlobName":"x"}}', skipped=1, why=("no event",)),
@@ -85,6 +87,12 @@ SHAPES: dict[str, Shape] = {
     "indented.json": Shape(INDENTED + b"\n" + INDENTED, refused=1, why=("indented JSON",)),
     "utf-16.json": Shape(lines("wide", several(PERSONALIZER)).decode().encode("utf-16"), refused=1, why=("UTF-16",)),
     "archive.zip": Shape(b"PK\x03\x04" + bytes(range(256)) * 9, refused=1, why=("a zip archive",)),
+    "never-kept.json": Shape(lines("never", several(PERSONALIZER, pdrop=1)), refused=3, why=("less than 1",)),
+    "untold.json": Shape(
+        lines("untold", several(without(PERSONALIZER, "p", "_label_probability"))),
+        refused=3,
+        why=("--probability VALUE or --mode LoggingOnly",),
+    ),
     "continuous.json": Shape(lines("continuous", several(CONTINUOUS)), refused=3, why=("_label_ca",)),
     "slates.json": Shape(lines("slates", several(PERSONALIZER, c={"_multi": [{"_slot_id": 0}]})), refused=3, why=("slates",)),
     "20230517000000/checkpoint/notes": Shape(b"<ModelCheckpoint/>\n<more/>", skipped=1, why=("beside its logs",)),
@@ -143,7 +151,7 @@ async def test_a_folder_of_every_shape_is_imported_told_of_file_by_file_and_lear
     found = await events_of(account)
     assert len(found) == EVENTS
     assert [event.skip for event in found if event.skip] == [SkipReason.NOT_ACTIVATED] * NOT_LEARNED
-    assert sum(event.decision.mode is LearningMode.APPRENTICE for event in found) == 2 + 4
+    assert sum(event.decision.mode is LearningMode.APPRENTICE for event in found) == 2 + 4 + 25
     pointer = await pointer_of(account, "default")
     assert pointer.learned == EVENTS - NOT_LEARNED
     assert pointer.version in await replayed(account, "default")
