@@ -1,25 +1,44 @@
 """HTTP: the learning policy."""
 
+from collections.abc import Mapping
+
 import azure.functions as func
 
 from shared.api.policy import PolicyContract, read_policy
+from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.domain.loop import LearningPolicy
+from shared.learning.arguments import without_effect
 from shared.runtime.http import Call, Operation, answer
+
+WITHOUT_EFFECT = "x-personalizer-without-effect"
 
 
 async def get(call: Call) -> func.HttpResponse:
     """Answer with the policy in force, as it is stored now."""
-    settings = await call.services.configurator.read()
-    return answer(200, PolicyContract.of(settings.policy))
+    return _answer((await call.services.configurator.read()).policy)
 
 
 async def put(call: Call) -> func.HttpResponse:
     """Explore by this policy from now on."""
-    return answer(200, PolicyContract.of(await call.services.configurator.set_policy(read_policy(call.body))))
+    return _answer(await call.services.configurator.set_policy(read_policy(call.body)))
 
 
 async def delete(call: Call) -> func.HttpResponse:
     """Go back to the app's own policy, and answer with it."""
-    return answer(200, PolicyContract.of(await call.services.configurator.reset_policy()))
+    return _answer(await call.services.configurator.reset_policy())
+
+
+def _answer(policy: LearningPolicy) -> func.HttpResponse:
+    """Answer with a policy, and name in a header which of its options are taken without effect."""
+    return answer(200, PolicyContract.of(policy), headers=_told(policy.arguments))
+
+
+def _told(arguments: str) -> Mapping[str, str]:
+    try:
+        idle = without_effect(arguments)
+    except InvalidPolicyConfigurationError:  # of a later release
+        return {}
+    return {WITHOUT_EFFECT: ", ".join(idle)} if idle else {}
 
 
 OPERATIONS = (

@@ -41,6 +41,15 @@ def test_a_policy_is_read_replaced_and_reset_in_every_version(own, version):
     assert own.request("GET", place).json == reset.json
 
 
+def test_options_that_are_taken_without_effect_are_named_in_a_header_and_nowhere_in_the_body(own):
+    model = "--cb_adf --cb_explore_adf --csoaa_ldf multiline --csoaa_rank --softmax --psi 2 --hash_seed 0 --coin --interactions AA AU AAUB"
+    answers = [put(own, model), own.request("GET", path(PLACE))]
+    idle = "--cb_adf, --csoaa_ldf, --csoaa_rank, --psi, --hash_seed, --coin"
+    assert [answer.headers.get("x-personalizer-without-effect") for answer in answers] == [idle, idle]
+    assert [answer.json for answer in answers] == [{"name": "mine", "arguments": model}] * 2
+    assert "x-personalizer-without-effect" not in put(own, "--cb_explore_adf --softmax").headers
+
+
 @ON_ONE_HOST
 def test_the_app_names_the_policy_that_a_loop_begins_with_and_goes_back_to(host, storage):
     with RunningApp(storage, kind=host, settings={"PERSONALIZER_POLICY_ARGUMENTS": AZURES}) as own:
@@ -87,7 +96,7 @@ def test_arguments_that_cannot_be_followed_are_refused_by_name(quiet, arguments,
         ({"name": "x", "arguments": ""}, "arguments"),
         ({"name": "x", "arguments": AZURES + " " * 1_024}, "arguments"),
         ({"name": None, "arguments": AZURES}, "name"),
-        ({"name": 1, "arguments": AZURES}, "name"),
+        ({"name": ["x"], "arguments": AZURES}, "name"),
         ({"name": "x", "arguments": ["--cb_explore_adf"]}, "arguments"),
         ([], None),
     ],

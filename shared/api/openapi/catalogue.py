@@ -229,7 +229,8 @@ _CONFIGURATION_PUT_2022: Final = replace(
 )
 
 _POLICY: Final = {"name": "default", "arguments": "--cb_explore_adf"}
-_POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY)
+_IDLE: Final = {"x-personalizer-without-effect": "The options that are taken without effect; left out where there are none."}
+_POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY, headers=_IDLE)
 _POLICY_GET: Final = Described("Configuration", "Read the learning policy", answers=(_POLICY_IN_FORCE,))
 _POLICY_PUT: Final = Described(
     "Configuration",
