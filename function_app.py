@@ -21,6 +21,7 @@ from reward_function import reward_blueprint
 from shared.domain.errors import SettingsError
 from shared.runtime.http import Operation, out_of_order
 from shared.runtime.settings import read_settings
+from shared.runtime.telemetry import write_facts
 from shared.runtime.wiring import Deployment, once_per_process
 from trainer_function import trainer_blueprint
 
@@ -35,6 +36,7 @@ def operations() -> Sequence[Operation]:
     return with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
 
 
+write_facts(logging.getLogger().handlers)  # before anything is logged: no call is under way yet in which a host would hear it
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 try:
     settings = read_settings(os.environ)

@@ -81,11 +81,14 @@ def cause_of(error: BaseException) -> str:
     ...     cause_of(error)
     'StorageUnavailableError: storage cannot be reached: append; ConnectionResetError'
     """
-    told = [
-        f"{type(each).__name__}: {each}" if isinstance(each, errors.PersonalizerError) else type(each).__name__
-        for each in islice(_causes(error), _MOST_CAUSES)
-    ]
-    return "; ".join(told)[:_MOST_CHARACTERS]
+    return "; ".join(_told(each) for each in islice(_causes(error), _MOST_CAUSES))[:_MOST_CHARACTERS]
+
+
+def _told(error: BaseException) -> str:
+    kind = type(error).__name__
+    if isinstance(error, errors.SettingsError):
+        return f"{kind}: {error.public}"
+    return f"{kind}: {error}" if isinstance(error, errors.PersonalizerError) else kind
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

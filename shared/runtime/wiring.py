@@ -24,7 +24,6 @@ from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
 from shared.runtime.loop_services import Common, LoopServices
 from shared.runtime.settings import AppSettings
-from shared.runtime.telemetry import write_facts
 from shared.services.allowance import Allowance
 from shared.services.concurrency import FewAtATime, collector_at_rest, keep_memory_together
 from shared.services.multislot import MultiSlotRanker
@@ -315,8 +314,7 @@ def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:
 
 
 def _settle() -> None:
-    """Write the log's facts, and keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
-    write_facts(logging.getLogger().handlers)
+    """Keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
     keep_memory_together()
     gc.freeze()

@@ -89,3 +89,14 @@ def test_a_worker_is_found_in_its_folder_and_in_core_tools_folder_of_all_pythons
 
 def test_without_a_named_folder_the_tests_own_worker_is_started():
     assert worker_command(OWN)[1:] == ("-m", "tests.functions_host.worker")
+
+
+def test_why_an_app_is_out_of_order_is_told_in_its_first_call_and_as_the_cause_of_each_refusal(worker, new_store):
+    wrong = {"PERSONALIZER_REWARD_WAIT_TIME": "soon", SETTING: worker}
+    with RunningApp(new_store(), kind="protocol", settings=wrong, ready="/admin/host/status") as app:
+        assert app.request("POST", "/personalizer/v1.0/rank").status == 503
+        refused = logged(app, "refused")
+        assert (refused["status"], refused["function"]) == (503, "unmatched")
+        assert "PERSONALIZER_REWARD_WAIT_TIME" in refused["cause"]
+        told = next(line for line in app.log_lines if line["message"].startswith("the app is out of order"))
+        assert (told["function"], told["level"]) == ("unmatched", "ERROR")
