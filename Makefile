@@ -81,7 +81,7 @@ audit: $(AUDIT)/.installed ## look for known faults in the packages that are dep
 	$(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --output-file .local/contents.cdx.json
 
 clean: ## remove what was installed and cached; the service's data and keys in .local stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) .local/azurite examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) .local/azurite .local/go examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements/local.txt | environment

@@ -344,12 +344,23 @@ def _words(text: str) -> list[str]:
     if len(text) > LONGEST:
         raise _invalid(f"arguments have at most {LONGEST} characters")
     try:
-        words = shlex.split(text)
+        words = shlex.split(_CODED.sub(r"\\\\x\1", text))
     except ValueError as error:
         raise _invalid("arguments end within quotes or after a backslash") from error
     if len(words) > MOST_TOKENS:
         raise _invalid(f"arguments have at most {MOST_TOKENS} words")
-    return words
+    return [_CODED.sub(_letter, word) for word in words]
+
+
+_CODED: Final = re.compile(r"\\+x([0-9a-fA-F]{2})")
+"""A character by its number, as Vowpal Wabbit reads the letters of namespaces."""
+
+
+def _letter(coded: re.Match[str]) -> str:
+    letter = chr(int(coded[1], 16))
+    if not letter.isascii() or not letter.isprintable():
+        raise _invalid(f"\\x{coded[1]} is no letter of a namespace")
+    return letter
 
 
 def _given(words: Sequence[str]) -> _Given:

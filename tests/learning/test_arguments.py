@@ -213,6 +213,8 @@ def test_the_sign_of_a_softmaxs_factor_says_nothing():
         ("--cubic :::", None),
         ("--cubic :aa --cubic aab --cubic abb", (":aa", "abb")),
         ("-q 'é='", ("=é",)),
+        (r"--interactions \x61\x62 '\x62\x63' -q \x3a\x61", (":a", "bc")),
+        (r'-q "\x41B" -q a\x62', ("AB", "ab")),
     ],
 )
 def test_interactions_are_sorted_and_none_of_them_is_covered_by_another(text, interactions):
@@ -303,6 +305,8 @@ def test_ignored_namespaces_add_up():
         ("--cb_explore_adf --cb_type super", "--cb_type"),
         ("--cb_explore_adf --loss_function logistic", "--loss_function"),
         ("--cb_explore_adf 'open", "quotes"),
+        (r"--cb_explore_adf -q \xe9a", r"\xe9"),
+        (r"--cb_explore_adf -q \x00a", r"\x00"),
         ("--cb_explore_adf \\", "backslash"),
         ("\ud800 --cb_explore_adf", "option"),
     ],
