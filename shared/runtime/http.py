@@ -270,7 +270,7 @@ def dispatcher(
         not_found: func.HttpResponse | None = None
         for reading in [each for each in spoken if req.method.upper() in each.target.methods and _is_safe(each, spoken)]:
             response = await _serve(reading.target, deployment, req, reading.values)
-            if response.status_code != HTTPStatus.NOT_FOUND:
+            if response.status_code != HTTPStatus.NOT_FOUND and not (not_found and response.status_code >= HTTPStatus.BAD_REQUEST):
                 return response
             if not reading.is_open:
                 not_found = not_found or response

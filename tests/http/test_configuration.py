@@ -382,7 +382,7 @@ def test_configuring_logs_no_event(quiet):
 
 def test_the_configuration_is_found_through_doubled_slashes_a_trailing_slash_and_in_any_case(quiet):
     for place in (
-        "//personalizer//v1.0//configurations/service",
+        "/personalizer//v1.0//configurations/service",
         "/Personalizer/V1.0/Configurations/Service/",
         "/PERSONALIZER/v1.0/configurations/SERVICE",
     ):

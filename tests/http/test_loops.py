@@ -201,7 +201,7 @@ def test_the_official_sdk_needs_only_the_loops_endpoint_and_key(managed, name):
 
 
 @pytest.mark.parametrize(
-    "rest", ["/loops/{}//personalizer/v1.0//rank/", "/LOOPS/{}/Personalizer/V1.0/RANK", "//loops/{}/personalizer/v1.0/rank"]
+    "rest", ["/loops/{}//personalizer/v1.0//rank/", "/LOOPS/{}/Personalizer/V1.0/RANK", "/loops//{}/personalizer/v1.0/rank"]
 )
 def test_a_loop_is_found_through_doubled_slashes_and_in_any_case(managed, name, rest):
     loop = make(managed, f"{name}{sum(map(ord, rest))}z")

@@ -20,7 +20,7 @@ PLACES = [
 
 @pytest.fixture(scope="module")
 def served(new_store: NewStorage) -> Iterator[RunningApp]:
-    with RunningApp(new_store(), settings=SETTINGS) as app:
+    with RunningApp(new_store(), settings=SETTINGS, as_azure=False) as app:
         yield app
 
 
