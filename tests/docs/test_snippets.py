@@ -43,7 +43,7 @@ ADMIN = "the-administrators-key"
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
 """Stops at the first command that fails, a refused call included."""
 
-LANGUAGES = {"bash", "http", "python", "javascript", "json", READ}
+LANGUAGES = {"bash", "http", "python", "javascript", "java", "json", READ}
 SHORT_WAITS = {
     "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
     "PERSONALIZER_INGEST_GRACE": "PT0S",
@@ -147,8 +147,17 @@ def test_every_example_of_json_is_what_it_is_said_to_be(snippet):
     SHOWN[str(snippet)](snippet.text)
 
 
-def test_the_javascript_is_that_of_the_sdks_tests():
-    (snippet,) = of("javascript")
+@pytest.mark.skipif(shutil.which("node") is None, reason="JavaScript is read by node, which is not here")
+@pytest.mark.parametrize("snippet", of("javascript"), ids=str)
+def test_all_javascript_can_be_read_by_node(snippet, tmp_path):
+    module = tmp_path / "snippet.mjs"
+    module.write_text(snippet.text, "utf-8")
+    read = subprocess.run(["node", "--check", str(module)], capture_output=True, text=True, timeout=60, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+def test_the_javascript_for_the_older_sdk_is_that_of_its_tests():
+    (snippet,) = [each for each in of("javascript") if each.page == "docs/how-to/point-an-sdk-app-here.md"]
     made = (REPOSITORY / "tests" / "sdk" / "cognitiveservices.mjs").read_text("utf-8")
     *_, base = snippet.text.strip().splitlines()
     assert base.partition(".")[2] in made
