@@ -5,6 +5,8 @@ import gzip
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.domain.errors import KindNotReadError, NoLogError
 from shared.joining.layout import check_beginning, is_beside
@@ -145,6 +147,43 @@ async def test_lines_of_another_format_are_told_once_a_file(line, reason):
 async def test_a_log_is_read_whatever_its_file_is_called():
     for name in ("current.dat", "checkpoint/x", "a.vw", "metadata.json"):
         assert (await read(LINE + b"\n{broken}\n" + OTHER, name)).fates[0].read == 2
+
+
+FRAGMENTS = [
+    LINE,
+    OTHER,
+    LINE[:50],
+    LINE[50:],
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b" {",
+    b"[{",
+    b"},",
+    b"",
+    b"\0\0",
+    b"\xef\xbb\xbf",
+    b"[info] x",
+    b"|a b",
+    b'"x":',
+    b"\x1f\x8b",
+]
+
+
+@given(
+    st.lists(st.sampled_from(FRAGMENTS) | st.binary(max_size=6), max_size=12), st.sampled_from([b"\n", b"\r\n", b""]), st.integers(1, 3_000)
+)
+@settings(deadline=None)
+async def test_whatever_stands_in_a_file_its_lines_are_counted_once_and_blocks_change_nothing(fragments, end, size):
+    data = end.join(fragments)
+    whole, parts = await read(data, size=1 << 20), await read(data, size=size)
+    assert whole.fates == parts.fates
+    assert (whole.lines, whole.malformed, whole.passed_over, whole.told) == (parts.lines, parts.malformed, parts.passed_over, parts.told)
+    (fate,) = whole.fates
+    assert (fate.refused, fate.skipped) == (whole.malformed, whole.passed_over)
+    assert fate.read <= whole.lines
+    assert len(whole.told) <= whole.malformed
 
 
 async def test_however_a_file_is_cut_into_blocks_what_is_said_of_it_is_the_same():
