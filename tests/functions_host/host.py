@@ -64,6 +64,7 @@ class FunctionsHost:
         self._answers: dict[tuple[str, str], Future[Any]] = {}
         self._under_way: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._ended: int | None = None
         self._server = grpc.server(ThreadPoolExecutor(2, "functions-host"), options=ANY_SIZE)
 
     async def start(self) -> list[Any]:
@@ -137,10 +138,14 @@ class FunctionsHost:
             waiting.set_result(content)
 
     def _watch(self) -> None:
-        code = self._process.wait()
-        for waiting in list(self._answers.values()):
-            if not waiting.done():
-                waiting.set_exception(WorkerError(f"the worker ended with code {code}"))
+        self._ended = self._process.wait()
+        for key in list(self._answers):
+            self._fail(key)
+
+    def _fail(self, key: tuple[str, str]) -> None:
+        """Tell who waits for an answer that none comes."""
+        if waiting := self._answers.pop(key, None):
+            waiting.set_exception(WorkerError(f"the worker ended with code {self._ended}"))
 
     async def _ask(self, kind: str, content: Any, *, answer: str, number: str = "") -> Any:
         waiting = self._answer(answer, number)
@@ -150,6 +155,8 @@ class FunctionsHost:
     def _answer(self, kind: str, number: str) -> "Future[Any]":
         waiting: Future[Any] = Future()
         self._answers[kind, number] = waiting
+        if self._ended is not None:  # after it is noted, so that no answer is waited for without end
+            self._fail((kind, number))
         return waiting
 
     async def _in_time(self, waiting: "Future[Any]") -> Any:

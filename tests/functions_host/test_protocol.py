@@ -1,7 +1,9 @@
 """An app whose worker is spoken with in the Functions host's own protocol, and what that host drops."""
 
 import asyncio
+import os
 import shutil
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.functions_host.__main__ import DROPPED
-from tests.functions_host.workers import OWN, SETTING, NoWorkerError, nested_file, worker_command, worker_file
+from tests.functions_host.workers import OWN, SETTING, NoWorkerError, nested_file, worker_command, worker_file, worker_of
 from tests.local.queue_place import QueuePlace
 from tests.running import RunningApp
 from tests.stores import NewStorage
@@ -100,3 +102,12 @@ def test_why_an_app_is_out_of_order_is_told_in_its_first_call_and_as_the_cause_o
         assert "PERSONALIZER_REWARD_WAIT_TIME" in refused["cause"]
         told = next(line for line in app.log_lines if line["message"].startswith("the app is out of order"))
         assert (told["function"], told["level"]) == ("unmatched", "ERROR")
+
+
+def test_when_the_worker_is_gone_every_call_is_told_so_at_once(worker, new_store, tmp_path):
+    shutil.copy(Path(__file__).with_name("logging_app.py"), tmp_path / "function_app.py")
+    (tmp_path / "host.json").write_text('{"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}')
+    with RunningApp(new_store(), kind="protocol", folder=tmp_path, ready="/admin/host/status", settings={SETTING: worker}) as app:
+        os.kill(worker_of(app), signal.SIGKILL)
+        assert [app.request("POST", "/logs").status for _ in range(2)] == [500, 500]
+        assert f"the worker ended with code {-signal.SIGKILL}" in logged(app, "function failed")["exception"]

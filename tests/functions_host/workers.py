@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.running import RunningApp
+
 SETTING: Final = "FUNCTIONS_WORKER_DIR"
 OWN: Final = Path(__file__).resolve().parent
 """The folder of the tests' own worker."""
@@ -42,3 +44,9 @@ def nested_file(folder: Path) -> Path:
     """Give the place of the worker for this Python, system and machine in the folder of all of them."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return folder / version / _SYSTEMS[platform.system()] / _MACHINES.get(platform.machine(), "X64") / "worker.py"
+
+
+def worker_of(app: RunningApp) -> int:
+    """Give the process that a host started."""
+    children = Path(f"/proc/{app.pid}/task/{app.pid}/children").read_text().split()
+    return int(children[0])

@@ -4,23 +4,16 @@ import os
 import signal
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.functions_host.workers import SETTING
+from tests.functions_host.workers import SETTING, worker_of
 from tests.http.building import rank_body
 from tests.running import RunningApp
 
 pytestmark = pytest.mark.slow
 
 CALLERS = 4
-
-
-def child_of(pid: int) -> int:
-    """The worker of a host's process."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0])
 
 
 def test_what_a_worker_acknowledged_before_sigterm_is_stored(worker, new_store):
@@ -39,7 +32,7 @@ def test_what_a_worker_acknowledged_before_sigterm_is_stored(worker, new_store):
             each.start()
         while len(acknowledged) < 20:
             time.sleep(0.01)
-        os.kill(child_of(app.pid), signal.SIGTERM)
+        os.kill(worker_of(app), signal.SIGTERM)
         for each in callers:
             each.join(20)
         assert f"the worker ended with code {-signal.SIGTERM}" in app.logs
