@@ -234,12 +234,17 @@ OPTIONS: Final = (
     _accepted("--svrg --bfgs --conjugate_gradient --hessian_on", None, "the optimiser is the product's own"),
     _accepted("--stage_size --mem --termination", _any_number(), "the optimiser is the product's own"),
     _accepted("--OjaNewton", None, "the optimiser is the product's own"),
+    _accepted(
+        "--sketch_size --epoch_size --alpha --alpha_inverse --learning_rate_cnt", _any_number(), "the optimiser is the product's own"
+    ),
+    _accepted("--normalize --random_init", _word(), "the optimiser is the product's own"),
     _accepted("--initial_weight", _any_number(), "a model begins with what it knows: nothing"),
     _accepted("--random_weights --normal_weights --truncated_normal_weights", None, "a model begins with what it knows: nothing"),
     _accepted("--sparse_weights", None, "the model's size is fixed"),
     _accepted("--l1 --l2 --sparse_l2 --l1_state --l2_state", _any_number(), "regularisation is the product's own"),
     _accepted("--no_bias_regularization", None, "regularisation is the product's own"),
     _accepted("--loss_function", _one_of("squared"), "it is always squared"),
+    _accepted("--quantile_tau --expectile_q --logistic_min --logistic_max", _any_number(), "they shape other losses than the squared one"),
     _accepted("--passes", _count(1, 10**9), "the trainer decides what is replayed"),
     _accepted("--holdout_off --save_per_pass", None, "the trainer decides what is replayed"),
     _accepted("--holdout_period --holdout_after --early_terminate", _count(0, 10**9), "the trainer decides what is replayed"),
@@ -260,7 +265,10 @@ OPTIONS: Final = (
         "they shape `--large_action_space`, which has no effect",
     ),
     _accepted("--json --dsjson --quiet --save_resume --preserve_performance_counters --per_model_save_load", None, "so it is anyway"),
+    _accepted("--predict_only_model", None, "what the trainer goes on from is kept beside the model"),
+    _accepted("--ccb_no_slot_index", None, "a slot is known by its id, not by its place"),
     _accepted("--no_stdin --driver_output_off --strict_parse --all_slots_loss", None, "nothing is printed or read from files"),
+    _accepted("--compressed --no_daemon", None, "nothing is printed or read from files"),
     _accepted("-P --progress --driver_output --log_level --log_output --limit_output", _word(), "nothing is printed or read from files"),
     _accepted("--ring_size --example_queue_limit", _count(0, 2**64 - 1), "nothing is printed or read from files"),
     _refused("--cats --cats_pdf --cats_tree --cb_explore_pdf --cbzo", "actions are discrete"),
@@ -268,7 +276,7 @@ OPTIONS: Final = (
     _refused("--slates", "slots are ranked one after another: use `--ccb_explore_adf`"),
     _refused("--rnd --synthcover --graph_feedback --elim --epsilon_decay", "this kind of exploration is not there"),
     _refused("--nn --ksvm --boosting --bootstrap --emt", "the learner is the product's own"),
-    _refused("--automl --cb_dro --baseline --baseline_challenger_cb --explore_eval", "policies are compared by evaluations"),
+    _refused("--automl --cb_dro --baseline --baseline_challenger_cb --explore_eval --eval", "policies are compared by evaluations"),
     _refused("--keep --ignore_features_dsjson_experimental", "name what to leave out by `--ignore`"),
     _refused("--experimental_full_name_interactions", "name namespaces by their first letters: use `--interactions`"),
     _refused("--redefine --interact --lrq --lrqfa --autolink --stage_poly --marginal", "these features are not made"),
@@ -278,7 +286,7 @@ OPTIONS: Final = (
     _refused("-d --data -i --initial_regressor -f --final_regressor", "the service reads and writes by itself"),
     _refused("-p --predictions -r --raw_predictions -c --cache --cache_file -k --kill_cache", "the service reads and writes by itself"),
     _refused("--id --daemon --port --audit -a --invert_hash --readable_model", "the service reads and writes by itself"),
-    _refused("--extra_metrics --feature_mask", "the service reads and writes by itself"),
+    _refused("--extra_metrics --feature_mask --examples --initial_pass_length", "the service reads and writes by itself"),
 )
 """All that is known of Vowpal Wabbit's options; any other is refused as unknown."""
 
@@ -367,7 +375,10 @@ def _given(words: Sequence[str]) -> _Given:
     given: dict[str, list[str]] = {}
     remaining = deque(words)
     while remaining:
-        name, attached = _split(remaining.popleft())
+        word = remaining.popleft()
+        if not word.startswith("-"):
+            raise _invalid(f"{_shown(word)} is no option, and no value of the one before it")
+        name, attached = _split(word)
         given.setdefault(name, []).extend(_values(_known(name), name, attached, remaining))
     for name, values in given.items():
         _check_values(name, values, given)
