@@ -18,7 +18,8 @@ _ROWS: Final = 5_000
 """How much of the log's text, and how many rows, become one piece of a file: bounds the memory."""
 
 _OPEN_FILES: Final = 32
-_STARTS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_A_FORMULA: Final = (*"=+-@＝＋－＠", "\t", "\r", "\n")
+"""Also as characters of full width, which some programs take for the others."""
 
 
 # --- CSV -------------------------------------------------------------------------------------------------------------------

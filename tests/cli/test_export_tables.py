@@ -29,6 +29,7 @@ from tests.stores import opened, settings_of
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "command-line.md").read_text("utf-8")
 ODD = ('=HYPERLINK("http://x")', "-1+1", 'two\r\nlines, "quoted"; ü 漢', "@sum")
+FORMULAS = ("=1", "+1", "-1", "@a", "\t=1", "\r=1", "\n=1", "＝1", "＋1", "－1", "＠a")
 NEXT_DAY = T0 + timedelta(days=1)
 
 
@@ -144,6 +145,8 @@ async def test_for_a_spreadsheet_no_text_is_a_formula_and_without_it_none_is_cha
     assert (rows[1]["action"], rows[1]["baseline_action"], rows[4]["slot"]) == (f"'{ODD[0]}", f"'{ODD[0]}", "'=side")
     assert not [cell for row in rows for name, cell in row.items() if cell.startswith(("=", "+", "@", "\t", "\r"))]
     assert [row["reward"] for row in rows if row["reward"].startswith("-")] == ["-1.0"]  # a number is no formula
+    cell = table_files.CsvText(for_spreadsheets=True)._cell
+    assert [cell(Kind.TEXT, each) for each in (*FORMULAS, "a=1", "")] == [*(f"'{each}" for each in FORMULAS), "a=1", ""]
     assert table(await exported(storage, "--format", "csv"))[4]["slot"] == "=side"
 
 
