@@ -22,6 +22,9 @@ EMPTY_IS_NONE: Final = "an empty text is none"
 """Marks a text that may be missing, and is when it is empty."""
 
 _LONGEST_NUMBER: Final = 64
+_MOST_MODELS: Final = 1_000
+"""In a list: longer ones are refused by every body, and so not gone through first."""
+
 _NUMBER: Final = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*", re.ASCII | re.IGNORECASE)
 _TRUTHS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
@@ -107,15 +110,18 @@ def _of_kind(kind: Any) -> Mend:
         return _of_kind(next(each for each in get_args(kind) if each is not type(None)))
     if origin is list:
         return _of_list(get_args(kind)[0])
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
+    if _is_model(kind):
         return _of_model(kind)
     return _SCALARS.get(origin or kind, _as_it_is)
 
 
 def _of_list(kind: Any) -> Mend:
     mend_each = _object if _is_object(kind) else _of_kind(kind)
+    longest = _MOST_MODELS if _is_model(kind) else None
 
     def mend(given: object, place: Place, source: Source | None) -> object:
+        if longest is not None and isinstance(given, list | dict) and len(given) > longest:
+            return given
         if _is_list_with_gaps(given):
             return [mend_each(each, (*place, key), source) for key, each in given.items()]
         return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
@@ -126,6 +132,10 @@ def _of_list(kind: Any) -> Mend:
 def _is_list_with_gaps(given: object) -> TypeIs[dict[str, Any]]:
     """Whether this is what PHP writes of a list after something was taken out of it: an object whose names are numbers."""
     return isinstance(given, dict) and bool(given) and all(name.isascii() and name.isdigit() for name in given)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _is_object(kind: Any) -> bool:
@@ -190,10 +200,9 @@ def place_of_no_number(text: str) -> Sequence[str | int] | None:
     """
     found = object()
     try:
-        document = json.loads(text, parse_constant=lambda _: found)
+        return _place_of(found, json.loads(text, parse_constant=lambda _: found), ())
     except (ValueError, RecursionError):
         return None
-    return _place_of(found, document, ())
 
 
 def _place_of(sought: object, document: object, place: Place) -> Place | None:

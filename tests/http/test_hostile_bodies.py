@@ -68,6 +68,8 @@ NOT_JSON = {
     "10,000 open brackets": b"[" * 10_000,
     "10,000 arrays": b"[" * 10_000 + b"]" * 10_000,
     "10,000 objects in features": nested(10_000),
+    "900 arrays around a NaN": with_value("[" * 900 + "NaN" + "]" * 900),
+    "20,000 arrays around a NaN": with_value("[" * 20_000 + "NaN" + "]" * 20_000),
     "10,000 arrays where nobody looks": b'{"other": ' + b"[" * 10_000 + b"]" * 10_000 + b', "actions": ' + ACTIONS.encode() + b"}",
 }
 
@@ -100,7 +102,25 @@ NO_RANK |= {
     "an event id with a NUL": (json.dumps(rank_body() | {"eventId": "a\0"}).encode(), "eventId: ", "eventId"),
 }
 
+NO_RANK |= {
+    "an object for 80,000 actions": (
+        json.dumps({"actions": {str(number): {} for number in range(80_000)}}).encode(),
+        "actions: List should have at most 50 items",
+        "actions",
+    ),
+}
+
 LARGE_AND_RIGHT = {
+    "a number with 20 digits for each id and 400,000 members that nobody looks at": b'{"u": 1, "actions": ['
+    + b",".join(b'{"id": 1234567890123456789%d.5, "features": [{"x": 1}]}' % number for number in range(50))
+    + b'], "z": ['
+    + b",".join([b"1"] * 400_000)
+    + b"]}",
+    "150,000 numbers among what is excluded, under a name in another case": json.dumps(
+        {"Actions": actions("a"), "EXCLUDEDACTIONS": [1.5] * 120_000, **{f"{number:x}": 1 for number in range(30_000)}}
+    ).encode(),
+    "100,000 nulls": with_context(",".join(["null"] * 100_000)),
+    "80,000 features without a name": with_context(",".join(['{"":1}'] * 80_000)),
     "a byte order mark": b"\xef\xbb\xbf" + with_value("1"),
     "32 levels": nested(32),
     "900 levels where nobody looks": b'{"other": ' + b"[" * 900 + b"]" * 900 + b', "actions": ' + ACTIONS.encode() + b"}",
