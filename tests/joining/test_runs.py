@@ -117,6 +117,12 @@ def test_a_slots_own_action_is_what_was_shown_in_it():
     assert asked.actions[asked.baseline].id == asked.actions[1].id == asked.baseline_id
 
 
+def test_a_slot_without_an_outcome_says_nothing_of_the_mode():
+    lines = [of_slots(1, 0), of_slots(0, 2)]
+    without_outcome = [{**each, "c": SLOTS["c"], "_outcomes": [*each["_outcomes"], SLOTS["_outcomes"][2]]} for each in lines]
+    assert modes(without_outcome) == [APPRENTICE] * 4
+
+
 NO_IMITATION = {
     "costs that differ in another way": [logged(1, -0.5, -5.0), logged(2, 0.0, -2.0)],
     "costs that are all as observed": [logged(1, -1.0, -1.0), logged(2, 0.0, 0.0)],

@@ -75,6 +75,8 @@ def _pattern_of_slots(line: Line) -> tuple[list[bool], list[bool]]:
     baselines = line.baselines or []
     fits, differs = [], []
     for number, outcome in enumerate(line.outcomes or ()):
+        if outcome.cost is None:
+            continue
         first = next(iter(outcome.numbers), None) if isinstance(outcome.numbers, list) else outcome.numbers
         is_known = number < len(baselines) and outcome.original is not None
         fits.append(is_known and _is_lesson(outcome.cost, is_baseline=first == baselines[number]))
