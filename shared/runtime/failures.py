@@ -73,7 +73,7 @@ _MOST_CHARACTERS: Final = 500
 def cause_of(error: BaseException) -> str:
     """Tell what led to an error that is no caller's fault, the nearest cause first; at most 500 characters.
 
-    Of an error that is not of the tree its kind alone is told: its text may hold an address with a key in it.
+    Of an error that is not of the tree its kind alone is told: its text may hold an address with a key in it, or quote what was read.
 
     >>> try:
     ...     raise errors.StorageUnavailableError("storage cannot be reached: append") from ConnectionResetError(104, "reset by peer")
@@ -88,7 +88,10 @@ def _told(error: BaseException) -> str:
     kind = type(error).__name__
     if isinstance(error, errors.SettingsError):
         return f"{kind}: {error.public}"
-    return f"{kind}: {error}" if isinstance(error, errors.PersonalizerError) else kind
+    if not isinstance(error, errors.PersonalizerError):
+        return kind
+    quoted = "" if error.__cause__ is None else f": {error.__cause__}"
+    return f"{kind}: {str(error).removesuffix(quoted)}"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -61,7 +61,28 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "storage refused": ("operation", "status", "reason"),
         "storage did not answer in time": ("operation",),
         "storage cannot be reached": ("operation", "error"),
+        "storage gave an answer that is none": ("operation", "error"),
+        "an append took too long": ("appends",),
         "not everything could be refreshed; what was served goes on": ("error",),
+        "model loaded": ("model_version", "learned"),
+        "training did not finish": ("loop", "error"),
+        "mirroring did not finish": ("loop", "error"),
+        "retention did not finish": ("loop", "error"),
+        "analyses were not looked after": ("loop", "error"),
+        "a trainer died of a window; smaller ones are taken": ("bytes",),
+        "a segment of the log does not verify": ("damage",),
+        "a chunk is left out of the new model: %s": ("chunk",),
+        "a chunk is left out of the new model: every process that came to it died": ("chunk", "tries"),
+        "a chunk is left out of an analysis: %s": ("chunk",),
+        "no sample could be taken of a chunk: %s": ("chunk",),
+        "an analysis ended without a result": ("job", "status"),
+        "files of a deleted analysis are left behind for now": ("job",),
+        "left out of a listing": ("file",),
+        "advice is given without all that is logged": ("error",),
+        "the live figures cannot be read and begin anew: %s": ("figures",),
+        "the log was not mirrored: %s": ("copied", "waiting"),
+        "runs of the trainer have died just before their commit, and what they left is removed": ("states",),
+        "only so many trusted certificates are looked at": ("most",),
         "messages were lost: no call came in which they could be written": ("lost",),
     }
 )
@@ -84,6 +105,7 @@ def in_a_call(function: Callable[Given, Awaitable[Answer]]) -> Callable[Given, C
 
     @wraps(function)
     async def call(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        write_facts(logging.getLogger().handlers)  # a handler may have come since the last call
         here = _Call(asyncio.get_running_loop())
         before = _call.set(here)
         try:

@@ -218,7 +218,7 @@ class Evaluations(_Analyses[Evaluation]):
         answers = await asyncio.gather(*[self._store.read(each) for each in ids], return_exceptions=True)
         for answer in answers:
             if isinstance(answer, UnreadableError):
-                logger.warning("left out of a listing", extra={"error": str(answer)})
+                logger.warning("left out of a listing", extra={"reason": str(answer)})
             elif isinstance(answer, BaseException):
                 raise answer
         return [answer[0] for answer in answers if isinstance(answer, tuple)]

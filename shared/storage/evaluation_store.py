@@ -107,5 +107,5 @@ def _listed(name: str, metadata: Mapping[str, str | None]) -> Listed | None:
     try:
         return _read(base64.b64decode(metadata.get("listed") or ""), _LISTED)
     except (UnreadableError, binascii.Error) as error:
-        logger.warning("left out of a listing", extra={"file": name, "error": str(error)})
+        logger.warning("left out of a listing", extra={"file": name, "reason": str(error)})
         return None

@@ -1,6 +1,6 @@
 """What is logged of the cause of a refusal that is no caller's fault."""
 
-from shared.domain.errors import SettingsError, StorageUnavailableError
+from shared.domain.errors import SettingsError, StorageUnavailableError, UnreadableError
 from shared.runtime.failures import cause_of
 
 
@@ -21,6 +21,14 @@ def test_each_cause_is_told_the_nearest_first_whether_it_was_named_or_came_up_me
 def test_what_an_error_of_others_says_is_not_told():
     error = raised(StorageUnavailableError("storage refused"), cause=ValueError("https://account/table?sig=secret"))
     assert "secret" not in cause_of(error)
+
+
+def test_what_an_error_quotes_of_its_cause_is_not_told_either():
+    cause = ValueError("input_value='Ada'")
+    assert (
+        cause_of(raised(UnreadableError(f"the note cannot be read: {cause}"), cause=cause))
+        == "UnreadableError: the note cannot be read; ValueError"
+    )
 
 
 def test_of_a_setting_what_anyone_may_be_told_is_told():

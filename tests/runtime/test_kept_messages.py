@@ -159,6 +159,20 @@ async def test_what_is_logged_before_the_first_call_is_heard_in_it(worker):
     assert worker.told == [("1", "at the start")]
 
 
+async def test_a_handler_that_came_after_the_start_hears_as_the_others_do(worker):
+    late = Worker()
+    logging.getLogger().addHandler(late)
+    try:
+        await late.call(nothing, name="1")
+        logger.warning("between calls")
+        assert late.dropped == []
+        await late.call(nothing, name="2")
+        assert late.told == [("2", "between calls")]
+    finally:
+        logging.getLogger().removeHandler(late)
+        worker.dropped.clear()  # the calls were the other's
+
+
 async def test_what_was_kept_comes_before_what_is_logged_after_it(worker):
     async def function() -> None:
         await asyncio.to_thread(logger.warning, "first")
