@@ -212,14 +212,18 @@ def test_a_reward_is_late_as_long_as_its_event_is_remembered_and_unknown_from_th
 
 
 def joined_as_it_turns_up(decided: list[Segment], observed: list[Segment], ends: Sequence[float], found: dict[str, int]) -> list[Joined]:
-    """Join window after window; a segment of decisions that ``found`` names turns up so many windows after its own."""
+    """Join window after window; a segment of decisions that ``found`` names turns up so many windows after its own.
+
+    All others are there for the window before, too, if they are sealed soon after it: a trainer comes by later, and looks ahead.
+    """
     results: list[Joined] = []
     seen: frozenset[str] = frozenset()
     counted: frozenset[str] = frozenset()
     since, bounds = T0, [*sorted({after(end) for end in ends} - {T0}), LATER, after(9001), after(9002)]
     for number, until in enumerate(bounds):
         places = {s.head.key.name: next(n for n, end in enumerate(bounds) if s.head.key.sealed_at < end) for s in decided}
-        there = [s for s in decided if places[s.head.key.name] + found.get(s.head.key.name, 0) <= number]
+        ahead = {s.head.key.name for s in decided if s.head.key.sealed_at < until + EARLY + GRACE} - found.keys()
+        there = [s for s in decided if s.head.key.name in ahead or places[s.head.key.name] + found.get(s.head.key.name, 0) <= number]
         before = results[-1] if results else None
         results.append(
             join(window(there, observed, since=since, until=until, before=before, seen=seen, seen_observations=counted), loop=LOOP)
