@@ -1,9 +1,12 @@
 """A log that tells no probabilities is refused, and says how it can be taken: with what is assumed of them, or to be kept only."""
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import JoinedEvent, LearningMode, SkipReason
@@ -83,6 +86,29 @@ def test_what_is_kept_only_is_not_learned_now_or_when_it_is_joined_anew(told):
     assert [event.reward for event in kept(told)] == [event.reward for event in read(told, UNIFORM).events]
 
 
+@pytest.mark.parametrize("terms", [UNIFORM, MOSTLY, KEPT])
+@pytest.mark.parametrize("chosen", [[9], [-1], [4, 0], 7])
+def test_an_action_that_is_not_there_is_refused_whatever_is_assumed(chosen, terms):
+    first, *others = OF_SLOTS["_outcomes"]
+    with pytest.raises(UnreadableError):
+        read({**OF_SLOTS, "_outcomes": [{**first, "_a": chosen}, *others]}, terms)
+
+
 def test_an_action_that_could_not_be_chosen_is_refused_all_the_same():
     with pytest.raises(UnreadableError):
         read({**THREE, "a": [2, 3]}, UNIFORM)
+    twice = [{**each, "_a": [1]} for each in OF_SLOTS["_outcomes"]]
+    with pytest.raises(UnreadableError):
+        read({**OF_SLOTS, "_outcomes": twice}, UNIFORM)
+
+
+@given(
+    value=st.recursive(st.none() | st.floats() | st.integers(-3, 5), lambda inner: st.lists(inner, max_size=4), max_leaves=6),
+    name=st.sampled_from(["_a", "_p", "_label_cost", "_original_label_cost"]),
+    terms=st.sampled_from([UNIFORM, MOSTLY, KEPT]),
+)
+def test_whatever_a_slots_outcome_holds_it_is_read_or_refused(value, name, terms):
+    first, *others = OF_SLOTS["_outcomes"]
+    with suppress(UnreadableError):
+        for event in read({**OF_SLOTS, "_outcomes": [{**first, name: value}, *others]}, terms).events:
+            assert read_line(line(event).rstrip()) == event

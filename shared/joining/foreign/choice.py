@@ -198,6 +198,8 @@ def _assumed(possible: Sequence[int], chosen: int, count: int, terms: Terms) -> 
             "nothing says with which probability the action was chosen (p, _label_probability, _p):"
             " import such a log with --probability uniform, --probability VALUE or --mode LoggingOnly"
         )
+    if chosen not in possible:
+        refuse("actions and choice do not fit each other: what was chosen is not listed, or a slot before has taken it")
     if terms.assumed is None or len(possible) == 1:
         probabilities = [float(index == chosen) for index in range(count)]
     else:
