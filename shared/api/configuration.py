@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints, WithJsonSchema
 
 from shared.api.durations import Duration
+from shared.api.lenient import mended
 from shared.api.times import Time
 from shared.api.wire import WireModel, one_of, parse, read_json, validated
 from shared.domain.apprentice import ApprenticeMetrics
@@ -174,8 +175,12 @@ def _missing(body: bytes, asked: type[_Changes]) -> list[str]:
 
 
 def read_changes(document: object) -> dict[str, Any]:
-    """Read the ``configuration`` of a loop's body; raises `InvalidConfigurationError`."""
-    return validated(document, ConfigurationChanges, InvalidConfigurationError, where=("configuration",)).changes()
+    """Read the ``configuration`` of a loop's body; raises `InvalidConfigurationError`.
+
+    No member is required, so that none is missing where names are in another case: these are always taken.
+    """
+    known = mended(document, ConfigurationChanges)
+    return validated(known, ConfigurationChanges, InvalidConfigurationError, where=("configuration",)).changes()
 
 
 def write_configuration(

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from shared.api.lenient import Source
 from shared.api.rank import MAX_ID_LENGTH, ActionReader, RankRequest
 from shared.api.times import Time
-from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, not_json, validated
+from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, validated
 from shared.domain.errors import (
     InvalidRankRequestError,
     InvalidRequestError,
@@ -149,6 +149,8 @@ def _read(body: bytes, read: Callable[[object, Source], Read]) -> Iterator[Read]
         try:
             yield read(orjson.loads(line), Source(line))
         except orjson.JSONDecodeError as cause:
+            if (error := compressed(body)) is not None:
+                raise error from cause
             raise InvalidRequestError(f"line {number}: not valid JSON: {not_json(line, cause)}", target=f"line {number}") from cause
         except RequestError as cause:
             target = f"line {number}" if cause.target is None else f"line {number}: {cause.target}"

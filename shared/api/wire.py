@@ -94,10 +94,15 @@ def read_json(body: bytes) -> Any:
 
 
 def _no_json(body: bytes, cause: orjson.JSONDecodeError) -> RequestError:
+    return compressed(body) or InvalidRequestError(f"the body is not valid JSON: {not_json(body, cause)}")
+
+
+def compressed(body: bytes) -> UnsupportedMediaTypeError | None:
+    """Give the error of a body that is compressed; None for what is not, as far as its first bytes tell."""
     compression = next((name for mark, name in _COMPRESSED if body.startswith(mark)), None)
-    if compression is not None:
-        return UnsupportedMediaTypeError(f"the body is compressed ({compression}): send it as it is, without a Content-Encoding")
-    return InvalidRequestError(f"the body is not valid JSON: {not_json(body, cause)}")
+    if compression is None:
+        return None
+    return UnsupportedMediaTypeError(f"the body is compressed ({compression}): send it as it is, without a Content-Encoding")
 
 
 def not_json(text: bytes, cause: orjson.JSONDecodeError) -> str:

@@ -1,7 +1,9 @@
 """What a value means that is not quite of its member's kind, as the original's binder read it, and what stays refused."""
 
 import contextlib
+import gzip
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -159,6 +161,9 @@ def test_names_in_another_case_are_taken_in_every_body():
     pascal = {name[:1].upper() + name[1:]: value for name, value in CONFIGURATION.items()}
     assert read_configuration(json.dumps(pascal).encode(), "v1.0") == configured("v1.0")
     assert read_loop(b'{"Tier": "f0"}').tier == "f0"
+    changes = {"RewardWaitTime": "00:01:00", "DefaultReward": "0.5", "logRetentionDays": 7.0}
+    read_changes = read_loop(json.dumps({"configuration": changes}).encode()).to_changes()
+    assert read_changes == {"reward_wait": timedelta(minutes=1), "default_reward": 0.5, "log_retention_days": 7}
     slots = {"Slots": [{"Id": "s", "BaselineAction": "a"}], "Actions": [{"Id": "a", "Features": FEATURES}]}
     assert read_multi_slot_rank(json.dumps(slots).encode(), ActionReader())[1].slots[0].baseline == "a"
     assert read_observations(b'{"EventId": 3, "Value": "1"}')[0].event_id == "3"
@@ -246,8 +251,9 @@ def test_numbers_that_json_has_not_are_named(literal):
 def test_text_in_another_encoding_and_what_is_compressed_are_named():
     with pytest.raises(InvalidRequestError, match="it is UTF-16, and has to be UTF-8"):
         rewarded('{"value": 1}'.encode("utf-16"))
-    with pytest.raises(UnsupportedMediaTypeError, match=r"compressed \(gzip\)"):
-        rewarded(b"\x1f\x8b\x08\x00")
+    for read in (rewarded, read_observations, lambda body: read_interactions(body, ActionReader())):
+        with pytest.raises(UnsupportedMediaTypeError, match=r"compressed \(gzip\)"):
+            read(gzip.compress(b'{"value": 1}\n{"value": 1}'))
 
 
 @pytest.mark.parametrize(
