@@ -229,12 +229,12 @@ def notes(found: Sequence[Found]) -> list[str]:
     told = []
     if apprentice := max([each.counts.apprentice for each in found], default=0):
         told.append(
-            "Events of Apprentice mode are no evidence for a policy, since the baseline was shown whatever was proposed: "
-            f"{apprentice:,} were learned, and count in no estimate."
+            f"Events of Apprentice mode ({apprentice:,} here) are learned, but are no evidence for a policy and count in no estimate: "
+            "the baseline was shown, whatever was proposed."
         )
     if thinned := max([each.counts.thinned for each in found], default=0):
         told.append(
-            f"Events that stand for others as well (pdrop) count 1 / (1 - pdrop) times in rounds, estimates and intervals: {thinned:,} do. "
+            f"Events that stand for others as well ({thinned:,} here) count 1 / (1 - pdrop) times in rounds, estimates and intervals. "
             "Intervals that hold at any time take those left out for as many as there are on average."
         )
     return told

@@ -223,8 +223,8 @@ async def test_events_that_count_in_another_way_than_once_are_told():
     imitated = [replace(each, decision=apprentice(f"a{n}", at=each.decision.decided_at)) for n, each in enumerate(EVENTS[20:25])]
     desk = Desk([[*[replace(each, pdrop=0.5) for each in EVENTS[:20]], *imitated]])
     record = await finished(desk)
-    assert "5 were learned, and count in no estimate" in record.job.description
-    assert "count 1 / (1 - pdrop) times in rounds, estimates and intervals: 20 do" in record.job.description
+    assert "Events of Apprentice mode (5 here) are learned, but are no evidence for a policy" in record.job.description
+    assert "(20 here) count 1 / (1 - pdrop) times in rounds, estimates and intervals." in record.job.description
     assert {result.sums.rounds for result in record.results} == {40.0}
 
 
