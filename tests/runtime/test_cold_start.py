@@ -122,6 +122,32 @@ asyncio.run(hour())
 print(json.dumps(loaded()))
 """
 
+AT_ONCE = """
+RANK = {"actions": [{"id": "a", "features": [{"x": 1}]}, {"id": "b", "features": [{"x": 2}]}]}
+
+async def rush():
+    statuses = await asyncio.gather(
+        functions["train"](None),
+        functions["analyses"](None),
+        *(call("rank", body=RANK) for _ in range(4)),
+        call("status", "GET"),
+        call("figures", "GET"),
+        call("multislot_rank_2022", body=RANK),
+        call("under_personalizer", "GET", path="configurations/service"),
+        call("under_personalizer", "GET", path="evaluations"),
+        call("under_personalizer", "GET", path="model/properties"),
+        call("under_personalizer", "DELETE", path="configurations/service"),
+        call("under_loops", "GET", path="none/figures"),
+        call("dashboard", "GET", path=""),
+        call("unmatched", "GET", path="openapi.json"),
+        call("unmatched", "GET", path="nothing"),
+    )
+    await function_app.deployment().close()
+    return statuses
+
+print(json.dumps(asyncio.run(rush())))
+"""
+
 IN_THREADS = """
 import manage_function, trainer_function
 from evaluation_function import workers
@@ -188,6 +214,12 @@ def test_storage_in_azure_is_opened_without_queues_and_where_no_identity_is_name
     loaded = said(STORING, AzureWebJobsStorage="UseDevelopmentStorage=true")
     assert found(loaded, ("azure.data.tables.aio", "azure.storage.blob.aio"))
     assert not found(loaded, tuple(name for name in NOT_FOR_RANK if name not in IN_ALL_OF_AZURE))
+
+
+def test_calls_of_every_kind_that_come_to_a_new_process_at_once_are_answered(tmp_path):
+    timers, ranks = [None] * 2, [201] * 4
+    operators = [200, 200, 400, 200, 200, 200, 405, 404, 200, 200, 404]
+    assert said(AT_ONCE, PERSONALIZER_STORE=str(tmp_path / "store")) == [*timers, *ranks, *operators]
 
 
 def test_no_package_of_others_begins_to_be_imported_in_a_thread():
