@@ -43,7 +43,12 @@ _SECURITY: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "administrator": ({"administrator": []},),
 }
 _SCHEMES: Final = {
-    "key": {"type": "apiKey", "in": "header", "name": _HEADER, "description": "One of the loop's two keys."},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": _HEADER,
+        "description": "One of the loop's two keys; for Rank, Reward and Activate its client key too.",
+    },
     "administrator": {"type": "apiKey", "in": "header", "name": _HEADER, "description": "The administrator's key."},
 }
 _HEADERS: Final[Mapping[str, Mapping[str, Any]]] = {
