@@ -57,8 +57,8 @@ bench: $(VENV)/.installed-dev ## measure speed, as ratios against a floor in the
 speed: $(VENV)/.installed-dev ## measure Rank and training beside Vowpal Wabbit, in one process
 	$(BIN)/python -m benchmarks.speed
 
-quality: $(VENV)/.installed-dev ## play the data sets in the folder DATA and print what is earned (ARGS: --vw, --protocol, --seeds)
-	$(BIN)/python -m benchmarks.quality --data "$(DATA)" $(ARGS)
+quality: $(VENV)/.installed-dev ## play made worlds, and the data sets in the folder DATA, and print what is earned (ARGS: --vw, --against FOLDER, ...)
+	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, queries, hooks and workflows, with checkov as well
 	$(BIN)/python -m pytest tests/infra

@@ -43,12 +43,12 @@ def find(folder: Path) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def read(path: Path, *, seed: int) -> Problem:
-    """Read the events that this seed plays; `examples.datasets` has the formats, the order and the limits.
+def read(path: Path, *, seed: int, limit: int | None = None) -> Problem:
+    """Read the events that this seed plays, at most ``limit``; `examples.datasets` has the formats, the order and the usual limits.
 
     Raises `examples.errors.DataError` for a file that is not of its format.
     """
-    programme = datasets.load(path, seed=seed)
+    programme = datasets.load(path, seed=seed, limit=limit)
     return Problem(programme.name, [_event(event) for event in programme.events], programme.drift_at)
 
 

@@ -8,7 +8,7 @@ import orjson
 import vowpalwabbit
 
 from benchmarks.quality_ours import Choice
-from shared.domain.events import Features, Situation
+from shared.domain.events import Action, Features, Situation
 from shared.learning.exploration import draw
 
 CONFIGURATIONS = (
@@ -29,7 +29,7 @@ CONFIGURATIONS = (
 
 
 class VowpalWabbit:
-    """A player: a workspace that gets the features of the set as JSON, and no ids besides."""
+    """A player: a workspace that gets the features as JSON, and ids only of actions that have no features."""
 
     def __init__(self, arguments: str, situations: Iterable[Situation]) -> None:
         self._workspace = vowpalwabbit.Workspace(f"--cb_explore_adf {arguments} {interactions(situations)} --json --quiet")
@@ -70,7 +70,7 @@ def situation_json(situation: Situation) -> str:
     >>> situation_json(Situation(({"U": {"x": 1}},), (Action("a", ({"A": {"id": "a"}},)),)))
     '{"U":{"x":1},"_multi":[{"A":{"id":"a"}}]}'
     """
-    actions = [_merged(action.features) for action in situation.actions]
+    actions = [_told(action) for action in situation.actions]
     return orjson.dumps({**_merged(situation.context), "_multi": actions}).decode()
 
 
@@ -90,7 +90,7 @@ def interactions(situations: Iterable[Situation]) -> str:
     actions: set[str] = set()
     for situation in situations:
         contexts.update(name[0] for features in situation.context for name in features)
-        actions.update(name[0] for action in situation.actions for features in action.features for name in features)
+        actions.update(name[0] for action in situation.actions for name in _told(action))
     return " ".join(f"-q {one}{other}" for one, other in product(sorted(contexts), sorted(actions)))
 
 
@@ -109,6 +109,11 @@ def learn_file(arguments: str, path: Path | None) -> None:
     """Learn a file of dsjson by VW's own driver; without one, only make the model and drop it."""
     data = [] if path is None else ["-d", str(path)]
     vowpalwabbit.Workspace(arg_list=["--cb_explore_adf", *arguments.split(), "--dsjson", "--quiet", *data]).finish()
+
+
+def _told(action: Action) -> Features:
+    """Give an action's features; of one that has none its id, which would be like any other else."""
+    return _merged(action.features) or {"id": {"id": action.id}}
 
 
 def _merged(objects: Sequence[Features]) -> Features:

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import quality, vw
+from benchmarks import quality_elsewhere, quality_scores, vw
 from benchmarks.problems import find, read
-from benchmarks.quality import Scores, goals_of, main
+from benchmarks.quality import goals_of, main
 from benchmarks.quality_ours import Choice, Ours
 from benchmarks.quality_play import OURS, Played, Run, play, play_set
+from benchmarks.quality_scores import Scores
 from benchmarks.vw import CONFIGURATIONS, VowpalWabbit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -226,13 +227,13 @@ def test_after_a_change_the_last_quarter_is_held_against_a_fresh_start(last, ver
 
 def test_the_error_is_over_the_seeds():
     scores = Scores([played("one", 0.5, seed=0), played("one", 0.7, seed=1), played("other", 0.1, seed=0), played("other", 0.3, seed=1)])
-    assert (str(scores.of("one")), str(scores.mean())) == (".600 ± .100", ".400 ± .100")
+    assert (str(scores.of("one")), str(scores.mean(scores.sets))) == (".600 ± .100", ".400 ± .100")
 
 
 def test_it_prints_a_line_for_each_set_and_says_by_its_exit_code_whether_the_goals_are_met(folder, capsys):
-    assert main(["--data", str(folder), "--seeds", "0,1", "--vw"]) == 1
+    assert main(["--data", str(folder), "--rounds", "0", "--seeds", "0,1", "--vw"]) == 1
     printed = capsys.readouterr().out
-    heading, *lines = printed.splitlines()[2:]
+    heading, *lines = printed.splitlines()[3:]
     assert heading.split() == ["set", "actions", "events", "ours", "events/s", "best", "VW", "above", "with"]
     assert [line.split()[0] for line in lines[:3]] == ["classes", "clicks_drift", "mean"]
     assert all(player in printed for player in CONFIGURATIONS)
@@ -250,7 +251,7 @@ def test_without_a_goal_that_is_missed_it_exits_with_0(folder, capsys):
 
 @pytest.mark.slow
 def test_several_processes_play_the_same(folder, capsys):
-    arguments = ["--data", str(folder), "--seeds", "0", "--protocol", "every"]
+    arguments = ["--data", str(folder), "--rounds", "0", "--seeds", "0", "--protocol", "every"]
     main(arguments)
     alone = capsys.readouterr().out
     command = [sys.executable, "-m", "benchmarks.quality", *arguments, "--jobs", "2"]
@@ -261,7 +262,10 @@ def test_several_processes_play_the_same(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sets", "classes,clases"], "there is no set clases; there are classes, clicks_drift"),
+        (
+            ["--sets", "classes,clases"],
+            "there is no set clases; there are classes, clicks_drift, world_segments, world_drift",
+        ),
         (["--seeds", "0,x"], "'0,x' is not a list of numbers like 0,1,2"),
         (["--jobs", "0"], "'0' is not a number from 1"),
         (["--exploration", "1.5"], "'1.5' is not a number from 0 to 1"),
@@ -285,11 +289,11 @@ def test_a_folder_without_sets_is_refused(tmp_path, capsys, data, message):
 
 def test_a_damaged_file_is_named(tmp_path, capsys):
     (tmp_path / "broken.npz").write_bytes(b"no archive")
-    assert main(["--data", str(tmp_path), "--seeds", "0"]) == 2
+    assert main(["--data", str(tmp_path), "--rounds", "0", "--seeds", "0"]) == 2
     assert "broken.npz: this is not an .npz archive" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("module", [quality, vw])
+@pytest.mark.parametrize("module", [quality_elsewhere, quality_scores, vw])
 def test_the_examples_hold(module):
     checked = doctest.testmod(module)
     assert (checked.failed, checked.attempted > 0) == (0, True)
