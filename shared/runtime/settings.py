@@ -1,6 +1,7 @@
 """App settings: the only reader of the process's environment. A value that cannot be used is a `SettingsError` that names it."""
 
 import re
+from base64 import b64decode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -333,9 +334,19 @@ def _checked_connection(prefix: str, connection: str) -> str:
     """Refuse what is no connection string, before each call fails by it; it is not repeated, as it holds a key."""
     pairs = [part.partition("=") for part in connection.split(";") if part.strip()]
     named = {name.strip().lower(): value for name, _, value in pairs}
-    if all(sign for _, sign, _ in pairs) and (named.keys() >= {"accountname"} or named.keys() >= {"blobendpoint", "tableendpoint"}):
-        return connection
-    raise SettingsError(f"{prefix} must be a connection string, such as DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...")
+    is_whole = named.keys() >= {"accountname"} or named.keys() >= {"blobendpoint", "tableendpoint"}
+    if not is_whole or not all(sign for _, sign, _ in pairs):
+        raise SettingsError(f"{prefix} must be a connection string, such as DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...")
+    if not _is_base64(named.get("accountkey", "")):
+        raise SettingsError(f"{prefix} has an AccountKey that is not base64, as keys of storage are: copy it anew")
+    return connection
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(b64decode(text, validate=True)) or not text
+    except ValueError:
+        return False
 
 
 def _checked_address(setting: str, environment: Mapping[str, str]) -> str:

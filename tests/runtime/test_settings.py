@@ -142,6 +142,13 @@ def test_what_is_no_connection_string_is_named_and_not_repeated(account, text):
     assert "s3cr3t" not in str(refused.value)
 
 
+@pytest.mark.parametrize("key", ["s3cr3t!", "eA", "%%%=", "e A=="])
+def test_a_key_of_storage_that_was_not_copied_whole_is_named_and_not_repeated(key):
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage has an AccountKey that is not base64") as refused:
+        read_settings({"AzureWebJobsStorage": f"AccountName=x;AccountKey={key};EndpointSuffix=core.windows.net"})
+    assert key not in str(refused.value)
+
+
 @pytest.mark.parametrize("service", ["blob", "table", "queue"])
 def test_an_address_of_storage_is_one(service):
     with pytest.raises(SettingsError, match=f"AzureWebJobsStorage__{service}ServiceUri must be an address that begins with https://"):
