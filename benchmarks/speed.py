@@ -9,10 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from benchmarks.quality_ours import Choice, Ours, largest_model
 from benchmarks.samples import Traffic
 from benchmarks.table import Goal, Line, show
 from benchmarks.timing import median, percentile, timed
-from benchmarks.vw import VowpalWabbit, dsjson, interactions, learn_file, logged, situation_json
+from benchmarks.vw import CONFIGURATIONS, VowpalWabbit, dsjson, interactions, learn_file, logged, situation_json
 from shared.api.rank import ActionReader, read_rank
 from shared.domain.events import Situation
 
@@ -36,12 +37,17 @@ RANK_GOALS: Mapping[str, Mapping[int, float]] = {
 }
 """How many times as fast as VW's binding p50 should be, by number of actions."""
 
-TRAINING_GOAL = Goal(1.0, at_least=True)
+FROM_NOTHING, BEHIND, LONG = Goal(0.6, at_least=True), Goal(1.3, at_least=True), Goal(1.0, at_least=True)
+"""How many times as fast as VW's driver with `ARGUMENTS`: the first 16 k events, the 16 k after them, and 100,000 in all."""
+
 LOADING_MS, MEMORY_MB = 50.0, 250.0
 WINDOW = 2_048
 """Events that the trainer learns and publishes at once."""
 
 ARGUMENTS = "--squarecb"
+PERSONALIZERS = CONFIGURATIONS[0]
+"""The arguments that the original service had by default."""
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 _AT_BOUND = Goal(1.0)
 _ROUNDS = 3
@@ -147,44 +153,60 @@ def _ranked(measure: str, calls: Sequence[Call], vw: VowpalWabbit, goal: Goal | 
 
 
 def train(*, quick: bool) -> list[Line]:
-    """Measure learning from the log, and whether it slows down with what was learned before."""
-    base = 256 if quick else 2 * WINDOW
+    """Measure learning beside VW's driver: from nothing, behind what was learned, and over a long log; and whether it slows down."""
+    window = 64 if quick else WINDOW
     traffic = Traffic(actions=10, seed=3)
-    log = log_of((traffic.situation() for _ in range(9 * base)), seed=4)
-    lines = _compared(log, base if quick else 4 * base, rounds=1 if quick else 5)
-    return lines + _grown(log, base, window=base // 2)
+    log = log_of((traffic.situation() for _ in range((20 if quick else 49) * window)), seed=4)
+    ours, theirs = _trained(log, window, short=8 * window, rounds=1 if quick else 3)
+    return [*_beside(theirs, ours, window, len(log)), *_grown(ours, window)]
 
 
-def _compared(log: Log, count: int, *, rounds: int) -> list[Line]:
-    """Train ours and VW's driver on the same events in turn."""
-    part = Log(log.situations[:count], log.choices[:count], log.rewards[:count])
-    encoded, arguments = part.encoded, f"{ARGUMENTS} {interactions(part.situations)}"
+Seconds = Mapping[tuple[str, int], float]
+"""What VW's driver takes without making its model, by its arguments and the number of events."""
+
+
+def _trained(log: Log, window: int, *, short: int, rounds: int) -> tuple[list[float], Seconds]:
+    """Train ours, and VW's driver on the first events and on all, in turn; give the seconds of each of our windows, and of VW's runs."""
+    parts = [Log(log.situations[:count], log.choices[:count], log.rewards[:count]) for count in (short, len(log))]
+    crossed = interactions(log.situations)
+    ours: list[list[float]] = []
+    theirs: dict[tuple[str, int], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        path = part.write(Path(folder) / "events.json")
-        players: dict[str, Callable[[], None]] = {
-            "ours": lambda: _learn(Ours(), encoded),
-            "vw": partial(learn_file, arguments, path),
-            "empty": partial(learn_file, arguments, None),
-        }
-        seconds: dict[str, list[float]] = {name: [] for name in players}
+        paths = {len(part): part.write(Path(folder) / f"{len(part)}.json") for part in parts}
         for _ in range(rounds):
-            for name, player in players.items():
-                seconds[name].append(timed(player)[0])
-    took = {name: median(of_rounds) for name, of_rounds in seconds.items()}
-    theirs = count / max(took["vw"] - took["empty"], _LEAST)
-    rate = count / took["ours"]
-    measure = f"{count:,} events, windows of {WINDOW:,}, state and model published"
-    return [Line("train", measure, f"{rate:,.0f}/s", f"{theirs:,.0f}/s", rate / theirs, TRAINING_GOAL)]
+            learner = Ours()
+            ours.append([timed(partial(_publish, learner, events))[0] for events in _windows(log.encoded, window)])
+            for arguments, (count, path) in product((ARGUMENTS, PERSONALIZERS), paths.items()):
+                empty, learned = (timed(partial(learn_file, f"{arguments} {crossed}", data))[0] for data in (None, path))
+                theirs[arguments, count].append(max(learned - empty, _LEAST))
+    return [median(of_window) for of_window in zip(*ours, strict=True)], {key: median(of_rounds) for key, of_rounds in theirs.items()}
 
 
-def _grown(log: Log, base: int, *, window: int) -> list[Line]:
-    """Give the rate behind 1, 2, 4 and 8 times so many events, two windows each."""
-    ours = Ours()
-    seconds = [timed(partial(_learn, ours, events))[0] for events in _windows(log.encoded, window)]
-    rates = {times: 2 * window / sum(seconds[times * base // window :][:2]) for times in (1, 2, 4, 8)}
+def _beside(theirs: Seconds, ours: Sequence[float], window: int, events: int) -> list[Line]:
+    """Lay out three stretches of the log beside each of VW's arguments; its driver is as fast behind much as from nothing."""
+    short = 8 * window
+    stretches = (
+        (f"{short:,} events from nothing, windows of {window:,}", short / sum(ours[:8]), short, FROM_NOTHING),
+        (f"the next {short:,}, behind them", short / sum(ours[8:16]), short, BEHIND),
+        (f"{events:,} events from nothing", events / sum(ours), events, LONG),
+    )
+    lines = []
+    for measure, rate, count, goal in stretches:
+        rates = {arguments: count / theirs[arguments, count] for arguments in (ARGUMENTS, PERSONALIZERS)}
+        for arguments, vw in rates.items():
+            is_first = arguments == ARGUMENTS
+            name = f"{measure}, beside {ARGUMENTS}" if is_first else "  beside Personalizer's default arguments"
+            lines.append(Line("train", name, f"{rate:,.0f}/s", f"{vw:,.0f}/s", rate / vw, goal if is_first else None))
+    return lines
+
+
+def _grown(ours: Sequence[float], window: int) -> list[Line]:
+    """Give the rate behind 2, 4, 8 and so on windows, two windows each, as a multiple of the first of them."""
+    behind = [count for count in (2, 4, 8, 16, 32) if count + 2 <= len(ours)]
+    rates = {count: 2 * window / sum(ours[count : count + 2]) for count in behind}
     return [
-        Line("train", f"behind {times * base:,} events", f"{rate:,.0f}/s", f"{rates[1]:,.0f}/s", rate / rates[1])
-        for times, rate in rates.items()
+        Line("train", f"behind {count * window:,} events", f"{rate:,.0f}/s", f"{rates[2]:,.0f}/s", rate / rates[2])
+        for count, rate in rates.items()
     ]
 
 
@@ -316,9 +338,14 @@ Encoded = tuple[Sequence[bytes], Sequence[float], Sequence[float]]
 def _learn(ours: Ours, encoded: Encoded) -> None:
     """Learn and publish as the trainer does, window by window."""
     for window in _windows(encoded, WINDOW):
-        ours.learn(*window)
-        ours.dump_state()
-        ours.publish()
+        _publish(ours, window)
+
+
+def _publish(ours: Ours, window: Encoded) -> None:
+    """Learn one window, write the state, and serve the model."""
+    ours.learn(*window)
+    ours.dump_state()
+    ours.publish()
 
 
 def _windows(encoded: Encoded, size: int) -> Iterator[Encoded]:

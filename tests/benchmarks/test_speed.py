@@ -9,7 +9,7 @@ import vowpalwabbit
 from benchmarks import speed
 from benchmarks.problems import Shape, made
 from benchmarks.samples import Traffic
-from benchmarks.speed import BENCHMARKS, _renewed, in_turn, log_of, main
+from benchmarks.speed import ARGUMENTS, BENCHMARKS, PERSONALIZERS, _renewed, in_turn, log_of, main
 from benchmarks.vw import interactions
 
 
@@ -75,6 +75,23 @@ def test_training_sees_each_event_once_in_order():
     windows = list(speed._windows(log.encoded, 4))
     assert [len(events) for events, _, _ in windows] == [4, 4, 2]
     assert [event for events, _, _ in windows for event in events] == log.encoded[0]
+
+
+def test_training_is_told_from_nothing_behind_it_and_over_all_beside_both_of_vowpal_wabbits_policies():
+    """Windows of 10 events: the first eight take 4 seconds in all, the next eight 1, the rest 3."""
+    ours = [0.5] * 8 + [0.125] * 8 + [1.0] * 3
+    theirs = {(arguments, count): count / rate for arguments, rate in ((ARGUMENTS, 40.0), (PERSONALIZERS, 20.0)) for count in (80, 190)}
+    lines = speed._beside(theirs, ours, 10, 190)
+    assert [line.ours for line in lines] == ["20/s", "20/s", "80/s", "80/s", "24/s", "24/s"]
+    assert [line.floor for line in lines] == ["40/s", "20/s"] * 3
+    assert [line.ratio for line in lines] == pytest.approx([0.5, 1.0, 2.0, 4.0, 0.59375, 1.1875])
+    assert [line.verdict for line in lines] == ["FAIL", "", "pass", "", "FAIL", ""]
+
+
+def test_what_is_learned_behind_much_is_compared_with_what_is_learned_behind_little():
+    lines = speed._grown([1.0] * 4 + [2.0] * 14, 10)
+    assert [line.measure for line in lines] == ["behind 20 events", "behind 40 events", "behind 80 events", "behind 160 events"]
+    assert [line.ratio for line in lines] == pytest.approx([1.0, 0.5, 0.5, 0.5])
 
 
 def test_the_examples_hold():
