@@ -21,7 +21,7 @@ from shared.joining.foreign.asked import told_apart
 from shared.joining.foreign.decoding import _LINE_MEMBERS, _OUTCOME_MEMBERS, decoded
 from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Outcome
 from shared.learning.encoding import Encoder
-from tests.builders import after
+from tests.builders import T0, after
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS, read, the_event, without
 from tests.services.reading_files import MemoryFile, read_files
 
@@ -58,6 +58,101 @@ def test_a_that_counts_from_zero_and_from_one_at_once_or_another_choice_is_refus
     for changes in ({"a": [0, 2]}, {"a": [0, 1], "_labelIndex": 0, "_label_Action": 2}, {"a": [-1, 0]}):
         with pytest.raises(UnreadableError):
             read(PERSONALIZER, **changes)
+
+
+# --- numbers without end ---
+
+HUGE = 10**400
+"""JSON has whole numbers of any length."""
+
+
+@pytest.mark.parametrize(
+    "name", ["_label_cost", "_original_label_cost", "_label_probability", "_label_Action", "_labelIndex", "pdrop", "a", "p"]
+)
+@pytest.mark.parametrize("number", [HUGE, -HUGE, "1e999"], ids=["most", "least", "text"])
+async def test_a_number_beyond_all_floats_is_refused_on_its_line_wherever_it_stands(name, number):
+    told = json.dumps({**PERSONALIZER, name: [number, 1] if len(name) == 1 else number}).encode()
+    events, done = await read_files([MemoryFile("log.json", told + b"\n" + orjson.dumps(PERSONALIZER))], now=after(0))
+    assert (len(events), done.malformed) == (1, 1)
+
+
+def test_what_tells_nothing_may_be_any_number():
+    told = {**PERSONALIZER, "o": [{"v": HUGE}, {"v": 0.5}], "VWState": {"m": HUGE}}
+    event = the_event(json.dumps(told).encode())
+    assert (event.reward, [each.reward for each in event.observations]) == (0.5, [0.5])
+
+
+@pytest.mark.parametrize("reward", [1e16, -1e16, 1e308])
+def test_a_reward_that_no_figure_could_hold_is_refused(reward):
+    with pytest.raises(UnreadableError, match=r"the reward is .*: at most 1e\+15 is read"):
+        read(PERSONALIZER, _label_cost=-reward)
+    assert the_event(PERSONALIZER, _label_cost=-1e15).reward == 1e15
+
+
+# --- only the chosen action is listed ---
+
+
+@pytest.mark.parametrize("told", [{"a": [2], "p": [0.7]}, {"a": 2, "p": 0.7}, {"a": [2], "p": ["0.7"], "_label_probability": 0.7}])
+def test_where_only_the_chosen_action_is_listed_the_others_share_the_rest(told):
+    line = without(NAMESPACES, "_label_probability", "a", "p") | {"_label_Action": 2, "_labelIndex": 1} | told
+    assert the_event(line).decision.probabilities == pytest.approx((0.15, 0.7, 0.15))
+
+
+@pytest.mark.parametrize(("number", "chance"), [(3, 0.5), ([3], [0.5])])
+def test_in_a_slot_those_share_it_that_no_slot_before_has_taken(number, chance):
+    first = {"_label_cost": -1.0, "_a": [1], "_p": [0.4]}
+    one, two = read(SLOTS, _outcomes=[first, {"_label_cost": 0.0, "_a": number, "_p": chance}]).events
+    assert one.decision.probabilities == pytest.approx((0.2, 0.4, 0.2, 0.2))
+    assert two.decision.probabilities == pytest.approx((0.25, 0.0, 0.25, 0.5))
+
+
+def test_an_action_that_is_listed_alone_and_was_not_chosen_or_was_certain_is_as_it_is_told():
+    with pytest.raises(UnreadableError, match="add up to 1"):
+        read(without(PERSONALIZER, "_label_probability"), a=[1], p=[0.8])
+    assert the_event(without(PERSONALIZER, "_label_probability"), a=[2], p=[1.0]).decision.probabilities == (0.0, 1.0)
+
+
+# --- lists of feature objects ---
+
+
+def test_null_and_an_empty_list_between_feature_objects_are_no_features_as_in_a_call():
+    c = {"FromUrl": [None, {"x": 1}], "_multi": [{"_tag": "a", "j": [{"y": 2}, None]}, {"_tag": "b", "j": [[]]}]}
+    situation = read_situation(the_event(PERSONALIZER, c=c).decision.situation)
+    assert (situation.context, [action.features for action in situation.actions]) == (({"x": 1},), [({"y": 2},), ()])
+    slots = {**SLOTS["c"], "_slots": [{"_id": "top", "sj": [None, {"size": "large"}]}, {"_id": "side"}, {"_id": "bottom"}]}
+    top, _ = read(SLOTS, c=slots).events
+    assert {"size": "large"} in read_situation(top.decision.situation).context
+
+
+@pytest.mark.parametrize(("c", "why"), [(None, "c is no object"), ([], "c is no object"), ({"_multi": None}, "_multi")])
+def test_what_was_asked_and_is_of_another_type_is_named(c, why):
+    with pytest.raises(UnreadableError, match=why):
+        read(PERSONALIZER, c=c)
+
+
+# --- times ---
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2023-05-17T08:30Z", "2023-05-17T08:30:00+00:00"),
+        ("2023-05-17", "2023-05-17T00:00:00+00:00"),
+        ("2023-05-17T10:30+02:00", "2023-05-17T08:30:00+00:00"),
+        (" 2023-05-17 08:30 ", "2023-05-17T08:30:00+00:00"),
+        ("", T0.isoformat()),
+    ],
+)
+def test_a_time_is_read_in_any_form_of_iso_8601(told, at):
+    assert the_event(PERSONALIZER, Timestamp=told).decision.decided_at.isoformat() == at
+
+
+@pytest.mark.parametrize("told", [1684312200, "yesterday", True, []])
+def test_what_is_no_time_is_refused_as_that_of_a_decision_and_ignored_as_that_of_an_observation(told):
+    with pytest.raises(UnreadableError, match="Timestamp is no time such as"):
+        read(PERSONALIZER, Timestamp=told)
+    (observation,) = the_event(PERSONALIZER, o=[{"v": 0.5, "ts": told}]).observations
+    assert observation.observed_at == the_event(PERSONALIZER).decision.decided_at
 
 
 # --- members of another type ---
@@ -141,7 +236,6 @@ REFUSED: dict[str, dict[str, Any]] = {
     "DeferredAction": {"DeferredAction": 7},
     "Timestamp": {"Timestamp": "yesterday"},
     "_outcomes": {"_outcomes": 1},
-    "o.ts": {"o": [{"v": 1.0, "ts": "yesterday"}]},
 }
 
 

@@ -54,8 +54,8 @@ class AskedReader:
 
     def read(self, text: msgspec.Raw) -> Asked:
         """Give what a line asked; ``text`` is its ``c``. Raises as the decoders of JSON, and `UnreadableError`."""
-        c = _MEMBERS.decode(text)
-        listed = _LIST.decode(c.get("_multi", b"[]"))
+        c = _members(text)
+        listed = _list(c.get("_multi", msgspec.Raw(b"[]")))
         if not 1 <= len(listed) <= MAX_ACTIONS:
             refuse(f"c has {len(listed)} actions (_multi): there may be 1 to {MAX_ACTIONS}")
         actions = self._actions(listed)
@@ -82,6 +82,18 @@ class AskedReader:
         return known
 
 
+def _members(text: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    if bytes(text)[:1] != b"{":
+        refuse("c is no object: nothing says what was asked")
+    return _MEMBERS.decode(text)
+
+
+def _list(text: msgspec.Raw) -> list[msgspec.Raw]:
+    if bytes(text)[:1] != b"[":
+        refuse("the actions (_multi) are no list")
+    return _LIST.decode(text)
+
+
 def told_apart(ids: Sequence[str]) -> list[str]:
     """Give ids that differ: of several alike, all but the first are named by their place, from 1.
 
@@ -103,9 +115,11 @@ def _objects(members: Mapping[str, Any], *, listed: str, without: Iterable[str] 
     """Give feature objects as Rank gets them: those that stand in a list under this name, and all other members as one object."""
     left_out = set(without)
     inner: Sequence[Any] = ()
-    if isinstance(members.get(listed), list) and all(isinstance(each, dict) for each in members[listed]):
-        inner = members[listed]
-        left_out.add(listed)
+    if isinstance(members.get(listed), list):
+        told = [each for each in members[listed] if each not in (None, [])]  # Rank takes both for no features
+        if all(isinstance(each, dict) for each in told):
+            inner = told
+            left_out.add(listed)
     others = {name: value for name, value in members.items() if not name.startswith("_") and name not in left_out}
     return (*inner, others) if others else tuple(inner)
 

@@ -85,8 +85,10 @@ def slot_choices(line: Line, asked: Asked, terms: Terms) -> Iterator[Choice]:
         if outcome.cost is None:
             continue
         chances = outcome.chances if isinstance(outcome.chances, list) else [outcome.chances]
-        if chances or not numbers:
-            found = _checked(_spread(numbers, chances, len(asked.actions)), numbers[0])
+        if not numbers:
+            refuse("_a does not say which action was chosen for a slot that has a _label_cost")
+        if chances:
+            found = _checked(_told(numbers, chances, numbers[0], left, len(asked.actions)), numbers[0])
         else:
             found = _assumed(numbers if len(numbers) > 1 else left, numbers[0], len(asked.actions), terms)
         baseline = _baseline(line, number, len(asked.actions))
@@ -179,7 +181,7 @@ def _probabilities(line: Line, chosen: int, count: int, terms: Terms) -> Chances
     """Give each action's probability; where only the chosen one's is told, the others share the rest."""
     if line.p:
         numbers = _places(line.a) if line.a is not None else list(range(len(line.p)))
-        told = _spread(numbers, line.p, count)
+        told = _told(numbers, line.p, chosen, range(count), count)
         found = _checked(told, chosen)
         if line.probability is not None and not _agree(line.probability, (told[chosen], found.probabilities[chosen]), line.pdrop or 0.0):
             refuse(f"_label_probability is {line.probability:g}, but p says {told[chosen]:g}")
@@ -215,6 +217,14 @@ def _agree(told: float, probabilities: tuple[float, ...], pdrop: float) -> bool:
         return True
     candidates = *probabilities, *[each * (1.0 - pdrop) for each in probabilities]
     return any(isclose(told, each, rel_tol=_ROUNDED) or told == round(each, _DIGITS) > 0.0 for each in candidates)
+
+
+def _told(numbers: Sequence[int], chances: Sequence[float], chosen: int, possible: Sequence[int], count: int) -> list[float]:
+    """Give each action's probability; where only the chosen one is listed, the others that are possible share the rest."""
+    if list(numbers) != [chosen] or len(chances) != 1 or chosen not in possible or len(possible) == 1 or not 0.0 < chances[0] < 1.0:
+        return _spread(numbers, chances, count)
+    rest = (1.0 - chances[0]) / (len(possible) - 1)
+    return _spread(possible, [chances[0] if index == chosen else rest for index in possible], count)
 
 
 def _spread(numbers: Sequence[int], chances: Sequence[float], count: int) -> list[float]:

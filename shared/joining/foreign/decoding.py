@@ -9,7 +9,7 @@ import msgspec
 
 from shared.domain.errors import KindNotReadError, NoLogError, UnreadableError
 from shared.domain.events import SkipReason
-from shared.joining.foreign.line import LINE, Line, Outcome, Proposed, Report, State, refuse
+from shared.joining.foreign.line import LINE, Line, Outcome, Proposed, Report, State, as_float, refuse
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -106,11 +106,14 @@ def _read(text: msgspec.Raw, name: str, read: Callable[[Any, str], Any]) -> Any:
 
 
 def _number(value: Any, name: str) -> float | None:
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        return float(value)
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return value
-    raise UnreadableError(f"{name} is no number")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or (isinstance(value, str) and not _NUMBER.fullmatch(value)):
+        raise UnreadableError(f"{name} is no number")
+    number = as_float(value)
+    if number is None:
+        refuse(f"{name} is larger than any number that can be read")
+    return number
 
 
 def _position(value: Any, name: str) -> int | None:
@@ -145,8 +148,26 @@ def _some_text(value: Any, name: str) -> str:
     return _text(value, name) or ""
 
 
-def _time(value: Any, _: str) -> datetime | None:
-    return msgspec.convert(value, datetime | None)
+def _time(value: Any, name: str) -> datetime | None:
+    """Take a time in any form of ISO 8601, also one that says neither seconds nor a time of day."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        return msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        pass
+    try:
+        return datetime.fromisoformat(value.strip())
+    except (AttributeError, ValueError) as cause:
+        raise UnreadableError(f"{name} is no time such as 2023-05-17T08:30:00Z") from cause
+
+
+def _time_if_told(value: Any) -> datetime | None:
+    """Take the time of an observation where it is one; it decides nothing."""
+    try:
+        return _time(value, "")
+    except UnreadableError:
+        return None
 
 
 def _proposed(value: Any, _: str) -> Proposed | None:
@@ -195,7 +216,7 @@ def _reports(value: Any, name: str) -> list[Report]:
 def _report(given: dict[str, Any], name: str) -> Report:
     return Report(
         event_id=_text(given.get("EventId"), f"{name}.EventId"),
-        ts=_time(given.get("ts"), f"{name}.ts"),
+        ts=_time_if_told(given.get("ts")),
         v=given.get("v"),
         is_activation=_flag(given.get("ActionTaken"), f"{name}.ActionTaken"),
     )

@@ -1,6 +1,7 @@
 """A line of a joined log of others, decoded: the members that mean something, under names of ours."""
 
 from datetime import datetime
+from math import isfinite
 from typing import Final, NoReturn
 
 import msgspec
@@ -110,6 +111,15 @@ class Line(
 
 
 LINE: Final = msgspec.json.Decoder(Line)
+
+
+def as_float(value: str | float) -> float | None:
+    """Give a number, or the text of one, as a finite float; None for one that is too large. JSON has whole numbers of any length."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
 
 
 def refuse(what: str) -> NoReturn:

@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import isfinite
 from typing import Final
 
 import msgspec
@@ -21,12 +20,15 @@ from shared.joining.dsjson import situation_text
 from shared.joining.foreign.asked import Asked, AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
-from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, refuse
+from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, as_float, refuse
 from shared.joining.foreign.runs import ApprenticeRuns, has_original, says_apprentice, sign_of
 from shared.joining.foreign.terms import Terms
 
 TERMS: Final = Terms()
 """Of a log that tells all that is to be known."""
+
+LARGEST_REWARD: Final = 1e15
+"""Or the least, negative: powers and sums of such rewards still are numbers."""
 
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
@@ -208,8 +210,8 @@ def _proposal(proposed: Proposed, count: int) -> Proposal:
 def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:
     """Put decision and reward together; the reward is among the observations, too, lest it get lost when all is joined anew."""
     reward = 0.0 - choice.cost
-    if not isfinite(reward):
-        refuse("the reward is not a finite number")
+    if not abs(reward) <= LARGEST_REWARD:
+        refuse(f"the reward is {reward:g}: at most {LARGEST_REWARD:g} is read")
     skip, is_ours = _skip(line), (line.mode or "") in _OWN_MODES and not has_original(line)
     observations = [each for report in choice.reports or () for each in _observations(report, decision)]
     if is_ours:
@@ -245,8 +247,8 @@ def _observations(report: Report, decision: Decision) -> Iterator[Observation]:
     event_id = report.event_id or decision.event_id
     if report.is_activation:
         yield Observation(event_id, at, None)
-    if isinstance(report.v, int | float) and not isinstance(report.v, bool) and isfinite(report.v):
-        yield Observation(event_id, at, float(report.v), decision.slot)
+    if isinstance(report.v, int | float) and not isinstance(report.v, bool) and (reward := as_float(report.v)) is not None:
+        yield Observation(event_id, at, reward, decision.slot)
 
 
 def _utc(at: datetime, what: str) -> datetime:
