@@ -6,7 +6,7 @@ was cut into segments, nor on how time was cut into windows.
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -86,7 +86,7 @@ class _Joining:
     def __init__(self, window: Window, loop: LoopSettings) -> None:
         self._window = window
         self._loop = loop
-        self._repeated = _repeated(window)
+        self._repeated = _repeated(window, loop.reward_wait + REMEMBERED)
         self._events: list[JoinedEvent] = []
         self._skipped: Counter[SkipReason] = Counter()
         self._placed: set[str] = set()
@@ -103,18 +103,20 @@ class _Joining:
         reports = self._window.reports.of
         limit = segment.head.key.sealed_at + self._loop.reward_wait + self._window.grace
         tag = segment_tag(segment.head.key.name) if self._repeated else 0
+        foreseen = segment.head.key.sealed_at - self._window.grace
         for index, decision in enumerate(segment.events):
+            is_unforeseen = is_straggler or decision.decided_at < foreseen
             mine = self._reports_of(decision) if decision.slot else reports.get(decision.event_id, ())
             before = _NONE
             if self._repeated and (mark := fingerprint(decision.key)) in self._repeated:
                 own = Sighting(decision.decided_at, segment.head.key.sealed_at, tag, index)
                 before = self._repeated[mark].before(own, self._loop.reward_wait + REMEMBERED, is_straggler=is_straggler)
-                mine = self._few(mine, decision, before) if before and not is_straggler and len(mine) > _MANY else mine
+                mine = self._few(mine, decision, before) if before and not is_unforeseen and len(mine) > _MANY else mine
             taken = _in_time(mine, decision.decided_at, limit, self._loop) if mine else ()
             is_duplicate = bool(before)
             self._wasted += sum(self._is_wasted(each, before) for each in taken) if is_duplicate else 0
             self._placed.update([each.id for each in taken])
-            if is_straggler:
+            if is_unforeseen:
                 self._found.update(_counted_before(taken, self._window))
             event = _joined(decision, tuple([each.observation for each in taken]), self._loop, is_duplicate=is_duplicate)
             self._events.append(event)
@@ -125,7 +127,7 @@ class _Joining:
         """Count, and give all."""
         window = self._window
         counted, unknown, late = _count_rewards(window, self._placed, self._loop)
-        taken_back = _taken_back(self._found.values(), window, self._loop)
+        taken_back = _taken_back(self._found, window, self._loop)
         counters = Counters(
             learned=sum(event.skip is None for event in self._events),
             skipped={reason.value: count for reason, count in self._skipped.items()},
@@ -175,6 +177,7 @@ class _Before:
     """
 
     parts: Sequence[tuple[Sequence[Sighting], range]]
+    grace: timedelta = timedelta(0)
 
     def __bool__(self) -> bool:
         return any(places for _, places in self.parts)
@@ -185,13 +188,13 @@ class _Before:
         return ordered[places[-1]] if places else None
 
     def decided_between(self, first: datetime, last: datetime) -> Iterator[Sighting]:
-        """Give those decided in ``[first, last]``, the latest first."""
+        """Give those decided in ``[first, last]``, the last in order first."""
         for ordered, places in self.parts:
             for place in reversed(places):
-                if ordered[place].decided_at < first:
-                    break
-                if ordered[place].decided_at <= last:
+                if first <= ordered[place].decided_at <= last:
                     yield ordered[place]
+                elif _turn(ordered[place], self.grace) < first:
+                    break
 
 
 _NONE = _Before(())
@@ -203,34 +206,70 @@ class _Repeated:
 
     ordered: Sequence[Sighting]
     learned: Sequence[Sighting]
+    grace: timedelta
 
     def before(self, own: Sighting, span: timedelta, *, is_straggler: bool) -> _Before:
         """Give those that come first, or (for a straggler) were learned long ago."""
-        near = _decided_between(self.ordered, own.decided_at - span, own.decided_at)
-        first = (self.ordered, range(near.start, bisect_left(self.ordered, own)))
+        turn = _turn(own, self.grace)
+        near = self._between(self.ordered, turn - span, turn)
+        first = (self.ordered, range(near.start, bisect_left(self.ordered, (turn, own), key=_place(self.grace))))
         if not is_straggler:
-            return _Before([first])
-        return _Before([first, (self.learned, _decided_between(self.learned, own.decided_at - span, own.decided_at + span))])
+            return _Before([first], self.grace)
+        return _Before([first, (self.learned, self._between(self.learned, turn - span, turn + span))], self.grace)
+
+    def _between(self, ordered: Sequence[Sighting], first: datetime, last: datetime) -> range:
+        """Tell where those stand whose turn is in ``[first, last]``."""
+
+        def turn(each: Sighting) -> datetime:
+            return _turn(each, self.grace)
+
+        return range(bisect_left(ordered, first, key=turn), bisect_right(ordered, last, key=turn))
 
 
-def _repeated(window: Window) -> dict[int, _Repeated]:
+def _repeated(window: Window, span: timedelta) -> dict[int, _Repeated]:
     """Give the decisions of each event that has several."""
-    new = _straggling(window)
+    straggling = _straggling(window)
     found: dict[int, _Repeated] = {}
     for mark, sightings in window.sightings.items():
         if len(sightings) > 1:
-            ordered = sorted(sightings)
-            found[mark] = _Repeated(ordered, [each for each in ordered if each.sealed_at < window.since and each not in new])
+            ordered = sorted(sightings, key=_place(window.grace))
+            learned = _learned(ordered, straggling, window, span) if straggling else ()
+            found[mark] = _Repeated(ordered, learned, window.grace)
     return found
 
 
-def _decided_between(ordered: Sequence[Sighting], first: datetime, last: datetime) -> range:
-    """Tell where those decided in ``[first, last]`` stand."""
-    return range(bisect_left(ordered, first, key=_decided_at), bisect_right(ordered, last, key=_decided_at))
+def _learned(ordered: Iterable[Sighting], straggling: AbstractSet[Sighting], window: Window, span: timedelta) -> Sequence[Sighting]:
+    """Give those of the windows before, without what one did not learn because it saw an earlier one of a window to come."""
+    learned: list[Sighting] = []
+    ahead = None
+    for each in ordered:
+        if each in straggling:
+            continue
+        turn = _turn(each, window.grace)
+        if each.sealed_at >= window.since:
+            ahead = turn
+        elif ahead is None or ahead < turn - span:
+            learned.append(each)
+    return learned
 
 
-def _decided_at(sighting: Sighting) -> datetime:
-    return sighting.decided_at
+def _turn(sighting: Sighting, grace: timedelta) -> datetime:
+    """Tell from when on a decision counts among those of its event: when it was made, or a grace before it was sealed if that is later.
+
+    So those before it were sealed less than a grace behind the end of its window at most: each window sees them all, whichever of
+    them belongs to a later one.
+    """
+    return max(sighting.decided_at, sighting.sealed_at - grace)
+
+
+def _place(grace: timedelta) -> Callable[[Sighting], tuple[datetime, Sighting]]:
+    """Give what decisions of one event are put in order by."""
+    return lambda sighting: (_turn(sighting, grace), sighting)
+
+
+def _is_unforeseen(sighting: Sighting, window: Window, until: datetime) -> bool:
+    """Whether a decision was sealed so long after it was made that windows up to this time may have counted its rewards without it."""
+    return sighting.sealed_at >= until and sighting.sealed_at - sighting.decided_at > window.grace
 
 
 def _observed_at(report: Report) -> datetime:
@@ -297,19 +336,24 @@ def _skip(decision: Decision, observations: Iterable[Observation], *, is_duplica
 
 
 def _counted_before(taken: Iterable[Report], window: Window) -> dict[str, Due]:
-    """Give the rewards among what a straggler takes that an earlier window has counted, and that this one is not to judge anyway."""
+    """Give the rewards among what an unforeseen decision takes that are of earlier windows."""
     rewards = [each for each in taken if each.sealed_at < window.since and not each.observation.is_activation]
-    judged = {each.id for each in window.reports.due} if rewards else set()
-    dues = [Due(each.id, each.sealed_at, each.observation.observed_at, fingerprint(each.observation.key)) for each in rewards]
-    return {each.id: each for each in dues if each.id not in judged}
+    return {each.id: Due(each.id, each.sealed_at, each.observation.observed_at, fingerprint(each.observation.key)) for each in rewards}
 
 
-def _taken_back(found: Iterable[Due], window: Window, loop: LoopSettings) -> Counter["_Verdict"]:
-    """Tell what rewards were counted as whose decisions had not turned up: as what the others made of them."""
-    new = _straggling(window)
+def _taken_back(found: Mapping[str, Due], window: Window, loop: LoopSettings) -> Counter["_Verdict"]:
+    """Tell what rewards were counted as without the unforeseen decisions: as what the others made of them.
+
+    Those that this window judges are none of them.
+    """
     verdicts: Counter[_Verdict] = Counter()
-    for each in found:
-        others = [sighting for sighting in window.sightings.get(each.mark, ()) if sighting not in new]
+    if not found:
+        return verdicts
+    straggling, judged = _straggling(window), {each.id for each in window.reports.due}
+    for name, each in found.items():
+        if name in judged:
+            continue
+        others = [s for s in window.sightings.get(each.mark, ()) if s not in straggling and not _is_unforeseen(s, window, window.since)]
         verdicts[_verdict(each, replace(window, since=each.sealed_at, sightings={each.mark: others}), loop)] += 1
     return verdicts
 
@@ -348,9 +392,11 @@ def _verdict(due: Due, window: Window, loop: LoopSettings) -> _Verdict:
     has not met those that were there then.
     """
     sightings, at = window.sightings.get(due.mark, ()), due.observed_at
-    is_straggler = due.sealed_at < window.since
-    if any(_covers(s, at, due.sealed_at, window, loop) and (s.sealed_at >= window.since or not is_straggler) for s in sightings):
+    is_straggler, until = due.sealed_at < window.since, window.until
+    in_time = (s for s in sightings if _covers(s, at, due.sealed_at, window, loop) and (s.sealed_at >= window.since or not is_straggler))
+    if any(not _is_unforeseen(each, window, until) for each in in_time):
         return _Verdict.IN_TIME
-    if any(s.decided_at - EARLY <= at <= s.decided_at + loop.reward_wait + REMEMBERED for s in sightings):
+    known = (s for s in sightings if s.decided_at - EARLY <= at <= s.decided_at + loop.reward_wait + REMEMBERED)
+    if any(not _is_unforeseen(each, window, until) for each in known):
         return _Verdict.LATE
     return _Verdict.UNKNOWN

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.events import Decision, EventKey, LearningMode, Observation, SkipReason
@@ -212,9 +212,10 @@ def test_a_reward_is_late_as_long_as_its_event_is_remembered_and_unknown_from_th
 
 
 def joined_as_it_turns_up(decided: list[Segment], observed: list[Segment], ends: Sequence[float], found: dict[str, int]) -> list[Joined]:
-    """Join window after window; a segment of decisions that ``found`` names turns up so many windows after its own.
+    """Join window after window, each a wait and a grace after its end.
 
-    All others are there for the window before, too, if they are sealed soon after it: a trainer comes by later, and looks ahead.
+    A segment of decisions that ``found`` names turns up so many windows after its own. The others are there as soon as they are
+    sealed, and a window looks as far ahead as a trainer does.
     """
     results: list[Joined] = []
     seen: frozenset[str] = frozenset()
@@ -222,8 +223,13 @@ def joined_as_it_turns_up(decided: list[Segment], observed: list[Segment], ends:
     since, bounds = T0, [*sorted({after(end) for end in ends} - {T0}), LATER, after(9001), after(9002)]
     for number, until in enumerate(bounds):
         places = {s.head.key.name: next(n for n, end in enumerate(bounds) if s.head.key.sealed_at < end) for s in decided}
-        ahead = {s.head.key.name for s in decided if s.head.key.sealed_at < until + EARLY + GRACE} - found.keys()
-        there = [s for s in decided if s.head.key.name in ahead or places[s.head.key.name] + found.get(s.head.key.name, 0) <= number]
+        reach = until + min(EARLY, LOOP.reward_wait) + GRACE
+        there = [
+            s
+            for s in decided
+            if places[s.head.key.name] + found.get(s.head.key.name, 0) <= number
+            or (not found.get(s.head.key.name) and s.head.key.sealed_at < reach)
+        ]
         before = results[-1] if results else None
         results.append(
             join(window(there, observed, since=since, until=until, before=before, seen=seen, seen_observations=counted), loop=LOOP)
@@ -272,8 +278,60 @@ def test_many_rewards_of_an_event_that_every_call_names_take_no_more_room_than_o
     assert time.process_time() - began < 8.0
 
 
+@pytest.mark.parametrize(("sealed", "learned"), [(30, 0), (31, 0), (32, 1), (400, 1)])
+@pytest.mark.parametrize("ends", [[], [2.0], [31.5], [200.0]])
+@pytest.mark.parametrize("slot", ["", "s"])
+def test_of_two_decisions_the_one_made_first_is_learned_unless_it_was_sealed_a_grace_after_the_other(sealed, learned, ends, slot):
+    decided = [
+        segment([decision(slot=slot)], sealed_at=after(sealed), writer="a"),
+        segment([decision(at=after(1), slot=slot)], sealed_at=after(1), writer="b"),
+    ]
+    observed = [segment([observation(at=after(10), slot=slot)])]
+    events, counters = outcome(joined_as_it_turns_up(decided, observed, ends, {}))
+    assert [(at, skip) for _, at, _, skip in events if skip is None] == [(after(learned), None)]
+    assert counters == Counters(learned=1, skipped={"duplicate": 1}, rewards=1)
+
+
+def test_a_reward_that_was_unknown_is_not_once_its_decision_is_sealed_long_after_it_was_made():
+    """Its process stood still: windows went by in which nobody knew of the decision."""
+    decided, observed = [segment([decision()], sealed_at=after(400))], [segment([observation(at=after(5))])]
+    results = joined_as_it_turns_up(decided, observed, [10.0, 200.0], {})
+    assert [each.counters.unknown_rewards for each in results[:3]] == [1, 0, -1]
+    assert (outcome(results)[0][0][2], outcome(results)[1]) == (1.0, Counters(learned=1, rewards=1))
+
+
 @given(
-    st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0, 5, 29])), min_size=2, max_size=6),
+    st.lists(
+        st.tuples(st.integers(0, 300), st.sampled_from([0, 5, 29, 30, 31, 95, 400]), st.sampled_from([0, 0, 0, 1, 2]), st.booleans()),
+        min_size=1,
+        max_size=5,
+    ),
+    st.lists(st.tuples(st.integers(-130, 500), st.sampled_from([0, 5, 29, 31, 60]), st.sampled_from([1.0, 1.0, None])), max_size=6),
+    st.lists(st.integers(0, 700).map(float), max_size=4),
+)
+@settings(max_examples=200, deadline=None)
+def test_one_decision_of_an_event_counts_whatever_the_order_of_sealing_and_however_late_some_turn_up(decided, observed, ends):
+    decisions = [
+        segment([decision(at=after(at), deferred=deferred)], sealed_at=after(at + later), writer=f"d{n}")
+        for n, (at, later, _, deferred) in enumerate(decided)
+    ]
+    reports = [
+        segment([observation(reward=reward, at=after(at))], sealed_at=after(at + later), writer=f"o{n}")
+        for n, (at, later, reward) in enumerate(observed)
+    ]
+    found = {s.head.key.name: windows for s, (_, _, windows, _) in zip(decisions, decided, strict=True)}
+    results = joined_as_it_turns_up(decisions, reports, ends, found)
+    kept = [e for r in results for e in r.events if e.skip is not SkipReason.DUPLICATE]
+    counters = outcome(results)[1]
+    assert (len(kept), counters.processed) == (1, len(decided))
+    used = [o for o in kept[0].observations if not o.is_activation]
+    assert counters.rewards == sum(reward is not None for _, _, reward in observed)
+    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards
+
+
+@example([(0, 5), (1, 0)], [(0, 0)] * 30, [2.0])  # the first is sealed in a later window than the other
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0, 5, 29, 30, 31, 95, 400])), min_size=2, max_size=6),
     st.lists(st.tuples(st.integers(0, 500), st.sampled_from([0, 5, 29, 31, 60])), min_size=30, max_size=60),
     st.lists(st.integers(0, 700).map(float), max_size=3),
 )
@@ -284,6 +342,7 @@ def test_of_many_rewards_of_a_repeated_event_each_is_used_or_late(decided, obser
     results = joined_as_it_turns_up(decisions, rewards, ends, {})
     counters = outcome(results)[1]
     used = [o for r in results for e in r.events if e.skip is None for o in e.observations]
+    assert (counters.learned, counters.skipped) == (1, {"duplicate": len(decided) - 1})
     assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards == len(observed)
 
 
