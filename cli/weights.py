@@ -94,6 +94,7 @@ def _document(model: Model, named: NamedWeights) -> dict[str, Any]:
         "version": "",
         "learned": model.learned,
         "ownShare": model.share,
+        "jointShare": model.joint_share,
         "weights": len(model.cells),
         "unnamed": named.unnamed(),
         "actionsWithOwnPart": len(model.arms),
@@ -101,13 +102,14 @@ def _document(model: Model, named: NamedWeights) -> dict[str, Any]:
         "events": 0,
         "damagedChunks": 0,
         "pairs": [asdict(each) for each in pairs],
+        "joint": [asdict(each) for each in named.joint_worths()],
         "own": [{"action": each.action, "alone": each.alone, "features": [asdict(worth) for worth in each.worths]} for each in own],
     }
 
 
 def _cut(found: dict[str, Any], most: int | None) -> dict[str, Any]:
     own = [{**each, "features": each["features"][:most]} for each in found["own"]]
-    return {**found, "pairs": found["pairs"][:most], "own": own}
+    return {**found, "pairs": found["pairs"][:most], "joint": found["joint"][:most], "own": own}
 
 
 def _print(found: dict[str, Any], most: int) -> None:
@@ -121,6 +123,7 @@ def _print(found: dict[str, Any], most: int) -> None:
             names_from_events=found["events"],
             chunks_that_could_not_be_read=found["damagedChunks"] or None,
             share_of_own_parts=f"{found['ownShare']:.0%}",
+            share_of_the_joint_part=f"{found['jointShare']:.0%}",
         )
     )
     if found["pairs"]:
@@ -130,6 +133,12 @@ def _print(found: dict[str, Any], most: int) -> None:
             shared.add_row(*names, f"{each['weight']:+.4f}", f"{each['scale']:g}", f"{each['events']:,}")
         out.print()
         out.print(shared)
+    if found["joint"]:
+        joint = table("jointly, context", "action", "adds", "events", right=["adds", "events"])
+        for each in found["joint"][:most]:
+            joint.add_row(escape(each["context"]), escape(each["action"]), f"{each['worth']:+.4f}", f"{each['events']:,}")
+        out.print()
+        out.print(joint)
     if found["own"]:
         own = table("own part of", "context", "adds", "events", right=["adds", "events"])
         rows = [(each["action"], worth) for each in found["own"] for worth in each["features"]]

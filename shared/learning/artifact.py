@@ -11,31 +11,34 @@ import numpy.typing as npt
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import LARGEST_WEIGHT
-from shared.learning import npz
+from shared.learning import joint_ridge, npz
 from shared.learning.arguments import LONGEST
 from shared.learning.crosses import CELLS
-from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch
+from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Floats
 from shared.learning.interactions import Interactions
+from shared.learning.joint_ridge import JointRidge
 from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner, Losses
-from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge, Sums
+from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
-from shared.learning.model import MEMBERS, Model
+from shared.learning.model import MEMBERS, Model, no_joint
 from shared.learning.segments import Positions, starts_of
 from shared.learning.shared_ridge import DRAWS, SharedRidge
+from shared.learning.sums import Sums
 
-FORMAT_VERSION: Final = 3
-WEIGHTED_VERSION: Final = 4
-"""Of a state whose window holds events that stand for more than themselves; any other is written as before."""
+FORMAT_VERSION: Final = 4
+BEFORE_JOINT: Final = 3
+"""The format of releases without a joint part; what they wrote is read as what has learned nothing of it yet."""
 
 _Arrays = Mapping[str, npt.NDArray[Any]]
 
 _MODEL: Final = {
     npz.HEADER: "<i8",  # versions, learned, columns of weights, columns of arm_weights
-    "mixture": "<f8",  # events remembered, deviation, share, ridge
+    "mixture": "<f8",  # events remembered, deviation, share, ridge, share of the joint part
     "cells": "<u4",
     "weights": "<f4",
     "arms": "<u4",
     "arm_weights": "<f4",
+    "joint_weights": "<f4",
     "measured": "<u4",
     "sizes": "<f8",
     "quantiles": "<i4",  # how many each measured feature has
@@ -64,19 +67,31 @@ _STATE: Final = {
     "grams": "<f8",  # the upper triangles: the steady arms' and then the recent ones', as below
     "moments": "<f8",
     "arm_weights": "<f8",
+    "joint_grams": "<f8",  # the joint part's, steady and recent, in the same way
+    "joint_moments": "<f8",
+    "joint_weights": "<f8",
+    "joint_waiting": "<i8",  # how many events came since those weights were solved
     "interactions": "<u4",
+    "counts_of_events": "<f8",  # for how many each event of the window stands; none where that is one for all
 }
-_WEIGHTED_STATE: Final = {**_STATE, "counts_of_events": "<f8"}
 _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
+_JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
+_SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
+_UNHEARD: Final = 10.0
+"""Squared errors that a part which has everything to learn is behind the worst: forgotten within some thousand events."""
+
+_ROUNDING: Final = 1e-9
 _LARGEST_COUNT: Final = 10**15
 _LARGEST_WEIGHT: Final = 1e12
 _LARGEST_SUM: Final = 1e24
 """Beyond what rewards of a million and features of `LARGEST` come to; what is learned from more would overflow."""
-_LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * ARMS * (2 + DRAWS) * SIZE + 100 * MOST + (1 << 16)
+_LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * (ARMS * SIZE + joint_ridge.SIZE) * (2 + DRAWS) + 100 * MOST + (1 << 16)
 _LARGEST_STATE: Final = (
-    CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2)
-) + WINDOW * (4 * WIDTH * 4 + 28)
+    (CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2))
+    + 16 * (len(_JOINT_TRIANGLE[0]) + 2 * joint_ridge.SIZE * (1 + DRAWS))
+    + WINDOW * (4 * WIDTH * 4 + 28)
+)
 
 
 def dump_model(learner: Learner) -> bytes:
@@ -86,11 +101,12 @@ def dump_model(learner: Learner) -> bytes:
     return npz.write(
         {
             npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, model.learned, model.weights.shape[1], model.arm_weights.shape[1]]),
-            "mixture": np.array([model.remembered, model.deviation, model.share, model.ridge]),
+            "mixture": np.array([model.remembered, model.deviation, model.share, model.ridge, model.joint_share]),
             "cells": model.cells,
             "weights": model.weights,
             "arms": model.arms,
             "arm_weights": model.arm_weights,
+            "joint_weights": model.joint_weights,
             "measured": model.measures.hashes,
             "sizes": model.measures.sizes,
             "quantiles": counts,
@@ -107,13 +123,17 @@ def load_model(data: bytes) -> Model:
     Raises `NewerFormatError` for what a later release wrote and `UnreadableError` for anything else that is not as
     `dump_model` writes it; `load_learner` likewise.
     """
-    arrays = npz.read(data, _MODEL, what="model", version=FORMAT_VERSION, largest=_LARGEST_MODEL)
+    arrays = _read(data, _MODEL, what="model", largest=_LARGEST_MODEL)
     _, learned, columns, arm_columns = _header(arrays, 5)
-    _require({columns, arm_columns} <= {1, 1 + DRAWS} and len(arrays["mixture"]) == 4)
+    _require({columns, arm_columns} <= {1, 1 + DRAWS})
+    if arrays[npz.HEADER][0] == BEFORE_JOINT:
+        arrays |= {"mixture": np.append(arrays["mixture"], 0.0), "joint_weights": no_joint().ravel()}
+    _require(len(arrays["mixture"]) == 5 and len(arrays["joint_weights"]) in (joint_ridge.SIZE, (1 + DRAWS) * joint_ridge.SIZE))
     _check_cells(arrays["cells"], arrays["weights"], columns)
     _require(len(arrays["arms"]) <= ARMS and len(arrays["arm_weights"]) == (len(arrays["arms"]) + 1) * arm_columns * SIZE)
-    remembered, deviation, share, ridge = arrays["mixture"].tolist()
-    _require(0.0 <= remembered <= learned and deviation >= 0.0 and 0.0 <= share <= 1.0 and ridge > 0.0)
+    remembered, deviation, share, ridge, joint_share = arrays["mixture"].tolist()
+    _require(0.0 <= remembered <= learned and deviation >= 0.0 and ridge > 0.0)
+    _require(0.0 <= share <= 1.0 and 0.0 <= joint_share <= 1.0 and share + joint_share <= 1.0 + _ROUNDING)
     model = Model(
         learned,
         remembered,
@@ -124,6 +144,8 @@ def load_model(data: bytes) -> Model:
         arrays["weights"].reshape(-1, columns),
         arrays["arms"],
         arrays["arm_weights"].reshape(-1, arm_columns, SIZE),
+        joint_share,
+        arrays["joint_weights"].reshape(-1, joint_ridge.SIZE),
         _measures(arrays),
         _interactions(arrays),
     )
@@ -138,10 +160,10 @@ def dump_state(learner: Learner) -> bytes:
     columns = 2 + DRAWS if shared.is_open else 2
     samples = learner.samples.values
     sums = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
-    version, dtypes = (FORMAT_VERSION, _STATE) if window.counts is None else (WEIGHTED_VERSION, _WEIGHTED_STATE)
+    joint = (learner.joint.steady, learner.joint.recent) if learner.learned else ()  # a cold learner's is not worth its half megabyte
     return npz.write(
         {
-            npz.HEADER: np.array([version, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
+            npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
             "sums": np.array([*losses.squared, losses.events, losses.lowest, losses.highest, shared.squares]),
             "sampled": np.array(list(samples), dtype=np.uint32),
             "counts": np.array([len(sample) for sample in samples.values()]),
@@ -162,17 +184,23 @@ def dump_state(learner: Learner) -> bytes:
             "grams": _joined([each.gram[_TRIANGLE] for each in sums]),
             "moments": _joined([each.moments for each in sums]),
             "arm_weights": _joined([each.weights for each in sums]),
+            "joint_grams": _joined([each.gram[_JOINT_TRIANGLE] for each in joint]),
+            "joint_moments": _joined([each.moments for each in joint]),
+            "joint_weights": _joined([each.weights for each in joint]),
+            "joint_waiting": np.array([learner.joint.waiting]),
             "interactions": _code_points(learner.interactions),
             "counts_of_events": np.zeros(0) if window.counts is None else window.counts,
         },
-        dtypes,
+        _STATE,
     )
 
 
 def load_learner(data: bytes) -> Learner:
     """Read what `dump_state` wrote, to go on learning exactly where it stood."""
-    arrays = _state(data)
+    arrays = _read(data, _STATE, what="state", largest=_LARGEST_STATE)
     _, learned, columns, anchor_columns, met = _header(arrays, 6)
+    if arrays[npz.HEADER][0] == BEFORE_JOINT:
+        arrays |= _without_joint(arrays["sums"], is_cold=not learned)
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
     _check_sums(arrays, learned=learned, met=met)
@@ -183,17 +211,16 @@ def load_learner(data: bytes) -> Learner:
         window=_window(arrays),
         shared=_shared(arrays, columns, squares=sums[-1], learned=met),
         local=_local(arrays),
+        joint=_joint(arrays),
         losses=Losses(np.array(sums[:MEMBERS]), *sums[MEMBERS:-1]),
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
 
 
-def _state(data: bytes) -> _Arrays:
-    try:
-        return npz.read(data, _STATE, what="state", version=FORMAT_VERSION, largest=_LARGEST_STATE)
-    except NewerFormatError:
-        return npz.read(data, _WEIGHTED_STATE, what="state", version=WEIGHTED_VERSION, largest=_LARGEST_STATE)
+def is_earlier(data: bytes) -> bool:
+    """Tell whether an earlier release wrote this."""
+    return npz.version_of(data) == BEFORE_JOINT
 
 
 def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
@@ -202,9 +229,9 @@ def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
     _require(met <= learned <= _LARGEST_COUNT and len(arrays["rewards"]) <= learned)
     _require(min(*squared, events, squares) >= 0.0 and lowest <= 0.0 <= 1.0 <= highest)
     _require(bool((arrays["seen"] >= 0).all()) and bool((arrays["seen"] <= learned).all()))
-    for name in ("weights", "anchors", "arm_weights"):
+    for name in ("weights", "anchors", "arm_weights", "joint_weights"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_WEIGHT).all()))
-    for name in ("sums", "grams", "moments"):
+    for name in ("sums", "grams", "moments", "joint_grams", "joint_moments"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_SUM).all()))
 
 
@@ -270,7 +297,7 @@ def _window(arrays: _Arrays) -> Batch:
 
 
 def _counts(arrays: _Arrays, events: int) -> npt.NDArray[np.float64] | None:
-    counts = arrays.get("counts_of_events")
+    counts = arrays["counts_of_events"] if len(arrays.get("counts_of_events", ())) else None
     if counts is not None:
         _require(len(counts) == events and bool(((counts >= 1.0) & (counts <= LARGEST_WEIGHT)).all()))
     return counts
@@ -295,14 +322,50 @@ def _local(arrays: _Arrays) -> LocalRidge:
     _require(len(arrays["moments"]) == len(arrays["arm_weights"]) == count * SIZE * (1 + DRAWS))
     grams = arrays["grams"].reshape(count, len(_TRIANGLE[0]))
     moments, weights = (arrays[name].reshape(count, SIZE, 1 + DRAWS) for name in ("moments", "arm_weights"))
-    sums = [Sums(_symmetric(grams[number]), moments[number].copy(), weights[number]) for number in range(count)]
+    sums = [Sums(_symmetric(grams[number], SIZE, _TRIANGLE), moments[number].copy(), weights[number]) for number in range(count)]
     return LocalRidge(dict(zip(arms, map(Arm, sums[: len(arms)], sums[len(arms) :], seen), strict=True)))
 
 
-def _symmetric(triangle: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    full = np.zeros((SIZE, SIZE))
-    full[_TRIANGLE] = triangle
-    full.T[_TRIANGLE] = triangle
+def _joint(arrays: _Arrays) -> JointRidge:
+    grams, waiting, size = arrays["joint_grams"], arrays["joint_waiting"].tolist(), joint_ridge.SIZE
+    _require(len(waiting) == 1 and 0 <= waiting[0] <= arrays[npz.HEADER][2])
+    if not arrays[npz.HEADER][2]:
+        _require(not any(map(len, (grams, arrays["joint_moments"], arrays["joint_weights"]))))
+        return JointRidge()
+    _require(len(grams) == 2 * len(_JOINT_TRIANGLE[0]))
+    _require(len(arrays["joint_moments"]) == len(arrays["joint_weights"]) == 2 * size * (1 + DRAWS))
+    moments, weights = (arrays[name].reshape(2, size, 1 + DRAWS) for name in ("joint_moments", "joint_weights"))
+    halves = [_symmetric(each, size, _JOINT_TRIANGLE) for each in np.split(grams, 2)]
+    steady, recent = (Sums(*each) for each in zip(halves, moments.copy(), weights, strict=True))
+    return JointRidge(steady, recent, waiting[0])
+
+
+def _without_joint(sums: Floats, *, is_cold: bool) -> dict[str, npt.NDArray[Any]]:
+    """Give what a state of a release without a joint part lacks: it has everything to learn, and is to be heard when it has."""
+    size = 0 if is_cold else joint_ridge.SIZE
+    _require(len(sums) == MEMBERS + 2)
+    squared, others = sums[: MEMBERS - 2], sums[MEMBERS - 2 :]
+    return {
+        "sums": np.concatenate([squared, np.full(2, squared.max() + _UNHEARD), others]),
+        "joint_grams": np.zeros(0 if is_cold else 2 * len(_JOINT_TRIANGLE[0])),
+        "joint_moments": np.zeros(2 * size * (1 + DRAWS)),
+        "joint_weights": np.zeros(2 * size * (1 + DRAWS)),
+        "joint_waiting": np.zeros(1, dtype=np.int64),
+    }
+
+
+def _read(data: bytes, members: Mapping[str, str], *, what: str, largest: int) -> dict[str, npt.NDArray[Any]]:
+    """Read either format; what an earlier one lacks is not there."""
+    if is_earlier(data):
+        earlier = {name: kind for name, kind in members.items() if name not in _SINCE_JOINT}
+        return npz.read(data, earlier, what=what, version=BEFORE_JOINT, largest=largest)
+    return npz.read(data, members, what=what, version=FORMAT_VERSION, largest=largest)
+
+
+def _symmetric(triangle: Floats, size: int, places: tuple[Positions, Positions]) -> Floats:
+    full = np.zeros((size, size))
+    full[places] = triangle
+    full.T[places] = triangle
     return full
 
 

@@ -1,8 +1,9 @@
 """Why a score is what it is: what each feature, and each pair of features, adds to it.
 
-The shared part is a sum over pairs already. The waves of an action's own part are divided among the context's features by
-integrated gradients from a context without features (Sundararajan, Taly & Yan 2017, "Axiomatic attribution for deep networks"),
-which have a closed form here: a wave's change goes to each feature in proportion to what it adds to the wave's angle.
+The shared part is a sum over pairs already. The waves of an action's own part are divided among the context's features, and joint
+waves among the context's and the action's alike, by integrated gradients from a situation without features (Sundararajan, Taly & Yan
+2017, "Axiomatic attribution for deep networks"), which have a closed form here: a wave's change goes to each feature in proportion to
+what it adds to the wave's angle.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,11 +13,13 @@ from typing import Final
 import numpy as np
 
 from shared.domain.events import Situation
+from shared.learning import joint_ridge
 from shared.learning.crosses import cells, groups_of, mask_of
-from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Hashes, Row
+from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Floats32, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, frequencies, phases
 from shared.learning.interactions import Interactions
 from shared.learning.model import Model
+from shared.learning.scorer import shares_of_shared
 
 LONGEST_NAME: Final = 256
 OTHERS: Final = "other features"
@@ -61,7 +64,10 @@ def explain(model: Model, situation: Situation, action: int) -> Explanation:
     encoder = NamingEncoder(model.interactions, readable)
     encoded = encoder.encode(situation)
     context, own = encoded.context, encoded.actions[action]
-    parts = _of_shared(model, context, own) | _of_arm(model, context, own, turned_by(model, context))
+    parts = _of_shared(model, context, own)
+    for more in (_of_arm(model, context, own, turned_by(model, context)), JointParts(model, context).of(own)):
+        for pair, worth in more.items():
+            parts[pair] = parts.get(pair, 0.0) + worth
     named = [Contribution(encoder.name(of), encoder.name(with_), worth) for (of, with_), worth in parts.items() if worth]
     named.sort(key=lambda each: -abs(each.worth))
     return Explanation(situation.actions[action].id, float(model.scores(encoded).mean[action]), tuple(named))
@@ -75,16 +81,16 @@ def explain_all(model: Model, situation: Situation, *, most: int) -> tuple[Expla
     """
     encoder = NamingEncoder(model.interactions, _feature)
     encoded = encoder.encode(situation)
-    turned = turned_by(model, encoded.context)
+    turned, joint = turned_by(model, encoded.context), JointParts(model, encoded.context)
     context = _Groups.of([encoder.name(each) for each in encoded.context.hashes])
     explanations = []
     for action, row in zip(situation.actions, encoded.actions, strict=True):
         own = _Groups.of([encoder.name(each) for each in row.hashes])
         grid = own.summed(context.summed(_grid(model, encoded.context, row)).T).T
         parts = _largest(grid, context.names, own.names, most)
-        for (of, _), worth in _of_arm(model, encoded.context, row, turned).items():
-            name = encoder.name(of)
-            pair = (name, "") if name else ("", _ALONE)
+        for (of, with_), worth in (*_of_arm(model, encoded.context, row, turned).items(), *joint.of(row).items()):
+            names = encoder.name(of), encoder.name(with_)
+            pair = names if any(names) else ("", _ALONE)
             parts[pair] = parts.get(pair, 0.0) + worth
         score = sum(parts.values())  # not asked of the model, which remembers the features that it is asked about
         explanations.append(Explanation(action.id, score, _few(parts, most)))
@@ -151,7 +157,8 @@ def _of_shared(model: Model, context: Row, action: Row) -> _Parts:
 
 def _grid(model: Model, context: Row, action: Row) -> Floats:
     """Give what each pair of features adds by the weights that all actions share, [context features, action features]."""
-    share = 1.0 - model.share if action.hashes[0] in model.arms else 1.0
+    of_arms, of_others = shares_of_shared(model.share, model.joint_share)
+    share = of_arms if action.hashes[0] in model.arms else of_others
     of_context, of_action = (np.array(row.hashes, dtype=np.uint32) for row in (context, action))
     values = np.outer(model.measures.scaled(of_context, context.values), model.measures.scaled(of_action, action.values))
     if (mask := mask_of(model.interactions)) is not None:
@@ -182,6 +189,41 @@ def turned_by(model: Model, context: Row) -> Floats:
     ranked = model.measures.ranked(hashes, context.values)[1:]
     angles = ranked[:, None] * frequencies(hashes[1:]) / np.sqrt(max(len(ranked), 1))
     return _divided(angles, phases().astype(np.float64))
+
+
+class JointParts:
+    """What the joint part of a model adds to the scores of actions in a context."""
+
+    def __init__(self, model: Model, context: Row) -> None:
+        self._model = model
+        self._context = context
+        weights = model.joint_weights[0].astype(np.float64)
+        self._constant = float(weights[0])
+        self._of_cosines, self._of_sines = (joint_ridge.AMPLITUDE * half for half in np.split(weights[1:], 2))
+        self._angles = self._turns(context, joint_ridge.context_frequencies, range(1, len(context.hashes)))
+
+    def of(self, action: Row) -> _Parts:
+        """Divide it among the features of both sides; nothing where the model has no such part."""
+        if not self._model.joint_share:
+            return {}
+        features = range(1, len(action.hashes)) or range(1)  # the id is one where there is no other
+        angles = np.concatenate([self._angles, self._turns(action, joint_ridge.action_frequencies, features)])
+        total = angles.sum(axis=0)
+        moves = np.abs(total) > _STILL
+        change = self._of_cosines * (np.cos(total) - 1.0) + self._of_sines * np.sin(total)
+        slopes = np.where(moves, change / np.where(moves, total, 1.0), self._of_sines)
+        worths = (angles @ slopes).tolist()
+        pairs = [(of, _NOTHING) for of in self._context.hashes[1:]] + [(_NOTHING, action.hashes[place]) for place in features]
+        return {(CONSTANT, _NOTHING): self._constant + float(self._of_cosines.sum())} | dict(zip(pairs, worths, strict=True))
+
+    def _turns(self, row: Row, spread: Callable[[Hashes], Floats32], places: range) -> Floats:
+        """Give what each of these features adds to each wave's angle, [features, WAVES]."""
+        hashes = np.array([row.hashes[place] for place in places], dtype=np.uint32)
+        ranked = self._model.measures.ranked(hashes, [row.values[place] for place in places])
+        if places == range(1):
+            ranked = np.ones(1)
+        turns: Floats = ranked[:, None] * spread(hashes) / np.sqrt(max(len(places), 1))
+        return turns
 
 
 def _divided(angles: Floats, starts: Floats) -> Floats:

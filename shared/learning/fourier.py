@@ -5,6 +5,7 @@ The inner product of two contexts' waves approaches a Gaussian kernel of the dis
 context has three features or fifty.
 """
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from math import pi, sqrt
 from statistics import NormalDist
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning.encoding import Floats32, Hashes
+from shared.learning.segments import Positions, present
 
 WAVES: Final = 128
 
@@ -22,6 +24,10 @@ _SPREAD: Final = 2.0
 
 AMPLITUDE: Final = 3.0 * sqrt(2.0 / WAVES)
 _QUANTILES: Final = 4096
+
+_DENSE_CELLS: Final = 1 << 22
+_ENTRIES_AT_ONCE: Final = 1 << 15  # of features times waves
+"""Both bound the memory of `summed`."""
 
 
 def gaussians(keys: Hashes, count: int) -> Floats32:
@@ -38,6 +44,36 @@ def gaussians(keys: Hashes, count: int) -> Floats32:
 def frequencies(hashes: Hashes) -> Floats32:
     """Give each feature's frequencies, shape [n, WAVES]."""
     return gaussians(hashes, WAVES) * np.float32(_SPREAD)
+
+
+def summed(spread: Callable[[Hashes], Floats32], hashes: Hashes, values: Floats32, starts: Positions) -> Floats32:
+    """Add up the frequencies of each row's features times their values, shape [rows, WAVES]: the angles of its waves.
+
+    Row i has the entries ``starts[i]`` up to ``starts[i + 1]``, at least one, and names a feature once; ``spread`` gives features'
+    frequencies. Rows have few distinct features in common: one product does it where their values fit into a dense table.
+    """
+    features, places = np.unique(hashes, return_inverse=True)
+    count = len(starts) - 1
+    if count * len(features) <= _DENSE_CELLS:
+        dense = np.zeros((count, len(features)), dtype=np.float32)
+        dense[np.repeat(np.arange(count), np.diff(starts)), places] = values
+        return dense @ spread(features)
+    angles = np.empty((count, WAVES), dtype=np.float32)
+    for first, last in _pieces(starts):
+        entries = slice(starts[first], starts[last])
+        known, own = present(places[entries], len(features))
+        weighted = spread(features[known])[own] * values[entries, None]
+        angles[first:last] = np.add.reduceat(weighted, starts[first:last] - entries.start, axis=0)
+    return angles
+
+
+def _pieces(starts: Positions) -> Iterator[tuple[int, int]]:
+    """Cut rows into pieces of so few entries that their frequencies fit into memory."""
+    first = 0
+    while first < len(starts) - 1:
+        last = int(np.searchsorted(starts, starts[first] + _ENTRIES_AT_ONCE, side="right")) - 1
+        yield first, (last := max(last, first + 1))
+        first = last
 
 
 def waves(angles: Floats32, features: npt.NDArray[np.int64]) -> Floats32:

@@ -1,8 +1,8 @@
 """What learns: an ensemble of second-order regressions, a block of events at a time.
 
-Its members (`shared.learning.shared_ridge` and `shared.learning.local_ridge`, each steady and recent) are averaged by how well each
-predicted the latest events before learning from them, with exponential weights (Cesa-Bianchi & Lugosi 2006, "Prediction, learning,
-and games", chapter 2).
+Its members (`shared.learning.shared_ridge`, `shared.learning.local_ridge` and `shared.learning.joint_ridge`, each steady and recent) are
+averaged by how well each predicted the latest events before learning from them, with exponential weights (Cesa-Bianchi & Lugosi 2006,
+"Prediction, learning, and games", chapter 2).
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,10 @@ from shared.learning.crosses import Crosses, counted, crossed
 from shared.learning.encoding import Batch, Floats, Floats32, no_events
 from shared.learning.fourier import gaussians
 from shared.learning.interactions import EVERYTHING, Interactions
+from shared.learning.joint_ridge import JointRidge, joint_waves
 from shared.learning.local_ridge import LocalRidge, arms_of, contexts_of
 from shared.learning.measures import Measures, Samples
-from shared.learning.model import MEMBERS, Mixture, Model
+from shared.learning.model import MEMBERS, Mixture, Model, Parts
 from shared.learning.segments import starts_of
 from shared.learning.shared_ridge import DRAWS, SharedRidge
 
@@ -26,7 +27,7 @@ WINDOW: Final = 4096
 
 WINDOW_CROSSES: Final = 1 << 20
 
-_LARGEST_BLOCK: Final = 2048
+_LARGEST_BLOCK: Final = 4096
 _SMALLEST_BLOCK: Final = 10
 _BLOCK_CROSSES: Final = 1 << 19
 _GROWTH: Final = 0.2
@@ -40,6 +41,8 @@ _MARGIN: Final = 0.5
 """How far beyond the rewards seen a prediction may count as wrong."""
 
 _NEGLIGIBLE: Final = 1e-3
+
+_OF_JOINT: Final = 0x3C6EF372
 
 
 @dataclass(eq=False, slots=True)
@@ -84,6 +87,7 @@ class Learner:
     window: Batch = field(default_factory=no_events)
     shared: SharedRidge = field(default_factory=SharedRidge)
     local: LocalRidge = field(default_factory=LocalRidge)
+    joint: JointRidge = field(default_factory=JointRidge)
     losses: Losses = field(default_factory=Losses)
     measures: Measures = field(default_factory=Measures.none)
     interactions: Interactions = EVERYTHING
@@ -111,25 +115,30 @@ class Learner:
     def model(self) -> Model:
         """Give what Rank needs of it, ready to score."""
         mixture = Mixture(*self.losses.shares().tolist())
-        of_members = Model.of(self.shared, self.local, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
+        parts = Parts(self.shared, self.local, self.joint)
+        of_members = Model.of(parts, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
         return replace(of_members, interactions=self.interactions)
 
     def _learn_block(self, block: Batch) -> None:
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         crosses = crossed(block, self.measures, self.interactions)
         contexts = contexts_of(block, self.measures)
+        waves = joint_waves(block, self.measures)
         shared = self.shared.predict(crosses)
-        self.losses.add(np.column_stack([shared, self.local.predict(contexts, arms_of(block), shared)]), rewards, block.counts)
+        own = self.local.predict(contexts, arms_of(block), shared)
+        self.losses.add(np.column_stack([shared, own, self.joint.predict(waves)]), rewards, block.counts)
 
         changed = self.samples.observe(block.context_hashes, block.context_values)
         changed |= self.samples.observe(block.action_hashes, block.action_values)
         if changed:
             self.measures = self.samples.measures()
             crosses, contexts = crossed(block, self.measures, self.interactions), contexts_of(block, self.measures)
+            waves = joint_waves(block, self.measures)
         self.shared.meet(crosses)
         self.learned += len(block)
         of_window = self._slide(block, crosses, anew=changed)
         self._learn_local(block, contexts, anew=changed)
+        self._learn_joint(block, waves, anew=changed)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts)
 
@@ -154,7 +163,18 @@ class Learner:
             contexts, rewards = contexts * roots.astype(np.float32)[:, None], rewards * roots
         self.local.learn(contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))]), last=self.learned)
 
-    def _noise(self, events: int) -> Floats:
-        """Give the latest events' noise, [n, DRAWS]: an event keeps its own."""
+    def _learn_joint(self, block: Batch, waves: Floats32, *, anew: bool) -> None:
+        """Do likewise."""
+        if anew and len(self.window) == self.learned:
+            self.joint = JointRidge()
+            block, waves = self.window, joint_waves(self.window, self.measures)
+        rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
+        if block.counts is not None:
+            roots = np.sqrt(block.counts)
+            waves, rewards = waves * roots.astype(np.float32)[:, None], rewards * roots
+        self.joint.learn(waves, np.column_stack([rewards, self._noise(len(block), of=_OF_JOINT)]), learned=self.learned)
+
+    def _noise(self, events: int, *, of: int = 0) -> Floats:
+        """Give the latest events' noise, [n, DRAWS]: an event keeps its own, another one for each kind of part."""
         numbers = np.arange(self.learned - events, self.learned, dtype=np.int64).astype(np.uint32)
-        return gaussians(numbers * np.uint32(0x9E3779B9), DRAWS).astype(np.float64)
+        return gaussians(numbers * np.uint32(0x9E3779B9) ^ np.uint32(of), DRAWS).astype(np.float64)

@@ -6,59 +6,24 @@ for actions that stay around. Its statistics are sums: *steady* ones remember al
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import sqrt
 from typing import Final
 
 import numpy as np
 
 from shared.learning.encoding import NO_ID, Batch, Floats, Floats32, Hashes
-from shared.learning.fourier import WAVES, frequencies, gaussians, waves
+from shared.learning.fourier import WAVES, frequencies, gaussians, summed, waves
 from shared.learning.measures import Measures
-from shared.learning.segments import Positions, present
+from shared.learning.segments import Positions
 from shared.learning.shared_ridge import DRAWS, FORGETTING
+from shared.learning.sums import PRECISION, Sums
 
 ARMS: Final = 64
 """Actions that have a part of their own; what further ones are worth, the shared part tells alone."""
 
 SIZE: Final = 1 + WAVES
-PRECISION: Final = 1.0
 
 _STALE: Final = 4096
 """An action that was not shown for so many events gives up its place to a new one."""
-
-_ENTRIES_AT_ONCE: Final = 1 << 15  # of features times waves: bounds the memory
-
-
-@dataclass(eq=False, slots=True)
-class Sums:
-    """What is known of one action: ``gram`` [SIZE, SIZE] = Σ g·ψψᵀ, ``moments`` [SIZE, 1 + DRAWS] = Σ ψ·(g·reward, √g·noise).
-
-    ``weights`` [SIZE, 1 + DRAWS] solve them; g is what forgetting has left of an event.
-    """
-
-    gram: Floats = field(default_factory=lambda: np.zeros((SIZE, SIZE)))
-    moments: Floats = field(default_factory=lambda: np.zeros((SIZE, 1 + DRAWS)))
-    weights: Floats = field(default_factory=lambda: np.zeros((SIZE, 1 + DRAWS)))
-
-    def fade(self, left: float) -> None:
-        """Forget all but this part."""
-        self.gram *= left
-        self.moments[:, 0] *= left
-        self.moments[:, 1:] *= sqrt(left)
-
-    def add(self, contexts: Floats32, rewards: Floats, noise: Floats) -> None:
-        """Add √g of the waves [n, SIZE], √g of the ``rewards`` [n], and the ``noise`` [n, DRAWS] as it is."""
-        self.gram += contexts.T @ contexts
-        self.moments[:, 0] += contexts.T @ rewards
-        self.moments[:, 1:] += contexts.T @ noise
-
-    def solve(self, prior: Floats) -> None:
-        """Fit what was added; ``prior`` [SIZE, DRAWS] are the draws of an action that was never shown."""
-        regularised = self.gram.copy()
-        regularised.flat[:: SIZE + 1] += PRECISION
-        moments = self.moments.copy()
-        moments[:, 1:] += PRECISION * prior
-        self.weights = np.linalg.solve(regularised, moments).astype(np.float64, copy=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -68,8 +33,8 @@ class Arm:
     ``seen`` is the number of the event at which it was last shown.
     """
 
-    steady: Sums = field(default_factory=Sums)
-    recent: Sums = field(default_factory=Sums)
+    steady: Sums = field(default_factory=lambda: Sums.none(SIZE))
+    recent: Sums = field(default_factory=lambda: Sums.none(SIZE))
     seen: int = 0
 
 
@@ -123,13 +88,7 @@ def contexts_of(batch: Batch, measures: Measures) -> Floats32:
     """Give the waves of each event's context, shape [n, SIZE]."""
     ranked = measures.ranked(batch.context_hashes, batch.context_values).astype(np.float32)
     ranked[batch.context_starts[:-1]] = 0.0  # the constant is no feature to be similar in
-    features, places = np.unique(batch.context_hashes, return_inverse=True)
-    angles = np.empty((len(batch), WAVES), dtype=np.float32)
-    for first, last in _pieces(batch.context_starts):
-        entries = slice(batch.context_starts[first], batch.context_starts[last])
-        known, own = present(places[entries], len(features))
-        weighted = frequencies(features[known])[own] * ranked[entries, None]
-        angles[first:last] = np.add.reduceat(weighted, batch.context_starts[first:last] - entries.start, axis=0)
+    angles = summed(frequencies, batch.context_hashes, ranked, batch.context_starts)
     return waves(angles, np.diff(batch.context_starts) - 1)
 
 
@@ -151,12 +110,3 @@ def _grouped(actions: Hashes) -> Iterator[tuple[int, Positions]]:
     groups = np.split(by_action, np.cumsum(np.bincount(places, minlength=len(distinct)))[:-1])
     for number in np.argsort(firsts).tolist():
         yield int(distinct[number]), groups[number]
-
-
-def _pieces(starts: Positions) -> Iterator[tuple[int, int]]:
-    """Cut events into pieces of so few entries that their frequencies fit into memory."""
-    first = 0
-    while first < len(starts) - 1:
-        last = int(np.searchsorted(starts, starts[first] + _ENTRIES_AT_ONCE, side="right")) - 1
-        yield first, (last := max(last, first + 1))
-        first = last

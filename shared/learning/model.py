@@ -1,4 +1,4 @@
-"""What Rank scores with: one weight for each cross of a context feature with an action feature, and an action's own waves.
+"""What Rank scores with: one weight for each cross of a context feature with an action feature, an action's own waves, and joint waves.
 
 All members of the learner's ensemble are linear in these, so their average is one model of the same shape.
 """
@@ -8,15 +8,22 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from shared.learning import joint_ridge
 from shared.learning.encoding import EncodedSituation, Floats32, Hashes
 from shared.learning.interactions import EVERYTHING, Interactions
+from shared.learning.joint_ridge import JointRidge
 from shared.learning.local_ridge import SIZE, LocalRidge, prior_draws
 from shared.learning.measures import Measures
 from shared.learning.scorer import Scorer, Scores, Weights
 from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, SharedRidge
 
 _LEAST_SHARE: Final = 0.02
-"""A member with less of a share has nothing to say about what is uncertain."""
+"""A kind of part with less of a share has nothing to say about what is uncertain."""
+
+_SHARED: Final = 0
+_LOCAL: Final = 1
+_JOINT: Final = 2
+"""The places of the kinds in `Mixture.kinds`."""
 
 
 class Mixture(NamedTuple):
@@ -26,14 +33,29 @@ class Mixture(NamedTuple):
     recent: float
     local: float
     recent_local: float
+    joint: float
+    recent_joint: float
+
+    @property
+    def kinds(self) -> tuple[float, float, float]:
+        """Give what the shared part, the actions' own and the joint one have, each with its recent member."""
+        return self.steady + self.recent, self.local + self.recent_local, self.joint + self.recent_joint
 
     def remembered(self, learned: int) -> float:
         """Give how many events the average remembers: recent members forget."""
-        forgetful = self.recent + self.recent_local
+        forgetful = self.recent + self.recent_local + self.recent_joint
         return learned - forgetful * max(learned - 1.0 / (1.0 - FORGETTING), 0.0)
 
 
 MEMBERS: Final = len(Mixture._fields)
+
+
+class Parts(NamedTuple):
+    """What the members of an ensemble have learned."""
+
+    shared: SharedRidge
+    local: LocalRidge
+    joint: JointRidge
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -44,7 +66,8 @@ class Model:
     perhaps draws; ``ridge`` scales the draws of the others. ``deviation`` is that of rewards around predictions, and ``remembered``
     how many of the ``learned`` events still count. ``arms`` (uint32 [a]) are ids' hashes with weights of their own,
     ``arm_weights`` (float32 [a + 1, 1 or 1 + DRAWS, SIZE]), which count for ``share`` of the score; the last row is for all others.
-    It scores what was encoded for its ``interactions``.
+    ``joint_weights`` (float32 [1 or 1 + DRAWS, joint_ridge.SIZE]) are those of the joint waves, which count for ``joint_share``. One
+    kind of part alone has draws: the shared one, the arms or the joint one. It scores what was encoded for its ``interactions``.
     """
 
     learned: int
@@ -56,6 +79,8 @@ class Model:
     weights: Floats32
     arms: Hashes
     arm_weights: Floats32
+    joint_share: float
+    joint_weights: Floats32
     measures: Measures
     interactions: Interactions = EVERYTHING
     _scorer: list[Scorer] = field(default_factory=list, init=False, repr=False)
@@ -63,18 +88,19 @@ class Model:
     @staticmethod
     def cold() -> "Model":
         """Give a model that knows nothing."""
-        return Model(0, 0.0, 0.5, 0.0, 1.0, *_no_weights(), *_no_arms(), Measures.none())
+        return Model(0, 0.0, 0.5, 0.0, 1.0, *_no_weights(), *_no_arms(), 0.0, no_joint(), Measures.none())
 
     @staticmethod
-    def of(shared: SharedRidge, local: LocalRidge, measures: Measures, mixture: Mixture, *, learned: int, deviation: float) -> "Model":
-        """Average the members of an ensemble; draws are those of the one with the largest share that has any."""
-        of_shared, of_local = mixture.steady + mixture.recent, mixture.local + mixture.recent_local
-        ask_shared = shared.is_open and of_shared >= max(of_local, _LEAST_SHARE)
+    def of(parts: Parts, measures: Measures, mixture: Mixture, *, learned: int, deviation: float) -> "Model":
+        """Average the members of an ensemble; draws are those of the kind with the largest share that has any, or else the joint one's."""
+        shared, local, joint = parts
+        of_shared, of_local, of_joint = mixture.kinds
+        asked = _asked(mixture, shared_has_draws=shared.is_open)
         met = np.flatnonzero(shared.met)
         weights = shared.weights[met].astype(np.float64)
         mean = (mixture.steady * weights[:, STEADY] + mixture.recent * weights[:, RECENT]) / of_shared if of_shared else weights[:, STEADY]
-        columns = [mean, *(weights[:, 2:].T if ask_shared else ())]
-        arms = _arms(local, mixture, draws=not ask_shared and of_local >= _LEAST_SHARE) if of_local else _no_arms()
+        columns = [mean, *(weights[:, 2:].T if asked is _SHARED else ())]
+        arms = _arms(local, mixture, draws=asked is _LOCAL) if of_local else _no_arms()
         return Model(
             learned,
             mixture.remembered(learned),
@@ -84,6 +110,8 @@ class Model:
             met.astype(np.uint32),
             np.column_stack(columns).astype(np.float32),
             *arms,
+            of_joint,
+            _joint(joint, mixture, draws=asked is _JOINT) if of_joint or asked is _JOINT else no_joint(),
             measures,
         )
 
@@ -100,8 +128,29 @@ class Model:
 
     def prepare(self) -> None:
         """Lay out what scoring takes, so that no request has to wait for it; who only writes a model does without."""
-        weights = Weights(self.share, self.ridge, self.cells, self.weights, self.arms, self.arm_weights, self.measures, self.interactions)
-        self._scorer.append(Scorer(weights))
+        self._scorer.append(Scorer(Weights(*[getattr(self, name) for name in Weights._fields])))
+
+
+def _asked(mixture: Mixture, *, shared_has_draws: bool) -> int:
+    """Say which kind's draws are taken. Nobody else explores where the shared part, too wide for draws, has all the shares."""
+    of_shared, of_local, of_joint = mixture.kinds
+    shares = [of_shared if shared_has_draws else 0.0, of_local, of_joint]
+    largest = max(shares)
+    return shares.index(largest) if largest >= _LEAST_SHARE else _JOINT
+
+
+def _joint(joint: JointRidge, mixture: Mixture, *, draws: bool) -> Floats32:
+    steady, recent = joint.solved()
+    surer = steady if mixture.joint >= mixture.recent_joint else recent
+    weights = np.zeros((1 + DRAWS if draws else 1, joint_ridge.SIZE), dtype=np.float32)
+    weights[0] = mixture.joint * steady[:, 0] + mixture.recent_joint * recent[:, 0]
+    weights[1:] = surer[:, 1 : len(weights)].T
+    return weights
+
+
+def no_joint() -> Floats32:
+    """Give the weights of a joint part that has no share, and no draws."""
+    return np.zeros((1, joint_ridge.SIZE), np.float32)
 
 
 def _arms(local: LocalRidge, mixture: Mixture, *, draws: bool) -> tuple[Hashes, Floats32]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from shared.domain.events import Situation
 from shared.learning.crosses import CELLS, cells, groups_of, mask_of
 from shared.learning.encoding import Floats, Hashes, Row
-from shared.learning.explanation import LONGEST_NAME, NamingEncoder, alone_by, readable, turned_by
+from shared.learning.explanation import LONGEST_NAME, JointParts, NamingEncoder, alone_by, readable, turned_by
 from shared.learning.fourier import AMPLITUDE
 from shared.learning.model import Model
 
@@ -59,6 +59,22 @@ class OwnPart:
     worths: tuple[OwnWorth, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class JointWorth:
+    """What a feature of the context, or of the action, has added by the joint part to the estimate of what was shown, on average."""
+
+    context: str
+    action: str
+    worth: float
+    events: int
+
+
+@dataclass(slots=True)
+class _Mean:
+    total: float = 0.0
+    events: int = 0
+
+
 class NamedWeights:
     """Collects names from events, one by one."""
 
@@ -72,6 +88,7 @@ class NamedWeights:
         self._arms = AMPLITUDE * model.arm_weights[:-1, 0, 1:].astype(np.float64).T
         self._own: dict[int, Floats] = {}
         self._own_events: dict[int, int] = {}
+        self._joint: dict[tuple[int, int], _Mean] = {}
 
     @property
     def features(self) -> int:
@@ -93,6 +110,10 @@ class NamedWeights:
             self._count()
         if self._arms.shape[1]:
             self._turn(encoded.context)
+        for pair, worth in JointParts(self._model, encoded.context).of(encoded.actions[action]).items():
+            mean = self._joint.setdefault(pair, _Mean())
+            mean.total += worth
+            mean.events += 1
 
     def _turn(self, context: Row) -> None:
         for feature, worths in zip(context.hashes[1:], turned_by(self._model, context) @ self._arms, strict=True):
@@ -146,6 +167,12 @@ class NamedWeights:
             if name := self._encoder.name(arm):
                 parts.append(OwnPart(name.removeprefix("id="), alone, tuple(worths)))
         return sorted(parts, key=lambda each: each.action)
+
+    def joint_worths(self) -> list[JointWorth]:
+        """Give what features add by the joint part, the largest first, and among them what it adds without any ("" and "")."""
+        name = self._encoder.name
+        found = [JointWorth(name(of), name(with_), each.total / each.events, each.events) for (of, with_), each in self._joint.items()]
+        return nsmallest(MOST_WORTHS, found, key=lambda each: (-abs(each.worth), each.context, each.action))
 
     def unnamed(self) -> int:
         """Tell how many of the model's weights no event had a name for."""

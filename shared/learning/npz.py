@@ -23,6 +23,8 @@ _NPY: Final = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(<[fiu][48])', 'fortran_order': False, 'shape': \((\d{1,9}),\), \} *\n", re.DOTALL
 )
 
+_DAMAGED: Final = (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError)
+
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 
@@ -49,11 +51,24 @@ def read(data: bytes, dtypes: Mapping[str, str], *, what: str, version: int, lar
         raise UnreadableError(f"a {what} has at most {largest} bytes, not {len(data)}")
     try:
         arrays = _unzipped(data, dtypes, what=what, version=version)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise UnreadableError(f"not a {what}: {error}") from error
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise UnreadableError(f"a {what} holds a number that is not finite")
     return arrays
+
+
+def version_of(data: bytes) -> int:
+    """Give the format version that the header tells, -1 for what has none that can be read: `read` will say why."""
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            member = archive.getinfo(f"{HEADER}.npy")
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > len(data):
+                return -1
+            header = _array(archive.read(member), "<i8")
+    except (*_DAMAGED, UnreadableError):
+        return -1
+    return int(header[0]) if len(header) else -1
 
 
 def _unzipped(data: bytes, dtypes: Mapping[str, str], *, what: str, version: int) -> dict[str, npt.NDArray[Any]]:

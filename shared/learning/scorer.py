@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from shared.learning import joint_ridge
 from shared.learning.crosses import CELLS, Mask, cells, groups_of, mask_of
 from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
@@ -23,6 +24,8 @@ ACTION_PLACES: Final = 512
 _AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
 _LOOKED_UP_AT_ONCE: Final = 1 << 19
 """Crosses: bounds the memory that the widest request takes, and what is laid out beyond what a request asks for."""
+
+_ROUNDING: Final = 1e-9
 
 Places = npt.NDArray[np.int64]
 
@@ -43,8 +46,16 @@ class Weights(NamedTuple):
     weights: Floats32
     arms: Hashes
     arm_weights: Floats32
+    joint_share: float
+    joint_weights: Floats32
     measures: Measures
     interactions: Interactions
+
+
+def shares_of_shared(local: float, joint: float) -> tuple[float, float]:
+    """Give what is left to the shared part of an action that has a part of its own, and of another one."""
+    left = 1.0 - joint
+    return (left - local if left - local > _ROUNDING else 0.0), (left if left > _ROUNDING else 0.0)
 
 
 class Scorer:
@@ -64,24 +75,46 @@ class Scorer:
         self._actions: dict[Row, int] = {}
         self._arm_of = np.zeros(ACTION_PLACES, dtype=np.int64)
         self._shared_share = np.ones(ACTION_PLACES, dtype=np.float32)
+        self._shares = shares_of_shared(model.share, model.joint_share)
+        self._joint_constant = model.joint_weights[:, 0]
+        self._joint_weights = joint_ridge.as_turns(model.joint_weights)
+        self._asks_shared = model.weights.shape[1] > 1
+        self._has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
+        self._joint_frequencies = np.zeros((self._pairs.most_contexts if self._has_joint else 0, WAVES), dtype=np.float32)
+        self._joint_actions = np.zeros((ACTION_PLACES if self._has_joint else 0, 2 * WAVES), dtype=np.float32)
 
     def scores(self, encoded: EncodedSituation) -> Scores:
         """Do what `shared.learning.model.Model.scores` says."""
-        contexts, actions = self._context_places(encoded.context.hashes), self._action_places(encoded.actions)
-        if not self._share:
-            shared = self._shared(encoded.context, contexts, actions)
+        context = encoded.context
+        contexts, actions = self._context_places(context.hashes), self._action_places(encoded.actions)
+        if not self._share and not self._has_joint:
+            shared = self._shared(context, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        own = self._own(encoded.context, contexts, actions)
+        ranked, parts = self._ranked(context), []
+        if self._share:
+            parts.append(self._own(ranked, contexts, actions))
+        if self._has_joint:
+            parts.append(self._joint(ranked, contexts, actions))
+        mean = parts[0][:, 0] if len(parts) == 1 else parts[0][:, 0] + parts[1][:, 0]
         shares = self._shared_share.take(actions)
-        if not shares.any():
-            return Scores(own[:, 0], own[:, 1:])
-        shared = self._shared(encoded.context, contexts, actions)
-        return Scores(shares * shared[:, 0] + own[:, 0], shared[:, 1:] if shared.shape[1] > 1 else own[:, 1:])
+        if self._asks_shared or shares.any():
+            parts.append(shared := self._shared(context, contexts, actions))
+            shares *= shared[:, 0]
+            shares += mean
+            mean = shares
+        drawn = max(parts, key=_channels)
+        return Scores(mean, drawn[:, 1:])
 
-    def _own(self, context: Row, contexts: Places, actions: Places) -> Floats32:
+    def _joint(self, ranked: Floats32, contexts: Places, actions: Places) -> Floats32:
+        turned = joint_ridge.turned(self._joint_weights, ranked @ self._joint_frequencies.take(contexts, axis=0))
+        joint: Floats32 = self._joint_actions.take(actions, axis=0) @ turned
+        joint += self._joint_constant
+        return joint
+
+    def _own(self, ranked: Floats32, contexts: Places, actions: Places) -> Floats32:
         waves = np.empty(SIZE, dtype=np.float32)
         waves[0] = 1.0
-        np.cos(self._ranked(context) @ self._frequencies.take(contexts, axis=0), out=waves[1:])
+        np.cos(ranked @ self._frequencies.take(contexts, axis=0), out=waves[1:])
         arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
         own: Floats32 = np.matmul(arms.reshape(-1, SIZE), waves, dtype=np.float32)
         return own.reshape(len(actions), -1)
@@ -128,6 +161,10 @@ class Scorer:
                 self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
                 if CONSTANT in new:
                     self._frequencies[known[CONSTANT]] = phases()
+            if self._has_joint:
+                self._joint_frequencies[first : len(known)] = joint_ridge.context_frequencies(np.array(new, dtype=np.uint32))
+                if CONSTANT in new:
+                    self._joint_frequencies[known[CONSTANT]] = 0.0  # it is no feature to be similar in
             places = [known[name] for name in names]
         return np.array(places)
 
@@ -145,9 +182,22 @@ class Scorer:
             self._pairs.add(new, self._measures)
             arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
             self._arm_of[first : len(known)] = arms
-            self._shared_share[first : len(known)] = np.where(arms < len(self._arms), 1.0 - self._share, 1.0)
+            self._shared_share[first : len(known)] = np.where(arms < len(self._arms), *self._shares)
+            if self._has_joint:
+                self._joint_actions[first : len(known)] = self._turns_of(new)
             places = [known[row] for row in rows]
         return np.array(places)
+
+    def _turns_of(self, rows: list[Row]) -> Floats32:
+        """Give what each action multiplies a turned context with, shape [rows, 2 · WAVES]."""
+        hashes = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
+        values = np.array([value for row in rows for value in row.values], dtype=np.float32)
+        starts = starts_of(np.array([len(row.hashes) for row in rows], dtype=np.int64))
+        return joint_ridge.as_partners(joint_ridge.action_angles(hashes, values, starts, self._measures))
+
+
+def _channels(part: Floats32) -> int:
+    return int(part.shape[1])
 
 
 class _Pairs:

@@ -226,10 +226,13 @@ class ModelKeeper:
 
 
 def _read(state: bytes) -> Content:
-    """Read a learner's state as one that can be gone on from: it is as this release writes it, and Rank can load what follows from it."""
+    """Read a learner's state as one that can be gone on from: Rank can load what follows from it.
+
+    It is as this release writes it, or as an earlier one did: then it is written anew.
+    """
     learner = artifact.load_learner(state)
     content = Content.of(learner)
-    if content.state != state:
+    if content.state != state and not artifact.is_earlier(state):
         raise UnreadableError("the model is not as this release writes one")
     artifact.load_model(content.model)
     return content

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning import artifact, npz
+from shared.domain.errors import UnreadableError
+from shared.learning import artifact
 from shared.learning.encoding import Batch, Encoder, to_batch
 from shared.learning.learner import WINDOW, Learner, Losses
 from shared.learning.local_ridge import SIZE, LocalRidge
@@ -76,6 +76,14 @@ def test_an_actions_own_part_is_that_of_events_that_came_as_often():
     assert weighted.arms[7].steady.moments[:, 0] == pytest.approx(repeated.arms[7].steady.moments[:, 0], rel=1e-4, abs=1e-3)
 
 
+def test_the_joint_part_is_that_of_events_that_came_as_often():
+    once, often = Learner.cold(), Learner.cold()
+    once.learn(batch(8, [3.0] * 8))
+    often.learn(batch(8))
+    assert once.joint.steady.gram == pytest.approx(3.0 * often.joint.steady.gram, rel=1e-5, abs=1e-6)
+    assert once.joint.steady.moments[:, 0] == pytest.approx(3.0 * often.joint.steady.moments[:, 0], rel=1e-5, abs=1e-6)
+
+
 def test_errors_of_an_event_that_counts_twice_count_twice():
     predictions, rewards = np.full((2, MEMBERS), 0.5), np.array([1.0, 0.0])
     twice, once = Losses(), Losses()
@@ -109,8 +117,6 @@ def test_a_state_with_events_that_stand_for_several_is_read_and_goes_on_to_the_s
     for each in (learner, loaded):
         each.learn(batch(100))
     assert artifact.dump_state(loaded) == artifact.dump_state(learner)
-    with pytest.raises(NewerFormatError):
-        npz.read(state, artifact._STATE, what="state", version=artifact.FORMAT_VERSION, largest=len(state))
 
 
 def test_when_the_last_of_them_has_left_the_window_the_state_is_written_as_before():

@@ -11,6 +11,7 @@ from shared.learning.crosses import crossed, groups_of
 from shared.learning.encoding import CONSTANT, ENCODER_VERSION, NO_ID, WIDTH, Encoder, is_encoded_for, to_batch
 from shared.learning.explanation import explain
 from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, Interactions
+from shared.learning.joint_ridge import joint_waves
 from shared.learning.learner import Learner
 from shared.learning.local_ridge import arms_of, contexts_of
 from shared.learning.measures import Measures
@@ -132,7 +133,9 @@ def test_rank_sees_what_the_learner_sees(arguments):
     batch = to_batch([asked.logged(0), asked.logged(1)], rewards=[0, 0], probabilities=[1, 1])
     shared = learner.shared.predict(crossed(batch, learner.measures, learner.interactions))
     local = learner.local.predict(contexts_of(batch, learner.measures), arms_of(batch), shared)
-    assert model.scores(asked).mean == pytest.approx(np.hstack([shared, local]) @ learner.losses.shares(), abs=1e-3)
+    joint = learner.joint.predict(joint_waves(batch, learner.measures))
+    assert not learner.joint.waiting
+    assert model.scores(asked).mean == pytest.approx(np.hstack([shared, local, joint]) @ learner.losses.shares(), abs=1e-3)
     explanation = explain(model, ASKED, 0)
     assert explanation.score == pytest.approx(float(model.scores(asked).mean[0]), abs=1e-6)
     assert sum(each.worth for each in explanation.contributions) == pytest.approx(explanation.score, abs=1e-4)

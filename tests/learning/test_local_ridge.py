@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learning.local_ridge import ARMS, PRECISION, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
+from shared.learning.local_ridge import ARMS, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
 from shared.learning.measures import Measures
 from shared.learning.shared_ridge import DRAWS, FORGETTING
+from shared.learning.sums import PRECISION
 from tests.learning.building import batch_of, encoded, many_crosses, random_batch
 
 STALE = 4096

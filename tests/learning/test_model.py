@@ -9,27 +9,37 @@ from hypothesis import strategies as st
 from shared.domain.events import Action, Features, Situation
 from shared.learning.crosses import cells, crossed
 from shared.learning.encoding import Encoder
+from shared.learning.joint_ridge import joint_waves
 from shared.learning.local_ridge import arms_of, contexts_of
-from shared.learning.model import Mixture, Model
+from shared.learning.model import MEMBERS, Mixture, Model, Parts
 from shared.learning.shared_ridge import DRAWS
 from tests.learning.building import batch_of, encoded, learned_in, many_crosses, random_batch
 from tests.learning.test_learner import CORNERS, learned
 
 
 def mixed(learner, *shares):
-    return Model.of(learner.shared, learner.local, learner.measures, Mixture(*shares), learned=learner.learned, deviation=0.4)
+    parts, mixture = Parts(learner.shared, learner.local, learner.joint), Mixture(*shares, *[0.0] * (MEMBERS - len(shares)))
+    return Model.of(parts, learner.measures, mixture, learned=learner.learned, deviation=0.4)
 
 
 YOUNG, GROWN = learned(random_batch(1, 60)), learned(many_crosses(2, 150))
 OPEN = mixed(YOUNG, 0.5, 0.5, 0.0, 0.0)
 MIXED = mixed(YOUNG, 0.4, 0.3, 0.2, 0.1)
 CLOSED = mixed(GROWN, 0.6, 0.4, 0.0, 0.0)
-LOCAL = learned_in(
-    lambda context, action: 0.9 if (context["left"] == context["right"]) == (action == 0) else 0.1, CORNERS, actions=2, events=400, seed=1
-).model()
+LOCAL = mixed(
+    learned_in(
+        lambda context, action: 0.9 if (context["left"] == context["right"]) == (action == 0) else 0.1,
+        CORNERS,
+        actions=2,
+        events=400,
+        seed=1,
+    ),
+    *(0.05, 0.0, 0.65, 0.3),
+)
 """Most of its score is the actions' own: no sum over single features tells what is right there."""
 
-KINDS = {"open": OPEN, "mixed": MIXED, "closed": CLOSED, "local": LOCAL, "cold": Model.cold()}
+JOINT = mixed(YOUNG, 0.1, 0.0, 0.1, 0.1, 0.4, 0.3)
+KINDS = {"open": OPEN, "mixed": MIXED, "closed": CLOSED, "local": LOCAL, "joint": JOINT, "cold": Model.cold()}
 EVERY_KIND = pytest.mark.parametrize("model", KINDS.values(), ids=KINDS.keys())
 
 
@@ -44,16 +54,33 @@ def test_a_cold_model_scores_everything_alike():
     assert cold.scores(encoded({"u": {"a": 1}}, [{}, {"b": 2}])).mean.tolist() == [0.0, 0.0]
 
 
-def test_draws_are_of_the_shared_part_while_it_has_any_and_counts_most():
-    assert [model.weights.shape[1] - 1 for model in (OPEN, MIXED, CLOSED, LOCAL)] == [DRAWS, DRAWS, 0, 0]
-    assert [model.arm_weights.shape[1] - 1 for model in (OPEN, MIXED, CLOSED, LOCAL)] == [0, 0, 0, DRAWS]
-    assert mixed(GROWN, 0.5, 0.0, 0.5, 0.0).arm_weights.shape[1] - 1 == DRAWS
-    assert LOCAL.share > 0.5
+def drawing(model):
+    """Which kinds of parts have draws."""
+    return [weights.shape[axis] > 1 for weights, axis in ((model.weights, 1), (model.arm_weights, 1), (model.joint_weights, 0))]
+
+
+@pytest.mark.parametrize(
+    ("learner", "shares", "kind"),
+    [
+        (YOUNG, (0.5, 0.5), 0),
+        (YOUNG, (0.4, 0.3, 0.2, 0.1), 0),
+        (YOUNG, (0.2, 0.2, 0.3, 0.3), 1),
+        (YOUNG, (0.2, 0.1, 0.2, 0.1, 0.2, 0.2), 2),
+        (GROWN, (0.5, 0.0, 0.5, 0.0), 1),
+        (GROWN, (0.9, 0.0, 0.04, 0.0, 0.06, 0.0), 2),
+        (GROWN, (0.6, 0.4), 2),
+        (GROWN, (0.99, 0.0, 0.01, 0.0), 2),
+    ],
+    ids=str,
+)
+def test_draws_are_of_the_kind_that_counts_most_and_has_some_or_else_of_the_joint_part(learner, shares, kind):
+    """The shared part has none any more once it is wide."""
+    assert drawing(mixed(learner, *shares)) == [place == kind for place in range(3)]
 
 
 def test_the_average_remembers_the_less_the_more_the_recent_members_count():
     assert mixed(YOUNG, 1.0, 0.0, 0.0, 0.0).remembered == YOUNG.learned == 60
-    old = [Mixture(1.0 - share, share / 2, 0.0, share / 2).remembered(100_000) for share in (0.0, 0.5, 1.0)]
+    old = [Mixture(1.0 - share, share / 4, 0.0, share / 2, 0.0, share / 4).remembered(100_000) for share in (0.0, 0.5, 1.0)]
     assert old == pytest.approx([100_000, 50_250, 500])
 
 
@@ -131,7 +158,9 @@ def test_rank_sees_what_the_learner_sees():
     batch = batch_of([asked.logged(0), asked.logged(1)], [0.0, 0.0])
     shared = learner.shared.predict(crossed(batch, learner.measures))
     local = learner.local.predict(contexts_of(batch, learner.measures), arms_of(batch), shared)
-    for shares, predicted in zip(np.eye(4).tolist(), [*shared.T, *local.T], strict=True):
+    joint = learner.joint.predict(joint_waves(batch, learner.measures))
+    assert not learner.joint.waiting
+    for shares, predicted in zip(np.eye(MEMBERS).tolist(), [*shared.T, *local.T, *joint.T], strict=True):
         assert mixed(learner, *shares).scores(asked).mean == pytest.approx(predicted, abs=1e-3)
 
 

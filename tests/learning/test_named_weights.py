@@ -1,6 +1,7 @@
 """Weights get the names of the features that events have; with them a score can be computed anew."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from shared.learning.encoding import Encoder, to_batch
 from shared.learning.explanation import explain
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
-from shared.learning.model import Model
+from shared.learning.model import Mixture, Model, Parts
 from shared.learning.named_weights import NamedWeights
 
 Event = tuple[Any, int, float]
@@ -35,7 +36,9 @@ def learned(events: list[Event], interactions: Interactions = EVERYTHING) -> Mod
     for part in (events[:200], events[200:]):
         rows = [encoder.encode(asked).logged(chosen) for asked, chosen, _ in part]
         learner.learn(to_batch(rows, rewards=[reward for *_, reward in part], probabilities=[1 / 3] * len(part)))
-    return learner.model()
+    mixture = Mixture(0.3, 0.1, 0.2, 0.1, 0.2, 0.1)
+    of_members = Model.of(Parts(learner.shared, learner.local, learner.joint), learner.measures, mixture, learned=400, deviation=0.4)
+    return replace(of_members, interactions=interactions)
 
 
 EVENTS = [drawn() for _ in range(400)]
@@ -53,6 +56,11 @@ def named(model: Model, events=EVENTS) -> NamedWeights:
     return weights
 
 
+def without_joint_worths(model: Model) -> Model:
+    """The same model, whose joint part adds nothing."""
+    return replace(model, joint_weights=np.zeros_like(model.joint_weights))
+
+
 def test_the_named_weights_give_the_score_of_every_action(model):
     """Its shared part exactly, as the law of `PairWeight` says."""
     weights = {(each.context, each.action): each for each in named(model).pairs()}
@@ -65,10 +73,10 @@ def test_the_named_weights_give_the_score_of_every_action(model):
         of = {"": 1.0, f"user.kind={user['kind']}": 1.0, "user.age": user["age"], "user.tags[0]": 0.5, "user.tags[1]": 0.25}
         of |= {f"words={word}": 1.0 for word in words}
         with_ = {f"id={action.id}": 1.0, f"news.topic={news['topic']}": 1.0, "news.length": news["length"]}
-        share = 1.0 - model.share if action.id in own else 1.0
+        share = 1.0 - model.joint_share - (model.share if action.id in own else 0.0)
         parts = [(one, other) for one in of for other in with_ if (one, other) in weights]
         found = share * sum(weights[pair].weight * of[pair[0]] * with_[pair[1]] / weights[pair].scale for pair in parts)
-        told = sum(each.worth for each in explain(model, asked, chosen).contributions if each.action)
+        told = sum(each.worth for each in explain(without_joint_worths(model), asked, chosen).contributions if each.action)
         assert found == pytest.approx(told, abs=1e-6)
 
 
@@ -93,7 +101,7 @@ def test_what_the_own_part_of_an_action_adds_is_averaged_over_the_events_that_ha
     sums: dict[str, float] = {}
     counts: Counter[str] = Counter()
     for asked, _, _ in EVENTS:
-        for each in explain(model, asked, 1).contributions:
+        for each in explain(without_joint_worths(model), asked, 1).contributions:
             if each.context and not each.action:
                 sums[each.context] = sums.get(each.context, 0.0) + each.worth
                 counts[each.context] += 1
@@ -103,13 +111,26 @@ def test_what_the_own_part_of_an_action_adds_is_averaged_over_the_events_that_ha
     for name, total in sums.items():
         assert told[name][0] == pytest.approx(total / counts[name], abs=1e-9)
         assert told[name][1] == counts[name]
-    alone = next(each.worth for each in explain(model, EVENTS[0][0], 1).contributions if not each.context and not each.action)
+    alone = next(
+        each.worth for each in explain(without_joint_worths(model), EVENTS[0][0], 1).contributions if not each.context and not each.action
+    )
     assert part.alone == pytest.approx(alone)
+
+
+def test_what_the_joint_part_adds_is_averaged_over_the_events_that_were_shown(model):
+    worths = named(model).joint_worths()
+    bare = replace(model, share=0.0, arms=model.arms[:0], arm_weights=model.arm_weights[-1:], weights=np.zeros_like(model.weights))
+    scores = [explain(bare, asked, chosen).score for asked, chosen, _ in EVENTS]
+    assert sum(each.worth * each.events for each in worths) == pytest.approx(sum(scores), abs=1e-2)
+    assert {each.events for each in worths if not each.context and not each.action} == {len(EVENTS)}
+    assert any(each.context == "user.kind=young" for each in worths)
+    assert any(each.action == "news.topic=b" for each in worths)
+    assert not [each for each in worths if each.action.startswith("id=")]  # it says nothing beside other features
 
 
 def test_a_cold_model_has_no_weights():
     weights = named(Model.cold())
-    assert (weights.pairs(), weights.own_parts(), weights.unnamed()) == ([], [], 0)
+    assert (weights.pairs(), weights.own_parts(), weights.joint_worths(), weights.unnamed()) == ([], [], [], 0)
 
 
 def test_names_are_bounded_in_number_and_length(model, monkeypatch):

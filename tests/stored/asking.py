@@ -112,6 +112,14 @@ def _kept(answer: Any) -> Any:
     return [_kept(each) for each in answer] if isinstance(answer, list) else answer
 
 
+def of_what_went_on(found: Iterable[str]) -> list[str]:
+    """Leave out what differs because it was learned from nothing, by a learner that has got better since.
+
+    That is a model begun anew, and evaluations, whose policies begin with none. What went on from a stored learner comes out as ever.
+    """
+    return [each for each in found if not re.match(r"/again/(ranking|inferenceExplanation)|/[a-z]+/(reports|evaluations, \w+)/", each)]
+
+
 def without_digests(answer: Any) -> Any:
     """Leave what a version's name tells of its content out: how many commits came before it stays."""
     if isinstance(answer, dict):

@@ -12,7 +12,7 @@ from shared.storage.cold_log import FileColdLog
 from shared.storage.loop_store import FileUsage
 from shared.storage.mirror import ContainerMirror
 from tests.stored.account import blob
-from tests.stored.asking import answers, differences, without_digests
+from tests.stored.asking import answers, differences, of_what_went_on, without_digests
 from tests.stored.calls import place, said, under
 
 
@@ -49,7 +49,7 @@ async def test_loops_that_ended_are_not_there_and_may_be_made_again(opened):
 
 
 def test_what_was_waiting_is_learned_with_its_rewards_and_all_comes_out_as_it_did(release, later):
-    assert not differences(without_digests(release.read("said-later")), without_digests(later.said))
+    assert not of_what_went_on(differences(without_digests(release.read("said-later")), without_digests(later.said)))
     before = release.read("said")
     for loop, now in later.said.items():
         counters = now["status"]["loop"]["counters"]
@@ -64,7 +64,7 @@ def test_the_models_that_are_gone_on_from_are_those_that_were_published(release,
 
 
 def test_the_same_event_is_ranked_as_it_was(release, later):
-    assert not differences(release.read("ranked-later"), later.ranked)
+    assert not of_what_went_on(differences(release.read("ranked-later"), later.ranked))
 
 
 async def test_it_is_worked_with_as_ever(opened):
