@@ -181,7 +181,8 @@ def _measure(sample: list[float]) -> Measure:
     size = _size(float(np.abs(first).max()), is_full=len(first) == SAMPLE)
     if len(first) < _LEAST_SAMPLE:
         return Measure(size)
-    edges = np.unique(np.quantile(first, np.linspace(0.0, 1.0, EDGES)))
+    edges = np.quantile(first, np.linspace(0.0, 1.0, EDGES))
+    edges = edges[np.diff(edges, prepend=-np.inf) > _SMALLEST * (edges[-1] - edges[0])]  # rounding makes no two quantiles of one
     return Measure(size, tuple(edges.tolist()) if len(edges) >= _LEAST_EDGES else ())
 
 

@@ -11,6 +11,7 @@ from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.running import Asked
 
 LATEST = VERSIONS[-1]
+EVENTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def explaining(shared) -> Iterator[OwnLoop]:
     """A loop that has learned a little, and explains its answers."""
     with own_loop(shared, **QUICK) as app:
         explain(app, wanted=True)
-        for number in range(20):
+        for number in range(EVENTS):
             shown = rank(app, *"abc", eventId=f"e{number}").json["rewardActionId"]
             app.request("POST", path(f"events/e{number}/reward"), {"value": 1.0 if shown == "b" else 0.0})
         learned(app)
@@ -32,8 +33,11 @@ def explain(app: Asked, *, wanted: bool, **members: Any) -> None:
 
 
 def learned(app: Asked) -> None:
+    """Wait until all events are learned, and the model that knows them is served."""
     until = time.monotonic() + 30
-    while app.request("GET", "/status").json["loop"]["modelVersion"] is None:
+    while (loop := app.request("GET", "/status").json["loop"])["counters"]["learned"] < EVENTS or (
+        loop["modelVersion"] != loop["publishedModelVersion"]
+    ):
         assert time.monotonic() < until, app.logs
         app.request("POST", "/admin/functions/train")
         time.sleep(0.3)

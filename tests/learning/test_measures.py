@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.learning.encoding import LARGEST, NUMERIC
@@ -35,6 +35,8 @@ def test_one_value_at_a_time_is_measured_as_an_array_of_them_is(sample, other, a
         np.testing.assert_allclose(getattr(measures, kind)(hashes, given_values), alone, rtol=1e-12, atol=1e-12)
 
 
+@example(sample=[-6, -6, 778, 778, 778, 860, 860, 860], value=778, factor=3.0)
+@example(sample=[486, 486, 486, 486, 486, 537, 537, 537], value=486, factor=3.0)
 @given(st.lists(st.integers(-1000, 1000).filter(bool), min_size=1, max_size=70), st.integers(-1500, 1500), st.floats(1, 1e5))
 def test_the_unit_of_a_feature_does_not_matter(sample, value, factor):
     """Of one that is more than 1 in either unit."""
