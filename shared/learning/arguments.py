@@ -373,6 +373,7 @@ def _letter(coded: re.Match[str]) -> str:
 
 def _given(words: Sequence[str]) -> _Given:
     given: dict[str, list[str]] = {}
+    _check_kind(words)
     remaining = deque(words)
     while remaining:
         word = remaining.popleft()
@@ -383,6 +384,13 @@ def _given(words: Sequence[str]) -> _Given:
     for name, values in given.items():
         _check_values(name, values, given)
     return given
+
+
+def _check_kind(words: Sequence[str]) -> None:
+    """Refuse what is refused by its name, also where an unknown option that shapes it stands before: models list them by the alphabet."""
+    for name in [_split(word)[0] for word in words if word.startswith("--")]:
+        if name in _BY_NAME:
+            _known(name)
 
 
 def _split(word: str) -> tuple[str, str | None]:

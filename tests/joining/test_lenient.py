@@ -179,6 +179,7 @@ SAME: dict[str, dict[str, Any]] = {
     "observations that are text": {"o": "0.5"},
     "one observation without its list": {"o": PERSONALIZER["o"][0]},
     "null among observations": {"o": [None, *PERSONALIZER["o"]]},
+    "an observation of an event whose id is no text": {"o": [{"EventId": [7], "v": 0.5}, {"EventId": False}]},
     "an observation of an event whose id is a number": {"o": [{"EventId": 7, "v": 0.5, "ActionTaken": 0}]},
     "positions that are whole floats": {"_label_Action": 2.0, "_labelIndex": 1.0, "a": [2.0, 1.0]},
     "numbers that are text": {"_label_cost": "-0.5", "_label_probability": "0.8", "p": ["8e-1", "0.2"], "_labelIndex": "1", "pdrop": "0"},

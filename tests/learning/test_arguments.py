@@ -173,6 +173,13 @@ def test_each_algorithm_is_read_with_its_parameters(text, exploration):
 ALGORITHMS = ["--squarecb", "--softmax", "--bag 5", "--cover 4", "--first 10", "--regcb", "--regcbopt"]
 
 
+def test_what_is_refused_is_named_though_an_unknown_option_that_shapes_it_stands_before():
+    made = "--bandwidth 1 --binary --cats 4 --cats_pdf 4 --cats_tree 4 --cb_explore_pdf --get_pmf --max_value 2 --min_value 0"
+    for text, name in ((made, "--cats"), ("--hidden 3 --nn=3 --cb_explore_adf", "--nn")):
+        with pytest.raises(InvalidPolicyConfigurationError, match=f"^{name} is refused"):
+            parse_arguments(text)
+
+
 @pytest.mark.parametrize("second", ALGORITHMS)
 @pytest.mark.parametrize("first", ALGORITHMS)
 def test_two_algorithms_at_once_are_refused(first, second):

@@ -170,6 +170,10 @@ def _time_if_told(value: Any) -> datetime | None:
         return None
 
 
+def _text_if_told(value: Any) -> str | None:
+    return None if isinstance(value, bool | list | dict) else _text(value, "")
+
+
 def _proposed(value: Any, _: str) -> Proposed | None:
     return msgspec.convert(value, Proposed | None)
 
@@ -215,7 +219,7 @@ def _reports(value: Any, name: str) -> list[Report]:
 
 def _report(given: dict[str, Any], name: str) -> Report:
     return Report(
-        event_id=_text(given.get("EventId"), f"{name}.EventId"),
+        event_id=_text_if_told(given.get("EventId")),
         ts=_time_if_told(given.get("ts")),
         v=given.get("v"),
         is_activation=_flag(given.get("ActionTaken"), f"{name}.ActionTaken"),
