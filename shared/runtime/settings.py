@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -64,7 +65,11 @@ _CRON_PART = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3,9})(?:-(\d{1,2}|[A-Za-z]{3,9
 _SHOWN = 24
 """Characters of a value that an error repeats: most keys are longer."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9.\-_]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_PORTS: Final[Mapping[str, str]] = {"http": ":80", "https": ":443"}
+"""What browsers leave out of an origin."""
 MOST_ORIGINS = 100
+_REFERENCE = "@microsoft.keyvault("
+_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9-]{1,63}")
 
 Value = TypeVar("Value")
 
@@ -168,7 +173,10 @@ class _Reader:
 
     def text(self, name: str) -> str:
         setting = f"PERSONALIZER_{name}"
-        return (self._environment.get(setting) or DEFAULTS[setting]).strip()
+        text = (self._environment.get(setting) or DEFAULTS[setting]).strip()
+        if text.lower().startswith(_REFERENCE):  # as a key, it would be one that many know
+            raise SettingsError(f"{setting} is a reference to a secret in a key vault, which the platform could not read")
+        return text
 
     def keys(self, name: str) -> tuple[str, ...]:
         keys = tuple(key.strip() for key in self.text(name).split(",") if key.strip())
@@ -226,21 +234,39 @@ def _client_keys(reader: _Reader) -> tuple[str, ...]:
     """Read the keys that may be seen by every visitor of a page: none of them may open more."""
     keys = reader.keys("CLIENT_KEYS")
     for other in ("KEYS", "ADMIN_KEY"):
-        if {reader.text(other), *reader.text(other).replace(",", " ").split()} & set(keys):
+        text = reader.text(other)
+        if {text, *(key.strip() for key in text.split(","))} & set(keys):
             raise SettingsError(f"PERSONALIZER_CLIENT_KEYS holds a key that is in PERSONALIZER_{other} too, which would open everything")
     return keys
 
 
 def _origins(text: str) -> tuple[str, ...]:
     """Read the origins of pages whose scripts may call, as browsers write them; ``*`` is any."""
-    origins = _listed(text)
+    origins = tuple(dict.fromkeys(map(_as_browsers_write_it, _listed(text))))
     for origin in origins:
-        if origin != "*" and not _ORIGIN.fullmatch(origin):
+        if origin != "*" and not _is_origin(origin):
             rule = "must hold origins such as https://www.example.com, separated by commas, or *"
             raise _unusable("PERSONALIZER_CORS_ORIGINS", text, rule)
     if len(origins) > MOST_ORIGINS:
         raise SettingsError(f"PERSONALIZER_CORS_ORIGINS holds {len(origins)} origins, but may hold at most {MOST_ORIGINS}")
     return origins
+
+
+def _as_browsers_write_it(origin: str) -> str:
+    return origin.removesuffix(_PORTS.get(origin.partition("://")[0], "\0"))
+
+
+def _is_origin(text: str) -> bool:
+    return bool(_ORIGIN.fullmatch(text)) and _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    """Whether an address can be split, names a host, and has a port that there is, if any."""
+    try:
+        parts = urlsplit(text)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _listed(text: str) -> tuple[str, ...]:
@@ -316,7 +342,9 @@ def _account(environment: Mapping[str, str], prefix: str) -> AccountSettings:
     connection = environment.get(prefix, "").strip()
     if connection:
         return AccountSettings(connection_string=_checked_connection(prefix, _expanded(connection)))
-    name = environment.get(f"{prefix}__accountName", "")
+    name = environment.get(f"{prefix}__accountName", "").strip()
+    if name and not _ACCOUNT_NAME.fullmatch(name):
+        raise SettingsError(f"{prefix}__accountName must be the name of a storage account: letters and digits")
     blob_uri, table_uri, queue_uri = (
         _checked_address(f"{prefix}__{service}ServiceUri", environment) or (f"https://{name}.{service}.core.windows.net" if name else "")
         for service in ("blob", "table", "queue")
@@ -337,6 +365,9 @@ def _checked_connection(prefix: str, connection: str) -> str:
     is_whole = named.keys() >= {"accountname"} or named.keys() >= {"blobendpoint", "tableendpoint"}
     if not is_whole or not all(sign for _, sign, _ in pairs):
         raise SettingsError(f"{prefix} must be a connection string, such as DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...")
+    for name, value in named.items():
+        if name.endswith("endpoint") and not _is_address(value.strip()):
+            raise SettingsError(f"{prefix} is a connection string whose {name} is no address")
     if not _is_base64(named.get("accountkey", "")):
         raise SettingsError(f"{prefix} has an AccountKey that is not base64, as keys of storage are: copy it anew")
     return connection
@@ -351,7 +382,7 @@ def _is_base64(text: str) -> bool:
 
 def _checked_address(setting: str, environment: Mapping[str, str]) -> str:
     address = environment.get(setting, "").strip()
-    if address and not re.match(r"https?://[^/\s]", address):
+    if address and not (re.match(r"https?://[^/\s]", address) and _is_address(address)):
         raise SettingsError(f"{setting} must be an address that begins with https://")
     return address
 

@@ -155,6 +155,42 @@ def test_an_address_of_storage_is_one(service):
         read_settings({"AzureWebJobsStorage__accountName": "x", f"AzureWebJobsStorage__{service}ServiceUri": "x.core.windows.net"})
 
 
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("BlobEndpoint=https://[::1/s3cr3t;TableEndpoint=https://t", "blobendpoint"),
+        ("BlobEndpoint=https://b;TableEndpoint=s3cr3t", "tableendpoint"),
+        ("BlobEndpoint=https://b:s3cr3t;TableEndpoint=https://t", "blobendpoint"),
+    ],
+)
+def test_a_connection_string_that_can_never_be_used_is_named_by_its_wrong_part_and_not_repeated(text, part):
+    with pytest.raises(SettingsError, match=f"AzureWebJobsStorage is a connection string whose {part} ") as refused:
+        read_settings({"AzureWebJobsStorage": text})
+    assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["two words", "mine/s3cr3t", "mine.blob.core.windows.net"])
+def test_the_name_of_an_account_is_one(name):
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage__accountName must be the name of a storage account"):
+        read_settings({"AzureWebJobsStorage__accountName": name})
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage must be a connection string"):
+        read_settings({"AzureWebJobsStorage__accountName": " "})
+
+
+@pytest.mark.parametrize("address", ["https://[::1/x", "https://x:port", "https://:1"])
+def test_an_address_of_storage_names_a_host(address):
+    with pytest.raises(SettingsError, match="AzureWebJobsStorage__blobServiceUri must be an address"):
+        read_settings({"AzureWebJobsStorage__accountName": "x", "AzureWebJobsStorage__blobServiceUri": address})
+
+
+@pytest.mark.parametrize("name", ["KEYS", "ADMIN_KEY", "CLIENT_KEYS", "REWARD_WAIT_TIME"])
+def test_a_reference_to_a_secret_that_was_not_resolved_is_no_value(name):
+    with pytest.raises(
+        SettingsError, match=f"^PERSONALIZER_{name} is a reference to a secret in a key vault, which the platform could not"
+    ):
+        settings(**{name: "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/keys)"})
+
+
 def account_of(storage: StorageSettings) -> AccountSettings:
     assert isinstance(storage, AccountSettings)
     return storage
@@ -299,11 +335,23 @@ def test_origins_are_written_as_browsers_write_them(origins):
         "null",
         "https://a;https://b",
         "https://u@a",
+        "https://a:65536",
+        "http://[1::2::3]x",
     ],
 )
 def test_what_is_no_origin_is_refused_by_name(origins):
     with pytest.raises(SettingsError, match=r"PERSONALIZER_CORS_ORIGINS is .* must hold origins such as https://www\.example\.com"):
         settings(CORS_ORIGINS=f"https://right.example.com,{origins}")
+
+
+def test_the_port_that_browsers_leave_out_may_be_written():
+    listed = "https://a.example:443,http://b.example:80,https://c.example:80,http://d.example:443,HTTPS://A.example"
+    assert settings(CORS_ORIGINS=listed).cors_origins == (
+        "https://a.example",
+        "http://b.example",
+        "https://c.example:80",
+        "http://d.example:443",
+    )
 
 
 def test_there_may_be_a_hundred_origins():
@@ -316,6 +364,8 @@ def test_there_may_be_a_hundred_origins():
 def test_a_client_key_opens_less_than_any_other_key():
     with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds a key that is in PERSONALIZER_KEYS too"):
         settings(KEYS="one,two", CLIENT_KEYS="three,two")
+    with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds a key that is in PERSONALIZER_KEYS too"):
+        settings(KEYS="with a blank, two", CLIENT_KEYS="with a blank")
     with pytest.raises(SettingsError, match="in PERSONALIZER_ADMIN_KEY too"):
         settings(ADMIN_KEY="one", CLIENT_KEYS="one")
     with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds 3 keys"):
