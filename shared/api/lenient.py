@@ -1,8 +1,8 @@
 """What a value means that is not quite of its member's kind: the original's binder read such values, and clients have their habits.
 
 Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer; null and PHP's empty map,
-``[]``, among objects of features are objects; an object whose names are numbers, PHP's list with gaps, is a list. What has no such meaning
-is left as it is, and refused by who checks it.
+``[]``, among objects of features are objects, and the empty map is one wherever nothing has to be in it; an object whose names are
+numbers, PHP's list with gaps, is a list. What has no such meaning is left as it is, and refused by who checks it.
 """
 
 import json
@@ -82,6 +82,8 @@ def _of_model(model: type[BaseModel]) -> Mend:
     required = {field.alias or name for name, field in model.model_fields.items() if field.is_required()}
 
     def mend(given: object, place: Place, source: Source | None) -> object:
+        if given == [] and not required:
+            return {}
         if not isinstance(given, dict):
             return given
         names = _names(given, members, takes_any_case=not required or not required <= given.keys())
@@ -110,6 +112,8 @@ def _of_kind(kind: Any) -> Mend:
         return _of_kind(next(each for each in get_args(kind) if each is not type(None)))
     if origin is list:
         return _of_list(get_args(kind)[0])
+    if _is_object(kind):
+        return _object_or_null
     if _is_model(kind):
         return _of_model(kind)
     return _SCALARS.get(origin or kind, _as_it_is)
@@ -122,14 +126,14 @@ def _of_list(kind: Any) -> Mend:
     def mend(given: object, place: Place, source: Source | None) -> object:
         if longest is not None and isinstance(given, list | dict) and len(given) > longest:
             return given
-        if _is_list_with_gaps(given):
+        if is_list_with_gaps(given):
             return [mend_each(each, (*place, key), source) for key, each in given.items()]
         return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
 
     return mend
 
 
-def _is_list_with_gaps(given: object) -> TypeIs[dict[str, Any]]:
+def is_list_with_gaps(given: object) -> TypeIs[dict[str, Any]]:
     """Whether this is what PHP writes of a list after something was taken out of it: an object whose names are numbers."""
     return isinstance(given, dict) and bool(given) and all(name.isascii() and name.isdigit() for name in given)
 
@@ -170,8 +174,17 @@ def _whole_number(given: object, place: Place, source: Source | None) -> object:
     return int(number) if isinstance(number, float) and number.is_integer() else given
 
 
+def is_number(given: object) -> bool:
+    """Whether this is a number, or the text of one."""
+    return not isinstance(given, bool) and isinstance(_number(given, (), None), int | float)
+
+
 def _truth(given: object, place: Place, source: Source | None) -> object:
     return _TRUTHS.get(given.strip().lower(), given) if isinstance(given, str) else given
+
+
+def _object_or_null(given: object, place: Place, source: Source | None) -> object:
+    return {} if given == [] else given
 
 
 def _object(given: object, place: Place, source: Source | None) -> object:

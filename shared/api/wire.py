@@ -48,8 +48,24 @@ WishedEventId = Annotated[EventId, EMPTY_IS_NONE] | None
 """The event id of a Rank call, which may be left to the service."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_COMPRESSED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"x\x01", "deflate"), (b"x\x9c", "deflate"), (b"x\xda", "deflate"))
-_OTHER_TEXT = ((b"\xff\xfe", "UTF-16"), (b"\xfe\xff", "UTF-16"))
+_COMPRESSED = (
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    *((bytes([0x78, level]), "deflate") for level in (0x01, 0x5E, 0x9C, 0xDA)),
+)
+_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
+_BEGINNINGS_OF_JSON = b" \t\r\n{[\xef"
+_OTHER_TEXT = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (b"{\0\0\0", "UTF-32"),
+    (b"\0\0\0{", "UTF-32"),
+    (b"{\0", "UTF-16"),
+    (b"\0{", "UTF-16"),
+)
+"""How texts in other encodings begin: with their byte order mark, or with a bracket."""
 _NO_NUMBER = re.compile("nan|inf(inity)?", re.IGNORECASE)
 _LONGEST_PLACE = 200
 
@@ -100,9 +116,21 @@ def _no_json(body: bytes, cause: orjson.JSONDecodeError) -> RequestError:
 def compressed(body: bytes) -> UnsupportedMediaTypeError | None:
     """Give the error of a body that is compressed; None for what is not, as far as its first bytes tell."""
     compression = next((name for mark, name in _COMPRESSED if body.startswith(mark)), None)
-    if compression is None:
-        return None
-    return UnsupportedMediaTypeError(f"the body is compressed ({compression}): send it as it is, without a Content-Encoding")
+    return None if compression is None else _is_compressed(compression)
+
+
+def check_encoding(encoding: str, body: bytes) -> None:
+    """Raise `UnsupportedMediaTypeError` for a body that its ``Content-Encoding`` calls compressed.
+
+    What begins as JSON does is read whatever was said of it: what stands in front may have unpacked it.
+    """
+    coding = encoding.rpartition(",")[2].strip().lower()
+    if coding in _CODINGS and body and body[0] not in _BEGINNINGS_OF_JSON:
+        raise _is_compressed(coding)
+
+
+def _is_compressed(coding: str) -> UnsupportedMediaTypeError:
+    return UnsupportedMediaTypeError(f"the body is compressed ({coding}): send it as it is, without a Content-Encoding")
 
 
 def not_json(text: bytes, cause: orjson.JSONDecodeError) -> str:

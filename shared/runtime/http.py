@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from shared.api.errors import ErrorDetail, ErrorResponse
-from shared.api.wire import WireModel, with_slashes
+from shared.api.wire import WireModel, check_encoding, with_slashes
 from shared.domain.errors import (
     BodyTooLargeError,
     InvalidRequestError,
@@ -140,10 +140,11 @@ class Call:
 
     @property
     def body(self) -> bytes:
-        """The request's body; raises `BodyTooLargeError`."""
+        """The request's body; raises `BodyTooLargeError`, and `UnsupportedMediaTypeError` for one that is said to be compressed."""
         body = self.request.get_body()
         if len(body) > self.max_body:
             raise BodyTooLargeError(f"the body has {len(body)} bytes; at most {self.max_body} are read")
+        check_encoding(self.request.headers.get("content-encoding", ""), body)
         return body
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import zlib
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.api.configuration import read_configuration
+from shared.api.doors import holds_list, holds_number
 from shared.api.durations import read_duration
 from shared.api.evaluations import EvaluationContract
 from shared.api.logs import read_interactions, read_observations
-from shared.api.loops import read_loop
+from shared.api.loops import LoopRequest, read_loop
 from shared.api.multislot import MultiSlotRewardRequest, read_multi_slot_rank
 from shared.api.rank import ActionReader, read_rank
 from shared.api.reward import RewardRequest
@@ -248,12 +250,43 @@ def test_numbers_that_json_has_not_are_named(literal):
         read_observations(line.encode())
 
 
-def test_text_in_another_encoding_and_what_is_compressed_are_named():
-    with pytest.raises(InvalidRequestError, match="it is UTF-16, and has to be UTF-8"):
-        rewarded('{"value": 1}'.encode("utf-16"))
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
+def test_text_in_another_encoding_is_named_with_or_without_its_mark(encoding):
+    with pytest.raises(InvalidRequestError, match=f"it is {encoding[:6].upper()}, and has to be UTF-8"):
+        rewarded('{"value": 1}'.encode(encoding))
+
+
+@pytest.mark.parametrize("level", range(1, 10))
+def test_what_is_compressed_is_named_at_every_level(level):
+    lines = b'{"value": 1}\n{"value": 1}'
     for read in (rewarded, read_observations, lambda body: read_interactions(body, ActionReader())):
         with pytest.raises(UnsupportedMediaTypeError, match=r"compressed \(gzip\)"):
-            read(gzip.compress(b'{"value": 1}\n{"value": 1}'))
+            read(gzip.compress(lines, level))
+        with pytest.raises(UnsupportedMediaTypeError, match=r"compressed \(deflate\)"):
+            read(zlib.compress(lines, level))
+
+
+@pytest.mark.parametrize("member", ["slots", "Slots", "SLOTS"])
+def test_a_list_at_the_wrong_door_is_found_however_it_is_written(member):
+    for written in ([{"id": "top"}], [], {"1": {"id": "top"}}):
+        body = json.dumps({member: written, "actions": []}).encode()
+        assert holds_list(body, "slots"), written
+        assert holds_list(b"\xef\xbb\xbf" + body, "slots"), written
+    for other in (None, "a", 1, {}, {"id": "top"}):
+        assert not holds_list(json.dumps({member: other, "actions": []}).encode(), "slots"), other
+    assert not holds_list(json.dumps({"slots": None, "sLoTs": [1]}).encode(), "slots"), "the right name goes first"
+
+
+@pytest.mark.parametrize(("value", "is_number"), [(1, True), ("0.5", True), (True, False), ("a", False), (None, False), ([1], False)])
+def test_a_number_at_the_wrong_door_is_found_however_it_is_written(value, is_number):
+    assert holds_number(json.dumps({"Value": value}).encode(), "value") is is_number
+
+
+def test_phps_empty_map_is_an_object_wherever_nothing_has_to_be_in_it():
+    assert read_loop(b"[]") == LoopRequest()
+    assert read_loop(b'{"configuration": []}').to_changes() == {}
+    with pytest.raises(InvalidRequestError, match=r"^configuration: Input should be a JSON object"):
+        read_loop(b'{"configuration": [1]}')
 
 
 @pytest.mark.parametrize(

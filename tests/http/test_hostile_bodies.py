@@ -164,6 +164,16 @@ def test_a_compressed_body_is_named_as_such(quiet, compression, compress):
             refused(answer, 415, "InvalidRequest", naming=f"the body is compressed ({compression})")
 
 
+@pytest.mark.parametrize("coding", ["br", "deflate", "X-GZIP", "identity, zstd"])
+def test_a_body_that_is_said_to_be_compressed_is_read_if_it_is_json_all_the_same(app, quiet, coding):
+    said = {"Content-Encoding": coding}
+    for place in (path("rank"), event_path("e1", "reward")):
+        answer = quiet.request("POST", place, b"\x8b\x05\x80 a stream without a mark", headers=said)
+        refused(answer, 415, "InvalidRequest", naming=f"the body is compressed ({coding.rpartition(' ')[2].lower()})")
+    assert app.request("POST", path("rank"), with_value("1"), headers=said).status == 201, "a proxy has unpacked it"
+    assert app.request("POST", event_path("e1", "activate"), b"\x8b", headers=said).status == 204, "its body is not read"
+
+
 @pytest.mark.parametrize(("body", "naming", "target"), NO_RANK.values(), ids=NO_RANK)
 def test_json_that_is_no_rank_is_refused_by_naming_the_place(quiet, body, naming, target):
     refused(promptly(quiet, path("rank"), body), 400, "InvalidRankRequest", naming=naming, target=target)

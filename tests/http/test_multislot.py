@@ -1,5 +1,6 @@
 """Multi-slot Rank, Reward and Activate: where they are, when they may be called, and what is stored."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -108,6 +109,21 @@ def test_a_body_at_the_door_of_the_other_kind_is_told_the_right_one(slotted):
     refused(rewards, 400, "InvalidRewardRequest", naming="multislot/events/{eventId}/reward", target="reward")
     value = slotted.request("POST", event("e1", "reward"), {"value": 1})
     refused(value, 400, "InvalidRewardRequest", naming="/personalizer/v1.1-preview.3/events/{eventId}/reward", target="value")
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["without a mark", "with a byte order mark"])
+def test_a_body_at_the_wrong_door_is_found_as_leniently_as_it_is_read_at_the_right_one(slotted, mark):
+    several = {"Actions": actions("a", "b"), "Slots": {"1": {"Id": "top", "BaselineAction": "a"}}}
+    body_of_several = mark + json.dumps(several).encode()
+    with nothing_logged(slotted):
+        refused(slotted.request("POST", path("rank"), body_of_several), 400, "InvalidRankRequest", naming="POST to", target="slots")
+        single = slotted.request("POST", path("multislot/rank", version=LAST), mark + json.dumps({"Actions": actions("a")}).encode())
+        refused(single, 400, "InvalidRankRequest", naming="POST to /personalizer/v1.1-preview.3/rank", target="slots")
+        value = slotted.request("POST", event("e1", "reward"), mark + b'{"Value": "1.0"}')
+        refused(value, 400, "InvalidRewardRequest", naming="/personalizer/v1.1-preview.3/events/{eventId}/reward", target="value")
+        rewards = slotted.request("POST", path("events/e1/reward"), mark + b'{"Reward": [{"slotId": "top", "value": 1}]}')
+        refused(rewards, 400, "InvalidRewardRequest", naming="multislot/events/{eventId}/reward", target="reward")
+    assert slotted.request("POST", path("multislot/rank", version=LAST), body_of_several).status == 201
 
 
 def test_features_and_ids_may_be_called_like_what_another_door_takes(slotted):
