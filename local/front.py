@@ -162,7 +162,7 @@ def may_administer(scope: Message, environment: Mapping[str, str]) -> bool:
     The real host wants its master key. A proxy of this machine shows by the name that was called, or by the headers it adds; a page that
     a browser of this machine shows by those that a browser adds.
     """
-    headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    headers = headers_of(scope)
     expected = environment.get("PERSONALIZER_ADMIN_KEY", "").strip()
     if expected and secrets.compare_digest(headers.get(KEY_HEADER, "").encode(), expected.encode()):
         return True
@@ -239,7 +239,7 @@ async def read_body(scope: Message, receive: Receive) -> bytes:
 
 def http_call(scope: Message, match: Match, body: bytes) -> HttpCall:
     """Describe a request the way the Functions host does to its workers."""
-    headers = joined((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    headers = headers_of(scope)
     raw_query = scope["query_string"].decode("latin-1")
     is_encrypted = headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https"  # nobody but the caller is told
     url = f"{'https' if is_encrypted else scope['scheme']}://{headers.get('host', '')}{scope['raw_path'].decode('ascii')}"
@@ -263,6 +263,11 @@ def joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         values[name] = f"{values[name]},{value}" if name in values else value
     return values
+
+
+def headers_of(scope: Message) -> dict[str, str]:
+    """Give the headers of a request by their names; blanks around a value are no part of it, which not every server sees to."""
+    return joined((name.decode("latin-1"), value.decode("latin-1").strip(" \t")) for name, value in scope["headers"])
 
 
 def query_of(raw: str) -> dict[str, str]:

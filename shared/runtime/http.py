@@ -71,6 +71,9 @@ _IS_CLIENT_ID = re.compile(r"[!-~]{1,128}")
 _NO_TYPE = {"Content-Type": ""}
 """Of an answer without a body: the Functions host leaves an empty one out, and gives text/plain where there is none."""
 
+_WITHOUT_ID = re.compile(r"/events/(reward|activate)/*$", re.IGNORECASE)
+"""How a path ends that had an empty id in it, where a server in front of the app makes one slash of two."""
+
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
@@ -418,6 +421,10 @@ async def _answered(operation: Operation, call: Call) -> func.HttpResponse:
 
 def _check_version(operation: Operation, call: Call) -> None:
     version = call.params.get("version", "")
+    if version.lower() == QUERY_VERSION:
+        loop = f"/loops/{call.loop}" if "loop" in call.params else ""
+        there = f"{loop}/personalizer/{operation.path}?api-version={QUERY_VERSION}"
+        raise ResourceNotFoundError(f"API version {QUERY_VERSION} is named in the query, and not in the path: {there}")
     if version and version.lower() not in PATH_VERSIONS:
         raise ResourceNotFoundError(f"there is no API version {version[:40]!r}; there are {', '.join(PATH_VERSIONS)}")
     if not version and call.query.get("api-version", "").lower() != QUERY_VERSION:
@@ -484,7 +491,9 @@ def _error(
 def _refusal(allowed: Sequence[str], path: str, meant: str | None) -> Operation:
     methods = tuple(dict.fromkeys(allowed))
 
-    async def refuse(_: Call) -> func.HttpResponse:
+    async def refuse(call: Call) -> func.HttpResponse:
+        if call.request.method.upper() == "POST" and (found := _WITHOUT_ID.search(path)):
+            raise InvalidRequestError(f"eventId: is missing between /events/ and /{found[1].lower()}", target="eventId")
         if methods:
             raise MethodNotAllowedError(f"use {' or '.join(methods)} for this path", allowed=methods)
         hint = f"; what there is, is /{meant}" if meant else ""

@@ -66,7 +66,7 @@ class Paths(Generic[Target]):
 
     def nearest(self, path: str, beginnings: Iterable[str], is_right: Callable[[Reading[Target]], bool]) -> str | None:
         """Give the path that was likely meant by one that leads nowhere: its end, after one of these beginnings, if that is right."""
-        parts = [part for part in path.split("/") if part]
+        parts = [part for part in re.sub("(^|/)loops//+", r"\1", path, flags=re.IGNORECASE).split("/") if part]
         if len(path) > LONGEST_TOLD or len(parts) > _MOST_PARTS:
             return None
         loop = next((index for index, part in enumerate(parts[:-1]) if part.lower() == "loops"), None)

@@ -119,6 +119,16 @@ def test_an_empty_id_is_named(quiet, begin):
         refused(quiet.request("POST", f"{begin}//{verb}", {"value": 1}), 400, code, naming="eventId: is missing", target="eventId")
 
 
+@pytest.mark.parametrize("begin", ["/personalizer/v1.0/", "/loops/default/personalizer/v1.1-preview.3/multislot/", "/personalizer/"])
+def test_an_empty_id_is_named_where_a_proxy_has_made_one_slash_of_two(quiet, begin):
+    for verb in ("reward", "activate", "Reward/"):
+        answer = quiet.request("POST", f"{begin}events/{verb}?api-version=2022-09-01-preview", {"value": 1})
+        refused(answer, 400, "InvalidRequest", naming="eventId: is missing between /events/ and /", target="eventId")
+    refused(
+        quiet.request("GET", f"{path('events')}/reward"), 404, "ResourceNotFound", naming="event 'reward' was not found", target="eventId"
+    )
+
+
 def as_decoded(event_id: str) -> str:
     """Give the part of a path that such an id becomes where a server in front of the app decodes its slashes."""
     return quote(event_id, safe="/")

@@ -39,6 +39,17 @@ def test_a_version_that_does_not_exist_is_not_found_and_those_that_do_are_listed
     refused(quiet.request("POST", path(rest, version=version), rank_body()), 404, "ResourceNotFound", naming="v1.0, v1.1-preview.1")
 
 
+@pytest.mark.parametrize("version", [QUERY_VERSION, QUERY_VERSION.upper()])
+@pytest.mark.parametrize("loop", ["", "/loops/default"])
+def test_the_version_of_the_query_is_told_so_where_it_stands_in_the_path(quiet, version, loop):
+    answer = quiet.request("POST", f"{loop}/personalizer/{version}/rank", rank_body())
+    refused(
+        answer, 404, "ResourceNotFound", naming=f"in the query, and not in the path: {loop}/personalizer/rank?api-version={QUERY_VERSION}"
+    )
+    answer = quiet.request("POST", f"{loop}/personalizer/{version}/events/a/b/reward", {"value": 1})
+    refused(answer, 404, "ResourceNotFound", naming=f"/personalizer/events/{{eventId}}/reward?api-version={QUERY_VERSION}")
+
+
 def test_a_version_in_the_path_makes_the_query_irrelevant(app):
     assert app.request("POST", path("rank") + "?api-version=v9&other=1", rank_body()).status == 201
 
@@ -115,6 +126,7 @@ def test_head_is_refused_as_get_would_be(quiet):
         ("/api/loops/news/personalizer/v1.0/events/e1/reward", "/loops/news/personalizer/v1.0/events/e1/reward"),
         ("/personalizer/v1.0/loops/news/rank", "/loops/news/personalizer/v1.0/rank"),
         ("/v1.0/rank", "/personalizer/v1.0/rank"),
+        ("/loops//personalizer/v1.0/rank", "/personalizer/v1.0/rank"),
         ("/rank", "/personalizer/v1.0/rank"),
         ("/multislot/rank", "/personalizer/v1.1-preview.3/multislot/rank"),
         ("/personalizer/v1.0/personalizer/v1.0/events/e1/activate", "/personalizer/v1.0/events/e1/activate"),

@@ -31,6 +31,11 @@ def test_header_names_arrive_in_lower_case_and_repeated_ones_are_joined(sample):
     assert b'"x-custom": "one,two"' in answer
 
 
+def test_blanks_around_the_value_of_a_header_are_no_part_of_it(sample):
+    answer = raw(sample, b"GET /status HTTP/1.1\r\nHost: x\r\nX-Key: \t two words \t\r\nConnection: close\r\n\r\n")
+    assert b'"x-key": "two words"' in answer
+
+
 def test_empty_query_values_are_dropped_and_repeated_ones_are_joined(sample):
     assert sample.request("GET", "/status?a=&b=1&c=%20x&b=2&d").json["query"] == {"b": "1,2", "c": " x"}
     assert sample.request("GET", "/status?Api=1&aPI=2&E=&e=3").json["query"] == {"Api": "1,2", "E": ",3"}
