@@ -48,6 +48,7 @@ class LineSplitter:
         self._inflate = zlib.decompressobj(_ANY_GZIP)
         self._is_gzip: bool | None = None
         self._is_between = True
+        self._is_begun = False
         self._head = b""
         self._begun = b""
         self._content: _Content | None = None
@@ -63,6 +64,9 @@ class LineSplitter:
         try:
             for piece in self._inflated(block) if self._is_gzip else (block,):
                 yield from self._split(piece)
+        except zlib.error as cause:
+            yield from self._last()
+            raise UnreadableError(f"the file is damaged: {cause}") from cause
         except ModuleNotFoundError as cause:
             name = (cause.name or "").partition(".")[0]
             raise UnreadableError(f"this is a binary log: to read it, install the package {name} (requirements/cli.txt)") from cause
@@ -70,28 +74,36 @@ class LineSplitter:
     def end(self) -> Iterator[Line]:
         """Give the last line, if nothing ended it; raises `UnreadableError` where a file is cut off."""
         yield from self._split(self._head)
+        if self._is_gzip and not self._is_between:
+            yield from self._last()
+            raise UnreadableError("the file is cut off: its gzip stream does not end")
+        yield from self._ended()
+
+    def _last(self) -> Iterator[Line]:
+        """Give the last line of what is followed by damage, if it is whole: if the damage begins behind a stream that had its end."""
+        if not self._is_begun and (self._begun or self._content is not None):
+            yield from self._ended()
+
+    def _ended(self) -> Iterator[Line]:
         if self._content is None:
             self._content = _content_of(self._begun)
             yield from self._content.feed(self._begun)
-        if self._is_gzip and not self._is_between:
-            raise UnreadableError("the file is cut off: its gzip stream does not end")
         yield from self._content.end()
 
     def _inflated(self, block: bytes) -> Iterator[bytes]:
-        """Inflate piece by piece; files may consist of several streams, one after another."""
-        try:
-            while block:
-                if self._is_between and not block.strip(b"\0"):
-                    return  # padding behind the last stream
-                self._is_between = False
-                yield self._inflate.decompress(block, _PIECE)
-                block = self._inflate.unconsumed_tail
-                if self._inflate.eof:
-                    block = self._inflate.unused_data
-                    self._inflate = zlib.decompressobj(_ANY_GZIP)
-                    self._is_between = True
-        except zlib.error as cause:
-            raise UnreadableError(f"the file is damaged: {cause}") from cause
+        """Inflate piece by piece; files may consist of several streams, one after another. Raises `zlib.error` for what is damaged."""
+        while block:
+            if self._is_between and not block.strip(b"\0"):
+                return  # padding behind the last stream
+            self._is_between = False
+            piece = self._inflate.decompress(block, _PIECE)
+            self._is_begun |= bool(piece)
+            yield piece
+            block = self._inflate.unconsumed_tail
+            if self._inflate.eof:
+                block = self._inflate.unused_data
+                self._inflate = zlib.decompressobj(_ANY_GZIP)
+                self._is_between, self._is_begun = True, False
 
     def _split(self, piece: bytes) -> Iterator[Line]:
         if self._content is None:

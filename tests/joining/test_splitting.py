@@ -1,6 +1,8 @@
 """Lines out of blocks: however the file was cut and packed, its lines are the same; what is no text says so."""
 
 import gzip
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import UnreadableError
 from shared.joining import splitting
-from shared.joining.splitting import LineSplitter
+from shared.joining.splitting import Line, LineSplitter
 
 PACKED = {
     "plain": lambda text: text,
@@ -19,10 +21,15 @@ PACKED = {
 }
 
 
-def split(data: bytes, size: int) -> list:
+def lines_of(data: bytes, size: int) -> Iterator[Line]:
     splitter = LineSplitter()
-    fed = [line for at in range(0, len(data), size) for line in splitter.feed(data[at : at + size])]
-    return [*fed, *splitter.end()]
+    for at in range(0, len(data), size):
+        yield from splitter.feed(data[at : at + size])
+    yield from splitter.end()
+
+
+def split(data: bytes, size: int) -> list[Any]:
+    return list(lines_of(data, size))
 
 
 @pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
@@ -70,3 +77,15 @@ def test_a_gzip_file_that_is_cut_off_gives_what_is_there_and_says_so(size):
 def test_a_damaged_gzip_file_says_that_it_is():
     with pytest.raises(UnreadableError, match="damaged"):
         split(gzip.compress(b"text\n" * 99) + b"nonsense", 50)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+@pytest.mark.parametrize(
+    "behind", [b"garbage", b"\x1f\x8b\x08\0", gzip.compress(b"three")[:10]], ids=["no stream", "a beginning", "a head"]
+)
+def test_what_stands_behind_a_whole_gzip_stream_takes_no_line_from_it(size, behind):
+    for text in (b"one\ntwo", b"x"):
+        lines = lines_of(gzip.compress(text) + behind, size)
+        assert [next(lines) for _ in text.split(b"\n")] == text.split(b"\n")
+        with pytest.raises(UnreadableError, match=r"damaged|cut off"):
+            next(lines)
