@@ -22,6 +22,7 @@ _EXACT: Final = 1e-9
 
 _ROUNDED_NOTE: Final = "probabilities that were rounded are divided by their sum"
 _ASSUMED: Final = "no probabilities are told: they are assumed as asked for"
+_CERTAIN: Final = "no probabilities are told: what was chosen is taken for certain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +209,7 @@ def _assumed(possible: Sequence[int], chosen: int, count: int, terms: Terms) -> 
         told = 1.0 / len(possible) if terms.assumed.probability is None else terms.assumed.probability
         rest = (1.0 - told) / (len(possible) - 1)
         probabilities = _spread(possible, [told if index == chosen else rest for index in possible], count)
-    return replace(_checked(probabilities, chosen), note=_ASSUMED)
+    return replace(_checked(probabilities, chosen), note=_CERTAIN if terms.assumed is None else _ASSUMED)
 
 
 def _agree(told: float, probabilities: tuple[float, ...], pdrop: float) -> bool:
