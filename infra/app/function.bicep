@@ -44,7 +44,10 @@ param clientKeys string
 @description('Origins whose preflights the platform answers, before the app does: those of PERSONALIZER_CORS_ORIGINS.')
 param corsOrigins string
 
-var origins = empty(corsOrigins) ? [] : split(replace(corsOrigins, ' ', ''), ',')
+// As the app reads them, and as browsers write them: without blanks, a slash at the end, or any other beside *.
+var ended = replace(replace('${toLower(replace(corsOrigins, ' ', ''))},', '/,', ','), ',,', ',')
+var listed = split(substring(ended, 0, length(ended) - 1), ',')
+var origins = empty(corsOrigins) ? [] : (contains(listed, '*') ? ['*'] : listed)
 var readyHttp = hosting.httpAlwaysReady > 0 ? [{ name: 'http', instanceCount: hosting.httpAlwaysReady }] : []
 var readyTrainer = hosting.trainerAlwaysReady > 0 ? [{ name: 'function:train', instanceCount: hosting.trainerAlwaysReady }] : []
 
