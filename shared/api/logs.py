@@ -57,7 +57,7 @@ class InteractionLine(RankRequest):
     """What was asked, as in POST rank, and what the client decided, as in its answer."""
 
     event_id: EventId
-    ranking: Annotated[list[RankedInteraction], Field(min_length=1)]
+    ranking: Annotated[list[RankedInteraction], Field(min_length=1, fail_fast=True)]
     reward_action_id: str
     model_version: Annotated[str, StringConstraints(max_length=MAX_VERSION_LENGTH)] = ""
     timestamp: Time | None = None

@@ -15,6 +15,7 @@ from shared.api.rank import (
     ActionReader,
     Checked,
     FeatureObjects,
+    Ids,
     Scored,
     ScoredAction,
     checked,
@@ -37,7 +38,7 @@ class SlotRequest(WireModel):
     baseline_action: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
     features: FeatureObjects | None = None
     position_features: FeatureObjects | None = None
-    excluded_actions: list[str] | None = None
+    excluded_actions: Ids | None = None
 
     def to_slot(self, features: Checked) -> Slot:
         """Give the slot with these features, which are its own."""

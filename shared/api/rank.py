@@ -25,8 +25,11 @@ _REMEMBERED_ACTIONS = 1 << 12
 _LONGEST_REMEMBERED = 1 << 10
 _NULL = msgspec.Raw(b"null")
 
-FeatureObjects = list[Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]]
+FeatureObjects = Annotated[list[Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]], Field(fail_fast=True)]
 """Not copied while they are checked: `shared.api.features` has their rules."""
+
+Ids = Annotated[list[str], Field(fail_fast=True)]
+"""Of a list without a limit of its own only the first error is looked for: a body has room for half a million."""
 
 
 class RankableAction(WireModel):
@@ -47,7 +50,7 @@ class RankRequest(WireModel):
 
     context_features: FeatureObjects | None = None
     actions: Annotated[list[Any], Field(min_length=1, max_length=MAX_ACTIONS), WithJsonSchema(ACTIONS_SCHEMA)]
-    excluded_actions: list[str] | None = None
+    excluded_actions: Ids | None = None
     event_id: WishedEventId = None
     defer_activation: bool | None = None
 

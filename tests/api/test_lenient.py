@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.api.configuration import read_configuration
 from shared.api.doors import holds_list, holds_number
@@ -280,6 +281,33 @@ def test_a_list_at_the_wrong_door_is_found_however_it_is_written(member):
 @pytest.mark.parametrize(("value", "is_number"), [(1, True), ("0.5", True), (True, False), ("a", False), (None, False), ([1], False)])
 def test_a_number_at_the_wrong_door_is_found_however_it_is_written(value, is_number):
     assert holds_number(json.dumps({"Value": value}).encode(), "value") is is_number
+
+
+@pytest.mark.parametrize("wrong", [1, True, [1]])
+def test_of_a_list_with_many_errors_the_first_is_looked_for_alone(wrong):
+    many = [wrong] * 1_000
+    slot = {"id": "s", "baselineAction": "a"}
+    excluded: list[Any] = [[wrong]] * 1_000
+    wrongly: dict[str, dict[str, Any]] = {
+        "contextFeatures[0]": {"contextFeatures": many},
+        "actions[0].features[0]": {"actions": [action("a", many)]},
+        "excludedActions[0]": {"excludedActions": excluded},
+        "slots[0].features[0]": {"slots": [{**slot, "features": many}]},
+        "slots[0].excludedActions[0]": {"slots": [{**slot, "excludedActions": excluded}]},
+    }
+    for place, members in wrongly.items():
+        body = json.dumps({"actions": [action("a")], **members}).encode()
+        with pytest.raises(InvalidRankRequestError) as refused:
+            read_multi_slot_rank(body, ActionReader()) if "slots" in members else read_rank(body, ActionReader())
+        assert refused.value.target == place
+        assert isinstance(refused.value.__cause__, ValidationError)
+        assert refused.value.__cause__.error_count() == 1
+    line = {"eventId": "e", "actions": [action("a")], "rewardActionId": "a", "ranking": many}
+    with pytest.raises(InvalidRankRequestError, match=r"^line 1: ranking\[0\]: ") as told:
+        read_interactions(json.dumps(line).encode(), ActionReader())
+    assert isinstance(cause := told.value.__cause__, InvalidRankRequestError)
+    assert isinstance(cause.__cause__, ValidationError)
+    assert cause.__cause__.error_count() == 1
 
 
 def test_phps_empty_map_is_an_object_wherever_nothing_has_to_be_in_it():
