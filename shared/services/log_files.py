@@ -80,7 +80,7 @@ class LogReader:
         self._is_log = False
         self._cut: _Cut | None = None
         self._documents = Documents()
-        self._reader = DsjsonReader(undated=self._now, encode=self._encode, terms=self._terms)
+        self._reader = DsjsonReader(undated=self._now, encode=self._encode, terms=self._terms, name=name)
 
     async def batches(self, files: Sequence[LogFile], *, events: Callable[[], int], size: int) -> AsyncIterator[list[JoinedEvent]]:
         """Give events in order, as many at a time as are asked for then, or fewer if their lines have ``size`` bytes; none is empty."""

@@ -222,6 +222,17 @@ async def test_importing_again_changes_nothing_and_what_is_new_in_it_is_added(ac
     assert more.version in await replayed(account, STORE)
 
 
+async def test_lines_without_ids_are_events_of_their_own_in_each_file_and_the_same_when_they_come_again(account):
+    nameless = {name: value for name, value in PERSONALIZER.items() if name not in ("EventId", "Timestamp")}
+    log = (orjson.dumps(nameless) + b"\n") * 3
+    first = await importer(account).run([MemoryFile("logs/17.json", log), MemoryFile("logs/18.json", log)])
+    assert (first.events, first.repeated) == (6, 0)
+    packed = MemoryFile("elsewhere\\17.json.gz", gzip.compress(log))
+    again = await importer(account).run([packed, MemoryFile("18.json", log + orjson.dumps(nameless))])
+    assert (again.events, again.repeated) == (1, 6)
+    assert len(set(ids(await events_of(account)))) == 7
+
+
 class Failing(FileModelStore):
     """Fails at the n-th write, before or after it is done."""
 

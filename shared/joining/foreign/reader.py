@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import Final
 
 import msgspec
@@ -73,14 +74,16 @@ Encode = Callable[[Situation, int], bytes]
 
 
 class DsjsonReader:
-    """Reads the lines of a log in order: one that does not say when it was decided has the time of the one before.
+    """Reads the lines of a file of a log in order: one that does not say when it was decided has the time of the one before.
 
+    ``name`` is the file's: an event without an id of its own is known by it, its line's number and text.
     What is to be learned of a situation and an action is encoded by ``encode``; without it, that is left to whoever learns it. All are
     taken on these ``terms``.
     """
 
-    def __init__(self, *, undated: datetime, encode: Encode | None = None, terms: Terms = TERMS) -> None:
+    def __init__(self, *, undated: datetime, encode: Encode | None = None, terms: Terms = TERMS, name: str = "") -> None:
         self._last = undated
+        self._name = PurePosixPath(name.replace("\\", "/")).name.removesuffix(".gz").encode("utf-8", "surrogatepass")
         self._encode = encode
         self._terms = terms
         self._asked = AskedReader()
@@ -124,7 +127,7 @@ class DsjsonReader:
             asked = self._asked.read(line.c)
         except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError) as cause:
             raise UnreadableError(f"not a line of dsjson: {cause}") from cause
-        head = _Head(_event_id(line, parsed.text, parsed.number), self._time(line))
+        head = _Head(self._event_id(parsed), self._time(line))
         choices = tuple(slot_choices(line, asked, self._terms)) if line.outcomes is not None else (one_choice(line, asked, self._terms),)
         is_apprentice |= says_apprentice(line)
         self._last = head.at
@@ -150,6 +153,14 @@ class DsjsonReader:
         encoded = self._encode(situation, event.decision.learned_action)
         return replace(event, decision=replace(event.decision, encoded=encoded))
 
+    def _event_id(self, parsed: _Parsed) -> str:
+        told = parsed.line.event_id
+        if not told:
+            return hashlib.sha256(b"%b\0%d\0%b" % (self._name, parsed.number, parsed.text)).hexdigest()[:32]
+        if len(told) > MAX_ID_LENGTH:
+            refuse(f"EventId has {len(told)} characters: at most {MAX_ID_LENGTH} are read")
+        return told
+
     def _time(self, line: Line) -> datetime:
         if line.decided_at is None:
             return self._last
@@ -174,14 +185,6 @@ def _kept_only(event: JoinedEvent) -> JoinedEvent:
 def _check_pdrop(line: Line) -> None:
     if line.pdrop is not None and not 0.0 <= line.pdrop < 1.0:
         refuse(f"pdrop is {line.pdrop:g}: the probability of being left out is at least 0 and less than 1")
-
-
-def _event_id(line: Line, text: bytes, number: int) -> str:
-    if line.event_id is None or not line.event_id:
-        return hashlib.sha256(b"%d\0%b" % (number, text)).hexdigest()[:32]
-    if len(line.event_id) > MAX_ID_LENGTH:
-        refuse(f"EventId has {len(line.event_id)} characters: at most {MAX_ID_LENGTH} are read")
-    return line.event_id
 
 
 def _decision(line: Line, head: _Head, choice: Choice) -> Decision:
