@@ -27,6 +27,7 @@ from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
 from shared.services.exporting import Exporter
+from shared.services.importing import EventIds
 from shared.services.log_accounts import HowFar
 from shared.services.log_files import LogReader
 
@@ -117,6 +118,7 @@ class _Found:
     events: int
     notes: Sequence[str] = ()
     read: HowFar = field(default_factory=HowFar)
+    repeated: int = 0
 
 
 async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
@@ -127,9 +129,12 @@ async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
             reader = LogReader(
                 now=SystemClock().now(), terms=asked.terms, tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes)
             )
+            known, repeated = EventIds(is_exact=True), 0
             async for batch in reader.batches(files, events=lambda: _BATCH, size=_BYTES):
-                await asyncio.to_thread(_take, lanes, asked.wanted(batch))
-    return _found(lanes, reader.done)
+                new = known.new(batch)
+                repeated += len(batch) - len(new)
+                await asyncio.to_thread(_take, lanes, asked.wanted(new))
+    return _found(lanes, reader.done, repeated=repeated)
 
 
 async def _of_loop(loop: str, storage: str, asked: _Asked) -> _Found:
@@ -164,9 +169,9 @@ def _batch(events: Iterator[JoinedEvent]) -> list[JoinedEvent]:
     return batch
 
 
-def _found(lanes: Sequence[Lane], read: HowFar | None = None) -> _Found:
+def _found(lanes: Sequence[Lane], read: HowFar | None = None, *, repeated: int = 0) -> _Found:
     found = [Found.of(lane) for lane in lanes]
-    return _Found(parts(found), lanes[0].counts.events, notes(found), read or HowFar())
+    return _Found(parts(found), lanes[0].counts.events, notes(found), read or HowFar(), repeated)
 
 
 def _policy(text: str) -> LearningPolicy:
@@ -192,6 +197,8 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     out = console()
     if found.read.malformed:
         out.print(f"{found.read.malformed:,} of {found.read.lines:,} lines could not be read; `stats` lists them.")
+    if found.repeated:
+        out.print(f"{found.repeated:,} events came again, the same to the reward, as from a copy of a file: each counts once.")
     if not reports:
         out.print(f"No decision of these {found.events:,} events was left to chance: there is nothing to compare policies by.")
         for told in found.notes:
@@ -252,6 +259,7 @@ def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *
         "events": found.events,
         "malformed": found.read.malformed,
         "thinned": found.read.thinned,
+        "repeated": found.repeated,
         "policies": [_plain(part, each, is_full=is_full) for part, each in zip(shown, reports, strict=True)],
         "warnings": [*(warnings(found.parts) if found.parts else []), *found.notes],
     }

@@ -14,6 +14,7 @@ from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
 from shared.joining.foreign.terms import Terms
+from shared.services.importing import EventIds
 from shared.services.log_accounts import HowFar
 from shared.services.log_files import LogReader
 from shared.services.surveying import ActionCount, Survey
@@ -37,11 +38,11 @@ def stats(
     Log files need no service and no storage.
     """
     if sources:
-        survey, read = run(_of_files(sources, Terms(assumed=probability), storage))
+        survey, read, repeated = run(_of_files(sources, Terms(assumed=probability), storage))
         if as_json:
-            print_json(_file_document(survey, read))
+            print_json(_file_document(survey, read) | {"repeated": repeated})
         else:
-            _print_survey(survey, read)
+            _print_survey(survey, read, repeated)
         raise typer.Exit(0 if survey.events else 1)
     found = run(_of_loop(loop, storage))
     if as_json:
@@ -50,17 +51,19 @@ def stats(
         _print_loop(found)
 
 
-async def _of_files(sources: list[str], terms: Terms, storage: str) -> tuple[Survey, HowFar]:
+async def _of_files(sources: list[str], terms: Terms, storage: str) -> tuple[Survey, HowFar, int]:
     async with AsyncExitStack() as stack:
         files = await log_files(sources, storage, stack)
-        survey = Survey()
+        survey, known, repeated = Survey(), EventIds(is_exact=True), 0
         with bytes_progress(f"Reading {len(files)} files", sum(file.size for file in files)) as progress:
             reader = LogReader(
                 now=SystemClock().now(), terms=terms, tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes)
             )
             async for batch in reader.batches(files, events=lambda: _EVENTS, size=_BYTES):
-                await asyncio.to_thread(survey.add, batch)
-        return survey, reader.done
+                new = known.new(batch)
+                repeated += len(batch) - len(new)
+                await asyncio.to_thread(survey.add, new)
+        return survey, reader.done, repeated
 
 
 async def _of_loop(loop: str, storage: str) -> dict[str, Any]:
@@ -149,7 +152,7 @@ def _action(count: ActionCount) -> dict[str, Any]:
     return {**told, "average": count.average}
 
 
-def _print_survey(survey: Survey, read: HowFar) -> None:
+def _print_survey(survey: Survey, read: HowFar, repeated: int) -> None:
     out = console()
     out.print(
         facts(
@@ -159,6 +162,7 @@ def _print_survey(survey: Survey, read: HowFar) -> None:
             passed_over=read.passed_over or None,
             of_apprentice_mode=read.apprentice or None,
             thinned_by_pdrop=read.thinned or None,
+            came_again=repeated or None,
             events=survey.events,
             learnable=survey.learned,
             **{f"skipped, {reason}": count for reason, count in survey.skipped.items()},

@@ -94,14 +94,15 @@ class Pace:
 
 
 class EventIds:
-    """Which events have come already: 8 bytes for each."""
+    """Which events have come already: 8 bytes for each. They are known by id and slot and, if it ``is_exact``, time, choice and reward."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_exact: bool = False) -> None:
+        self._fingerprint = _exact_fingerprint if is_exact else _fingerprint
         self._known: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
 
     def fresh(self, events: Sequence[JoinedEvent]) -> list[bool]:
         """Tell which are new, the first of several alike; they are known from then on."""
-        ids = np.array([_fingerprint(event) for event in events], dtype=np.uint64)
+        ids = np.array([self._fingerprint(event) for event in events], dtype=np.uint64)
         if not len(ids):
             return []
         unique, first = np.unique(ids, return_index=True)
@@ -113,6 +114,10 @@ class EventIds:
         fresh = np.zeros(len(ids), dtype=bool)
         fresh[first[is_new]] = True
         return [bool(each) for each in fresh]
+
+    def new(self, events: Sequence[JoinedEvent]) -> list[JoinedEvent]:
+        """Give those that are new, as `fresh` tells."""
+        return [event for event, is_one in zip(events, self.fresh(events), strict=True) if is_one]
 
 
 class Importer:
@@ -235,8 +240,7 @@ class _Run:
 
     async def _take(self, read: Sequence[JoinedEvent]) -> None:
         """Write a chunk of what is new in it, and learn it."""
-        is_new = await asyncio.to_thread(self._known.fresh, read)
-        new = [event for event, is_one in zip(read, is_new, strict=True) if is_one]
+        new = await asyncio.to_thread(self._known.new, read)
         self._done = replace(self._done, read=self._reader.done, repeated=self._done.repeated + len(read) - len(new))
         if not new:
             return
@@ -335,8 +339,16 @@ def _imitates(loop: LoopSettings) -> bool:
 
 
 def _fingerprint(event: JoinedEvent) -> int:
-    key = f"{event.decision.event_id}\0{event.decision.slot}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little")
+    return _hashed(f"{event.decision.event_id}\0{event.decision.slot}")
+
+
+def _exact_fingerprint(event: JoinedEvent) -> int:
+    decision = event.decision
+    return _hashed(f"{decision.event_id}\0{decision.slot}\0{decision.decided_at}\0{decision.chosen}\0{event.reward}")
+
+
+def _hashed(key: str) -> int:
+    return int.from_bytes(hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")
 
 
 def _events(text: bytes) -> list[JoinedEvent]:

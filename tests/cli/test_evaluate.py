@@ -1,6 +1,7 @@
 """Policies valued on a log: with no service at all, or on a loop's own; the better one is found, and a picture drawn."""
 
 import asyncio
+import gzip
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -110,6 +111,18 @@ def test_lines_that_stand_for_others_count_as_many(tmp_path):
     assert "1 / (1 - pdrop)" in str(told["warnings"])
     surveyed = run("stats", str(file), "--json").json
     assert surveyed["averageReward"] == surveyed["actions"]["ice-cream"]["average"] == pytest.approx(10 / 11)
+
+
+def test_a_copy_of_a_file_counts_once_and_a_later_event_of_the_same_id_for_itself(tmp_path):
+    line = {**PERSONALIZER, "Timestamp": "2023-05-17T08:30:00Z"}
+    told = orjson.dumps(line) + b"\n" + orjson.dumps({**line, "Timestamp": "2023-06-17T08:30:00Z"}) + b"\n"
+    (tmp_path / "17.json").write_bytes(told)
+    (tmp_path / "17.json.gz").write_bytes(gzip.compress(told))
+    found = run("evaluate", str(tmp_path), "--json").json
+    assert (found["events"], found["repeated"]) == (2, 2)
+    assert run("evaluate", str(tmp_path)).text.startswith("2 events came again, the same to the reward")
+    counted = run("stats", str(tmp_path), "--json").json
+    assert (counted["events"], counted["repeated"], counted["read"]["lines"]) == (2, 2, 4)
 
 
 def test_events_of_apprentice_mode_are_no_evidence_and_that_is_said(tmp_path, log):
