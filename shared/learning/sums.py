@@ -37,8 +37,7 @@ class Sums:
     def add(self, waves: Floats32, rewards: Floats, noise: Floats) -> None:
         """Add √g of the waves [n, S], √g of the ``rewards`` [n], and the ``noise`` [n, DRAWS] as it is."""
         self.gram += waves.T @ waves
-        self.moments[:, 0] += waves.T @ rewards
-        self.moments[:, 1:] += waves.T @ noise
+        self.moments += waves.T @ np.column_stack([rewards, noise]).astype(np.float32)  # as exact as the waves are
 
     def solved(self, prior: Floats) -> Floats:
         """Give the weights that fit what was added; ``prior`` [S, DRAWS] are the draws where nothing was."""
