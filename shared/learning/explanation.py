@@ -15,7 +15,7 @@ import numpy as np
 from shared.domain.events import Situation
 from shared.learning import joint_ridge
 from shared.learning.crosses import cells, groups_of, mask_of
-from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Floats32, Hashes, Row
+from shared.learning.encoding import CONSTANT, END, NO_ID, NUMERIC, Encoder, Floats, Hashes, Row
 from shared.learning.fourier import AMPLITUDE, frequencies, phases
 from shared.learning.interactions import Interactions
 from shared.learning.model import Model
@@ -200,14 +200,14 @@ class JointParts:
         weights = model.joint_weights[0].astype(np.float64)
         self._constant = float(weights[0])
         self._of_cosines, self._of_sines = (joint_ridge.AMPLITUDE * half for half in np.split(weights[1:], 2))
-        self._angles = self._turns(context, joint_ridge.context_frequencies, range(1, len(context.hashes)))
+        self._angles = self._turns(context, range(1, len(context.hashes)))
 
     def of(self, action: Row) -> _Parts:
         """Divide it among the features of both sides; nothing where the model has no such part."""
         if not self._model.joint_share:
             return {}
         features = range(1, len(action.hashes)) or range(1)  # the id is one where there is no other
-        angles = np.concatenate([self._angles, self._turns(action, joint_ridge.action_frequencies, features)])
+        angles = np.concatenate([self._angles, self._turns(action, features)])
         total = angles.sum(axis=0)
         moves = np.abs(total) > _STILL
         change = self._of_cosines * (np.cos(total) - 1.0) + self._of_sines * np.sin(total)
@@ -216,13 +216,13 @@ class JointParts:
         pairs = [(of, _NOTHING) for of in self._context.hashes[1:]] + [(_NOTHING, action.hashes[place]) for place in features]
         return {(CONSTANT, _NOTHING): self._constant + float(self._of_cosines.sum())} | dict(zip(pairs, worths, strict=True))
 
-    def _turns(self, row: Row, spread: Callable[[Hashes], Floats32], places: range) -> Floats:
+    def _turns(self, row: Row, places: range) -> Floats:
         """Give what each of these features adds to each wave's angle, [features, WAVES]."""
         hashes = np.array([row.hashes[place] for place in places], dtype=np.uint32)
         ranked = self._model.measures.ranked(hashes, [row.values[place] for place in places])
         if places == range(1):
             ranked = np.ones(1)
-        turns: Floats = ranked[:, None] * spread(hashes) / np.sqrt(max(len(places), 1))
+        turns: Floats = ranked[:, None] * joint_ridge.joint_frequencies(hashes) / np.sqrt(max(len(places), 1))
         return turns
 
 

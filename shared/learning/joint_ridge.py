@@ -33,7 +33,7 @@ AMPLITUDE: Final = 3.0 / sqrt(WAVES)
 
 _SPREAD: Final = 2.0
 _LEAST_SPREAD: Final = 0.4
-"""How wide frequencies are drawn. Nobody knows how alike two items are that share some features: an action's waves see it at many
+"""How wide frequencies are drawn. Nobody knows how alike two visitors, or two items, are that share some features: waves see it at many
 widths, spread evenly on a logarithmic axis between these. Set by trial, as is `AMPLITUDE`: docs/decisions/learner.md."""
 
 _SOLVED_AFTER: Final = 0.2
@@ -82,7 +82,7 @@ def joint_waves(batch: Batch, measures: Measures) -> Floats32:
     """Give the waves of each event's context and chosen action together, shape [n, SIZE]."""
     ranked = measures.ranked(batch.context_hashes, batch.context_values).astype(np.float32)
     ranked[batch.context_starts[:-1]] = 0.0  # the constant is no feature to be similar in
-    angles = summed(context_frequencies, batch.context_hashes, ranked, batch.context_starts)
+    angles = summed(joint_frequencies, batch.context_hashes, ranked, batch.context_starts)
     angles /= widths(np.diff(batch.context_starts) - 1)
     angles += action_angles(batch.action_hashes, batch.action_values, batch.action_starts, measures)
     waves = np.empty((len(batch), SIZE), dtype=np.float32)
@@ -101,7 +101,7 @@ def action_angles(hashes: Hashes, values: npt.NDArray[np.float32], starts: Posit
     ranked = measures.ranked(hashes, values).astype(np.float32)
     others = np.diff(starts) - 1
     ranked[starts[:-1]] = others == 0
-    angles = summed(action_frequencies, hashes, ranked, starts)
+    angles = summed(joint_frequencies, hashes, ranked, starts)
     angles /= widths(others)
     return angles
 
@@ -112,13 +112,8 @@ def widths(features: npt.NDArray[np.int64]) -> Floats32:
     return roots
 
 
-def context_frequencies(hashes: Hashes) -> Floats32:
-    """Give the frequencies of each feature of a context, shape [n, WAVES]."""
-    return gaussians(hashes ^ _SALT, WAVES) * np.float32(_SPREAD)
-
-
-def action_frequencies(hashes: Hashes) -> Floats32:
-    """Give the frequencies of each feature of an action, shape [n, WAVES]."""
+def joint_frequencies(hashes: Hashes) -> Floats32:
+    """Give the frequencies of each feature of a context or an action, shape [n, WAVES]."""
     return gaussians(hashes ^ _SALT, WAVES) * _spreads()
 
 

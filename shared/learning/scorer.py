@@ -162,7 +162,7 @@ class Scorer:
                 if CONSTANT in new:
                     self._frequencies[known[CONSTANT]] = phases()
             if self._has_joint:
-                self._joint_frequencies[first : len(known)] = joint_ridge.context_frequencies(np.array(new, dtype=np.uint32))
+                self._joint_frequencies[first : len(known)] = joint_ridge.joint_frequencies(np.array(new, dtype=np.uint32))
                 if CONSTANT in new:
                     self._joint_frequencies[known[CONSTANT]] = 0.0  # it is no feature to be similar in
             places = [known[name] for name in names]

@@ -12,10 +12,8 @@ from shared.learning.joint_ridge import (
     SIZE,
     JointRidge,
     action_angles,
-    action_frequencies,
     as_partners,
     as_turns,
-    context_frequencies,
     joint_waves,
     prior_draws,
     turned,
@@ -148,8 +146,3 @@ def test_giving_a_model_changes_nothing_of_what_is_learned_next():
     assert with_models.joint.waiting == without.joint.waiting
     assert with_models.joint.steady.weights.tolist() == without.joint.steady.weights.tolist()
     assert with_models.losses.squared.tolist() == without.losses.squared.tolist()
-
-
-def test_a_feature_has_other_frequencies_on_each_side():
-    hashes = np.array([5, 9], dtype=np.uint32)
-    assert np.abs(context_frequencies(hashes)).mean() > np.abs(action_frequencies(hashes)).mean()
