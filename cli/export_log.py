@@ -65,7 +65,7 @@ def export(
     if as_json and out == "-":
         raise typer.BadParameter("--json and the log cannot both go to standard output: give --out")
     wanted = format_ or _format_of(out)
-    if wanted is Format.PARQUET and (out == "-" or out.endswith(".gz")):
+    if wanted is Format.PARQUET and (out == "-" or out.lower().endswith(".gz")):
         raise typer.BadParameter("Parquet goes to a file or a folder, and is packed already: give --out, without .gz")
     if for_spreadsheets and wanted is not Format.CSV:
         raise typer.BadParameter(f"--spreadsheet is for CSV, not for {wanted.value}")
@@ -77,7 +77,7 @@ def export(
         console().print(f"{done.events:,} events in {len(done.files)} files: {out}", markup=False)
 
 
-_ENDINGS: Final = {".csv": Format.CSV, ".csv.gz": Format.CSV, ".parquet": Format.PARQUET}
+_ENDINGS: Final = {".csv": Format.CSV, ".csv.gz": Format.CSV, ".parquet": Format.PARQUET, ".parquet.gz": Format.PARQUET}
 
 
 def _format_of(out: str) -> Format:
@@ -249,7 +249,7 @@ class _TextFiles:
 
 def _append(file: Path, path: Path, text: bytes) -> None:
     with file.open("ab") as opened:
-        opened.write(igzip.compress(text, mtime=0) if text and path.name.endswith(".gz") else text)
+        opened.write(igzip.compress(text, mtime=0) if text and path.name.lower().endswith(".gz") else text)
 
 
 class _ParquetFiles:

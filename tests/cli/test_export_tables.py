@@ -207,6 +207,8 @@ async def test_without_pyarrow_the_command_says_what_to_install(storage, events,
     [
         (["--format", "parquet"], "--out"),
         (["--format", "parquet", "--out", "x.gz"], ".gz"),
+        (["--out", "x.parquet.gz"], "without .gz"),
+        (["--out", "X.PARQUET.GZ"], "without .gz"),
         (["--format", "xlsx"], "'xlsx'"),
         (["--spreadsheet"], "for CSV"),
         (["--spreadsheet", "--out", "x.parquet"], "for CSV"),
