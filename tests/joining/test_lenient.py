@@ -89,6 +89,13 @@ def test_a_reward_that_no_figure_could_hold_is_refused(reward):
     assert the_event(PERSONALIZER, _label_cost=-1e15).reward == 1e15
 
 
+@pytest.mark.parametrize("chance", [0.0, 5e-324, 1e-200, 9e-13])
+def test_a_choice_that_could_not_have_been_drawn_is_refused(chance):
+    with pytest.raises(UnreadableError, match=r"the chosen action's probability is .*: it was drawn"):
+        read(PERSONALIZER, p=[chance, 1.0], _label_probability=chance)
+    assert the_event(PERSONALIZER, p=[1e-12, 1.0], _label_probability=1e-12).decision.probabilities == (1.0, 1e-12)
+
+
 # --- only the chosen action is listed ---
 
 

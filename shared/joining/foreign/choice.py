@@ -20,6 +20,9 @@ _DIGITS: Final = 2
 """Others write two digits: a third of all is 0.33."""
 _EXACT: Final = 1e-9
 
+LEAST_CHANCE: Final = 1e-12
+"""Of an action that was drawn. Evaluations divide by it: powers of the quotient still are numbers."""
+
 _ROUNDED_NOTE: Final = "probabilities that were rounded are divided by their sum"
 _ASSUMED: Final = "no probabilities are told: they are assumed as asked for"
 _CERTAIN: Final = "no probabilities are told: what was chosen is taken for certain"
@@ -241,8 +244,8 @@ def _checked(told: Sequence[float], chosen: int) -> Chances:
     whole = sum(told)
     if not all(0.0 <= each <= 1.0 + _ROUNDED for each in told) or not abs(whole - 1.0) <= _ROUNDED + _EXACT:
         refuse("the probabilities do not add up to 1")
-    if not told[chosen] > 0.0:
-        refuse("the chosen action's probability is 0")
+    if not told[chosen] >= LEAST_CHANCE:
+        refuse(f"the chosen action's probability is {told[chosen]:g}: it was drawn, so it is at least {LEAST_CHANCE:g}")
     if abs(whole - 1.0) <= _TOLERANCE:
         return Chances(tuple(told))
     return Chances(tuple([each / whole for each in told]), _ROUNDED_NOTE)
