@@ -64,8 +64,8 @@ def check_beginning(line: bytes) -> None:
     for mark, encoding in _WIDE.items():
         if head.startswith(mark):
             raise _wide(encoding)
-    if _UNMARKED_WIDE.match(head):
-        raise _wide("UTF-16")
+    if (unmarked := _UNMARKED_WIDE.match(head)) is not None:
+        raise _wide("UTF-16LE" if unmarked[0].endswith(b"\0") else "UTF-16BE")  # without a mark, iconv has to be told which
     packed = next((kind for mark, kind in _PACKED.items() if head.startswith(mark)), "a tar archive" if head[_TAR] == b"ustar" else "")
     if packed:
         raise KindNotReadError(f"the file is {packed}: unpack or convert it to lines of JSON first")
@@ -85,7 +85,8 @@ def _is_text(head: bytes) -> bool:
 
 def _wide(encoding: str) -> UnreadableError:
     return KindNotReadError(
-        f"the file is in {encoding}, as PowerShell's > writes: convert it to UTF-8 first (iconv -f {encoding} -t UTF-8 FILE)"
+        f"the file is in {encoding}{', as PowerShell writes it by >' if encoding == 'UTF-16' else ''}:"
+        f" convert it to UTF-8 first (iconv -f {encoding} -t UTF-8 FILE)"
     )
 
 
