@@ -36,7 +36,7 @@ test: $(VENV)/.installed-dev worker browser ## run every test; those of Azure's 
 	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go where it is installed (its first time takes minutes)
-	$(BIN)/python -m pytest tests/sdk
+	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"
