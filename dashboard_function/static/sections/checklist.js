@@ -32,7 +32,10 @@ export const ADVICE = {
   newActions: { state: "warn", todo: "Give actions the ids of the things, not of the calls." },
   nothingShared: { state: "warn", todo: "Give actions categories." },
   noContext: { state: "warn", todo: "Send what is known of the moment and of the visitor's situation." },
-  wrappedFeatures: { state: "bad", todo: "Send the features themselves: update the client's library, or turn its JSON objects into maps first." },
+  wrappedFeatures: {
+    state: "bad",
+    todo: "Send the features themselves: update the client's library, or turn its JSON objects into maps first.",
+  },
   alwaysDifferent: { state: "warn", todo: "Leave it out, or send a part that comes again: the hour, the category." },
   neverDifferent: { state: "warn", todo: "Leave it out, or send what it should tell apart." },
   personalData: { state: "bad", todo: "Leave it out: it identifies people and helps no learning." },
@@ -60,7 +63,16 @@ const STEPS = [
   },
   {
     title: "Contexts and actions tell something",
-    codes: ["oneAction", "newActions", "nothingShared", "noContext", "wrappedFeatures", "alwaysDifferent", "neverDifferent", "personalData"],
+    codes: [
+      "oneAction",
+      "newActions",
+      "nothingShared",
+      "noContext",
+      "wrappedFeatures",
+      "alwaysDifferent",
+      "neverDifferent",
+      "personalData",
+    ],
     value: () => "",
   },
 ];
