@@ -10,10 +10,10 @@ from shared.learning.model import Model
 from shared.learning.policy import FLOOR, GAMMA, Policy, optimistic
 from shared.learning.scorer import Scores
 from tests.learning.building import encoded, random_model
-from tests.learning.test_model import CLOSED, LOCAL, OPEN
+from tests.learning.test_model import CLOSED, JOINT, LOCAL, OPEN
 
-MODELS = [random_model(1), OPEN, CLOSED, LOCAL]
-"""With draws of either part, and without."""
+MODELS = [random_model(1), OPEN, CLOSED, LOCAL, JOINT]
+"""With draws of each part."""
 
 EXPLORATION = st.sampled_from([0.0, 0.2, 1.0]) | st.floats(0, 1)
 SITUATIONS = {count: encoded({"u": {"a": 1, "left": "x"}}, [{"b": i} for i in range(count)]) for count in range(1, 51)}
@@ -48,7 +48,7 @@ def test_a_cold_policy_gives_all_that_are_allowed_the_same():
         assert Policy(Model.cold(), exploration).probabilities(asked, [True, False, True]) == (0.5, 0.0, 0.5)
 
 
-@pytest.mark.parametrize("model", [Model.cold(), *MODELS], ids=["cold", "random", "open", "closed", "local"])
+@pytest.mark.parametrize("model", [Model.cold(), *MODELS], ids=["cold", "random", "open", "closed", "local", "joint"])
 def test_the_only_allowed_action_is_certain(model):
     assert Policy(model, 0.2).probabilities(encoded({}, [{}, {}, {}]), [False, True, False]) == (0.0, 1.0, 0.0)
 
@@ -61,7 +61,7 @@ def test_without_exploration_a_policy_is_greedy():
 def test_a_policy_explores_less_as_more_is_remembered():
     young, old = (Policy(replace(CLOSED, remembered=events), 1.0).probabilities(SITUATIONS[5], [True] * 5) for events in (1.0, 1e6))
     assert max(old) > max(young)
-    assert old.index(max(old)) == CLOSED.scores(SITUATIONS[5]).mean.argmax()
+    assert old.index(max(old)) == optimistic(CLOSED.scores(SITUATIONS[5]), deviation=CLOSED.deviation).argmax()
 
 
 # --- hope ---

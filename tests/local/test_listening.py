@@ -26,6 +26,14 @@ def no_keys_of_the_developer(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+def unused_port() -> int:
+    """Find a port that nobody listens on at any address: other tests listen as well."""
+    with socket.socket() as probe:
+        probe.bind(("0.0.0.0", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def taken(place: Place) -> bool:
     with socket.socket(socket.AF_INET6 if ":" in place.host else socket.AF_INET) as probe:
         return probe.connect_ex((place.host, place.port)) == 0
@@ -50,7 +58,7 @@ def test_each_address_that_is_asked_for_is_listened_on_once_and_on_one_port():
 
 
 def test_no_other_address_is_listened_on():
-    with listening_as(parse_options(["--host", "127.0.0.2", "--port", "0"])) as (only,):
+    with listening_as(parse_options(["--host", "127.0.0.2", "--port", str(unused_port())])) as (only,):
         port = place_of(only).port
         assert not [host for host in ("127.0.0.1", "127.0.0.3", "::1") if taken(Place(host, port))]
 

@@ -115,14 +115,8 @@ async def committed(account: Storage, store: str) -> Pointer:
 async def assert_as_undisturbed(account: Storage, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    assert (mine.counters, mine.apprentice, mine.figures, mine.watermark, mine.chunk, mine.version) == (
-        expected.counters,
-        expected.apprentice,
-        expected.figures,
-        expected.watermark,
-        expected.chunk,
-        expected.version,
-    )
+    parts = ("counters", "apprentice", "figures", "watermark", "chunk", "version")
+    assert {part: getattr(mine, part) for part in parts} == {part: getattr(expected, part) for part in parts}
     assert len(mine.apprentice.rewards) == IN_APPRENTICE_MODE
     ours, theirs = FileModelStore(account, loop=store), FileModelStore(account, loop="expected")
     assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
