@@ -197,6 +197,8 @@ class JointParts:
     def __init__(self, model: Model, context: Row) -> None:
         self._model = model
         self._context = context
+        if not model.joint_share:
+            return
         weights = model.joint_weights[0].astype(np.float64)
         self._constant = float(weights[0])
         self._of_cosines, self._of_sines = (joint_ridge.AMPLITUDE * half for half in np.split(weights[1:], 2))
@@ -220,7 +222,7 @@ class JointParts:
         """Give what each of these features adds to each wave's angle, [features, WAVES]."""
         hashes = np.array([row.hashes[place] for place in places], dtype=np.uint32)
         ranked = self._model.measures.ranked(hashes, [row.values[place] for place in places])
-        if places == range(1):
+        if places == range(1):  # the id, where it is alone
             ranked = np.ones(1)
         turns: Floats = ranked[:, None] * joint_ridge.joint_frequencies(hashes) / np.sqrt(max(len(places), 1))
         return turns

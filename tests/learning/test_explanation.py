@@ -10,6 +10,7 @@ from shared.learning.encoding import Encoder, to_batch
 from shared.learning.explanation import LONGEST_NAME, OTHERS, explain, explain_all
 from shared.learning.learner import Learner
 from shared.learning.model import Model
+from tests.learning.test_model import JOINT
 
 COLOURS = ("red", "green", "blue")
 
@@ -114,3 +115,26 @@ def test_a_name_is_cut_when_it_is_long(model):
 
 def test_of_a_cold_model_no_action_has_reasons():
     assert [each.contributions for each in explain_all(Model.cold(), colourful("red", 1.0), most=10)] == [(), (), ()]
+
+
+def priced(age: float, price: float) -> Situation:
+    return Situation(({"user": {"n0": age}},), (Action("described", ({"v": {"kind": "k1", "price": price}},)), Action("bare", ())))
+
+
+@given(age=st.floats(-1e6, 1e6), price=st.floats(-1e6, 1e6))
+def test_a_model_with_every_part_is_explained_to_the_whole_of_its_score(age, price):
+    assert JOINT.joint_share > 0.5
+    asked = priced(age, price)
+    for explanation in (*(explain(JOINT, asked, action) for action in range(2)), *explain_all(JOINT, asked, most=3)):
+        assert sum(each.worth for each in explanation.contributions) == pytest.approx(explanation.score, abs=1e-3)
+    scores = JOINT.scores(Encoder().encode(asked)).mean
+    assert [each.score for each in explain_all(JOINT, asked, most=50)] == pytest.approx(scores.tolist(), abs=1e-3)
+
+
+def test_what_the_joint_part_adds_is_divided_among_both_sides_the_id_where_it_is_alone():
+    described, bare = (
+        {(each.context, each.action) for each in explain(JOINT, priced(2.0, 1.0), action).contributions} for action in range(2)
+    )
+    assert {("user.n0", ""), ("", "v.kind=k1"), ("", "v.price")} <= described
+    assert ("", "id=described") not in described
+    assert {("user.n0", ""), ("", "id=bare")} <= bare
