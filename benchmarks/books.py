@@ -10,8 +10,9 @@ import orjson
 
 from shared.domain.clock import SystemClock
 from shared.domain.ledger import Counters
+from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.settings import read_settings
-from shared.runtime.wiring import build
+from shared.runtime.wiring import Deployment
 from shared.storage.cold_log import FileColdLog
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.settings import FolderSettings
@@ -37,19 +38,20 @@ class _Later:
         return SystemClock().now() + _LATER
 
 
-async def read_books(store: Path, *, settings: Mapping[str, str]) -> Books:
+async def read_books(store: Path, *, settings: Mapping[str, str], loop: str = DEFAULT_LOOP) -> Books:
     """Have a trainer learn what is left, and read the joined log; the store is not to be used for anything else after that."""
     clock = _Later()
     storage = EmbeddedStorage(FolderSettings(store), clock=clock)
-    services = build(read_settings({"PERSONALIZER_STORE": str(store), **settings}), storage=storage, clock=clock)
+    deployment = Deployment(read_settings({"PERSONALIZER_STORE": str(store), **settings}), storage=storage, clock=clock)
     try:
+        services = deployment.services_of(await deployment.record(loop))
         stored = await services.store.pointer()
         before = stored[0].counters.learned if stored else 0
         while await services.trainer.run():
             pass
         times: Counter[str] = Counter()
         rewards: dict[str, float | None] = {}
-        joined = FileColdLog(storage, loop="default")
+        joined = FileColdLog(storage, loop=services.place)
         for name in await joined.chain():
             for line in (await joined.chunk(name)).splitlines():
                 event = orjson.loads(line)
@@ -60,4 +62,4 @@ async def read_books(store: Path, *, settings: Mapping[str, str]) -> Books:
         stored = await services.store.pointer()
         return Books(times, rewards, stored[0].counters if stored else Counters(), before)
     finally:
-        await services.close()
+        await deployment.close()

@@ -18,11 +18,12 @@ _COUNTRIES = ("AT", "BR", "DE", "FR", "IN", "JP", "SE", "US")
 
 
 class Traffic:
-    """Seeded: the same seed gives the same readers and articles."""
+    """Seeded: the same seed gives the same readers and articles. No feature of one ``brand`` is one of another."""
 
-    def __init__(self, *, actions: int, seed: int) -> None:
+    def __init__(self, *, actions: int, seed: int, brand: str = "") -> None:
         self._rng = np.random.default_rng(seed)
         self._actions = actions
+        self._brand = brand
         self._articles = [self._article(number) for number in range(CATALOGUE)]
         self._encoder = Encoder()
 
@@ -64,12 +65,12 @@ class Traffic:
         return options[int(self._rng.integers(len(options)))]
 
     def _context(self) -> list[dict[str, Any]]:
-        rng = self._rng
+        rng, brand = self._rng, self._brand
         return [
-            {"user": {"segment": f"s{rng.integers(50)}", "age": int(rng.integers(16, 90)), "subscriber": bool(rng.random() < 0.2)}},
-            {"device": {"type": self._pick(_DEVICES), "browser": f"b{rng.integers(5)}", "width": int(rng.integers(3, 20)) * 100}},
-            {"place": {"country": self._pick(_COUNTRIES), "language": f"l{rng.integers(6)}"}},
-            {"time": {"weekday": int(rng.integers(7)), "hour": f"h{rng.integers(24)}"}},
+            {f"{brand}user": {"segment": f"s{rng.integers(50)}", "age": int(rng.integers(16, 90)), "subscriber": bool(rng.random() < 0.2)}},
+            {f"{brand}device": {"type": self._pick(_DEVICES), "browser": f"b{rng.integers(5)}", "width": int(rng.integers(3, 20)) * 100}},
+            {f"{brand}place": {"country": self._pick(_COUNTRIES), "language": f"l{rng.integers(6)}"}},
+            {f"{brand}time": {"weekday": int(rng.integers(7)), "hour": f"h{rng.integers(24)}"}},
         ]
 
     def _article(self, number: int) -> dict[str, Any]:
@@ -83,4 +84,4 @@ class Traffic:
             "region": self._pick(_COUNTRIES),
             "popularity": round(float(rng.random()), 3),
         }
-        return {"id": f"article-{number:04d}", "features": [{"article": features}]}
+        return {"id": f"{self._brand}article-{number:04d}", "features": [{f"{self._brand}article": features}]}
