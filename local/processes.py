@@ -3,16 +3,20 @@
 import contextlib
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 GRACE = 10.0
 """Seconds that running requests, timers and queue functions get to end when a host stops."""
+
+PORTS_OF_SERVERS: Final = (20_000, 32_000)
+"""Below those that systems give to outgoing connections (from 32,768 on Linux, from 49,152 elsewhere)."""
 
 
 class LocalError(Exception):
@@ -150,8 +154,12 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on.
+
+    It is none of those that the system gives to outgoing connections: one of them could have it before it is listened on.
+    """
+    first, behind = PORTS_OF_SERVERS
+    while True:
+        port = first + secrets.randbelow(behind - first)  # not by a seed: tests in several processes may have the same
+        if port_is_free(port):
+            return port

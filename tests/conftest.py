@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from local.azurite import Azurite, running_azurite
 from tests.functions_host.workers import OWN, SETTING
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
 
-settings.register_profile("suite", deadline=None)  # how long an example takes is the machine's affair
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
 settings.load_profile("suite")
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
