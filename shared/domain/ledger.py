@@ -189,6 +189,16 @@ No settings have this number: whatever becomes of them, this model is not gone o
 """
 
 
+class Link(NamedTuple):
+    """A chunk's place in the joined log: the chunk before it ("": it is the first), and how many of its events were learned.
+
+    ``learned`` is None for a chunk that an earlier release wrote: it does not say.
+    """
+
+    parent: str
+    learned: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """The commit: which model is published, how far it has learned, and what was counted on the way.
@@ -197,7 +207,7 @@ class Pointer:
     chunk of the cold log ("" before the first one). ``version`` is "" when there is no model, and ``previous`` then names the one
     that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
     begun anew. ``resets`` is the number of the loop's settings' resets that it has followed, or `LEFT_BEHIND`. ``figures`` names the live
-    figures ("": none yet, or none since the log was deleted).
+    figures ("": none yet, or none since the log was deleted). ``imported`` counts the events of others that were taken into the log.
     """
 
     sequence: int
@@ -214,6 +224,7 @@ class Pointer:
     resets: int = 0
     origin: Origin = field(default_factory=Origin)
     figures: str = ""
+    imported: int = 0
 
 
 class ModelKind(StrEnum):

@@ -54,8 +54,9 @@ class LearningPolicy:
 class LoopSettings:
     """What a loop's owner chooses; the defaults are Azure Personalizer's.
 
-    ``resets`` counts how often the model was to be forgotten and learned anew from the last ``model_retrain_days`` (0: from nothing);
-    the trainer does so when it is ahead of the published pointer's. ``log_retention_days`` of -1 keep the joined log for ever.
+    ``resets`` counts how often the model was to be forgotten and learned again from the log; the trainer does so when it is ahead of the
+    published pointer's. ``retrains_last_days`` says that the owner has set ``model_retrain_days``: then these days are learned again
+    (0: none), and nothing that is older. ``log_retention_days`` of -1 keep the joined log for ever.
 
     Raises `SettingsError`, naming the field, for a value out of its range.
     """
@@ -69,6 +70,7 @@ class LoopSettings:
     apprentice_learning: ApprenticeLearning = ApprenticeLearning.IMITATE
     model_export_frequency: timedelta = timedelta(minutes=5)
     model_retrain_days: int = 2
+    retrains_last_days: bool = False
     resets: int = 0
     policy: LearningPolicy = field(default_factory=LearningPolicy)
     log_retention_days: int = 90
@@ -155,14 +157,15 @@ class LoopRecord:
 
     def settings(self, defaults: LoopSettings) -> LoopSettings:
         """Give the settings in force: the app's, overridden; raises `SettingsError`."""
-        return replace(defaults, **{**self.overrides, "name": self.name})
+        is_set = defaults.retrains_last_days or "model_retrain_days" in self.overrides
+        return replace(defaults, **{**self.overrides, "name": self.name, "retrains_last_days": is_set})
 
     def overriding(self, changes: Mapping[str, Any]) -> "LoopRecord":
         """Override these fields too."""
         return replace(self, overrides={**self.overrides, **changes})
 
 
-OVERRIDABLE: Final = frozenset(each.name for each in fields(LoopSettings)) - {"name"}
+OVERRIDABLE: Final = frozenset(each.name for each in fields(LoopSettings)) - {"name", "retrains_last_days"}
 
 
 def is_loop_name(name: str) -> bool:

@@ -28,8 +28,10 @@ from shared.services.records import edit
 from shared.services.serving import ModelServer
 
 REWARD_SETTINGS: Final = ("reward_wait", "default_reward", "reward_aggregation")
-RESETTING: Final = frozenset({*REWARD_SETTINGS, "learning_mode"})
-"""What was learned under another value of these is not what would be learned now."""
+"""What was learned under another value of these is not what would be learned now.
+
+The learning mode is none of them: what an event teaches was logged with it.
+"""
 
 _DAY: Final = timedelta(days=1)
 _MOST_DAYS: Final = 2**31 - 1
@@ -56,7 +58,7 @@ def configured(
         raise InvalidLearningModeChangeError(
             f"learningMode: cannot be changed together with {names}; make two calls", target="learningMode"
         )
-    changed = record.overriding({**new, "edited_at": now, "resets": old.resets + bool(RESETTING & new.keys())})
+    changed = record.overriding({**new, "edited_at": now, "resets": old.resets + any(name in new for name in REWARD_SETTINGS)})
     _check_combinations(changed.settings(defaults), check_mirror)
     return changed
 

@@ -248,7 +248,7 @@ class _Run:
         since, until = min(times), max(times) + _TICK
         self._check_age(until)
         text = await asyncio.to_thread(lines, new)
-        name, learned = await together(self._write_chunk(text, since, until), asyncio.to_thread(self._learn, new))
+        name, learned = await together(self._write_chunk(text, since, until, new), asyncio.to_thread(self._learn, new))
         self._note_chunk(name, since, until)
         self._done = replace(
             self._done,
@@ -273,11 +273,12 @@ class _Run:
                 target="logRetentionDays",
             )
 
-    async def _write_chunk(self, text: bytes, since: datetime, until: datetime) -> str:
+    async def _write_chunk(self, text: bytes, since: datetime, until: datetime, events: Sequence[JoinedEvent]) -> str:
         parent = self._state.chunk
         data = await asyncio.to_thread(partial(compressed, text, after=parent))
         name = str(ChunkName(self._state.pointer.log.generation, since, until, digest(data)))
-        await self._store.write_chunk(name, data, parent=parent)
+        learned = sum(event.skip is None for event in events)
+        await self._store.write_chunk(name, data, parent=parent, learned=learned)
         return name
 
     def _learn(self, events: Sequence[JoinedEvent]) -> int:
@@ -301,7 +302,12 @@ class _Run:
             return
         content = await asyncio.to_thread(Content.of, state.learner) if state.learner.learned else None
         new = replace(
-            state.pointer, sequence=state.pointer.sequence + 1, chunk=state.chunk, resets=state.loop.resets, apprentice=state.apprentice
+            state.pointer,
+            sequence=state.pointer.sequence + 1,
+            chunk=state.chunk,
+            resets=state.loop.resets,
+            apprentice=state.apprentice,
+            imported=state.pointer.imported + state.waiting,
         )
         if content is not None:
             new = await self._write_model(new, content, state.since, state.until)

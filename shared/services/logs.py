@@ -105,6 +105,7 @@ class Logs:
             lookback=Lookback(),
             log=LogEpoch(pointer.log.generation + 1, since=cut, oldest=oldest),
             figures="",
+            imported=0,
         )
 
     async def _pointer(self) -> tuple[Pointer, str | None]:

@@ -1,4 +1,6 @@
-"""A model learned anew: from nothing, and the chunks of the last days, under the settings that are in force now.
+"""A model learned anew: from nothing and the joined log, under the settings that are in force now.
+
+How far back it learns is `reach`'s to say: as much as the model before it knew, unless the loop's owner has set a number of days.
 
 The model before it serves on until the new one is published, in one conditional write. That may take many runs of the trainer: what was
 learned is kept in a checkpoint, and the next run goes on from there, to the bytes that one run would have come to.
@@ -16,7 +18,7 @@ from typing import Final, Protocol
 from shared.domain.checkpoint import AnewProgress, Checkpoint
 from shared.domain.clock import Clock, TimeLimit, days_before, to_micros
 from shared.domain.errors import ConflictError, NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
-from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
+from shared.domain.ledger import Link, ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
 from shared.joining.chunks import ChunkName
@@ -57,8 +59,8 @@ class Chunks(Protocol):
         """Tell of each chunk which one was before it ("": it was the first); some belong to no commit."""
         ...
 
-    async def beside(self, name: str) -> Mapping[str, str]:
-        """Tell the same of this chunk and of those whose windows began on the same day, if they are there."""
+    async def beside(self, name: str) -> Mapping[str, Link]:
+        """Tell the places of this chunk and of those whose windows began on the same day, if they are there."""
         ...
 
     async def chunk(self, name: str) -> bytes:
@@ -94,11 +96,28 @@ class Begun:
 
 @dataclass(slots=True)
 class Way:
-    """The chunks on the way back to ``end``, where it was left: the oldest of them in order, and how many there are in all."""
+    """The chunks on the way back to ``end``, where it was left: the oldest of them in order, and how many there are in all.
+
+    ``learned`` counts the events that teach something in all of them but ``uncounted`` chunks, which do not say.
+    """
 
     ahead: deque[str] = field(default_factory=lambda: deque(maxlen=MOST_AHEAD))
     count: int = 0
+    learned: int = 0
+    uncounted: int = 0
     end: str = ""
+
+    def take(self, link: Link) -> None:
+        """Go on behind the chunk at the end."""
+        self.ahead.append(self.end)  # of more than fit, the newest go
+        self.count += 1
+        self.learned += link.learned or 0
+        self.uncounted += link.learned is None
+        self.end = link.parent
+
+
+IsWanted = Callable[[str, Link, Way], bool]
+"""Whether a chunk is wanted, of this name and at this place, behind those that are on the way already."""
 
 
 @dataclass(slots=True)
@@ -195,12 +214,14 @@ class Retrainer:
     async def go_on(self, begun: Begun, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Anew | None:
         """Go on with a learner that was begun, to the newest chunk, and publish it, as if it had been begun anew with its first chunk.
 
-        None, and nothing is done, where that cannot be: its chunks are not before the newest, there are too many behind it, or rewards
-        are others now. Raises as `run`.
+        None, and nothing is done, where that cannot be: its chunks are not before the newest, there are too many behind it, one that is
+        begun anew would learn older ones as well, or rewards are others now. Raises as `run`.
         """
-        if any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS):
+        if any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS) or not await self._is_far_enough(
+            begun, pointer, loop
+        ):
             return None
-        way = await way_back(self._log, pointer.chunk, lambda name, number: name != begun.last and number <= MOST_BEHIND)
+        way = await way_back(self._log, pointer.chunk, lambda name, _, way: name != begun.last and way.count < MOST_BEHIND)
         if way.end != begun.last:
             return None
         learner = await asyncio.to_thread(load_learner, begun.state)
@@ -212,6 +233,11 @@ class Retrainer:
         await self._store.commit(new, expected=etag)
         logger.info("model of an evaluation published", extra={"model_version": new.version, "learned": new.learned})
         return Anew(new, learner)
+
+    async def _is_far_enough(self, begun: Begun, pointer: Pointer, loop: LoopSettings) -> bool:
+        """Whether no chunk from before its first one would be learned if the model were begun anew."""
+        way = await way_back(self._log, pointer.chunk, reach(pointer, loop, now=self._clock.now()))
+        return way.count <= MOST_AHEAD and begun.first not in [*way.ahead][1:]
 
     # --- one model on its way -------------------------------------------------------------------------------------------
 
@@ -246,12 +272,11 @@ class Retrainer:
         return course
 
     async def _begun(self, pointer: Pointer, loop: LoopSettings) -> _Course:
-        """Begin: find the chunks of the last days, and note them, so that they stay the same ones however long it takes."""
+        """Begin: find the chunks that are to be learned, and note them, so that they stay the same ones however long it takes."""
         now = self._clock.now()
         course = _Course(beginner(loop), purpose(pointer, loop), AnewProgress(loop.resets, now, chunks=0, done=0, learned=0))
-        if loop.model_retrain_days:
-            since = days_before(now, loop.model_retrain_days)
-            course.head_for(await way_back(self._log, pointer.chunk, lambda name, _: ChunkName.parse(name).until > since))
+        if loop.model_retrain_days or not loop.retrains_last_days:
+            course.head_for(await way_back(self._log, pointer.chunk, reach(pointer, loop, now=now)))
         if course.ahead:
             course.tries = 1
             await self._save(course)
@@ -272,7 +297,7 @@ class Retrainer:
                 return
 
     async def _way_since(self, reached: str, newest: str) -> Way:
-        return await way_back(self._log, newest, lambda name, _: name != reached)
+        return await way_back(self._log, newest, lambda name, _, __: name != reached)
 
     async def _study(self, learner: Learner, name: str, pointer: Pointer, loop: LoopSettings) -> bool:
         """Learn a chunk, and tell whether it could be read; one that could not is left out, and said to be."""
@@ -366,23 +391,40 @@ def purpose(pointer: Pointer, loop: LoopSettings) -> str:
     return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
 
-async def way_back(log: Chunks, newest: str, is_wanted: Callable[[str, int], bool]) -> Way:
-    """Go back from the newest chunk, as far as they are there and wanted, by name and number (from 1), and give the way from there on.
+def reach(pointer: Pointer, loop: LoopSettings, *, now: datetime) -> IsWanted:
+    """Tell which chunks a model that is begun anew now learns again.
+
+    Where the loop's owner has set `LoopSettings.model_retrain_days`, those whose windows ended within these days. Otherwise as many events
+    as the model knows that the pointer names, or these days, whichever is more; all that are kept where the log was imported. A chunk that
+    does not say how many events it has counts as none.
+    """
+    since = days_before(now, loop.model_retrain_days)
+
+    def is_wanted(name: str, link: Link, way: Way) -> bool:
+        if loop.model_retrain_days and ChunkName.parse(name).until > since:
+            return True
+        if loop.retrains_last_days:
+            return False
+        return bool(pointer.imported) or link.learned is None or way.learned < pointer.learned
+
+    return is_wanted
+
+
+async def way_back(log: Chunks, newest: str, is_wanted: IsWanted) -> Way:
+    """Go back from the newest chunk, as far as they are there and wanted, and give the way from there on.
 
     Lists no more of the log than the days that these chunks are of.
     """
-    way, known, seen = Way(end=newest), dict[str, str](), set[str]()
-    while way.end and way.end not in seen and is_wanted(way.end, way.count + 1):
+    way, known, seen = Way(end=newest), dict[str, Link](), set[str]()
+    while way.end and way.end not in seen:
         if way.end not in known:
             if len(known) > _MOST_REMEMBERED:
                 known.clear()
             known.update(await log.beside(way.end))
-        if way.end not in known:
+        if way.end not in known or not is_wanted(way.end, known[way.end], way):
             break
         seen.add(way.end)
-        way.ahead.append(way.end)  # of more than fit, the newest go
-        way.count += 1
-        way.end = known[way.end]
+        way.take(known[way.end])
     way.ahead.reverse()
     return way
 

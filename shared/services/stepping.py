@@ -179,7 +179,7 @@ class Stepper:
         """
         extract = await self._extracted(plan, pointer, learner, loop)
         chunk, content = await together(
-            self._write_chunk(plan, pointer, extract.chunk),
+            self._write_chunk(plan, pointer, extract),
             asyncio.to_thread(_learn, learner, extract.batch),
         )
         return _Work(replace(extract, batch=None, chunk=b""), content, chunk)
@@ -204,12 +204,12 @@ class Stepper:
         chunk = compressed_parts(parts_of_lines(_let_go(events)), after=pointer.chunk) if events else b""
         return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, batch, chunk)
 
-    async def _write_chunk(self, plan: Plan, pointer: Pointer, chunk: bytes) -> str:
+    async def _write_chunk(self, plan: Plan, pointer: Pointer, extract: _Extract) -> str:
         """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
-        if not chunk:
+        if not extract.chunk:
             return pointer.chunk
-        name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(chunk)))
-        await self._store.write_chunk(name, chunk, parent=pointer.chunk)
+        name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(extract.chunk)))
+        await self._store.write_chunk(name, extract.chunk, parent=pointer.chunk, learned=extract.counters.learned)
         return name
 
     async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:

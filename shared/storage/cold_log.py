@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.domain.ledger import Pointer, Provenance
+from shared.domain.ledger import Link, Pointer, Provenance
 from shared.joining.chunks import ChunkName, chain, decompressed, first_lines
 from shared.storage import names
 from shared.storage.files import Files
@@ -36,8 +36,8 @@ class FileColdLog:
         listed = self._listed_chunks()
         return {str(name): _checked(str(name), labels).get("parent", "") async for name, labels in listed if name.generation >= generation}
 
-    async def beside(self, name: str) -> dict[str, str]:
-        """Tell of each chunk whose window began on the same day as this one's which one was before it; raises as `models`.
+    async def beside(self, name: str) -> dict[str, Link]:
+        """Tell the place of each chunk whose window began on the same day as this one's; raises as `models`.
 
         There is none if the log was deleted since.
         """
@@ -45,7 +45,7 @@ class FileColdLog:
             return {}
         prefix = names.chunks_prefix(self._loop)
         listed = _labels(self._logs, f"{prefix}{ChunkName.day_of(name)}", within=prefix)
-        return {each: _checked(each, labels).get("parent", "") async for each, labels in listed if ChunkName.is_one(each)}
+        return {each: _link(_checked(each, labels)) async for each, labels in listed if ChunkName.is_one(each)}
 
     async def sizes(self) -> dict[str, int]:
         """Tell the bytes of each chunk that is there, those that belong to no commit included."""
@@ -131,6 +131,11 @@ async def _labels(files: Files, prefix: str, *, within: str = "") -> AsyncIterat
     async for file in files.listing(prefix):
         labels: Mapping[str, str | None] = file.metadata or {}
         yield str(file.name).removeprefix(within or prefix), {label: text or "" for label, text in labels.items()}
+
+
+def _link(labels: Mapping[str, str]) -> Link:
+    learned = labels.get("learned", "")
+    return Link(labels.get("parent", ""), int(learned) if learned.isdecimal() else None)
 
 
 def _checked(name: str, labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -173,7 +173,7 @@ async def test_settings_taken_back_before_any_window_leave_the_old_model_as_it_i
         replace(RESET, default_reward=0.3),
         replace(RESET, reward_aggregation=RewardAggregation.MAX),
         replace(RESET, policy=LearningPolicy("mine", "--cb_explore_adf --ignore i")),
-        replace(RESET, resets=2, model_retrain_days=0),
+        replace(RESET, resets=2, model_retrain_days=0, retrains_last_days=True),
     ],
     ids=["reset again", "a default of the app", "an aggregation of the app", "a policy of the app", "from nothing"],
 )
@@ -308,7 +308,7 @@ async def test_clocks_that_jump_change_nothing_of_what_was_begun(account, learne
 
 async def test_which_days_are_learned_is_decided_when_it_begins(account, learned):
     """However long it takes, and whatever becomes of the setting meanwhile."""
-    loop = replace(RESET, model_retrain_days=1)
+    loop = replace(RESET, model_retrain_days=1, retrains_last_days=True)
     await trainer(account, FIRST, store=STORE, loop=loop).turn(short())
     await in_short_runs(account, at=after(86_400 * 3), loop=replace(loop, model_retrain_days=0))
     anew = await pointer_of(account, STORE)

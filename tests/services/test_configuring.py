@@ -94,13 +94,11 @@ def test_a_change_that_changes_nothing_gives_the_record_itself():
         {"reward_wait": timedelta(hours=1)},
         {"default_reward": 0.5},
         {"reward_aggregation": RewardAggregation.SUM},
-        {"learning_mode": LearningMode.APPRENTICE},
-        {"learning_mode": LearningMode.LOGGING_ONLY},
         {"default_reward": 0.5, "reward_wait": timedelta(hours=1), "reward_aggregation": RewardAggregation.MAX},
     ],
     ids=str,
 )
-def test_a_change_of_what_rewards_are_or_of_the_mode_resets_the_model_once(changes):
+def test_a_change_of_what_rewards_are_resets_the_model_once(changes):
     record = change(**changes)
     assert record.overrides["resets"] == 1
     assert change(record, **changes).overrides["resets"] == 1
@@ -109,6 +107,8 @@ def test_a_change_of_what_rewards_are_or_of_the_mode_resets_the_model_once(chang
 @pytest.mark.parametrize(
     "changes",
     [
+        {"learning_mode": LearningMode.APPRENTICE},
+        {"learning_mode": LearningMode.LOGGING_ONLY},
         {"exploration_percentage": 0.9},
         {"model_export_frequency": timedelta(hours=1)},
         {"log_retention_days": 9},
@@ -121,6 +121,16 @@ def test_a_change_of_what_rewards_are_or_of_the_mode_resets_the_model_once(chang
 )
 def test_no_other_change_resets_it(changes):
     assert change(**changes).overrides["resets"] == 0
+
+
+@pytest.mark.parametrize("days", [0, 1, 90])
+def test_days_to_learn_again_hold_once_the_owner_has_set_them_and_are_not_set_by_sending_them_as_they_are(days):
+    as_it_was = change(model_retrain_days=DEFAULTS.model_retrain_days, default_reward=0.5)
+    assert not as_it_was.settings(DEFAULTS).retrains_last_days
+    mine = change(as_it_was, model_retrain_days=days).settings(DEFAULTS)
+    assert (mine.model_retrain_days, mine.retrains_last_days) == (days, True)
+    back = change(change(model_retrain_days=days), model_retrain_days=DEFAULTS.model_retrain_days)
+    assert back.settings(DEFAULTS).retrains_last_days
 
 
 def test_a_policy_resets_nothing_and_is_dated():

@@ -5,6 +5,7 @@ import contextlib
 import gzip
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import BusyError, InvalidRequestError, StorageUnavailableError
 from shared.domain.events import JoinedEvent, LearningMode
-from shared.domain.loop import ApprenticeLearning, LoopSettings
+from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopSettings
 from shared.joining.dsjson import line
 from shared.joining.foreign.reader import DsjsonReader
 from shared.joining.reading import read_lines
@@ -388,6 +389,32 @@ async def test_when_another_commit_comes_first_what_was_imported_stays_and_the_i
     done = await importer(account).run([MemoryFile("a", log_of(300))])
     assert len(await events_of(account)) == 300
     assert done.version in await replayed(account, STORE)
+
+
+# --- what becomes of it ---
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"reward_wait": timedelta(hours=1)}, {"default_reward": 0.5}, {"policy": LearningPolicy("mine", "--cb_explore_adf --ignore u")}],
+    ids=lambda changed: next(iter(changed)),
+)
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["with its model", "even when the model was taken away"])
+async def test_settings_that_change_later_have_all_learned_again_that_was_imported_however_old_it_is(account, changed, is_deleted):
+    done = await importer(account).run([MemoryFile("a", log_of(300))])
+    if is_deleted:
+        await keeper(account, NOW, store=STORE).delete()
+    later = NOW + timedelta(days=100)
+    await trainer(account, later, store=STORE, loop=replace(KEPT, resets=1, **changed)).run()
+    anew = await pointer_of(account, STORE)
+    assert (anew.learned, anew.resets, anew.imported) == (done.learned, 1, 300)
+
+
+async def test_days_that_the_owner_has_set_hold_for_an_imported_log_as_well(account):
+    await importer(account).run([MemoryFile("a", log_of(300))])
+    mine = replace(KEPT, resets=1, model_retrain_days=2, retrains_last_days=True)
+    await trainer(account, NOW + timedelta(days=100), store=STORE, loop=mine).run()
+    assert (await pointer_of(account, STORE)).version == ""
 
 
 # --- what has come already ---

@@ -17,6 +17,7 @@ from shared.services.retraining import Retrainer
 from shared.services.training import Trainer
 from shared.storage import names
 from shared.storage.cold_log import FileColdLog
+from shared.storage.files import Files
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import FileModelFeed
 from shared.storage.ports import Storage
@@ -113,20 +114,54 @@ async def test_the_trainer_goes_on_from_the_new_model(account):
     )
 
 
-async def test_only_the_last_days_are_learned_whole_windows_at_a_time(account):
+async def test_where_the_owner_has_set_days_only_these_are_learned_whole_windows_at_a_time(account):
     await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     first = await pointer_of(account, STORE)
     late = after(3 * DAYS.total_seconds())
     await trainer(account, late, store=STORE).run()
     whole = await pointer_of(account, STORE)
-    anew = await reset(account, loop=replace(RESET, model_retrain_days=2), at=late)
+    mine = replace(RESET, retrains_last_days=True)
+    anew = await reset(account, loop=replace(mine, model_retrain_days=2), at=late)
     assert anew.learned == whole.learned - first.learned > 0
     made_of = await provenance_of(account, STORE, anew.version)
     assert (made_of.first, made_of.since) == (whole.chunk, first.watermark)
     for resets, days in enumerate((3, 800_000, 2**31 - 1), start=2):
-        all_of_it = await reset(account, loop=replace(RESET, resets=resets, model_retrain_days=days), at=late)
+        all_of_it = await reset(account, loop=replace(mine, resets=resets, model_retrain_days=days), at=late)
         assert all_of_it.learned == whole.learned
+
+
+async def test_where_nobody_has_set_days_as_much_is_learned_as_the_model_knew_however_old_it_is(account, learned):
+    for resets, days in enumerate((2, 0), start=1):
+        loop = replace(RESET, resets=resets, model_retrain_days=days, default_reward=resets / 10)
+        anew = await reset(account, loop=loop, at=after(400 * DAYS.total_seconds()))
+        assert anew.learned == learned.learned
+
+
+async def test_what_its_owner_has_taken_away_is_not_learned_again_but_for_the_last_days(account):
+    await write_log(account)
+    await trainer(account, FIRST, store=STORE).run()
+    before = await pointer_of(account, STORE)
+    await keeper(account, FIRST, store=STORE).delete()
+    await trainer(account, SECOND, store=STORE).run()
+    since = await pointer_of(account, STORE)
+    late = replace(RESET, default_reward=0.3)
+    anew = await reset(account, loop=late, at=after(400 * DAYS.total_seconds()))
+    assert anew.learned == since.learned < since.counters.learned
+    young = await reset(account, loop=replace(late, resets=2))
+    assert young.learned == since.counters.learned == since.learned + before.learned
+
+
+async def test_chunks_of_earlier_releases_which_do_not_say_how_much_they_teach_are_learned_as_far_as_they_are_kept(account, learned):
+    logs, chain = Files(account, names.LOGS), await FileColdLog(account, loop=STORE).chain()
+    for name, parent in zip(chain, ["", *chain], strict=False):
+        path = names.chunks_prefix(STORE) + name
+        file = await logs.read(path)
+        assert file is not None
+        await logs.delete(path)
+        await logs.write_once(path, file.data, metadata={"format": "1", "parent": parent})
+    anew = await reset(account, loop=OTHER_REWARDS, at=after(400 * DAYS.total_seconds()))
+    assert anew.learned == learned.learned
 
 
 @pytest.mark.parametrize("days", [0, 2], ids=["from nothing", "from a log that is gone"])
@@ -136,7 +171,7 @@ async def test_without_anything_to_learn_from_there_is_no_model_until_something_
     before = await pointer_of(account, STORE)
     if days:
         await account.files(names.LOGS).delete(names.chunks_prefix(STORE) + before.chunk)
-    commits = await trainer(account, SECOND, store=STORE, loop=replace(RESET, model_retrain_days=days)).run()
+    commits = await trainer(account, SECOND, store=STORE, loop=replace(RESET, model_retrain_days=days, retrains_last_days=True)).run()
     gone, done = [commit.pointer for commit in commits]
     assert (gone.version, gone.previous, gone.resets, gone.counters) == ("", before.version, 1, before.counters)
     assert done.learned == done.counters.learned - before.counters.learned > 0

@@ -12,7 +12,7 @@ import { localInput, utcOf } from "../lib/range.js";
 /** @typedef {import("../lib/form.js").Field & { read: () => unknown }} Setting */
 
 const PATH = "personalizer/configurations/service";
-const LEARNED_ANEW = ["rewardWaitTime", "defaultReward", "rewardAggregation", "learningMode"];
+const LEARNED_ANEW = ["rewardWaitTime", "defaultReward", "rewardAggregation"];
 
 /** @param {Page} page */
 export async function show({ api, root, signal }) {
@@ -61,7 +61,7 @@ export async function show({ api, root, signal }) {
 /** @param {Setting[]} resets */
 function agreed(resets) {
   const names = resets.map((each) => each.name).join(", ");
-  const text = `A change of ${names} means that the model is learned anew from the last days of the log. The old one serves until the new one is there.`;
+  const text = `A change of ${names} changes what a reward means: the model is learned again from the log. The old one serves until the new one is there.`;
   return confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous: false });
 }
 

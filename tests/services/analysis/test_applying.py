@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -77,10 +77,10 @@ class Place:
         retrainer = Retrainer(self.joined, self.store, clock=clock)
         self.applier = Applier(self.evaluations, self.runner, self.settings, self.store, retrainer, self.served)
 
-    async def evaluated(self) -> None:
+    async def evaluated(self, since: datetime = T0) -> None:
         await write_log(self.account)
         await trainer(self.account, FIRST, store=STORE, max_events=20).run()
-        job = Job("e1", "mine", T0, after(60), FIRST)
+        job = Job("e1", "mine", since, after(60), FIRST)
         await self.kept.create(Evaluation(job, LearningPolicy(), (BLIND, SHARP)))
         await self.runner.start(JobKind.EVALUATION, job)
         while self.queue.waiting:
@@ -147,6 +147,15 @@ async def test_where_a_chunk_behind_it_is_missing_its_model_is_not_published(pla
     await place.applier.apply("e1", "blind")
     assert await pointer_of(account, STORE) == before
     assert place.settings.loop.resets == before.resets + 1, "the trainer begins one anew"
+
+
+async def test_a_model_that_knows_less_than_one_begun_anew_would_is_not_published(account):
+    """The evaluation left out the beginning of the log, which the present model knows."""
+    place = Place(account)
+    await place.evaluated(after(40))
+    known = (await pointer_of(account, STORE)).learned
+    await begins_anew(place, account)
+    assert (await pointer_of(account, STORE)).learned == known
 
 
 async def begins_anew(place: Place, account) -> None:
