@@ -23,12 +23,12 @@ _REQUIRED: Final = [name for name, is_required in _MEMBERS.items() if is_require
 def get(
     member: Annotated[str, typer.Argument(metavar="[MEMBER]", help="One member only, such as rewardWaitTime.")] = "",
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Print the configuration in force."""
-    found = Service(endpoint, key, loop).ask("GET", _PATH)
+    found = Service.of_loop(endpoint, key, loop).ask("GET", _PATH)
     if not member:
         _print(found, as_json=as_json)
         return
@@ -44,12 +44,12 @@ def get(
 def set_(
     settings: Annotated[list[str], typer.Argument(metavar="MEMBER=VALUE...", help="What to change, such as rewardWaitTime=PT1H.")],
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Change members of the configuration; what is not named stays. Some changes have the model begun anew."""
-    changed, service = changes(settings), Service(endpoint, key, loop)
+    changed, service = changes(settings), Service.of_loop(endpoint, key, loop)
     present = service.ask("GET", _PATH)
     _print(service.ask("PUT", _PATH, {**{name: present[name] for name in _REQUIRED}, **changed}), as_json=as_json)
 

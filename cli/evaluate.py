@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,7 +18,7 @@ from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import EPOCH, LATEST, SystemClock
-from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
 from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
@@ -78,6 +79,8 @@ def evaluate(
     """
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise typer.BadParameter(f"{plot}: a plot is a .png or a .svg file")
+    if plot is not None and find_spec("matplotlib") is None:
+        raise SettingsError("plots need matplotlib: .venv/bin/pip install -r requirements/cli.txt")
     custom = [_policy(each) for each in policy or ()]
     _check_names(custom)
     asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration, Terms(assumed=probability))

@@ -51,12 +51,12 @@ async def _digests(loop: str, storage: str) -> list[dict[str, int | str]]:
 def regenerate(
     which: Annotated[Which, typer.Argument(metavar="NUMBER", help="Which of them: 1, 2 or client.")],
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     admin_key: options.AdminKey = "",
     as_json: options.Json = False,
 ) -> None:
     """Make a new first, second or client key in place of the old one, and print it, this once; the old one is refused from then on."""
-    made = Service(endpoint, admin_key).root("POST", f"loops/{quote(loop, safe='')}/keys/{which.value}/regenerate")
+    made = Service.of_deployment(endpoint, admin_key).root("POST", f"loops/{quote(loop, safe='')}/keys/{which.value}/regenerate")
     if as_json:
         print_json(made)
     else:

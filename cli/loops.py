@@ -22,9 +22,9 @@ Settings = Annotated[
 
 
 @app.command("list")
-def list_(endpoint: options.Endpoint = options.DEFAULT_ENDPOINT, admin_key: options.AdminKey = "", as_json: options.Json = False) -> None:
+def list_(endpoint: options.Endpoint = "", admin_key: options.AdminKey = "", as_json: options.Json = False) -> None:
     """List the loops."""
-    found = Service(endpoint, admin_key).root("GET", "loops")["value"]
+    found = Service.of_deployment(endpoint, admin_key).root("GET", "loops")["value"]
     if as_json:
         print_json(found)
         return
@@ -35,11 +35,9 @@ def list_(endpoint: options.Endpoint = options.DEFAULT_ENDPOINT, admin_key: opti
 
 
 @app.command()
-def show(
-    name: Name, endpoint: options.Endpoint = options.DEFAULT_ENDPOINT, admin_key: options.AdminKey = "", as_json: options.Json = False
-) -> None:
+def show(name: Name, endpoint: options.Endpoint = "", admin_key: options.AdminKey = "", as_json: options.Json = False) -> None:
     """Show one loop with its configuration."""
-    _print(Service(endpoint, admin_key).root("GET", _path(name)), as_json=as_json)
+    _print(Service.of_deployment(endpoint, admin_key).root("GET", _path(name)), as_json=as_json)
 
 
 @app.command()
@@ -47,7 +45,7 @@ def create(
     name: Name,
     tier: TierOption = None,
     settings: Settings = None,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     admin_key: options.AdminKey = "",
     as_json: options.Json = False,
 ) -> None:
@@ -55,21 +53,21 @@ def create(
     body: dict[str, Any] = {} if tier is None else {"tier": tier.value}
     if settings:
         body["configuration"] = changes(settings)
-    _print(Service(endpoint, admin_key).root("PUT", _path(name), body), as_json=as_json)
+    _print(Service.of_deployment(endpoint, admin_key).root("PUT", _path(name), body), as_json=as_json)
 
 
 @app.command()
 def delete(
     name: Name,
     is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     admin_key: options.AdminKey = "",
     as_json: options.Json = False,
 ) -> None:
     """Delete a loop: its log, its models and its settings."""
     if not is_sure:
         typer.confirm(f"Delete the loop {name} with its log and models?", abort=True, err=True)
-    Service(endpoint, admin_key).root("DELETE", _path(name))
+    Service.of_deployment(endpoint, admin_key).root("DELETE", _path(name))
     if as_json:
         print_json({"deleted": name})
     else:

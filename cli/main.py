@@ -7,7 +7,23 @@ from collections.abc import Sequence
 
 import typer
 
-from cli import backups, config, copying, evaluate, export_log, import_log, keys, loops, policy, replay, stats, weights
+from cli import (
+    backups,
+    config,
+    copying,
+    evaluate,
+    events,
+    export_log,
+    import_log,
+    keys,
+    loops,
+    models,
+    policy,
+    replay,
+    stats,
+    status,
+    weights,
+)
 from shared.domain.errors import PersonalizerError
 
 DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
@@ -15,9 +31,9 @@ DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
 _HELP = """\
 Look after learning loops: their logs, models and settings.
 
-**config**, **keys**, **loops** and **policy** speak to the running service (--endpoint and a key); all other commands work on its storage
-(a folder or a storage account), with the app's own settings in the environment, or on files, and need no service. Every command prints
-JSON with --json.
+**config**, **events**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and a key). All
+other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on files, and need
+no service. What is not told is taken from the service of this machine (`make run`). Every command prints JSON with --json.
 
 Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done, 130 stopped by Ctrl-C.
 """
@@ -33,12 +49,14 @@ def build() -> typer.Typer:
     app.command("evaluate")(evaluate.evaluate)
     app.command("replay")(replay.replay)
     app.command("stats")(stats.stats)
+    app.command("status")(status.status)
     app.command("weights")(weights.weights)
     app.command("copy")(copying.copy)
     app.command("backup")(backups.backup)
     app.command("restore")(backups.restore)
-    for name, group in (("loops", loops), ("keys", keys), ("config", config), ("policy", policy)):
-        app.add_typer(group.app, name=name)
+    groups = {"loops": loops.app, "keys": keys.app, "config": config.app, "policy": policy.app, "models": models.app, "events": events.app}
+    for name, group in groups.items():
+        app.add_typer(group, name=name)
     return app
 
 

@@ -21,11 +21,19 @@ Storage = Annotated[
         metavar="PLACE",
         rich_help_panel=_STORAGE,
         help="The storage: the folder of a store, a connection string, or the address of an account's Blob service; without it,"
-        " that of the app's settings in the environment (PERSONALIZER_STORE, PERSONALIZER_STORAGE, AzureWebJobsStorage).",
+        " that of the app's settings in the environment (PERSONALIZER_STORE, PERSONALIZER_STORAGE, AzureWebJobsStorage), or else of the"
+        " service of this machine.",
     ),
 ]
 Endpoint = Annotated[
-    str, typer.Option("--endpoint", metavar="URL", envvar="PERSONALIZER_ENDPOINT", rich_help_panel=_SERVICE, help="Where the service is.")
+    str,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        envvar="PERSONALIZER_ENDPOINT",
+        rich_help_panel=_SERVICE,
+        help="Where the service is; that of this machine if left out.",
+    ),
 ]
 Key = Annotated[str, typer.Option("--key", metavar="KEY", envvar="PERSONALIZER_KEY", rich_help_panel=_SERVICE, help="A key of the loop.")]
 AdminKey = Annotated[
@@ -33,7 +41,6 @@ AdminKey = Annotated[
     typer.Option("--admin-key", metavar="KEY", envvar="PERSONALIZER_ADMIN_KEY", rich_help_panel=_SERVICE, help="The administrator's key."),
 ]
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:7071"
 THE_LOOP = DEFAULT_LOOP
 
 

@@ -18,12 +18,12 @@ _PATH = "configurations/policy"
 @app.command()
 def get(
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Print the policy in force."""
-    _print(Service(endpoint, key, loop).ask("GET", _PATH), as_json=as_json)
+    _print(Service.of_loop(endpoint, key, loop).ask("GET", _PATH), as_json=as_json)
 
 
 @app.command("set")
@@ -32,25 +32,25 @@ def set_(
         str, typer.Argument(metavar="NAME=ARGUMENTS", help="In Vowpal Wabbit's syntax, such as 'square=--cb_explore_adf --squarecb'.")
     ],
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Replace the policy."""
     read = options.read_policy(policy)
     body = {"name": read.name, "arguments": read.arguments}
-    _print(Service(endpoint, key, loop).ask("PUT", _PATH, body), as_json=as_json)
+    _print(Service.of_loop(endpoint, key, loop).ask("PUT", _PATH, body), as_json=as_json)
 
 
 @app.command()
 def reset(
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Go back to the app's own policy."""
-    _print(Service(endpoint, key, loop).ask("DELETE", _PATH), as_json=as_json)
+    _print(Service.of_loop(endpoint, key, loop).ask("DELETE", _PATH), as_json=as_json)
 
 
 @app.command()
@@ -58,12 +58,12 @@ def apply(
     evaluation: Annotated[str, typer.Argument(metavar="EVALUATION", help="The evaluation's id.")],
     name: Annotated[str, typer.Argument(metavar="POLICY", help="One of its policies, or online for the one that the loop had then.")],
     loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = options.DEFAULT_ENDPOINT,
+    endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Make a policy of an evaluation the loop's own."""
-    service = Service(endpoint, key, loop)
+    service = Service.of_loop(endpoint, key, loop)
     service.ask("POST", "configurations/applyFromEvaluation", {"evaluationId": evaluation, "policyName": name})
     _print(service.ask("GET", _PATH), as_json=as_json)
 

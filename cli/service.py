@@ -1,9 +1,12 @@
 """The running service, spoken to over HTTP as its other callers do; what it refuses is told in its own words."""
 
 import asyncio
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from http import HTTPStatus
+from typing import Any, Final, Self
 from urllib.parse import quote
 
 import aiohttp
@@ -13,7 +16,10 @@ from shared.domain.errors import InvalidRequestError, SettingsError, StorageUnav
 from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.auth import HEADER
 from shared.runtime.http import QUERY_VERSION
+from shared.runtime.own_machine import OwnService, own_folder, read_own_service
 
+DEFAULT_ENDPOINT: Final = "http://127.0.0.1:7071"
+_VERSION: Final = {"api-version": QUERY_VERSION}
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=10)
 
 
@@ -24,44 +30,83 @@ class Service:
     endpoint: str
     key: str = field(repr=False)
     loop: str = DEFAULT_LOOP
+    trust: str | None = None
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    @classmethod
+    def of_loop(cls, endpoint: str, key: str, loop: str) -> Self:
+        """Give the service to whom asks about a loop; what is not told is that of the service of this machine, if there is one."""
+        own = _own(endpoint)
+        if own is None:
+            return cls(endpoint or DEFAULT_ENDPOINT, key, loop)
+        return cls(own.endpoint, key or own.key(loop), loop, own.trust)
+
+    @classmethod
+    def of_deployment(cls, endpoint: str, admin_key: str) -> Self:
+        """Give the service to its administrator; what is not told is that of the service of this machine, if there is one."""
+        own = _own(endpoint)
+        if own is None:
+            return cls(endpoint or DEFAULT_ENDPOINT, admin_key)
+        return cls(own.endpoint, admin_key or own.admin_key, trust=own.trust)
+
+    def ask(self, method: str, path: str, body: object = None, *, query: Mapping[str, str] | None = None) -> Any:
         """Send a request about the loop, and give the answer's JSON, None if it has none; raises as `root`."""
-        prefix = "" if self.loop == DEFAULT_LOOP else f"loops/{quote(self.loop, safe='')}/"
-        return self.root(method, f"{prefix}personalizer/{path}", body, query={"api-version": QUERY_VERSION})
+        return self.root(method, self._path(path), body, query=_VERSION | dict(query or {}))
+
+    def content(self, path: str, *, query: Mapping[str, str]) -> bytes:
+        """Read what is no JSON; raises as `root`."""
+        status, content = self._sent("GET", self._path(path), None, query=_VERSION | dict(query))
+        if status != HTTPStatus.OK:
+            _read_answer(status, content)
+        return content
 
     def root(self, method: str, path: str, body: object = None, *, query: Mapping[str, str] | None = None) -> Any:
-        """Send a request to a path under the endpoint.
+        """Send a request to a path under the endpoint; a ``body`` of bytes is sent as it is, any other as JSON.
 
         Raises `InvalidRequestError`, in the service's own words, for what it refuses, `StorageUnavailableError` when it does not answer.
         """
+        return _read_answer(*self._sent(method, path, body, query=query or {}))
+
+    def _path(self, path: str) -> str:
+        prefix = "" if self.loop == DEFAULT_LOOP else f"loops/{quote(self.loop, safe='')}/"
+        return f"{prefix}personalizer/{path}"
+
+    def _sent(self, method: str, path: str, body: object, *, query: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.key:
             raise SettingsError("no key was given: see --help for the option, or the variable of the environment, that takes it")
-        return asyncio.run(self._send(method, f"{self.endpoint.rstrip('/')}/{path}", body, query or {}))
+        return asyncio.run(self._send(method, f"{self.endpoint.rstrip('/')}/{path}", body, query))
 
-    async def _send(self, method: str, url: str, body: object, query: Mapping[str, str]) -> Any:
-        headers = {HEADER: self.key, "Content-Type": "application/json"}
+    async def _send(self, method: str, url: str, body: object, query: Mapping[str, str]) -> tuple[int, bytes]:
+        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
+        headers = {HEADER: self.key, "Content-Type": kind}
         data = None if body is None else _written(body)
         try:
+            trusted = ssl.create_default_context(cafile=self.trust) if self.trust else True
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as session,
-                session.request(method, url, params=query, data=data, headers=headers, allow_redirects=False) as response,
+                session.request(method, url, params=query, data=data, headers=headers, allow_redirects=False, ssl=trusted) as response,
             ):
-                text = await response.read()
-                return _answer(response.status, text)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as cause:
+                return response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as cause:
             reason = str(cause) or type(cause).__name__
             raise StorageUnavailableError(f"the service at {self.endpoint} does not answer: {reason}") from cause
 
 
+def _own(endpoint: str) -> OwnService | None:
+    """Give the service of this machine if that is the one that is meant: its keys are sent nowhere else."""
+    own = read_own_service(own_folder(os.environ))
+    return own if own is not None and endpoint.rstrip("/") in ("", own.endpoint) else None
+
+
 def _written(body: object) -> bytes:
+    if isinstance(body, bytes):
+        return body
     try:
         return orjson.dumps(body)
     except TypeError as cause:
         raise InvalidRequestError(f"the request cannot be written as JSON: {cause}") from cause
 
 
-def _answer(status: int, text: bytes) -> Any:
+def _read_answer(status: int, text: bytes) -> Any:
     try:
         document = orjson.loads(text) if text else None
     except orjson.JSONDecodeError as cause:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.banner import banner
-from local.demo_loop import QUICK, demo_key
+from local.demo_loop import DEMO_KEY, NAME, QUICK, demo_key
 from local.listening import LOOPBACK, Place, checked_host, handed_over, listening, place_of
 from local.logs import write_logs_as_json
 from local.processes import GRACE, Child, LocalError, only_one_in, stopped_at_the_end
@@ -28,6 +28,8 @@ from local.store import AZURITE, EMBEDDED, SETTING, Kept, settings_of, storage
 from local.systemd import OF_SYSTEMD, Systemd
 from local.tls import Certificate, certificate
 from shared.domain.errors import SettingsError
+from shared.domain.loop import DEFAULT_LOOP
+from shared.runtime.own_machine import FOLDER_SETTING, OwnService, write_own_service
 from shared.runtime.settings import read_settings
 
 HOME = REPOSITORY / ".local"
@@ -52,7 +54,7 @@ def main() -> int:
     given = parse_options(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping unwind the same way
     load_local_settings(given.app)
-    home = Path(os.environ.get("PERSONALIZER_LOCAL_DIR") or HOME)
+    home = Path(os.environ.get(FOLDER_SETTING) or HOME)
     try:
         write_logs_as_json()
         with only_one_in(home) as lock:
@@ -182,6 +184,7 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
             start("The HTTP host", [*(f"--socket={number}" for number in numbers), *secure, "--no-timers", "--no-queues"], numbers)
             wait_until_ready(service, [*kept.processes, *hosts])
             demo = demo_key(service, admin_key, home) if given.app == REPOSITORY and given.demo else None
+            write_own_service(home, own_service(service, environment, home, has_demo=demo is not None))
             start("The timer host", ["--no-http", "--timers", "--no-queues"])  # not before: the first answer has the machine for itself
             start("The queue host", ["--no-http", "--no-timers", "--queues"])
             if sys.stdout.isatty():
@@ -206,6 +209,20 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
             signal.signal(signal.SIGTERM, _ignore)
             for host in hosts[1:]:  # calls are answered until these have ended
                 host.ask_to_stop()
+
+
+def own_service(service: Place, environment: Mapping[str, str], home: Path, *, has_demo: bool) -> OwnService:
+    """Say what others on this machine need to use the service; of keys only where they are kept, if they are."""
+    settings = {name: text for name, text in environment.items() if name.startswith(("PERSONALIZER_", "AzureWebJobsStorage"))}
+    kept = {name: None if given_keys(name) else str((home / file).absolute()) for name, file in KEPT_KEYS.items()}
+    key_files = {DEFAULT_LOOP: kept["PERSONALIZER_KEYS"], NAME: str((home / DEMO_KEY).absolute()) if has_demo else None}
+    return OwnService(
+        endpoint=service.url,
+        settings={name: text for name, text in settings.items() if "KEY" not in name and name != FOLDER_SETTING},
+        trust=None if service.trust is None else str(service.trust.absolute()),
+        key_files={loop: path for loop, path in key_files.items() if path is not None},
+        admin_key_file=kept["PERSONALIZER_ADMIN_KEY"],
+    )
 
 
 def say(message: str) -> None:

@@ -11,6 +11,9 @@ from local.listening import Place
 from local.processes import LocalError
 
 NAME = "demo"
+DEMO_KEY = "demo-key"
+"""The file that holds the loop's key."""
+
 CONFIGURATION = {"rewardWaitTime": "PT2S", "modelExportFrequency": "PT2S", "isInferenceExplainabilityEnabled": True}
 QUICK = {
     "PERSONALIZER_INGEST_GRACE": "PT0S",
@@ -36,7 +39,7 @@ def demo_key(service: Place, admin_key: str, home: Path) -> str | None:
     this name without either file is somebody's own, and left alone. A new store's key takes the place of an earlier one's, which is kept
     aside: the earlier loop may be brought over.
     """
-    kept = home / "demo-key"
+    kept = home / DEMO_KEY
     unfinished, earlier = kept.with_suffix(".unfinished"), kept.with_suffix(".earlier")
     is_there = NAME in {each["name"] for each in ask(service, "GET", "/loops", admin_key).body.get("value", [])}
     if is_there and kept.exists():

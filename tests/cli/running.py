@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cli.main import main
+from shared.runtime.own_machine import FOLDER_SETTING
 from tests.running import OURS
 
 
@@ -42,12 +43,12 @@ class Done:
 
 
 def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Done:
-    """Run a command with nothing of this process's settings but what is given."""
+    """Run a command with nothing of this process's settings but what is given, and none of a service that ran on this machine."""
     output, errors = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
-        for name, value in (environment or {}).items():
+        for name, value in {FOLDER_SETTING: os.devnull + "/none", **(environment or {})}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "stdin", io.StringIO())
         patch.setattr(sys, "stdout", output)

@@ -1,0 +1,111 @@
+"""``python -m cli models``: a loop's models, listed, gone back to, taken away and brought back."""
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from cli import options
+from cli.output import console, facts, print_json, table
+from cli.service import Service
+
+app = typer.Typer(
+    help="A loop's models: list them, go back to one, export and import the published one, or begin without one.", no_args_is_help=True
+)
+
+
+@app.command("list")
+def list_(
+    loop: options.Loop = options.THE_LOOP, endpoint: options.Endpoint = "", key: options.Key = "", as_json: options.Json = False
+) -> None:
+    """List the versions that are kept, newest first."""
+    found = Service.of_loop(endpoint, key, loop).ask("GET", "model/versions")["value"]
+    if as_json:
+        print_json(found)
+        return
+    listed = table("model", "kind", "published", "events learned", "", right=["events learned"])
+    for each in found:
+        served = "published" if each["isServed"] else ""
+        listed.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}", served)
+    console().print(listed)
+
+
+@app.command()
+def restore(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that `models list` shows.")],
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Go back to a version: a copy of it is published, and learns from there."""
+    made = Service.of_loop(endpoint, key, loop).ask("POST", f"model/versions/{quote(version, safe='')}/restore")
+    _print_version(made, as_json=as_json)
+
+
+@app.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the model goes: a zip, which `models import` takes.")],
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Write the published model, signed, into a file, which appears whole or not at all."""
+    content = Service.of_loop(endpoint, key, loop).content("model", query={"signed": "true"})
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(file)
+    if as_json:
+        print_json({"file": str(file), "bytes": len(content)})
+    else:
+        print(f"The model is in {file} ({len(content):,} bytes).")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `models export` wrote.")],
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Publish the model of a file whose signer the service trusts; doing so again changes nothing."""
+    service = Service.of_loop(endpoint, key, loop)
+    service.ask("PUT", "model", file.read_bytes())
+    made = next((each for each in service.ask("GET", "model/versions")["value"] if each["isServed"]), None)
+    if made is not None:
+        _print_version(made, as_json=as_json)
+
+
+@app.command()
+def reset(
+    is_sure: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Begin without a model; the log stays, and the versions that are kept can be gone back to."""
+    if not is_sure:
+        typer.confirm(f"Begin without a model in the loop {loop}?", abort=True, err=True)
+    Service.of_loop(endpoint, key, loop).ask("DELETE", "model")
+    if as_json:
+        print_json({"reset": loop})
+    else:
+        print(f"The loop {loop} begins without a model.")
+
+
+def _print_version(version: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(version)
+        return
+    shown = facts(
+        model=version["version"],
+        kind=version["kind"],
+        of=version.get("parent"),
+        published=version.get("publishedAt"),
+        events_learned=version["learned"],
+    )
+    console().print(shown, markup=False)
