@@ -25,7 +25,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite; TLS=1: by HTTPS)
+run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite; TLS=1: by HTTPS; PROCESSES=4: with so many)
 	@exec $(BIN)/python -m local $(if $(STORAGE),--storage "$(STORAGE)") $(if $(TLS),--tls)
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)

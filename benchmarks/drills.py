@@ -1,10 +1,12 @@
 """What is in the books when the whole service is killed, asked to end or photographed in the middle of its work: each event, once.
 
-``python -m benchmarks.drills [--kills N] [--ends N] [--images N] [--seconds S]``; exits with 1 when something acknowledged is not there.
+``python -m benchmarks.drills [--kills N] [--ends N] [--images N] [--ones N] [--processes N] [--seconds S]``; exits with 1 when something
+acknowledged is not there.
 
 Callers rank and reward events all the time. A call without an answer is made again, as applications do, until there is one. So what was
 acknowledged is known, and what was not may be stored as well. A *kill* ends all processes of the service at once (SIGKILL), an *end* asks
-for it (SIGTERM); the service is then started again on what is there. An *image* is a copy of the store's folder that is made while all
+for it (SIGTERM); the service is then started again on what is there. A *one* kills one of the processes, each in its turn; the service
+goes on with the others and starts it again. An *image* is a copy of the store's folder that is made while all
 processes are held still, between two of their system calls; it is opened by itself, and has to hold what was acknowledged before.
 """
 
@@ -54,6 +56,29 @@ class Acknowledged:
     rewarded: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How often what is done."""
+
+    kills: int = 0
+    ends: int = 0
+    images: int = 0
+    ones: int = 0
+
+    def in_turn(self) -> Iterator[str]:
+        """Name what is done, one of each in turn.
+
+        >>> list(Plan(kills=2, ones=1).in_turn())
+        ['kill', 'one', 'kill']
+        """
+        left = {"image": self.images, "kill": self.kills, "end": self.ends, "one": self.ones}
+        while any(left.values()):
+            for what in left:
+                if left[what]:
+                    left[what] -= 1
+                    yield what
+
+
 @dataclass(slots=True)
 class Found:
     """What was done, and what is wrong with the books afterwards.
@@ -63,6 +88,7 @@ class Found:
 
     kills: int = 0
     ends: int = 0
+    ones: int = 0
     images: int = 0
     ranked: int = 0
     rewarded: int = 0
@@ -139,16 +165,16 @@ def wrong(books: Books, acknowledged: Acknowledged) -> list[str]:
     return faults
 
 
-async def drill(folder: Path, *, kills: int, ends: int, images: int, seconds: float, seed: int = 1) -> Found:
-    """Do so many of each, in turn, with up to so many seconds of traffic before each or ten times that, and look into the books."""
+async def drill(folder: Path, plan: Plan, *, seconds: float, processes: int = 1, seed: int = 1) -> Found:
+    """Do what is planned with up to so many seconds of traffic before each, or ten times that, and look into the books."""
     found, chance = Found(), FreshTraffic(seed=seed)
-    tree = Tree(folder / "service", settings=SETTINGS)
+    tree = Tree(folder / "service", settings=SETTINGS, processes=processes)
     crowd = Crowd(Place(tree.port, tree.key), seed=seed)
     taken: list[tuple[Path, Acknowledged]] = []
     await asyncio.to_thread(tree.start)
     calling = asyncio.create_task(crowd.call())
     try:
-        for number, what in enumerate(_in_turn(kills, ends, images), start=1):
+        for number, what in enumerate(plan.in_turn(), start=1):
             await asyncio.sleep(seconds * chance.part() * (1 if number % _LONGER_EVERY else _LONGER))
             if what == "image":
                 before = crowd.acknowledged
@@ -156,6 +182,11 @@ async def drill(folder: Path, *, kills: int, ends: int, images: int, seconds: fl
                 await asyncio.to_thread(tree.image, image)
                 taken.append((image, before))
                 found.images += 1
+                continue
+            if what == "one":
+                names = tree.names
+                await asyncio.to_thread(tree.kill_one, names[found.ones % len(names)])
+                found.ones += 1
                 continue
             await asyncio.to_thread(tree.kill if what == "kill" else tree.stop)
             found.kills += what == "kill"
@@ -180,18 +211,9 @@ async def drill(folder: Path, *, kills: int, ends: int, images: int, seconds: fl
     return found
 
 
-def _in_turn(kills: int, ends: int, images: int) -> Iterator[str]:
-    left = {"image": images, "kill": kills, "end": ends}
-    while any(left.values()):
-        for what in left:
-            if left[what]:
-                left[what] -= 1
-                yield what
-
-
 def lines(found: Found) -> list[Line]:
     """Write down what was found."""
-    done = f"{found.kills} kills, {found.ends} ends, {found.images} images"
+    done = f"{found.kills} kills, {found.ends} ends, {found.ones} of one process, {found.images} images"
     return [
         Line("drills", f"{done}: events ranked / rewarded", f"{found.ranked:,} / {found.rewarded:,}"),
         Line("drills", "of them learned before the last kill", f"{found.learned:,}"),
@@ -206,6 +228,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=50, metavar="N")
     parser.add_argument("--ends", type=int, default=5, metavar="N")
     parser.add_argument("--images", type=int, default=20, metavar="N")
+    parser.add_argument("--ones", type=int, default=0, metavar="N", help="kills of one process (default: %(default)s)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="for calls, and for each queue (default: %(default)s)")
     parser.add_argument(
         "--seconds",
         type=float,
@@ -214,8 +238,9 @@ def main(arguments: Sequence[str]) -> int:
         help="at most that long before each, and ten times as long before every seventh (default: %(default)s)",
     )
     given = parser.parse_args(arguments)
+    plan = Plan(kills=given.kills, ends=given.ends, images=given.images, ones=given.ones)
     with tempfile.TemporaryDirectory() as folder:
-        found = asyncio.run(drill(Path(folder), kills=given.kills, ends=given.ends, images=given.images, seconds=given.seconds))
+        found = asyncio.run(drill(Path(folder), plan, seconds=given.seconds, processes=given.processes))
     show(lines(found))
     for fault in found.lost[:50]:
         print(fault, file=sys.stderr)

@@ -1,7 +1,6 @@
 """The whole service of this machine, as ``python -m local`` runs it on a store: looked at, stopped, held still, and killed."""
 
 import contextlib
-import http.client
 import os
 import resource
 import secrets
@@ -21,14 +20,17 @@ from local.settings import REPOSITORY
 _OURS = ("PERSONALIZER_", "AzureWebJobs")
 """Settings of the shell that must not leak into a measurement."""
 
-_ROLES = {"--no-timers --no-queues": "http", "--timers --no-queues": "timers", "--no-timers --queues": "queues"}
+_NAME = "--process="
+_SUPERVISOR, _GONE = "supervisor", "gone"
+_STARTED = "the service is running"
 _PATIENCE = 60.0
 
 
 class Tree:
     """The service's processes over one store, which stays when they end: ``with Tree(folder) as tree: ...``."""
 
-    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None, processes: int = 1) -> None:
+        self._processes = processes
         self.store = folder / "store"
         self.port = free_port()
         self.key = secrets.token_hex(16)
@@ -39,6 +41,7 @@ class Tree:
         own = {"PERSONALIZER_STORE": str(self.store), "PERSONALIZER_LOCAL_DIR": str(self._home), "PERSONALIZER_KEYS": self.key}
         self._environment = {**inherited, **own, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._starts = 0
 
     def __enter__(self) -> Self:
         self.start()
@@ -54,7 +57,8 @@ class Tree:
 
     def start(self) -> None:
         """Start all processes and return when the service answers; raises `LocalError` with the log when it does not."""
-        command = [sys.executable, "-m", "local", "--no-demo", "--port", str(self.port)]
+        command = [sys.executable, "-m", "local", "--no-demo", "--port", str(self.port), "--processes", str(self._processes)]
+        self._starts = self._told_to_run()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=REPOSITORY, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -85,6 +89,19 @@ class Tree:
         process.wait()
         _until(lambda: not any(map(_runs, held)), "a process that was killed goes on")
 
+    @property
+    def names(self) -> list[str]:
+        """What the processes are called that run now, but for the one that looks after them."""
+        assert self._process is not None
+        return sorted({_role(number) for number in _family(self._process.pid)} - {_SUPERVISOR, _GONE})
+
+    def kill_one(self, name: str) -> None:
+        """End one process at once; the service starts it again by itself."""
+        assert self._process is not None
+        for number in _family(self._process.pid):
+            if _role(number) == name:
+                _send(number, signal.SIGKILL)
+
     @contextlib.contextmanager
     def held_still(self) -> Iterator[None]:
         """Hold all processes where they are, as between two of their system calls, until the block is left."""
@@ -109,15 +126,10 @@ class Tree:
     def _is_complete(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise LocalError("the service ended by itself")
-        return self._answers() and {*_ROLES.values()} <= {_role(number) for number in _family(self._process.pid)}
+        return self._told_to_run() > self._starts
 
-    def _answers(self) -> bool:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)) as connection:
-            try:
-                connection.request("GET", "/status")
-                return connection.getresponse().status == 200
-            except (OSError, http.client.HTTPException):
-                return False
+    def _told_to_run(self) -> int:
+        return self.logs.count(_STARTED) if self._log.exists() else 0
 
 
 def _until(condition: Callable[[], bool], message: str) -> None:
@@ -176,8 +188,8 @@ def _role(number: int) -> str:
     try:
         command = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return "gone"
-    return next((role for words, role in _ROLES.items() if f" {words} " in f" {command} "), "supervisor")
+        return _GONE
+    return next((word.removeprefix(_NAME) for word in command.split() if word.startswith(_NAME)), _SUPERVISOR)
 
 
 def _resident(number: int) -> int:

@@ -1,7 +1,8 @@
 """``python -m local``: the whole service on this machine, until Ctrl-C.
 
-The data are in a store under `.local/`, or in an Azurite; three host processes serve the app, for HTTP, for timers and for queues,
-because that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function has its own).
+The data are in a store under `.local/`, or in an Azurite. Host processes serve the app: those for HTTP, one for the timers, and those for
+the functions of each queue, because that is how Azure scales it (Flex Consumption: HTTP functions share instances, every other function
+has its own). ``--processes N`` has N of each but the timers' one.
 """
 
 import argparse
@@ -17,12 +18,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local.banner import banner
 from local.demo_loop import DEMO_KEY, NAME, QUICK, demo_key
+from local.hosts import HTTP, MOST, Hosts, Kind, kinds_behind, read_functions, stopped_in_order
 from local.listening import LOOPBACK, Place, checked_host, handed_over, listening, place_of
 from local.logs import write_logs_as_json
-from local.processes import GRACE, Child, LocalError, only_one_in, stopped_at_the_end
+from local.processes import Child, LocalError, only_one_in
 from local.settings import REPOSITORY, load_local_settings
 from local.store import AZURITE, EMBEDDED, SETTING, Kept, settings_of, storage
 from local.systemd import OF_SYSTEMD, Systemd
@@ -80,6 +83,7 @@ class Options:
     storage: str
     demo: bool
     tls: bool
+    processes: str | None
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -109,9 +113,20 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--tls", action="store_true", help="speak HTTPS, with a certificate for localhost that is made once; for this machine alone"
     )
+    parser.add_argument(
+        "--processes",
+        metavar="N",
+        help="serve HTTP with so many processes on the one port, and the functions of each queue with as many (default: PROCESSES, or 1)",
+    )
     given = parser.parse_args(arguments)
     return Options(
-        app=given.app.resolve(), hosts=tuple(given.host or ()), port=given.port, storage=given.storage, demo=given.demo, tls=given.tls
+        app=given.app.resolve(),
+        hosts=tuple(given.host or ()),
+        port=given.port,
+        storage=given.storage,
+        demo=given.demo,
+        tls=given.tls,
+        processes=given.processes,
     )
 
 
@@ -159,7 +174,7 @@ def check_length(name: str, keys: Sequence[str]) -> None:
 
 def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socket]) -> None:
     """Open the storage, start the hosts, say how to call them and watch them; leaves only by an exception."""
-    systemd = Systemd(os.environ)
+    systemd, processes = Systemd(os.environ), wanted_processes(given.processes)
     tls = certificate(home) if given.tls else None
     places = [place_of(each, trust=tls.authority if tls else None) for each in sockets]
     service = places[0].from_here
@@ -170,23 +185,21 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
     with contextlib.ExitStack() as stack:
         kept = stack.enter_context(storage(given.storage, home, is_usual=home == HOME, lock=lock))
         environment = app_environment(kept.settings, key, admin_key, demo=given.demo)
-        hosts: list[Child] = []
-
-        def start(name: str, options: Sequence[str], handed: Sequence[int] = ()) -> None:
-            command = [*host_command(given.app), *options]
-            host = Child(name, command, environment=environment, output=None, locks=kept.locks, sockets=handed)
-            stack.enter_context(stopped_at_the_end(host, grace=GRACE + 2))
-            hosts.append(host)
-
+        hosts = stack.enter_context(stopped_in_order(Hosts(host_command(given.app), environment, kept.locks)))
         try:
-            numbers = [each.fileno() for each in sockets]
+            until = time.monotonic() + READY_WITHIN
             secure = [f"--tls-certificate={tls.chain}", f"--tls-key={tls.key}"] if tls else []
-            start("The HTTP host", [*(f"--socket={number}" for number in numbers), *secure, "--no-timers", "--no-queues"], numbers)
-            wait_until_ready(service, [*kept.processes, *hosts])
+            options = [*secure, *(["--shared"] if processes > 1 else [])]
+            first, *others = Kind(HTTP, (), processes).names
+            hosts.answering(options, [each.fileno() for each in sockets], name=first)
+            wait_until_ready(service, lambda: check(kept.processes, hosts), until=until)
             demo = demo_key(service, admin_key, home) if given.app == REPOSITORY and given.demo else None
             write_own_service(home, own_service(service, environment, home, has_demo=demo is not None))
-            start("The timer host", ["--no-http", "--timers", "--no-queues"])  # not before: the first answer has the machine for itself
-            start("The queue host", ["--no-http", "--no-timers", "--queues"])
+            for name in others:  # not before: the first answer has the machine for itself
+                hosts.answering(options, [each.fileno() for each in sockets], name=name)
+            for kind in kinds_behind(functions(service, admin_key), processes=processes):
+                hosts.working(kind)
+            wait_until_all_answer(hosts, lambda: check(kept.processes, hosts), until=until)
             if sys.stdout.isatty():
                 print(
                     banner(
@@ -200,15 +213,14 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
                     flush=True,
                 )
             else:
-                log_start(places, home, kept, tls)
+                log_start(places, home, kept, tls, hosts.names)
             systemd.ready()
-            watch([*kept.processes, *hosts], systemd, lambda: status(service) is not None)
+            kills = processes > 1 or systemd.asks_every is not None  # one that a developer holds in a debugger is silent, too
+            watch(kept.processes, lambda: hosts.look(kill_if_silent=kills), systemd, lambda: status(service) is not None)
         finally:
             systemd.stopping()
             signal.signal(signal.SIGINT, _ignore)  # an impatient second Ctrl-C must not cost Azurite its last writes
             signal.signal(signal.SIGTERM, _ignore)
-            for host in hosts[1:]:  # calls are answered until these have ended
-                host.ask_to_stop()
 
 
 def own_service(service: Place, environment: Mapping[str, str], home: Path, *, has_demo: bool) -> OwnService:
@@ -241,7 +253,7 @@ def complain(message: str) -> None:
         log.error(message)
 
 
-def log_start(places: Sequence[Place], home: Path, kept: Kept, tls: Certificate | None) -> None:
+def log_start(places: Sequence[Place], home: Path, kept: Kept, tls: Certificate | None, processes: Sequence[str]) -> None:
     """Write where the service is, and where its data are, to the log, which others may read: so not the keys, but where those are."""
     keys = {name: name if given_keys(name) else str(home / kept) for name, kept in KEPT_KEYS.items()}
     facts = {
@@ -250,6 +262,7 @@ def log_start(places: Sequence[Place], home: Path, kept: Kept, tls: Certificate 
         "storage": kept.settings.get(SETTING, AZURITE),
         "keys": keys["PERSONALIZER_KEYS"],
         "admin_key": keys["PERSONALIZER_ADMIN_KEY"],
+        "processes": processes,
         **({"trust": str(tls.authority), "certificate_is_new": tls.is_new} if tls else {}),
     }
     log.info("the service is running", extra=facts)
@@ -258,7 +271,7 @@ def log_start(places: Sequence[Place], home: Path, kept: Kept, tls: Certificate 
 
 
 def check_settings(storage: Mapping[str, str]) -> None:
-    """Refuse a setting that the app would refuse, in one line instead of four processes' logs."""
+    """Refuse a setting that the app would refuse, in one line instead of each process's log."""
     try:
         read_settings(app_environment(storage, key="", admin_key=""))
     except SettingsError as error:
@@ -287,6 +300,14 @@ def wanted_port(given: str | None = None) -> int:
     text = given or os.environ.get("PORT") or "7071"
     if not (text.isascii() and text.isdigit()) or int(text) > 65535:
         raise LocalError(f"{'--port ' if given else 'PORT='}{text} is not a port number.")
+    return int(text)
+
+
+def wanted_processes(given: str | None = None) -> int:
+    """Read how many processes were asked for, or else ``PROCESSES``; raises `LocalError`."""
+    text = given or os.environ.get("PROCESSES", "").strip() or "1"
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or not 1 <= int(text) <= MOST:
+        raise LocalError(f"{'--processes ' if given else 'PROCESSES='}{text[:40]} must be a number from 1 to {MOST}.")
     return int(text)
 
 
@@ -335,17 +356,37 @@ def sync_folder(folder: Path) -> None:
         os.close(number)
 
 
-def wait_until_ready(service: Place, children: Sequence[Child]) -> None:
+def wait_until_ready(service: Place, check_all: Callable[[], None], *, until: float) -> None:
     """Return when ``GET /status`` answers 200. It is asked without a key: with one it counts all that is to be learned, however much."""
-    until = time.monotonic() + READY_WITHIN
     answer = "no answer"
     while time.monotonic() < until:
-        check(children)
+        check_all()
         answer = status(service) or answer
         if answer.startswith("200 "):
             return
         time.sleep(0.1)
     raise LocalError(f"The app did not become ready in {READY_WITHIN:.0f} s. GET /status: {answer}")
+
+
+def wait_until_all_answer(hosts: Hosts, check_all: Callable[[], None], *, until: float) -> None:
+    """Return when all processes that answer calls are ready; one does already, so it is no error when the others take longer."""
+    while not hosts.answer:
+        check_all()
+        if time.monotonic() > until:
+            log.warning("not all processes answer yet", extra={"after_seconds": READY_WITHIN})
+            return
+        time.sleep(0.05)
+
+
+def functions(service: Place, admin_key: str) -> Sequence[Mapping[str, Any]]:
+    """Ask the host of HTTP which functions the app has; raises `LocalError`."""
+    with contextlib.closing(service.connection(timeout=30)) as connection:
+        try:
+            connection.request("GET", "/admin/functions", headers={"Ocp-Apim-Subscription-Key": admin_key})
+            response = connection.getresponse()
+            return read_functions(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise LocalError(f"The app did not tell its functions: {error}.") from error
 
 
 def status(service: Place) -> str | None:
@@ -359,11 +400,15 @@ def status(service: Place) -> str | None:
             return None
 
 
-def watch(children: Sequence[Child], systemd: Systemd, answers: Callable[[], bool]) -> None:
-    """Look after the children until one of them ends, which is an error; tell systemd that calls are answered, if it waits for that."""
+def watch(storage: Sequence[Child], look: Callable[[], None], systemd: Systemd, answers: Callable[[], bool]) -> None:
+    """Look after all processes until one ends that cannot be started again, which is an error.
+
+    Tells systemd that calls are answered, if it waits for that.
+    """
     due = time.monotonic()
     while True:
-        check(children)
+        check_storage(storage)
+        look()
         if systemd.asks_every is not None and time.monotonic() >= due:
             due = time.monotonic() + systemd.asks_every
             if answers():
@@ -371,9 +416,15 @@ def watch(children: Sequence[Child], systemd: Systemd, answers: Callable[[], boo
         time.sleep(0.2)
 
 
-def check(children: Sequence[Child]) -> None:
-    """Raise when a child has ended by itself."""
-    for child in children:
+def check(storage: Sequence[Child], hosts: Hosts) -> None:
+    """Raise `LocalError` when any process has ended."""
+    check_storage(storage)
+    hosts.check()
+
+
+def check_storage(processes: Sequence[Child]) -> None:
+    """Raise `LocalError` when a process of the storage has ended by itself."""
+    for child in processes:
         if child.exit_code is not None:
             raise LocalError(f"{child.name} ended by itself (exit code {child.exit_code}). Stopping the rest.")
 

@@ -49,6 +49,24 @@ class OtherTrigger:
 Trigger = HttpTrigger | TimerTrigger | QueueTrigger | OtherTrigger
 
 
+def described(trigger: Trigger) -> dict[str, Any]:
+    """Describe a function as the Functions host's own list of functions does; only what tells its trigger.
+
+    >>> described(TimerTrigger("train", "timer", "0 * * * * *", run_on_startup=False))
+    {'name': 'train', 'config': {'bindings': [{'type': 'timerTrigger', 'name': 'timer', 'schedule': '0 * * * * *'}]}}
+    """
+    match trigger:
+        case HttpTrigger():
+            binding = {"type": "httpTrigger", "name": trigger.parameter, "route": trigger.route, "methods": sorted(trigger.methods)}
+        case TimerTrigger():
+            binding = {"type": "timerTrigger", "name": trigger.parameter, "schedule": trigger.schedule}
+        case QueueTrigger():
+            binding = {"type": "queueTrigger", "name": trigger.parameter, "queueName": trigger.queue, "connection": trigger.connection}
+        case OtherTrigger():
+            binding = {"type": trigger.kind}
+    return {"name": trigger.name, "config": {"bindings": [binding]}}
+
+
 @dataclass(frozen=True, slots=True)
 class HttpCall:
     """A request as the Functions host hands it on: header names in lower case, no empty query values."""

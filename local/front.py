@@ -5,15 +5,16 @@ import ipaddress
 import json
 import logging
 import os
+import random
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, QueueTrigger, TimerTrigger
+from local.backend import Backend, HttpCall, HttpReply, HttpTrigger, OtherTrigger, QueueTrigger, TimerTrigger, Trigger, described
 from local.processes import GRACE
 from local.queues import HELD_FOR, Queues
 from local.routes import Match, Router, decode_path
@@ -34,6 +35,7 @@ OF_PAGES = frozenset({"origin", "referer", "sec-fetch-site"})
 OF_PROXIES = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"})
 HOST = re.compile(r"^(?:\[([^\]]*)\]|([^:\]]*))(?::\d*)?$")
 KEY_HEADER = "ocp-apim-subscription-key"
+JSON = (("content-type", "application/json"),)
 SET_BY_SERVER = frozenset({"content-length", "transfer-encoding"})
 REFUSED = (
     [("content-type", "application/json; charset=utf-8")],
@@ -68,11 +70,16 @@ class Front:
         self._reads_queues = queues
         self._held_for = held_for
         self._as_azure = as_azure
+        self._functions: Sequence[Trigger] = ()
         self._router = Router([], prefix="")
         self._timers = Timers(backend, [])
         self._queues = Queues(backend, [], settings=QueueSettings(), held_for=held_for)
+        self.only: Collection[str] | None = None
+        """The timers and queue functions that are run (None: all); set before it starts."""
         self.keeps_connections = True
         """Whether a connection may bring another call after an answer; set to false before the host ends."""
+        self.last_answers = 0.0
+        """The share of the answers that end their connection although the host goes on."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Take one ASGI connection: the server's lifespan or a request."""
@@ -87,7 +94,8 @@ class Front:
             return
         if scope["scheme"] == "https":
             reply = without_pinning(reply)
-        await send_reply(reply if self.keeps_connections else with_farewell(reply), send)
+        is_last = not self.keeps_connections or random.random() < self.last_answers
+        await send_reply(with_farewell(reply) if is_last else reply, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -102,9 +110,11 @@ class Front:
         triggers = await self._backend.load(self._folder)
         over_http = [trigger for trigger in triggers if isinstance(trigger, HttpTrigger)]
         check_routes(over_http)
+        self._functions = triggers
         self._router = Router(over_http, prefix=route_prefix(self._folder))
-        self._timers = Timers(self._backend, (t for t in triggers if isinstance(t, TimerTrigger)))
-        of_queues = (t for t in triggers if isinstance(t, QueueTrigger))
+        wanted = [trigger for trigger in triggers if self.only is None or trigger.name in self.only]
+        self._timers = Timers(self._backend, (t for t in wanted if isinstance(t, TimerTrigger)))
+        of_queues = (t for t in wanted if isinstance(t, QueueTrigger))
         self._queues = Queues(self._backend, of_queues, settings=queue_settings(self._folder), held_for=self._held_for)
         for trigger in triggers:
             if isinstance(trigger, OtherTrigger):
@@ -139,12 +149,14 @@ class Front:
             return HttpReply(500)
 
     def _administer(self, method: str, path: str, body: bytes) -> HttpReply:
-        """Do the two of the real host's own operations that help a developer or an administrator."""
+        """Do those of the real host's own operations that help a developer or an administrator."""
         parts = path.strip("/").split("/")
         if method == "POST" and len(parts) == 3 and parts[1].lower() == "functions":
             return self._run_by_hand(parts[2], body)
         if method == "GET" and path.lower() == "/admin/host/status":
-            return HttpReply(200, [("content-type", "application/json")], b'{"state":"Running"}')
+            return HttpReply(200, JSON, b'{"state":"Running"}')
+        if method == "GET" and path.lower() == "/admin/functions":
+            return HttpReply(200, JSON, json.dumps([described(each) for each in self._functions]).encode())
         return HttpReply(404)
 
     def _run_by_hand(self, name: str, body: bytes) -> HttpReply:

@@ -7,6 +7,7 @@ installed, and on a server of one's own. It checks no function keys and starts n
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
+from typing import Any, Final
 
 import uvicorn
 
+from local.accepting import Accepting
 from local.backend import Backend
 from local.front import Front
 from local.invoke import DirectBackend
@@ -39,6 +42,16 @@ FIRST_CALL = 0.5
 """Seconds that the first call of a connection may take to arrive then."""
 
 
+LAST_ANSWERS: Final = 1 / 10_000
+"""The share of answers that end their connection where several processes share a port.
+
+The client's next connection goes to the process that has the fewest: so one that was started later gets its share.
+"""
+
+TICKS_A_SECOND: Final = 10
+"""The server's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The command line."""
@@ -48,12 +61,16 @@ class Options:
     sockets: tuple[int, ...] | None
     timers: bool
     queues: bool
+    only: frozenset[str] | None
     held_for: timedelta
     local_settings: bool
     as_azure: bool
     stop_with_parent: bool
     tls_certificate: Path | None
     tls_key: Path | None
+    process: str
+    shared: bool
+    heartbeat: int | None
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -67,6 +84,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--no-http", action="store_true", help="listen nowhere: run timers and queues only")
     parser.add_argument("--timers", action=argparse.BooleanOptionalAction, default=True, help="run timer functions on their schedules")
     parser.add_argument("--queues", action=argparse.BooleanOptionalAction, default=True, help="run queue functions on their messages")
+    parser.add_argument("--only", action="append", metavar="FUNCTION", help="of these, run no others; may be repeated")
     parser.add_argument(
         "--queue-hold",
         type=float,
@@ -85,6 +103,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent is gone")
     parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak HTTPS, with the certificates of this file (PEM)")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and the key of this one")
+    parser.add_argument("--process", default="", metavar="NAME", help="what this process is called in its log")
+    parser.add_argument("--shared", action="store_true", help="other processes take connections from the same --socket")
+    parser.add_argument("--heartbeat", type=int, metavar="N", help="write a byte to this descriptor each second, once it is ready")
     given = parser.parse_args(arguments)
     return Options(
         app=given.app.resolve(),
@@ -92,12 +113,16 @@ def parse_options(arguments: Sequence[str]) -> Options:
         sockets=() if given.no_http else given.socket and tuple(given.socket),
         timers=given.timers,
         queues=given.queues,
+        only=frozenset(given.only) if given.only else None,
         held_for=timedelta(seconds=given.queue_hold),
         local_settings=given.local_settings,
         as_azure=given.as_azure,
         stop_with_parent=given.stop_with_parent,
         tls_certificate=given.tls_certificate,
         tls_key=given.tls_key,
+        process=given.process,
+        shared=given.shared,
+        heartbeat=given.heartbeat,
     )
 
 
@@ -109,9 +134,13 @@ class GracefulServer(uvicorn.Server):
     closed. Asked twice, it does so at once.
     """
 
-    def __init__(self, config: uvicorn.Config, front: Front) -> None:
+    def __init__(self, config: uvicorn.Config, front: Front, *, shared: bool = False, heartbeat: int | None = None) -> None:
+        """``shared`` says that other processes have the same sockets, and ``heartbeat`` names a pipe that hears that this one lives."""
         super().__init__(config)
         self._front = front
+        self._shared = shared
+        self._heartbeat = heartbeat
+        self._accepting: list[Accepting] = []
         self._ends_at: float | None = None
 
     def end_after_the_start(self, _sig: int, _frame: FrameType | None) -> None:
@@ -126,14 +155,36 @@ class GracefulServer(uvicorn.Server):
         self._ends_at = time.monotonic() + LULL
         self._front.keeps_connections = False
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the app, and then listen; where others listen on the same sockets, take no more than a share of the connections."""
+        if not self._shared or sockets is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        self._accepting = [Accepting(each, self._connection, count=self._connected, tls=self.config.ssl) for each in sockets]
+
+    def _connection(self) -> asyncio.Protocol:
+        """Make what serves a connection, as the server itself does."""
+        kind: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return made
+
+    def _connected(self) -> int:
+        return len(self.server_state.connections)
+
     async def on_tick(self, counter: int) -> bool:
-        """Go on until nobody is connected any more, or the lull is over."""
+        """Go on until nobody is connected any more, or the lull is over; tell each second that it does."""
+        if self._heartbeat is not None and counter % TICKS_A_SECOND == 0:
+            with contextlib.suppress(OSError):  # nobody may listen any more, or not now
+                os.write(self._heartbeat, b".")
         if self._ends_at is not None and (not self.server_state.connections or time.monotonic() > self._ends_at):
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, wait for the first call of those that were taken last, and close the others."""
+        for each in self._accepting:
+            each.close()
         for server in self.servers:
             server.close()
         until = time.monotonic() + FIRST_CALL
@@ -157,6 +208,8 @@ def serve(backend: Backend, options: Options) -> None:
         held_for=options.held_for,
         as_azure=options.as_azure,
     )
+    front.only = options.only
+    front.last_answers = LAST_ANSWERS if options.shared else 0.0
     config = uvicorn.Config(
         front,
         host="127.0.0.1",
@@ -175,7 +228,9 @@ def serve(backend: Backend, options: Options) -> None:
         ssl_certfile=options.tls_certificate,
         ssl_keyfile=options.tls_key,
     )
-    server = GracefulServer(config, front)
+    if options.heartbeat is not None:
+        os.set_blocking(options.heartbeat, False)
+    server = GracefulServer(config, front, shared=options.shared, heartbeat=options.heartbeat)
     for number in (signal.SIGTERM, signal.SIGINT):  # what comes before uvicorn listens is not lost; it raises them again at the end
         signal.signal(number, server.end_after_the_start)
     if options.stop_with_parent:
@@ -191,8 +246,9 @@ def _stop_when_input_ends() -> None:
 
 def main(backend: Backend, arguments: Sequence[str]) -> None:
     """Run the host with the given way of calling functions."""
-    write_logs_as_json()
-    serve(backend, parse_options(arguments))
+    options = parse_options(arguments)
+    write_logs_as_json(options.process)
+    serve(backend, options)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a function still running in a thread had its time; a normal exit would wait for it

@@ -15,7 +15,11 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes time, level, logger, message, the extra fields and, after a failure, the traceback."""
+    """Writes time, level, logger, message, the process's name if it has one, the extra fields and, after a failure, the traceback."""
+
+    def __init__(self, process: str = "") -> None:
+        super().__init__()
+        self._beside = {"process": process} if process else {}
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; values JSON does not know are written as text."""
@@ -24,6 +28,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **self._beside,
         }
         line |= {name: value for name, value in vars(record).items() if name not in STANDARD}
         if record.exc_info:
@@ -43,12 +48,15 @@ def log_level(environment: Mapping[str, str]) -> str:
     return level
 
 
-def write_logs_as_json() -> None:
-    """Send every logger's lines to standard error, from ``PERSONALIZER_LOG_LEVEL`` up; the Azure SDK's own only from warnings up."""
+def write_logs_as_json(process: str = "") -> None:
+    """Send every logger's lines to standard error, from ``PERSONALIZER_LOG_LEVEL`` up; the Azure SDK's own only from warnings up.
+
+    ``process`` names this one of several that write to the same place.
+    """
     level = log_level(os.environ)
     handler = logging.StreamHandler()
     handler.setLevel(level)  # as well as the root's: the records of loggers with a level of their own do not ask for that one
-    handler.setFormatter(JsonFormatter())
+    handler.setFormatter(JsonFormatter(process))
     handler.addFilter(lambda record: getattr(record, "commits", None) != 0)  # a run of the trainer that found nothing to do
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("azure").setLevel(logging.WARNING)  # it logs each request with its headers at INFO

@@ -76,8 +76,16 @@ class Child:
     def stop(self, *, grace: float) -> None:
         """Ask it to stop; kill it only when it has not after ``grace`` seconds."""
         self.ask_to_stop()
+        self.end(grace=grace)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._process.kill()
+
+    def end(self, *, grace: float) -> None:
+        """Wait for its end, and kill it when ``grace`` seconds are over."""
         if self.wait(grace) is None:
-            self._process.kill()
+            self.kill()
         self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()

@@ -111,6 +111,11 @@ def store(req: func.HttpRequest) -> str:
     return json.dumps({name: value for name, value in os.environ.items() if name.startswith(("AzureWebJobs", "PERSONALIZER_STOR"))})
 
 
+@app.route(route="process", methods=["GET"])
+async def process(req: func.HttpRequest) -> str:
+    return str(os.getpid())
+
+
 @app.route(route="slow", methods=["GET"])
 async def slow(req: func.HttpRequest) -> func.HttpResponse:
     logging.info("slow started")

@@ -1,11 +1,14 @@
 """`python -m local` end to end, on a sample app and in folders of its own."""
 
 import asyncio
+import base64
 import contextlib
+import http.client
 import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -30,21 +33,13 @@ from tests.running import OURS, REPOSITORY
 pytestmark = pytest.mark.slow
 
 
-ROLES = {
-    "azurite.js": "azurite",
-    "--no-timers --no-queues": "http",
-    "--timers --no-queues": "timers",
-    "--no-timers --queues": "queues",
-}
-
-
 class Supervisor:
     """One `python -m local` with its output in a file."""
 
     def __init__(self, app: Path, home: Path, port: int, *options: str, **settings: str) -> None:
         self.home, self.port = home, port
         self._log = home.with_name(f"{home.name}-{port}.log")
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "PROCESSES"))}
         environment = {**clean, "PERSONALIZER_LOCAL_DIR": str(home), "PORT": str(port), "PYTHONUNBUFFERED": "1", **settings}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -80,11 +75,15 @@ class Supervisor:
         return self.process.wait(30)
 
     def children(self) -> dict[str, int]:
-        """The numbers of the processes it started, by words of their command line."""
+        """The numbers of the processes it started, by what they are called."""
         listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
         mine = [line.split(None, 2) for line in listed if line.split(None, 2)[1] == str(self.process.pid)]
-        commands = {int(pid): f" {command} ".replace("/", " ") for pid, _, command in mine}
-        return {role: pid for pid, command in commands.items() for words, role in ROLES.items() if f" {words} " in command}
+        return {name_of(command): int(pid) for pid, _, command in mine}
+
+
+def name_of(command: str) -> str:
+    named = [word.removeprefix("--process=") for word in command.split() if word.startswith("--process=")]
+    return named[0] if named else "azurite" if "azurite" in command else command
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = 15) -> None:
@@ -130,7 +129,7 @@ def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervi
         yield started
 
 
-HOSTS = {"http", "timers", "queues"}
+HOSTS = {"http", "timers", "take"}
 ON_AZURITE = ("--storage", "azurite")
 
 
@@ -234,20 +233,157 @@ def test_two_run_side_by_side_in_folders_of_their_own(running, start):
             assert answer.status == 200
 
 
-@pytest.mark.parametrize(
-    ("storage", "name"),
-    [((), "queues"), ((), "http"), pytest.param(ON_AZURITE, "azurite", marks=pytest.mark.azurite)],
-    ids=lambda each: each,
-)
-def test_a_part_that_ends_by_itself_stops_the_rest(start, storage, name):
-    if storage:
-        ensure_installed()
-    supervisor = start(*storage).ready()
+@pytest.mark.azurite
+def test_an_azurite_that_ends_by_itself_stops_the_rest(start):
+    ensure_installed()
+    supervisor = start(*ON_AZURITE).ready()
     children = supervisor.children()
-    os.kill(children[name], signal.SIGTERM)
+    os.kill(children["azurite"], signal.SIGTERM)
     assert supervisor.exit_code() == 1
     assert "ended by itself" in supervisor.output
     assert not any(runs(pid) for pid in children.values())
+
+
+def asked_process(supervisor: Supervisor) -> int:
+    """Ask on a connection of its own which process answers."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port}/process", timeout=30) as answer:
+        return int(answer.read())
+
+
+def test_a_process_that_ends_by_itself_is_started_again_and_callers_wait_for_it(start):
+    supervisor = start().ready()
+    before = supervisor.children()
+    for name, number in (("http", signal.SIGKILL), ("take", signal.SIGTERM), ("timers", signal.SIGKILL)):
+        os.kill(before[name], number)
+    assert asked_process(supervisor) not in before.values()  # nobody refused the call
+    wait_for(lambda: supervisor.children().keys() == before.keys())
+    assert not set(supervisor.children().values()) & set(before.values())
+    told = [json.loads(line) for line in supervisor.output.splitlines() if "is started again" in line]
+    assert sorted(line["of_process"] for line in told) == ["http", "take", "timers"]
+
+
+@pytest.fixture(scope="module")
+def several(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """One with three processes of each kind."""
+    supervisor = Supervisor(sample_folder, tmp_path_factory.mktemp("several") / "home", free_port(), PROCESSES="3")
+    try:
+        yield supervisor.ready()
+    finally:
+        supervisor.process.terminate()
+        supervisor.process.wait(30)
+
+
+def of_http(supervisor: Supervisor) -> set[int]:
+    return {pid for name, pid in supervisor.children().items() if name.startswith("http")}
+
+
+def test_several_processes_answer_on_one_port_and_there_is_one_for_the_timers(several):
+    names = {f"{kind}-{number}" for kind in ("http", "take") for number in (1, 2, 3)} | {"timers"}
+    assert several.children().keys() == names
+    assert [set(line["processes"]) for line in several.started] == [names]
+    assert {asked_process(several) for _ in range(60)} == of_http(several)
+
+
+def test_each_line_of_the_log_tells_which_process_wrote_it(several):
+    def writers() -> set[tuple[str, str]]:
+        lines = [json.loads(line) for line in several.output.splitlines() if line.startswith("{")]
+        return {(line["process"], line["message"]) for line in lines if "process" in line}
+
+    for _ in range(20):
+        urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{several.port}/events/e/reward", method="POST")).close()
+    wait_for(lambda: ("timers", "every_second started") in writers())
+    assert {process for process, message in writers() if message == "reward called"} == {"http-1", "http-2", "http-3"}
+    assert not [process for process, message in writers() if message.startswith("every_second") and process != "timers"]
+
+
+def test_while_one_is_killed_and_started_again_the_others_answer(several):
+    before = several.children()
+    os.kill(before["http-2"], signal.SIGKILL)
+    wait_for(lambda: not runs(before["http-2"]))
+    others = {before["http-1"], before["http-3"]}
+    answered = set()
+    while several.children().get("http-2") in (None, before["http-2"]):
+        answered.add(asked_process(several))
+    assert not answered or answered <= others
+    again = several.children()["http-2"]
+    wait_for(lambda: asked_process(several) == again)
+    after = several.children()
+    assert {name: pid for name, pid in after.items() if name != "http-2"} == {n: pid for n, pid in before.items() if n != "http-2"}
+
+
+def test_one_that_is_asked_to_end_loses_no_call_and_its_callers_go_on_with_another(several):
+    ending = several.children()["http-1"]
+    connections = [http.client.HTTPConnection("127.0.0.1", several.port, timeout=30) for _ in range(9)]
+    answers: list[int] = []
+
+    def ask_all() -> None:
+        for connection in connections:
+            connection.request("GET", "/process")
+            response = connection.getresponse()
+            assert response.status == 200
+            answers.append(int(response.read()))
+
+    ask_all()
+    os.kill(ending, signal.SIGTERM)
+    until = time.monotonic() + 3
+    while time.monotonic() < until and runs(ending):
+        ask_all()
+    answers.clear()
+    ask_all()
+    assert ending not in answers
+    for connection in connections:
+        connection.close()
+    wait_for(lambda: len(of_http(several)) == 3 and ending not in of_http(several))
+
+
+def test_a_queue_s_messages_are_shared_by_its_processes(several):
+    async def send() -> None:
+        storage = open_storage(FolderSettings(several.home / "store"))
+        for number in range(24):
+            await storage.queue("sample").send(base64.b64encode(f"shared {number}".encode()).decode())
+        await storage.close()
+
+    def seen() -> dict[str, str]:
+        lines = [json.loads(line) for line in several.output.splitlines() if line.startswith("{")]
+        return {line["text"]: line["process"] for line in lines if line["message"] == "message done" and "shared" in line["text"]}
+
+    asyncio.run(send())
+    wait_for(lambda: len(seen()) == 24)
+    assert set(seen().values()) <= {"take-1", "take-2", "take-3"}
+    assert len(set(seen().values())) > 1
+
+
+def test_several_processes_speak_https_too(start):
+    supervisor = start("--tls", "--processes", "2").ready()
+    trust = ssl.create_default_context(cafile=str(supervisor.home / "tls" / "authority.pem"))
+    answered = set()
+    for _ in range(20):
+        with urllib.request.urlopen(f"https://127.0.0.1:{supervisor.port}/process", context=trust) as answer:
+            answered.add(int(answer.read()))
+    assert answered == of_http(supervisor)
+    with socket.create_connection(("127.0.0.1", supervisor.port)) as plain:  # a handshake that fails disturbs nobody
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        plain.settimeout(10)
+        with contextlib.suppress(ConnectionError):
+            plain.recv(100)
+    with urllib.request.urlopen(f"https://127.0.0.1:{supervisor.port}/process", context=trust) as answer:
+        assert answer.status == 200
+
+
+def test_none_of_several_is_left_when_the_service_ends(start):
+    supervisor = start("--processes", "2").ready()
+    children = supervisor.children()
+    assert len(children) == 5
+    supervisor.process.terminate()
+    assert supervisor.exit_code() == 0
+    assert not any(runs(pid) for pid in children.values())
+
+
+def test_a_number_of_processes_that_there_cannot_be_is_refused_before_anything_starts(start):
+    supervisor = start(PROCESSES="none")
+    assert supervisor.exit_code() == 1
+    assert supervisor.said == ["PROCESSES=none must be a number from 1 to 64."]
+    assert not (supervisor.home / "store").exists()
 
 
 def test_nothing_is_left_when_it_is_killed_and_the_next_start_waits_for_that(start):
@@ -415,4 +551,4 @@ def test_an_app_that_cannot_start_is_an_error_with_its_reason(tmp_path):
     supervisor = Supervisor(tmp_path, tmp_path / "home", free_port())
     assert supervisor.exit_code() == 1
     assert "nothing_of_that_name" in supervisor.output
-    assert "host ended by itself (exit code 3)" in supervisor.output
+    assert "The process http ended by itself (exit code 3)" in supervisor.output

@@ -73,7 +73,7 @@ def test_signs_of_life_are_given_as_long_as_calls_are_answered(manager):
     answers = iter([True, True])
     ends: Any = EndsAfter(10)
     with pytest.raises(LocalError, match="It ended by itself"):
-        watch([ends], systemd, lambda: next(answers, False))
+        watch([ends], lambda: None, systemd, lambda: next(answers, False))
     told.setblocking(False)
     assert [told.recv(100) for _ in range(2)] == [b"WATCHDOG=1"] * 2
     with pytest.raises(BlockingIOError):

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.books import Books
-from benchmarks.drills import Acknowledged, drill, wrong
+from benchmarks.drills import Acknowledged, Plan, drill, wrong
 from shared.domain.ledger import Counters
 
 pytestmark = pytest.mark.slow
@@ -13,7 +13,7 @@ AT_LEAST = 20
 
 
 async def test_all_that_was_acknowledged_outlives_every_kill_and_is_in_each_copy_of_the_folder(tmp_path):
-    found = await drill(tmp_path, kills=3, ends=0, images=2, seconds=0.5)
+    found = await drill(tmp_path, Plan(kills=3, images=2), seconds=0.5)
     assert (found.kills, found.images) == (3, 2)
     assert found.lost == []
     assert found.ranked > AT_LEAST
@@ -21,9 +21,15 @@ async def test_all_that_was_acknowledged_outlives_every_kill_and_is_in_each_copy
 
 
 async def test_all_that_was_acknowledged_outlives_an_end_under_traffic_and_no_call_is_refused(tmp_path):
-    found = await drill(tmp_path, kills=0, ends=1, images=0, seconds=0.5)
+    found = await drill(tmp_path, Plan(ends=1), seconds=0.5)
     assert (found.ends, found.lost, found.refused) == (1, [], [])
     assert found.ranked > AT_LEAST
+
+
+async def test_all_that_was_acknowledged_outlives_the_kill_of_any_one_of_several_processes(tmp_path):
+    found = await drill(tmp_path, Plan(ones=6), seconds=1.0, processes=2)
+    assert (found.ones, found.lost) == (6, [])
+    assert found.ranked > 0
 
 
 BOOKS = Books({"a": 1, "b": 1}, {"a": 1.0, "b": None}, Counters(learned=2), learned_before=0)
