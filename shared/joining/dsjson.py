@@ -3,10 +3,12 @@
 The situation's JSON text is made once, by Rank, and spliced into the line as it is.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
+import msgspec
 import orjson
 
 from shared.domain.errors import UnreadableError
@@ -65,16 +67,69 @@ def read_situation(text: bytes) -> Situation:
         slot = document.get("_slot", {"id": "", "baseline": ""})
         return Situation(
             context=context,
-            actions=tuple(Action(str(each["i"]["id"]), _features(each["j"])) for each in document["_multi"]),
+            actions=tuple(_action(each) for each in document["_multi"]),
             slot=str(slot["id"]),
             baseline_id=str(slot["baseline"]),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError) as cause:
-        raise UnreadableError(f"a logged situation cannot be read: {cause}") from cause
+        raise _not_a_situation(cause) from cause
+
+
+_NO_SLOT = orjson.dumps({"id": "", "baseline": ""})
+
+
+class _Parts(msgspec.Struct):
+    context: msgspec.Raw = msgspec.field(name="FromUrl")
+    actions: list[msgspec.Raw] = msgspec.field(name="_multi")
+    slot: msgspec.Raw = msgspec.field(name="_slot", default=msgspec.Raw(_NO_SLOT))
+
+
+_PARTS = msgspec.json.Decoder(_Parts)
+
+
+@dataclass(frozen=True, slots=True)
+class SituationParts:
+    """A logged situation with its actions unread: texts, which recur, so that who knows one need not read it (`read_action`)."""
+
+    context: tuple[Features, ...]
+    actions: tuple[bytes, ...]
+    slot: str = ""
+    baseline_id: str = ""
+
+
+def read_parts(text: bytes) -> SituationParts:
+    """Do what `read_situation` does, but for the actions; raises `UnreadableError`."""
+    try:
+        parts = _PARTS.decode(text)
+        slot = orjson.loads(bytes(parts.slot))
+        return SituationParts(
+            context=_features(orjson.loads(bytes(parts.context))),
+            actions=tuple([bytes(each) for each in parts.actions]),
+            slot=str(slot["id"]),
+            baseline_id=str(slot["baseline"]),
+        )
+    except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError, LookupError, TypeError) as cause:
+        raise _not_a_situation(cause) from cause
+
+
+def read_action(text: bytes) -> Action:
+    """Read one action of `read_parts`; raises `UnreadableError`."""
+    try:
+        return _action(orjson.loads(text))
+    except (orjson.JSONDecodeError, LookupError, TypeError) as cause:
+        raise _not_a_situation(cause) from cause
+
+
+def _not_a_situation(cause: Exception) -> UnreadableError:
+    return UnreadableError(f"a logged situation cannot be read: {cause}")
+
+
+def _action(document: Mapping[str, Any]) -> Action:
+    return Action(str(document["i"]["id"]), _features(document["j"]))
 
 
 def _features(objects: Iterable[Features]) -> tuple[Features, ...]:
-    return tuple(dict(features) for features in objects)
+    return tuple([dict(features) for features in objects])
 
 
 def lines(events: Iterable[JoinedEvent]) -> bytes:

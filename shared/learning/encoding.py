@@ -140,6 +140,14 @@ class Encoder:
             self._row(CONSTANT, "c", situation.context), self._actions(situation.actions), self.interactions.fingerprint
         )
 
+    def with_rows(self, context: Iterable[Features], actions: Sequence[Row]) -> EncodedSituation:
+        """Give what `encode` gives of a situation with this context, whose actions it encoded before (`row`)."""
+        return EncodedSituation(self._row(CONSTANT, "c", context), tuple(actions), self.interactions.fingerprint)
+
+    def row(self, action: Action) -> Row:
+        """Hash the features of an action; nothing of it is remembered."""
+        return self._encoded(action)
+
     def common(self, context: Iterable[Features], actions: Sequence[Action]) -> "CommonRows":
         """Hash what several situations share: their actions, and the first objects of their contexts."""
         return CommonRows(self, self._added({CONSTANT: 1.0}, "c", context), self._actions(actions))

@@ -20,7 +20,7 @@ Flags = npt.NDArray[np.bool_] | Sequence[bool]
 _UNITS: Final = 1 << 53
 """As many numbers in [0, 1) as a float64 can tell apart evenly."""
 
-_FARTHEST: Final = 1e100
+FARTHEST: Final = 1e100
 """Gaps between scores are clipped to this: next to nothing is left for such an action, and no product with it overflows."""
 
 
@@ -231,7 +231,7 @@ def _gaps(scores: Floats, best: int) -> Floats:
     """How far each is behind the best; what is not allowed may score higher, and counts as equal."""
     highest: float = scores.item(best)
     with np.errstate(over="ignore"):  # what overflows is clipped
-        gaps: Floats = np.minimum(np.maximum(highest - scores, 0.0), _FARTHEST)
+        gaps: Floats = np.minimum(np.maximum(highest - scores, 0.0), FARTHEST)
     return gaps
 
 

@@ -153,6 +153,15 @@ def turned(turns: Complex64, angles: Floats32) -> Floats32:
     return both
 
 
+def turned_by_many(turns: Complex64, angles: Floats32) -> Floats32:
+    """Do so by n contexts' ``angles`` [n, WAVES]: shape [n, 2 · WAVES, channels]."""
+    turn = np.empty((len(angles), 1, WAVES), dtype=np.complex64)
+    np.cos(angles, out=turn.real[:, 0])
+    np.sin(angles, out=turn.imag[:, 0])
+    both: Floats32 = (turns * turn).view(np.float32).swapaxes(1, 2)
+    return both
+
+
 @cache
 def _spreads() -> Floats32:
     return np.geomspace(_LEAST_SPREAD, _SPREAD, WAVES).astype(np.float32)

@@ -3,6 +3,7 @@
 All members of the learner's ensemble are linear in these, so their average is one model of the same shape.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.joint_ridge import JointRidge
 from shared.learning.local_ridge import SIZE, LocalRidge, prior_draws
 from shared.learning.measures import Measures
-from shared.learning.scorer import Scorer, Scores, Weights
+from shared.learning.scorer import Places, Scorer, Scores, Weights
 from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, SharedRidge
 
 _LEAST_SHARE: Final = 0.02
@@ -125,6 +126,15 @@ class Model:
         if not self._scorer:
             self.prepare()
         return self._scorer[0].scores(encoded)
+
+    def scores_of_many(self, situations: Sequence[EncodedSituation]) -> Iterator[tuple[Places, Scores]]:
+        """Give the same of each of many situations, faster: those with as many actions together, and where each of them stands.
+
+        Places are [n], the estimates [n, K] and their draws [n, K, M], for n of the situations with K actions.
+        """
+        if not self._scorer:
+            self.prepare()
+        return self._scorer[0].scores_of_many(situations)
 
     def prepare(self) -> None:
         """Lay out what scoring takes, so that no request has to wait for it; who only writes a model does without."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from shared.learning import exploration as explore
+from shared.learning import exploration_of_many as explore_many
 from shared.learning.arguments import (
     Adaptive,
     Bag,
@@ -57,10 +58,15 @@ class Policy:
         """Do so by scores that the model, which is not cold, gave already."""
         if isinstance(self.arguments.exploration, Adaptive):
             return self._adaptive(scores, allowed)
-        chances = self._named(scores, allowed)
-        if self.arguments.floor:
-            chances = explore.with_floor(chances, allowed, floor=self.arguments.floor, exploration=1.0)
-        return tuple(chances.tolist())
+        return tuple(self._floored(scores, allowed, explore).tolist())
+
+    def chances_of_many(self, scores: Scores, allowed: explore_many.Flags) -> Floats:
+        """Do as `chances` for n situations of K actions: scores [n, K], draws [n, K, M], ``allowed`` [n, K]; gives [n, K]."""
+        if isinstance(self.arguments.exploration, Adaptive):
+            hopes, gamma = optimistic(scores, deviation=self.model.deviation), GAMMA * sqrt(self.model.remembered)
+            floor = max(FLOOR, self.arguments.floor)
+            return explore_many.adaptive(hopes, allowed, gamma=gamma, exploration=self.exploration_percentage, floor=floor)
+        return self._floored(scores, allowed, explore_many)
 
     def _adaptive(self, scores: Scores, allowed: Sequence[bool]) -> tuple[float, ...]:
         hopes = optimistic(scores, deviation=self.model.deviation).tolist()
@@ -68,34 +74,42 @@ class Policy:
         floor = max(FLOOR, self.arguments.floor)
         return explore.adaptive(hopes, allowed, gamma=gamma, exploration=self.exploration_percentage, floor=floor)
 
-    def _named(self, scores: Scores, allowed: Sequence[bool]) -> Floats:
+    def _floored(self, scores: Scores, allowed: Any, ways: Any) -> Floats:
+        chances: Floats = self._named(scores, allowed, ways)
+        if self.arguments.floor:
+            chances = ways.with_floor(chances, allowed, floor=self.arguments.floor, exploration=1.0)
+        return chances
+
+    def _named(self, scores: Scores, allowed: Any, ways: Any) -> Any:
+        """Explore as the arguments name it; ``ways`` is `exploration`, or for many situations `exploration_of_many`."""
         mean, draws = scores.mean.astype(np.float64), scores.draws.astype(np.float64)
         match self.arguments.exploration:
             case SquareCB(scale, exponent):
-                return explore.squarecb(mean, allowed, gamma=scale * self.model.remembered**exponent)
+                return ways.squarecb(mean, allowed, gamma=scale * self.model.remembered**exponent)
             case Softmax(scale):
-                return explore.softmax(mean, allowed, scale=scale)
+                return ways.softmax(mean, allowed, scale=scale)
             case First(events):
-                return explore.first(mean, allowed, learned=self.model.learned, events=events)
+                return ways.first(mean, allowed, learned=self.model.learned, events=events)
             case RegCB(is_optimistic, mellowness):
                 deviations = self.model.deviation * sqrt(mellowness) * spread(scores)
-                return explore.regcb(mean, deviations, allowed, optimistic=is_optimistic)
-            case Bag(size) if draws.shape[1]:
-                return explore.bag(mean, draws[:, :size], allowed)
-            case Cover(size, psi) if draws.shape[1] and size > 1:
-                return explore.cover(mean, draws[:, : size - 1], allowed, psi=psi)
+                return ways.regcb(mean, deviations, allowed, optimistic=is_optimistic)
+            case Bag(size) if draws.shape[-1]:
+                return ways.bag(mean, draws[..., :size], allowed)
+            case Cover(size, psi) if draws.shape[-1] and size > 1:
+                return ways.cover(mean, draws[..., : size - 1], allowed, psi=psi)
             case EpsilonGreedy():
-                return explore.epsilon_greedy(mean, allowed, epsilon=self.exploration_percentage)
+                return ways.epsilon_greedy(mean, allowed, epsilon=self.exploration_percentage)
             case _:  # a vote of draws where there is nothing left to draw from
-                return explore.epsilon_greedy(mean, allowed, epsilon=0.0)
+                return ways.epsilon_greedy(mean, allowed, epsilon=0.0)
 
 
 def spread(scores: Scores) -> Floats:
     """Give the standard deviation of each action's draws, in units of the rewards' own; 0 where there are none."""
-    count = scores.draws.shape[1]
+    count = scores.draws.shape[-1]
     if not count:
-        return np.zeros(len(scores.mean))
-    squared = np.einsum("km,km->k", scores.draws, scores.draws, dtype=np.float64)
+        return np.zeros(scores.mean.shape)
+    axes = "km,km->k" if scores.draws.ndim == 2 else "nkm,nkm->nk"
+    squared = np.einsum(axes, scores.draws, scores.draws, dtype=np.float64)
     deviations: Floats = np.sqrt(squared / count)
     return deviations
 
@@ -103,7 +117,7 @@ def spread(scores: Scores) -> Floats:
 def optimistic(scores: Scores, *, deviation: float) -> Floats:
     """Add to each estimate what it may be too low by: an action of which little is known is worth a try."""
     mean = scores.mean.astype(np.float64)
-    if not scores.draws.shape[1]:
+    if not scores.draws.shape[-1]:
         return mean
     hopes: Floats = mean + np.minimum(_OPTIMISM * deviation * spread(scores), _LARGEST_BONUS)
     return hopes

@@ -1,6 +1,6 @@
 """How a model scores fast: what it needs of features met lately is laid out, so that it need not be hashed, and looked up, again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from math import sqrt
 from typing import Final, NamedTuple
@@ -24,6 +24,9 @@ ACTION_PLACES: Final = 512
 _AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
 _LOOKED_UP_AT_ONCE: Final = 1 << 19
 """Crosses: bounds the memory that the widest request takes, and what is laid out beyond what a request asks for."""
+
+_FLOATS_AT_ONCE: Final = 1 << 19
+"""Numbers that are laid out for several situations at a time."""
 
 _ROUNDING: Final = 1e-9
 
@@ -104,6 +107,88 @@ class Scorer:
             mean = shares
         drawn = max(parts, key=_channels)
         return Scores(mean, drawn[:, 1:])
+
+    # --- many situations at once ---------------------------------------------------------------------------------------
+
+    def scores_of_many(self, situations: Sequence[EncodedSituation]) -> Iterator[tuple[Places, Scores]]:
+        """Give what `scores` gives of each of them, those with as many actions together.
+
+        With the scores, [n, K] and [n, K, M], comes where each of the n stands among those given, shape [n].
+        """
+        for first, last in self._fitting(situations, 0, len(situations)):
+            some = _Situations.of(situations[first:last], self._measures)
+            contexts = self._context_places(tuple(some.features.tolist())).take(some.feature_of)
+            actions = self._action_places(some.actions)
+            own = self._waves_of_many(some, contexts) if self._share else None
+            joint = self._joint_angles_of_many(some, contexts) if self._has_joint else None
+            for rows in _alike(some.widths):
+                width = int(some.widths[rows[0]])
+                asked = actions.take(some.action_starts.take(rows)[:, None] + np.arange(width))
+                for piece in _pieces_of(len(rows), self._floats(width)):
+                    yield first + rows[piece], self._scores_of_alike(some, rows[piece], asked[piece], contexts, own, joint)
+
+    def _fitting(self, situations: Sequence[EncodedSituation], first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Cut situations into parts whose features, and whose actions, all have a place at the same time."""
+        features = {name for each in situations[first:last] for name in each.context.hashes}
+        actions = {row for each in situations[first:last] for row in each.actions}
+        if last - first > 1 and (len(features) > self._pairs.most_contexts or len(actions) > ACTION_PLACES):
+            middle = (first + last) // 2
+            yield from self._fitting(situations, first, middle)
+            yield from self._fitting(situations, middle, last)
+        elif last > first:
+            yield first, last
+
+    def _floats(self, width: int) -> int:
+        """Bound how many numbers a situation of so many actions is laid out in."""
+        return width * max(self._arm_weights[0].size if self._share else 0, 2 * WAVES if self._has_joint else 0, 1)
+
+    def _scores_of_alike(
+        self, some: "_Situations", rows: Places, actions: Places, contexts: Places, own: Floats32 | None, joint: Floats32 | None
+    ) -> Scores:
+        """Score situations of K actions each, which have the places ``actions`` [n, K]."""
+        parts: list[Floats32] = []
+        if own is not None:
+            arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
+            waves = own.take(rows, axis=0)[:, :, None]
+            parts.append(np.matmul(arms.reshape(len(rows), -1, SIZE), waves, dtype=np.float32).reshape(*actions.shape, -1))
+        if joint is not None:
+            turned = joint_ridge.turned_by_many(self._joint_weights, joint.take(rows, axis=0))
+            of_joint: Floats32 = self._joint_actions.take(actions, axis=0) @ turned
+            of_joint += self._joint_constant
+            parts.append(of_joint)
+        if not parts:
+            shared = self._shared_of_many(some, rows, contexts, actions)
+            return Scores(shared[..., 0], shared[..., 1:])
+        mean = parts[0][..., 0] if len(parts) == 1 else parts[0][..., 0] + parts[1][..., 0]
+        shares = self._shared_share.take(actions)
+        if self._asks_shared or shares.any():
+            parts.append(shared := self._shared_of_many(some, rows, contexts, actions))
+            mean = shares * shared[..., 0] + mean
+        drawn = max(parts, key=_channels)
+        return Scores(mean, drawn[..., 1:])
+
+    def _waves_of_many(self, some: "_Situations", contexts: Places) -> Floats32:
+        waves = np.empty((len(some.widths), SIZE), dtype=np.float32)
+        waves[:, 0] = 1.0
+        np.cos(_angles(some, contexts, self._frequencies), out=waves[:, 1:])
+        return waves
+
+    def _joint_angles_of_many(self, some: "_Situations", contexts: Places) -> Floats32:
+        return _angles(some, contexts, self._joint_frequencies)
+
+    def _shared_of_many(self, some: "_Situations", rows: Places, contexts: Places, actions: Places) -> Floats32:
+        shared = np.empty((*actions.shape, self._pairs.channels), dtype=np.float32)
+        for alike in _alike(some.sizes.take(rows)):
+            size = int(some.sizes[rows[alike[0]]])
+            for piece in _pieces_of(len(alike), size * shared[0].size):
+                which = alike[piece]
+                entries = some.starts.take(rows[which])[:, None] + np.arange(size)
+                worths = self._pairs.worths_of_many(some.hashes.take(entries), contexts.take(entries), actions[which])
+                of_these = some.scaled.take(entries)[:, None, :] @ worths.reshape(len(which), size, -1)
+                shared[which] = of_these.reshape(len(which), *shared.shape[1:])
+        return shared
+
+    # -------------------------------------------------------------------------------------------------------------------
 
     def _joint(self, ranked: Floats32, contexts: Places, actions: Places) -> Floats32:
         turned = joint_ridge.turned(self._joint_weights, ranked @ self._joint_frequencies.take(contexts, axis=0))
@@ -197,7 +282,75 @@ class Scorer:
 
 
 def _channels(part: Floats32) -> int:
-    return int(part.shape[1])
+    return int(part.shape[-1])
+
+
+class _Situations(NamedTuple):
+    """n situations: their contexts' entries one after another, from ``starts[i]`` on ``sizes[i]`` of them, as numbers to score with.
+
+    ``features`` are the distinct ones of the ``hashes``, and ``feature_of`` tells for each entry which it is. The actions stand one after
+    another as well, from ``action_starts[i]`` on ``widths[i]`` of them.
+    """
+
+    hashes: Hashes
+    scaled: Floats32
+    ranked: Floats32
+    starts: Places
+    sizes: Places
+    features: Hashes
+    feature_of: Places
+    actions: tuple[Row, ...]
+    action_starts: Places
+    widths: Places
+
+    @staticmethod
+    def of(situations: Sequence[EncodedSituation], measures: Measures) -> "_Situations":
+        """Lay out situations, at least one."""
+        rows = [each.context for each in situations]
+        sizes = np.array([len(each.hashes) for each in rows], dtype=np.int64)
+        widths = np.array([len(each.actions) for each in situations], dtype=np.int64)
+        hashes = np.array([name for each in rows for name in each.hashes], dtype=np.uint32)
+        values = np.array([value for each in rows for value in each.values])
+        starts = starts_of(sizes)[:-1]
+        ranked = measures.ranked(hashes, values) * np.repeat(1.0 / np.sqrt(np.maximum(sizes - 1, 1)), sizes)
+        ranked[starts] = 1.0  # the constant stands for the phases
+        features, feature_of = np.unique(hashes, return_inverse=True)
+        return _Situations(
+            hashes,
+            measures.scaled(hashes, values).astype(np.float32),
+            ranked.astype(np.float32),
+            starts,
+            sizes,
+            features,
+            feature_of,
+            tuple([action for each in situations for action in each.actions]),
+            starts_of(widths)[:-1],
+            widths,
+        )
+
+
+def _angles(some: _Situations, contexts: Places, of_features: Floats32) -> Floats32:
+    """Add up the frequencies of each context's features, shape [n, WAVES]."""
+    angles = np.empty((len(some.sizes), WAVES), dtype=np.float32)
+    for alike in _alike(some.sizes):
+        size = int(some.sizes[alike[0]])
+        for piece in _pieces_of(len(alike), size * WAVES):
+            entries = some.starts.take(alike[piece])[:, None] + np.arange(size)
+            angles[alike[piece]] = (some.ranked.take(entries)[:, None, :] @ of_features.take(contexts.take(entries), axis=0))[:, 0]
+    return angles
+
+
+def _alike(numbers: Places) -> Iterator[Places]:
+    """Give the places of equal numbers together."""
+    for number in np.unique(numbers).tolist():
+        yield np.flatnonzero(numbers == number)
+
+
+def _pieces_of(count: int, floats: int) -> Iterator[slice]:
+    """Cut so many rows of so many numbers each into pieces that the processor's caches hold."""
+    most = max(_FLOATS_AT_ONCE // floats, 1)
+    for first in range(0, count, most):
+        yield slice(first, min(first + most, count))
 
 
 class _Pairs:
@@ -210,7 +363,7 @@ class _Pairs:
     def __init__(self, table: Floats32, mask: Mask | None) -> None:
         self._table = table
         self._mask = mask
-        channels = table.shape[1]
+        self.channels = channels = int(table.shape[1])
         self.most_contexts = CONTEXT_PLACES // channels  # where there are draws, there are few features
         self._worths = np.zeros((self.most_contexts, ACTION_PLACES, channels), dtype=np.float32)
         self._flat = self._worths.ravel() if channels == 1 else self._worths.reshape(-1, channels)
@@ -240,6 +393,16 @@ class _Pairs:
         known = self._known.take(pairs)
         if not known.all():
             self._look_up(np.array(names, dtype=np.uint32), contexts, actions, known)
+        given: Floats32 = self._flat.take(pairs, axis=0)
+        return given
+
+    def worths_of_many(self, names: Hashes, contexts: Places, actions: Places) -> Floats32:
+        """Do so for situations with n features and K actions each, [m, n] and [m, K]: [m, n, K], or [m, n, K, channels]."""
+        pairs = contexts[:, :, None] * ACTION_PLACES + actions[:, None, :]
+        for row in np.flatnonzero(~self._known.take(pairs).all(axis=(1, 2))).tolist():
+            known = self._known.take(pairs[row])
+            if not known.all():  # what was looked up for those before may be all that it needs
+                self._look_up(names[row], contexts[row], actions[row], known)
         given: Floats32 = self._flat.take(pairs, axis=0)
         return given
 

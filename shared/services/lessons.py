@@ -20,13 +20,16 @@ class Lessons:
 
     def add(self, event: JoinedEvent) -> None:
         """Take an event in, unless it is skipped; raises `UnreadableError` for a situation that has to be read and cannot be."""
-        if event.skip is not None:
-            return
+        if event.skip is None:
+            self.add_encoded(event, _encoded(event.decision, self._encoder))
+
+    def add_encoded(self, event: JoinedEvent, encoded: bytes) -> None:
+        """Take in an event that is not skipped, and what its situation was just encoded to by the same encoder."""
         reward, probability = _outcome(event)
         self._rewards.append(reward)
         self._probabilities.append(probability)
         self._counts.append(event.weight)
-        self._encoded.append(_encoded(event.decision, self._encoder))
+        self._encoded.append(encoded)
 
     def batch(self, *, sound: Sequence[JoinedEvent] = ()) -> Batch:
         """Give all, in order. Where one's encoding is damaged, it is made anew from the ``sound`` events, which are those taken in.

@@ -13,7 +13,7 @@ from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, Proposal, Situation, SkipReason
 from shared.domain.slots import Filling, MultiSlotSituation, Slot
 from shared.joining.chunks import compressed
-from shared.joining.dsjson import line, lines, read_situation, situation_text
+from shared.joining.dsjson import line, lines, read_action, read_parts, read_situation, situation_text
 from shared.joining.reading import read_line
 from tests.builders import T0, after, apprentice, decision, observation, situation
 
@@ -78,6 +78,13 @@ def test_a_proposal_that_makes_no_sense_is_unreadable(proposed):
         read_line(good.replace(b'{"a":2,"p":0.3,"lesson":true}', proposed))
 
 
+def read_or_refused(read):
+    try:
+        return read()
+    except UnreadableError:
+        return None
+
+
 @given(situations | slot_situations)
 def test_a_situation_comes_back_from_its_text(asked):
     assert read_situation(situation_text(asked)) == asked
@@ -87,6 +94,35 @@ def test_a_situation_comes_back_from_its_text(asked):
 def test_a_damaged_situation_is_unreadable(text):
     with pytest.raises(UnreadableError):
         read_situation(text)
+    with pytest.raises(UnreadableError):
+        [read_action(action) for action in read_parts(text).actions]
+
+
+@given(situations | slot_situations)
+def test_parts_of_a_situation_are_those_of_the_whole(asked):
+    parts = read_parts(situation_text(asked))
+    assert (parts.context, parts.slot, parts.baseline_id) == (asked.context, asked.slot, asked.baseline_id)
+    assert tuple(read_action(action) for action in parts.actions) == asked.actions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"FromUrl":[{"x":1,"x":2}],"_multi":[{"i":{"id":"a"},"j":[{"y":1e400}]}]}',
+        b' { "_multi" : [ {"j":[{}], "i":{"id":7}} , {"i":{"id":"b"},"j":[]} ] , "more":[1,{}] , "FromUrl" : [ {} , {"u":null} ] } ',
+        b'{"FromUrl":[{"n":123456789012345678901234567890}],"_multi":[{"i":{"id":"\\u00e4"},"j":[{"\\ud83d\\ude00":true}]}]}',
+        b'{"FromUrl":[],"_multi":[]}',
+        b'{"FromUrl":[],"_multi":[{"i":{"id":"a"},"j":[1]}]}',
+        b'{"FromUrl":[],"_multi":[7,null]}',
+        b'{"FromUrl":[[["k",1]]],"_multi":[{"i":[],"j":[]}]}',
+    ],
+)
+def test_a_text_of_another_program_is_read_alike_in_parts_and_as_a_whole(text):
+    def in_parts():
+        parts = read_parts(text)
+        return Situation(parts.context, tuple(read_action(each) for each in parts.actions), slot=parts.slot, baseline_id=parts.baseline_id)
+
+    assert read_or_refused(in_parts) == read_or_refused(lambda: read_situation(text))
 
 
 def test_a_chunk_is_gzip_and_the_same_lines_give_the_same_bytes():

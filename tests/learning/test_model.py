@@ -237,3 +237,58 @@ def test_more_events_make_it_more_certain():
         model = learned_in(lambda context, action: 0.5, CORNERS, actions=2, events=events, seed=4).model()
         deviations.append(np.mean([np.abs(model.scores(encoded({"u": corner}, [{}, {}])).draws).mean() for corner in CORNERS]))
     assert deviations[1] < 0.6 * deviations[0]
+
+
+# --- many at once ---
+
+
+def offers():
+    """Situations of the same features and of one to twelve actions: what an application asks, and much of it again and again."""
+    rng, encoder = np.random.default_rng(4), Encoder()
+    made = []
+    for number in range(90):
+        names = rng.choice(30, 4 + number % 3, replace=False).tolist()
+        context = {"u": {f"f{name}": (f"x{name}" if name % 2 else name / 10) for name in names}}
+        shown = [Action(f"a{each}", ({"v": {"kind": f"k{each % 7}"}},)) for each in rng.choice(40, 1 + number % 12, replace=False).tolist()]
+        made.append(encoder.encode(Situation((context, {"age": number, "again": [1, 1, "z", "z"]}), tuple(shown))))
+    return made
+
+
+OFFERS = [*offers(), *POOL[:9]]
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("count", [1, 2, len(OFFERS)])
+def test_many_situations_are_scored_as_each_of_them_is(model, count):
+    asked, seen = OFFERS[-count:], []
+    for places, scores in anew(model).scores_of_many(asked):
+        for place, mean, draws in zip(places.tolist(), scores.mean, scores.draws, strict=True):
+            alone = model.scores(asked[place])
+            assert (mean.shape, draws.shape, mean.dtype) == (alone.mean.shape, alone.draws.shape, np.float32)
+            assert mean == pytest.approx(alone.mean, abs=1e-6)
+            assert draws == pytest.approx(alone.draws, abs=1e-5)
+            seen.append(place)
+    assert sorted(seen) == [*range(count)]
+
+
+def test_many_are_none_of_none():
+    assert [*Model.cold().scores_of_many([])] == []
+
+
+def test_the_memory_that_many_take_does_not_grow_with_their_number():
+    model, asked = anew(JOINT), [each for each in OFFERS if len(each.actions) == 12]
+
+    def peak(times):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in model.scores_of_many(asked * times):
+            pass
+        return tracemalloc.get_traced_memory()[1] - before
+
+    tracemalloc.start()
+    try:
+        peak(1)
+        few, most = peak(20), peak(80)
+    finally:
+        tracemalloc.stop()
+    assert most < few + 60 * len(asked) * 20_000  # of each its entries and angles, and not what it is laid out in

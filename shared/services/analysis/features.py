@@ -1,10 +1,10 @@
 """Features by their names, as they stand in logged situations."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from shared.domain.events import Features, JoinedEvent, Situation
+from shared.domain.events import Action, Features, JoinedEvent
 from shared.joining.dsjson import read_situation
 
 MOST_FEATURES: Final = 50
@@ -30,12 +30,13 @@ class Feature:
         """
         return f"{self.namespace}.{self.name}" if self.namespace else self.name
 
-    def left_out_of(self, situation: Situation) -> Situation:
-        """Give the situation without it, on both sides."""
-        actions = [
-            replace(action, features=tuple([self._without(each) for each in action.features]), text=b"") for action in situation.actions
-        ]
-        return replace(situation, context=tuple([self._without(each) for each in situation.context]), actions=tuple(actions))
+    def left_out_of(self, objects: Sequence[Features]) -> tuple[Features, ...]:
+        """Give the features of a context without it."""
+        return tuple([self._without(each) for each in objects])
+
+    def left_out_of_action(self, action: Action) -> Action:
+        """Give an action without it."""
+        return replace(action, features=self.left_out_of(action.features), text=b"")
 
     def _without(self, features: Features) -> Features:
         if not self.namespace:

@@ -14,27 +14,27 @@ computes; it knows no storage and no job. For a log that is at hand:
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from shared.domain.clock import EPOCH, LATEST
 from shared.domain.errors import UnreadableError
 from shared.domain.evaluation import BASELINE, ONLINE, RANDOM, PolicySource
-from shared.domain.events import Decision, JoinedEvent, LearningMode, Situation
+from shared.domain.events import Decision, JoinedEvent, LearningMode
 from shared.domain.loop import LearningPolicy
 from shared.evaluation.intervals import Range
 from shared.evaluation.rounds import Rounds
 from shared.evaluation.series import MINUTES
 from shared.evaluation.sums import Floats, Largest, Summed, Sums
 from shared.evaluation.tally import Tally
-from shared.joining.dsjson import read_situation
 from shared.learning.arguments import parse_arguments
-from shared.learning.encoding import EncodedSituation, Encoder
+from shared.learning.encoding import Encoder
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.policy import Policy
 from shared.services.analysis.features import Feature
+from shared.services.analysis.logged import Asked, LoggedEncoder
 from shared.services.analysis.scoring import Block, even
 from shared.services.lessons import Lessons
 
@@ -188,11 +188,13 @@ class Lane:
     counts: Counts = field(default_factory=Counts)
     values: Floats = field(default_factory=lambda: np.zeros(0))
     _encoder: Encoder = field(init=False, repr=False)
+    _logged: LoggedEncoder = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.learner.learned:
             self.learner = Learner.cold(self.lineup.interactions)
         self._encoder = Encoder(self.lineup.interactions)
+        self._logged = LoggedEncoder(self._encoder, self.lineup.without)
 
     def take(self, events: Iterable[JoinedEvent]) -> None:
         """Score a batch and learn it, as one window of the trainer's; of its events few at a time are in memory.
@@ -203,9 +205,10 @@ class Lane:
         block = self._block()
         for few in _pieces(events):
             way.events += len(few)
-            rounds = [self._encoded(event, way) for event in few if event.skip is None]
-            for each in rounds:  # in a loop of its own: encoding and scoring by turns takes a fifth longer
-                self._score(each, block, way)
+            for event in few:
+                if event.skip is None:
+                    self._take(event, block, way)
+            block.score()
         self._sum_up(block, way)
         batch = way.lessons.batch()
         self.sums, self.values = way.sums, way.values
@@ -223,26 +226,20 @@ class Lane:
         policies = [Policy(model, self.lineup.exploration_percentage, each) for each in learned]
         return Block(model, policies, layers=1 + 2 * len(compared))
 
-    def _encoded(self, event: JoinedEvent, way: "_Way") -> "_Round":
-        """Encode an event, and note what is to be learned of it."""
+    def _take(self, event: JoinedEvent, block: Block, way: "_Way") -> None:
+        """Encode an event, and note what is to be learned of it, and what scored."""
         decision = event.decision
-        situation = read_situation(decision.situation)
-        if self.lineup.without is not None:
-            situation = self.lineup.without.left_out_of(situation)
-        if len(situation.actions) != len(decision.probabilities):
+        asked = self._logged.read(decision.situation)
+        if len(asked.ids) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
-        encoded = self._encoder.encode(situation)
-        way.lessons.add(replace(event, decision=replace(decision, encoded=encoded.logged(decision.learned_action))))
-        return _Round(event, encoded, _baseline(situation, decision))
-
-    def _score(self, each: "_Round", block: Block, way: "_Way") -> None:
-        if not self._is_scored(each.event):
-            way.apprentice += self._is_apprentice(each.event)
+        way.lessons.add_encoded(event, asked.encoded.logged(decision.learned_action))
+        if not self._is_scored(event):
+            way.apprentice += self._is_apprentice(event)
             return
-        if not block.has_room_for(len(each.event.decision.probabilities)):
+        if not block.has_room_for(len(asked.ids)):
             self._sum_up(block, way)
-        way.thinned += each.event.weight > 1.0
-        block.add(each.event, each.encoded, baseline=each.baseline)
+        way.thinned += event.weight > 1.0
+        block.add(event, asked.encoded, baseline=_baseline(asked, decision))
 
     def _is_scored(self, event: JoinedEvent) -> bool:
         """Tell whether others can be valued by it: it was decided by chance, within the range."""
@@ -259,6 +256,7 @@ class Lane:
         """Add what a block's rounds come to, and begin it anew."""
         if not len(block):
             return
+        block.score()
         drawn = _drawn(block, self.lineup, self.range)
         if self.lineup.values_kept:
             rounds = drawn.rounds()
@@ -279,14 +277,6 @@ class Lane:
     def range(self) -> Range:
         """The range of rewards that predictions keep to: 0 to 1, and what was met beyond."""
         return Range(self.learner.losses.lowest, self.learner.losses.highest)
-
-
-class _Round(NamedTuple):
-    """An event with what it is scored by; ``baseline`` is the index of the application's own choice."""
-
-    event: JoinedEvent
-    encoded: EncodedSituation
-    baseline: int
 
 
 def _pieces(events: Iterable[JoinedEvent]) -> Iterator[list[JoinedEvent]]:
@@ -329,10 +319,10 @@ def _by_slot(slots: Sequence[str], sums: Mapping[str, SlotSums]) -> Iterator[tup
             yield slot, its
 
 
-def _baseline(situation: Situation, decision: Decision) -> int:
+def _baseline(asked: Asked, decision: Decision) -> int:
     """Find the slot's own action if it could be chosen, or else the first that could: an excluded one has no probability."""
     possible = [index for index, probability in enumerate(decision.probabilities) if probability > 0.0]
-    named = [index for index in possible if situation.actions[index].id == situation.baseline_id] if situation.baseline_id else []
+    named = [index for index in possible if asked.ids[index] == asked.baseline_id] if asked.baseline_id else []
     return (named or possible or [0])[0]
 
 

@@ -1,4 +1,4 @@
-"""Rounds scored one by one: of a round nothing stays but its probabilities and predictions, until some thousands are summed up."""
+"""Rounds scored some at a time: of a round nothing stays but its probabilities and predictions, until some thousands are summed up."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -10,6 +10,7 @@ from shared.evaluation.sums import Floats
 from shared.learning.encoding import EncodedSituation
 from shared.learning.model import Model
 from shared.learning.policy import Policy
+from shared.learning.scorer import Places, Scores
 
 AT_ONCE: Final = 2048
 """Rounds that are summed up at once, ..."""
@@ -43,6 +44,7 @@ class Block:
         self.baselines: list[int] = []
         self.sizes: list[int] = []
         self._cells = np.zeros((2 + len(self._policies), 0, 0))
+        self._waiting: list[EncodedSituation] = []
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -52,13 +54,11 @@ class Block:
         return len(self) < min(AT_ONCE, MOST_CELLS // (self._layers * max(actions, self._cells.shape[2], 1))) or not len(self)
 
     def add(self, event: JoinedEvent, encoded: EncodedSituation, *, baseline: int) -> None:
-        """Score a round; ``baseline`` is the index of the application's own choice."""
+        """Take in a round, which waits to be scored; ``baseline`` is the index of the application's own choice."""
         decision, row = event.decision, len(self)
         size = len(decision.probabilities)
         self._make_room(row + 1, size)
         self._cells[0, row, :size] = decision.probabilities
-        if not self._model.is_cold:
-            self._score(row, encoded, [probability > 0.0 for probability in decision.probabilities])
         self.slots.append(decision.slot)
         self.chosen.append(decision.chosen)
         self.rewards.append(event.reward)
@@ -66,12 +66,24 @@ class Block:
         self.minutes.append(int(decision.decided_at.timestamp()) // _MINUTE)
         self.baselines.append(baseline)
         self.sizes.append(size)
+        self._waiting.append(encoded)
 
-    def _score(self, row: int, encoded: EncodedSituation, allowed: Sequence[bool]) -> None:
-        scores, size = self._model.scores(encoded), len(allowed)
-        self._cells[1, row, :size] = scores.mean
+    def score(self) -> None:
+        """Score the rounds that wait: nothing else of a round takes as much memory as what it was encoded to."""
+        if not self._waiting:
+            return
+        first = len(self) - len(self._waiting)
+        if not self._model.is_cold:
+            for places, scores in self._model.scores_of_many(self._waiting):
+                self._fill(first + places, scores)
+        self._waiting = []
+
+    def _fill(self, rows: Places, scores: Scores) -> None:
+        size = scores.mean.shape[1]
+        allowed = self._cells[0, rows, :size] > 0.0
+        self._cells[1, rows, :size] = scores.mean
         for number, policy in enumerate(self._policies, start=2):
-            self._cells[number, row, :size] = policy.chances(scores, allowed)
+            self._cells[number, rows, :size] = policy.chances_of_many(scores, allowed)
 
     def _make_room(self, rows: int, width: int) -> None:
         layers, known_rows, known_width = self._cells.shape

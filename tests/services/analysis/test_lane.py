@@ -15,6 +15,8 @@ from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.services.analysis.lane import MOST_SLOTS, Lane, Lineup, SlotSums, contenders, lineups
 from shared.services.analysis.results import Found, parts, warnings
+from shared.services.analysis.scoring import Block
+from shared.services.analysis.searching import EXPLORATIONS
 from shared.services.retraining import study
 from tests.builders import T0, apprentice
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn, with_rewards, written_and_read
@@ -179,3 +181,38 @@ def test_sums_that_are_none_are_refused():
     with pytest.raises(UnreadableError):
         SlotSums.of_plain({"tally": {}})
     assert Lineup(()).contenders == ()
+
+
+EVERY_WAY = [LearningPolicy(f"way{number}", f"--cb_explore_adf {text}") for number, text in enumerate(EXPLORATIONS)]
+
+
+def numbers(plain: object) -> list[float]:
+    if isinstance(plain, dict):
+        return [each for value in plain.values() for each in numbers(value)]
+    return [each for value in plain for each in numbers(value)] if isinstance(plain, list) else [float(plain)]  # type: ignore[arg-type]
+
+
+def test_figures_are_those_of_rounds_scored_one_by_one(monkeypatch):
+    """Slots, excluded actions and rounds of other sizes included."""
+    several = [replace(each, decision=replace(each.decision, slot=f"s{number % 2}")) for number, each in enumerate(drawn(60, seed=2))]
+    excluded = drawn(60, seed=3, probabilities=(0.0, 0.4, 0.6))
+    events = [*drawn(180), *several, *excluded]
+    at_once = taken(lane(*EVERY_WAY), events)
+
+    def one_by_one(block: Block) -> None:
+        first = len(block) - len(block._waiting)
+        for row, encoded in enumerate(block._waiting, start=first):
+            size, scores = block.sizes[row], None if block._model.is_cold else block._model.scores(encoded)
+            if scores is not None:
+                allowed = (block._cells[0, row, :size] > 0.0).tolist()
+                block._cells[1, row, :size] = scores.mean
+                for number, policy in enumerate(block._policies, start=2):
+                    block._cells[number, row, :size] = policy.chances(scores, allowed)
+        block._waiting = []
+
+    monkeypatch.setattr(Block, "score", one_by_one)
+    alone = taken(lane(*EVERY_WAY), events)
+    assert at_once.counts == alone.counts
+    assert at_once.sums.keys() == alone.sums.keys()
+    for slot, sums in at_once.sums.items():
+        assert numbers(sums.plain()) == pytest.approx(numbers(alone.sums[slot].plain()), rel=1e-9, abs=1e-9)

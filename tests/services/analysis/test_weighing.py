@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shared.domain.evaluation import FeatureImportance, Job, JobKind, JobStatus
-from shared.domain.events import Action, Situation, SkipReason
-from shared.learning.encoding import Encoder
+from shared.domain.events import Action, Features, SkipReason
 from shared.services.analysis import running, weighing
 from shared.services.analysis.board import Board
 from shared.services.analysis.features import Feature, features_of
@@ -77,12 +76,10 @@ def test_features_are_found_on_both_sides_the_most_frequent_first():
     assert features_of(EVENTS[:3], most=2) == [Feature("item", "topic"), Feature("noise", "day")]
 
 
-def test_a_feature_is_left_out_on_both_sides_and_nothing_else_is():
-    situation = Situation(
-        ({"user": {"age": 3, "name": "x"}, "age": 1},), (Action("a", ({"user": {"age": 2}, "word": "w"},), text=b"as it was"),)
-    )
-    without = Feature("user", "age").left_out_of(situation)
-    assert without == Situation(({"user": {"name": "x"}, "age": 1},), (Action("a", ({"user": {}, "word": "w"},)),))
-    bare = Feature("", "age").left_out_of(situation)
-    assert bare.context == ({"user": {"age": 3, "name": "x"}},)
-    assert len(Encoder().encode(without).context.hashes) == len(Encoder().encode(situation).context.hashes) - 1
+def test_a_feature_is_left_out_and_nothing_else_is():
+    context: tuple[Features, ...] = ({"user": {"age": 3, "name": "x"}, "age": 1},)
+    assert Feature("user", "age").left_out_of(context) == ({"user": {"name": "x"}, "age": 1},)
+    assert Feature("", "age").left_out_of(context) == ({"user": {"age": 3, "name": "x"}},)
+    action = Action("a", ({"user": {"age": 2}, "word": "w"},), text=b"as it was")
+    assert Feature("user", "age").left_out_of_action(action) == Action("a", ({"user": {}, "word": "w"},))
+    assert not Feature("user", "age").left_out_of_action(action).text
