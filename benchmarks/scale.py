@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import fleet
 from benchmarks.scale_parts import Options
 from benchmarks.table import Goal, Line, show
 from local.azurite import running_azurite
@@ -47,13 +48,14 @@ QUICK = Sizes(seconds=4, decisions=50, large=2, days=1 / 24, rate=0.1)
 
 
 def run(storage: str, *, quick: bool, sizes: Sizes | None = None) -> list[Line]:
-    """Measure all three."""
+    """Measure all three, and many loops (`benchmarks.fleet`) unless sizes are given."""
     played = sizes or (QUICK if quick else Sizes())
     with tempfile.TemporaryDirectory() as folder:
         return [
             *_backlog(storage, Path(folder) / "backlog", played),
             *_window(storage, played),
             *_wait(storage, Path(folder) / "wait", played),
+            *(fleet.run(storage, quick=quick) if sizes is None else []),
         ]
 
 

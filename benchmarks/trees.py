@@ -123,6 +123,11 @@ class Tree:
         assert self._process is not None
         return {_role(number): _resident(number) for number in _family(self._process.pid)}
 
+    def peaks(self) -> dict[str, int]:
+        """Tell the most bytes that each process ever had resident, by its role."""
+        assert self._process is not None
+        return {_role(number): _peak(number) for number in _family(self._process.pid)}
+
     def _is_complete(self) -> bool:
         if self._process is None or self._process.poll() is not None:
             raise LocalError("the service ended by itself")
@@ -197,6 +202,14 @@ def _resident(number: int) -> int:
         return int(Path(f"/proc/{number}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
     except (FileNotFoundError, ProcessLookupError):
         return 0
+
+
+def _peak(number: int) -> int:
+    try:
+        told = Path(f"/proc/{number}/status").read_text("ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((1024 * int(line.split()[1]) for line in told.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def _send(number: int, what: signal.Signals) -> None:

@@ -201,6 +201,11 @@ class Hosts:
         return all(host.is_ready for host in self._http)
 
     @property
+    def are_ready(self) -> bool:
+        """Whether all of them are ready."""
+        return all(host.is_ready for host in self._all)
+
+    @property
     def _all(self) -> list[Host]:
         return [*self._http, *self._behind]
 
