@@ -28,7 +28,7 @@ NEEDS: Final = ("shared.services.analysis.running", "shared.services.analysis.ap
 def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     """Give the functions of this folder that no request triggers."""
     functions = func.Blueprint()
-    rounds = Rounds()
+    rounds = Rounds("analyses")
 
     @in_a_call
     async def analyse(message: func.QueueMessage) -> None:

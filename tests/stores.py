@@ -59,13 +59,13 @@ def settings_of(place: str) -> dict[str, str]:
     return {"AzureWebJobsStorage" if is_connection_string(place) else "PERSONALIZER_STORE": place}
 
 
-async def received(storage: Storage, *, hidden_for: timedelta = timedelta(seconds=30)) -> bytes | None:
-    """Take a message out of the queue of jobs; None if there is none to be had."""
-    queue = storage.queue(names.JOBS)
-    found = await queue.receive(most=1, hidden_for=hidden_for)
+async def received(storage: Storage, *, queue: str = names.JOBS, hidden_for: timedelta = timedelta(seconds=30)) -> bytes | None:
+    """Take a message out of a queue; None if there is none to be had."""
+    messages = storage.queue(queue)
+    found = await messages.receive(most=1, hidden_for=hidden_for)
     if not found:
         return None
-    await queue.delete(found[0])
+    await messages.delete(found[0])
     return base64.b64decode(found[0].text)
 
 

@@ -77,6 +77,16 @@ var rules = [
     threshold: 0
   }
   {
+    name: 'poison-training'
+    title: 'Requests to train were given up after five tries'
+    severity: 2
+    every: 'PT15M'
+    over: 'PT30M'
+    query: loadTextContent('alerts/poison-training.kql')
+    fires: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'poison-jobs'
     title: 'Evaluations were given up after five tries'
     severity: 2

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.clock import Clock, TimeLimit
 from shared.domain.errors import ConflictError, PersonalizerError
@@ -18,7 +18,7 @@ from shared.services.publishing import beginning
 from shared.services.retraining import Chunks, Retrainer
 from shared.services.room import Room
 from shared.services.stepping import Commit, Stepper
-from shared.services.windows import Limits, Plan, is_due
+from shared.services.windows import IDLE_ADVANCE, Limits, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
 
@@ -34,10 +34,14 @@ SLICE = timedelta(seconds=20)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What was committed in a turn, and whether that was all that there is to do now."""
+    """What was committed in a turn, and whether that was all that there is to do now.
+
+    ``is_elsewhere`` if another trainer was at work on the loop, or was faster: the rest is left to it.
+    """
 
     commits: Sequence[Commit]
     is_done: bool
+    is_elsewhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,22 @@ class Standing:
 
     lag: timedelta
     model_age: timedelta | None
+    mark: str = ""
+    """Another one after each commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Whether there is something to do for a loop now, and whether that is one window at most.
+
+    Until ``quiet_until`` there is surely nothing to do, unless the loop's settings change (None: that is not known). ``mark`` is as in
+    `Standing`.
+    """
+
+    is_due: bool
+    is_small: bool = True
+    quiet_until: datetime | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +135,7 @@ class Trainer:
         """
         commits: list[Commit] = []
         shares = _Shares()
-        is_done = False
+        is_done = is_elsewhere = False
         for _ in range(MAX_STEPS):
             task = None if limit.is_over else await self._due(shares)
             if task is None:
@@ -124,7 +144,7 @@ class Trainer:
             async with self._store.lease() as is_mine:
                 if not is_mine:
                     logger.info("another trainer is at work")
-                    is_done = True
+                    is_done = is_elsewhere = True
                     break
                 if (await self._stored())[1] != task.etag:
                     continue
@@ -132,22 +152,58 @@ class Trainer:
                     commits += await self._do(task, shares, limit)
                 except ConflictError:
                     logger.info("another commit came first; it stands and this run's work is dropped")
-                    is_done = True
+                    is_done = is_elsewhere = True
                     break
             if task.is_last:
                 is_done = True
                 break
         if shares.failure is not None:
             raise shares.failure
-        return Turn(commits, is_done)
+        return Turn(commits, is_done, is_elsewhere)
 
     async def standing(self) -> Standing:
         """Look how far it has come; raises as `run`."""
-        pointer, _ = await self._stored()
+        pointer, etag = await self._stored()
         loop = await asyncio.to_thread(self._configuration.read)
         pointer, now = pointer or await beginning(self._log, loop, clock=self._clock), self._clock.now()
         lag = now - loop.reward_wait - self._limits.grace - pointer.watermark
-        return Standing(max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None)
+        return Standing(max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None, str(etag or ""))
+
+    async def outlook(self) -> Outlook:
+        """Look whether there is something to do, and do nothing; raises as `run`.
+
+        Of a log in which nothing is due, five minutes more are looked at: what is sealed later is due later.
+        """
+        pointer, etag = await self._stored()
+        loop = await asyncio.to_thread(self._configuration.read)
+        pointer = pointer or await beginning(self._log, loop, clock=self._clock)
+        mark = str(etag or "")
+        if loop.resets != pointer.resets:
+            return Outlook(is_due=True, is_small=False, mark=mark)
+        now = self._clock.now()
+        delay = loop.reward_wait + self._limits.grace
+        plan = await plan_window(self._log, pointer, horizon=now - delay, limits=self._limits)
+        if plan is not None and is_due(plan, pointer, loop, now=now):
+            return Outlook(is_due=True, is_small=not plan.is_cut, mark=mark)
+        if plan is not None and (plan.decisions or plan.observations):
+            return Outlook(is_due=False, mark=mark)
+        nothing_before = await self._nothing_before(max(pointer.watermark, now - delay), now)
+        if pointer.sequence:
+            nothing_before = min(nothing_before, pointer.watermark + IDLE_ADVANCE)
+        return Outlook(is_due=False, quiet_until=nothing_before + delay, mark=mark)
+
+    async def _nothing_before(self, since: datetime, now: datetime) -> datetime:
+        """Find until when the log is known to hold nothing from ``since`` on, looking five minutes ahead at most.
+
+        Of what was sealed within the grace nothing is known: it may still turn up.
+        """
+        until = min(since + IDLE_ADVANCE, now - self._limits.grace)
+        for heads in (self._log.decision_heads, self._log.observation_heads):
+            if until > since:
+                async for minute in heads(since, until):
+                    until = min(until, minute[0].key.sealed_at)
+                    break
+        return min(max(until, since), now - self._limits.grace)
 
     async def _due(self, shares: _Shares) -> _Task | None:
         pointer, etag = await self._stored()

@@ -1,4 +1,4 @@
-"""The queue of jobs, in the Functions host's storage: what is sent there triggers a function."""
+"""The queues in the Functions host's storage: what is sent there triggers a function."""
 
 import base64
 from datetime import timedelta
@@ -11,13 +11,14 @@ MAX_MESSAGE = 48 * 1024
 
 
 class QueuedJobs:
-    """Sends to the queue: `shared.domain.ports.JobQueue`."""
+    """Sends to one queue: `shared.domain.ports.JobQueue`."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, *, queue: str = names.JOBS) -> None:
         self._storage = storage
+        self._queue = queue
 
     async def send(self, message: bytes, *, after: timedelta = timedelta(0)) -> None:
         """Return once the message is stored."""
         if len(message) > MAX_MESSAGE:
             raise ValueError(f"a job's message may have {MAX_MESSAGE} bytes, not {len(message)}")
-        await self._storage.queue(names.JOBS).send(base64.b64encode(message).decode(), after=after)
+        await self._storage.queue(self._queue).send(base64.b64encode(message).decode(), after=after)

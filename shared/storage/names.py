@@ -20,6 +20,11 @@ JOBS = "personalizer-jobs"
 
 POISONED_JOBS = f"{JOBS}-poison"
 
+TRAINING = "personalizer-training"
+"""The queue of requests to train a loop, beside the jobs."""
+
+POISONED_TRAINING = f"{TRAINING}-poison"
+
 LOOPS = "loops/"
 """What the names of all loops' files begin with."""
 
@@ -314,6 +319,16 @@ def work_prefix(loop: str) -> str:
 def job_file(job_id: str) -> str:
     """Name an analysis by the SHA-256 of its id, which is the caller's text: of one length, and safe in a path."""
     return f"{hashlib.sha256(job_id.encode()).hexdigest()}.json"
+
+
+def training_notes_file() -> str:
+    """Name the note of what the trainer's timer last saw of each loop."""
+    return "timers/train.json"
+
+
+def place_file(timer: str) -> str:
+    """Name the note of how far a timer came on its way over all loops."""
+    return f"timers/{timer}-place.json"
 
 
 def signing_file() -> str:

@@ -12,7 +12,7 @@ import yaml
 from pycep import BicepParser
 
 from shared.runtime.settings import DEFAULTS
-from shared.storage.names import JOBS, LOGS, MODELS
+from shared.storage.names import JOBS, LOGS, MODELS, TRAINING
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 PARSER = BicepParser()
@@ -310,10 +310,11 @@ def names_fit(project: Project) -> Iterator[str]:
 
 
 def names_in_storage_are_those_of_the_code(project: Project) -> Iterator[str]:
-    for name, place in (("modelsContainer", MODELS), ("logsContainer", LOGS), ("jobsQueue", JOBS)):
+    for name, place in (("modelsContainer", MODELS), ("logsContainer", LOGS), ("jobsQueue", JOBS), ("trainingQueue", TRAINING)):
         if f"var {name} = '{place}'" not in project.main.text:
             yield f"{name} is not {place}"
-    if "var queues = [jobsQueue, '${jobsQueue}-poison']" not in project.main.text:
+    each = [part for name in ("jobsQueue", "trainingQueue") for part in (name, f"'${{{name}}}-poison'")]
+    if f"var queues = [{', '.join(each)}]" not in project.main.text:
         yield "the queues are not those that the host wants"
 
 

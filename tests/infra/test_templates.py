@@ -44,6 +44,8 @@ PLANTED = {
     "a name with a hyphen": ("infra/abbreviations.json", '"storageStorageAccounts": "st"', '"storageStorageAccounts": "st-"'),
     "another container than the code's": ("infra/main.bicep", "'personalizer-logs'", "'logs'"),
     "another queue than the code's": ("infra/main.bicep", "'personalizer-jobs'", "'jobs'"),
+    "another queue for training than the code's": ("infra/main.bicep", "'personalizer-training'", "'training'"),
+    "a queue that is not made": ("infra/main.bicep", ", trainingQueue, '${trainingQueue}-poison']", ", trainingQueue]"),
     "another poison queue than the host's": ("infra/main.bicep", "'${jobsQueue}-poison'", "'${jobsQueue}-failed'"),
     "the queues' setting that is forgotten": ("infra/app/function.bicep", "    AzureWebJobsStorage__queueServiceUri: hostQueueUri\n", ""),
     "no bundle for queues": ("host.json", '"version": "[4.*, 5.0.0)"', '"version": "[2.*, 3.0.0)"'),
@@ -78,7 +80,7 @@ PLANTED = {
     "a prediction for a parameter that is not there": ("infra/tests/everything.bicepparam", "param logShards", "param logPieces"),
     "a prediction without all that is optional": ("infra/tests/everything.bicepparam", "param vnetEnabled = true\n", ""),
     "a prediction that depends on the day": ("infra/tests/defaults.bicepparam", "param thisMonth = '2026-01-01'\n", ""),
-    "a prediction that nobody counts": ("infra/tests/resources.txt", "defaults 26\n", ""),
+    "a prediction that nobody counts": ("infra/tests/resources.txt", "defaults 30\n", ""),
     "a preview without a reason": (
         "infra/core/diagnostics.bicep",
         "versions // There is no newer one, and none that is not a preview.",

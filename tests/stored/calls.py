@@ -14,7 +14,9 @@ from manage_function import manage_blueprints
 from manage_function.operations import OPERATIONS as MANAGING
 from manage_function.operations import with_description
 from shared.runtime.wiring import Deployment
+from shared.storage import names
 from tests.running import Answer
+from tests.stores import received
 from trainer_function import trainer_blueprint
 
 _OPERATIONS = with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
@@ -40,6 +42,7 @@ class App:
     """All functions of one deployment."""
 
     def __init__(self, deployment: Deployment) -> None:
+        self._host_storage = deployment.host_storage
         app = func.FunctionApp()
         for blueprint in (
             trainer_blueprint(lambda: deployment, schedule="0 * * * * *"),
@@ -65,8 +68,10 @@ class App:
         return Answer(answer.status_code, dict(answer.headers), answer.get_body())
 
     async def timer(self, name: str) -> None:
-        """Have a timer come by."""
+        """Have a timer come by, and what the trainer's asks of others be done."""
         await self._functions[name](None)
+        while name == "train" and (message := await received(self._host_storage, queue=names.TRAINING)) is not None:
+            await self._functions["train_queued"](func.QueueMessage(body=message))
 
     async def analyse(self, message: bytes) -> None:
         """Give a message of the queue to the function that it triggers."""
