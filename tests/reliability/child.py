@@ -2,7 +2,7 @@
 
 ``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store, ``train and prune`` in several
 commits that remove what they make needless; ``retrain`` begins its model anew, ``retrain slowly`` in several turns; ``restore`` goes back
-to its oldest version.
+to its oldest version; ``drain`` trains several loops over the queue.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from shared.storage.ports import Storage
 from tests.builders import T0, decision
 from tests.clocks import SetClock, Ticks
 from tests.keeping import keeper
+from tests.reliability.draining import FAR_LATER, DrainingProcess
 from tests.reliability.mortal import Death, MortalStorage
 from tests.reliability.world import FIRST, RESET, SECOND, event_log, trainer
 from tests.stores import opened
@@ -58,6 +59,15 @@ async def restore(_: Callable[[str], None], account: Storage, store: str) -> Non
     await keeping.restore((await keeping.versions())[-1].version)
 
 
+async def drain(_: Callable[[str], None], account: Storage, place: str) -> None:
+    """Train what is due in several loops, as the timer and the function behind the queue do."""
+    process = DrainingProcess(place, SetClock(FAR_LATER), storage=account)
+    for _minute in range(2):
+        await process.tick()
+        await process.work()
+        process.clock.pass_(60)
+
+
 COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "append": append,
     "train": train,
@@ -65,6 +75,7 @@ COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "retrain": retrain,
     "retrain slowly": retrain_slowly,
     "restore": restore,
+    "drain": drain,
 }
 
 

@@ -14,29 +14,21 @@ from hypothesis import strategies as st
 from shared.domain.asked import LIFE, MOST_QUIET, RENEWED, Note
 from shared.domain.clock import EPOCH, TimeLimit
 from shared.domain.errors import NewerFormatError, StorageUnavailableError, UnreadableError
-from shared.domain.loop import DEFAULT_LOOP, Tier
+from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.each_loop import RUN_TIME, Rounds, for_each_loop
-from shared.runtime.fanout import SHARE, SLICE, Requests, give_up, train_several
-from shared.runtime.settings import read_settings
+from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
 from shared.services.asking import Request, divide
-from shared.services.training import Outlook, Trainer
-from shared.services.windows import Limits
+from shared.services.training import Outlook
 from shared.storage import names
-from shared.storage.ports import Message, QueueStore, Storage
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
-from tests.builders import T0, situation
+from tests.builders import T0
 from tests.clocks import SetClock, Ticks
+from tests.reliability.draining import DrainingProcess
 from tests.reliability.mortal import NEVER, MortalStorage
-from tests.stores import overwrite, settings_of
+from tests.stores import overwrite
 from trainer_function import _train, trainer_blueprint
 
-SETTINGS = {
-    "PERSONALIZER_KEYS": "first",
-    "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
-    "PERSONALIZER_INGEST_GRACE": "PT0S",
-    "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-}
 TICK = 60
 """Seconds from one run of the timer to the next."""
 
@@ -46,80 +38,11 @@ def clock():
     return SetClock(T0)
 
 
-class App:
-    """One process of the app: its timer, its function behind the queue, and a client's calls."""
-
-    def __init__(self, place: str, clock: SetClock, *, storage: Storage | None = None, wait: str = "PT1S") -> None:
-        self.clock = clock
-        settings = read_settings({**settings_of(place), **SETTINGS, "PERSONALIZER_REWARD_WAIT_TIME": wait})
-        self.deployment = Deployment(settings, storage=storage, clock=clock)
-        self.requests = Requests()
-
-    async def make(self, *loops: str) -> None:
-        for name in loops:
-            kept = await self.deployment.loops.put(name, Tier.S0, {})
-            await self.deployment.note(kept.record)
-
-    async def rank(self, loop: str, *events: str) -> None:
-        services = await self.deployment.find(loop)
-        assert services is not None
-        for event in events:
-            await services.ranker.rank(situation(), event_id=event, deferred=False)
-            await services.rewarder.reward(event, 1.0)
-            self.clock.pass_(0.001)  # what is sealed at the same time stays in one window
-
-    async def tick(self, *, seconds_a_look: float = 0) -> None:
-        """Run the timer once, by a clock that goes on so far whenever it is looked at."""
-        limit = TimeLimit(RUN_TIME, monotonic=Ticks(seconds_a_look))
-        await train_several(self.deployment, await self.deployment.names(), limit)
-
-    def in_small_windows(self, loop: str, events: int = 2) -> None:
-        """Have the trainer of a loop take so many events at a time."""
-        services = self.deployment._present[loop]
-        limits = Limits(grace=services.settings.grace, lookback=services.settings.lookback, max_events=events)
-        small = Trainer(services.log, services.joined, services.store, services.configuration, clock=self.clock, limits=limits)
-        services.__dict__["trainer"] = small
-
-    async def work(self, most: int = 100) -> int:
-        """Take messages and do what they say, as the host does, until there are none; gives how many there were."""
-        for number in range(most):
-            found = await self.queue.receive(most=1, hidden_for=timedelta(seconds=600))
-            if not found:
-                return number
-            await self.requests.handle(self.deployment, base64.b64decode(found[0].text))
-            await self.queue.delete(found[0])
-        return most
-
-    @property
-    def queue(self) -> QueueStore:
-        return self.deployment.host_storage.queue(names.TRAINING)
-
-    async def taken(self) -> list[Message]:
-        """Take all messages out of the queue, and do nothing with them."""
-        found = list(await self.queue.receive(most=32, hidden_for=timedelta(seconds=600)))
-        for message in found:
-            await self.queue.delete(message)
-        return found
+class App(DrainingProcess):
+    """A process, and what tests ask it."""
 
     async def asked_for(self) -> list[str]:
         return sorted(Request.read(base64.b64decode(each.text)).loop for each in await self.taken())
-
-    async def settle(self) -> None:
-        """Let some time pass, so that a last window that is small is due as well, and do all there is to do."""
-        for _ in range(2):
-            self.clock.pass_(30)
-            await self.tick()
-            await self.work()
-
-    async def learned(self, *loops: str) -> list[int]:
-        counts = []
-        for name in loops:
-            services = await self.deployment.find(name)
-            assert services is not None
-            progress = await services.progress.read()
-            assert progress.ranked == progress.counters.processed + progress.pending
-            counts.append(progress.counters.learned)
-        return counts
 
 
 @pytest.fixture
@@ -136,19 +59,12 @@ async def another(storage, clock) -> AsyncIterator[App]:
     await another.deployment.close()
 
 
-async def with_events(app: App, *loops: str, events: int = 3) -> None:
-    await app.make(*loops)
-    for name in loops:
-        await app.rank(name, *[f"e{number}" for number in range(events)])
-    app.clock.pass_(30)
-
-
 # --- who trains what -------------------------------------------------------------------------------------------------------
 
 
 async def test_one_loop_that_is_due_is_trained_at_once_and_nobody_is_asked(app):
     await app.make("quiet")
-    await with_events(app, "due")
+    await app.with_events("due")
     await app.tick()
     assert await app.learned("due") == [3]
     assert await app.taken() == []
@@ -156,7 +72,7 @@ async def test_one_loop_that_is_due_is_trained_at_once_and_nobody_is_asked(app):
 
 async def test_for_several_loops_there_is_one_message_each_and_whoever_takes_it_trains(app, another):
     await app.make("quiet")
-    await with_events(app, "one", "two", "three")
+    await app.with_events("one", "two", "three")
     await app.tick()
     assert await app.learned("one", "two", "three") == [0, 0, 0]
     assert await another.work() == 3
@@ -164,7 +80,7 @@ async def test_for_several_loops_there_is_one_message_each_and_whoever_takes_it_
 
 
 async def test_a_loop_with_more_than_a_slice_asks_for_itself_again_until_nothing_is_left(app):
-    await with_events(app, "large", "small", events=1)
+    await app.with_events("large", "small", events=1)
     await app.rank("large", *[f"f{number}" for number in range(9)])
     app.clock.pass_(30)
     app.in_small_windows("large", 2)
@@ -178,7 +94,7 @@ async def test_a_loop_with_more_than_a_slice_asks_for_itself_again_until_nothing
 
 async def test_what_is_left_of_the_one_that_is_due_is_asked_of_others_so_that_the_timer_is_free(app):
     await app.make("quiet")
-    await with_events(app, "large", events=12)
+    await app.with_events("large", events=12)
     app.in_small_windows("large", 2)
     await app.tick(seconds_a_look=4)
     assert 0 < (await app.learned("large"))[0] < 12
@@ -203,7 +119,7 @@ def test_the_functions_hang_on_the_queue_its_poison_and_timers():
 async def test_an_idle_loop_costs_one_read(storage, clock, is_new):
     loops = [f"loop{number:02}" for number in range(20)]
     first = App(storage, clock, wait="PT10M")
-    await with_events(first, *loops, events=1)
+    await first.with_events(*loops, events=1)
     clock.pass_(630)
     await first.tick()
     await first.work()
@@ -226,7 +142,7 @@ async def test_an_idle_loop_costs_one_read(storage, clock, is_new):
 
 async def test_a_quiet_loop_is_looked_at_again_when_its_settings_change(app):
     await app.make("quiet")
-    await with_events(app, "changed", events=12)
+    await app.with_events("changed", events=12)
     await app.tick()
     await app.tick()
     services = await app.deployment.find("changed")
@@ -262,7 +178,7 @@ async def test_events_of_a_loop_that_was_quiet_are_learned_within_a_tick_of_thei
 
 
 async def test_while_a_message_waits_there_is_no_other_for_its_loop_and_the_timer_trains_at_its_next_run(app):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await app.tick()
     app.clock.pass_(TICK)
     await app.tick()
@@ -271,7 +187,7 @@ async def test_while_a_message_waits_there_is_no_other_for_its_loop_and_the_time
 
 
 async def test_a_message_that_is_lost_costs_one_tick(app, another):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await app.tick()
     assert len(await app.taken()) == 2
     app.clock.pass_(TICK)
@@ -291,7 +207,7 @@ async def test_loops_that_are_due_each_minute_are_trained_each_minute(app):
 
 
 async def test_a_message_that_comes_several_times_is_one(app, another):
-    await with_events(app, "one", "two", events=12)
+    await app.with_events("one", "two", events=12)
     await app.tick()
     messages = [base64.b64decode(each.text) for each in await app.taken()]
     app.in_small_windows("one")
@@ -304,7 +220,7 @@ async def test_a_message_that_comes_several_times_is_one(app, another):
 
 
 async def test_a_message_that_comes_too_late_is_dropped_and_its_loop_is_trained_all_the_same(app):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await app.tick()
     messages = await app.taken()
     app.clock.pass_(LIFE.total_seconds())
@@ -319,7 +235,7 @@ async def test_a_message_that_comes_too_late_is_dropped_and_its_loop_is_trained_
 async def test_however_long_nobody_takes_messages_there_are_few_of_each_loop(app):
     """Five loops that are far behind, and nobody behind the queue."""
     loops = [f"loop{number}" for number in range(5)]
-    await with_events(app, *loops, events=60)
+    await app.with_events(*loops, events=60)
     for name in loops:
         app.in_small_windows(name, 1)
     for _ in range(12):
@@ -333,7 +249,7 @@ async def test_however_long_nobody_takes_messages_there_are_few_of_each_loop(app
 
 
 async def test_a_request_whose_loop_is_trained_elsewhere_asks_again_when_that_may_be_over(app, another):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await app.tick()
     services = await another.deployment.find("one")
     assert services is not None
@@ -381,7 +297,7 @@ async def test_a_message_of_a_loop_that_is_not_there_is_dropped(app, loop):
 
 
 async def test_a_message_that_failed_is_not_taken_for_one_that_was_done(app):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await app.tick()
     messages = [base64.b64decode(each.text) for each in await app.taken()]
     pointer = names.pointer_file("onex0001")
@@ -396,7 +312,7 @@ async def test_a_message_that_failed_is_not_taken_for_one_that_was_done(app):
 
 
 async def test_a_loop_that_fails_each_time_keeps_the_others_from_nothing(app, caplog):
-    await with_events(app, "bad", "good", "better")
+    await app.with_events("bad", "good", "better")
     await overwrite(app.deployment.storage, names.MODELS, names.pointer_file("badx0001"), b"nonsense")
     for _ in range(3):
         with pytest.raises(ExceptionGroup):
@@ -426,7 +342,7 @@ class Unqueued(MortalStorage):
 
 
 async def test_where_the_queue_cannot_be_reached_all_is_trained_in_the_timers_own_process(app, storage, clock):
-    await with_events(app, "one", "two", "large", events=8)
+    await app.with_events("one", "two", "large", events=8)
     alone = App(storage, app.clock, storage=Unqueued(storage, NEVER))
     await alone.learned("large")
     alone.in_small_windows("large", 2)
@@ -438,7 +354,7 @@ async def test_where_the_queue_cannot_be_reached_all_is_trained_in_the_timers_ow
 
 
 async def test_a_request_that_nobody_can_be_asked_to_go_on_with_is_gone_on_with(app, storage):
-    await with_events(app, "large", "small", events=12)
+    await app.with_events("large", "small", events=12)
     await app.tick()
     messages = [base64.b64decode(each.text) for each in await app.taken()]
     alone = App(storage, app.clock, storage=Unqueued(storage, NEVER))
@@ -455,7 +371,7 @@ async def test_a_request_that_nobody_can_be_asked_to_go_on_with_is_gone_on_with(
 
 @pytest.mark.parametrize("text", [b"", b"nonsense", b"[1]", b'{"format":1,"loops":{"one":{"asked_until":"x"}}}', b'{"loops":{}}'])
 async def test_notes_that_are_damaged_tell_nothing_and_are_written_anew(app, text):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     await overwrite(app.deployment.storage, names.MODELS, names.training_notes_file(), text)
     await app.tick()
     assert await app.asked_for() == ["one", "two"]
@@ -464,7 +380,7 @@ async def test_notes_that_are_damaged_tell_nothing_and_are_written_anew(app, tex
 
 
 async def test_notes_of_a_later_release_are_left_alone_and_the_timer_trains_by_itself(app):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     text = b'{"format":2,"loops":["another","form"]}'
     await overwrite(app.deployment.storage, names.MODELS, names.training_notes_file(), text)
     await app.tick()
@@ -476,7 +392,7 @@ async def test_notes_of_a_later_release_are_left_alone_and_the_timer_trains_by_i
 
 
 async def test_notes_from_a_clock_that_was_years_ahead_keep_no_loop_from_being_trained(app):
-    await with_events(app, "one", "two")
+    await app.with_events("one", "two")
     far = app.clock.now() + timedelta(days=1000)
     stored = TrainingNotes(app.deployment.storage)
     await app.tick()
@@ -497,7 +413,7 @@ async def test_notes_are_read_as_they_were_written_to_the_microsecond(app):
 
 
 async def test_the_notes_of_two_timers_at_once_make_no_second_request(app, another):
-    await with_events(app, "one", "two", "three")
+    await app.with_events("one", "two", "three")
     await asyncio.gather(app.tick(), another.tick())
     asked = await app.asked_for()
     assert len(asked) == len({*asked})
