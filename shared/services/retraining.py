@@ -217,9 +217,9 @@ class Retrainer:
         None, and nothing is done, where that cannot be: its chunks are not before the newest, there are too many behind it, one that is
         begun anew would learn older ones as well, or rewards are others now. Raises as `run`.
         """
-        if any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS) or not await self._is_far_enough(
-            begun, pointer, loop
-        ):
+        if any(getattr(begun.rewards, name) != getattr(loop, name) for name in REWARDS):
+            return None
+        if not await self._is_far_enough(begun, pointer, loop):
             return None
         way = await way_back(self._log, pointer.chunk, lambda name, _, way: name != begun.last and way.count < MOST_BEHIND)
         if way.end != begun.last:
