@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
-from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, receipts, status
+from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, preview, receipts, status
 from shared.runtime.http import Operation
 
 OPERATIONS = (
     *configuration.OPERATIONS,
     *policy.OPERATIONS,
+    *preview.OPERATIONS,
     *loops.OPERATIONS,
     *model.OPERATIONS,
     *logs.OPERATIONS,

@@ -1,13 +1,13 @@
 """GET status: liveness for anyone; with a key, how far the loop has come, counted from storage."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import azure.functions as func
 from pydantic import TypeAdapter
 
 from shared.advice.advice import Advice
-from shared.api.status import AdviceBody, AnewBody, ApprenticeBody, CountersBody, LoopProgressBody, StatusResponse
+from shared.api.status import AdviceBody, AnewBody, ApprenticeBody, CountersBody, LoopProgressBody, MirrorBody, StatusResponse
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import SystemClock
@@ -38,12 +38,30 @@ async def _told(services: LoopServices) -> func.HttpResponse:
     served = await services.progress.served()
     try:
         progress = await services.progress.read()
-        advice = await services.adviser.advice(progress)
+        mirror = await _mirror(services, served)
+        advice = await services.adviser.advice(progress, mirror_error=(mirror.error or "") if mirror else "")
     except PersonalizerError as error:
         return _degraded(served, str(error))
+    loop = _loop(served, progress, advice, mirror)
     if served.error is not None:
-        return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", _loop(served, progress, advice)))
-    return answer(200, _response("Valid", "The service is running and your key is valid.", _loop(served, progress, advice)))
+        return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", loop))
+    return answer(200, _response("Valid", "The service is running and your key is valid.", loop))
+
+
+async def _mirror(services: LoopServices, served: Served) -> MirrorBody | None:
+    if not served.settings.log_mirror_enabled:
+        return None
+    report = await services.mirroring.report(served.settings)
+    return (
+        None
+        if report is None
+        else MirrorBody(
+            state=report.health.value,
+            last_success_at=_written(report.succeeded_at),
+            error=report.error or None,
+            next_try_at=_written(report.next_try_at),
+        )
+    )
 
 
 def _degraded(served: Served, reason: str) -> func.HttpResponse:
@@ -54,7 +72,9 @@ def _response(api_status: str, message: str, loop: LoopProgressBody) -> StatusRe
     return StatusResponse(service=_SERVICE, api_status=api_status, api_status_message=message, loop=loop)
 
 
-def _loop(served: Served, progress: Progress | None, advice: Sequence[Advice] | None = None) -> LoopProgressBody:
+def _loop(
+    served: Served, progress: Progress | None, advice: Sequence[Advice] | None = None, mirror: MirrorBody | None = None
+) -> LoopProgressBody:
     age = None if served.published_at is None else (SystemClock().now() - served.published_at).total_seconds()
     watermark = None if progress is None else progress.watermark
     return LoopProgressBody(
@@ -64,11 +84,12 @@ def _loop(served: Served, progress: Progress | None, advice: Sequence[Advice] | 
         model_version=served.version or None,
         model_age_seconds=None if age is None else round(max(age, 0.0), 3),
         published_model_version=None if progress is None else progress.published_version or None,
-        watermark=None if watermark is None else watermark.isoformat().replace("+00:00", "Z"),
+        watermark=_written(watermark),
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),
         apprentice=None if progress is None or not progress.apprentice.rewards else _apprentice(progress.apprentice),
         anew=None if progress is None or progress.anew is None else _anew(progress.anew),
+        mirror=mirror,
         advice=None
         if advice is None
         else [AdviceBody(code=each.code, message=each.message, feature=each.feature or None) for each in advice],
@@ -95,8 +116,12 @@ def _anew(progress: AnewProgress) -> AnewBody:
         chunks_done=progress.done,
         chunks_left_out=progress.left_out,
         learned=progress.learned,
-        begun_at=progress.begun_at.isoformat().replace("+00:00", "Z") if progress.chunks else None,
+        begun_at=_written(progress.begun_at) if progress.chunks else None,
     )
+
+
+def _written(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat().replace("+00:00", "Z")
 
 
 def _apprentice(metrics: ApprenticeMetrics) -> ApprenticeBody:

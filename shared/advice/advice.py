@@ -13,6 +13,7 @@ class Code(StrEnum):
     WAITING = "waiting"
     TRAINER_BEHIND = "trainerBehind"
     LEARNING_ANEW = "learningAnew"
+    MIRROR_FAILING = "mirrorFailing"
     NOT_ACTIVATED = "notActivated"
     DUPLICATES = "duplicates"
     NO_REWARDS = "noRewards"

@@ -54,6 +54,7 @@ class LoopView:
     """What a loop has come to; `shared.services.progress.Progress` says what the members are.
 
     ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
+    ``mirror_error`` says why the log cannot be copied to its owner's container ("": it can, or is not to be).
     ``clock_ahead`` is how far the clock of the instance that looks is surely ahead of storage's; less than nothing if it is behind.
     """
 
@@ -66,6 +67,7 @@ class LoopView:
     lag: timedelta
     anew: AnewProgress | None = None
     clock_ahead: timedelta = timedelta(0)
+    mirror_error: str = ""
 
 
 def advise(loop: LoopView, sample: Sample) -> Sequence[Advice]:
@@ -99,6 +101,8 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
         )
     if loop.anew is not None:
         yield Advice(Code.LEARNING_ANEW, f"The model is learned anew, since settings have changed: {_how_far(loop.anew)}.")
+    if loop.mirror_error:
+        yield Advice(Code.MIRROR_FAILING, f"The log is not mirrored: {loop.mirror_error}.")
     latest = loop.latest.processed
     not_activated = loop.latest.skipped.get(SkipReason.NOT_ACTIVATED, 0)
     if latest >= ENOUGH and not_activated > _LARGE_SHARE * latest:

@@ -1,5 +1,6 @@
 """The signed model as a file: a zip archive of the model, its signer's certificate and the signature."""
 
+import re
 import struct
 import zipfile
 import zlib
@@ -23,6 +24,11 @@ _WRITTEN_AT: Final = (1980, 1, 1, 0, 0, 0)  # the same model and key give the sa
 _END: Final = struct.Struct("<4s4H2LH")  # the end of the central directory: APPNOTE.TXT, 4.3.16
 _LARGEST_DIRECTORY: Final = len(LARGEST) * 256
 _PIECE: Final = 1024 * 1024
+_MOST_MEMBERS: Final = 16
+_LONGEST_NAME: Final = 512
+_VOWPAL_WABBIT: Final = re.compile(rb"(?:[\x04-\x20]\0\0\0|Version )(\d{1,3}\.\d{1,3}\.\d{1,3})[\w.-]{0,16}[\0\r\n]")
+"""How a model of Vowpal Wabbit begins: the length of the version in four bytes, then the version with a zero; or as text."""
+_LONGEST_BEGINNING: Final = 64
 _ENCRYPTED: Final = 0x1
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _DAMAGED: Final = (
@@ -84,11 +90,45 @@ def open_archive(data: bytes) -> PackedModel:
     """Look into an archive: all is checked that is said of its members, but of the model nothing is inflated; raises as `read_archive`."""
     if not data:
         raise _invalid("the request has no body: send the signed archive with a Content-Length (chunked bodies do not reach every host)")
+    _check_maker(data)
     _check_end(data)
     try:
         return _opened(zipfile.ZipFile(BytesIO(data)))
     except _DAMAGED as cause:
         raise _invalid(f"the archive is damaged: {cause}") from cause
+
+
+def _check_maker(data: bytes) -> None:
+    """Refuse a model of Vowpal Wabbit, as Azure Personalizer exported it, by its name, whoever signed it: bare or in an archive."""
+    found = _VOWPAL_WABBIT.match(data[:_LONGEST_BEGINNING]) or next(filter(None, map(_VOWPAL_WABBIT.match, _beginnings(data))), None)
+    if found is not None:
+        raise _invalid(
+            f"this is a model of Vowpal Wabbit {found[1].decode()}, as Azure Personalizer exported it, and cannot be used as it is:"
+            " its weights belong to another learner; import the logs instead (python -m cli migrate), and this learner learns from them",
+            target=MODEL,
+        )
+
+
+def _beginnings(data: bytes) -> list[bytes]:
+    """Give the first bytes of each file in an archive of a few files; none of what is no such archive, which is told of later."""
+    end = data[-_END.size :]
+    if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
+        return []
+    _, _, _, _, count, size, _, _ = _END.unpack(end)
+    if count > _MOST_MEMBERS or size > count * _LONGEST_NAME:
+        return []
+    try:
+        archive = zipfile.ZipFile(BytesIO(data))
+        return [_beginning(archive, member) for member in archive.infolist() if member.compress_type in _METHODS]
+    except _DAMAGED:
+        return []
+
+
+def _beginning(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    if member.flag_bits & _ENCRYPTED:
+        return b""
+    with archive.open(member) as opened:
+        return opened.read(_LONGEST_BEGINNING)
 
 
 def _check_end(data: bytes) -> None:

@@ -49,6 +49,15 @@ class AnewBody(WireModel):
     begun_at: str | None
 
 
+class MirrorBody(WireModel):
+    """How the copy of the log in the owner's container is; ``error`` says why nothing is copied, ``nextTryAt`` null: with the next run."""
+
+    state: str
+    last_success_at: str | None
+    error: str | None
+    next_try_at: str | None
+
+
 class LoopProgressBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves."""
 
@@ -63,6 +72,7 @@ class LoopProgressBody(WireModel):
     counters: CountersBody | None
     apprentice: ApprenticeBody | None
     anew: AnewBody | None
+    mirror: MirrorBody | None
     advice: list[AdviceBody] | None
     error: str | None
 

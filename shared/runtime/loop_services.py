@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from shared.services.logs import Logs
     from shared.services.mirroring import Mirroring
     from shared.services.models import ModelKeeper
+    from shared.services.previewing import Previewer
     from shared.services.progress import ProgressReport
     from shared.services.receipts import Receipts
     from shared.services.retention import Retention
@@ -182,6 +183,13 @@ class LoopServices:
 
         common = self.common
         return Configurator(common.store, self.models, defaults=self.defaults, clock=self.clock, check_mirror=common.check_mirror)
+
+    @cached_property
+    def previewer(self) -> "Previewer":
+        """What a change of the settings would do."""
+        from shared.services.previewing import Previewer
+
+        return Previewer(self.configurator, self.joined, self.store, clock=self.clock)
 
     @cached_property
     def progress(self) -> "ProgressReport":

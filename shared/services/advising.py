@@ -45,8 +45,11 @@ class Adviser:
         self._clock_ahead = clock_ahead
         self._looked: tuple[str, Sample] = ("", Sample())
 
-    async def advice(self, progress: Progress) -> Sequence[Advice]:
-        """Go through the checklist; what cannot be read right now leaves out what it would have told."""
+    async def advice(self, progress: Progress, *, mirror_error: str = "") -> Sequence[Advice]:
+        """Go through the checklist; what cannot be read right now leaves out what it would have told.
+
+        ``mirror_error`` says why the log is not mirrored ("": it is, or is not to be).
+        """
         latest, sample = progress.counters, Sample()
         try:
             latest = await self._figures.counted(within=_LATELY) or latest
@@ -63,6 +66,7 @@ class Adviser:
             lag=progress.lag,
             anew=progress.anew,
             clock_ahead=self._clock_ahead(),
+            mirror_error=mirror_error,
         )
         return advise(loop, sample)
 

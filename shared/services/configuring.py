@@ -22,6 +22,7 @@ from shared.domain.errors import (
     ResourceNotFoundError,
 )
 from shared.domain.loop import LONGEST_EXPORT, LONGEST_WAIT, LearningPolicy, LoopRecord, LoopSettings
+from shared.domain.mirror import expires_at
 from shared.domain.ports import LoopStore
 from shared.learning.arguments import is_multi_slot, parse_arguments
 from shared.services.records import edit
@@ -59,7 +60,10 @@ def configured(
             f"learningMode: cannot be changed together with {names}; make two calls", target="learningMode"
         )
     changed = record.overriding({**new, "edited_at": now, "resets": old.resets + any(name in new for name in REWARD_SETTINGS)})
-    _check_combinations(changed.settings(defaults), check_mirror)
+    settings = changed.settings(defaults)
+    _check_combinations(settings, check_mirror)
+    if settings.log_mirror_enabled and new.keys() & {"log_mirror_enabled", "log_mirror_sas_uri"}:
+        _check_expiry(settings.log_mirror_sas_uri, now)
     return changed
 
 
@@ -103,6 +107,19 @@ class Configurator:
         return await self.edit(
             lambda record: configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
         )
+
+    async def tried(self, changes: Mapping[str, Any], policy: LearningPolicy | None) -> tuple[LoopSettings, LoopSettings]:
+        """Give the settings as they are and as these changes would make them, and change nothing.
+
+        Raises as `configure` and `set_policy`.
+        """
+        stored = await self._store.read(self._defaults.name)
+        record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
+        now = self._clock.now()
+        changed = configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
+        if policy is not None:
+            changed = with_policy(changed, policy, defaults=self._defaults, now=now)
+        return record.settings(self._defaults), changed.settings(self._defaults)
 
     async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
         """Explore by this policy from now on; raises as `with_policy`."""
@@ -157,6 +174,17 @@ _RANGES: Final[Mapping[str, tuple[str, Any, Any, str, type[RequestError]]]] = {
     "model_retrain_days": ("modelRetrainDays", 0, _MOST_DAYS, "0 or a number of days", InvalidModelRetrainDaysError),
     "auto_optimization_frequency": ("autoOptimizationFrequency", *_OPTIMIZATION, "from 1 hour to 365 days", InvalidConfigurationError),
 }
+
+
+def _check_expiry(uri: str, now: datetime) -> None:
+    """Refuse a signature that is over already. One that ends later hinders no other change: the mirror's state tells of it."""
+    end = expires_at(uri)
+    if end is not None and end <= now:
+        raise InvalidSasUriError(
+            f"logMirrorSasUri: the signature expired at {end:%Y-%m-%dT%H:%M:%SZ} (se), so nothing could be written: make a new one,"
+            " or set logMirrorEnabled to false",
+            target="logMirrorSasUri",
+        )
 
 
 def _check_combinations(settings: LoopSettings, check_mirror: MirrorCheck) -> None:

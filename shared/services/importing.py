@@ -268,8 +268,9 @@ class _Run:
         days = self._state.loop.log_retention_days
         if days >= 0 and until < days_before(self._clock.now(), days):
             raise InvalidRequestError(
-                f"the loop {self._state.loop.name} keeps its log for {days} days, and events of {until:%Y-%m-%d} are older;"
-                " set logRetentionDays to more days, or to -1, first",
+                f"the loop {self._state.loop.name} keeps its log for {days} days (logRetentionDays), and events of {until:%Y-%m-%d} are"
+                f" older: run python -m cli config set logRetentionDays=-1 --loop {self._state.loop.name}, which keeps the log for ever,"
+                " and import again",
                 target="logRetentionDays",
             )
 

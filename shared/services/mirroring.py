@@ -7,13 +7,16 @@ next run writes the same file again.
 import asyncio
 import hashlib
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.clock import Clock
-from shared.domain.errors import ConflictError, PersonalizerError, StorageUnavailableError, UnreadableError
-from shared.domain.mirror import MirrorState, MirrorTarget
+from shared.domain.errors import ConflictError, InvalidSasUriError, PersonalizerError, StorageUnavailableError, UnreadableError
+from shared.domain.loop import LoopSettings
+from shared.domain.mirror import MirrorState, MirrorTarget, expires_at
 from shared.domain.ports import JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName
 from shared.services.chains import latest
@@ -53,6 +56,28 @@ class Mirrored:
     error: str = ""
 
 
+class MirrorHealth(StrEnum):
+    """How a mirror is: nothing was copied yet, the last try worked, it failed, or the signature is over."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    FAILING = "failing"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorReport:
+    """How the mirror is.
+
+    ``error`` ("": none) says why nothing is copied, and ``next_try_at`` when it is tried again (None: with the next run).
+    """
+
+    health: MirrorHealth
+    succeeded_at: datetime | None = None
+    error: str = ""
+    next_try_at: datetime | None = None
+
+
 class Mirroring:
     """Copies one loop's joined log."""
 
@@ -78,29 +103,55 @@ class Mirroring:
             logger.info("log mirrored", extra={"copied": done.copied, "waiting": done.waiting})
         return done
 
+    async def report(self, loop: LoopSettings) -> MirrorReport | None:
+        """Tell how the mirror of a loop of these settings is, None if it has none; raises as `Mirror.state`."""
+        if not loop.log_mirror_enabled or not loop.log_mirror_sas_uri:
+            return None
+        stored = await self._mirror.state()
+        try:
+            target = self._mirror.target(loop.log_mirror_sas_uri)
+        except InvalidSasUriError as error:
+            return MirrorReport(MirrorHealth.FAILING, error=str(error))
+        is_of_it = stored is not None and stored[0].target == _digest(target.place)
+        state = stored[0].under(_digest(target.uri)) if stored is not None and is_of_it else None
+        succeeded_at = state.succeeded_at if state else None
+        if ended := _ended(target, self._clock.now()):
+            return MirrorReport(MirrorHealth.EXPIRED, succeeded_at, ended)
+        if state is None or (not state.error and not state.chunk):
+            return MirrorReport(MirrorHealth.WAITING)
+        health = MirrorHealth.FAILING if state.error else MirrorHealth.WORKING
+        return MirrorReport(health, succeeded_at, state.error, state.rests_until)
+
     async def _run(self) -> Mirrored:
         loop = await asyncio.to_thread(self._configuration.read)
         stored = await self._store.pointer()
         if not loop.log_mirror_enabled or not loop.log_mirror_sas_uri or stored is None or not stored[0].chunk:
             return Mirrored()
         target = self._mirror.target(loop.log_mirror_sas_uri)
+        if ended := _ended(target, self._clock.now()):
+            return Mirrored(error=ended)
         state, etag = await self._state(target)
+        if state.rests_until is not None and self._clock.now() < state.rests_until:
+            return Mirrored()
         copied_last = state.chunk
         names = await latest(self._joined, stored[0].chunk, wanted=lambda name: name != copied_last)
         copied, error = 0, ""
         try:
             async with asyncio.timeout(RUN_TIME.total_seconds()):
                 for name in names[:CHUNKS_A_RUN]:
-                    state = state.after(name, f"{ChunkName.parse(name).since:%Y/%m/%d}")
-                    await self._copy(target, name, state)
-                    etag = await self._mirror.remember(state, expected=etag)
-                    copied += 1
+                    copy = state.after(name, f"{ChunkName.parse(name).since:%Y/%m/%d}").worked(self._clock.now())
+                    await self._copy(target, name, copy)
+                    etag = await self._mirror.remember(copy, expected=etag)
+                    state, copied = copy, copied + 1
         except ConflictError:
-            error = "another process is at it"
+            return Mirrored(copied, len(names) - copied, "another process is at it")
         except StorageUnavailableError as failure:
             error = str(failure)
         except TimeoutError:
             error = "" if copied else f"not one chunk could be copied in {RUN_TIME.total_seconds():g} seconds"
+        if error:
+            with suppress(PersonalizerError):  # the next run tries at once, then
+                await self._mirror.remember(state.failed(error, self._clock.now()), expected=etag)
         return Mirrored(copied, len(names) - copied, error)
 
     async def _copy(self, target: MirrorTarget, name: str, state: MirrorState) -> None:
@@ -117,11 +168,18 @@ class Mirroring:
         A beginning is remembered before the first file, lest that be written again under another time.
         """
         stored = await self._mirror.state()
-        if stored is not None and stored[0].target == _digest(target):
-            return stored
-        state = MirrorState(_digest(target), self._clock.now())
+        if stored is not None and stored[0].target == _digest(target.place):
+            return stored[0].under(_digest(target.uri)), stored[1]
+        state = MirrorState(_digest(target.place), self._clock.now(), address=_digest(target.uri))
         return state, await self._mirror.remember(state, expected=stored[1] if stored else None)
 
 
-def _digest(target: MirrorTarget) -> str:
-    return hashlib.sha256(target.place.encode()).hexdigest()[:32]
+def _ended(target: MirrorTarget, now: datetime) -> str:
+    """Say that a signature is over, "" if it is not."""
+    end = expires_at(target.uri)
+    is_over = end is not None and end <= now
+    return f"the signature of logMirrorSasUri expired at {end:%Y-%m-%dT%H:%M:%SZ}: make a new one for the same container" if is_over else ""
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

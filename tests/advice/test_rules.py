@@ -276,3 +276,9 @@ def test_advice_is_in_the_order_of_the_checklist():
 def test_a_model_that_is_begun_anew_is_told_of_and_how_far_it_is(anew, told):
     (found,) = advise(replace(HEALTHY, anew=anew), sampled(sample()))
     assert (found.code, told in found.message) == (Code.LEARNING_ANEW, True)
+
+
+def test_a_mirror_that_fails_is_told_with_its_reason():
+    [told] = [each for each in advise(replace(HEALTHY, mirror_error="storage answered 403"), sampled(sample())) if "mirror" in each.code]
+    assert (told.code, "storage answered 403" in told.message) == (Code.MIRROR_FAILING, True)
+    assert Code.MIRROR_FAILING not in codes()

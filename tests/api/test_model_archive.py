@@ -172,3 +172,41 @@ def test_a_packed_model_is_damaged_when_it_is_unpacked():
         packed.model()
     with pytest.raises(InvalidModelImportFormatError, match="damaged"):
         list(packed.pieces())
+
+
+# --- models of others ----------------------------------------------------------------------------------------------------------
+
+
+def vowpal_wabbit(version: str) -> bytes:
+    """The beginning of a model file: the length of the version, the version, and what the learner keeps."""
+    text = version.encode() + b"\0"
+    return struct.pack("<L", len(text)) + text + b"m" + bytes(200)
+
+
+@pytest.mark.parametrize("version", ["8.8.1", "8.11.0", "9.10.0-rc1"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_model_of_vowpal_wabbit_is_named_whoever_signed_it_and_whatever_lies_beside_it(version, method):
+    model = vowpal_wabbit(version)
+    exports = [
+        zipped(("model.vw", model), ("signer.der", b"Microsoft's"), ("sha512_signature.bin", bytes(256)), method=method),
+        zipped(("model.vw", model), method=method),
+        zipped(("export/current", model), ("export/metadata.json", b"{}"), method=method),
+        model,
+        f"Version {version}\nId \nMin label:-1\n".encode(),
+    ]
+    for export in exports:
+        with pytest.raises(InvalidModelImportFormatError, match=f"Vowpal Wabbit {version.partition('-')[0]}.*import the logs") as refused:
+            open_archive(export)
+        assert refused.value.target == MODEL
+
+
+@given(st.binary(max_size=80))
+def test_what_only_looks_a_little_like_one_is_refused_for_what_it_is(data):
+    with pytest.raises(InvalidModelImportFormatError):
+        open_archive(data)
+
+
+def test_of_an_archive_of_very_many_files_none_is_opened():
+    many = zipped(*[(f"{number}.vw", vowpal_wabbit("8.8.1")) for number in range(17)])
+    with pytest.raises(InvalidModelImportFormatError, match="17 members"):
+        open_archive(many)

@@ -110,6 +110,7 @@ def test_there_is_something_to_do_about_every_advice_that_the_service_gives(ask)
         ({"advice": advice("lateRewards") + advice("unknownRewards")}, "Rewards find their event in time", "warn", "Lengthen"),
         ({"advice": advice("fewEvents") + advice("trainerBehind")}, "The trainer keeps up", "bad", "Be patient"),
         ({"advice": advice("learningAnew")}, "The trainer keeps up", "wait", "Wait: events"),
+        ({"mirror": {"state": "failing"}, "advice": advice("mirrorFailing")}, "The log is mirrored", "bad", "signature"),
         ({"advice": advice("waiting")}, "The trainer keeps up", "wait", "Wait, or"),
         ({"publishedModelVersion": "00000003-b"}, "The newest model is served", "wait", "poll interval"),
         ({"error": "the model is damaged"}, "The newest model is served", "bad", "the model is damaged"),

@@ -25,7 +25,7 @@ FULL: dict[str, Any] = {
     "logRetentionDays": 90,
     "modelRetrainDays": 2,
 }
-MIRROR = "https://testblob.blob.core.windows.net/container?se=2020-08-13T00%3A00Z&sp=rwl&spr=https&sv=2018-11-09&sr=c&sig=signature"
+MIRROR = "https://testblob.blob.core.windows.net/container?se=2040-08-13T00%3A00Z&sp=rwl&spr=https&sv=2018-11-09&sr=c&sig=signature"
 
 
 @pytest.fixture

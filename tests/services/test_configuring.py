@@ -133,6 +133,33 @@ def test_days_to_learn_again_hold_once_the_owner_has_set_them_and_are_not_set_by
     assert back.settings(DEFAULTS).retrains_last_days
 
 
+EXPIRED = "https://mine123.blob.core.windows.net/logs?sp=w&sr=c&se=2020-08-13T00%3A00Z&sig=x"
+VALID = EXPIRED.replace("2020", "2040")
+
+
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        ({}, {"log_mirror_enabled": True, "log_mirror_sas_uri": EXPIRED}),
+        ({"log_mirror_sas_uri": EXPIRED}, {"log_mirror_enabled": True}),
+        ({"log_mirror_enabled": True, "log_mirror_sas_uri": VALID}, {"log_mirror_sas_uri": EXPIRED}),
+        ({}, {"log_mirror_enabled": True, "log_mirror_sas_uri": EXPIRED.replace("T00%3A00Z", "")}),
+    ],
+)
+def test_a_mirror_whose_signature_is_over_is_refused_when_it_is_switched_on(before, changes):
+    with pytest.raises(InvalidSasUriError, match=r"expired at 2020-08-13T00:00:00Z") as refused:
+        change(LoopRecord("default", before), **changes)
+    assert refused.value.target == "logMirrorSasUri"
+
+
+def test_a_signature_that_is_over_hinders_no_other_change_and_none_that_switches_the_mirror_off():
+    dead = LoopRecord("default", {"log_mirror_enabled": True, "log_mirror_sas_uri": EXPIRED})
+    assert change(dead, default_reward=0.5).overrides["default_reward"] == 0.5
+    assert not change(dead, log_mirror_enabled=False).overrides["log_mirror_enabled"]
+    assert change(EMPTY, log_mirror_sas_uri=EXPIRED).overrides["log_mirror_sas_uri"] == EXPIRED
+    assert change(dead, log_mirror_sas_uri=VALID).overrides["log_mirror_sas_uri"] == VALID
+
+
 def test_a_policy_resets_nothing_and_is_dated():
     record = with_policy(EMPTY, LearningPolicy("mine", "--cb_explore_adf --softmax"), defaults=DEFAULTS, now=T0)
     assert record.overrides == {"policy": LearningPolicy("mine", "--cb_explore_adf --softmax"), "edited_at": T0}

@@ -356,7 +356,10 @@ async def test_a_window_that_the_trainer_left_half_done_before_an_import_is_anot
 
 async def test_what_retention_would_delete_is_refused_before_anything_is_there(account):
     short = importer(account, loop=replace(LOOP, log_retention_days=90))
-    with pytest.raises(InvalidRequestError, match="keeps its log for 90 days, and events of 2023-05-17 are older"):
+    with pytest.raises(
+        InvalidRequestError,
+        match=r"for 90 days \(logRetentionDays\), and events of 2023-05-17 are older: run .*config set logRetentionDays=-1 --loop default",
+    ):
         await short.run([MemoryFile("a", log_of(5))])
     assert await FileModelStore(account, loop=STORE).pointer() is None
     long = importer(account, loop=replace(LOOP, log_retention_days=5_000))

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import orjson
 import pytest
 from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.services import mirroring
-from shared.services.mirroring import Mirrored
+from shared.services.mirroring import Mirrored, MirrorHealth, MirrorReport
+from shared.storage import names
+from shared.storage.files import Files
 from shared.storage.mirror import ContainerMirror
 from shared.storage.ports import Storage
 from tests.processes import WAIT, Process
@@ -113,6 +116,7 @@ async def test_while_the_container_fails_training_goes_on_and_all_is_made_up_for
                 done = await mirrored.mirroring.run()
                 assert done.copied == 0
                 assert "mirror to http://127.0.0.1" in done.error
+                mirrored.clock.pass_(3_600)
         assert (await mirrored.progress()).counters.learned == 3
         signature = uri.partition("sig=")[2]
         assert signature
@@ -204,3 +208,66 @@ async def test_an_address_that_got_in_by_another_way_is_not_gone_to(mirrored):
     mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri="http://10.0.0.1/logs?sp=w&sr=c&sig=x")
     done = await mirrored.mirroring.run()
     assert "logMirrorSasUri" in done.error
+
+
+# --- one that is dead --------------------------------------------------------------------------------------------------------
+
+
+async def health(process: Process) -> MirrorReport:
+    report = await process.mirroring.report(process.configuration.loop)
+    assert report is not None
+    return report
+
+
+async def test_a_container_that_goes_on_failing_is_tried_ever_more_rarely_and_its_state_is_told(mirrored, account_string):
+    uri = signed(account_string)
+    assert await health(mirrored) == MirrorReport(MirrorHealth.WAITING)
+    await learn(mirrored, "a")
+    await mirrored.mirroring.run()
+    worked_at = mirrored.clock.now()
+    assert await health(mirrored) == MirrorReport(MirrorHealth.WORKING, worked_at)
+    await learn(mirrored, "b")
+    tries: list[int] = []
+    with StorageProxy(account_string) as proxy:
+        proxy.plan = lambda call: Fault(403)
+        mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=signed(proxy.connection_string))
+        for minute in range(40):
+            if (await mirrored.mirroring.run()).error:
+                tries.append(minute)
+            mirrored.clock.pass_(60)
+    assert tries == [0, 1, 2, 4, 8, 16, 32]
+    report = await health(mirrored)
+    assert report.health is MirrorHealth.FAILING
+    assert "mirror to" in report.error
+    assert report.next_try_at is not None
+    assert report.next_try_at > mirrored.clock.now()
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=uri)
+    assert await mirrored.mirroring.run() == Mirrored(copied=2), "another address is tried at once, and this one gets all"
+    assert await health(mirrored) == MirrorReport(MirrorHealth.WORKING, mirrored.clock.now())
+
+
+async def test_with_a_signature_that_is_over_nobody_is_called_and_the_state_says_so(mirrored):
+    await learn(mirrored, "a")
+    expired = "https://nobody.blob.core.windows.net/logs?sp=w&sr=c&se=2020-08-13T00%3A00Z&sig=x"
+    mirrored.configuration.loop = replace(mirrored.configuration.loop, log_mirror_sas_uri=expired)
+    done = await mirrored.mirroring.run()
+    report = await health(mirrored)
+    assert (report.health, report.error) == (MirrorHealth.EXPIRED, done.error)
+    assert "expired at 2020-08-13T00:00:00Z" in done.error
+
+
+async def test_a_state_of_an_earlier_release_is_gone_on_with(mirrored, owners):
+    await learn(mirrored, "a")
+    await mirrored.mirroring.run()
+    files = Files(mirrored.account, names.MODELS)
+    path = names.mirror_file(LOOP.name)
+    file = await files.read(path)
+    assert file is not None
+    old = {
+        name: value for name, value in orjson.loads(file.data).items() if name in ("format", "target", "begun", "chunk", "day", "number")
+    }
+    await files.replace(path, orjson.dumps(old), expected=file.etag)
+    assert await health(mirrored) == MirrorReport(MirrorHealth.WORKING)
+    await learn(mirrored, "b")
+    assert await mirrored.mirroring.run() == Mirrored(copied=1)
+    assert list((await copies(owners)).values()) == await joined(mirrored)

@@ -24,6 +24,10 @@ export const ADVICE = {
   duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
   trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
   learningAnew: { state: "wait", todo: "Wait: events go on being logged and joined, and the new model will have learned them." },
+  mirrorFailing: {
+    state: "bad",
+    todo: "Make a new signature (SAS) for the container and put it into the configuration, or switch the mirror off.",
+  },
   clockWrong: { state: "warn", todo: "Have the machine's clock set (NTP). Nothing that was acknowledged is lost meanwhile." },
   waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
   longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
@@ -76,6 +80,7 @@ const STEPS = [
     value: () => "",
   },
 ];
+const MIRROR = { title: "The log is mirrored", codes: ["mirrorFailing"], value: (/** @type {any} */ { mirror }) => mirror?.state ?? "no" };
 /** The gravest last. @type {State[]} */
 const GRAVITY = ["good", "wait", "warn", "bad"];
 
@@ -90,7 +95,8 @@ export function checklist(loop) {
     const advice = ["The loop's progress is read from storage. Rank goes on with the model it has."];
     return [{ state: "bad", title: "Storage answers", value: "no", advice }, served(loop)];
   }
-  const steps = STEPS.map(({ title, codes, value }) => {
+  const isMirrored = loop.mirror || (loop.advice ?? []).some((/** @type {Advice} */ each) => MIRROR.codes.includes(each.code));
+  const steps = [...STEPS, ...(isMirrored ? [MIRROR] : [])].map(({ title, codes, value }) => {
     const found = (loop.advice ?? []).filter((/** @type {Advice} */ each) => codes.includes(each.code));
     return { state: gravest(found, loop), title, value: value(loop), advice: found.map(told) };
   });

@@ -3,7 +3,7 @@
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
 import { duration } from "../lib/format.js";
-import { note } from "../lib/notes.js";
+import { message, note } from "../lib/notes.js";
 import { button, card, empty, facts, heading, when } from "../lib/pieces.js";
 
 /** @typedef {import("../sections.js").Page} Page */
@@ -11,9 +11,10 @@ import { button, card, empty, facts, heading, when } from "../lib/pieces.js";
 /** @param {Page} page */
 export async function show(page) {
   const { api, root, signal } = page;
-  const [{ dateRange }, configuration] = await Promise.all([
+  const [{ dateRange }, configuration, { loop }] = await Promise.all([
     api.get("personalizer/logs/properties", {}, signal),
     api.get("personalizer/configurations/service", {}, signal),
+    api.get("personalizer/status", {}, signal),
   ]);
   const remove = button(
     "Delete the log…",
@@ -29,10 +30,9 @@ export async function show(page) {
   );
   const days = configuration.logRetentionDays;
   const kept = days === -1 ? "for ever" : `for ${days} ${days === 1 ? "day" : "days"}`;
-  const mirrored = configuration.logMirrorEnabled ? "yes" : "no";
   const settings = facts([
     ["Kept", kept],
-    ["Mirrored", mirrored],
+    ["Mirrored", mirrored(loop.mirror)],
     ["Change it", h("a", { href: "#/configuration" }, "Configuration")],
   ]);
   replace(
@@ -67,5 +67,25 @@ export async function show(page) {
           h("div", { class: "actions" }, remove),
         )
       : null,
+  );
+}
+
+const MIRROR = {
+  waiting: "nothing copied yet",
+  working: "yes",
+  failing: "it fails",
+  expired: "no: the signature has expired",
+};
+
+/** @param {{ state: keyof typeof MIRROR, lastSuccessAt: string | null, error: string | null, nextTryAt: string | null } | null} mirror */
+function mirrored(mirror) {
+  if (!mirror) return "no";
+  return h(
+    "div",
+    {},
+    MIRROR[mirror.state],
+    mirror.lastSuccessAt ? h("span", {}, ". Last copy: ", when(mirror.lastSuccessAt)) : null,
+    mirror.nextTryAt ? h("span", {}, ". Next try: ", when(mirror.nextTryAt)) : null,
+    mirror.error ? message(mirror.error, "bad") : null,
   );
 }

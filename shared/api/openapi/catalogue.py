@@ -18,6 +18,7 @@ from shared.api.multislot import MultiSlotRankRequest, MultiSlotRankResponse, Mu
 from shared.api.openapi.described import BYTES, HTML, JSON, Answer, Body, Described, Parameter, Schema
 from shared.api.paging import DEFAULT_SIZE, LARGEST
 from shared.api.policy import PolicyContract
+from shared.api.preview import PreviewRequest, PreviewResponse
 from shared.api.rank import RankRequest, RankResponse
 from shared.api.receipts import ReceiptBody
 from shared.api.reward import RewardRequest
@@ -245,6 +246,39 @@ _POLICY_DELETE: Final = Described(
     "Go back to the app's own learning policy",
     answers=(replace(_POLICY_IN_FORCE, description="The app's own policy, under a new random name."),),
     errors=(errors.AutoOptimizationError,),
+)
+
+_PREVIEW: Final = Described(
+    "Configuration",
+    "Ask what a change would do",
+    description="Nothing is changed. What the change itself would be refused for, this is refused for.",
+    body=Body(
+        PreviewRequest,
+        "Any part of a configuration, a policy, or both.",
+        {"configuration": {"defaultReward": 0.5}},
+    ),
+    answers=(
+        Answer(
+            200,
+            "What the next model will know, and how many events of the log shorter retention deletes.",
+            PreviewResponse,
+            {
+                "isLearnedAgain": True,
+                "events": 1,
+                "ofEvents": 20001,
+                "eventsDeleted": 0,
+                "isExact": True,
+                "message": "The model is learned again from the log. "
+                "The new model will know 1 of 20,001 events: modelRetrainDays is set to 2.",
+            },
+        ),
+    ),
+    errors=(
+        errors.InvalidRequestError,
+        *_CONFIGURATION_ERRORS,
+        errors.InvalidSasUriError,
+        errors.InvalidPolicyConfigurationError,
+    ),
 )
 
 # --- the model -------------------------------------------------------------------------------------------------------
@@ -732,6 +766,7 @@ _PROGRESS: Final[dict[str, Any]] = {
     },
     "apprentice": None,
     "anew": {"chunks": 1200, "chunksDone": 300, "chunksLeftOut": 0, "learned": 123456, "begunAt": "2026-05-17T11:58:02.118204Z"},
+    "mirror": {"state": "working", "lastSuccessAt": "2026-05-17T11:59:30.250000Z", "error": None, "nextTryAt": None},
     "advice": [
         {
             "code": "lateRewards",
@@ -798,6 +833,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "policy_get": _POLICY_GET,
         "policy_put": _POLICY_PUT,
         "policy_delete": _POLICY_DELETE,
+        "preview": _PREVIEW,
         "model_get": _MODEL_GET,
         "model_put": _MODEL_PUT,
         "model_delete": _MODEL_DELETE,

@@ -1,0 +1,43 @@
+"""The preview of a change on the wire."""
+
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, WithJsonSchema
+
+from shared.api.configuration import ConfigurationChanges, read_changes
+from shared.api.policy import PolicyContract
+from shared.api.wire import WireModel, parse
+from shared.domain.errors import InvalidRequestError
+
+
+class PreviewRequest(WireModel):
+    """The change that is thought of: any part of a configuration, and a policy; ``resetsPolicy`` stands for the app's own policy."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    configuration: Annotated[dict[str, Any], WithJsonSchema(ConfigurationChanges.model_json_schema())] | None = None
+    policy: PolicyContract | None = None
+    resets_policy: bool = False
+
+    def to_changes(self) -> dict[str, Any]:
+        """Give the fields of `LoopSettings` that would be set; raises `InvalidConfigurationError`."""
+        return {} if self.configuration is None else read_changes(self.configuration)
+
+
+class PreviewResponse(WireModel):
+    """What the change would do; ``message`` says it for people.
+
+    ``events`` is what the next model will know, at least so many unless ``isExact``, ``ofEvents`` what the present one does.
+    """
+
+    is_learned_again: bool
+    events: int
+    of_events: int
+    events_deleted: int
+    is_exact: bool
+    message: str
+
+
+def read_preview(body: bytes) -> PreviewRequest:
+    """Read the body; raises `InvalidRequestError`."""
+    return parse(body, PreviewRequest, InvalidRequestError)
