@@ -84,7 +84,7 @@ class Model:
     joint_weights: Floats32
     measures: Measures
     interactions: Interactions = EVERYTHING
-    _scorer: list[Scorer] = field(default_factory=list, init=False, repr=False)
+    _prepared: list[Scorer | None] = field(default_factory=lambda: [None], init=False, repr=False)
 
     @staticmethod
     def cold() -> "Model":
@@ -121,24 +121,32 @@ class Model:
         """Whether it has yet to learn from a first event."""
         return self.learned == 0
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether what scoring takes is laid out."""
+        return self._prepared[0] is not None
+
     def scores(self, encoded: EncodedSituation) -> Scores:
         """Estimate the reward of each action, and how far off the estimate may be."""
-        if not self._scorer:
-            self.prepare()
-        return self._scorer[0].scores(encoded)
+        scorer = self._prepared[0] or self.prepare()
+        return scorer.scores(encoded)
 
     def scores_of_many(self, situations: Sequence[EncodedSituation]) -> Iterator[tuple[Places, Scores]]:
         """Give the same of each of many situations, faster: those with as many actions together, and where each of them stands.
 
         Places are [n], the estimates [n, K] and their draws [n, K, M], for n of the situations with K actions.
         """
-        if not self._scorer:
-            self.prepare()
-        return self._scorer[0].scores_of_many(situations)
+        scorer = self._prepared[0] or self.prepare()
+        return scorer.scores_of_many(situations)
 
-    def prepare(self) -> None:
+    def prepare(self) -> Scorer:
         """Lay out what scoring takes, so that no request has to wait for it; who only writes a model does without."""
-        self._scorer.append(Scorer(Weights(*[getattr(self, name) for name in Weights._fields])))
+        scorer = self._prepared[0] = Scorer(Weights(*[getattr(self, name) for name in Weights._fields]))
+        return scorer
+
+    def let_go(self) -> None:
+        """Give up what scoring took, until it is asked for scores again; any thread may say so."""
+        self._prepared[0] = None
 
 
 def _asked(mixture: Mixture, *, shared_has_draws: bool) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cache
 from math import sqrt
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ from shared.learning.shared_ridge import prior_draws
 
 CONTEXT_PLACES: Final = 4096
 ACTION_PLACES: Final = 512
+_FIRST_PLACES: Final = 32
+"""Of each side; there are twice as many whenever more are needed: a loop of a few actions takes a hundredth of what the widest takes."""
 
 _AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
 _LOOKED_UP_AT_ONCE: Final = 1 << 19
@@ -64,7 +66,8 @@ def shares_of_shared(local: float, joint: float) -> tuple[float, float]:
 class Scorer:
     """Scores by a model, for one thread at a time; what it remembers changes nothing in what it gives.
 
-    Each context feature and each action met has a place. When places run out, all of that side are given anew.
+    Each context feature and each action met has a place; there are as many as were needed so far. When no more may be made, all of that
+    side are given anew.
     """
 
     def __init__(self, model: Weights) -> None:
@@ -72,19 +75,19 @@ class Scorer:
         self._share = model.share
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
         self._arm_weights = model.arm_weights * _AMPLITUDES
-        self._pairs = _Pairs(_whole_table(model), mask_of(model.interactions))
+        self._pairs = _Pairs(_Table(model), mask_of(model.interactions))
         self._contexts: dict[int, int] = {}
-        self._frequencies = np.zeros((self._pairs.most_contexts, WAVES), dtype=np.float32)
+        self._frequencies = np.zeros((0, WAVES), dtype=np.float32)
         self._actions: dict[Row, int] = {}
-        self._arm_of = np.zeros(ACTION_PLACES, dtype=np.int64)
-        self._shared_share = np.ones(ACTION_PLACES, dtype=np.float32)
+        self._arm_of = np.zeros(0, dtype=np.int64)
+        self._shared_share = np.zeros(0, dtype=np.float32)
         self._shares = shares_of_shared(model.share, model.joint_share)
         self._joint_constant = model.joint_weights[:, 0]
         self._joint_weights = joint_ridge.as_turns(model.joint_weights)
         self._asks_shared = model.weights.shape[1] > 1
         self._has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
-        self._joint_frequencies = np.zeros((self._pairs.most_contexts if self._has_joint else 0, WAVES), dtype=np.float32)
-        self._joint_actions = np.zeros((ACTION_PLACES if self._has_joint else 0, 2 * WAVES), dtype=np.float32)
+        self._joint_frequencies = np.zeros((0, WAVES), dtype=np.float32)
+        self._joint_actions = np.zeros((0, 2 * WAVES), dtype=np.float32)
 
     def scores(self, encoded: EncodedSituation) -> Scores:
         """Do what `shared.learning.model.Model.scores` says."""
@@ -242,6 +245,7 @@ class Scorer:
                 new = list(names)
             first = len(known)
             known.update(zip(new, range(first, first + len(new)), strict=True))
+            self._make_room_for_contexts(len(known))
             if self._share:
                 self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
                 if CONSTANT in new:
@@ -264,6 +268,7 @@ class Scorer:
                 new = list(dict.fromkeys(rows))
             first = len(known)
             known.update(zip(new, range(first, first + len(new)), strict=True))
+            self._make_room_for_actions(len(known))
             self._pairs.add(new, self._measures)
             arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
             self._arm_of[first : len(known)] = arms
@@ -272,6 +277,24 @@ class Scorer:
                 self._joint_actions[first : len(known)] = self._turns_of(new)
             places = [known[row] for row in rows]
         return np.array(places)
+
+    def _make_room_for_contexts(self, count: int) -> None:
+        if count <= self._pairs.contexts:
+            return
+        self._pairs.make_room(contexts=count)
+        if self._share:
+            self._frequencies = _longer(self._frequencies, self._pairs.contexts)
+        if self._has_joint:
+            self._joint_frequencies = _longer(self._joint_frequencies, self._pairs.contexts)
+
+    def _make_room_for_actions(self, count: int) -> None:
+        if count <= self._pairs.actions:
+            return
+        self._pairs.make_room(actions=count)
+        self._arm_of = _longer(self._arm_of, self._pairs.actions)
+        self._shared_share = _longer(self._shared_share, self._pairs.actions)
+        if self._has_joint:
+            self._joint_actions = _longer(self._joint_actions, self._pairs.actions)
 
     def _turns_of(self, rows: list[Row]) -> Floats32:
         """Give what each action multiplies a turned context with, shape [rows, 2 · WAVES]."""
@@ -353,24 +376,79 @@ def _pieces_of(count: int, floats: int) -> Iterator[slice]:
         yield slice(first, min(first + most, count))
 
 
+Entries = TypeVar("Entries", bound=npt.NDArray[Any])
+
+
+def _longer(array: Entries, length: int) -> Entries:
+    """Give the array with zeros behind it, so many entries in all."""
+    longer: Entries = np.zeros((length, *array.shape[1:]), dtype=array.dtype)  # type: ignore[assignment]  # the same kind
+    longer[: len(array)] = array
+    return longer
+
+
+def _places_for(count: int, present: int, most: int) -> int:
+    """Tell how many places to make where so many are needed: at least twice as many as there are."""
+    return min(max(2 * present, 1 << (count - 1).bit_length(), _FIRST_PLACES), most)
+
+
+class _Table:
+    """What a unit of each cross is worth: its weight, and draws if there are any."""
+
+    def __init__(self, model: Weights) -> None:
+        self.channels = model.weights.shape[1]
+        self._weights = model.weights
+        if self.channels == 1:
+            self._weights = np.zeros((CELLS, 1), dtype=np.float32)
+            self._weights[model.cells] = model.weights
+        else:  # few crosses were met: where each stands takes less than what all others are worth, which is the same in all models
+            self._root = np.float32(sqrt(model.ridge))
+            self._places: npt.NDArray[np.uint16 | np.uint32] = np.zeros(CELLS, np.uint16 if len(model.cells) < 1 << 16 else np.uint32)
+            self._places[model.cells] = np.arange(1, len(model.cells) + 1)
+
+    def take(self, crosses: Hashes) -> Floats32:
+        """Give what each is worth, shape [..., channels]; the caller's to change."""
+        if self.channels == 1:
+            return self._weights.take(crosses, axis=0)
+        worths = np.zeros((*crosses.shape, self.channels), dtype=np.float32)
+        np.divide(_unknown_draws().take(crosses, axis=0), self._root, out=worths[..., 1:])
+        places = self._places.take(crosses)
+        met = places != 0
+        worths[met] = self._weights.take(places[met] - 1, axis=0)
+        return worths
+
+
 class _Pairs:
     """What each context feature adds to the score of each action, per unit of the feature.
 
-    ``_worths`` has shape [context places, action places, channels]; ``_known`` tells which of them were looked up. The entries of
-    the actions stand one after another: those at place p from ``_starts[p]`` up to ``_starts[p + 1]``.
+    ``_worths`` has shape [contexts, actions, channels], the places that there are; ``_known`` tells which of them were looked up. The
+    entries of the actions stand one after another: those at place p from ``_starts[p]`` up to ``_starts[p + 1]``.
     """
 
-    def __init__(self, table: Floats32, mask: Mask | None) -> None:
+    def __init__(self, table: _Table, mask: Mask | None) -> None:
         self._table = table
         self._mask = mask
-        self.channels = channels = int(table.shape[1])
-        self.most_contexts = CONTEXT_PLACES // channels  # where there are draws, there are few features
-        self._worths = np.zeros((self.most_contexts, ACTION_PLACES, channels), dtype=np.float32)
-        self._flat = self._worths.ravel() if channels == 1 else self._worths.reshape(-1, channels)
-        self._known = np.zeros((self.most_contexts, ACTION_PLACES), dtype=np.bool_)
+        self.channels = table.channels
+        self.most_contexts = CONTEXT_PLACES // table.channels  # where there are draws, there are few features
         self._names = np.zeros(0, dtype=np.uint32)
         self._values = np.zeros(0, dtype=np.float32)
         self._starts: Positions = np.zeros(1, dtype=np.int64)
+        self._lay_out(0, 0)
+
+    def _lay_out(self, contexts: int, actions: int) -> None:
+        self.contexts, self.actions = contexts, actions
+        self._worths = np.zeros((contexts, actions, self._table.channels), dtype=np.float32)
+        self._flat = self._worths.ravel() if self._table.channels == 1 else self._worths.reshape(-1, self._table.channels)
+        self._known = np.zeros((contexts, actions), dtype=np.bool_)
+
+    def make_room(self, *, contexts: int = 0, actions: int = 0) -> None:
+        """Have as many places, or more; there are never more than `CONTEXT_PLACES` and `ACTION_PLACES`."""
+        worths, known = self._worths, self._known
+        self._lay_out(
+            _places_for(contexts, self.contexts, self.most_contexts) if contexts > self.contexts else self.contexts,
+            _places_for(actions, self.actions, ACTION_PLACES) if actions > self.actions else self.actions,
+        )
+        before = np.s_[: known.shape[0], : known.shape[1]]
+        self._worths[before], self._known[before] = worths, known
 
     def forget(self, *, actions: bool = False) -> None:
         """Forget all that was looked up, and perhaps the actions."""
@@ -389,7 +467,7 @@ class _Pairs:
 
     def worths(self, names: tuple[int, ...], contexts: Places, actions: Places) -> Floats32:
         """Give what these context features, which have these places, add to these actions: [n, K], or [n, K, channels] if several."""
-        pairs = contexts[:, None] * ACTION_PLACES + actions
+        pairs = contexts[:, None] * self.actions + actions
         known = self._known.take(pairs)
         if not known.all():
             self._look_up(np.array(names, dtype=np.uint32), contexts, actions, known)
@@ -398,7 +476,7 @@ class _Pairs:
 
     def worths_of_many(self, names: Hashes, contexts: Places, actions: Places) -> Floats32:
         """Do so for situations with n features and K actions each, [m, n] and [m, K]: [m, n, K], or [m, n, K, channels]."""
-        pairs = contexts[:, :, None] * ACTION_PLACES + actions[:, None, :]
+        pairs = contexts[:, :, None] * self.actions + actions[:, None, :]
         for row in np.flatnonzero(~self._known.take(pairs).all(axis=(1, 2))).tolist():
             known = self._known.take(pairs[row])
             if not known.all():  # what was looked up for those before may be all that it needs
@@ -423,7 +501,7 @@ class _Pairs:
             piece, starts = actions[first:last], starts_of(sizes[first:last])
             entries = ranges(self._starts[piece], sizes[first:last])
             with_ = self._names[entries]
-            worths = self._table.take(cells(names[:, None], with_), axis=0)
+            worths = self._table.take(cells(names[:, None], with_))
             worths *= self._values[entries, None]
             if self._mask is not None:
                 worths *= self._mask[groups_of(names)[:, None], groups_of(with_)][:, :, None]
@@ -441,15 +519,6 @@ def _pieces(sizes: Positions, most: int) -> Iterator[tuple[int, int]]:
         last = max(int(np.searchsorted(ends, before + most, side="right")), first + 1)
         yield first, last
         first = last
-
-
-def _whole_table(model: Weights) -> Floats32:
-    channels = model.weights.shape[1]
-    table = np.zeros((CELLS, channels), dtype=np.float32)
-    if channels > 1:
-        np.divide(_unknown_draws(), np.float32(sqrt(model.ridge)), out=table[:, 1:])
-    table[model.cells] = model.weights
-    return table
 
 
 @cache

@@ -13,6 +13,7 @@ from shared.learning.joint_ridge import joint_waves
 from shared.learning.local_ridge import arms_of, contexts_of
 from shared.learning.model import MEMBERS, Mixture, Model, Parts
 from shared.learning.shared_ridge import DRAWS
+from shared.learning.sizes import bytes_in
 from tests.learning.building import batch_of, encoded, learned_in, many_crosses, random_batch
 from tests.learning.test_learner import CORNERS, learned
 
@@ -292,3 +293,30 @@ def test_the_memory_that_many_take_does_not_grow_with_their_number():
     finally:
         tracemalloc.stop()
     assert most < few + 60 * len(asked) * 20_000  # of each its entries and angles, and not what it is laid out in
+
+
+# --- what it takes ---
+
+
+@EVERY_KIND
+def test_what_scoring_takes_follows_what_a_loop_asks_and_not_what_the_widest_may(model):
+    small, wide = anew(model), anew(model)
+    for number in range(200):
+        small.scores(encoded({"u": {"a": number % 5}}, [{"b": each} for each in range(10)]))
+    for one in POOL:
+        wide.scores(one)
+    assert bytes_in(small) < 1.8e6
+    assert bytes_in(small) < bytes_in(wide) / 4 < 8e6
+
+
+@EVERY_KIND
+def test_a_model_that_let_go_of_what_scoring_takes_scores_as_before(model):
+    seasoned = anew(model)
+    for one in POOL[:10]:
+        before = seasoned.scores(one)
+        seasoned.let_go()
+        assert not seasoned.is_prepared
+        assert bytes_in(seasoned) < 300_000
+        after = seasoned.scores(one)
+        assert after.mean.tolist() == before.mean.tolist()
+        assert after.draws.tolist() == before.draws.tolist()
