@@ -21,6 +21,12 @@ class Recent(Generic[Value]):
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
+    def resize(self, size: int) -> None:
+        """Remember at most twice so many texts from now on; what is more is forgotten at once."""
+        self._size = size
+        if max(len(self._young), len(self._old)) > size:
+            self._young, self._old = {}, {}
+
     def get(self, text: bytes) -> Value | None:
         """Give what was put under this text lately."""
         value = self._young.get(text)

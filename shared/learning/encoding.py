@@ -10,7 +10,6 @@ also gives the effect of an action alone.
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 from zlib import crc32
 
@@ -44,15 +43,15 @@ _SMALLEST: Final = 1.0 / LARGEST
 END: Final = "\x1f"
 """Ends a namespace, and a name before its value: a character that hardly occurs in either."""
 
-_CACHED_TEXTS: Final = 1 << 14  # in each of two generations
+_CACHED_TEXTS: Final = 1 << 15  # in each of two generations, some 330 bytes each
 _LONGEST_CACHED_TEXT: Final = 128
-_CACHED_ACTIONS: Final = 1 << 12
+_CACHED_ACTIONS: Final = 1 << 13  # likewise, some 1.5 kB each
 _LARGEST_CACHED_ACTION: Final = 1 << 10
 _WORDS: Final = {True: "true", False: "false", None: "null"}
 _OBJECT: Final = (dict, Mapping)  # dict first: the abstract class is slow to ask
 _PLAIN: Final = frozenset({str, int, float, bool, list, type(None)})  # what is surely no object: quicker to ask
 _HEADER_WORDS: Final = 2
-_ENCODERS: Final = 4
+_ENCODERS: Final = 32
 
 _Key = str | tuple[str, ...]
 
@@ -129,10 +128,18 @@ class Encoder:
     def __init__(self, interactions: Interactions = EVERYTHING) -> None:
         self.interactions = interactions
         self._uses_all = interactions == EVERYTHING
+        self._most = _CACHED_TEXTS
         self._young: dict[_Key, int] = {}
         self._old: dict[_Key, int] = {}
         self._remembered_actions: Recent[Row] = Recent(size=_CACHED_ACTIONS, longest=_LARGEST_CACHED_ACTION)
         self._places: dict[str, list[int]] = {}
+
+    def share(self, encoders: int) -> None:
+        """Remember, from now on, no more than is left to each of so many encoders."""
+        self._most = _CACHED_TEXTS // encoders
+        if max(len(self._young), len(self._old)) > self._most:
+            self._young, self._old = {}, {}
+        self._remembered_actions.resize(_CACHED_ACTIONS // encoders)
 
     def encode(self, situation: Situation) -> EncodedSituation:
         """Hash the features of a situation, which has at least one action."""
@@ -286,7 +293,7 @@ class Encoder:
             feature = self._fresh(text)
             if len(text) > _LONGEST_CACHED_TEXT:
                 return feature
-        if len(self._young) >= _CACHED_TEXTS:
+        if len(self._young) >= self._most:
             self._old, self._young = self._young, {}
         self._young[key] = feature
         return feature
@@ -303,14 +310,25 @@ def _letter(text: str) -> str:
 
 
 class Encoders:
-    """An encoder for each of the interactions met lately; a loop seldom has more than one or two."""
+    """An encoder for each of the interactions met lately, for all loops of a process: most have the same.
+
+    What they remember together does not grow with their number.
+    """
 
     def __init__(self) -> None:
-        self._of = lru_cache(maxsize=_ENCODERS)(Encoder)
+        self._of: dict[Interactions, Encoder] = {}
 
     def of(self, interactions: Interactions) -> Encoder:
         """Give the encoder for these interactions, with what it remembers."""
-        return self._of(interactions)
+        return self._of.get(interactions) or self._new(interactions)
+
+    def _new(self, interactions: Interactions) -> Encoder:
+        of = dict(list(self._of.items())[1 - _ENCODERS :])
+        of[interactions] = encoder = Encoder(interactions)
+        for each in of.values():
+            each.share(len(of))
+        self._of = of  # another thread goes on with what it has
+        return encoder
 
 
 def feature_hash(text: str) -> int:

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Action, JsonValue, Situation
-from shared.learning.encoding import CONSTANT, ENCODER_VERSION, LARGEST, NUMERIC, WIDTH, Encoder, encoder_version, feature_hash, to_batch
+from shared.learning.arguments import parse_arguments
+from shared.learning.encoding import (
+    CONSTANT,
+    ENCODER_VERSION,
+    LARGEST,
+    NUMERIC,
+    WIDTH,
+    Encoder,
+    Encoders,
+    encoder_version,
+    feature_hash,
+    to_batch,
+)
 from tests.learning.building import any_features, encoded, entries, random_batch, random_logs, random_model, random_outcomes, situation
 
 REPOSITORY = Path(__file__).parents[2]
@@ -181,6 +193,7 @@ def test_an_action_met_before_is_encoded_as_if_it_were_new():
 
 def test_what_the_encoder_remembers_is_bounded():
     encoder = Encoder()
+    encoder.share(2)
     for i in range(300):
         actions = tuple(Action(f"{i}/{j}", ({"v": {f"n{i}-{j}": f"{k}" for k in range(3)}},)) for j in range(50))
         encoder.encode(Situation(({"u": {"query": f"{i}", "words": [f"{i} {k}" for k in range(100)]}},), actions))
@@ -196,6 +209,7 @@ def test_what_the_encoder_remembers_is_bounded():
 def test_the_memory_it_takes_does_not_grow_with_what_is_sent():
     """Two rounds of distinct strings, enough each to fill what it remembers: the second adds next to nothing."""
     encoder, counts = Encoder(), []
+    encoder.share(2)
     tracemalloc.start()
     for round_ in range(2):
         for i in range(400):
@@ -204,6 +218,42 @@ def test_the_memory_it_takes_does_not_grow_with_what_is_sent():
         counts.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert counts[1] < 1.25 * counts[0] < 40e6
+
+
+def ignoring(number):
+    """Interactions that no other number has."""
+    return parse_arguments(f"--cb_explore_adf --ignore {chr(0x4E00 + number)}").interactions
+
+
+def test_many_encoders_remember_no_more_than_one_in_all(monkeypatch):
+    monkeypatch.setattr("shared.learning.encoding._CACHED_TEXTS", 1 << 10)
+    monkeypatch.setattr("shared.learning.encoding._CACHED_ACTIONS", 1 << 8)
+
+    def fill(encoders, kinds):
+        for number in range(kinds):
+            encoder = encoders.of(ignoring(number))
+            for i in range(400 // kinds):
+                words = [f"{number} {i} {k}" for k in range(10)]
+                encoder.encode(Situation(({"z": {"words": words}},), (Action(f"{number}/{i}", ()), Action(f"{number}/{i}/2", ()))))
+        return encoders
+
+    def remembered(encoders):
+        of = encoders._of.values()
+        return sum(len(each._young) + len(each._old) for each in of), sum(len(each._remembered_actions) for each in of)
+
+    for kinds in (1, 5, 16):
+        texts, actions = remembered(fill(Encoders(), kinds))
+        assert texts <= 1 << 11
+        assert actions <= 1 << 9
+
+
+def test_loops_with_the_same_interactions_share_an_encoder_and_more_kinds_than_there_is_room_for_take_turns():
+    encoders = Encoders()
+    first = encoders.of(ignoring(0))
+    assert encoders.of(ignoring(0)) is first
+    for number in range(100):
+        encoders.of(ignoring(number))
+    assert len(encoders._of) <= 32
 
 
 # --- the log ---
