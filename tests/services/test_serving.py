@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from shared.domain.budget import Budget
 from shared.domain.errors import NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings
@@ -20,11 +22,16 @@ from shared.learning import artifact
 from shared.learning.arguments import PolicyArguments, Softmax, parse_arguments
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
+from shared.learning.sizes import bytes_in
 from shared.services import serving
 from shared.services.serving import ModelServer, Polling
 from tests.builders import T0, decision
+from tests.learning.building import encoded
 
 INTERVAL = 0.05
+ASKED = encoded({"u": {"a": 1}}, [{}, {"b": 2}])
+COLD = 20_000
+"""Bytes of a cold model, at most."""
 
 
 def trained() -> bytes:
@@ -289,6 +296,202 @@ async def test_a_stored_policy_that_cannot_be_followed_leaves_the_old_settings_s
     assert "--nonsense" in (served.error or "")
 
 
+# --- loops that nobody calls ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resting():
+    """One that lets a loop rest at once, and for as long as a test takes."""
+    polling = Polling(timedelta(seconds=INTERVAL), rests_after=timedelta(seconds=INTERVAL), rest=timedelta(hours=1))
+    yield polling
+    polling.stop()
+
+
+class Counted:
+    """Something to be polled for that counts the looks."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def refresh(self) -> None:
+        self.looks += 1
+
+
+async def rested(polling: Polling, refreshable: Any) -> None:
+    await eventually(lambda: polling._watched[refreshable].rests)
+
+
+async def test_what_nobody_asks_for_is_looked_at_no_more_and_what_is_asked_for_every_interval(resting):
+    quiet, called = Counted(), Counted()
+    resting.watch(quiet)
+    resting.watch(called)
+    await rested(resting, quiet)
+    before = quiet.looks, called.looks
+    for _ in range(20):
+        resting.watch(called)
+        await asyncio.sleep(INTERVAL / 2)
+    assert quiet.looks == before[0] <= 4
+    assert called.looks >= before[1] + 5
+
+
+async def test_whoever_calls_for_a_loop_again_gets_what_was_published_and_set_meanwhile(feed, resting):
+    server = ModelServer(feed, feed, defaults=LoopSettings(), polling=resting)
+    await server.served()
+    await rested(resting, server)
+    feed.publish("1")
+    feed.settings = replace(feed.settings, exploration_percentage=0.5)
+    await asyncio.sleep(2 * INTERVAL)
+    served = await server.served()
+    assert (served.version, served.settings.exploration_percentage) == ("1", 0.5)
+    feed.publish("2")
+    for _ in range(20):
+        if (await server.served()).version == "2":
+            break
+        await asyncio.sleep(INTERVAL)
+    else:
+        pytest.fail("it is polled for no more")
+
+
+async def test_many_calls_for_a_loop_that_rested_look_once(feed, resting):
+    server = ModelServer(feed, feed, defaults=LoopSettings(), polling=resting)
+    await server.served()
+    await rested(resting, server)
+    await asyncio.sleep(2 * INTERVAL)
+    feed.publish("1")
+    looks: list[int] = []
+    given: Callable[[], Pointer | None] = feed.news
+
+    def counted() -> Pointer | None:
+        looks.append(1)
+        time.sleep(0.02)
+        return given()
+
+    feed.news = counted
+    assert {each.version for each in await asyncio.gather(*[server.served() for _ in range(5)])} == {"1"}
+    assert len(looks) == 1
+
+
+async def test_where_storage_does_not_answer_a_call_for_a_loop_that_rested_gets_what_is_known_in_time(feed, resting, monkeypatch):
+    monkeypatch.setattr(serving, "_CAUGHT_UP", timedelta(seconds=0.2))
+    feed.publish("1")
+    server = ModelServer(feed, feed, defaults=LoopSettings(), polling=resting)
+    await server.served()
+    await rested(resting, server)
+    await asyncio.sleep(2 * INTERVAL)
+    feed.error = StorageUnavailableError("down")
+    feed.settings_error = StorageUnavailableError("down")
+    served = await server.served()
+    assert (served.version, served.error) == ("1", "down; down")
+
+
+async def test_loops_are_looked_at_several_at_a_time(polling):
+    class Slow:
+        def refresh(self) -> None:
+            time.sleep(0.2)
+
+    class Many(Slow):
+        looked = threading.Event()
+
+        def refresh(self) -> None:
+            super().refresh()
+            self.looked.set()
+
+    for _ in range(31):
+        polling.watch(Slow())
+    last = Many()
+    began = time.monotonic()
+    polling.watch(last)
+    await asyncio.to_thread(last.looked.wait, 20)
+    assert time.monotonic() - began < 31 * 0.2 / 2
+    assert len(polling._threads) == 4
+
+
+# --- models that were let go ---------------------------------------------------------------------------------------------------
+
+
+def bytes_of(server: ModelServer) -> int:
+    return bytes_in(server._served.model)
+
+
+async def test_a_model_that_was_let_go_is_there_again_for_the_next_call_and_the_poll_leaves_it_alone(server, feed):
+    feed.publish("1")
+    before = await server.served()
+    expected = before.model.scores(ASKED).mean.tolist()
+    while server.let_go():
+        pass
+    await asyncio.sleep(4 * INTERVAL)
+    assert server._served.is_let_go
+    served = await server.served()
+    assert (served.version, served.published_at, served.model.learned, served.error) == ("1", T0, 1, None)
+    assert served.model.scores(ASKED).mean.tolist() == expected
+
+
+async def test_settings_are_followed_and_newer_models_noted_while_a_model_is_let_go(server, feed):
+    feed.publish("1")
+    await server.served()
+    while server.let_go():
+        pass
+    feed.publish("2")
+    feed.settings = replace(feed.settings, exploration_percentage=0.5)
+    await eventually(lambda: server._served.settings.exploration_percentage == 0.5)
+    assert (await server.served()).version == "2"
+
+
+async def test_what_scoring_takes_goes_first_and_is_laid_out_again_without_storage(server, feed):
+    feed.publish("1")
+    served = await server.served()
+    large = bytes_of(server)
+    kept = server.let_go()
+    assert 0 < kept == bytes_of(server) < large / 5
+    feed.artifact_error = feed.error = StorageUnavailableError("down")
+    again = await server.served()
+    assert again.version == "1"
+    assert again.model is served.model
+    assert again.model.is_prepared
+
+
+async def test_where_a_model_that_was_let_go_cannot_be_had_a_cold_one_answers_and_says_why(server, feed):
+    feed.publish("1")
+    await server.served()
+    while server.let_go():
+        pass
+    feed.artifact_error = StorageUnavailableError("down")
+    served = await server.served()
+    assert (served.version, served.model.is_cold, served.error) == ("", True, "down")
+    feed.artifact_error = None
+    assert (await server.served()).version == "1"
+
+
+@pytest.mark.parametrize("most", [1, 100_000, 3_000_000])
+async def test_whatever_the_number_of_loops_their_models_take_no_more_than_the_budget_and_no_call_gets_a_cold_one(polling, most):
+    budget, data = Budget(most), trained()
+    servers = []
+    for _ in range(12):
+        feed = Feed()
+        feed.publish("1", data)
+        servers.append(ModelServer(feed, feed, defaults=LoopSettings(), polling=polling, budget=budget))
+    for _ in range(3):
+        for server in servers:
+            served = await server.served()
+            assert served.version == "1"
+            served.model.scores(ASKED)
+            assert sum(map(bytes_of, servers)) < most + 1.5 * bytes_of(server) + COLD * len(servers)
+    for server in servers:
+        server.stop()
+        await server.served()
+    assert budget.held == 0
+
+
+async def test_a_loop_that_is_stopped_takes_no_room_even_if_a_call_under_way_goes_on(server, feed, polling):
+    feed.publish("1")
+    await server.served()
+    server.stop()
+    await server.served()
+    server.refresh()
+    assert not polling._watched
+    assert server._budget.held == 0
+
+
 # --- whatever a loop meets ---------------------------------------------------------------------------------------------------
 
 FOREIGN = [
@@ -340,10 +543,10 @@ async def test_the_thread_survives_whatever_is_raised(server, feed, polling, err
     breaking = Breaking(error)
     polling.watch(breaking)
     await server.served()
-    thread = polling._thread
+    thread = polling._threads[0]
     feed.publish("1")
     await eventually(lambda: server._served.version == "1" and breaking.looks > 3)
-    assert polling._thread is thread
+    assert polling._threads[0] is thread
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
 
 
