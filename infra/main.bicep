@@ -234,6 +234,7 @@ var settings = {
   PERSONALIZER_TRAINER_SCHEDULE: trainerSchedule
   PERSONALIZER_LOG_SHARDS: string(logShards)
   PERSONALIZER_MODELS_KEPT: string(modelsKept)
+  PERSONALIZER_MEMORY_MB: string(instanceMemoryMB)
 }
 
 // --- resources ------------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from shared.services.multislot import MultiSlotRanker
 from shared.services.ranking import Ranker
 from shared.services.rewarding import Rewarder
 from shared.services.serving import ModelServer, Polling
+from shared.services.sharing import Shared
 from shared.storage.event_log import RowEventLog
 from shared.storage.polling import StoredConfiguration
 from shared.storage.ports import Storage
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What all loops of a process share: ``turn`` is held by the analysis that computes."""
+    """What all loops of a process have in common: ``turn`` is held by the analysis that computes."""
 
     settings: AppSettings
     storage: Storage
@@ -56,6 +57,7 @@ class Common:
     jobs: JobQueue
     actions: ActionReader
     turn: asyncio.Semaphore
+    shared: Shared
     signer: Callable[[], ModelSigner]
     check_mirror: Callable[[str], None]
 
@@ -116,8 +118,16 @@ class LoopServices:
         own = self.settings.client_digests if self.record.name == DEFAULT_LOOP else ()
         return self.record.client_keys or own
 
+    def let_go(self) -> None:
+        """Keep nothing at hand of this loop any more, and poll for it no more: it is gone, or nobody asks for it. Any thread may say so."""
+        self.models.stop()
+        self.log.close()
+        trainer = vars(self).get("trainer")  # if it was ever asked for
+        if trainer is not None:
+            trainer.close()
+
     async def close(self) -> None:
-        """Stop the polling thread and close the connections; all loops of a process share them."""
+        """Stop the polling threads and close the connections; all loops of a process share them."""
         self.common.polling.stop()
         await self.storage.close()
 
@@ -155,7 +165,7 @@ class LoopServices:
 
         limits = Limits(grace=self.settings.grace, lookback=self.settings.lookback)
         clock = EarlierClock(self.common.clock, self.storage.time)
-        return Trainer(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits)
+        return Trainer(self.log, self.joined, self.store, self.configuration, clock=clock, limits=limits).sharing(self.common.shared)
 
     @cached_property
     def retention(self) -> "Retention":
@@ -235,7 +245,8 @@ class LoopServices:
         """Batches of decisions and rewards."""
         from shared.services.uploads import Uploads
 
-        return Uploads(self.log, self.models, clock=self.clock, grace=self.settings.upload_grace)
+        grace, encoders = self.settings.upload_grace, self.common.shared.encoders
+        return Uploads(self.log, self.models, clock=self.clock, grace=grace, encoders=encoders)
 
     # --- analyses ----------------------------------------------------------------------------------------------------------
 
@@ -279,6 +290,7 @@ class LoopServices:
         from shared.services.retraining import Retrainer
 
         retrainer = Retrainer(self.joined, self.store, clock=self.clock)
+        retrainer.sharing(self.common.shared)
         return Applier(self.evaluations, self.analyses, self.configurator, self.store, retrainer, self.models)
 
     @cached_property

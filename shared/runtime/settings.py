@@ -17,6 +17,7 @@ from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning.arguments import parse_arguments
+from shared.runtime.memory import USUAL_MEMORY, memory_here
 from shared.storage.epochs import settled_for
 from shared.storage.opening import folder_named, is_connection_string
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
@@ -39,6 +40,7 @@ DEFAULTS: Mapping[str, str] = {
     "PERSONALIZER_TRAINER_SCHEDULE": "0 * * * * *",
     "PERSONALIZER_LOG_SHARDS": "1",
     "PERSONALIZER_MODELS_KEPT": "20",
+    "PERSONALIZER_MEMORY_MB": "2048",
 }
 """Every setting of the app beside those of its storage account; docs/settings.md and the example settings list the same."""
 
@@ -76,7 +78,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """What this deployment was given; see docs/settings.md.
+    """What this deployment was given; see docs/settings.md. ``memory`` is how many bytes each process plans with.
 
     ``storage`` has the loops' data, ``host_storage`` the Functions host's own, with the queues; they may be one, as in an embedded store.
     A tool beside the app needs no queue, so the host's may be missing.
@@ -93,6 +95,7 @@ class AppSettings:
     models_kept: int
     storage: StorageSettings
     host_storage: StorageSettings
+    memory: int = USUAL_MEMORY
     cors_origins: tuple[str, ...] = ()
     cors_of_platform: tuple[str, ...] = ()
 
@@ -162,6 +165,7 @@ def read_settings(environment: Mapping[str, str]) -> AppSettings:
         models_kept=int(reader.number("MODELS_KEPT", minimum=1, maximum=10_000, whole=True)),
         storage=_data_storage(environment),
         host_storage=_embedded_store(environment) or _account(environment, _HOST_ACCOUNT),
+        memory=_memory(reader),
     )
 
 
@@ -215,6 +219,10 @@ def _unusable(setting: str, text: str, rule: str) -> SettingsError:
     """Give the error of a setting that has this value; one as long as a key is not repeated."""
     found = repr(text) if len(text) <= _SHOWN else f"{len(text)} characters long"
     return SettingsError(f"{setting} is {found}, but {rule}", public=f"{setting} {rule}")
+
+
+def _memory(reader: _Reader) -> int:
+    return min(int(reader.number("MEMORY_MB", minimum=256, maximum=1 << 20, whole=True)) << 20, memory_here())
 
 
 def _read_duration(text: str) -> timedelta:

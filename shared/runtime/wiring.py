@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from shared.api.rank import ActionReader
+from shared.domain.budget import Budget
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.errors import AccessDeniedError, InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
@@ -30,6 +31,7 @@ from shared.services.multislot import MultiSlotRanker
 from shared.services.ranking import Ranker
 from shared.services.rewarding import Rewarder
 from shared.services.serving import ModelServer, Polling
+from shared.services.sharing import Shared
 from shared.storage.clocks import LogClock
 from shared.storage.copying.mark import check_whole
 from shared.storage.event_log import FollowedFeed, RowEventLog
@@ -49,6 +51,13 @@ _NAMES_REMEMBERED = 1_000
 
 _WRITTEN_AFTER = timedelta(days=1)
 """How long after a loop's end a process that had not heard of it may have written."""
+
+_UNUSED: Final = 3_600.0
+"""Seconds after which what serves a loop is let go in a process that nobody asks for it; the next call builds it again."""
+_SWEPT_EVERY: Final = 60.0
+
+_TRAINED_EVERY: Final = timedelta(minutes=10)
+"""What was used within this time is in use for the trainer, which comes to a loop every few minutes."""
 
 SEARCHES: Final = "searches"
 REPORTS: Final = "reports"
@@ -78,10 +87,13 @@ class Deployment:
         self.jobs: JobQueue = QueuedJobs(self.host_storage)
         self.clock = clock or SystemClock()
         self.polling = Polling(settings.model_poll_interval)
+        self.shared = _shared(settings)
         self.store = FileLoopStore(self.storage)
         self.rooms = {name: FewAtATime(places=places) for name, places in ROOMS.items()}
         self.latencies = Latencies(self.clock.now())
         self._present: dict[str, LoopServices] = {}
+        self._asked: dict[str, float] = {}
+        self._swept = time.monotonic()
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
         self._is_whole = False
         self._common = Common(
@@ -93,6 +105,7 @@ class Deployment:
             jobs=self.jobs,
             actions=ActionReader(),
             turn=asyncio.Semaphore(),
+            shared=self.shared,
             signer=lambda: self.signer,
             check_mirror=self._check_mirror,
         )
@@ -135,19 +148,29 @@ class Deployment:
     async def find(self, loop: str) -> LoopServices | None:
         """Give the services of a loop that is there, which is polled for from now on.
 
-        Storage is asked for a loop that is new to this process; raises as `shared.domain.ports.LoopStore`.
+        Storage is asked for a loop that is new to this process, and whether one is still as it was that nobody called for lately; raises
+        as `shared.domain.ports.LoopStore`.
         """
         present = self._present.get(loop)
+        if present is not None and not present.models.watch():
+            await present.models.catch_up()
         if present is None or not present.is_current:
             present = None if self._is_known_absent(loop) else await self._look_for(loop)
+            if present is not None:
+                present.models.watch()
         if present is not None:
-            present.models.watch()
+            self._asked[loop] = time.monotonic()
         return present
 
     async def fresh(self, loop: str) -> LoopServices | None:
         """Give the services of a loop that is there, by its record as it is stored now; raises as `find`."""
         record = await self.record(loop)
-        return self.services_of(record) if record.is_there else None
+        self._let_go_of_unused()
+        if not record.is_there:
+            self._let_go(loop)
+            return None
+        self._asked[loop] = time.monotonic()
+        return self.services_of(record)
 
     async def names(self) -> Sequence[str]:
         """List the loops, deleted ones among them: the default one, then by name."""
@@ -205,7 +228,7 @@ class Deployment:
                 await self.loops.erased(loop, remains)
 
     async def close(self) -> None:
-        """Stop the polling thread and close the connections."""
+        """Stop the polling threads and close the connections."""
         self.polling.stop()
         await self.storage.close()
         await self.host_storage.close()
@@ -232,8 +255,25 @@ class Deployment:
 
     def _let_go(self, loop: str) -> None:
         present = self._present.pop(loop, None)
+        self._asked.pop(loop, None)
         if present is not None:
-            present.models.stop()
+            present.let_go()
+
+    def _looked(self, loop: str) -> None:
+        """Let go of a loop of which a look told that it is gone."""
+        present = self._present.get(loop)
+        if present is not None and not present.is_current:
+            self._let_go(loop)
+        self._let_go_of_unused()
+
+    def _let_go_of_unused(self) -> None:
+        """Let go of what nobody has asked for, in case that nobody tells this process of its end either."""
+        now = time.monotonic()
+        if now - self._swept < _SWEPT_EVERY:
+            return
+        self._swept = now
+        for loop in [name for name in list(self._present) if now - self._asked.get(name, now) > _UNUSED]:
+            self._let_go(loop)
 
     def _check_mirror(self, uri: str) -> None:
         from shared.storage.mirror import check_mirror
@@ -253,6 +293,7 @@ class Deployment:
             ),
             clock=self.clock,
             settled=settings.lookback,
+            budget=self.shared.logs,
         )
 
     def _build(self, record: LoopRecord) -> LoopServices:
@@ -262,7 +303,14 @@ class Deployment:
         configuration = StoredConfiguration(storage, defaults=defaults, record=record)
         log = self._event_log(place)
         feed = FollowedFeed(FileModelFeed(storage, loop=place), log)
-        models = ModelServer(feed, configuration, defaults=_at_first(record, defaults), polling=self.polling)
+        models = ModelServer(
+            feed,
+            configuration,
+            defaults=_at_first(record, defaults),
+            polling=self.polling,
+            budget=self.shared.models,
+            looked=partial(self._looked, record.name),
+        )
         return LoopServices(
             common=self._common,
             place=place,
@@ -272,8 +320,8 @@ class Deployment:
             log=log,
             models=models,
             allowance=Allowance(FileUsage(storage, place=place), clock=clock),
-            ranker=Ranker(log, models, clock=clock),
-            slots=MultiSlotRanker(log, models, clock=clock),
+            ranker=Ranker(log, models, clock=clock, encoders=self.shared.encoders),
+            slots=MultiSlotRanker(log, models, clock=clock, encoders=self.shared.encoders),
             rewarder=Rewarder(log, clock=clock),
         )
 
@@ -301,6 +349,16 @@ def once_per_process(make: Callable[[], Built]) -> Callable[[], Built]:
         return present
 
     return get
+
+
+def _shared(settings: AppSettings) -> Shared:
+    """Divide what a process may keep at hand; the rest of its memory is for itself, and for what is under way."""
+    part = settings.memory // 16
+    return Shared(
+        learners=Budget(3 * part, in_use=_TRAINED_EVERY),
+        models=Budget(2 * part),
+        logs=Budget(2 * part, in_use=_TRAINED_EVERY),
+    )
 
 
 def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:

@@ -46,8 +46,8 @@ class Common:
 class Decider:
     """Decides by what is served; remembers actions met lately, which changes nothing in what it decides."""
 
-    def __init__(self) -> None:
-        self._encoders = Encoders()
+    def __init__(self, encoders: Encoders | None = None) -> None:
+        self._encoders = encoders or Encoders()
 
     def decide(
         self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool, common: Common | None = None

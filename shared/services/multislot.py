@@ -12,6 +12,7 @@ from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog
 from shared.domain.slots import Filling, MultiSlotSituation
 from shared.learning.arguments import is_multi_slot
+from shared.learning.encoding import Encoders
 from shared.services.deciding import Decider, Scored, best_first, new_event_id
 from shared.services.serving import ModelServer, Served
 
@@ -51,11 +52,11 @@ class MultiSlotRanking:
 class MultiSlotRanker:
     """Answers multi-slot Rank calls; a call returns only when the decisions of all its slots are stored, in one row."""
 
-    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock) -> None:
+    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock, encoders: Encoders | None = None) -> None:
         self._log = log
         self._models = models
         self._clock = clock
-        self._decider = Decider()
+        self._decider = Decider(encoders)
 
     async def rank(self, asked: MultiSlotSituation, *, event_id: str | None, deferred: bool, is_scored: bool = False) -> MultiSlotRanking:
         """Fill the slots in order, each with an action of its own; outside Online mode each gets its baseline.

@@ -8,6 +8,7 @@ from shared.domain.clock import Clock
 from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.ports import EventLog
 from shared.joining.dsjson import chosen_first
+from shared.learning.encoding import Encoders
 from shared.learning.explanation import explain_all
 from shared.services.deciding import Decider, Scored, best_first, new_event_id
 from shared.services.serving import ModelServer, Served
@@ -41,11 +42,11 @@ class Ranking:
 class Ranker:
     """Answers Rank calls; a call returns only when its decision is stored."""
 
-    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock) -> None:
+    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock, encoders: Encoders | None = None) -> None:
         self._log = log
         self._models = models
         self._clock = clock
-        self._decider = Decider()
+        self._decider = Decider(encoders)
 
     async def rank(self, situation: Situation, *, event_id: str | None, deferred: bool, is_scored: bool = False) -> Ranking:
         """Choose an action; the same event id, situation and model give the same answer, with scores if it ``is_scored``.

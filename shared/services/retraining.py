@@ -27,9 +27,11 @@ from shared.joining.rejoin import rejoin
 from shared.learning.artifact import dump_state, load_learner
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
+from shared.learning.sizes import bytes_in
 from shared.services.concurrency import collector_at_rest
 from shared.services.lessons import Lessons
 from shared.services.publishing import Content, beginner, settings_text, write_version
+from shared.services.sharing import Shared
 
 logger = logging.getLogger(__name__)
 
@@ -171,13 +173,33 @@ class Retrainer:
         self._log = log
         self._store = store
         self._clock = clock
-        self._encoders = Encoders()
         self._course: _Course | None = None
+        self.sharing(Shared())
+
+    def sharing(self, shared: Shared) -> None:
+        """Keep what is kept at hand within what all loops of the process share; to be said before it is used."""
+        self._encoders = shared.encoders
+        self._learners = shared.learners
+        self.used_at = self._learners.monotonic()
+
+    def close(self) -> None:
+        """Keep nothing at hand any more."""
+        self._keep(None)
+
+    def let_go(self) -> int:
+        """Do likewise, for other loops to have the room: the checkpoint has it all."""
+        self._course = None
+        return 0
+
+    def _keep(self, course: _Course | None) -> None:
+        self._course, self.used_at = course, self._learners.monotonic()
+        self._learners.hold(self, 0 if course is None else bytes_in(course.learner))
 
     async def is_begun(self, pointer: Pointer, loop: LoopSettings) -> bool:
         """Tell whether an earlier run has begun what `run` would go on with; raises as that does."""
-        if self._course is not None:
-            return self._course.purpose == purpose(pointer, loop)
+        course = self._course
+        if course is not None:
+            return course.purpose == purpose(pointer, loop)
         try:
             progress = await self._store.checkpoints.progress()
         except UnreadableError:
@@ -203,7 +225,7 @@ class Retrainer:
         logger.info("learning anew", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
         if not course.is_over(pointer.chunk):
             await self._save(course)
-            self._course = course
+            self._keep(course)
             return None
         new = await self._write(pointer, loop, course.learner, first=course.first)
         await self._store.commit(new, expected=etag)
@@ -243,7 +265,8 @@ class Retrainer:
 
     async def _taken_up(self, wanted: str) -> _Course | None:
         """Give what this process, or else the checkpoint, has of the model that is wanted; what is of no use is deleted."""
-        course, self._course = self._course, None  # whatever fails, what was kept in memory is not gone on with
+        course = self._course
+        self._keep(None)  # whatever fails, what was kept in memory is not gone on with
         if course is not None and course.purpose == wanted:
             return course
         try:

@@ -23,8 +23,9 @@ from shared.joining.chunks import ChunkName, compressed_parts
 from shared.joining.dsjson import parts_of_lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
 from shared.learning import artifact
-from shared.learning.encoding import Batch, Encoders
+from shared.learning.encoding import Batch
 from shared.learning.learner import Learner
+from shared.learning.sizes import bytes_in
 from shared.services.concurrency import collector_at_rest, give_memory_back, together
 from shared.services.figures.keeping import FigureKeeper
 from shared.services.figures.logged import logged
@@ -33,6 +34,7 @@ from shared.services.figures.timeline import Timeline
 from shared.services.figures.window import Span, window
 from shared.services.lessons import lessons
 from shared.services.publishing import Content, beginner, digest, settings_text, write_version
+from shared.services.sharing import Shared
 from shared.services.windows import Limits, Plan
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,10 @@ class _Work:
 
 @dataclass(slots=True)
 class _Warm:
-    """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed."""
+    """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed.
+
+    It is there while `Shared.learners` has room for it: its state in storage is the truth.
+    """
 
     version: str = ""
     learner: Learner | None = field(default=None)
@@ -88,17 +93,37 @@ class Stepper:
         self._store = store
         self._clock = clock
         self._limits = limits
-        self._figures = FigureKeeper(store)
-        self._encoders = Encoders()
         self._warm = _Warm()
+        self.sharing(Shared())
+
+    def sharing(self, shared: Shared) -> None:
+        """Keep what is kept at hand within what all loops of the process share; to be said before it is used."""
+        self._figures = FigureKeeper(self._store, shared.logs)
+        self._encoders = shared.encoders
+        self._learners = shared.learners
+        self.used_at = self._learners.monotonic()
 
     def take_up(self, version: str, learner: Learner) -> None:
         """Go on with this learner from the model of this version."""
-        self._warm = _Warm(version, learner)
+        self._keep(_Warm(version, learner))
 
     def forget(self) -> None:
         """Load the learner when it is needed again."""
+        self._keep(_Warm())
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self.forget()
+        self._figures.close()
+
+    def let_go(self) -> int:
+        """Do likewise, for other loops to have the room."""
         self._warm = _Warm()
+        return 0
+
+    def _keep(self, warm: _Warm) -> None:
+        self._warm, self.used_at = warm, self._learners.monotonic()
+        self._learners.hold(self, 0 if warm.learner is None else bytes_in(warm.learner))
 
     async def step(self, plan: Plan, pointer: Pointer, etag: str | None, loop: LoopSettings) -> Commit:
         """Do the window of the plan and commit it, if the pointer's ETag is still this.
@@ -116,7 +141,7 @@ class Stepper:
         await self._store.commit(new, expected=etag)
         if plan.size > NOTED:
             await asyncio.to_thread(give_memory_back)
-        self._warm = _Warm(new.version, learner) if learner is not None else _Warm()
+        self._keep(_Warm(new.version, learner) if learner is not None else _Warm())
         facts = {"loop": loop.name, "model_version": new.version, "watermark": new.watermark.isoformat(), "events": plan.decisions}
         logger.info("window committed", extra=facts | _counted(work.extract.counters) | asdict(work.extract.figures))
         return Commit(new, work.extract.counters.learned)
@@ -165,7 +190,8 @@ class Stepper:
         )
 
     async def _learner(self, version: str, loop: LoopSettings) -> Learner:
-        warm, self._warm = self._warm, _Warm()
+        warm = self._warm
+        self.forget()
         if not version:
             return beginner(loop)
         if warm.learner is not None and warm.version == version:

@@ -17,6 +17,7 @@ from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
 from shared.services.publishing import beginning
 from shared.services.retraining import Chunks, Retrainer
 from shared.services.room import Room
+from shared.services.sharing import Shared
 from shared.services.stepping import Commit, Stepper
 from shared.services.windows import IDLE_ADVANCE, Limits, Plan, is_due, plan_window
 
@@ -122,6 +123,17 @@ class Trainer:
         self._room = Room(log, store.attempts, limits)
         self._stepper = Stepper(log, store, clock=clock, limits=limits)
         self._retrainer = Retrainer(chunks, store, clock=clock)
+
+    def sharing(self, shared: Shared) -> "Trainer":
+        """Keep what is kept at hand within what all loops of the process share; to be said before it is used. Gives itself."""
+        self._stepper.sharing(shared)
+        self._retrainer.sharing(shared)
+        return self
+
+    def close(self) -> None:
+        """Keep nothing at hand any more: the loop is gone."""
+        self._stepper.close()
+        self._retrainer.close()
 
     async def run(self, limit: TimeLimit | None = None) -> list[Commit]:
         """Catch up, for as long as the limit lets (`RUN_TIME`); gives the commits made. Raises as `turn`."""

@@ -13,7 +13,8 @@ from shared.domain.events import Decision, LearningMode, Observation
 from shared.domain.ports import EventLog
 from shared.domain.uploads import Interaction, Report
 from shared.joining.dsjson import situation_text
-from shared.learning.encoding import Encoder
+from shared.learning.encoding import Encoders
+from shared.learning.interactions import EVERYTHING
 from shared.services.serving import ModelServer
 
 _STEP = timedelta(microseconds=1)
@@ -23,12 +24,12 @@ _STEP = timedelta(microseconds=1)
 class Uploads:
     """Stores batches, each in one row: all of it or none."""
 
-    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock, grace: timedelta) -> None:
+    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock, grace: timedelta, encoders: Encoders | None = None) -> None:
         self._log = log
         self._models = models
         self._clock = clock
         self._oldest = grace / 2
-        self._encoder = Encoder()
+        self._encoder = (encoders or Encoders()).of(EVERYTHING)
 
     async def interactions(self, batch: Sequence[Interaction]) -> None:
         """Return once these decisions, at least one, are stored; raises as `shared.domain.ports.EventLog.append_decisions`."""

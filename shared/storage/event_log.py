@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, time, timedelta
 
+from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.clock import Clock
 from shared.domain.errors import ClocksDifferError, NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.events import Decision, EventKey, Observation
@@ -27,6 +28,7 @@ from shared.storage.ports import Row, Storage
 from shared.storage.rows import SIGHTED_COLUMNS, Event, OpenedRow, head, sightings
 from shared.storage.segments import decode_decisions, decode_observations
 from shared.storage.sightings import Sightings
+from shared.storage.tail import Upkeep
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +43,11 @@ _MICROSECOND = timedelta(microseconds=1)
 class RowEventLog:
     """Decisions and observations of one loop, in day tables."""
 
-    def __init__(self, storage: Storage, *, settings: LogSettings, clock: Clock, settled: timedelta) -> None:
+    def __init__(self, storage: Storage, *, settings: LogSettings, clock: Clock, settled: timedelta, budget: Budget | None = None) -> None:
         self._storage = storage
         self._settings = settings
         self._clock = LogClock(clock, storage.time)
-        self._settled = settled
+        self._upkeep = Upkeep(self._clock, settled, budget or Budget(UNBOUNDED))
         self._epoch = LogEpoch(settings.generation, oldest=settings.generation)
         self.hearing = Hearing(clock)
         self._unheard = Hearing(clock)
@@ -62,15 +64,20 @@ class RowEventLog:
 
     def _remember(self, epoch: LogEpoch) -> Memory:
         """Start remembering what is read of this epoch."""
-        return Memory(self._storage, self._rows, loop=self._settings.loop, epoch=epoch, clock=self._clock, settled=self._settled)
+        return Memory(self._storage, self._rows, loop=self._settings.loop, epoch=epoch, upkeep=self._upkeep)
 
     @property
     def memory(self) -> Memory:
         """What is remembered of the log, none of it from before the log was deleted."""
         epoch = self._epoch
         if epoch != self._memory.epoch:
+            self._memory.close()
             self._memory = self._remember(epoch)
         return self._memory
+
+    def close(self) -> None:
+        """Remember nothing of what was read any more: the loop is gone."""
+        self._memory.close()
 
     # --- epochs ----------------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
-from shared.domain.clock import Clock
 from shared.domain.events import Decision, Observation
 from shared.domain.ledger import LogEpoch, Segment
 from shared.storage import names
@@ -15,7 +14,7 @@ from shared.storage.hours import Hours, kept_by_the_hour
 from shared.storage.ports import Row, Storage
 from shared.storage.rows import SIGHTED_COLUMNS, head
 from shared.storage.sightings import Sightings
-from shared.storage.tail import Piece, Tail
+from shared.storage.tail import Piece, Tail, Upkeep
 
 MOST_OBSERVATIONS: Final = 4_000_000
 """At 40 bytes each: what comes in 2 days at 20 a second. What is more is read again for each window, from the kept hours."""
@@ -68,11 +67,14 @@ class Rows:
 class Memory:
     """Both tails of one epoch of a loop's log."""
 
-    def __init__(self, storage: Storage, rows: Rows, *, loop: str, epoch: LogEpoch, clock: Clock, settled: timedelta) -> None:
+    def __init__(self, storage: Storage, rows: Rows, *, loop: str, epoch: LogEpoch, upkeep: Upkeep) -> None:
         self.epoch = epoch
         observations = Hours(storage, loop=loop, generation=epoch.generation, kind=names.Kind.OBSERVATIONS, columns=OBSERVED)
         decisions = Hours(storage, loop=loop, generation=epoch.generation, kind=names.Kind.DECISIONS, columns=SIGHTED)
-        self.observed = Tail(
-            kept_by_the_hour(rows.observed, observations, clock=clock), clock=clock, settled=settled, most=MOST_OBSERVATIONS
-        )
-        self.sighted = Tail(kept_by_the_hour(rows.sighted, decisions, clock=clock), clock=clock, settled=settled, most=MOST_SIGHTINGS)
+        self.observed = Tail(kept_by_the_hour(rows.observed, observations, clock=upkeep.clock), upkeep, most=MOST_OBSERVATIONS)
+        self.sighted = Tail(kept_by_the_hour(rows.sighted, decisions, clock=upkeep.clock), upkeep, most=MOST_SIGHTINGS)
+
+    def close(self) -> None:
+        """Remember nothing any more."""
+        self.observed.close()
+        self.sighted.close()

@@ -1,4 +1,4 @@
-"""What the polling thread reads: blocking, and conditional, so that nothing new costs a 304 and no bytes.
+"""What polling threads read: blocking, and conditional, so that nothing new costs a 304 and no bytes.
 
 Each question ends in time, whatever storage does: one loop's answer that does not come holds the others up for some seconds at most.
 """

@@ -1,9 +1,10 @@
 """Rows that are not read again: those behind a moving point, which no writer adds to any more."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.clock import Clock
 from shared.storage.columns import Block
 
@@ -21,17 +22,31 @@ Load = Callable[[datetime, datetime], AsyncIterator[Piece]]
 """Reads a range of the log, piece by piece, one behind the other without a gap."""
 
 
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """How rows are kept: ``settled`` is the age from which on one counts as there for good; ``budget`` bounds the bytes of several tails.
+
+    One of them takes half of it at most: a log's two do not drive each other out.
+    """
+
+    clock: Clock
+    settled: timedelta
+    budget: Budget = field(default_factory=lambda: Budget(UNBOUNDED))
+
+
 class Tail:
     """A cache of what was read from the end of a log; it saves reading, and nothing depends on it.
 
-    ``settled`` is the age from which on a row counts as there for good; ``most`` bounds the rows in memory. What does not fit is read
-    again each time, piece by piece. Stopped half-way, what was read up to there stays.
+    ``most`` bounds the rows in memory, and the budget their bytes. What does not fit is read again each time, piece by piece. Stopped
+    half-way, what was read up to there stays.
     """
 
-    def __init__(self, load: Load, *, clock: Clock, settled: timedelta, most: int) -> None:
+    def __init__(self, load: Load, upkeep: Upkeep, *, most: int) -> None:
         self._load = load
-        self._clock = clock
-        self._settled = settled
+        self._clock = upkeep.clock
+        self._settled = upkeep.settled
+        self._budget = upkeep.budget
+        self.used_at = self._budget.monotonic()
         self._most = most
         self._blocks: list[Block] = []
         self._since: datetime | None = None
@@ -42,7 +57,9 @@ class Tail:
 
     async def between(self, since: datetime, until: datetime, *, given: Sequence[Piece] = ()) -> AsyncIterator[Block]:
         """Give what was sealed in ``[since, until)``, in sealed order, reading only what is neither in memory nor given."""
+        self.used_at = self._budget.monotonic()
         known_until = self._forget(since)
+        self._budget.hold(self, self._bytes())
         for block in list(self._blocks):
             part = block.between(since, until)
             if len(part):
@@ -53,12 +70,23 @@ class Tail:
             if len(part):
                 yield part
 
+    def let_go(self) -> int:
+        """Read all of it when it is needed again."""
+        self._blocks, self._since, self._until = [], None, None
+        return 0
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self.let_go()
+        self._budget.drop(self)
+
     def read_again(self, since: datetime) -> None:
         """Forget what was sealed from then on: some of it turned up when the rest had been read."""
         if self._since is None or self._until is None or since >= self._until:
             return
         parts = [block.between(self._since, since) for block in self._blocks] if since > self._since else []
         self._blocks, self._until = [part.copy() for part in parts if len(part)], max(since, self._since)
+        self._budget.hold(self, self._bytes())
 
     def _forget(self, since: datetime) -> datetime:
         """Drop what is earlier, and tell up to where all is known from then on."""
@@ -81,12 +109,16 @@ class Tail:
         if until <= self._until:
             return
         fresh = piece.block.between(self._until, until)
-        if len(self) + len(fresh) > self._most:
+        size = self._bytes() + fresh.rows.nbytes
+        if len(self) + len(fresh) > self._most or size > self._budget.most // 2 or not self._budget.fits(self, size):
             return
         self._until = until
         if len(fresh):
             self._blocks.append(fresh.copy())
             self._put_together()
+
+    def _bytes(self) -> int:
+        return sum(block.rows.nbytes for block in self._blocks)
 
     def _put_together(self) -> None:
         """Keep few blocks, each at least twice as long as the next: one may take some hundred bytes beside its rows."""

@@ -206,6 +206,97 @@ async def test_a_process_that_was_away_serves_the_new_life_and_nothing_of_the_ol
     assert ((await old.progress.read()).ranked, (await new.progress.read()).ranked) == (1, 0)
 
 
+# --- what a process keeps at hand ------------------------------------------------------------------------------------------
+
+
+def kept_of(deployment: Deployment) -> int:
+    shared = deployment.shared
+    return shared.learners.held + shared.models.held + shared.logs.held
+
+
+def rest_at_once(deployment: Deployment) -> None:
+    """Look at what nobody calls for no more, as after a minute with the defaults."""
+    deployment.polling._rests_after, deployment.polling._rest = 0.1, 3_600.0
+
+
+async def test_a_key_that_was_revoked_while_nobody_called_opens_nothing_and_the_new_one_does(deployment, another):
+    old = await make(deployment, "news")
+    rest_at_once(another)
+    services = await another.admit("news", {KEY: old})
+    await eventually(lambda: asyncio.sleep(0, another.polling._watched[services.models].rests))
+    record, new = await deployment.loops.regenerate("news", 1, own_keys=())
+    await deployment.note(record)
+    await asyncio.sleep(0.2)
+    with pytest.raises(AccessDeniedError):
+        await another.admit("news", {KEY: old})
+    assert await another.admit("news", {KEY: new}) is services
+
+
+async def test_a_loop_that_was_deleted_while_nobody_called_is_not_there_for_the_next_call(deployment, another):
+    key = await make(deployment, "news")
+    rest_at_once(another)
+    services = await another.admit("news", {KEY: key})
+    await eventually(lambda: asyncio.sleep(0, another.polling._watched[services.models].rests))
+    await deployment.note(await deployment.loops.delete("news"))
+    await asyncio.sleep(0.2)
+    with pytest.raises(ResourceNotFoundError):
+        await another.admit("news", {KEY: key})
+    assert "news" not in another._present
+
+
+async def test_a_deleted_loop_is_let_go_in_every_process_though_nobody_calls_for_it(deployment, another, clock):
+    """In one that polled for it, and in one that only trains."""
+    await make(deployment, "news")
+    await (await present(another, "news")).models.served()
+    services = await present(deployment, "news")
+    for number in range(20):
+        await services.ranker.rank(situation(), event_id=f"e{number}", deferred=False)
+    clock.at += timedelta(seconds=30)
+    trainer = Deployment(deployment.settings, clock=clock)
+    assert await _train(trainer, "news")
+    assert trainer.shared.learners.held > 0
+    await deployment.note(await deployment.loops.delete("news"))
+
+    async def is_gone() -> bool:
+        return "news" not in another._present
+
+    await eventually(is_gone)
+    assert kept_of(another) == 0
+    assert await _train(trainer, "news")
+    assert (kept_of(trainer), trainer._present) == (0, {})
+    await trainer.close()
+
+
+async def test_what_nobody_has_asked_for_in_an_hour_is_let_go_and_built_again_when_it_is(deployment, monkeypatch):
+    await make(deployment, "news")
+    before = await present(deployment, "news")
+    deployment._asked["news"] -= 3_601
+    deployment._swept -= 61
+    await deployment.fresh(DEFAULT_LOOP)
+    assert deployment._present.keys() == {DEFAULT_LOOP}
+    assert await present(deployment, "news") is not before
+
+
+async def test_all_loops_of_a_process_share_an_encoder_and_its_budgets(deployment):
+    services = []
+    for name in ("one", "two"):
+        await make(deployment, name)
+        services.append(await present(deployment, name))
+    encoders = {each.ranker._decider._encoders for each in services} | {each.slots._decider._encoders for each in services}
+    encoders |= {each.trainer._stepper._encoders for each in services} | {each.trainer._retrainer._encoders for each in services}
+    assert encoders == {deployment.shared.encoders}
+    assert {each.models._budget for each in services} == {deployment.shared.models}
+    assert {each.trainer._stepper._learners for each in services} == {deployment.shared.learners}
+
+
+@pytest.mark.parametrize(("megabytes", "parts"), [("256", (48, 32, 32)), ("1024", (192, 128, 128)), ("2048", (384, 256, 256))])
+async def test_budgets_follow_the_memory_that_a_process_plans_with(storage, megabytes, parts):
+    deployment = Deployment(read_settings({**settings_of(storage), **SETTINGS, "PERSONALIZER_MEMORY_MB": megabytes}))
+    shared = deployment.shared
+    assert tuple(each.most >> 20 for each in (shared.learners, shared.models, shared.logs)) == parts
+    await deployment.close()
+
+
 # --- a record that cannot be read ------------------------------------------------------------------------------------------
 
 

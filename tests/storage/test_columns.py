@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.domain.budget import Budget
 from shared.domain.clock import to_micros
 from shared.domain.events import EventKey, Observation
 from shared.domain.identity import report_id, report_tag
 from shared.domain.ledger import Segment
 from shared.storage.columns import OBSERVED, SIGHTED, Block, Keys, blocks, observation, observed
 from shared.storage.gathering import Gathering
-from shared.storage.tail import Piece, Tail
+from shared.storage.tail import Piece, Tail, Upkeep
 from tests.builders import T0, after, reports_of, segment
 from tests.builders import observation as built
-from tests.clocks import SetClock
+from tests.clocks import SetClock, Ticks
 
 
 def test_an_event_takes_no_more_than_forty_bytes():
@@ -121,7 +122,7 @@ async def told(tail: Tail, since: datetime, until: datetime) -> list[EventKey]:
 def test_a_tail_gives_what_the_log_holds_wherever_it_looks_and_however_little_it_may_keep(looks, now, most):
     async def look() -> None:
         log, clock = Log(), SetClock(after(now))
-        tail = Tail(log.load, clock=clock, settled=timedelta(seconds=20), most=most)
+        tail = Tail(log.load, Upkeep(clock, timedelta(seconds=20)), most=most)
         for since, length in looks:
             clock.at = max(clock.at, after(since + length))
             expected = [f"e{second}" for second in range(since, since + length)]
@@ -133,7 +134,7 @@ def test_a_tail_gives_what_the_log_holds_wherever_it_looks_and_however_little_it
 
 async def test_a_tail_that_was_stopped_goes_on_from_there():
     log, clock = Log(), SetClock(after(10_000))
-    tail = Tail(log.load, clock=clock, settled=timedelta(seconds=20), most=10_000)
+    tail = Tail(log.load, Upkeep(clock, timedelta(seconds=20)), most=10_000)
     async for _ in tail.between(T0, after(1000)):
         if len(log.read) == 50:
             break
@@ -145,7 +146,7 @@ async def test_a_tail_that_was_stopped_goes_on_from_there():
 
 async def test_what_does_not_fit_is_read_again_and_what_fits_is_not():
     log, clock = Log(), SetClock(after(10_000))
-    tail = Tail(log.load, clock=clock, settled=timedelta(seconds=20), most=350)
+    tail = Tail(log.load, Upkeep(clock, timedelta(seconds=20)), most=350)
     await told(tail, T0, after(1000))
     log.read.clear()
     await told(tail, after(100), after(1000))
@@ -155,10 +156,49 @@ async def test_what_does_not_fit_is_read_again_and_what_fits_is_not():
     assert log.read[0][0] > after(440)  # there was room for more, when the first hundred had gone
 
 
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 300), st.integers(1, 200), st.booleans()), max_size=8), st.integers(1, 400))
+@settings(max_examples=20, deadline=None)
+def test_tails_that_share_a_budget_keep_no_more_than_it_allows_and_give_what_their_logs_hold(looks, most):
+    async def look() -> None:
+        ticks, clock = Ticks(0.0), SetClock(after(1_000))
+        budget = Budget(most * OBSERVED.itemsize, in_use=timedelta(seconds=60), monotonic=ticks)
+        tails = [Tail(Log().load, Upkeep(clock, timedelta(seconds=20), budget), most=10_000) for _ in range(4)]
+        for number, since, length, is_later in looks:
+            ticks.now += 100.0 if is_later else 1.0
+            expected = [f"e{second}" for second in range(since, since + length)]
+            assert await told(tails[number], after(since), after(since + length)) == expected
+            assert sum(map(len, tails)) * OBSERVED.itemsize == budget.held <= budget.most
+        for tail in tails:
+            tail.close()
+        assert budget.held == sum(map(len, tails)) == 0
+
+    asyncio.run(look())
+
+
+async def test_tails_that_do_not_fit_together_do_not_drive_each_other_out_while_both_are_used():
+    clock = SetClock(after(10_000))
+    upkeep = Upkeep(clock, timedelta(seconds=20), Budget(1_000 * OBSERVED.itemsize))
+    logs = [Log(), Log(), Log()]
+    tails = [Tail(log.load, upkeep, most=10_000) for log in logs]
+    for tail in tails:
+        await told(tail, T0, after(400))
+    kept = list(map(len, tails))
+    assert kept[0] == kept[1] == 400
+    assert kept[2] >= 190
+    for log in logs:
+        log.read.clear()
+    for _ in range(3):
+        for tail in tails:
+            await told(tail, T0, after(400))
+    assert list(map(len, tails)) == kept
+    assert not logs[0].read
+    assert not logs[1].read
+
+
 @pytest.mark.slow
 async def test_remembering_takes_few_bytes_an_event_though_each_comes_in_a_row_of_its_own():
     log, clock = Log(piece=timedelta(minutes=2)), SetClock(after(100_000))
-    tail = Tail(log.load, clock=clock, settled=timedelta(seconds=20), most=1_000_000)
+    tail = Tail(log.load, Upkeep(clock, timedelta(seconds=20)), most=1_000_000)
     keys = Keys(set())
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()

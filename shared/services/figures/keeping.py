@@ -7,10 +7,12 @@ import asyncio
 import logging
 from datetime import datetime, timedelta
 
+from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.ports import ModelStore
+from shared.learning.sizes import bytes_in
 from shared.services.figures.files import Kept, dump, load
 from shared.services.figures.timeline import Timeline
 from shared.services.publishing import digest
@@ -19,10 +21,12 @@ logger = logging.getLogger(__name__)
 
 
 class FigureKeeper:
-    """Adds windows to a loop's figures."""
+    """Adds windows to a loop's figures, and keeps those that it wrote last while the budget has room for them."""
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, budget: Budget | None = None) -> None:
         self._store = store
+        self._budget = budget or Budget(UNBOUNDED)
+        self.used_at = self._budget.monotonic()
         self._warm: tuple[str, Kept] | None = None  # under a name that tells the content, so it is right whoever committed it
 
     async def add(self, pointer: Pointer, window: Timeline, *, until: datetime) -> str:
@@ -37,14 +41,26 @@ class FigureKeeper:
         data = await asyncio.to_thread(dump, kept)
         name = f"{pointer.sequence + 1:08d}-{digest(data)}"
         await self._store.write_figures(name, data)
-        self._warm = name, kept
+        self._warm, self.used_at = (name, kept), self._budget.monotonic()
+        self._budget.hold(self, bytes_in(kept))
         return name
+
+    def close(self) -> None:
+        """Keep nothing any more."""
+        self._warm = None
+        self._budget.drop(self)
+
+    def let_go(self) -> int:
+        """Read them when they are needed again."""
+        self._warm = None
+        return 0
 
     async def _before(self, name: str) -> Kept | None:
         if not name:
             return None
-        if self._warm is not None and self._warm[0] == name:
-            return self._warm[1]
+        warm = self._warm
+        if warm is not None and warm[0] == name:
+            return warm[1]
         try:
             return load(await self._store.figures(name))
         except NewerFormatError:
