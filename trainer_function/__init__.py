@@ -114,10 +114,12 @@ async def _train(deployment: Deployment, loop: str, limit: TimeLimit | None = No
 
 
 async def _mirror(deployment: Deployment, loop: str) -> None:
+    """Copy the log of a loop whose owner wants that; of all others the record alone is read."""
+    record = await deployment.record(loop)
+    if not record.is_there or not record.settings(deployment.settings.loop).log_mirror_enabled:
+        return
     await imported(*NEEDS)
-    services = await deployment.fresh(loop)
-    if services is not None:
-        await services.mirroring.run()
+    await deployment.services_of(record).mirroring.run()
 
 
 async def _retain(deployment: Deployment, loop: str) -> None:

@@ -14,6 +14,7 @@ from shared.domain.asked import LIFE, MOST_QUIET, Note
 from shared.domain.clock import EPOCH, TimeLimit
 from shared.domain.errors import ConflictError, NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
 from shared.domain.loop import LoopRecord
+from shared.domain.patience import patience
 from shared.domain.recent import Recent
 from shared.runtime.each_loop import RUN_TIME
 from shared.runtime.loop_services import LoopServices
@@ -35,6 +36,9 @@ SHARE: Final = timedelta(seconds=45)
 
 AT_A_TIME: Final = 8
 """Loops that are looked at, and messages that are sent, at once."""
+
+_SENT_WITHIN: Final = timedelta(seconds=5)
+"""How long a message may take: whoever sends it can do the work instead."""
 
 _FAILED: Final = "training did not finish"
 _REQUESTS_REMEMBERED: Final = 1_000
@@ -130,6 +134,7 @@ class _Round:
         self._failures = failures
         self._notes = _Notes(TrainingNotes(deployment.storage))
         self._queue = QueuedJobs(deployment.host_storage, queue=names.TRAINING)
+        self._is_heard = True
         self._few = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self) -> bool:
@@ -205,7 +210,11 @@ class _Round:
 
     async def _sent(self, name: str) -> bool:
         async with self._few:
-            return await sent(self._queue, Request.new(name, now=self._deployment.clock.now()))
+            if not self._is_heard:  # one that failed tells how the others would fare
+                return False
+            is_sent = await sent(self._queue, Request.new(name, now=self._deployment.clock.now()))
+            self._is_heard = self._is_heard and is_sent
+            return is_sent
 
     async def _train_here(self, loops: Sequence[str]) -> bool:
         """Train these loops in this process, in turns, as long as the limit lets; gives whether anything is left that nobody does."""
@@ -241,7 +250,8 @@ class _Round:
 async def sent(queue: QueuedJobs, request: Request, *, after: timedelta = timedelta(0)) -> bool:
     """Send a request, and tell whether it is stored; where that is not known it may be there all the same."""
     try:
-        await queue.send(request.written(), after=after)
+        with patience(_SENT_WITHIN):
+            await queue.send(request.written(), after=after)
     except StorageUnavailableError as error:
         logger.warning("nobody could be asked to train: %s", error, extra={"loop": request.loop})
         return False

@@ -89,19 +89,23 @@ def divide(seen: Mapping[str, Outlook], notes: Mapping[str, Note], *, now: datet
 
     A loop for which a request stands is left to that as long as it gets on. One that has not got on since the last look is trained here:
     its message waits behind others, or is lost. Of loops without a request one alone is trained here at once; for several it is asked.
-    What is trained here begins with loops of which one window is left at most, so that none of them waits for those that are behind.
+    Idle ones take no time worth a message. What is trained here begins with loops of which one window is left at most, so that none of
+    them waits for those that are behind.
     """
-    overdue, new = [], []
+    idle, overdue, new = [], [], []
     for name, outlook in _due(seen):
         note = notes.get(name, Note())
-        if not note.has_asked(now=now):
+        if outlook.is_idle:
+            idle.append(name)
+        elif not note.has_asked(now=now):
             new.append(name)
         elif note.mark == outlook.mark:
             overdue.append(name)
         elif outlook.is_small:  # its request has come to its end: this is what came since
             new.append(name)
     here, asked = ([*overdue, *new], []) if len(new) == 1 else (overdue, new)
-    return Division(sorted(here, key=lambda name: not seen[name].is_small), asked)
+    small = [name for name in here if seen[name].is_small]
+    return Division([*small, *idle, *(name for name in here if not seen[name].is_small)], asked)
 
 
 def _due(seen: Mapping[str, Outlook]) -> Iterator[tuple[str, Outlook]]:

@@ -59,12 +59,13 @@ class Standing:
 class Outlook:
     """Whether there is something to do for a loop now, and whether that is one window at most.
 
-    Until ``quiet_until`` there is surely nothing to do, unless the loop's settings change (None: that is not known). ``mark`` is as in
-    `Standing`.
+    ``is_idle`` if nothing is to be learned, and only the watermark to be moved. Until ``quiet_until`` there is surely nothing to do,
+    unless the loop's settings change (None: that is not known). ``mark`` is as in `Standing`.
     """
 
     is_due: bool
     is_small: bool = True
+    is_idle: bool = False
     quiet_until: datetime | None = None
     mark: str = ""
 
@@ -196,7 +197,8 @@ class Trainer:
         delay = loop.reward_wait + self._limits.grace
         plan = await plan_window(self._log, pointer, horizon=now - delay, limits=self._limits)
         if plan is not None and is_due(plan, pointer, loop, now=now):
-            return Outlook(is_due=True, is_small=not plan.is_cut, mark=mark)
+            is_idle = not (plan.is_cut or plan.decisions or plan.observations)
+            return Outlook(is_due=True, is_small=not plan.is_cut, is_idle=is_idle, mark=mark)
         if plan is not None and (plan.decisions or plan.observations):
             return Outlook(is_due=False, mark=mark)
         nothing_before = await self._nothing_before(max(pointer.watermark, now - delay), now)

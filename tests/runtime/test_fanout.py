@@ -20,6 +20,7 @@ from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
 from shared.services.asking import Request, divide
 from shared.services.training import Outlook
+from shared.services.windows import IDLE_ADVANCE
 from shared.storage import names
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
 from tests.builders import T0
@@ -138,6 +139,23 @@ async def test_an_idle_loop_costs_one_read(storage, clock, is_new):
     assert counted.calls == len([DEFAULT_LOOP, *loops]) + 2 + whole, "a read for each loop, their names and the notes"
     await app.deployment.close()
     await first.deployment.close()
+
+
+async def test_for_loops_in_which_nothing_happens_nobody_is_asked_and_their_watermarks_move(app):
+    loops = [f"loop{number}" for number in range(5)]
+    await app.with_events(*loops, events=12)
+    await app.tick()
+    assert await app.work() == 5
+    for _ in range(8):
+        app.clock.pass_(TICK)
+        await app.tick()
+    assert await app.taken() == []
+    for name in loops:
+        services = await app.deployment.find(name)
+        assert services is not None
+        stored = await services.store.pointer()
+        assert stored is not None
+        assert app.clock.now() - stored[0].watermark < 2 * IDLE_ADVANCE
 
 
 async def test_a_quiet_loop_is_looked_at_again_when_its_settings_change(app):
@@ -466,7 +484,7 @@ async def test_a_quiet_loop_beside_many_that_are_an_hour_behind_lags_two_ticks_a
 
 
 def outlooks() -> st.SearchStrategy[Outlook]:
-    return st.builds(Outlook, is_due=st.booleans(), is_small=st.booleans(), mark=st.sampled_from(["", "a", "b"]))
+    return st.builds(Outlook, is_due=st.booleans(), is_small=st.booleans(), is_idle=st.booleans(), mark=st.sampled_from(["", "a", "b"]))
 
 
 def notes() -> st.SearchStrategy[Note]:
@@ -481,10 +499,11 @@ def test_whatever_was_noted_each_loop_that_is_due_is_trained_asked_for_or_gettin
     assert len(taken) == len({*taken})
     for name, outlook in seen.items():
         note = kept.get(name, Note())
-        gets_on = note.has_asked(now=T0) and note.mark != outlook.mark and not outlook.is_small
+        gets_on = note.has_asked(now=T0) and note.mark != outlook.mark and not (outlook.is_small or outlook.is_idle)
         assert (name in taken) == (outlook.is_due and not gets_on)
     assert not [name for name in division.asked if kept.get(name, Note()).has_asked(now=T0) and not seen[name].is_small]
-    sizes = [seen[name].is_small for name in division.here]
+    assert not [name for name in division.asked if seen[name].is_idle]
+    sizes = [seen[name].is_small or seen[name].is_idle for name in division.here]
     assert sizes == sorted(sizes, reverse=True), "no small one waits for a large one"
 
 
