@@ -32,7 +32,8 @@ ACTIONS = [RankableAction(id=name, features=[{"topic": name}]) for name in ("new
 class Server:
     """`python -m local` as systemd runs it: on a socket that outlives it, and telling when it is ready."""
 
-    def __init__(self, listener: socket.socket, folder: Path) -> None:
+    def __init__(self, listener: socket.socket, folder: Path, *, processes: int) -> None:
+        self._processes = processes
         self.port = place_of(listener).port
         self.log = folder / "log"
         self._listener = listener
@@ -42,12 +43,13 @@ class Server:
         self._told.settimeout(60)
 
     def start(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "PORT"))}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "PORT", "PROCESSES"))}
         settings = {
             "PERSONALIZER_KEYS": KEY,
             "PERSONALIZER_LOCAL_DIR": str(self._folder / "home"),
             "NOTIFY_SOCKET": str(self._folder / "notify"),
             "LISTEN_FDS": "1",
+            "PROCESSES": str(self._processes),
         }
         handing = f'exec env LISTEN_PID=$$ "$@" {FIRST_HANDED}<&{self._listener.fileno()}'
         with self.log.open("ab") as log:
@@ -66,6 +68,20 @@ class Server:
         assert self._process.wait(40) == 0, self.log.read_text()
         assert self._told.recv(100) == b"STOPPING=1"
 
+    def replace_each(self) -> None:
+        """Ask each process that answers calls to end, one after the other; the service starts another in its place."""
+        for name, number in self._answering().items():
+            os.kill(number, signal.SIGTERM)
+            until = time.monotonic() + 30
+            while self._answering().get(name) in (None, number):
+                assert time.monotonic() < until, f"nothing took the place of {name}"
+                time.sleep(0.05)
+
+    def _answering(self) -> dict[str, int]:
+        listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
+        mine = [line.split() for line in listed if line.split()[1] == str(self._process.pid)]
+        return {word: int(words[0]) for words in mine for word in words if word.startswith("--process=http")}
+
     def counters(self) -> dict[str, Any]:
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
             connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": KEY})
@@ -79,10 +95,10 @@ class Server:
         self._told.close()
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+@pytest.fixture(params=[1, 3], ids=["one process", "three"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     with listening(["127.0.0.1"], 0) as (listener,):
-        server = Server(listener, tmp_path)
+        server = Server(listener, tmp_path, processes=request.param)
         server.start()
         try:
             yield server
@@ -123,10 +139,11 @@ def test_a_restart_under_traffic_fails_no_call_and_loses_nothing(server):
     for each in callers:
         each.start()
     try:
-        for _ in range(2):
-            time.sleep(1.5)
-            server.stop()
-            server.start()
+        time.sleep(1.5)
+        server.stop()
+        server.start()
+        time.sleep(1.5)
+        server.replace_each()
         time.sleep(1.0)
     finally:
         done.set()

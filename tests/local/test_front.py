@@ -281,3 +281,13 @@ def test_the_host_says_that_it_runs(sample):
 def test_pipelined_requests_are_answered_in_order(sample):
     answers = raw(sample, b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\nGET /answers/text HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert answers.index(b"finished") < answers.index(b"\r\n\r\nplain")
+
+
+def test_the_functions_and_what_triggers_them_are_told_to_who_may_administer(sample):
+    functions = {each["name"]: each["config"]["bindings"] for each in sample.request("GET", "/admin/functions").json}
+    assert functions["take"] == [
+        {"type": "queueTrigger", "name": "message", "queueName": "%SAMPLE_QUEUE%", "connection": "AzureWebJobsStorage"}
+    ]
+    assert functions["failing"] == [{"type": "timerTrigger", "name": "timer", "schedule": "* * * * * *"}]
+    assert functions["slow"] == [{"type": "httpTrigger", "name": "req", "route": "slow", "methods": ["GET"]}]
+    assert sample.request("GET", "/admin/functions", headers={"Host": "x", KEY: ""}).status == 401
