@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, cold, delay, evaluation, many, rank, reload, scale, steady, store, train
+from benchmarks import append, behind, cold, delay, evaluation, many, rank, reload, scale, steady, store, train
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "reload": reload.run,
     "delay": delay.run,
     "scale": scale.run,
+    "behind": behind.run,
     "store": store.run,
     "many": many.run,
     "steady": steady.run,

@@ -91,6 +91,7 @@ async def _of_loop(loop: str, storage: str) -> dict[str, Any]:
             "lateRewards": counters.late_rewards,
             "unknownRewards": counters.unknown_rewards,
             "stragglers": counters.stragglers,
+            "forgottenRewards": counters.forgotten_rewards,
         },
         "log": {
             "from": found.since if found else None,

@@ -107,6 +107,7 @@ def _counters(progress: Progress) -> CountersBody:
         late_rewards=progress.counters.late_rewards,
         unknown_rewards=progress.counters.unknown_rewards,
         stragglers=progress.counters.stragglers,
+        forgotten_rewards=progress.counters.forgotten_rewards,
     )
 
 

@@ -14,6 +14,7 @@ class CountersBody(WireModel):
     late_rewards: int
     unknown_rewards: int
     stragglers: int
+    forgotten_rewards: int
 
 
 class ApprenticeBody(WireModel):

@@ -9,6 +9,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.clock import EPOCH
 from shared.domain.events import EventKey, Observation
+from shared.domain.lookback import Lookback
 
 Event = TypeVar("Event")
 
@@ -113,7 +114,10 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What became of everything up to the watermark, since the loop began."""
+    """What became of everything up to the watermark, since the loop began.
+
+    ``forgotten_rewards`` were counted as late or unknown, and were too many to be remembered: they stay counted so.
+    """
 
     learned: int = 0
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class Counters:
     late_rewards: int = 0
     unknown_rewards: int = 0
     stragglers: int = 0
+    forgotten_rewards: int = 0
 
     @property
     def processed(self) -> int:
@@ -138,22 +143,8 @@ class Counters:
             late_rewards=self.late_rewards + other.late_rewards,
             unknown_rewards=self.unknown_rewards + other.unknown_rewards,
             stragglers=self.stragglers + other.stragglers,
+            forgotten_rewards=self.forgotten_rewards + other.forgotten_rewards,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Lookback:
-    """What the trainer must remember from just behind the watermark to go on exactly.
-
-    ``decisions`` and ``observations`` name the segments that were seen there: one that turns up and is not among them is a
-    straggler. ``unknown`` and ``late`` name the rewards (`Report.id`) that were counted so and may still precede a decision that
-    takes them.
-    """
-
-    decisions: frozenset[str] = frozenset()
-    observations: frozenset[str] = frozenset()
-    unknown: frozenset[str] = frozenset()
-    late: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +197,9 @@ class Pointer:
     ``sequence`` counts commits, ``published_at`` tells when ``version`` was first pointed to, and ``chunk`` names the newest
     chunk of the cold log ("" before the first one). ``version`` is "" when there is no model, and ``previous`` then names the one
     that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
-    begun anew. ``resets`` is the number of the loop's settings' resets that it has followed, or `LEFT_BEHIND`. ``figures`` names the live
-    figures ("": none yet, or none since the log was deleted). ``imported`` counts the events of others that were taken into the log.
+    begun anew. ``lookback`` names the file of what the next trainer has to remember, or is that itself where it is little. ``resets`` is
+    the number of the loop's settings' resets that it has followed, or `LEFT_BEHIND`. ``figures`` names the live figures ("": none yet, or
+    none since the log was deleted). ``imported`` counts the events of others that were taken into the log.
     """
 
     sequence: int
@@ -216,7 +208,7 @@ class Pointer:
     watermark: datetime
     chunk: str = ""
     counters: Counters = field(default_factory=Counters)
-    lookback: Lookback = field(default_factory=Lookback)
+    lookback: Lookback | str = field(default_factory=Lookback)
     apprentice: ApprenticeMetrics = field(default_factory=ApprenticeMetrics)
     log: LogEpoch = field(default_factory=LogEpoch)
     learned: int = 0

@@ -238,6 +238,22 @@ class ModelStore(Protocol):
         """Delete figures that no pointer names any more; doing so again changes nothing."""
         ...
 
+    async def lookback(self, name: str) -> bytes:
+        """Read what a trainer has to remember, by the name that a pointer has; raises as `artifact`."""
+        ...
+
+    async def write_lookback(self, name: str, data: bytes) -> None:
+        """Write what a trainer has to remember under a name that begins with its commit's number and ends with its content's hash."""
+        ...
+
+    def lookbacks_kept(self) -> AsyncIterator[str]:
+        """List the names of all of these files that are there, oldest first."""
+        ...
+
+    async def delete_lookback(self, name: str) -> None:
+        """Delete one that no pointer names any more; doing so again changes nothing."""
+        ...
+
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model, before the model: where a model is, its state is too. Again changes nothing."""
         ...

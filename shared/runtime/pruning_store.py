@@ -24,6 +24,11 @@ class PruningModelStore(FileModelStore):
         self._pruner.written.figures.add(name)
         await super().write_figures(name, data)
 
+    async def write_lookback(self, name: str, data: bytes) -> None:
+        """Write what a trainer has to remember."""
+        self._pruner.written.lookbacks.add(name)
+        await super().write_lookback(name, data)
+
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer on condition, and then remove what the one before it needed and this one does not."""
         try:

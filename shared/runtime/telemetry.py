@@ -83,6 +83,8 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "left out of a listing": ("file",),
         "advice is given without all that is logged": ("error",),
         "the live figures cannot be read and begin anew: %s": ("figures",),
+        "%s: what turns up behind the watermark is not learned": ("lookback",),
+        "too many rewards are late or unknown to be remembered; the oldest stay so": ("rewards",),
         "the log was not mirrored: %s": ("copied", "waiting"),
         "runs of the trainer have died just before their commit, and what they left is removed": ("states",),
         "only so many trusted certificates are looked at": ("most",),

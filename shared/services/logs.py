@@ -14,11 +14,13 @@ from datetime import datetime, timedelta
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import BusyError, ConflictError, StorageUnavailableError
 from shared.domain.events import SkipReason
-from shared.domain.ledger import COMMIT_WITHIN, Counters, LogEpoch, Lookback, Pointer
+from shared.domain.ledger import COMMIT_WITHIN, Counters, LogEpoch, Pointer
+from shared.domain.lookback import Lookback
 from shared.domain.ports import EventLog, JoinedLog, ModelStore
 from shared.joining.chunks import ChunkName
 from shared.services.erasure import clear_deleted
-from shared.services.progress import AHEAD, waiting
+from shared.services.lookbacks import remembered
+from shared.services.progress import AHEAD, Waiting, waiting
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class Logs:
         """
         pointer, _ = await self._pointer()
         chunks = [ChunkName.parse(name) for name in await self._joined.chain()]
-        heads = (await waiting(self._log, pointer, until=self._clock.now() + AHEAD, lookback=self._lookback)).decisions
+        heads = (await self._waiting(pointer, until=self._clock.now() + AHEAD)).decisions
         since = [*[chunk.since for chunk in chunks], *[head.key.sealed_at for head in heads]]
         until = [*[chunk.until for chunk in chunks], *[head.key.sealed_at for head in heads]]
         return DateRange(min(since), max(until)) if since else None
@@ -92,7 +94,7 @@ class Logs:
 
     async def _cut_off(self, pointer: Pointer, cut: datetime) -> Pointer:
         """Give the pointer of a log that begins at the cut, as figures do; it still names a chunk, lest the next be taken for the first."""
-        dropped = await waiting(self._log, pointer, until=cut, lookback=self._lookback)
+        dropped = await self._waiting(pointer, until=cut)
         oldest = min({pointer.log.generation, *await self._log.generations()})
         if pointer.log.generation + 1 - oldest > _MOST_GENERATIONS:
             raise BusyError("earlier deletions have not been cleared up yet", retry_after=timedelta(minutes=1))
@@ -107,6 +109,9 @@ class Logs:
             figures="",
             imported=0,
         )
+
+    async def _waiting(self, pointer: Pointer, *, until: datetime) -> Waiting:
+        return await waiting(self._log, pointer, await remembered(self._store, pointer), until=until, span=self._lookback)
 
     async def _pointer(self) -> tuple[Pointer, str | None]:
         stored = await self._store.pointer()

@@ -9,9 +9,11 @@ from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import BusyError, NewerFormatError, UnreadableError
 from shared.domain.ledger import Counters, Pointer, SegmentHead
+from shared.domain.lookback import Lookback, Seen
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
 from shared.joining.chunks import ChunkName
+from shared.services.lookbacks import remembered
 from shared.services.serving import ModelServer, Served
 
 AHEAD = timedelta(days=1)
@@ -79,7 +81,7 @@ class ProgressReport:
     async def _count(self, pointer: Pointer, *, is_committed: bool) -> Progress:
         served = await self._models.served()
         until = self._clock.now() + AHEAD
-        behind = await waiting(self._log, pointer, until=until, lookback=self._lookback)
+        behind = await waiting(self._log, pointer, await remembered(self._store, pointer), until=until, span=self._lookback)
         due = min((head.key.sealed_at for head in behind.decisions), default=until) + served.settings.reward_wait + self._grace
         return Progress(
             served=served,
@@ -144,13 +146,17 @@ class Waiting:
         return sum(head.rewards for head in self.observations)
 
 
-async def waiting(log: EventLog, pointer: Pointer, *, until: datetime, lookback: timedelta) -> Waiting:
-    """List what was sealed before ``until`` and waits behind the watermark, stragglers included."""
-    since = pointer.watermark - lookback
-    decisions = await _unseen(log.decision_heads(since, until), pointer.lookback.decisions, pointer.watermark)
-    observations = await _unseen(log.observation_heads(since, until), pointer.lookback.observations, pointer.watermark)
+async def waiting(log: EventLog, pointer: Pointer, lookback: Lookback, *, until: datetime, span: timedelta) -> Waiting:
+    """List what was sealed before ``until`` and waits behind the watermark, stragglers included.
+
+    ``lookback`` is what was remembered with the pointer, and ``span`` how far behind the watermark stragglers are looked for.
+    """
+    since = pointer.watermark - span
+    decisions = await _unseen(log.decision_heads(since, until), lookback.decisions, pointer.watermark)
+    observations = await _unseen(log.observation_heads(since, until), lookback.observations, pointer.watermark)
     return Waiting(decisions, observations)
 
 
-async def _unseen(minutes: AsyncIterator[Sequence[SegmentHead]], seen: frozenset[str], watermark: datetime) -> list[SegmentHead]:
-    return [head async for minute in minutes for head in minute if head.key.sealed_at >= watermark or head.key.name not in seen]
+async def _unseen(minutes: AsyncIterator[Sequence[SegmentHead]], seen: Seen, watermark: datetime) -> list[SegmentHead]:
+    heads = [head async for minute in minutes for head in minute]
+    return [head for head in heads if head.key.sealed_at >= watermark or not seen.has(head.key.name, head.key.sealed_at)]

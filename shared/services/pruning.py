@@ -1,8 +1,8 @@
-"""What nothing needs any more of a loop's models, their states and its live figures, and its removal.
+"""What nothing needs any more of a loop's models, their states, its live figures and what its trainers remember, and its removal.
 
 There is one rule, by which each commit removes what it made needless, and retention what was left over: the models that were published
-last stay, each with its state, and the figures that the pointer names. What is numbered behind the pointer stays as well: a commit that
-is under way will name it.
+last stay, each with its state, and the figures and the lookback that the pointer names. What is numbered behind the pointer stays as
+well: a commit that is under way will name it.
 """
 
 import logging
@@ -23,7 +23,8 @@ LEAST_KEPT: Final = 2
 """The published model, and the one before it: who read the pointer just before a commit may still be about to load that."""
 
 MOST_AFTER_A_COMMIT: Final = 40
-"""Models and figures that one commit removes; more are there only after an update or many runs that died, and others do the rest."""
+"""Of models, figures and lookbacks each, what one commit removes; more are there only after an update or many runs that died, and others
+do the rest."""
 
 _PATIENCE: Final = timedelta(seconds=5)
 """How long a commit may be about it."""
@@ -31,10 +32,11 @@ _PATIENCE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many were removed: models, with their states or either alone, and files of figures."""
+    """How many were removed: models, with their states or either alone, files of figures, and files of what trainers remember."""
 
     models: int
     figures: int
+    lookbacks: int = 0
 
 
 def needless(pointer: Pointer, replaced: Mapping[str, str], states: AbstractSet[str], *, kept: int) -> list[str]:
@@ -69,12 +71,13 @@ def next_number(pointer: Pointer) -> str:
 
 @dataclass(slots=True)
 class _Found:
-    """What is there as of a pointer: models with what each replaced, versions that have a state, and figures."""
+    """What is there as of a pointer: models with what each replaced, versions that have a state, figures and lookbacks."""
 
     pointer: Pointer
     models: dict[str, str]
     states: set[str]
     figures: set[str]
+    lookbacks: set[str]
 
     def follow(self, pointer: Pointer, written: "Written") -> None:
         """Take in what was written since, and the commit that names some of it."""
@@ -83,6 +86,7 @@ class _Found:
             self.models[pointer.version] = before.version or before.previous
         self.states |= written.states
         self.figures |= written.figures
+        self.lookbacks |= written.lookbacks
 
 
 @dataclass(slots=True)
@@ -91,6 +95,7 @@ class Written:
 
     states: set[str] = field(default_factory=set)
     figures: set[str] = field(default_factory=set)
+    lookbacks: set[str] = field(default_factory=set)
 
 
 class Pruner:
@@ -140,22 +145,27 @@ class Pruner:
     async def _found(self, pointer: Pointer) -> _Found:
         figures = {name async for name in self._store.figures_kept()}
         states = {version async for version in self._store.states()}
-        return _Found(pointer, dict(await self._store.replaced()), states, figures)
+        lookbacks = {name async for name in self._store.lookbacks_kept()}
+        return _Found(pointer, dict(await self._store.replaced()), states, figures, lookbacks)
 
     async def _remove(self, found: _Found, *, most: int | None) -> Pruned:
         """Remove what is needless of what was found; at no time is there a model without its state, nor a gap between two that stay."""
-        figures = needless_figures(found.pointer, found.figures)[:most]
+        figures = needless_files(found.pointer, found.figures, named=found.pointer.figures)[:most]
         for name in figures:
             await self._store.delete_figures(name)
             found.figures.discard(name)
+        lookbacks = needless_files(found.pointer, found.lookbacks, named=found.pointer.lookback)[:most]
+        for name in lookbacks:
+            await self._store.delete_lookback(name)
+            found.lookbacks.discard(name)
         versions = needless(found.pointer, found.models, found.states, kept=self._models_kept)[:most]
         for version in versions:
             await self._store.delete(version)
             found.models.pop(version, None)
             found.states.discard(version)
-        return Pruned(len(versions), len(figures))
+        return Pruned(len(versions), len(figures), len(lookbacks))
 
 
-def needless_figures(pointer: Pointer, names: AbstractSet[str]) -> list[str]:
-    """Choose the figures that were committed before those of the pointer, and those that no commit can name any more."""
-    return sorted(name for name in names if name < next_number(pointer) and name != pointer.figures)
+def needless_files(pointer: Pointer, names: AbstractSet[str], *, named: object) -> list[str]:
+    """Choose the files that were committed before the one that the pointer has ``named``, and those that no commit can name any more."""
+    return sorted(name for name in names if name < next_number(pointer) and name != named)

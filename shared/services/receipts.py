@@ -5,6 +5,7 @@ Both searches are bounded, and the answer says how far they went; a hint of the 
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,13 +15,15 @@ import orjson
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.domain.events import Decision, JoinedEvent, Observation
-from shared.domain.ledger import ModelKind, Pointer, Provenance, Segment, SegmentHead
+from shared.domain.ledger import ModelKind, Pointer, Provenance, Segment, SegmentHead, SegmentKey
+from shared.domain.lookback import Seen
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
 from shared.joining.chunks import ChunkName
 from shared.joining.join import EARLY
 from shared.joining.reading import read_line
 from shared.services.chains import latest
+from shared.services.lookbacks import remembered
 from shared.services.progress import AHEAD
 from shared.services.windows import Limits
 
@@ -156,10 +159,21 @@ class Receipts:
         if not (hot.decisions or hot.damaged or hot.observations or cold.events):
             raise ResourceNotFoundError(_not_found(event_id, searched, pointer), target="eventId")
         models = await self._joined.models() if cold.events else {}
-        decisions = [*_of_hot(hot, cold, pointer, loop, limits=self._limits), *_of_cold(hot, cold)]
+        waiting = await self._waiting(hot, pointer)
+        decisions = [*_of_hot(hot, cold, waiting, loop, limits=self._limits), *_of_cold(hot, cold)]
         decisions = [replace(each, learned_in=_model(each, models)) for each in decisions]
         decisions = [_with_rewards(each, hot.observations, loop) for each in _in_order(decisions)]
         return Receipt(event_id, decisions, _loose(decisions, hot.observations, pointer), hot.damaged, searched)
+
+    async def _waiting(self, hot: _Hot, pointer: Pointer | None) -> AbstractSet[SegmentKey]:
+        """Tell which segments no commit has dealt with; what was remembered is read only for one that is just behind the watermark."""
+        keys = {head.key for head, _ in hot.decisions}
+        if pointer is None:
+            return keys
+        ahead = {key for key in keys if key.sealed_at >= pointer.watermark}
+        near = {key for key in keys - ahead if key.sealed_at >= pointer.watermark - self._limits.lookback}
+        seen = (await remembered(self._store, pointer)).decisions if near else Seen()
+        return ahead | {key for key in near if not seen.has(key.name, key.sealed_at)}
 
     async def _pointer(self) -> Pointer | None:
         stored = await self._store.pointer()
@@ -280,12 +294,12 @@ def _lines_of(text: bytes, event_id: str) -> list[JoinedEvent]:
     return events
 
 
-def _of_hot(hot: _Hot, cold: _Cold, pointer: Pointer | None, loop: LoopSettings, *, limits: Limits) -> Iterator[DecisionReceipt]:
+def _of_hot(hot: _Hot, cold: _Cold, waiting: AbstractSet[SegmentKey], loop: LoopSettings, *, limits: Limits) -> Iterator[DecisionReceipt]:
     for head, decision in hot.decisions:
         joined = next(((name, each) for name, each in cold.events if _same(each.decision, decision)), None)
         if joined is not None:
             yield _dealt_with(*joined)
-        elif pointer is None or _waits(head, pointer, limits):
+        elif head.key in waiting:
             due = head.key.sealed_at + loop.reward_wait + limits.grace
             yield DecisionReceipt(decision, _action_id(decision), Fate.PENDING, due=due)
         else:
@@ -300,13 +314,6 @@ def _of_cold(hot: _Hot, cold: _Cold) -> Iterator[DecisionReceipt]:
 
 def _same(one: Decision, other: Decision) -> bool:
     return (one.key, one.decided_at) == (other.key, other.decided_at)
-
-
-def _waits(head: SegmentHead, pointer: Pointer, limits: Limits) -> bool:
-    """Whether no commit has dealt with this segment: it is behind the watermark, or a straggler that was not seen yet."""
-    if head.key.sealed_at >= pointer.watermark:
-        return True
-    return head.key.sealed_at >= pointer.watermark - limits.lookback and head.key.name not in pointer.lookback.decisions
 
 
 def _dealt_with(chunk: str, event: JoinedEvent) -> DecisionReceipt:

@@ -10,6 +10,7 @@ from datetime import datetime
 from shared.domain.attempt import NOTED, Attempt
 from shared.domain.errors import ConflictError, PersonalizerError, UnavailableError
 from shared.domain.ledger import Pointer
+from shared.domain.lookback import Lookback
 from shared.domain.ports import Attempts, EventLog
 from shared.services.windows import Limits, Plan, plan_window
 
@@ -26,16 +27,16 @@ class Room:
         self._etag: str | None = None
         self._is_large = False
 
-    async def plan(self, pointer: Pointer, *, horizon: datetime) -> Plan | None:
+    async def plan(self, pointer: Pointer, lookback: Lookback, *, horizon: datetime) -> Plan | None:
         """Plan as `plan_window`; a large window keeps to what experience has taught. Raises as the log and the notes do."""
-        plan = await plan_window(self._log, pointer, horizon=horizon, limits=self._limits)
+        plan = await plan_window(self._log, pointer, lookback, horizon=horizon, limits=self._limits)
         self._is_large = plan is not None and plan.size > NOTED
         if plan is None or not self._is_large:
             return plan
         limit = (await self._noted()).after(pointer.sequence).limit
         if plan.size <= limit:
             return plan
-        return await plan_window(self._log, pointer, horizon=horizon, limits=replace(self._limits, max_bytes=limit))
+        return await plan_window(self._log, pointer, lookback, horizon=horizon, limits=replace(self._limits, max_bytes=limit))
 
     @asynccontextmanager
     async def taken(self, pointer: Pointer) -> AsyncIterator[None]:

@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.attempt import NOTED
-from shared.domain.clock import EPOCH, Clock, to_micros
+from shared.domain.clock import EPOCH, Clock
 from shared.domain.events import Decision, EventKey, JoinedEvent, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Lookback, Opened, Pointer, Provenance, Reports, Segment, SegmentHead, Sighting
+from shared.domain.ledger import LEFT_BEHIND, Counters, Opened, Pointer, Provenance, Reports, Segment, Sighting
+from shared.domain.lookback import Lookback
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
 from shared.joining.chunks import ChunkName, compressed_parts
@@ -33,6 +34,7 @@ from shared.services.figures.sums import Figures, figures
 from shared.services.figures.timeline import Timeline
 from shared.services.figures.window import Span, window
 from shared.services.lessons import lessons
+from shared.services.lookbacks import LookbackKeeper
 from shared.services.publishing import Content, beginner, digest, settings_text, write_version
 from shared.services.sharing import Shared
 from shared.services.windows import Limits, Plan
@@ -74,6 +76,14 @@ class _Work:
     chunk: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """What the next window has to know, and the number of rewards that there was no room for."""
+
+    lookback: Lookback
+    forgotten: int
+
+
 @dataclass(slots=True)
 class _Warm:
     """The learner as it was committed last, so that a warm trainer need not load it; dropped before it is changed.
@@ -88,9 +98,10 @@ class _Warm:
 class Stepper:
     """Does one loop's windows, one after another."""
 
-    def __init__(self, log: EventLog, store: ModelStore, *, clock: Clock, limits: Limits) -> None:
+    def __init__(self, log: EventLog, store: ModelStore, lookbacks: LookbackKeeper, *, clock: Clock, limits: Limits) -> None:
         self._log = log
         self._store = store
+        self._lookbacks = lookbacks
         self._clock = clock
         self._limits = limits
         self._warm = _Warm()
@@ -133,11 +144,13 @@ class Stepper:
         learner = None if loop.resets != pointer.resets else await self._learner(pointer.version, loop)
         with collector_at_rest() if loop.reward_wait <= _ORDINARY_WAIT else nullcontext():
             work = await self._work(plan, pointer, learner, loop)
-        new, kept = await together(
-            self._write_model(plan, pointer, work, loop),
-            self._figures.add(pointer, work.extract.timeline, until=plan.until),
+        remembered = self._remembered(plan, work.extract)
+        (new, kept), lookback = await together(
+            together(self._write_model(plan, pointer, work, loop), self._figures.add(pointer, work.extract.timeline, until=plan.until)),
+            self._lookbacks.keep(pointer, remembered.lookback),
         )
-        new = replace(new, figures=kept)
+        counters = replace(new.counters, forgotten_rewards=new.counters.forgotten_rewards + remembered.forgotten)
+        new = replace(new, figures=kept, lookback=lookback, counters=counters)
         await self._store.commit(new, expected=etag)
         if plan.size > NOTED:
             await asyncio.to_thread(give_memory_back)
@@ -146,9 +159,9 @@ class Stepper:
         logger.info("window committed", extra=facts | _counted(work.extract.counters) | asdict(work.extract.figures))
         return Commit(new, work.extract.counters.learned)
 
-    async def _read(self, plan: Plan, pointer: Pointer, loop: LoopSettings) -> Window:
+    async def _read(self, plan: Plan, loop: LoopSettings) -> Window:
         opened = await self._log.decisions([*plan.stragglers, *plan.fresh])
-        reports = await self._reports(plan, pointer, loop, keys_of(opened))
+        reports = await self._reports(plan, loop, keys_of(opened))
         sightings = await self._sightings(plan, loop, marks_of(opened, reports), opened)
         return Window(
             since=plan.since,
@@ -157,14 +170,14 @@ class Stepper:
             stragglers=[segment for segment in opened if segment.head.key.sealed_at < plan.since],
             reports=reports,
             sightings=sightings,
-            unknown=pointer.lookback.unknown,
-            late=pointer.lookback.late,
+            unknown=plan.lookback.unknown,
+            late=plan.lookback.late,
             grace=self._limits.grace,
         )
 
-    async def _reports(self, plan: Plan, pointer: Pointer, loop: LoopSettings, keys: AbstractSet[EventKey]) -> Reports:
+    async def _reports(self, plan: Plan, loop: LoopSettings, keys: AbstractSet[EventKey]) -> Reports:
         """Look through the observations, unless nothing is to be found in them: an idle loop need not go over all of its wait."""
-        counted = pointer.lookback.unknown | pointer.lookback.late
+        counted = plan.lookback.unknown | plan.lookback.late
         if not (keys or plan.observations or counted):
             return Reports()
         return await self._log.reports(
@@ -211,7 +224,7 @@ class Stepper:
         return _Work(replace(extract, batch=None, chunk=b""), content, chunk)
 
     async def _extracted(self, plan: Plan, pointer: Pointer, learner: Learner | None, loop: LoopSettings) -> _Extract:
-        read = await self._read(plan, pointer, loop)
+        read = await self._read(plan, loop)
         span = Span(plan.until, self._clock.now(), loop.reward_wait + self._limits.grace)
         handed_over = [read]
         del read  # who has to hold a window's events holds them alone: what is done with goes
@@ -246,7 +259,6 @@ class Stepper:
             watermark=plan.until,
             chunk=work.chunk,
             counters=pointer.counters.plus(work.extract.counters),
-            lookback=self._lookback(plan, pointer, work.extract),
             apprentice=work.extract.apprentice,
         )
         if loop.resets != pointer.resets and work.extract.counters.learned:
@@ -269,14 +281,25 @@ class Stepper:
         await write_version(self._store, version, work.content, provenance=provenance)
         return replace(new, version=version, published_at=now, learned=work.content.learned, previous="", origin=origin)
 
-    def _lookback(self, plan: Plan, pointer: Pointer, found: _Extract) -> Lookback:
-        first = plan.until - self._limits.lookback
-        return Lookback(
-            decisions=_still_behind(first, pointer.lookback.decisions, [*plan.fresh, *plan.stragglers]),
-            observations=_still_behind(first, pointer.lookback.observations, plan.observations),
-            unknown=found.unknown,
-            late=found.late,
+    def _remembered(self, plan: Plan, found: _Extract) -> _Remembered:
+        """Put together what the next window has to know of this one and of those before it, as far as there is room for that."""
+        first, most = plan.until - self._limits.lookback, self._limits.max_remembered
+        decisions, observations = (
+            seen.plus([head.key.name for head in heads if head.key.sealed_at >= first], first=first)
+            for seen, heads in (
+                (plan.lookback.decisions, [*plan.fresh, *plan.stragglers]),
+                (plan.lookback.observations, plan.observations),
+            )
         )
+        forgotten = max(len(found.unknown) + len(found.late) - most, 0)
+        if forgotten:
+            newest = sorted([*found.unknown, *found.late])[forgotten:]
+            logger.warning("too many rewards are late or unknown to be remembered; the oldest stay so", extra={"rewards": forgotten})
+            found = replace(found, unknown=found.unknown.intersection(newest), late=found.late.intersection(newest))
+        if max(len(decisions), len(observations)) > most:
+            logger.error("too many segments are behind the watermark to be told apart; what turns up among the oldest is not learned")
+        lookback = Lookback(decisions.at_most(most), observations.at_most(most), found.unknown, found.late)
+        return _Remembered(lookback, forgotten)
 
 
 def _learn(learner: Learner | None, batch: Batch | None) -> Content | None:
@@ -295,12 +318,6 @@ def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
     columns = logged(joined.events)
     skipped = [event for event in joined.events if event.skip is not None]
     return figures(columns), window(columns, skipped, joined.counters, span)
-
-
-def _still_behind(first: datetime, seen: frozenset[str], heads: Sequence[SegmentHead]) -> frozenset[str]:
-    """Keep the names of the segments sealed from ``first`` on; a name begins with that time."""
-    names = seen | {head.key.name for head in heads}
-    return frozenset(name for name in names if name >= f"{to_micros(first):016d}")
 
 
 def _counted(counters: Counters) -> dict[str, int]:

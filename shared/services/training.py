@@ -14,6 +14,7 @@ from shared.domain.errors import ConflictError, PersonalizerError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
+from shared.services.lookbacks import LookbackKeeper
 from shared.services.publishing import beginning
 from shared.services.retraining import Chunks, Retrainer
 from shared.services.room import Room
@@ -122,7 +123,8 @@ class Trainer:
         self._clock = clock
         self._limits = limits
         self._room = Room(log, store.attempts, limits)
-        self._stepper = Stepper(log, store, clock=clock, limits=limits)
+        self._lookbacks = LookbackKeeper(store, carried=limits.max_carried)
+        self._stepper = Stepper(log, store, self._lookbacks, clock=clock, limits=limits)
         self._retrainer = Retrainer(chunks, store, clock=clock)
 
     def sharing(self, shared: Shared) -> "Trainer":
@@ -195,7 +197,7 @@ class Trainer:
             return Outlook(is_due=True, is_small=False, mark=mark)
         now = self._clock.now()
         delay = loop.reward_wait + self._limits.grace
-        plan = await plan_window(self._log, pointer, horizon=now - delay, limits=self._limits)
+        plan = await plan_window(self._log, pointer, await self._lookbacks.of(pointer), horizon=now - delay, limits=self._limits)
         if plan is not None and is_due(plan, pointer, loop, now=now):
             is_idle = not (plan.is_cut or plan.decisions or plan.observations)
             return Outlook(is_due=True, is_small=not plan.is_cut, is_idle=is_idle, mark=mark)
@@ -227,7 +229,7 @@ class Trainer:
         if anew is not None and await self._goes_first(anew, shares):
             return anew
         now = self._clock.now()
-        plan = await self._room.plan(pointer, horizon=now - loop.reward_wait - self._limits.grace)
+        plan = await self._room.plan(pointer, await self._lookbacks.of(pointer), horizon=now - loop.reward_wait - self._limits.grace)
         return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else anew
 
     async def _goes_first(self, anew: _Task, shares: _Shares) -> bool:

@@ -1,10 +1,11 @@
 """Which segments the trainer learns next, and whether it is time to."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from shared.domain.ledger import Pointer, SegmentHead
+from shared.domain.lookback import Lookback, Seen
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog
 
@@ -19,13 +20,16 @@ class Limits:
 
     ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
     looked for. So that it fits in memory, a window takes at most ``max_events`` decisions and as many observations, and of each at most
-    ``max_bytes`` of memory: its peak is three times that.
+    ``max_bytes`` of memory: its peak is three times that. Of rewards that were counted as late or unknown the newest ``max_remembered``
+    are remembered, and of segments behind the watermark as many runs of each log; up to ``max_carried`` bytes of that are in the pointer.
     """
 
     grace: timedelta
     lookback: timedelta
     max_events: int = 50_000
     max_bytes: int = 96 * 1024 * 1024
+    max_remembered: int = 100_000
+    max_carried: int = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Plan:
     """The segments of the next window, ``[since, until)``; ``is_cut`` when there is more to learn behind it.
 
     ``observations`` are those to be counted: sealed in the window, or turned up behind it. Of no length is a window of so many
-    stragglers that they are all it has room for.
+    stragglers that they are all it has room for. ``lookback`` is what was remembered when it was planned.
     """
 
     since: datetime
@@ -42,6 +46,7 @@ class Plan:
     stragglers: Sequence[SegmentHead]
     observations: Sequence[SegmentHead]
     is_cut: bool
+    lookback: Lookback = field(default_factory=Lookback)
 
     @property
     def decisions(self) -> int:
@@ -54,14 +59,17 @@ class Plan:
         return sum(head.size for head in (*self.fresh, *self.stragglers))
 
 
-async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, limits: Limits) -> Plan | None:
-    """Find the window from the watermark to ``horizon``, or to where it would be too large; None when there is no time to learn."""
+async def plan_window(log: EventLog, pointer: Pointer, lookback: Lookback, *, horizon: datetime, limits: Limits) -> Plan | None:
+    """Find the window from the watermark to ``horizon``, or to where it would be too large; None when there is no time to learn.
+
+    ``lookback`` is what was remembered with the pointer.
+    """
     since = pointer.watermark
     if horizon <= since:
         return None
     behind = since - limits.lookback
-    decisions = await _collect(log.decision_heads(behind, horizon), since, horizon, pointer.lookback.decisions, limits)
-    rewards = await _collect(log.observation_heads(behind, decisions.until), since, decisions.until, pointer.lookback.observations, limits)
+    decisions = await _collect(log.decision_heads(behind, horizon), since, horizon, lookback.decisions, limits)
+    rewards = await _collect(log.observation_heads(behind, decisions.until), since, decisions.until, lookback.observations, limits)
     return Plan(
         since=since,
         until=rewards.until,
@@ -69,6 +77,7 @@ async def plan_window(log: EventLog, pointer: Pointer, *, horizon: datetime, lim
         stragglers=decisions.stragglers,
         observations=[*rewards.stragglers, *rewards.fresh],
         is_cut=rewards.until < horizon,
+        lookback=lookback,
     )
 
 
@@ -99,7 +108,7 @@ class _Collected:
 
 
 async def _collect(
-    minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: frozenset[str], limits: Limits
+    minutes: AsyncIterator[Sequence[SegmentHead]], since: datetime, until: datetime, seen: Seen, limits: Limits
 ) -> _Collected:
     """Take segments up to ``until``, or up to the one that is too many; segments sealed at the same time stay together."""
     found = _Collected([], [], until)
@@ -107,7 +116,7 @@ async def _collect(
     async for minute in minutes:
         for head in minute:
             at = head.key.sealed_at
-            if at < since and head.key.name in seen:
+            if at < since and seen.has(head.key.name, at):
                 continue
             is_full = count and (count + head.count > limits.max_events or size + head.size > limits.max_bytes)
             if is_full and not (found.fresh and at == found.fresh[-1].key.sealed_at):

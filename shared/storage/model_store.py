@@ -77,6 +77,24 @@ class FileModelStore:
         """Delete figures that no pointer names any more."""
         await self._models.delete(names.figures_file(self._loop, name))
 
+    async def lookback(self, name: str) -> bytes:
+        """Read what a trainer has to remember."""
+        return await self._present(names.lookback_file(self._loop, name), f"the file {name} of what a trainer has to remember")
+
+    async def write_lookback(self, name: str, data: bytes) -> None:
+        """Write what a trainer has to remember."""
+        await self._models.write_once(names.lookback_file(self._loop, name), data, metadata={"format": "1"})
+
+    async def lookbacks_kept(self) -> AsyncIterator[str]:
+        """List the names of all that is there of what trainers remember."""
+        prefix = names.lookbacks_prefix(self._loop)
+        async for file in self._models.listing(prefix):
+            yield str(file.name).removeprefix(prefix).removesuffix(".json.gz")
+
+    async def delete_lookback(self, name: str) -> None:
+        """Delete what no pointer names any more."""
+        await self._models.delete(names.lookback_file(self._loop, name))
+
     async def write_state(self, version: str, data: bytes) -> None:
         """Write the learner behind a model."""
         await self._models.write_once(names.state_file(self._loop, version), data, metadata={"format": "1"})

@@ -280,6 +280,16 @@ def figures_prefix(loop: str) -> str:
     return f"loops/{loop}/figures/"
 
 
+def lookback_file(loop: str, name: str) -> str:
+    """Name a file of what a trainer has to remember."""
+    return f"{lookbacks_prefix(loop)}{name}.json.gz"
+
+
+def lookbacks_prefix(loop: str) -> str:
+    """Give what the names of the files begin with that a loop's trainers remember by."""
+    return f"loops/{loop}/lookback/"
+
+
 def chunks_prefix(loop: str) -> str:
     """Give what the names of a loop's chunks of the joined log begin with."""
     return f"loops/{loop}/log/"

@@ -8,10 +8,12 @@ from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.identity import report_id, report_tag
 from shared.domain.ledger import Pointer
 
-FORMAT = 3
+FORMAT = 4
 """The first format knew no deletion of log or model, no resets, and nothing of where a line of models begins.
 
 The second named unknown rewards by segment and place instead of by `shared.domain.ledger.Report.id`, and remembered no late ones.
+
+The third had all that a trainer remembers in the pointer itself, each segment by its name.
 """
 
 _POINTER = TypeAdapter(Pointer)
@@ -33,6 +35,8 @@ def read_pointer(text: bytes) -> Pointer:
             document["learned"] = document["counters"]["learned"]
         if found < 3 and "lookback" in document:
             document["lookback"]["unknown"] = [_report(name) for name in document["lookback"]["unknown"]]
+        if found < 4 and "lookback" in document:
+            document["lookback"] |= {log: {"names": document["lookback"][log]} for log in ("decisions", "observations")}
         return _POINTER.validate_python(document)
     except (orjson.JSONDecodeError, ValidationError, LookupError, AttributeError, TypeError, ValueError, OverflowError) as cause:
         raise UnreadableError(f"the model pointer cannot be read: {cause}") from cause

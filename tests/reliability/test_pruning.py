@@ -33,13 +33,15 @@ def pruning(account: Storage, at: datetime, *, store: str, max_events: int = 50_
 
 
 async def assert_tidy(account: Storage, store: str) -> Pointer:
-    """Check that nothing is there but what is needed: the two models that were published last, and the figures."""
+    """Check that nothing is there but what is needed: the two models that were published last, the figures and the lookback."""
     pointer = await committed(account, store)
     models, states = await models_and_states(account, store)
     assert models == states
     assert len(models) == KEPT
     assert models[-1] == pointer.version
-    assert [name async for name in FileModelStore(account, loop=store).figures_kept()] == [pointer.figures]
+    kept = FileModelStore(account, loop=store)
+    assert [name async for name in kept.figures_kept()] == [pointer.figures]
+    assert [name async for name in kept.lookbacks_kept()] == [pointer.lookback]
     return pointer
 
 
@@ -53,7 +55,7 @@ async def test_after_many_commits_there_is_what_is_needed_and_the_same_model_as_
     assert (pointer.version, pointer.counters, pointer.figures) == (other.version, other.counters, other.figures)
     assert await content_of(account, "few", pointer.version) == await content_of(account, "all", other.version)
     listed = [call for call in proxy.calls if call.method == "GET" and call.path.endswith(f"/{names.MODELS}")]
-    assert len(listed) == 3 * 2, "models, states and figures, once a process"
+    assert len(listed) == 4 * 2, "models, states, figures and lookbacks, once a process"
 
 
 class FailsRemovals:

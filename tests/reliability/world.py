@@ -49,7 +49,7 @@ def trainer(
     loop: LoopSettings = LOOP,
     kept: FileModelStore | None = None,
 ) -> Trainer:
-    """One whose log is the shared one, and whose models go to a store of their own."""
+    """One whose log is the shared one, and whose models go to a store of their own; what it remembers always has a file."""
     clock = SetClock(at)
     return Trainer(
         event_log(account, clock),
@@ -57,7 +57,7 @@ def trainer(
         kept or FileModelStore(account, loop=store),
         StoredConfiguration(account, defaults=loop),
         clock=clock,
-        limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events),
+        limits=Limits(grace=GRACE, lookback=LOOKBACK, max_events=max_events, max_carried=0),
     )
 
 
@@ -115,11 +115,13 @@ async def committed(account: Storage, store: str) -> Pointer:
 async def assert_as_undisturbed(account: Storage, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    parts = ("counters", "apprentice", "figures", "watermark", "chunk", "version")
+    parts = ("counters", "apprentice", "figures", "lookback", "watermark", "chunk", "version")
     assert {part: getattr(mine, part) for part in parts} == {part: getattr(expected, part) for part in parts}
     assert len(mine.apprentice.rewards) == IN_APPRENTICE_MODE
     ours, theirs = FileModelStore(account, loop=store), FileModelStore(account, loop="expected")
     assert await ours.artifact(mine.version) == await theirs.artifact(expected.version)
     assert await ours.state(mine.version) == await theirs.state(expected.version)
     assert await ours.figures(mine.figures) == await theirs.figures(expected.figures)
+    assert isinstance(mine.lookback, str)
+    assert await ours.lookback(mine.lookback) == await theirs.lookback(mine.lookback)
     assert load(await ours.figures(mine.figures)).timeline.activity.events.sum() == mine.counters.learned

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from shared.domain.clock import EPOCH
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.domain.ledger import Pointer
+from shared.domain.lookback import Lookback
 from shared.services.pruning import MOST_AFTER_A_COMMIT, Pruned, Pruner
 from tests.builders import T0
 
@@ -29,6 +30,7 @@ class Disk:
     models: dict[str, str] = field(default_factory=dict)
     states: set[str] = field(default_factory=set)
     figures: set[str] = field(default_factory=set)
+    lookbacks: set[str] = field(default_factory=set)
     line: list[str] = field(default_factory=list)
     written: int = 0
 
@@ -65,9 +67,10 @@ class Store:
         self._call("read pointer")
         return self.disk.pointer, ""
 
-    async def write(self, version: str, figures: str) -> None:
+    async def write(self, version: str, figures: str, lookback: str) -> None:
         disk = self.disk
         self._call("write figures", lambda: disk.figures.add(figures))
+        self._call("write lookback", lambda: disk.lookbacks.add(lookback))
         self._call("write state", lambda: disk.states.add(version))
         self._call("write model", lambda: disk.models.__setitem__(version, disk.pointer.version or disk.pointer.previous))
 
@@ -86,6 +89,11 @@ class Store:
         for name in sorted(self.disk.figures):
             yield name
 
+    async def lookbacks_kept(self) -> AsyncIterator[str]:
+        self._call("list lookbacks")
+        for name in sorted(self.disk.lookbacks):
+            yield name
+
     async def states(self) -> AsyncIterator[str]:
         self._call("list states")
         for version in sorted(self.disk.states):
@@ -97,6 +105,9 @@ class Store:
 
     async def delete_figures(self, name: str) -> None:
         self._call("delete figures", lambda: self.disk.figures.discard(name))
+
+    async def delete_lookback(self, name: str) -> None:
+        self._call("delete lookback", lambda: self.disk.lookbacks.discard(name))
 
     async def delete(self, version: str) -> None:
         self._call("delete model", lambda: self.disk.models.pop(version, None))
@@ -111,28 +122,27 @@ class Process:
         store: Any = self.store
         self.pruner = Pruner(store, models_kept=kept)
 
-    async def _write(self) -> tuple[str, str]:
-        version, figures = self.store.disk.name(), self.store.disk.name()
+    async def _written(self, before: Pointer) -> Pointer:
+        """Write all files of a commit, and give its pointer."""
+        version, figures, lookback = [self.store.disk.name() for _ in range(3)]
         self.pruner.written.states.add(version)
         self.pruner.written.figures.add(figures)
-        await self.store.write(version, figures)
-        return version, figures
+        self.pruner.written.lookbacks.add(lookback)
+        await self.store.write(version, figures, lookback)
+        return replace(before, sequence=before.sequence + 1, version=version, previous="", figures=figures, lookback=lookback)
 
     async def learn(self) -> None:
         """Commit a window with a model."""
-        disk = self.store.disk
-        before = disk.pointer
-        version, figures = await self._write()
-        new = replace(before, sequence=before.sequence + 1, version=version, previous="", figures=figures)
+        before = self.store.disk.pointer
+        new = await self._written(before)
         await self.store.commit(new, before=before)
         await self.pruner.after(new)
 
     async def be_swept_past(self, other: "Process") -> None:
         """Commit a window with a model while another process removes what is needless."""
         before = self.store.disk.pointer
-        version, figures = await self._write()
+        new = await self._written(before)
         await other.pruner.sweep(before)
-        new = replace(before, sequence=before.sequence + 1, version=version, previous="", figures=figures)
         await self.store.commit(new, before=before)
         await self.pruner.after(new)
 
@@ -151,17 +161,17 @@ class Process:
 
     async def delete_log(self) -> None:
         before = self.store.disk.pointer
-        new = replace(before, sequence=before.sequence + 1, figures="")
+        new = replace(before, sequence=before.sequence + 1, figures="", lookback=Lookback())
         await self.store.commit(new, before=before)
         await self.pruner.after(new)
 
     async def be_overtaken(self, other: "Process") -> None:
         """Write all of a commit, and find that another was faster."""
         before = self.store.disk.pointer
-        version, _ = await self._write()
+        new = await self._written(before)
         await other.learn()
         with pytest.raises(ConflictError):
-            await self.store.commit(replace(before, sequence=before.sequence + 1, version=version), before=before)
+            await self.store.commit(new, before=before)
         await self.pruner.overtaken()
 
 
@@ -178,20 +188,23 @@ class Law:
         assert set(published) <= disk.models.keys(), "what was published last is there, and what was before it"
         assert disk.models.keys() <= disk.states, "with its state"
         assert disk.pointer.figures in disk.figures or not disk.pointer.figures
+        assert disk.pointer.lookback in disk.lookbacks or isinstance(disk.pointer.lookback, Lookback)
         most = max(self.kept, 2) + self.writing + self.left
         assert len(disk.models) <= most
         assert len(disk.states) <= most
         assert len(disk.figures) <= 1 + self.writing + self.left
+        assert len(disk.lookbacks) <= 1 + self.writing + self.left
 
     def at_rest(self, disk: Disk) -> None:
         """Check what is there when a commit came to its end."""
         assert disk.models.keys() == disk.states
         assert len(disk.states) <= max(self.kept, 2)
         assert disk.figures == {disk.pointer.figures} - {""}
+        assert disk.lookbacks == ({disk.pointer.lookback} if isinstance(disk.pointer.lookback, str) else set())
 
 
 STEPS = ["learn", "learn", "learn", "go by", "delete model", "delete log", "be overtaken", "be swept past"]
-ENDS = st.none() | st.tuples(st.integers(0, 12), st.booleans(), st.sampled_from([Killed, StorageUnavailableError]))
+ENDS = st.none() | st.tuples(st.integers(0, 15), st.booleans(), st.sampled_from([Killed, StorageUnavailableError]))
 
 
 async def do(step: str, process: Process, other: Process) -> None:
@@ -237,7 +250,12 @@ async def test_hundreds_of_commits_within_an_hour_keep_what_one_does_and_one_pro
         await process.learn()
         law.at_rest(disk)
     assert disk.line[-20:] == sorted(disk.models)
-    assert [call for call in process.store.calls if call.startswith("list")] == ["list figures", "list states", "list models"]
+    assert [call for call in process.store.calls if call.startswith("list")] == [
+        "list figures",
+        "list states",
+        "list lookbacks",
+        "list models",
+    ]
 
 
 async def test_who_commits_after_others_looks_at_what_they_left():

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shared.domain.attempt import LEAST, Attempt
 from shared.domain.clock import EPOCH
 from shared.domain.errors import ConflictError, NewerFormatError, StorageUnavailableError, UnreadableError
-from shared.domain.ledger import Lookback, Pointer, SegmentHead
+from shared.domain.ledger import Pointer, SegmentHead
+from shared.domain.lookback import Lookback
 from shared.services.room import Room
 from shared.services.windows import Limits, Plan, plan_window
 from shared.storage.attempts import FileAttempts, read_attempt, write_attempt
@@ -68,7 +69,9 @@ def room(heads: Sequence[SegmentHead], notes: Notes) -> Room:
 
 
 async def planned(heads: Sequence[SegmentHead], limits: Limits = LIMITS, pointer: Pointer = BEGINNING) -> Plan:
-    plan = await plan_window(Heads(heads), pointer, horizon=HORIZON, limits=limits)  # type: ignore[arg-type]
+    lookback = pointer.lookback
+    assert isinstance(lookback, Lookback)
+    plan = await plan_window(Heads(heads), pointer, lookback, horizon=HORIZON, limits=limits)  # type: ignore[arg-type]
     assert plan is not None
     return plan
 
@@ -93,7 +96,7 @@ async def test_stragglers_for_which_there_is_no_room_are_left_for_the_next_windo
     for _ in range(3):
         plan = await planned(heads, pointer=pointer)
         taken.append((len(plan.stragglers), len(plan.fresh), plan.until))
-        seen = pointer.lookback.decisions | {each.key.name for each in (*plan.stragglers, *plan.fresh)}
+        seen = plan.lookback.decisions.plus([each.key.name for each in (*plan.stragglers, *plan.fresh)], first=EPOCH)
         pointer = replace(pointer, watermark=plan.until, lookback=Lookback(decisions=seen))
     assert taken == [(3, 0, T0), (3, 0, T0), (2, 1, HORIZON)]
 
@@ -116,7 +119,7 @@ def test_windows_one_after_another_take_every_segment_once_and_none_is_too_large
             assert len(moments) <= 1 or (plan.size <= most and plan.decisions <= events) or _is_one_too_many(mine, most, events)
             assert mine or plan.until > pointer.watermark
             taken += mine
-            seen = pointer.lookback.decisions | {each.key.name for each in mine}
+            seen = plan.lookback.decisions.plus([each.key.name for each in mine], first=EPOCH)
             pointer = replace(pointer, watermark=plan.until, lookback=Lookback(decisions=seen))
         return taken
 
@@ -137,7 +140,7 @@ def _is_one_too_many(heads: Sequence[SegmentHead], most: int, events: int) -> bo
 async def test_a_small_window_is_not_noted():
     notes = Notes()
     one = room([head(1, 8 * MIB)], notes)
-    await one.plan(BEGINNING, horizon=HORIZON)
+    await one.plan(BEGINNING, Lookback(), horizon=HORIZON)
     async with one.taken(BEGINNING):
         pass
     assert notes.written == []
@@ -148,7 +151,7 @@ async def test_a_window_that_a_trainer_died_of_is_smaller_next_time_and_smaller_
     sizes = []
     for _ in range(9):
         one = room(heads, notes)  # of another process: the one before is dead
-        plan = await one.plan(BEGINNING, horizon=HORIZON)
+        plan = await one.plan(BEGINNING, Lookback(), horizon=HORIZON)
         assert plan is not None
         sizes.append(plan.size // MIB)
         await one.taken(BEGINNING).__aenter__()
@@ -162,7 +165,7 @@ async def test_windows_grow_again_when_smaller_ones_went_well():
     notes.stored = (Attempt(16 * MIB, under_way=5), "1")
     one, pointer, sizes = room(heads, notes), BEGINNING, []
     for _ in range(60):
-        plan = await one.plan(pointer, horizon=HORIZON)
+        plan = await one.plan(pointer, Lookback(), horizon=HORIZON)
         assert plan is not None
         async with one.taken(pointer):
             sizes.append(plan.size // MIB)
@@ -174,7 +177,7 @@ async def test_a_window_that_storage_failed_is_as_large_next_time():
     heads, notes = [head(second, 4 * MIB) for second in range(1, 40)], Notes()
     for _ in range(2):
         one = room(heads, notes)
-        plan = await one.plan(BEGINNING, horizon=HORIZON)
+        plan = await one.plan(BEGINNING, Lookback(), horizon=HORIZON)
         assert plan is not None
         assert plan.size == 64 * MIB
         with pytest.raises(StorageUnavailableError):
@@ -185,11 +188,11 @@ async def test_a_window_that_storage_failed_is_as_large_next_time():
 async def test_a_trainer_that_is_asked_to_stop_has_not_died():
     heads, notes = [head(second, 4 * MIB) for second in range(1, 40)], Notes()
     one = room(heads, notes)
-    await one.plan(BEGINNING, horizon=HORIZON)
+    await one.plan(BEGINNING, Lookback(), horizon=HORIZON)
     with pytest.raises(asyncio.CancelledError):
         async with one.taken(BEGINNING):
             raise asyncio.CancelledError
-    plan = await room(heads, notes).plan(BEGINNING, horizon=HORIZON)
+    plan = await room(heads, notes).plan(BEGINNING, Lookback(), horizon=HORIZON)
     assert plan is not None
     assert plan.size == 64 * MIB
 
@@ -197,9 +200,9 @@ async def test_a_trainer_that_is_asked_to_stop_has_not_died():
 async def test_planning_beside_a_trainer_that_is_at_work_tells_of_no_death(caplog):
     heads, notes = [head(second, 4 * MIB) for second in range(1, 40)], Notes()
     one = room(heads, notes)
-    await one.plan(BEGINNING, horizon=HORIZON)
+    await one.plan(BEGINNING, Lookback(), horizon=HORIZON)
     async with one.taken(BEGINNING):
-        await room(heads, notes).plan(BEGINNING, horizon=HORIZON)
+        await room(heads, notes).plan(BEGINNING, Lookback(), horizon=HORIZON)
     assert not caplog.records
 
 
@@ -209,7 +212,7 @@ async def test_a_note_that_cannot_be_written_stops_nothing():
             raise StorageUnavailableError("full")
 
     one = room([head(second, 4 * MIB) for second in range(1, 40)], Full())
-    assert await one.plan(BEGINNING, horizon=HORIZON) is not None
+    assert await one.plan(BEGINNING, Lookback(), horizon=HORIZON) is not None
     async with one.taken(BEGINNING):
         pass
 

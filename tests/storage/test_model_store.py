@@ -8,7 +8,8 @@ from shared.domain.apprentice import LATEST, ApprenticeMetrics
 from shared.domain.clock import to_micros
 from shared.domain.errors import ConflictError, NewerFormatError, UnreadableError
 from shared.domain.identity import report_id, report_tag
-from shared.domain.ledger import Counters, LogEpoch, Lookback, ModelKind, Origin, Pointer, Provenance
+from shared.domain.ledger import Counters, LogEpoch, ModelKind, Origin, Pointer, Provenance
+from shared.domain.lookback import Lookback, Run, Seen
 from shared.storage import names
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
@@ -25,7 +26,9 @@ POINTER = Pointer(
     watermark=after(1.5),
     chunk="2026/05/17/1-2-x.json.gz",
     counters=Counters(learned=5, skipped={"duplicate": 1}, rewards=4, late_rewards=1),
-    lookback=Lookback(frozenset({"b", "a"}), frozenset(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)})),
+    lookback=Lookback(
+        Seen(frozenset({"b", "a"}), (Run("w", 1, 3, 5, 9),), before=4), Seen(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)})
+    ),
     apprentice=ApprenticeMetrics((0.1, -1.0), (True, False)),
     learned=4,
     previous="00000002-abc",
@@ -45,9 +48,8 @@ async def write_pointer_blob(account, data: bytes) -> None:
 
 def test_a_pointer_comes_back_as_it_was_and_equal_ones_give_equal_bytes():
     assert read_pointer(write_pointer(POINTER)) == POINTER
-    again = replace(
-        POINTER, lookback=Lookback(frozenset({"a", "b"}), frozenset(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)}))
-    )
+    decisions = Seen(frozenset({"a", "b"}), (Run("w", 1, 3, 5, 9),), before=4)
+    again = replace(POINTER, lookback=Lookback(decisions, Seen(), frozenset({report_id(T0, 7)}), frozenset({report_id(T0, 8)})))
     assert write_pointer(again) == write_pointer(POINTER)
 
 
@@ -75,7 +77,21 @@ def test_unknown_rewards_that_an_earlier_release_named_are_known_by_their_ids():
     segment = f"{to_micros(T0):016d}-a1b2c3d4-000007-1-9-2"
     document["lookback"] = {"decisions": [], "observations": [segment], "unknown": [f"{segment}#3"]}
     read = read_pointer(orjson.dumps(document))
-    assert read.lookback == Lookback(observations=frozenset([segment]), unknown=frozenset([report_id(T0, report_tag(segment, 3))]))
+    assert read.lookback == Lookback(observations=Seen(frozenset([segment])), unknown=frozenset([report_id(T0, report_tag(segment, 3))]))
+
+
+def test_what_an_earlier_release_remembered_in_the_pointer_is_remembered():
+    names, ids = sorted([f"{to_micros(T0):016d}-a1b2c3d4-{number:06d}-2-9-2-300" for number in (1, 2)]), [report_id(T0, 3)]
+    document = orjson.loads(write_pointer(POINTER)) | {"format": 3}
+    document["lookback"] = {"decisions": names, "observations": names[:1], "unknown": ids, "late": []}
+    read = read_pointer(orjson.dumps(document))
+    assert read == replace(POINTER, lookback=Lookback(Seen(frozenset(names)), Seen(frozenset(names[:1])), frozenset(ids)))
+    assert read_pointer(write_pointer(read)) == read
+
+
+def test_a_pointer_may_name_the_file_of_what_is_remembered():
+    named = replace(POINTER, lookback="00000003-0123456789ab")
+    assert read_pointer(write_pointer(named)) == named
 
 
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"format": 1}', write_pointer(POINTER)[:-9], b'{"format": "x"}'])
@@ -85,8 +101,8 @@ def test_a_damaged_pointer_is_unreadable(text):
 
 
 def test_a_pointer_of_a_later_release_is_refused_by_name():
-    with pytest.raises(NewerFormatError, match="pointer has format version 4"):
-        read_pointer(b'{"format": 4, "new": "things"}')
+    with pytest.raises(NewerFormatError, match="pointer has format version 5"):
+        read_pointer(b'{"format": 5, "new": "things"}')
 
 
 async def test_there_is_no_pointer_before_the_first_commit(store):

@@ -12,6 +12,8 @@ import numpy as np
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, JoinedEvent, Situation
+from shared.domain.ledger import Pointer
+from shared.domain.lookback import Lookback, Seen
 from shared.joining.chunks import ChunkName, decompressed
 from shared.joining.reading import read_lines
 from shared.learning import artifact
@@ -82,7 +84,17 @@ def provenances(folder: Path) -> Plain:
 
 
 def pointers(folder: Path) -> Plain:
-    return {name: plain(read_pointer(data)) for name, _, data in _found(folder, "/pointer.json")}
+    return {name: _of_pointer(read_pointer(data)) for name, _, data in _found(folder, "/pointer.json")}
+
+
+def _of_pointer(pointer: Pointer) -> Plain:
+    """Tell each log's segments that were seen in one list: the first releases had their names alone."""
+    found, lookback = plain(pointer), pointer.lookback
+    if isinstance(lookback, Lookback):
+        for log in ("decisions", "observations"):
+            seen: Seen = getattr(lookback, log)
+            found["lookback"][log] = [*sorted(seen.names), *plain(seen.runs)]
+    return found  # type: ignore[no-any-return]  # what a dataclass comes to
 
 
 def records(folder: Path) -> Plain:

@@ -763,6 +763,7 @@ _PROGRESS: Final[dict[str, Any]] = {
         "lateRewards": 40,
         "unknownRewards": 0,
         "stragglers": 0,
+        "forgottenRewards": 0,
     },
     "apprentice": None,
     "anew": {"chunks": 1200, "chunksDone": 300, "chunksLeftOut": 0, "learned": 123456, "begunAt": "2026-05-17T11:58:02.118204Z"},

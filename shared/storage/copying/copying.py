@@ -18,12 +18,13 @@ Leases, and messages of the queue, are not copied: what is asked of the queue is
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from shared.domain.errors import SettingsError, StorageUnavailableError
+from shared.domain.errors import SettingsError, StorageUnavailableError, UnreadableError
 from shared.storage import names
 from shared.storage.copying.counts import Copied
 from shared.storage.copying.files import Listed, Unit, copy_files, put_equal, remove_others
 from shared.storage.copying.mark import PREFIX, Checked, Mark, MarkFile, check_whole, digest
 from shared.storage.copying.rows import check_rows, copy_table, rewards_first
+from shared.storage.pointers import read_pointer
 from shared.storage.ports import Content, Storage
 
 ROUNDS: Final = 16
@@ -39,7 +40,7 @@ _READ_FIRST: Final = ("mirror.json", "window.json", "usage/", _POINTER, "evaluat
 They are written in the other order: what is ahead of what it goes by could not have come about by itself.
 """
 
-_FIXED: Final = ("log/", "hours/", "quarantine/", "models/", "states/", "figures/")
+_FIXED: Final = ("log/", "hours/", "quarantine/", "models/", "states/", "figures/", "lookback/")
 """What has the same content under a name for ever."""
 
 
@@ -158,7 +159,7 @@ class Copier:
             needed = {table.name for table in await _tables(self._source, place)}  # what goes after this, the pointer may not know
             last = await self._last(names.loop_prefix(place))
             files = await self._copy(models, f"models/{place}")
-            if files is None or not await self._are_still(last):
+            if files is None or not await self._are_still(last) or await self._is_overtaken(place, last, files):
                 continue
             chunks = await self._copy(logs, f"logs/{place}")
             tables = None if chunks is None else await self._tables(place)
@@ -188,6 +189,14 @@ class Copier:
                 if now is None or now.etag != content.etag:
                     return False
         return True
+
+    async def _is_overtaken(self, place: str, last: Mapping[str, Content], files: Listed) -> bool:
+        """Whether another commit removed what the pointer names before the files were listed; what is gone for good is copied without."""
+        name = names.pointer_file(place)
+        if name not in last or _named(place, last[name].data) <= files.keys():
+            return False
+        now = await self._source.files(names.MODELS).head(name, size=0)
+        return now is None or now.etag != last[name].etag
 
     async def _tables(self, place: str) -> Mapping[str, int] | None:
         """Copy a loop's tables, rewards before decisions, and tell how many rows each has; None if one went meanwhile."""
@@ -281,6 +290,17 @@ def _inside(name: str) -> str:
     ('usage/202605.json', '')
     """
     return name.removeprefix(names.LOOPS).partition("/")[2] if name.startswith(names.LOOPS) else ""
+
+
+def _named(place: str, text: bytes) -> set[str]:
+    """Give the files that a pointer names; none for one that this release cannot read, which is copied as it is."""
+    try:
+        pointer = read_pointer(text)
+    except UnreadableError:
+        return set()
+    found = {names.model_file(place, pointer.version), names.state_file(place, pointer.version)} if pointer.version else set()
+    found |= {names.figures_file(place, pointer.figures)} if pointer.figures else set()
+    return found | ({names.lookback_file(place, pointer.lookback)} if isinstance(pointer.lookback, str) else set())
 
 
 def _comes_last(name: str) -> bool:

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, SettingsError, StorageUnavailableError
+from shared.domain.ledger import Pointer
 from shared.storage import names
 from shared.storage.copying.copying import ROUNDS, Copier
 from shared.storage.copying.counts import Copied
 from shared.storage.copying.mark import MARK, check_whole
 from shared.storage.embedded.storage import EmbeddedStorage
+from shared.storage.pointers import write_pointer
 from shared.storage.ports import Row, Storage
 from shared.storage.settings import FolderSettings
 from tests.clocks import SetClock
@@ -288,6 +291,30 @@ async def test_a_pointer_is_never_copied_without_what_it_names(empty_store):
     states = [entry.name async for entry in target.files(names.MODELS).listing("loops/default/states/")]
     found = [await target.files(names.MODELS).read(name) for name in states]
     assert pointer.data.rpartition(b" ")[2] in [each.data for each in found if each]
+
+
+async def test_a_commit_right_after_its_pointer_was_read_leaves_no_copy_without_the_files_that_the_pointer_names(empty_store):
+    source, target = empty_store(), empty_store()
+    await put_small(source)
+    numbers = iter(range(1, 4))
+
+    async def commit(told: str) -> None:
+        if told not in ("", f"read {POINTER} after") or (number := next(numbers, None)) is None:
+            return
+        name = f"{number:08d}-abc"
+        pointer = Pointer(sequence=number, version="", published_at=EPOCH, watermark=EPOCH, figures=name, lookback=name)
+        for place in (names.figures_file, names.lookback_file):
+            await overwrite(source, names.MODELS, place("default", name), b"")
+        await overwrite(source, names.MODELS, POINTER, write_pointer(pointer))
+        for place in (names.figures_file, names.lookback_file):
+            await source.files(names.MODELS).delete(place("default", f"{number - 1:08d}-abc"))
+
+    await commit("")
+    await copied(Watched(source, commit), target)
+    assert await content(target) == await content(source)
+    await source.files(names.MODELS).delete(names.lookback_file("default", "00000003-abc"))
+    await copied(source, target)  # what is gone for good is no reason to wait
+    assert await content(target) == await content(source)
 
 
 async def test_a_source_that_never_rests_is_said_to_be_too_fast(empty_store):
