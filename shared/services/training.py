@@ -30,6 +30,9 @@ MAX_STEPS = 1_000
 RUN_TIME = timedelta(minutes=4)
 """How long a run goes on beginning things, unless it is told."""
 
+IDLE_ADVANCE_OF_SEVERAL = timedelta(minutes=30)
+"""How far an idle loop's watermark may stay behind where there are several: a commit costs more than a look."""
+
 SLICE = timedelta(seconds=20)
 """How long a model is learned anew, at most, before that is written down and windows may have a turn: what a killed run loses."""
 
@@ -198,14 +201,15 @@ class Trainer:
         now = self._clock.now()
         delay = loop.reward_wait + self._limits.grace
         plan = await plan_window(self._log, pointer, await self._lookbacks.of(pointer), horizon=now - delay, limits=self._limits)
+        is_idle = plan is None or not (plan.is_cut or plan.decisions or plan.observations)
         if plan is not None and is_due(plan, pointer, loop, now=now):
-            is_idle = not (plan.is_cut or plan.decisions or plan.observations)
-            return Outlook(is_due=True, is_small=not plan.is_cut, is_idle=is_idle, mark=mark)
-        if plan is not None and (plan.decisions or plan.observations):
+            if not is_idle or plan.until - plan.since >= IDLE_ADVANCE_OF_SEVERAL:
+                return Outlook(is_due=True, is_small=not plan.is_cut, is_idle=is_idle, mark=mark)
+        elif not is_idle:
             return Outlook(is_due=False, mark=mark)
         nothing_before = await self._nothing_before(max(pointer.watermark, now - delay), now)
         if pointer.sequence:
-            nothing_before = min(nothing_before, pointer.watermark + IDLE_ADVANCE)
+            nothing_before = min(nothing_before, pointer.watermark + IDLE_ADVANCE_OF_SEVERAL)
         return Outlook(is_due=False, quiet_until=nothing_before + delay, mark=mark)
 
     async def _nothing_before(self, since: datetime, now: datetime) -> datetime:

@@ -19,8 +19,7 @@ from shared.runtime.each_loop import RUN_TIME, Rounds, for_each_loop
 from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
 from shared.services.asking import Request, divide
-from shared.services.training import Outlook
-from shared.services.windows import IDLE_ADVANCE
+from shared.services.training import IDLE_ADVANCE_OF_SEVERAL, Outlook
 from shared.storage import names
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
 from tests.builders import T0
@@ -147,7 +146,7 @@ async def test_for_loops_in_which_nothing_happens_nobody_is_asked_and_their_wate
     await app.tick()
     assert await app.work() == 5
     for _ in range(8):
-        app.clock.pass_(TICK)
+        app.clock.pass_(IDLE_ADVANCE_OF_SEVERAL.total_seconds() / 4)
         await app.tick()
     assert await app.taken() == []
     for name in loops:
@@ -155,7 +154,7 @@ async def test_for_loops_in_which_nothing_happens_nobody_is_asked_and_their_wate
         assert services is not None
         stored = await services.store.pointer()
         assert stored is not None
-        assert app.clock.now() - stored[0].watermark < 2 * IDLE_ADVANCE
+        assert app.clock.now() - stored[0].watermark < 2 * IDLE_ADVANCE_OF_SEVERAL
 
 
 async def test_a_quiet_loop_is_looked_at_again_when_its_settings_change(app):
