@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import secrets
 import shutil
 import subprocess
@@ -59,7 +60,7 @@ _EACH: Final = 20
 """Rank calls in each loop before memory is looked at."""
 
 _OURS: Final = ("PERSONALIZER_", "AzureWebJobs")
-_TRAINING: Final = ("--no-http", "--no-timers", "--queues", "--only=train_queued", "--only=train_poison")
+_QUEUED: Final = ("--only=train_queued", "--only=train_poison")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,14 @@ def run(storage: str, *, quick: bool, sizes: Sizes | None = None) -> list[Line]:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The seconds until a backlog was learned, and those of processor time, the start of the processes included."""
+
+    seconds: float
+    processor: float
+
+
 # --- backlogs ---------------------------------------------------------------------------------------------------------------
 
 
@@ -105,21 +114,21 @@ async def drained_stores(folder: Path, played: Sizes) -> list[Line]:
     """Work off the same backlogs by 1, 2 and more processes that train, each time on a copy of one store."""
     names = loop_names(played.loops)
     await fill_loops(folder / "filled", dict.fromkeys(names, _hour(played.events)))
-    seconds: dict[int, float] = {}
+    drains: dict[int, Drain] = {}
     for processes in played.processes:
         store = folder / f"by{processes}"
         await asyncio.to_thread(shutil.copytree, folder / "filled", store)
         settings = {"PERSONALIZER_STORE": str(store)}
-        seconds[processes] = await _drained(FolderSettings(store), settings, names, played.events, processes=processes)
+        drains[processes] = await _drained(FolderSettings(store), settings, names, played.events, processes=processes)
         await asyncio.to_thread(shutil.rmtree, store)
-    return _lines_of(f"{played.loops} loops of {played.events:,} events, a store", played.loops * played.events, seconds)
+    return _lines_of(f"{played.loops} loops of {played.events:,} events, a store", played.loops * played.events, drains)
 
 
 async def drained_account(connection: str, played: Sizes) -> list[Line]:
     """Do the same on an account, by one and by two: here the emulator is what all wait for, sooner or later."""
     if not played.account_loops:
         return []
-    seconds: dict[int, float] = {}
+    drains: dict[int, Drain] = {}
     for processes, first in ((1, "a"), (2, "b")):
         names = [f"{first}{name}" for name in loop_names(played.account_loops)]
         clock = SetClock(datetime.now(UTC) - timedelta(hours=1))
@@ -135,27 +144,32 @@ async def drained_account(connection: str, played: Sizes) -> list[Line]:
             await storage.close()
         account = AccountSettings(connection_string=connection)
         settings = {"AzureWebJobsStorage": connection}
-        seconds[processes] = await _drained(account, settings, names, played.account_events, processes=processes)
+        drains[processes] = await _drained(account, settings, names, played.account_events, processes=processes)
     what = f"{played.account_loops} loops of {played.account_events:,} events, Azurite"
-    return _lines_of(what, played.account_loops * played.account_events, seconds, goal=None)
+    return _lines_of(what, played.account_loops * played.account_events, drains, goal=None)
 
 
 def _hour(events: int) -> Past:
     return Past(events, events / 3_600, _PER_ROW, _KINDS)
 
 
-def _lines_of(what: str, events: int, seconds: Mapping[int, float], *, goal: Goal | None = FASTER) -> list[Line]:
-    alone = events / seconds[1]
-    lines = [Line("scale", f"{what}: by 1", f"{alone:,.0f}/s")]
-    for processes, taken in seconds.items():
+def _lines_of(what: str, events: int, drains: Mapping[int, Drain], *, goal: Goal | None = FASTER) -> list[Line]:
+    """Compare the rates; and the processor time, which tells on a busy machine as well what several lose to each other."""
+    alone = drains[1]
+    first, own = f"{events / alone.seconds:,.0f}/s", f"{1e6 * alone.processor / events:,.0f} µs"
+    lines = [Line("scale", f"{what}: by 1", first), Line("scale", "  processor time of an event", own)]
+    for processes, drain in drains.items():
         if processes > 1:
-            rate, aim = events / taken, goal if processes == 2 else None
-            lines.append(Line("scale", f"  by {processes} processes that train", f"{rate:,.0f}/s", f"{alone:,.0f}/s", rate / alone, aim))
+            rate, aim = f"{events / drain.seconds:,.0f}/s", goal if processes == 2 else None
+            lines.append(Line("scale", f"  by {processes} processes that train", rate, first, alone.seconds / drain.seconds, aim))
+            taken = f"{1e6 * drain.processor / events:,.0f} µs"
+            lines.append(Line("scale", "  processor time of an event", taken, own, drain.processor / alone.processor))
     return lines
 
 
-async def _drained(at: StorageSettings, settings: Mapping[str, str], names: Sequence[str], events: int, *, processes: int) -> float:
-    """Have so many processes train until all is learned; gives the seconds from when all of them were ready."""
+async def _drained(at: StorageSettings, settings: Mapping[str, str], names: Sequence[str], events: int, *, processes: int) -> Drain:
+    """Have so many processes train until all is learned; gives what that took from when all of them were ready."""
+    before = _processor_time()
     with _training({**WAITS, "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *", **settings}, processes=processes) as hosts:
         begin = time.perf_counter()
         storage = open_storage(at)
@@ -163,19 +177,31 @@ async def _drained(at: StorageSettings, settings: Mapping[str, str], names: Sequ
             await _until_learned(storage, dict.fromkeys(names, events), hosts)
         finally:
             await storage.close()
-        return time.perf_counter() - begin
+        seconds = time.perf_counter() - begin
+    return Drain(seconds, _processor_time() - before)
+
+
+def _processor_time() -> float:
+    """Give the seconds that all processes took which this one started and saw end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager
 def _training(settings: Mapping[str, str], *, processes: int) -> Iterator[Hosts]:
-    """Run a host of timers and so many that train, and no other: no call is answered."""
+    """Run so many processes that train, and no other: that of the timers, which trains as well, and the rest behind the queue.
+
+    A single one does the work of both.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     command = [sys.executable, "-m", "local.host", "--no-local-settings", "--stop-with-parent"]
     environment = {**inherited, "PERSONALIZER_LOG_LEVEL": "ERROR", "PERSONALIZER_KEYS": secrets.token_hex(16), **settings}
     with stopped_in_order(Hosts(command, environment, ())) as hosts:
-        hosts.working(Kind("training", _TRAINING, processes))
-        _until_ready(hosts)
-        hosts.working(Kind("timers", ("--no-http", "--timers", "--no-queues"), 1))
+        if processes > 1:
+            hosts.working(Kind("training", ("--no-http", "--no-timers", "--queues", *_QUEUED), processes - 1))
+            _until_ready(hosts)
+        both = ("--queues", *_QUEUED, "--only=train", "--only=mirror") if processes == 1 else ("--no-queues",)
+        hosts.working(Kind("timers", ("--no-http", "--timers", *both), 1))
         _until_ready(hosts)
         yield hosts
 
