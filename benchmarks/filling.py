@@ -1,6 +1,6 @@
 """A storage as hours of traffic leave it: decisions and their rewards, through the logs' own appends, at the times they would have had.
 
-``python -m benchmarks.filling FOLDER --loops 100 --events 6000`` makes a store, which is not to be there yet, and prints each loop's key.
+``python -m benchmarks.filling FOLDER --loops 99 --events 6000`` makes a store, which is not to be there yet, and prints each loop's key.
 """
 
 import argparse
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
     """Make a store, and print the loops' keys as JSON."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.filling", description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="which is made")
-    parser.add_argument("--loops", type=int, default=100, metavar="N", help="beside the default one (default: %(default)s)")
+    parser.add_argument("--loops", type=int, default=99, metavar="N", help="beside the default one (default: %(default)s)")
     parser.add_argument("--events", type=int, default=6_000, metavar="N", help="of each (default: %(default)s)")
     parser.add_argument("--kinds", type=int, metavar="N", help="of these, made anew (default: all)")
     parser.add_argument("--per-row", type=int, default=20, metavar="N", help="events in a row of a log (default: %(default)s)")

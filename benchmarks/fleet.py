@@ -1,8 +1,8 @@
 """Many loops in one deployment: how fast backlogs are worked off, what a hundred loops take at rest, and who waits for whom.
 
 ``python -m benchmarks.fleet`` plays the sizes of the goals: 20 loops with 50,000 events each, drained by 1, 2 and 4 processes that train;
-100 loops with 6,000 events each; a loop that is an hour behind beside a quiet one. Options make each smaller, and `benchmarks scale` plays
-less of all.
+99 loops and the default one, with 6,000 events each; a loop that is an hour behind beside a quiet one. Options make each smaller, and
+`benchmarks scale` plays less of all.
 """
 
 import argparse
@@ -75,7 +75,7 @@ class Sizes:
     processes: tuple[int, ...] = (1, 2, 4)
     account_loops: int = 4
     account_events: int = 2_000
-    many: int = 100
+    many: int = 99
     events_of_many: int = 6_000
     behind: int = 540_000
     tick: int = 60
@@ -170,7 +170,7 @@ def _lines_of(what: str, events: int, drains: Mapping[int, Drain], *, goal: Goal
 async def _drained(at: StorageSettings, settings: Mapping[str, str], names: Sequence[str], events: int, *, processes: int) -> Drain:
     """Have so many processes train until all is learned; gives what that took from when all of them were ready."""
     before = _processor_time()
-    with _training({**WAITS, "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *", **settings}, processes=processes) as hosts:
+    with training({**WAITS, "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *", **settings}, processes=processes) as hosts:
         begin = time.perf_counter()
         storage = open_storage(at)
         try:
@@ -188,7 +188,7 @@ def _processor_time() -> float:
 
 
 @contextlib.contextmanager
-def _training(settings: Mapping[str, str], *, processes: int) -> Iterator[Hosts]:
+def training(settings: Mapping[str, str], *, processes: int) -> Iterator[Hosts]:
     """Run so many processes that train, and no other: that of the timers, which trains as well, and the rest behind the queue.
 
     A single one does the work of both.
@@ -225,7 +225,7 @@ async def _until_learned(storage: Storage, wanted: Mapping[str, int], hosts: Hos
             if await _processed(store) < wanted[name]:
                 break
             del stores[name]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.25)
 
 
 async def _processed(store: FileModelStore) -> int:

@@ -116,6 +116,11 @@ class Host:
         self._started_at = self._heard_at = self._clock()
 
     @property
+    def pid(self) -> int | None:
+        """The process's number; None while there is none."""
+        return None if self._child is None else self._child.pid
+
+    @property
     def ended(self) -> int | None:
         """The exit code with which it has ended; None while it runs or is about to be started again."""
         return None if self._child is None else self._child.exit_code
@@ -204,6 +209,11 @@ class Hosts:
     def are_ready(self) -> bool:
         """Whether all of them are ready."""
         return all(host.is_ready for host in self._all)
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The numbers of those that are ready, by what they are called."""
+        return {host.name: host.pid for host in self._all if host.is_ready and host.pid is not None}
 
     @property
     def _all(self) -> list[Host]:
