@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from cli import options
+from cli import options, previews
 from cli.output import console, facts, print_json
 from cli.service import Service
 from shared.api.configuration import ConfigurationRequest
@@ -14,6 +14,7 @@ from shared.api.configuration import ConfigurationRequest
 app = typer.Typer(help="A loop's configuration: read it, and change parts of it.", no_args_is_help=True)
 
 _PATH = "configurations/service"
+_RETRAIN_DAYS: Final = "modelRetrainDays"
 _MEMBERS: Final = {str(member.alias): member.is_required() for member in ConfigurationRequest.model_fields.values()}
 _REQUIRED: Final = [name for name, is_required in _MEMBERS.items() if is_required]
 """A PUT has to name these; a caller who wants to change another sends them as they are."""
@@ -43,15 +44,21 @@ def get(
 @app.command("set")
 def set_(
     settings: Annotated[list[str], typer.Argument(metavar="MEMBER=VALUE...", help="What to change, such as rewardWaitTime=PT1H.")],
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
-    """Change members of the configuration; what is not named stays. Some changes have the model begun anew."""
+    """Change members of the configuration; what is not named stays. What becomes of the model and the log is said before."""
     changed, service = changes(settings), Service.of_loop(endpoint, key, loop)
     present = service.ask("GET", _PATH)
-    _print(service.ask("PUT", _PATH, {**{name: present[name] for name in _REQUIRED}, **changed}), as_json=as_json)
+    is_kept = changed.get(_RETRAIN_DAYS) == present[_RETRAIN_DAYS]
+    previews.say(service, is_sure=is_sure, configuration=changed, keepsRetrainDays=is_kept)
+    body = {**{name: present[name] for name in _REQUIRED}, **changed}
+    if is_kept:  # sent as it is it would not count as set
+        service.ask("PUT", _PATH, {**{name: present[name] for name in _REQUIRED}, _RETRAIN_DAYS: 0 if present[_RETRAIN_DAYS] else 1})
+    _print(service.ask("PUT", _PATH, body), as_json=as_json)
 
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:

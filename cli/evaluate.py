@@ -153,6 +153,13 @@ async def _of_loop(loop: str, storage: str, asked: _Asked) -> _Found:
     return _found(lanes)
 
 
+async def compared(loop: str, storage: str, policies: Sequence[LearningPolicy]) -> Sequence[Report]:
+    """Value these policies, and what was shown, on the whole log of a loop; none where no decision was left to chance."""
+    _check_names(policies)
+    found = await _of_loop(loop, storage, _Asked(tuple(policies), EPOCH, LATEST, None, Terms()))
+    return [report(each) for each in found.parts if not each.slot]
+
+
 def _take(lanes: Sequence[Lane], events: Iterable[JoinedEvent]) -> None:
     rest = iter(events)
     while batch := _batch(rest):

@@ -1,5 +1,6 @@
 """``python -m cli import``: a log of Personalizer or Vowpal Wabbit into a loop's joined log, and its model warmed up by it."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
 from typing import Annotated
@@ -46,7 +47,7 @@ def import_(
     The loop must not have learned from events of its own yet. Lines that cannot be read are counted and listed, and stop nothing. Stopped
     half-way, run it again: what is there already is left out.
     """
-    done = run(_import(sources, Terms(assumed=probability, is_logging_only=mode is not None), loop, storage))
+    done = run(import_logs(sources, Terms(assumed=probability, is_logging_only=mode is not None), loop, storage))
     if as_json:
         told = {name: value for name, value in asdict(done).items() if name not in ("read", "apprentice")}
         print_json({**told, **asdict(done.read), "events": done.events, "imitation": imitation(done.apprentice)})
@@ -56,7 +57,8 @@ def import_(
     raise typer.Exit(1 if is_nothing and (done.read.malformed or done.read.passed_over) else 0)
 
 
-async def _import(sources: list[str], terms: Terms, loop: str, storage: str) -> Imported:
+async def import_logs(sources: Sequence[str], terms: Terms, loop: str, storage: str) -> Imported:
+    """Take logs into a loop in storage; progress is shown. Raises as `Importer.run` and `log_files`."""
     async with stored_loop(loop, storage) as opened, AsyncExitStack() as stack:
         services = opened.services
         files = await log_files(sources, storage, stack)

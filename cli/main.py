@@ -17,6 +17,7 @@ from cli import (
     import_log,
     keys,
     loops,
+    migrate,
     models,
     policy,
     replay,
@@ -45,6 +46,7 @@ def build() -> typer.Typer:
         name="cli", help=_HELP, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False
     )
     app.command("import")(import_log.import_)
+    app.command("migrate")(migrate.migrate)
     app.command("export")(export_log.export)
     app.command("evaluate")(evaluate.evaluate)
     app.command("replay")(replay.replay)

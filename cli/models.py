@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import typer
 
-from cli import options
+from cli import options, previews
 from cli.output import console, facts, print_json, table
 from cli.service import Service
 
@@ -88,9 +88,13 @@ def reset(
     as_json: options.Json = False,
 ) -> None:
     """Begin without a model; the log stays, and the versions that are kept can be gone back to."""
+    service = Service.of_loop(endpoint, key, loop)
     if not is_sure:
-        typer.confirm(f"Begin without a model in the loop {loop}?", abort=True, err=True)
-    Service.of_loop(endpoint, key, loop).ask("DELETE", "model")
+        known = previews.known(service)
+        typer.confirm(
+            f"Begin without a model in the loop {loop}? The present one knows {known:,} events, the next 0.", abort=True, err=True
+        )
+    service.ask("DELETE", "model")
     if as_json:
         print_json({"reset": loop})
     else:

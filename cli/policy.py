@@ -1,10 +1,11 @@
 """``python -m cli policy``: how a loop explores and learns."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
-from cli import options
+from cli import options, previews
 from cli.output import console, effects, facts, print_json
 from cli.service import Service
 
@@ -13,6 +14,7 @@ app = typer.Typer(
 )
 
 _PATH = "configurations/policy"
+_WHOLE = {"startTime": "0001-01-01T00:00:00Z", "endTime": "9999-12-31T23:59:59Z", "intervalInMinutes": "1440", "window": "Rolling"}
 
 
 @app.command()
@@ -31,6 +33,7 @@ def set_(
     policy: Annotated[
         str, typer.Argument(metavar="NAME=ARGUMENTS", help="In Vowpal Wabbit's syntax, such as 'square=--cb_explore_adf --squarecb'.")
     ],
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
@@ -39,24 +42,30 @@ def set_(
     """Replace the policy."""
     read = options.read_policy(policy)
     body = {"name": read.name, "arguments": read.arguments}
-    _print(Service.of_loop(endpoint, key, loop).ask("PUT", _PATH, body), as_json=as_json)
+    service = Service.of_loop(endpoint, key, loop)
+    previews.say(service, is_sure=is_sure, policy=body)
+    _print(service.ask("PUT", _PATH, body), as_json=as_json)
 
 
 @app.command()
 def reset(
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Go back to the app's own policy."""
-    _print(Service.of_loop(endpoint, key, loop).ask("DELETE", _PATH), as_json=as_json)
+    service = Service.of_loop(endpoint, key, loop)
+    previews.say(service, is_sure=is_sure, resetsPolicy=True)
+    _print(service.ask("DELETE", _PATH), as_json=as_json)
 
 
 @app.command()
 def apply(
     evaluation: Annotated[str, typer.Argument(metavar="EVALUATION", help="The evaluation's id.")],
     name: Annotated[str, typer.Argument(metavar="POLICY", help="One of its policies, or online for the one that the loop had then.")],
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
@@ -64,6 +73,10 @@ def apply(
 ) -> None:
     """Make a policy of an evaluation the loop's own."""
     service = Service.of_loop(endpoint, key, loop)
+    found = service.ask("GET", f"evaluations/{quote(evaluation, safe='')}", query=_WHOLE)["content"]["value"]
+    arguments = next((each["arguments"] for each in found if each["name"] == name and each.get("arguments")), None)
+    if arguments is not None:  # or else the service says that there is no such policy
+        previews.say(service, is_sure=is_sure, policy={"name": name, "arguments": arguments})
     service.ask("POST", "configurations/applyFromEvaluation", {"evaluationId": evaluation, "policyName": name})
     _print(service.ask("GET", _PATH), as_json=as_json)
 

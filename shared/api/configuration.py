@@ -174,13 +174,13 @@ def _missing(body: bytes, asked: type[_Changes]) -> list[str]:
     return [name for name in required if name.lower() not in given]
 
 
-def read_changes(document: object) -> dict[str, Any]:
-    """Read the ``configuration`` of a loop's body; raises `InvalidConfigurationError`.
+def read_changes(document: object, *, where: tuple[str, ...] = ("configuration",)) -> dict[str, Any]:
+    """Read the ``configuration`` of a body, which errors place at ``where``; raises `InvalidConfigurationError`.
 
     No member is required, so that none is missing where names are in another case: these are always taken.
     """
     known = mended(document, ConfigurationChanges)
-    return validated(known, ConfigurationChanges, InvalidConfigurationError, where=("configuration",)).changes()
+    return validated(known, ConfigurationChanges, InvalidConfigurationError, where=where).changes()
 
 
 def write_configuration(

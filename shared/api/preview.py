@@ -11,17 +11,21 @@ from shared.domain.errors import InvalidRequestError
 
 
 class PreviewRequest(WireModel):
-    """The change that is thought of: any part of a configuration, and a policy; ``resetsPolicy`` stands for the app's own policy."""
+    """The change that is thought of: any part of a configuration, and a policy; ``resetsPolicy`` stands for the app's own policy.
+
+    ``keepsRetrainDays`` says that the days that are in force are to be the loop's own from now on, as if they were set.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     configuration: Annotated[dict[str, Any], WithJsonSchema(ConfigurationChanges.model_json_schema())] | None = None
     policy: PolicyContract | None = None
     resets_policy: bool = False
+    keeps_retrain_days: bool = False
 
     def to_changes(self) -> dict[str, Any]:
-        """Give the fields of `LoopSettings` that would be set; raises `InvalidConfigurationError`."""
-        return {} if self.configuration is None else read_changes(self.configuration)
+        """Give the fields of `LoopSettings` that would be set; raises `InvalidConfigurationError`, in the words of the change itself."""
+        return {} if self.configuration is None else read_changes(self.configuration, where=())
 
 
 class PreviewResponse(WireModel):

@@ -62,7 +62,7 @@ def read_own_service(folder: Path) -> OwnService | None:
     try:
         with path.open("rb") as file:
             service = msgspec.json.decode(file.read(_LONGEST), type=OwnService)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.MsgspecError) as cause:
         raise SettingsError(f"{path} cannot be read: {cause}. Delete it; the next start of the service writes it again") from cause

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -24,10 +24,14 @@ MOST_READ: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays)."""
+    """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays).
+
+    ``sets_retrain_days`` says that the owner sets `LoopSettings.model_retrain_days`, be it to the value in force.
+    """
 
     settings: Mapping[str, Any]
     policy: LearningPolicy | None = None
+    sets_retrain_days: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,11 @@ class Previewer:
     async def preview(self, change: Change) -> Preview:
         """Tell what the change would do; raises what making it would raise, and as the log and the store do."""
         old, new = await self._configurator.tried(change.settings, change.policy)
+        new = replace(new, retrains_last_days=new.retrains_last_days or change.sets_retrain_days)
         found = await self._store.pointer()
         pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH)
         looked = await self._look(pointer, old, new, self._clock.now())
-        is_again = new.resets != old.resets and found is not None
+        is_again = new.resets != old.resets
         learned = looked.learned if is_again else pointer.learned
         is_exact = looked.is_exact or not (is_again or looked.deleted)
         message = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)

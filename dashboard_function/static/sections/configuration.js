@@ -12,7 +12,6 @@ import { localInput, utcOf } from "../lib/range.js";
 /** @typedef {import("../lib/form.js").Field & { read: () => unknown }} Setting */
 
 const PATH = "personalizer/configurations/service";
-const LEARNED_ANEW = ["rewardWaitTime", "defaultReward", "rewardAggregation"];
 
 /** @param {Page} page */
 export async function show({ api, root, signal }) {
@@ -23,10 +22,11 @@ export async function show({ api, root, signal }) {
   const submit = async () => {
     const changed = settings.filter((each) => each.read() !== before.get(each.name));
     if (!changed.length) return note("Nothing is changed.");
-    const resets = changed.filter((each) => LEARNED_ANEW.includes(each.name));
-    if (resets.length && !(await agreed(resets))) return;
+    const changes = Object.fromEntries(changed.map((each) => [each.name, each.read()]));
+    const foreseen = await api.post("personalizer/configurations/preview", { configuration: changes });
+    if ((foreseen.isLearnedAgain || foreseen.eventsDeleted) && !(await agreed(changed, foreseen))) return;
     const latest = await api.get(PATH);
-    await api.put(PATH, { ...latest, ...Object.fromEntries(changed.map((each) => [each.name, each.read()])) });
+    await api.put(PATH, { ...latest, ...changes });
     note("Saved. Every process serves it within its poll interval.");
     await show({ api, root, signal, argument: "", onError: () => {} });
   };
@@ -58,11 +58,17 @@ export async function show({ api, root, signal }) {
   );
 }
 
-/** @param {Setting[]} resets */
-function agreed(resets) {
-  const names = resets.map((each) => each.name).join(", ");
-  const text = `A change of ${names} changes what a reward means: the model is learned again from the log. The old one serves until the new one is there.`;
-  return confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous: false });
+/**
+ * @param {Setting[]} changed
+ * @param {{ isLearnedAgain: boolean, events: number, ofEvents: number, eventsDeleted: number, message: string }} foreseen
+ */
+function agreed(changed, { isLearnedAgain, events, ofEvents, eventsDeleted, message }) {
+  const names = changed.map((each) => each.name).join(", ");
+  const until = isLearnedAgain ? " The present model serves until the new one is there." : "";
+  const isDangerous = events < ofEvents || eventsDeleted > 0;
+  if (!isLearnedAgain) return confirmed({ title: "Delete from the log?", text: message, action: "Save and delete" });
+  const text = `You change ${names}. ${message}${until}`;
+  return confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous });
 }
 
 /**
@@ -90,7 +96,12 @@ function settingsOf(configuration) {
       "Rank then tells what each feature adds, and takes some milliseconds longer.",
     ),
     lasting("modelExportFrequency", "Model export frequency", of, "At least so often a new model is published: 1 second to 1 day."),
-    number("modelRetrainDays", "Days to learn anew from", of, "When what rewards are changes; 0: from nothing."),
+    number(
+      "modelRetrainDays",
+      "Days to learn anew from",
+      of,
+      "When what rewards are changes. Until you set it: all that the model knows. 0: from nothing.",
+    ),
     number("logRetentionDays", "Log retention, days", of, "−1 keeps it for ever."),
     check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of your own."),
     text("logMirrorSasUri", "Address of that container", of, "With a signature (SAS) that allows writing."),

@@ -66,7 +66,9 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     shown = await api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
   };
   const apply = async (/** @type {any} */ result) => {
-    const text = `“${result.name}” becomes the loop's policy, and every process serves it within its poll interval. Its arguments: ${result.arguments}`;
+    const policy = { name: result.name, arguments: result.arguments };
+    const { message } = await api.post("personalizer/configurations/preview", { policy });
+    const text = `“${result.name}” becomes the loop's policy, and every process serves it within its poll interval. ${message} Its arguments: ${result.arguments}`;
     if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }))) return;
     await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
     note(`${result.name} is the loop's policy now.`);

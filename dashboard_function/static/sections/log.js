@@ -2,7 +2,7 @@
 
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
-import { duration } from "../lib/format.js";
+import { count, duration } from "../lib/format.js";
 import { message, note } from "../lib/notes.js";
 import { button, card, empty, facts, heading, when } from "../lib/pieces.js";
 
@@ -19,8 +19,8 @@ export async function show(page) {
   const remove = button(
     "Delete the log…",
     async () => {
-      const text =
-        "All that is logged up to now is deleted for good, what waits to be learned included. The model and the counters stay. Evaluations of that time cannot be made any more.";
+      const { ofEvents } = await api.post("personalizer/configurations/preview", {});
+      const text = `All that is logged up to now is deleted for good, what waits to be learned included. The counters and the model stay: it knows ${count(ofEvents)} events. They cannot be learned again, so a later change of what rewards are begins without them. Evaluations of that time cannot be made any more.`;
       if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
       await api.remove("personalizer/logs");
       note("The log is deleted.");

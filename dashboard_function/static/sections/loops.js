@@ -121,7 +121,7 @@ function loopTable(loops, administrator, { news, again }) {
     );
     control.setAttribute("aria-label", `Tier of ${loop.name}`);
     control.addEventListener("change", async () => {
-      const text = `“${loop.name}” becomes ${control.value}, and takes the learning mode that such a loop starts with.`;
+      const text = `“${loop.name}” becomes ${control.value}, and takes the learning mode that such a loop starts with. Its model stays.`;
       if (await confirmed({ title: "Change the tier?", text, action: "Change", isDangerous: false })) {
         await administrator.put(`loops/${loop.name}`, { tier: control.value }).catch((error) => note(error.message));
       }

@@ -20,13 +20,13 @@ const KINDS = {
 
 /** @param {Page} page */
 export function show({ api, root, signal, onError }) {
+  let known = 0;
   const versions = h("div");
   const about = h("div");
   const remove = button(
     "Reset…",
     async () => {
-      const text =
-        "Rank then answers as a new loop does, and what is learned next is learned from nothing. Earlier versions stay in the list.";
+      const text = `The model knows ${count(known)} events; the next one begins with 0. Rank then answers as a new loop does. Earlier versions stay in the list.`;
       if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
       await api.remove("personalizer/model");
       note("There is no model any more.");
@@ -40,6 +40,7 @@ export function show({ api, root, signal, onError }) {
       api.get("personalizer/model/versions", {}, signal),
       api.get("personalizer/model/properties", {}, signal),
     ]);
+    known = listed.value.find((/** @type {any} */ kept) => kept.isServed)?.learned ?? 0;
     replace(
       about,
       facts([
@@ -50,7 +51,7 @@ export function show({ api, root, signal, onError }) {
     renew(versions, listed, () => (listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
   };
   const restore = async (/** @type {any} */ kept) => {
-    const text = `A copy of ${kept.version} is published as a new version, and served within seconds. What was learned since stays in its own version.`;
+    const text = `A copy of ${kept.version} is published as a new version, and served within seconds. It knows ${count(kept.learned)} events, the present model ${count(known)}. What was learned since stays in its own version.`;
     if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
     const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
     note(`Published as ${published.version}.`);

@@ -9,6 +9,7 @@ import { button, card, heading } from "../lib/pieces.js";
 /** @typedef {import("../sections.js").Page} Page */
 
 const PATH = "personalizer/configurations/policy";
+const PREVIEW = "personalizer/configurations/preview";
 
 /** @type {[string, string, string][]} */
 const EXAMPLES = [
@@ -38,13 +39,21 @@ export async function show({ api, root, signal }) {
     written.control.value = given.arguments;
   };
   const submit = async () => {
-    fill(await api.put(PATH, { name: name.control.value.trim(), arguments: written.control.value.trim() }));
+    const policy = { name: name.control.value.trim(), arguments: written.control.value.trim() };
+    const foreseen = await api.post(PREVIEW, { policy });
+    if (foreseen.isLearnedAgain) {
+      const text = `This policy learns from other features. ${foreseen.message} The present model serves until the new one is there.`;
+      const isDangerous = foreseen.events < foreseen.ofEvents;
+      if (!(await confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous }))) return;
+    }
+    fill(await api.put(PATH, policy));
     note("Saved. Rank explores by it from now on.");
   };
   const reset = button(
     "Reset to the app's own…",
     async () => {
-      const text = "The arguments of the app's settings come back, under a new name.";
+      const { message } = await api.post(PREVIEW, { resetsPolicy: true });
+      const text = `The arguments of the app's settings come back, under a new name. ${message}`;
       if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
       fill(await api.reset(PATH));
       note("The app's own policy is back.");

@@ -1,0 +1,327 @@
+"""``python -m cli migrate``: a whole resource of Azure Personalizer becomes a loop: settings, policy and log, and what to keep."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+
+from cli import options
+from cli.evaluate import compared
+from cli.import_log import import_logs
+from cli.output import console, facts, print_json, table, what_was_read
+from cli.service import Service
+from cli.storage import deployment, run, stored_loop
+from shared.api.configuration import ConfigurationChanges, read_changes
+from shared.api.policy import read_policy
+from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError, ResourceNotFoundError
+from shared.domain.evaluation import Report
+from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord
+from shared.joining.foreign.terms import Terms
+from shared.learning.arguments import without_effect
+from shared.runtime.wiring import Deployment
+from shared.services.importing import Imported
+from shared.services.records import edit
+
+AZURE: Final = "azure"
+OURS: Final = "ours"
+_NAMES: Final = {
+    "online": "what was shown",
+    AZURE: "Azure's policy",
+    OURS: "this service's own",
+    "baseline1": "always the first action",
+    "random": "by chance",
+}
+_OWN_ARGUMENTS: Final = "--cb_explore_adf"
+_LARGEST: Final = 1_000_000
+_MODE: Final = "learning_mode"
+_RETENTION, _RETRAIN, _MIRROR, _MIRROR_URI, _OPTIMISE = (
+    "logRetentionDays",
+    "modelRetrainDays",
+    "logMirrorEnabled",
+    "logMirrorSasUri",
+    "isAutoOptimizationEnabled",
+)
+_FOR_READERS: Final = {"lastconfigurationeditdate", "latestapprenticemodemetrics"}
+"""Members that tell of the old resource and are no settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Whether the mirror and automatic optimisation are taken over as well, and for how many days the log is to be kept."""
+
+    is_mirrored: bool = False
+    is_optimised: bool = False
+    retention_days: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """A saved configuration as this service takes it: members with their values, and what was changed, a sentence each."""
+
+    members: dict[str, Any]
+    changes: list[str]
+
+
+@dataclass(slots=True)
+class Moved:
+    """What was done. ``keys`` are those of a new loop, which are told this once."""
+
+    loop: str
+    is_new: bool
+    keys: Sequence[str] = field(default=(), repr=False)
+    changes: list[str] = field(default_factory=list)
+    imported: Imported | None = None
+    learned: int = 0
+    compared: Sequence[Report] = ()
+    verdict: str = ""
+
+
+def migrate(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The loop: a new one, or the one that an earlier run made.")],
+    more: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="More logs, as --logs has them.")] = None,
+    configuration: Annotated[
+        Path | None, typer.Option("--configuration", metavar="FILE", help="What GET configurations/service answered.")
+    ] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="What GET configurations/policy answered.")] = None,
+    logs: Annotated[
+        list[str] | None, typer.Option("--logs", metavar="PATH", help="Logs, as `import` takes them, old before young; repeatable.")
+    ] = None,
+    is_mirrored: Annotated[bool, typer.Option("--mirror", help="Take the mirror of the log over as well.")] = False,
+    is_optimised: Annotated[bool, typer.Option("--optimise", help="Take automatic optimisation over as well.")] = False,
+    retention_days: Annotated[
+        int, typer.Option("--retention", metavar="DAYS", min=-1, help="For how long the log is kept; -1: for ever.")
+    ] = -1,
+    is_compared: Annotated[bool, typer.Option("--compare/--no-compare", help="Whether to compare policies on the log.")] = True,
+    probability: options.Probability = None,
+    endpoint: options.Endpoint = "",
+    storage: options.Storage = "",
+    as_json: options.Json = False,
+) -> None:
+    """Move a resource of Azure Personalizer here: make the loop, take its configuration and policy over, import its logs, compare policies.
+
+    What is taken over otherwise than it was saved is said. Stopped half-way, run it again: it goes on, and nothing is there twice.
+    """
+    wishes = Wishes(is_mirrored, is_optimised, retention_days)
+    adapted = adapt(_read(configuration) if configuration else {}, wishes)
+    saved = _saved_policy(policy, adapted.changes) if policy else None
+    done = run(_move(name, adapted, saved, storage, as_json=as_json))
+    sources = [*(logs or ()), *(more or ())]
+    if sources:
+        run(_import(done, sources, Terms(assumed=probability), storage, as_json=as_json))
+    done.learned, is_logged = run(_standing(name, storage))
+    if is_compared and is_logged:
+        run(_compare(done, saved, storage))
+    where = _endpoint(endpoint, name)
+    if as_json:
+        print_json(_document(done, where))
+    else:
+        _print(done, where)
+    nothing = done.imported is not None and not done.imported.events and not done.imported.repeated
+    raise typer.Exit(1 if nothing else 0)
+
+
+# --- what was saved ---------------------------------------------------------------------------------------------------------
+
+
+def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
+    """Take a configuration as Azure answered it, with names in any case, for one of this service.
+
+    >>> adapt({"LogRetentionDays": 90, "isAutoOptimizationEnabled": True}, Wishes()).members
+    {'logRetentionDays': -1, 'isAutoOptimizationEnabled': False, 'logMirrorEnabled': False}
+    """
+    names = {alias.lower(): alias for alias in (str(each.alias) for each in ConfigurationChanges.model_fields.values())}
+    members = {names[name.lower()]: value for name, value in saved.items() if name.lower() in names and value is not None}
+    told = []
+    unknown = sorted(name for name in saved if name.lower() not in names and name.lower() not in _FOR_READERS)
+    if unknown:
+        told.append(f"{', '.join(unknown)[:200]}: passed over, there is no such setting here.")
+    kept = members.get(_RETENTION, -1)
+    if kept != wishes.retention_days:
+        told.append(
+            f"{_RETENTION}: {wishes.retention_days} instead of {kept}, so that what is imported stays (--retention {kept} takes it over)."
+        )
+    members[_RETENTION] = wishes.retention_days
+    if _RETRAIN in members:
+        days = members.pop(_RETRAIN)
+        told.append(
+            f"{_RETRAIN}: {days} is left out. A change of what rewards are then learns all that was imported again, not the last days only"
+            f" (python -m cli config set {_RETRAIN}={days} sets it)."
+        )
+    if not wishes.is_optimised:
+        if members.get(_OPTIMISE):
+            told.append(f"{_OPTIMISE}: off instead of on (--optimise takes it over).")
+        members[_OPTIMISE] = False
+    if not wishes.is_mirrored:
+        if members.get(_MIRROR):
+            told.append(f"{_MIRROR}: off instead of on, and {_MIRROR_URI} is left out (--mirror takes both over).")
+        members.pop(_MIRROR_URI, None)
+        members[_MIRROR] = False
+    return Adapted(members, told)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a file of JSON, in UTF-8 or, as PowerShell writes it, in UTF-16 with its mark."""
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise InvalidRequestError(f"{path} has more than {_LARGEST:,} bytes: is it the answer that was saved?")
+    try:
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        document = orjson.loads(text)
+    except (UnicodeDecodeError, orjson.JSONDecodeError) as cause:
+        raise InvalidRequestError(f"{path} is no JSON: {cause}") from cause
+    if not isinstance(document, dict):
+        raise InvalidRequestError(f"{path} has to hold one JSON object, as the old resource answered it")
+    return document
+
+
+def _saved_policy(path: Path, told: list[str]) -> LearningPolicy | None:
+    """Read the saved policy, and say what of it has no effect here; None, and why, for one that cannot be followed."""
+    try:
+        policy = read_policy(orjson.dumps(_read(path)))
+        idle = without_effect(policy.arguments)
+    except (InvalidPolicyContractError, InvalidPolicyConfigurationError) as error:
+        told.append(f"policy: cannot be followed and is left out: {error}.")
+        return None
+    if idle:
+        told.append(f"policy: taken over; without effect here: {', '.join(idle)}.")
+    return policy
+
+
+# --- the steps --------------------------------------------------------------------------------------------------------------
+
+
+async def _move(name: str, adapted: Adapted, policy: LearningPolicy | None, storage: str, *, as_json: bool) -> Moved:
+    """Make the loop, or take the one that is there, and give it the settings; keys are printed at once, lest they be lost."""
+    changes = read_changes(adapted.members)
+    first = {field: value for field, value in changes.items() if field != _MODE}
+    async with deployment(storage) as deployed:
+        try:
+            await deployed.loops.read(name)
+            await deployed.loops.put(name, None, first)  # of a loop that is there, the mode cannot change together with what rewards are
+        except ResourceNotFoundError:
+            pass  # a new one takes all at once, and is not made where something is refused
+        kept = await deployed.loops.put(name, None, changes)
+        done = Moved(name, is_new=bool(kept.keys), keys=kept.keys, changes=adapted.changes)
+        if kept.keys and not as_json:
+            console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
+            console().print("Note the keys: they are told this once.")
+        await _store_all(deployed, name, changes)
+    if policy is not None:
+        async with stored_loop(name, storage) as opened:
+            await opened.services.configurator.set_policy(policy)
+    return done
+
+
+async def _store_all(deployed: Deployment, name: str, changes: dict[str, Any]) -> None:
+    """Store what is as the app's settings have it as well: the app that serves the loop may have others than this command."""
+
+    def stored(record: LoopRecord) -> LoopRecord:
+        return replace(record, overrides={**changes, **record.overrides})
+
+    await edit(deployed.store, name, stored)
+
+
+async def _import(done: Moved, sources: list[str], terms: Terms, storage: str, *, as_json: bool) -> None:
+    async with stored_loop(done.loop, storage) as opened:
+        stored = await opened.services.store.pointer()
+    own = stored[0].counters.processed if stored else 0
+    if own:
+        done.changes.append(f"logs: nothing was imported, for the loop has {own:,} events of its own by now.")
+        return
+    done.imported = await import_logs(sources, terms, done.loop, storage)
+    if not as_json:
+        console().print(what_was_read(done.imported.read))
+
+
+async def _standing(name: str, storage: str) -> tuple[int, bool]:
+    """Tell how many events the model has learned, and whether anything is in the joined log."""
+    async with stored_loop(name, storage) as opened:
+        stored = await opened.services.store.pointer()
+    return (stored[0].learned, bool(stored[0].chunk)) if stored else (0, False)
+
+
+async def _compare(done: Moved, saved: LearningPolicy | None, storage: str) -> None:
+    policies = [LearningPolicy(OURS, _OWN_ARGUMENTS), *([LearningPolicy(AZURE, saved.arguments)] if saved else [])]
+    found = await compared(done.loop, storage, policies)
+    done.compared = found
+    done.verdict = await asyncio.to_thread(verdict, found, done.loop)
+
+
+def verdict(reports: Sequence[Report], loop: str) -> str:
+    """Say in one sentence which policy to keep."""
+    by_name = {each.name: each for each in reports}
+    ours, azure, shown = by_name.get(OURS), by_name.get(AZURE), by_name.get("online")
+    if ours is None or shown is None:
+        return "The log does not tell which policy to keep, since no decision in it was left to chance: keep the one that is in force."
+    was_shown = f"what was shown earned {_value(shown)} an event"
+    if azure is None:
+        return f"Keep this service's own policy: {was_shown}, and it would have earned {_value(ours)}."
+    low, high = ours.intervals["default"], azure.intervals["default"]
+    if high[0] > ours.estimates["calibrated_dr"] and azure.estimates["calibrated_dr"] > low[1]:
+        return f"Keep Azure's policy, which is in force: it would have earned {_value(azure)} an event, this service's own {_value(ours)}."
+    is_better = low[0] > azure.estimates["calibrated_dr"] and ours.estimates["calibrated_dr"] > high[1]
+    why = (
+        f"it would have earned {_value(ours)} an event, Azure's policy {_value(azure)}, and {was_shown}"
+        if is_better
+        else f"the log does not tell it ({_value(ours)} an event) and Azure's policy ({_value(azure)}) apart, and it needs no settings"
+    )
+    return f"Keep this service's own policy (python -m cli policy reset --loop {loop}): {why}."
+
+
+def _value(report: Report) -> str:
+    low, high = report.intervals["default"]
+    return f"{report.estimates['calibrated_dr']:.3f} ({low:.3f} to {high:.3f})"
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------------
+
+
+def _endpoint(given: str, name: str) -> str:
+    service = Service.of_loop(given, "", name)
+    return service.endpoint.rstrip("/") + ("" if name == DEFAULT_LOOP else f"/loops/{name}")
+
+
+def _print(done: Moved, endpoint: str) -> None:
+    out = console()
+    for change in done.changes:
+        out.print(change, markup=False)
+    if done.imported is not None:
+        read = done.imported
+        out.print(f"{read.events:,} events were imported, {read.repeated:,} were there already.")
+    if done.compared:
+        numbers = ["an event earns", "from", "to", "rounds"]
+        listed = table("policy", *numbers, right=numbers)
+        for each in done.compared:
+            low, high = each.intervals["default"]
+            listed.add_row(
+                _NAMES.get(each.name, each.name), f"{each.estimates['calibrated_dr']:.4f}", f"{low:.4f}", f"{high:.4f}", f"{each.rounds:,}"
+            )
+        out.print(listed)
+    if done.verdict:
+        out.print(done.verdict, markup=False)
+    out.print(facts(loop=done.loop, endpoint=endpoint, events_learned=done.learned))
+    if not done.is_new and done.loop != DEFAULT_LOOP:
+        out.print(f"Its keys were told when it was made; python -m cli keys regenerate 1 --loop {done.loop} makes a new one.", markup=False)
+
+
+def _document(done: Moved, endpoint: str) -> dict[str, Any]:
+    read = done.imported
+    return {
+        "loop": done.loop,
+        "endpoint": endpoint,
+        "isNew": done.is_new,
+        "keys": list(done.keys) or None,
+        "changes": done.changes,
+        "imported": None if read is None else {"events": read.events, "repeated": read.repeated, "refused": read.read.malformed},
+        "learned": done.learned,
+        "policies": [
+            {"name": each.name, "estimate": each.estimates["calibrated_dr"], "interval": each.intervals["default"], "rounds": each.rounds}
+            for each in done.compared
+        ],
+        "verdict": done.verdict or None,
+    }

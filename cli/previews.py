@@ -1,0 +1,29 @@
+"""What a change would do to the model and the log: asked from the service and said before the change is made."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from cli.service import Service
+
+IsSure = Annotated[bool, typer.Option("--yes", help="Do not ask, even if the new model will know less.")]
+
+
+def say(service: Service, *, is_sure: bool, **change: Any) -> None:
+    """Say on standard error what a change would do: a part of a ``configuration``, a ``policy``, or ``resetsPolicy``.
+
+    Where something would be lost, whoever sits at a terminal is asked. Raises `typer.Abort` for a "no", and as `Service.ask`.
+    """
+    found = service.ask("POST", "configurations/preview", change)
+    lost = found["events"] < found["ofEvents"] or found["eventsDeleted"] > 0
+    if not lost and not (found["isLearnedAgain"] and found["ofEvents"]):
+        return
+    print(found["message"], file=sys.stderr)
+    if lost and not is_sure and sys.stdin.isatty():
+        typer.confirm("Go on?", abort=True, err=True)
+
+
+def known(service: Service) -> int:
+    """Tell how many events the published model has learned, 0 if there is none."""
+    return int(service.ask("POST", "configurations/preview", {})["ofEvents"])

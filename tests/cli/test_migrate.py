@@ -1,0 +1,198 @@
+"""A whole resource of Azure Personalizer becomes a loop, whatever stops the command half-way."""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from cli.migrate import AZURE, OURS, Wishes, adapt, verdict
+from shared.domain.evaluation import PolicySource, Report
+from shared.storage.loop_store import FileLoopStore
+from shared.storage.ports import Storage
+from tests.cli.running import Done, run_async
+from tests.keeping import pointer_of
+from tests.stores import opened
+
+SAVED = {
+    "rewardWaitTime": "00:30:00",
+    "defaultReward": 0.0,
+    "rewardAggregation": "earliest",
+    "explorationPercentage": 0.2,
+    "modelExportFrequency": "00:05:00",
+    "logMirrorEnabled": True,
+    "logMirrorSasUri": "https://old.blob.core.windows.net/container?se=2020-08-13T00%3A00Z&sp=rwl&sr=c&sig=secretsignature",
+    "logRetentionDays": 90,
+    "lastConfigurationEditDate": "2023-01-01T00:00:00Z",
+    "learningMode": "Apprentice",
+    "isAutoOptimizationEnabled": True,
+    "autoOptimizationFrequency": "28.00:00:00",
+    "modelRetrainDays": 0,
+}
+POLICY = {"name": "old", "arguments": "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"}
+EVENTS = 700
+
+
+@pytest.fixture
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
+    await FileLoopStore(account).names()
+    yield account
+    await account.close()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    (tmp_path / "configuration.json").write_bytes(orjson.dumps(SAVED))
+    (tmp_path / "policy.json").write_bytes(orjson.dumps(POLICY))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "a.json").write_bytes(logged(EVENTS))
+    return tmp_path
+
+
+def logged(count: int) -> bytes:
+    """A log in which each kind of user likes an action of its own."""
+    chance, at, lines = random.Random(1), datetime(2023, 5, 17, tzinfo=UTC), []
+    for number in range(count):
+        kind, chosen = chance.randrange(3), chance.randrange(3)
+        told = {
+            "_label_cost": -float(chance.random() < (0.8 if kind == chosen else 0.1)),
+            "_label_probability": 1 / 3,
+            "_label_Action": chosen + 1,
+            "_labelIndex": chosen,
+            "Timestamp": (at + timedelta(seconds=20 * number)).isoformat().replace("+00:00", "Z"),
+            "EventId": f"e{number}",
+            "a": [chosen + 1, *[each + 1 for each in range(3) if each != chosen]],
+            "p": [1 / 3] * 3,
+            "c": {
+                "FromUrl": [{"user": {"kind": f"k{kind}"}}],
+                "_multi": [{"i": {"id": f"a{each}"}, "j": [{"t": f"t{each}"}]} for each in range(3)],
+            },
+        }
+        lines.append(orjson.dumps(told) + b"\n")
+    return b"".join(lines)
+
+
+async def migrate(saved: Path, storage: str, *more: str) -> Done:
+    configuration, policy = str(saved / "configuration.json"), str(saved / "policy.json")
+    command = ("migrate", "shop", "--configuration", configuration, "--policy", policy, "--logs", str(saved / "logs"))
+    return await run_async(*command, "--storage", storage, "--endpoint", "https://mine.example", *more)
+
+
+async def test_settings_policy_and_log_are_there_then_and_what_to_keep_is_said(account, storage, saved):
+    done = await migrate(saved, storage)
+    assert (done.code, done.errors) == (0, "")
+    stored = await FileLoopStore(account).read("shop")
+    assert stored is not None
+    record = stored[0]
+    wanted = {
+        "reward_wait": timedelta(minutes=30),
+        "log_retention_days": -1,
+        "log_mirror_enabled": False,
+        "is_auto_optimization_enabled": False,
+    }
+    assert {name: record.overrides[name] for name in wanted} == wanted
+    assert record.overrides["learning_mode"] == "Apprentice"
+    assert record.overrides["policy"].arguments == POLICY["arguments"]
+    assert not {"model_retrain_days", "log_mirror_sas_uri"} & record.overrides.keys()
+    assert (await pointer_of(account, record.place)).learned == EVENTS
+    assert "https://mine.example/loops/shop" in done.text
+    assert done.text.count("key 1") == 1
+    assert done.text.count("\nKeep ") == 1
+    assert "secretsignature" not in done.text
+    for member in ("logRetentionDays", "modelRetrainDays", "isAutoOptimizationEnabled", "logMirrorEnabled"):
+        assert done.text.count(f"\n{member}: ") == 1
+
+
+async def test_run_again_it_goes_on_and_tells_no_key_a_second_time(account, storage, saved):
+    first = (await migrate(saved, storage, "--no-compare", "--json")).json
+    assert first["learned"] == EVENTS
+    again = (await migrate(saved, storage, "--json")).json
+    assert (len(first["keys"]), again["keys"], again["isNew"]) == (2, None, False)
+    assert again["imported"] == {"events": 0, "repeated": EVENTS, "refused": 0}
+    stored = await FileLoopStore(account).read("shop")
+    assert stored is not None
+    assert (await pointer_of(account, stored[0].place)).learned == again["learned"] == EVENTS
+    assert {each["name"] for each in again["policies"]} >= {"online", OURS, AZURE}
+
+
+async def test_a_file_that_grew_and_a_log_that_came_later_are_added(account, storage, saved):
+    await migrate(saved, storage, "--no-compare")
+    (saved / "logs" / "a.json").write_bytes(logged(EVENTS + 50))
+    (saved / "more.json").write_bytes(logged(EVENTS + 80))
+    again = (await migrate(saved, storage, str(saved / "more.json"), "--no-compare", "--json")).json
+    assert again["imported"]["events"] == 80
+
+
+async def test_a_policy_that_cannot_be_followed_holds_nothing_up_and_is_named(account, storage, saved):
+    (saved / "policy.json").write_bytes(orjson.dumps({"name": "old", "arguments": "--cats 4"}))
+    done = await migrate(saved, storage, "--no-compare")
+    assert done.code == 0
+    assert "policy: cannot be followed and is left out: " in done.text
+    assert "--cats" in done.text
+
+
+async def test_files_as_powershell_writes_them_are_read(account, storage, saved):
+    (saved / "configuration.json").write_bytes(orjson.dumps(SAVED).decode().encode("utf-16"))
+    assert (await migrate(saved, storage, "--no-compare")).code == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"not json", b"\xff\xfe\x00"])
+async def test_a_file_that_is_no_saved_answer_is_refused_before_anything_is_made(account, storage, saved, content):
+    (saved / "configuration.json").write_bytes(content)
+    assert "configuration.json" in (await migrate(saved, storage)).told
+    assert await FileLoopStore(account).read("shop") is None
+
+
+async def test_a_dead_mirror_that_is_asked_for_is_refused_and_the_next_run_goes_on(account, storage, saved):
+    assert "expired at 2020-08-13" in (await migrate(saved, storage, "--mirror")).told
+    assert await FileLoopStore(account).read("shop") is None
+    assert (await migrate(saved, storage, "--no-compare")).code == 0
+
+
+def test_what_is_asked_for_is_taken_over_as_it_was_saved():
+    adapted = adapt(SAVED, Wishes(is_mirrored=True, is_optimised=True, retention_days=90))
+    assert {name: adapted.members[name] for name in SAVED.keys() - {"lastConfigurationEditDate", "modelRetrainDays"}} == {
+        name: value for name, value in SAVED.items() if name not in ("lastConfigurationEditDate", "modelRetrainDays")
+    }
+    assert [told.partition(":")[0] for told in adapted.changes] == ["modelRetrainDays"]
+
+
+def valued(name: str, value: float, width: float) -> Report:
+    return Report(
+        name=name,
+        source=PolicySource.CUSTOM,
+        slot="",
+        rounds=1_000,
+        estimates={"calibrated_dr": value},
+        intervals={"default": (value - width, value + width)},
+        effective_rounds=900.0,
+        mean_weight=1.0,
+        mean_weight_interval=(0.9, 1.1),
+        is_sound=True,
+        largest_weight=3.0,
+        largest_possible_weight=3.0,
+        forced=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ours", "azure", "width", "kept"),
+    [
+        (0.5, 0.3, 0.05, "Keep this service's own policy (python -m cli policy reset --loop shop): it would have earned 0.500"),
+        (0.3, 0.5, 0.05, "Keep Azure's policy, which is in force"),
+        (0.5, 0.48, 0.05, "does not tell it (0.500 (0.450 to 0.550) an event)"),
+        (0.5, None, 0.05, "Keep this service's own policy: what was shown"),
+    ],
+)
+def test_which_policy_to_keep_is_said_in_one_sentence(ours, azure, width, kept):
+    reports = [valued("online", 0.2, width), valued(OURS, ours, width)]
+    said = verdict([*reports, *([] if azure is None else [valued(AZURE, azure, width)])], "shop")
+    assert kept in said
+    assert said.endswith(".")
+
+
+def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():
+    assert "does not tell" in verdict([], "shop")
