@@ -7,8 +7,8 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cli.storage import app_settings
 from shared.domain.errors import SettingsError
+from shared.runtime.own_machine import with_own_settings
 from shared.runtime.settings import read_settings
 from shared.storage.opening import named, open_storage
 from shared.storage.ports import Storage
@@ -28,7 +28,7 @@ def read_place(text: str) -> StorageSettings:
     """Read what names a storage; "" is that of the app's settings in the environment."""
     if text:
         return named(text)
-    settings = read_settings(app_settings(os.environ)).storage
+    settings = read_settings(with_own_settings(os.environ)).storage
     return replace(settings, make=False) if isinstance(settings, FolderSettings) else settings
 
 

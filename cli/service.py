@@ -93,7 +93,12 @@ class Service:
 
 def _own(endpoint: str) -> OwnService | None:
     """Give the service of this machine if that is the one that is meant: its keys are sent nowhere else."""
-    own = read_own_service(own_folder(os.environ))
+    try:
+        own = read_own_service(own_folder(os.environ))
+    except SettingsError:
+        if not endpoint:
+            raise
+        return None
     return own if own is not None and endpoint.rstrip("/") in ("", own.endpoint) else None
 
 

@@ -11,7 +11,7 @@ from shared.domain.clock import Clock
 from shared.domain.errors import ResourceNotFoundError, SettingsError
 from shared.domain.loop import is_loop_name
 from shared.runtime.loop_services import LoopServices
-from shared.runtime.own_machine import own_folder, read_own_service, with_own_settings
+from shared.runtime.own_machine import with_own_settings
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.storage.cold_log import FileColdLog
@@ -47,7 +47,7 @@ async def stored_loop(name: str, storage: str, environment: Mapping[str, str] | 
 @asynccontextmanager
 async def deployment(storage: str, environment: Mapping[str, str] | None = None) -> AsyncIterator[Deployment]:
     """Open the storage that is named, by a connection string or a folder, or else the app's own; raises `SettingsError`."""
-    settings = read_settings(_given(storage, app_settings(os.environ) if environment is None else environment))
+    settings = read_settings(_given(storage, os.environ if environment is None else environment))
     if isinstance(settings.storage, FolderSettings):  # who mistypes a path gets no new store
         store = replace(settings.storage, make=False)
         settings = replace(settings, storage=store, host_storage=store)
@@ -59,15 +59,10 @@ async def deployment(storage: str, environment: Mapping[str, str] | None = None)
         await asyncio.shield(deployed.close())
 
 
-def app_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Give the app's settings: those of the environment, and where they name no storage, of the service of this machine besides."""
-    return with_own_settings(environment, read_own_service(own_folder(environment)))
-
-
 def _given(storage: str, environment: Mapping[str, str]) -> Mapping[str, str]:
     """Put what is named in place of the environment's storage."""
     if not storage:
-        return environment
+        return with_own_settings(environment)
     place = named(storage)
     others = {name: text for name, text in environment.items() if not name.startswith(_PLACES)}
     if is_connection_string(storage):

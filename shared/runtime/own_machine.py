@@ -77,17 +77,15 @@ def own_folder(environment: Mapping[str, str]) -> Path:
     return Path(given) if given else Path(__file__).resolve().parents[2] / ".local"
 
 
-def with_own_settings(environment: Mapping[str, str], service: OwnService | None) -> Mapping[str, str]:
+def with_own_settings(environment: Mapping[str, str]) -> Mapping[str, str]:
     """Give the settings to work with: those of the environment, and where they name no storage, those of the service besides.
 
-    >>> own = OwnService("http://127.0.0.1:7071", {"PERSONALIZER_STORE": "/data"})
-    >>> with_own_settings({}, own)["PERSONALIZER_STORE"]
-    '/data'
-    >>> with_own_settings({"AzureWebJobsStorage": "..."}, own)
-    {'AzureWebJobsStorage': '...'}
+    Raises as `read_own_service`, if that is asked.
     """
-    names_one = any(name.startswith(STORAGE_SETTINGS) and text.strip() for name, text in environment.items())
-    return environment if service is None or names_one else {**service.settings, **environment}
+    if any(name.startswith(STORAGE_SETTINGS) and text.strip() for name, text in environment.items()):
+        return environment
+    service = read_own_service(own_folder(environment))
+    return environment if service is None else {**service.settings, **environment}
 
 
 def _first_line(path: str | None) -> str:

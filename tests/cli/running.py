@@ -48,7 +48,7 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Done:
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(OURS)]:
             patch.delenv(name)
-        for name, value in {FOLDER_SETTING: os.devnull + "/none", **(environment or {})}.items():
+        for name, value in {FOLDER_SETTING: "/nonexistent", **(environment or {})}.items():
             patch.setenv(name, value)
         patch.setattr(sys, "stdin", io.StringIO())
         patch.setattr(sys, "stdout", output)

@@ -70,22 +70,23 @@ def test_a_loop_whose_key_is_not_kept_here_asks_for_it(cli):
     assert "no key was given" in cli("config", "get", "--loop", "gone").told
 
 
-def test_a_settings_of_the_environment_stands_before_the_services_own():
-    own = OwnService("http://127.0.0.1:1", {"PERSONALIZER_STORE": "/data", "PERSONALIZER_REWARD_WAIT_TIME": "PT3S"})
-    assert with_own_settings({"PERSONALIZER_REWARD_WAIT_TIME": "PT9S"}, own) == {
-        "PERSONALIZER_STORE": "/data",
-        "PERSONALIZER_REWARD_WAIT_TIME": "PT9S",
-    }
+def test_a_setting_of_the_environment_stands_before_the_services_own(folder):
+    here = {FOLDER_SETTING: str(folder)}
+    write_own_service(folder, OwnService("http://127.0.0.1:1", {"PERSONALIZER_STORE": "/data", "PERSONALIZER_REWARD_WAIT_TIME": "PT3S"}))
+    told = {**here, "PERSONALIZER_REWARD_WAIT_TIME": "PT9S"}
+    assert with_own_settings(told) == {**told, "PERSONALIZER_STORE": "/data"}
     for elsewhere in ("PERSONALIZER_STORE", "PERSONALIZER_STORAGE", "PERSONALIZER_STORAGE__accountName", "AzureWebJobsStorage"):
-        assert with_own_settings({elsewhere: "x"}, own) == {elsewhere: "x"}
-    assert with_own_settings({"AzureWebJobsStorage": " "}, own)["PERSONALIZER_STORE"] == "/data"
+        assert with_own_settings({**here, elsewhere: "x"}) == {**here, elsewhere: "x"}
+    assert with_own_settings({**here, "AzureWebJobsStorage": " "})["PERSONALIZER_STORE"] == "/data"
 
 
-def test_the_file_is_for_its_owner_and_what_cannot_be_read_is_told(folder, cli):
+def test_the_file_is_for_its_owner_and_one_that_cannot_be_read_is_in_the_way_of_nobody_who_does_not_need_it(folder, cli, service):
     assert stat.S_IMODE((folder / FILE).stat().st_mode) == 0o600
     for text, told in (("{", "cannot be read"), ('{"endpoint": 1}', "cannot be read"), ("[]", "cannot be read")):
         (folder / FILE).write_text(text)
         assert told in cli("config", "get").told
+        assert done(cli("config", "get", "--endpoint", service.base_url, "--key", service.key)).code == 0
+        assert cli("stats", "--storage", service.storage).code == 0
     (folder / FILE).write_text('{"endpoint": "http://127.0.0.1:1", "settings": {}, "format": 2, "more": true}')
     assert "newer release" in cli("config", "get").told
 
