@@ -30,7 +30,7 @@ def named_in_code() -> set[str]:
 
 def is_served(method: str, path: str) -> bool:
     """Whether an operation has this path, or one that ends so; what stands in braces may be called anything."""
-    if path.startswith("admin/functions/"):  # the host's own way to run a timer
+    if path == "admin/functions" or path.startswith("admin/functions/"):  # the host's own way to list functions and to run one
         return True
     shape = re.escape(re.sub(r"\{\w+\}", "{}", path)).replace(r"\{\}", r"(\{\w+\}|[\w.-]+)")
     shape = shape.replace("loops/news", r"loops/\{loop\}").replace(r"v1\.0", r"\{version\}").replace(r"v1\.1\-preview\.3", r"\{version\}")
