@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.clock import Clock, TimeLimit
-from shared.domain.errors import ConflictError, PersonalizerError
+from shared.domain.errors import ConflictError, PersonalizerError, UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, LoopConfiguration, ModelStore
@@ -56,7 +56,7 @@ class Standing:
     lag: timedelta
     model_age: timedelta | None
     mark: str = ""
-    """Another one after each commit."""
+    """Another one after each commit, and after each slice of a model that is begun anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,9 @@ class Trainer:
         loop = await asyncio.to_thread(self._configuration.read)
         pointer, now = pointer or await beginning(self._log, loop, clock=self._clock), self._clock.now()
         lag = now - loop.reward_wait - self._limits.grace - pointer.watermark
-        return Standing(max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None, str(etag or ""))
+        return Standing(
+            max(lag, timedelta(0)), now - pointer.published_at if pointer.version else None, await self._mark(pointer, etag, loop)
+        )
 
     async def outlook(self) -> Outlook:
         """Look whether there is something to do, and do nothing; raises as `run`.
@@ -195,7 +197,7 @@ class Trainer:
         pointer, etag = await self._stored()
         loop = await asyncio.to_thread(self._configuration.read)
         pointer = pointer or await beginning(self._log, loop, clock=self._clock)
-        mark = str(etag or "")
+        mark = await self._mark(pointer, etag, loop)
         if loop.resets != pointer.resets:
             return Outlook(is_due=True, is_small=False, mark=mark)
         now = self._clock.now()
@@ -211,6 +213,15 @@ class Trainer:
         if pointer.sequence:
             nothing_before = min(nothing_before, pointer.watermark + IDLE_ADVANCE_OF_SEVERAL)
         return Outlook(is_due=False, quiet_until=nothing_before + delay, mark=mark)
+
+    async def _mark(self, pointer: Pointer, etag: str | None, loop: LoopSettings) -> str:
+        """Tell this state of the loop from those before it; a model that is begun anew gets on without any commit."""
+        if loop.resets == pointer.resets:
+            return str(etag or "")
+        try:
+            return f"{etag} {await self._store.checkpoints.progress()}"
+        except UnreadableError:  # it is the turn's to deal with that
+            return str(etag or "")
 
     async def _nothing_before(self, since: datetime, now: datetime) -> datetime:
         """Find until when the log is known to hold nothing from ``since`` on, looking five minutes ahead at most.

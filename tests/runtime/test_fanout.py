@@ -20,6 +20,7 @@ from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
 from shared.services.asking import Request, divide
 from shared.services.training import IDLE_ADVANCE_OF_SEVERAL, Outlook
+from shared.services.training import SLICE as ANEW
 from shared.storage import names
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
 from tests.builders import T0
@@ -189,6 +190,22 @@ async def test_events_of_a_loop_that_was_quiet_are_learned_within_a_tick_of_thei
         clock.pass_(TICK)
         await app.tick()
     await app.deployment.close()
+
+
+async def test_a_loop_whose_model_is_begun_anew_gets_on_without_a_commit_and_is_left_to_its_request(app):
+    await app.with_events("anew", "other", events=12)
+    app.in_small_windows("anew", 2)
+    await app.tick()
+    await app.work()
+    services = await app.deployment.find("anew")
+    assert services is not None
+    await services.configurator.configure({"default_reward": 0.5})
+    before = await services.trainer.outlook()
+    await services.trainer.turn(TimeLimit(1.5 * ANEW, monotonic=Ticks(ANEW.total_seconds())))
+    after = await services.trainer.outlook()
+    assert (before.is_due, after.is_due) == (True, True)
+    assert before.mark.split()[0] == after.mark.split()[0], "nothing was committed"
+    assert before.mark != after.mark
 
 
 # --- messages that come twice, late or never -------------------------------------------------------------------------------
