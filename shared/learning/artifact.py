@@ -13,11 +13,12 @@ from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import LARGEST_WEIGHT
 from shared.learning import joint_ridge, npz
 from shared.learning.arguments import LONGEST
+from shared.learning.averaging import Losses
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Floats
 from shared.learning.interactions import Interactions
 from shared.learning.joint_ridge import JointRidge
-from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner, Losses
+from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner
 from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
 from shared.learning.model import MEMBERS, Model, no_joint
@@ -26,6 +27,12 @@ from shared.learning.shared_ridge import DRAWS, SharedRidge
 from shared.learning.sums import Sums
 
 FORMAT_VERSION: Final = 4
+STATE_VERSION: Final = 5
+"""The formats of models and of states that are written."""
+
+SINGLE: Final = 4
+"""The format of states that know how well each member predicts, and not how well some do together."""
+
 BEFORE_JOINT: Final = 3
 """The format of releases without a joint part; what they wrote is read as what has learned nothing of it yet."""
 
@@ -72,11 +79,16 @@ _STATE: Final = {
     "joint_weights": "<f8",
     "joint_waiting": "<i8",  # how many events came since those weights were solved
     "interactions": "<u4",
+    "products": "<f8",  # of each two members' errors: the upper triangle without the diagonal, which is among the sums
+    "level": "<f8",  # the least squared error an event that the best steady member ever had, 0 where none is known
+    "begun": "<i8",  # with which event the steady members begin
     "counts_of_events": "<f8",  # for how many each event of the window stands; none where that is one for all
 }
 _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
 _JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
+_PAIRS: Final = np.triu_indices(MEMBERS, 1)
+_SINCE_PRODUCTS: Final = ("products", "level", "begun")
 _SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
 _UNHEARD: Final = 10.0
 """Squared errors that a part which has everything to learn is behind the worst: forgotten within some thousand events."""
@@ -123,7 +135,7 @@ def load_model(data: bytes) -> Model:
     Raises `NewerFormatError` for what a later release wrote and `UnreadableError` for anything else that is not as
     `dump_model` writes it; `load_learner` likewise.
     """
-    arrays = _read(data, _MODEL, what="model", largest=_LARGEST_MODEL)
+    arrays = _read(data, _MODEL, what="model", newest=FORMAT_VERSION, largest=_LARGEST_MODEL)
     _, learned, columns, arm_columns = _header(arrays, 5)
     _require({columns, arm_columns} <= {1, 1 + DRAWS})
     if arrays[npz.HEADER][0] == BEFORE_JOINT:
@@ -163,7 +175,7 @@ def dump_state(learner: Learner) -> bytes:
     joint = (learner.joint.steady, learner.joint.recent) if learner.learned else ()  # a cold learner's is not worth its half megabyte
     return npz.write(
         {
-            npz.HEADER: np.array([FORMAT_VERSION, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
+            npz.HEADER: np.array([STATE_VERSION, ENCODER_VERSION, learner.learned, columns, columns - 1, shared.learned]),
             "sums": np.array([*losses.squared, losses.events, losses.lowest, losses.highest, shared.squares]),
             "sampled": np.array(list(samples), dtype=np.uint32),
             "counts": np.array([len(sample) for sample in samples.values()]),
@@ -189,6 +201,9 @@ def dump_state(learner: Learner) -> bytes:
             "joint_weights": _joined([each.weights for each in joint]),
             "joint_waiting": np.array([learner.joint.waiting]),
             "interactions": _code_points(learner.interactions),
+            "products": losses.products[_PAIRS],
+            "level": np.array([losses.level]),
+            "begun": np.array([learner.begun]),
             "counts_of_events": np.zeros(0) if window.counts is None else window.counts,
         },
         _STATE,
@@ -197,30 +212,33 @@ def dump_state(learner: Learner) -> bytes:
 
 def load_learner(data: bytes) -> Learner:
     """Read what `dump_state` wrote, to go on learning exactly where it stood."""
-    arrays = _read(data, _STATE, what="state", largest=_LARGEST_STATE)
+    arrays = _read(data, _STATE, what="state", newest=STATE_VERSION, largest=_LARGEST_STATE)
     _, learned, columns, anchor_columns, met = _header(arrays, 6)
     if arrays[npz.HEADER][0] == BEFORE_JOINT:
         arrays |= _without_joint(arrays["sums"], is_cold=not learned)
+    if arrays[npz.HEADER][0] < STATE_VERSION:
+        arrays |= _without_products(arrays["sums"])
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
     _check_sums(arrays, learned=learned, met=met)
     samples = _samples(arrays)
     return Learner(
         learned=learned,
+        begun=_begun(arrays),
         samples=samples,
         window=_window(arrays),
         shared=_shared(arrays, columns, squares=sums[-1], learned=met),
         local=_local(arrays),
         joint=_joint(arrays),
-        losses=Losses(np.array(sums[:MEMBERS]), *sums[MEMBERS:-1]),
+        losses=_losses(arrays),
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
 
 
 def is_earlier(data: bytes) -> bool:
-    """Tell whether an earlier release wrote this."""
-    return npz.version_of(data) == BEFORE_JOINT
+    """Tell whether an earlier release wrote this state."""
+    return npz.version_of(data) in (BEFORE_JOINT, SINGLE)
 
 
 def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
@@ -231,7 +249,7 @@ def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
     _require(bool((arrays["seen"] >= 0).all()) and bool((arrays["seen"] <= learned).all()))
     for name in ("weights", "anchors", "arm_weights", "joint_weights"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_WEIGHT).all()))
-    for name in ("sums", "grams", "moments", "joint_grams", "joint_moments"):
+    for name in ("sums", "grams", "moments", "joint_grams", "joint_moments", "products"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_SUM).all()))
 
 
@@ -354,12 +372,48 @@ def _without_joint(sums: Floats, *, is_cold: bool) -> dict[str, npt.NDArray[Any]
     }
 
 
-def _read(data: bytes, members: Mapping[str, str], *, what: str, largest: int) -> dict[str, npt.NDArray[Any]]:
-    """Read either format; what an earlier one lacks is not there."""
-    if is_earlier(data):
-        earlier = {name: kind for name, kind in members.items() if name not in _SINCE_JOINT}
-        return npz.read(data, earlier, what=what, version=BEFORE_JOINT, largest=largest)
-    return npz.read(data, members, what=what, version=FORMAT_VERSION, largest=largest)
+def _without_products(sums: Floats) -> dict[str, npt.NDArray[Any]]:
+    """Give what a state lacks that knows single members: what they predict together is no better than the best of them does alone."""
+    _require(len(sums) >= MEMBERS and bool((sums[:MEMBERS] >= 0.0).all()))
+    roots = np.sqrt(sums[:MEMBERS])
+    return {"products": np.outer(roots, roots)[_PAIRS], "level": np.zeros(1), "begun": np.zeros(1, dtype=np.int64)}
+
+
+def _losses(arrays: _Arrays) -> Losses:
+    events, lowest, highest = arrays["sums"][MEMBERS:-1].tolist()
+    return Losses(_products(arrays), events, lowest, highest, _level(arrays))
+
+
+def _products(arrays: _Arrays) -> Floats:
+    pairs, squared = arrays["products"], arrays["sums"][:MEMBERS]
+    _require(len(pairs) == len(_PAIRS[0]))
+    products = np.diag(squared)
+    products[_PAIRS] = products.T[_PAIRS] = pairs
+    bounds = np.sqrt(np.outer(squared, squared))
+    _require(bool((np.abs(products) <= bounds * (1.0 + _ROUNDING) + _ROUNDING).all()))
+    return products
+
+
+def _level(arrays: _Arrays) -> float:
+    level: list[float] = arrays["level"].tolist()
+    _require(len(level) == 1 and 0.0 <= level[0] <= _LARGEST_SUM)
+    return level[0]
+
+
+def _begun(arrays: _Arrays) -> int:
+    begun: list[int] = arrays["begun"].tolist()
+    _require(len(begun) == 1 and 0 <= begun[0] <= arrays[npz.HEADER][2])
+    return begun[0]
+
+
+def _read(data: bytes, members: Mapping[str, str], *, what: str, newest: int, largest: int) -> dict[str, npt.NDArray[Any]]:
+    """Read any format up to the ``newest``; what an earlier one lacks is not there."""
+    version = npz.version_of(data)
+    lacking = {BEFORE_JOINT: _SINCE_PRODUCTS + _SINCE_JOINT, SINGLE: _SINCE_PRODUCTS}.get(version) if version < newest else None
+    if lacking is None:
+        return npz.read(data, members, what=what, version=newest, largest=largest)
+    earlier = {name: kind for name, kind in members.items() if name not in lacking}
+    return npz.read(data, earlier, what=what, version=version, largest=largest)
 
 
 def _symmetric(triangle: Floats, size: int, places: tuple[Positions, Positions]) -> Floats:

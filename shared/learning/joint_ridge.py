@@ -71,6 +71,10 @@ class JointRidge:
             self.recent.solve(prior_draws())
             self.waiting = 0
 
+    def begin_anew(self) -> None:
+        """Forget what is not recent."""
+        self.steady = self.recent.copy()
+
     def solved(self) -> tuple[Floats, Floats]:
         """Give the steady and the recent weights, [SIZE, 1 + DRAWS] each, that fit all that came; nothing changes by it."""
         if not self.waiting:

@@ -1,16 +1,16 @@
 """What learns: an ensemble of second-order regressions, a block of events at a time.
 
 Its members (`shared.learning.shared_ridge`, `shared.learning.local_ridge` and `shared.learning.joint_ridge`, each steady and recent) are
-averaged by how well each predicted the latest events before learning from them, with exponential weights (Cesa-Bianchi & Lugosi 2006,
-"Prediction, learning, and games", chapter 2).
+averaged so that their average predicted the latest events best, before they learned from them (`shared.learning.averaging`). Where the
+recent ones have become better than all that is steady, the world has changed: the steady ones begin anew as what the recent ones know.
 """
 
 from dataclasses import dataclass, field, replace
-from math import sqrt
 from typing import Final
 
 import numpy as np
 
+from shared.learning.averaging import Losses
 from shared.learning.crosses import Crosses, counted, crossed
 from shared.learning.encoding import Batch, Floats, Floats32, no_events
 from shared.learning.fourier import gaussians
@@ -18,9 +18,9 @@ from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.joint_ridge import JointRidge, joint_waves
 from shared.learning.local_ridge import LocalRidge, arms_of, contexts_of
 from shared.learning.measures import Measures, Samples
-from shared.learning.model import MEMBERS, Mixture, Model, Parts
+from shared.learning.model import Mixture, Model, Parts
 from shared.learning.segments import starts_of
-from shared.learning.shared_ridge import DRAWS, SharedRidge
+from shared.learning.shared_ridge import DRAWS, FORGETTING, SharedRidge
 
 WINDOW: Final = 4096
 """Events that are kept to fit the shared part on, unless they have too many crosses."""
@@ -35,54 +35,24 @@ _GROWTH: Final = 0.2
 
 _LARGEST_REWARD: Final = 1e6
 
-_DISCOUNT: Final = 0.998
-_SHARPNESS: Final = 4.0
-_MARGIN: Final = 0.5
-"""How far beyond the rewards seen a prediction may count as wrong."""
+_REMEMBERED: Final = round(1.0 / (1.0 - FORGETTING))
+"""Events that the window keeps where the world has changed: as many as recent members remember."""
 
-_NEGLIGIBLE: Final = 1e-3
+_LASTING: Final = 1000
+"""Events that steady members have to remember before they are held against recent ones."""
 
 _OF_JOINT: Final = 0x3C6EF372
 
 
 @dataclass(eq=False, slots=True)
-class Losses:
-    """Each member's discounted squared errors (in the order of `Mixture`), and the discounted number of events."""
-
-    squared: Floats = field(default_factory=lambda: np.zeros(MEMBERS))
-    events: float = 0.0
-    lowest: float = 0.0
-    highest: float = 1.0
-
-    def add(self, predictions: Floats, rewards: Floats, counts: Floats | None = None) -> None:
-        """Count what the members predicted, [n, MEMBERS], before they learned the rewards [n], each 1 or ``counts`` [n] times."""
-        self.lowest, self.highest = min(self.lowest, float(rewards.min())), max(self.highest, float(rewards.max()))
-        errors = np.clip(predictions, self.lowest - _MARGIN, self.highest + _MARGIN) - rewards[:, None]
-        fading = _DISCOUNT ** np.arange(len(rewards) - 1, -1, -1.0)
-        if counts is not None:
-            fading = fading * counts
-        faded = _DISCOUNT ** len(rewards)
-        self.squared = faded * self.squared + fading @ errors**2
-        self.events = faded * self.events + float(fading.sum())
-
-    def shares(self) -> Floats:
-        """Give each member's share in the average, shape [MEMBERS]."""
-        shares = np.exp(-_SHARPNESS * (self.squared - self.squared.min()))
-        shares /= shares.sum()
-        shares[shares < _NEGLIGIBLE] = 0.0
-        given: Floats = shares / shares.sum()
-        return given
-
-    def deviation(self) -> float:
-        """Give the standard deviation of rewards around the best member's predictions; near .5 before there are any."""
-        return sqrt((float(self.squared.min()) + 5.0) / (self.events + 20.0))
-
-
-@dataclass(eq=False, slots=True)
 class Learner:
-    """The only thing that changes: everybody else gets a copy of what it learned."""
+    """The only thing that changes: everybody else gets a copy of what it learned.
+
+    ``begun`` is the number of the event with which the steady members' memory begins.
+    """
 
     learned: int = 0
+    begun: int = 0
     samples: Samples = field(default_factory=Samples)
     window: Batch = field(default_factory=no_events)
     shared: SharedRidge = field(default_factory=SharedRidge)
@@ -116,8 +86,8 @@ class Learner:
         """Give what Rank needs of it, ready to score."""
         mixture = Mixture(*self.losses.shares().tolist())
         parts = Parts(self.shared, self.local, self.joint)
-        of_members = Model.of(parts, self.measures, mixture, learned=self.learned, deviation=self.losses.deviation())
-        return replace(of_members, interactions=self.interactions)
+        of_members = Model.of(parts, self.measures, mixture, learned=self.learned - self.begun, deviation=self.losses.deviation())
+        return replace(of_members, learned=self.learned, interactions=self.interactions)
 
     def _learn_block(self, block: Batch) -> None:
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
@@ -127,6 +97,8 @@ class Learner:
         shared = self.shared.predict(crosses)
         own = self.local.predict(contexts, arms_of(block), shared)
         self.losses.add(np.column_stack([shared, own, self.joint.predict(waves)]), rewards, block.counts)
+        if self.learned - self.begun >= _LASTING and self.losses.show_change():
+            self._begin_anew()
 
         changed = self.samples.observe(block.context_hashes, block.context_values)
         changed |= self.samples.observe(block.action_hashes, block.action_values)
@@ -141,6 +113,16 @@ class Learner:
         self._learn_joint(block, waves, anew=changed)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts)
+
+    def _begin_anew(self) -> None:
+        """Have the steady members know no more than the recent ones."""
+        kept = min(len(self.window), _REMEMBERED)
+        self.begun = self.learned - kept
+        self.window = self.window.cut(len(self.window) - kept, len(self.window))
+        self._crosses = None
+        self.losses.begin_anew()
+        for part in (self.shared, self.local, self.joint):
+            part.begin_anew()
 
     def _slide(self, block: Batch, crosses: Crosses, *, anew: bool) -> Crosses:
         """Move the window to end with the block; gives its crosses."""

@@ -71,6 +71,11 @@ class LocalRidge:
             shown.steady.solve(prior)
             shown.recent.solve(prior)
 
+    def begin_anew(self) -> None:
+        """Forget what is not recent."""
+        for arm in self.arms.values():
+            arm.steady = arm.recent.copy()
+
     def _arm(self, action: int, seen: int) -> Arm | None:
         if action in self.arms:
             return self.arms[action]

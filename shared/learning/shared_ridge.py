@@ -78,6 +78,15 @@ class SharedRidge:
             self.weights[:, 2:] = 0.0
             self.anchors[:, 1:] = 0.0
 
+    def begin_anew(self) -> None:
+        """Forget what is behind the window: the steady weights go on from the recent ones."""
+        self.settled[:] = 0.0
+        self.anchors[:] = 0.0
+        self.weights[:, STEADY] = self.weights[:, RECENT]
+        if self.is_open:
+            met = np.flatnonzero(self.met)
+            self.weights[met, 2:] = prior_draws(met, self.precision)
+
     def settle(self, leaving: Crosses, counts: Floats | None = None) -> None:
         """Keep of these events, which leave the window, what the weights have learned from them; ``counts`` [n] is as in `solve`."""
         touched, crosses = _compact(leaving)

@@ -28,6 +28,10 @@ class Sums:
         """Give the sums of no events, of so many waves."""
         return Sums(np.zeros((size, size)), np.zeros((size, 1 + DRAWS)), np.zeros((size, 1 + DRAWS)))
 
+    def copy(self) -> "Sums":
+        """Give the same sums, to be added to apart from these."""
+        return Sums(self.gram.copy(), self.moments.copy(), self.weights.copy())
+
     def fade(self, left: float) -> None:
         """Forget all but this part."""
         self.gram *= left

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning.artifact import FORMAT_VERSION, dump_model, dump_state, load_learner, load_model
+from shared.learning.artifact import FORMAT_VERSION, SINGLE, STATE_VERSION, dump_model, dump_state, load_learner, load_model
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION
 from shared.learning.learner import Learner
@@ -207,6 +207,12 @@ def negative(array):
         ("state", "grams", lambda array: array + 1e25),
         ("state", "moments", lambda array: array - 1e25),
         ("state", "arm_weights", lambda array: array + 1e13),
+        ("state", "products", lambda array: array[1:]),
+        ("state", "products", lambda array: array + 1e3),
+        ("state", "level", negative),
+        ("state", "level", lambda array: array[1:]),
+        ("state", "begun", negative),
+        ("state", "begun", lambda array: array + 10**9),
     ],
 )
 def test_what_no_learner_would_have_written_is_refused(kind, name, change):
@@ -231,7 +237,7 @@ def test_whatever_numbers_the_arrays_hold_nothing_but_the_one_error_is_raised(ki
 
 
 @BOTH
-@pytest.mark.parametrize("version", [FORMAT_VERSION + 1, 99])
+@pytest.mark.parametrize("version", [STATE_VERSION + 1, 99])
 def test_a_later_releases_format_asks_for_an_upgrade_whatever_else_it_has(load, good, version):
     later = np.array([version, 7, 7])
     for replaced in ({"header": later}, {"header": later, "cells": None, "extra": np.zeros((2, 2))}):
@@ -242,10 +248,20 @@ def test_a_later_releases_format_asks_for_an_upgrade_whatever_else_it_has(load, 
 @BOTH
 def test_a_later_encoder_asks_for_an_upgrade_and_an_earlier_one_is_refused(load, good):
     header = arrays_of(good)["header"]
-    assert header[:2].tolist() == [FORMAT_VERSION, ENCODER_VERSION]
+    assert header[:2].tolist() == [FORMAT_VERSION if load is load_model else STATE_VERSION, ENCODER_VERSION]
     for version, error in ((ENCODER_VERSION + 1, NewerFormatError), (ENCODER_VERSION - 1, UnreadableError)):
         with pytest.raises(error):
             load(with_arrays(good, header=np.concatenate([header[:1], [version], header[2:]])))
+
+
+def test_a_state_that_knows_only_single_members_trusts_the_best_of_them_until_it_has_seen_more():
+    before = arrays_of(STATE)
+    header = np.concatenate([[SINGLE], before["header"][1:]])
+    read = load_learner(with_arrays(STATE, header=header, products=None, level=None, begun=None))
+    shares = read.losses.shares().tolist()
+    assert shares.count(0.0) == len(shares) - 1
+    read.learn(random_batch(7, 500))
+    assert load_learner(dump_state(read)).losses.products.tolist() == read.losses.products.tolist()
 
 
 @BOTH

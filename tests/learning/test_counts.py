@@ -7,8 +7,9 @@ import pytest
 
 from shared.domain.errors import UnreadableError
 from shared.learning import artifact
+from shared.learning.averaging import Losses
 from shared.learning.encoding import Batch, Encoder, to_batch
-from shared.learning.learner import WINDOW, Learner, Losses
+from shared.learning.learner import WINDOW, Learner
 from shared.learning.local_ridge import SIZE, LocalRidge
 from shared.learning.model import MEMBERS
 from shared.learning.shared_ridge import DRAWS, STEADY, SharedRidge

@@ -435,7 +435,7 @@ async def test_a_checkpoint_of_a_later_release_is_refused_and_windows_go_on_unde
 
 
 def state_of_a_later_release(state: bytes) -> bytes:
-    now, then = (np.int64(version).tobytes() for version in (artifact.FORMAT_VERSION, artifact.FORMAT_VERSION + 1))
+    now, then = (np.int64(version).tobytes() for version in (artifact.STATE_VERSION, artifact.STATE_VERSION + 1))
     written = BytesIO()
     with zipfile.ZipFile(BytesIO(state)) as archive, zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as later:
         for name in archive.namelist():

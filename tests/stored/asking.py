@@ -129,16 +129,25 @@ def without_digests(answer: Any) -> Any:
     return _DIGEST.sub(r"\1", answer) if isinstance(answer, str) else answer
 
 
-def differences(then: Any, now: Any, where: str = "") -> list[str]:
-    """Name what is not said any more as it was then; more may be said, and numbers may differ in their last digits."""
+def of_what_is_chosen(found: Iterable[str]) -> list[str]:
+    """Leave out how estimates come about: by an average of members that has got better since."""
+    return [each for each in found if "/inferenceExplanation/" not in each]
+
+
+def differences(then: Any, now: Any, where: str = "", *, within: float = _DIFFERENCE) -> list[str]:
+    """Name what is not said any more as it was then; more may be said, and numbers may differ by this part."""
     if isinstance(then, dict) and isinstance(now, dict):
         missing = [f"{where}/{name}: is missing" for name in then if name not in now]
         both = [name for name in then if name in now and name not in _MEANT]
-        return missing + [each for name in both for each in differences(then[name], now[name], f"{where}/{name}")]
+        return missing + [each for name in both for each in differences(then[name], now[name], f"{where}/{name}", within=within)]
     if isinstance(then, list) and isinstance(now, list):
         if len(then) != len(now):
             return [f"{where}: {len(then)} then, {len(now)} now"]
-        return [each for number, pair in enumerate(zip(then, now, strict=True)) for each in differences(*pair, f"{where}/{number}")]
+        return [
+            each
+            for number, pair in enumerate(zip(then, now, strict=True))
+            for each in differences(*pair, f"{where}/{number}", within=within)
+        ]
     if isinstance(then, float | int) and isinstance(now, float | int) and not isinstance(then, bool):
-        return [] if abs(then - now) <= _DIFFERENCE * max(1.0, abs(then)) else [f"{where}: {then} then, {now} now"]
+        return [] if abs(then - now) <= within * max(1.0, abs(then)) else [f"{where}: {then} then, {now} now"]
     return [] if then == now or (where.endswith("/name") and _RENAMED.get(then) == now) else [f"{where}: {then!r} then, {now!r} now"]

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -20,7 +20,7 @@ from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
-from shared.learning.model import Model
+from shared.learning.model import Mixture, Model, Parts
 from shared.learning.policy import Policy
 from shared.services.analysis.board import Board, Message, Standing, read_found
 from shared.services.analysis.results import Found
@@ -72,7 +72,7 @@ def chunks(folder: Path) -> Plain:
 
 def states(folder: Path) -> Plain:
     """Load each learner; of what it has learned tell how it scores, then and after one more window."""
-    return {name: _of_learner(folder, name, artifact.load_learner(data)) for name, _, data in _found(folder, "/states/")}
+    return {name: _of_learner(folder, name, data) for name, _, data in _found(folder, "/states/")}
 
 
 def models(folder: Path) -> Plain:
@@ -176,11 +176,22 @@ def _found(folder: Path, part: str) -> Iterator[tuple[str, Mapping[str, str], by
             yield blob["name"], blob["metadata"], (folder / blob["file"]).read_bytes()
 
 
-def _of_learner(folder: Path, name: str, learner: Learner) -> Plain:
-    before = {"learned": learner.learned, "interactions": learner.interactions.text(), **_scored(learner.model())}
+def _of_learner(folder: Path, name: str, data: bytes) -> Plain:
+    learner, model_of = artifact.load_learner(data), _as_then if artifact.is_earlier(data) else Learner.model
+    before = {"learned": learner.learned, "interactions": learner.interactions.text(), **_scored(model_of(learner))}
     events = _one_window(folder, name.split("/")[1])
     learner.learn(lessons(events, Encoders().of(learner.interactions)))
-    return {"before": before, "one window later": {"learned": learner.learned, **_scored(learner.model())}}
+    return {"before": before, "one window later": {"learned": learner.learned, **_scored(model_of(learner))}}
+
+
+def _as_then(learner: Learner) -> Model:
+    """Average the members as releases did whose states knew the errors of each alone: what each has learned is read as they read it."""
+    shares = np.exp(-4.0 * (learner.losses.squared - learner.losses.squared.min()))
+    shares /= shares.sum()
+    shares[shares < 1e-3] = 0.0
+    parts, mixture = Parts(learner.shared, learner.local, learner.joint), Mixture(*(shares / shares.sum()).tolist())
+    model = Model.of(parts, learner.measures, mixture, learned=learner.learned, deviation=learner.losses.deviation())
+    return replace(model, interactions=learner.interactions)
 
 
 def _one_window(folder: Path, loop: str) -> list[JoinedEvent]:

@@ -12,7 +12,7 @@ from shared.storage.cold_log import FileColdLog
 from shared.storage.loop_store import FileUsage
 from shared.storage.mirror import ContainerMirror
 from tests.stored.account import blob
-from tests.stored.asking import answers, differences, of_what_went_on, without_digests
+from tests.stored.asking import answers, differences, of_what_is_chosen, of_what_went_on, without_digests
 from tests.stored.calls import place, said, under
 
 
@@ -63,8 +63,9 @@ def test_the_models_that_are_gone_on_from_are_those_that_were_published(release,
         assert newest["parent"] == before[loop] == older[0]["version"]
 
 
-def test_the_same_event_is_ranked_as_it_was(release, later):
-    assert not of_what_went_on(differences(release.read("ranked-later"), later.ranked))
+def test_the_same_event_is_ranked_nearly_as_it_was(release, later):
+    found = differences(release.read("ranked-later"), later.ranked, within=0.05)
+    assert not of_what_is_chosen(of_what_went_on(found))
 
 
 async def test_it_is_worked_with_as_ever(opened):
