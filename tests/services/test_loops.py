@@ -73,7 +73,7 @@ async def test_a_changed_tier_brings_its_preset_and_keeps_keys_and_settings(loop
     record = (await loops.put("news", Tier.S0, {})).record
     settings = record.settings(DEFAULTS)
     assert (record.tier, record.keys, settings.learning_mode, settings.default_reward) == (Tier.S0, keys, LearningMode.ONLINE, 0.5)
-    assert settings.resets == 1
+    assert settings.resets == 0  # another mode changes no reward: the model stays
 
 
 async def test_a_put_without_a_tier_leaves_it(loops):
