@@ -27,16 +27,20 @@ class Room:
         self._etag: str | None = None
         self._is_large = False
 
-    async def plan(self, pointer: Pointer, lookback: Lookback, *, horizon: datetime) -> Plan | None:
-        """Plan as `plan_window`; a large window keeps to what experience has taught. Raises as the log and the notes do."""
-        plan = await plan_window(self._log, pointer, lookback, horizon=horizon, limits=self._limits)
+    async def plan(self, pointer: Pointer, lookback: Lookback, *, horizon: datetime, most: int | None = None) -> Plan | None:
+        """Plan as `plan_window`, of ``most`` events; a large window keeps to what experience has taught.
+
+        Raises as the log and the notes do.
+        """
+        limits = replace(self._limits, max_events=self._limits.max_events if most is None else most)
+        plan = await plan_window(self._log, pointer, lookback, horizon=horizon, limits=limits)
         self._is_large = plan is not None and plan.size > NOTED
         if plan is None or not self._is_large:
             return plan
         limit = (await self._noted()).after(pointer.sequence).limit
         if plan.size <= limit:
             return plan
-        return await plan_window(self._log, pointer, lookback, horizon=horizon, limits=replace(self._limits, max_bytes=limit))
+        return await plan_window(self._log, pointer, lookback, horizon=horizon, limits=replace(limits, max_bytes=limit))
 
     @asynccontextmanager
     async def taken(self, pointer: Pointer) -> AsyncIterator[None]:

@@ -20,7 +20,7 @@ from shared.services.retraining import Chunks, Retrainer
 from shared.services.room import Room
 from shared.services.sharing import Shared
 from shared.services.stepping import Commit, Stepper
-from shared.services.windows import IDLE_ADVANCE, Limits, Plan, is_due, plan_window
+from shared.services.windows import IDLE_ADVANCE, Limits, Pace, Plan, is_due, plan_window
 
 logger = logging.getLogger(__name__)
 
@@ -126,6 +126,7 @@ class Trainer:
         self._clock = clock
         self._limits = limits
         self._room = Room(log, store.attempts, limits)
+        self._pace = Pace()
         self._lookbacks = LookbackKeeper(store, carried=limits.max_carried)
         self._stepper = Stepper(log, store, self._lookbacks, clock=clock, limits=limits)
         self._retrainer = Retrainer(chunks, store, clock=clock)
@@ -244,7 +245,9 @@ class Trainer:
         if anew is not None and await self._goes_first(anew, shares):
             return anew
         now = self._clock.now()
-        plan = await self._room.plan(pointer, await self._lookbacks.of(pointer), horizon=now - loop.reward_wait - self._limits.grace)
+        lookback, horizon = await self._lookbacks.of(pointer), now - loop.reward_wait - self._limits.grace
+        most = self._pace.most(self._limits, wanted=loop.model_export_frequency)
+        plan = await self._room.plan(pointer, lookback, horizon=horizon, most=most)
         return _Task(pointer, etag, loop, plan) if plan is not None and is_due(plan, pointer, loop, now=now) else anew
 
     async def _goes_first(self, anew: _Task, shares: _Shares) -> bool:
@@ -263,10 +266,12 @@ class Trainer:
     async def _do(self, task: _Task, shares: _Shares, limit: TimeLimit) -> Sequence[Commit]:
         """Do what is due, and count how long that took; raises as `run`, but what is wrong with the model alone only at the turn's end."""
         began = limit.spent
+        commits: Sequence[Commit] = ()
         try:
             if task.plan is not None:
                 async with self._room.taken(task.pointer):
-                    return [await self._stepper.step(task.plan, task.pointer, task.etag, task.loop)]
+                    commits = [await self._stepper.step(task.plan, task.pointer, task.etag, task.loop)]
+                return commits
             return await self._begin_anew(task, limit.within(SLICE))
         except ConflictError:
             raise
@@ -276,7 +281,10 @@ class Trainer:
             shares.failure = error
             return []
         finally:
-            shares.add(task, limit.spent - began)
+            seconds = limit.spent - began
+            shares.add(task, seconds)
+            if task.plan is not None and commits:
+                self._pace.took(task.plan.events, seconds=seconds, limits=self._limits)
 
     async def _begin_anew(self, task: _Task, limit: TimeLimit) -> Sequence[Commit]:
         """Go on with the model that is begun anew; gives its commit once it is published."""

@@ -1,5 +1,6 @@
 """Which segments the trainer learns next, and whether it is time to."""
 
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,16 +21,43 @@ class Limits:
 
     ``grace`` is how long after its sealing a segment may still turn up, ``lookback`` how far behind the watermark stragglers are
     looked for. So that it fits in memory, a window takes at most ``max_events`` decisions and as many observations, and of each at most
-    ``max_bytes`` of memory: its peak is three times that. Of rewards that were counted as late or unknown the newest ``max_remembered``
-    are remembered, and of segments behind the watermark as many runs of each log; up to ``max_carried`` bytes of that are in the pointer.
+    ``max_bytes`` of memory: its peak is three times that. A slow trainer takes less at once, but no less than ``least_events`` (`Pace`).
+    Of rewards that were counted as late or unknown the newest ``max_remembered`` are remembered, and of segments behind the watermark as
+    many runs of each log; up to ``max_carried`` bytes of that are in the pointer.
     """
 
     grace: timedelta
     lookback: timedelta
     max_events: int = 50_000
     max_bytes: int = 96 * 1024 * 1024
+    least_events: int = 10_000
     max_remembered: int = 100_000
     max_carried: int = 2_048
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many events a window may take, so that a trainer that is behind publishes about as often as its loop wants.
+
+    That follows from how long the last window took that tells it: one of few events mostly takes what any window does.
+
+    >>> pace, limits = Pace(), Limits(grace=timedelta(seconds=30), lookback=timedelta(seconds=40))
+    >>> pace.took(50_000, seconds=200.0, limits=limits)
+    >>> [pace.most(limits, wanted=timedelta(seconds=each)) for each in (1, 60, 300)]
+    [10000, 15000, 50000]
+    """
+
+    _rate: float = math.inf
+
+    def took(self, events: int, *, seconds: float, limits: Limits) -> None:
+        """Take note of a window that was learned and published."""
+        if events >= limits.least_events and seconds > 0.0:
+            self._rate = events / seconds
+
+    def most(self, limits: Limits, *, wanted: timedelta) -> int:
+        """Give the number of events that are learned and published in the ``wanted`` time, within the limits."""
+        events = min(self._rate * wanted.total_seconds(), limits.max_events)
+        return min(max(round(events), limits.least_events), limits.max_events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,11 @@ class Plan:
     def decisions(self) -> int:
         """The number of decisions in the window."""
         return sum(head.count for head in (*self.fresh, *self.stragglers))
+
+    @property
+    def events(self) -> int:
+        """The number of decisions or of observations, whichever are more."""
+        return max(self.decisions, sum(head.count for head in self.observations))
 
     @property
     def size(self) -> int:
