@@ -3,7 +3,9 @@
 Both are checked before they are used. Only the weights that were met are stored, so a young loop's are small.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -19,19 +21,19 @@ from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Flo
 from shared.learning.interactions import Interactions
 from shared.learning.joint_ridge import JointRidge
 from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner
-from shared.learning.local_ridge import ARMS, SIZE, Arm, LocalRidge
+from shared.learning.local_ridge import ARMS, ROWS, SIZE, Arm, LocalRidge
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
 from shared.learning.model import MEMBERS, Model, no_joint
 from shared.learning.segments import Positions, starts_of
 from shared.learning.shared_ridge import DRAWS, SharedRidge
-from shared.learning.sums import Sums
+from shared.learning.sums import Rows, Sums
 
 FORMAT_VERSION: Final = 4
 STATE_VERSION: Final = 5
 """The formats of models and of states that are written."""
 
 SINGLE: Final = 4
-"""The format of states that know how well each member predicts, and not how well some do together."""
+"""The format of states that know how well each member predicts, and not how well some do together; actions have nothing but sums in it."""
 
 BEFORE_JOINT: Final = 3
 """The format of releases without a joint part; what they wrote is read as what has learned nothing of it yet."""
@@ -71,9 +73,14 @@ _STATE: Final = {
     "settled": "<f4",
     "arms": "<u4",
     "seen": "<i8",
-    "grams": "<f8",  # the upper triangles: the steady arms' and then the recent ones', as below
+    "grams": "<f8",  # the upper triangles, where there are sums: the steady arms' and then the recent ones', as below
     "moments": "<f8",
     "arm_weights": "<f8",
+    "summed": "<i8",  # up to which event the recent sums have faded, 0 where there are no sums
+    "rows": "<i4",  # how many events of each arm are in no sum yet
+    "row_waves": "<f4",
+    "row_targets": "<f8",
+    "row_numbers": "<i8",
     "joint_grams": "<f8",  # the joint part's, steady and recent, in the same way
     "joint_moments": "<f8",
     "joint_weights": "<f8",
@@ -88,7 +95,9 @@ _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
 _JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
 _PAIRS: Final = np.triu_indices(MEMBERS, 1)
-_SINCE_PRODUCTS: Final = ("products", "level", "begun")
+_PLACES: Final = np.ravel_multi_index(_TRIANGLE, (SIZE, SIZE))
+_JOINT_PLACES: Final = np.ravel_multi_index(_JOINT_TRIANGLE, (joint_ridge.SIZE, joint_ridge.SIZE))
+_SINCE_SINGLE: Final = ("products", "level", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
 _SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
 _UNHEARD: Final = 10.0
 """Squared errors that a part which has everything to learn is behind the worst: forgotten within some thousand events."""
@@ -171,7 +180,8 @@ def dump_state(learner: Learner) -> bytes:
     met = np.flatnonzero(shared.met)
     columns = 2 + DRAWS if shared.is_open else 2
     samples = learner.samples.values
-    sums = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
+    pairs = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
+    sums = [arm.steady for arm in arms.values() if arm.summed] + [arm.recent for arm in arms.values() if arm.summed]
     joint = (learner.joint.steady, learner.joint.recent) if learner.learned else ()  # a cold learner's is not worth its half megabyte
     return npz.write(
         {
@@ -193,10 +203,15 @@ def dump_state(learner: Learner) -> bytes:
             "settled": shared.settled[met],
             "arms": np.array(list(arms), dtype=np.uint32),
             "seen": np.array([arm.seen for arm in arms.values()]),
-            "grams": _joined([each.gram[_TRIANGLE] for each in sums]),
+            "arm_weights": _joined([each.weights for each in pairs]),
+            "summed": np.array([arm.summed for arm in arms.values()]),
+            "grams": _joined([each.gram.take(_PLACES) for each in sums]),
             "moments": _joined([each.moments for each in sums]),
-            "arm_weights": _joined([each.weights for each in sums]),
-            "joint_grams": _joined([each.gram[_JOINT_TRIANGLE] for each in joint]),
+            "rows": np.array([len(arm.rows) for arm in arms.values()]),
+            "row_waves": _joined([arm.rows.waves for arm in arms.values()]),
+            "row_targets": _joined([arm.rows.targets for arm in arms.values()]),
+            "row_numbers": _joined([arm.rows.numbers for arm in arms.values()]),
+            "joint_grams": _joined([each.gram.take(_JOINT_PLACES) for each in joint]),
             "joint_moments": _joined([each.moments for each in joint]),
             "joint_weights": _joined([each.weights for each in joint]),
             "joint_waiting": np.array([learner.joint.waiting]),
@@ -217,7 +232,7 @@ def load_learner(data: bytes) -> Learner:
     if arrays[npz.HEADER][0] == BEFORE_JOINT:
         arrays |= _without_joint(arrays["sums"], is_cold=not learned)
     if arrays[npz.HEADER][0] < STATE_VERSION:
-        arrays |= _without_products(arrays["sums"])
+        arrays |= _without_products(arrays["sums"]) | _without_rows(arrays["seen"], learned=learned)
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
     _check_sums(arrays, learned=learned, met=met)
@@ -246,10 +261,11 @@ def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
     *squared, events, lowest, highest, squares = arrays["sums"].tolist()
     _require(met <= learned <= _LARGEST_COUNT and len(arrays["rewards"]) <= learned)
     _require(min(*squared, events, squares) >= 0.0 and lowest <= 0.0 <= 1.0 <= highest)
-    _require(bool((arrays["seen"] >= 0).all()) and bool((arrays["seen"] <= learned).all()))
+    for name in ("seen", "summed", "row_numbers"):
+        _require(bool((arrays[name] >= 0).all()) and bool((arrays[name] <= learned).all()))
     for name in ("weights", "anchors", "arm_weights", "joint_weights"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_WEIGHT).all()))
-    for name in ("sums", "grams", "moments", "joint_grams", "joint_moments", "products"):
+    for name in ("sums", "grams", "moments", "row_waves", "row_targets", "joint_grams", "joint_moments", "products"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_SUM).all()))
 
 
@@ -334,14 +350,32 @@ def _shared(arrays: _Arrays, columns: int, *, squares: float, learned: int) -> S
 
 
 def _local(arrays: _Arrays) -> LocalRidge:
-    arms, seen = arrays["arms"].tolist(), arrays["seen"].tolist()
-    count = 2 * len(arms)
-    _require(len(set(arms)) == len(arms) == len(seen) <= ARMS and len(arrays["grams"]) == count * len(_TRIANGLE[0]))
-    _require(len(arrays["moments"]) == len(arrays["arm_weights"]) == count * SIZE * (1 + DRAWS))
-    grams = arrays["grams"].reshape(count, len(_TRIANGLE[0]))
-    moments, weights = (arrays[name].reshape(count, SIZE, 1 + DRAWS) for name in ("moments", "arm_weights"))
-    sums = [Sums(_symmetric(grams[number], SIZE, _TRIANGLE), moments[number].copy(), weights[number]) for number in range(count)]
-    return LocalRidge(dict(zip(arms, map(Arm, sums[: len(arms)], sums[len(arms) :], seen), strict=True)))
+    arms, seen, summed = (arrays[name].tolist() for name in ("arms", "seen", "summed"))
+    count, with_sums = len(arms), sum(map(bool, summed))
+    _require(len(set(arms)) == count == len(seen) == len(summed) <= ARMS)
+    _require(len(arrays["arm_weights"]) == 2 * count * SIZE * (1 + DRAWS))
+    _require(len(arrays["grams"]) == 2 * with_sums * len(_TRIANGLE[0]) and len(arrays["moments"]) == 2 * with_sums * SIZE * (1 + DRAWS))
+    weights = iter(arrays["arm_weights"].reshape(-1, SIZE, 1 + DRAWS))
+    grams, moments = iter(arrays["grams"].reshape(-1, len(_TRIANGLE[0]))), iter(arrays["moments"].reshape(-1, SIZE, 1 + DRAWS))
+    sums = [_sums(next(weights), *((next(grams), next(moments)) if has_sums else ())) for has_sums in summed * 2]
+    each = map(Arm, sums[:count], sums[count:], _rows(arrays, count), summed, seen)
+    return LocalRidge(dict(zip(arms, each, strict=True)))
+
+
+def _sums(weights: Floats, *added: Floats) -> Sums:
+    """Give an arm's sums, of the triangle and the moments of what was ``added``, if anything was."""
+    if not added:
+        return replace(Sums.none(SIZE), weights=weights)
+    triangle, moments = added
+    return Sums(_symmetric(triangle, SIZE, _TRIANGLE), moments.copy(), weights)
+
+
+def _rows(arrays: _Arrays, arms: int) -> list[Rows]:
+    counts, numbers = arrays["rows"], arrays["row_numbers"]
+    _require(len(counts) == arms and bool(((counts >= 0) & (counts < ROWS)).all()) and counts.sum() == len(numbers))
+    _require(len(arrays["row_waves"]) == len(numbers) * SIZE and len(arrays["row_targets"]) == len(numbers) * (1 + DRAWS))
+    waves, targets, starts = arrays["row_waves"].reshape(-1, SIZE), arrays["row_targets"].reshape(-1, 1 + DRAWS), _starts(counts)
+    return [Rows(waves[first:last], targets[first:last], numbers[first:last]) for first, last in pairwise(starts.tolist())]
 
 
 def _joint(arrays: _Arrays) -> JointRidge:
@@ -406,10 +440,21 @@ def _begun(arrays: _Arrays) -> int:
     return begun[0]
 
 
+def _without_rows(seen: Positions, *, learned: int) -> dict[str, npt.NDArray[Any]]:
+    """Give what a state lacks in which all events of actions are summed."""
+    return {
+        "summed": np.full(len(seen), learned, dtype=np.int64),
+        "rows": np.zeros(len(seen), dtype=np.int32),
+        "row_waves": np.zeros(0, dtype=np.float32),
+        "row_targets": np.zeros(0),
+        "row_numbers": np.zeros(0, dtype=np.int64),
+    }
+
+
 def _read(data: bytes, members: Mapping[str, str], *, what: str, newest: int, largest: int) -> dict[str, npt.NDArray[Any]]:
     """Read any format up to the ``newest``; what an earlier one lacks is not there."""
     version = npz.version_of(data)
-    lacking = {BEFORE_JOINT: _SINCE_PRODUCTS + _SINCE_JOINT, SINGLE: _SINCE_PRODUCTS}.get(version) if version < newest else None
+    lacking = {BEFORE_JOINT: _SINCE_SINGLE + _SINCE_JOINT, SINGLE: _SINCE_SINGLE}.get(version) if version < newest else None
     if lacking is None:
         return npz.read(data, members, what=what, version=newest, largest=largest)
     earlier = {name: kind for name, kind in members.items() if name not in lacking}
@@ -435,8 +480,9 @@ def _starts(sizes: npt.NDArray[np.int32]) -> Positions:
     return starts_of(sizes.astype(np.int64))
 
 
-def _joined(parts: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    return np.concatenate([part.ravel() for part in parts]) if parts else np.zeros(0)
+def _joined(parts: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    flat = [part.ravel() for part in parts]
+    return np.concatenate(flat) if flat else np.zeros(0)
 
 
 def _require(holds: bool) -> None:

@@ -112,7 +112,7 @@ class Learner:
         self._learn_local(block, contexts, anew=changed)
         self._learn_joint(block, waves, anew=changed)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts)
+        self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts, new=len(block))
 
     def _begin_anew(self) -> None:
         """Have the steady members know no more than the recent ones."""
@@ -121,8 +121,9 @@ class Learner:
         self.window = self.window.cut(len(self.window) - kept, len(self.window))
         self._crosses = None
         self.losses.begin_anew()
-        for part in (self.shared, self.local, self.joint):
-            part.begin_anew()
+        self.shared.begin_anew()
+        self.local.begin_anew(last=self.learned)
+        self.joint.begin_anew()
 
     def _slide(self, block: Batch, crosses: Crosses, *, anew: bool) -> Crosses:
         """Move the window to end with the block; gives its crosses."""

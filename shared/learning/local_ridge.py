@@ -6,6 +6,7 @@ for actions that stay around. Its statistics are sums: *steady* ones remember al
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -15,7 +16,7 @@ from shared.learning.fourier import WAVES, frequencies, gaussians, summed, waves
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions
 from shared.learning.shared_ridge import DRAWS, FORGETTING
-from shared.learning.sums import PRECISION, Sums
+from shared.learning.sums import PRECISION, Rows, Sums
 
 ARMS: Final = 64
 """Actions that have a part of their own; what further ones are worth, the shared part tells alone."""
@@ -26,16 +27,46 @@ _STALE: Final = 4096
 """An action that was not shown for so many events gives up its place to a new one."""
 
 
+ROWS: Final = 64
+"""An action with fewer events keeps them as they are: so many equations are solved faster than `SIZE`. Then they are summed."""
+
+
 @dataclass(eq=False, slots=True)
 class Arm:
-    """One action, with the sums of all its events and those of the recent ones.
+    """One action, with the sums of all its events and of the recent ones; while it has few, its events instead.
 
-    ``seen`` is the number of the event at which it was last shown.
+    ``rows`` are in no sum yet. ``summed`` is the number of the event up to which the recent sums have faded, 0 while there are none:
+    they fade when the action is shown again. ``seen`` is the number of the event at which it was last shown.
     """
 
     steady: Sums = field(default_factory=lambda: Sums.none(SIZE))
     recent: Sums = field(default_factory=lambda: Sums.none(SIZE))
+    rows: Rows = field(default_factory=lambda: Rows.none(SIZE))
+    summed: int = 0
     seen: int = 0
+
+    def learn(self, rows: Rows, *, last: int) -> None:
+        """Take in events of the action, and solve; event number ``last`` is the newest of all actions'."""
+        self.rows, self.seen = self.rows.joined(rows), int(rows.numbers[-1])
+        roots = self.rows.roots_left(last)
+        if not self.summed and len(self.rows) < ROWS:
+            self.steady.weights, self.recent.weights = self.rows.fitted(prior_draws(), np.stack([np.ones(len(roots)), roots]))
+            return
+        self._sum(roots, last)
+        self.steady.solve(prior_draws())
+        self.recent.solve(prior_draws())
+
+    def begin_anew(self, last: int) -> None:
+        """Have what is steady know what is recent, of events up to number ``last``; its weights are solved when it is shown again."""
+        self._sum(self.rows.roots_left(last), last)
+        self.steady = self.recent.copy()
+
+    def _sum(self, roots: Floats, last: int) -> None:
+        rows = self.rows
+        self.steady.add(rows.waves, rows.targets[:, 0], rows.targets[:, 1:])
+        self.recent.fade(FORGETTING ** (last - self.summed))
+        self.recent.add(rows.waves * roots.astype(np.float32)[:, None], roots * rows.targets[:, 0], rows.targets[:, 1:])
+        self.rows, self.summed = Rows.none(SIZE), last
 
 
 @dataclass(eq=False, slots=True)
@@ -55,26 +86,16 @@ class LocalRidge:
 
     def learn(self, contexts: Floats32, actions: Hashes, targets: Floats, *, last: int) -> None:
         """Add events: waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which the last is event number ``last``; then solve."""
-        count, prior = len(actions), prior_draws()
-        root = np.sqrt(FORGETTING ** np.arange(count - 1, -1, -1.0))
-        faded, rewards = contexts * root.astype(np.float32)[:, None], root * targets[:, 0]
-        for arm in self.arms.values():
-            arm.recent.fade(FORGETTING**count)
+        first = last - len(actions) + 1
         for action, events in _grouped(actions):
-            seen = last - count + 1 + int(events[-1])
-            if (shown := self._arm(action, seen)) is None:
-                continue
-            noise = targets[events, 1:]
-            shown.steady.add(contexts[events], targets[events, 0], noise)
-            shown.recent.add(faded[events], rewards[events], noise)
-            shown.seen = seen
-            shown.steady.solve(prior)
-            shown.recent.solve(prior)
+            numbers = first + events
+            if (shown := self._arm(action, int(numbers[-1]))) is not None:
+                shown.learn(Rows(contexts[events], targets[events], numbers), last=last)
 
-    def begin_anew(self) -> None:
-        """Forget what is not recent."""
+    def begin_anew(self, *, last: int) -> None:
+        """Forget what is not recent; event number ``last`` is the newest."""
         for arm in self.arms.values():
-            arm.steady = arm.recent.copy()
+            arm.begin_anew(last)
 
     def _arm(self, action: int, seen: int) -> Arm | None:
         if action in self.arms:
@@ -102,6 +123,7 @@ def arms_of(batch: Batch) -> Hashes:
     return batch.action_hashes[batch.action_starts[:-1]]
 
 
+@cache
 def prior_draws() -> Floats:
     """Give the draws of an action of which nothing is known, shape [SIZE, DRAWS]."""
     draws: Floats = gaussians(np.arange(SIZE, dtype=np.uint32) + np.uint32(0x2545F491), DRAWS) / np.float64(PRECISION**0.5)

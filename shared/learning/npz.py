@@ -33,11 +33,16 @@ def write(arrays: Arrays, dtypes: Mapping[str, str]) -> bytes:
     written = BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
         for name, dtype in dtypes.items():
-            member = BytesIO()
-            np.lib.format.write_array(member, arrays[name].astype(dtype, copy=False).ravel(), version=(1, 0), allow_pickle=False)
+            array = np.ascontiguousarray(arrays[name].astype(dtype, copy=False)).reshape(-1)
+            head = BytesIO()
+            np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
             info = zipfile.ZipInfo(f"{name}.npy", _WRITTEN_AT)
             info.create_system = 3  # by default it tells on which system it was written
-            archive.writestr(info, member.getvalue())
+            info.external_attr = 0o600 << 16
+            info.file_size = len(head.getvalue()) + array.nbytes
+            with archive.open(info, "w") as member:  # what may have megabytes is copied once
+                member.write(head.getvalue())
+                member.write(array.data)
     return written.getvalue()
 
 

@@ -30,6 +30,13 @@ FORGETTING: Final = 0.998
 """Of what is recent, per event: as if some 500 were remembered."""
 
 _ITERATIONS: Final = 5
+_FEW_ITERATIONS: Final = ((0.1, 5), (0.01, 3), (0.0, 2))
+"""Steps of conjugate gradients; for a long window by what part of it is new at least: few new events move the last answer little."""
+
+_LONG: Final = 2048
+_RECENT: Final = 2048
+"""Of events before the latest so many, forgetting has left less than a sixtieth: they are not gone through for the recent answer."""
+
 _LEAST_PRECISION: Final = 0.1
 _PRECISION: Final = 0.1  # per mean squared length of an event's crosses
 _SUREST: Final = 1e30  # a float32 holds it
@@ -97,27 +104,35 @@ class SharedRidge:
         self.anchors[touched, 0] = self.weights[touched, STEADY]
         self.anchors[touched, 1:] = self.weights[touched, 2:]
 
-    def solve(self, window: Crosses, rewards: Floats, noise: Floats, counts: Floats | None = None) -> None:
+    def solve(self, window: Crosses, rewards: Floats, noise: Floats, counts: Floats | None = None, *, new: int | None = None) -> None:
         """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS].
 
-        Each event counts once, or as many times as ``counts`` [n] say.
+        Each event counts once, or as many times as ``counts`` [n] say. The last ``new`` events came since it was solved before; all of
+        them, unless that is told.
         """
         cells, crosses = _compact(window)
+        iterations = _iterations(len(crosses), len(crosses) if new is None else new)
+        counts = np.ones(len(crosses)) if counts is None else counts
+        self._solve_steady(cells, crosses, np.column_stack([rewards, noise / np.sqrt(counts)[:, None]]), counts, iterations)
+        old = max(len(crosses) - _RECENT, 0)
+        self._solve_recent(cells, crosses.cut(old, len(crosses)), rewards[old:], counts[old:], iterations)
+
+    def _solve_steady(self, cells: Positions, crosses: Crosses, targets: Floats, counts: Floats, iterations: int) -> None:
+        """Fit the steady answer and the draws, for ``targets`` [n, 1 + DRAWS]: the mean of so many draws' noise beside each reward."""
         draws = DRAWS if self.is_open else 0
-        columns = [STEADY, RECENT, *range(2, 2 + draws)]
+        columns = [STEADY, *range(2, 2 + draws)]
         settled, ridge = self.settled[cells].astype(np.float64), self.precision
-        precisions = np.stack([ridge + settled, np.full(len(cells), ridge), *[ridge + settled] * draws])
-        means = np.zeros_like(precisions)
-        means[STEADY] = self.anchors[cells, 0]
-        means[2:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
-        importances = np.ones((len(columns), len(crosses)))
-        importances[RECENT] = FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
-        if counts is not None:
-            importances *= counts
-            noise = noise / np.sqrt(counts)[:, None]  # the mean of so many draws
-        targets = np.stack([rewards, rewards, *noise[:, :draws].T])
+        means = np.empty((1 + draws, len(cells)))
+        means[0] = self.anchors[cells, 0]
+        means[1:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
         start = self.weights[cells][:, columns].T.astype(np.float64)
-        self.weights[np.ix_(cells, columns)] = _solved(crosses, targets, importances, precisions, means, start).T
+        problem = _Problem(crosses, targets[:, : 1 + draws].T, counts, ridge + settled, means)
+        self.weights[np.ix_(cells, columns)] = problem.solved(start, iterations).T
+
+    def _solve_recent(self, cells: Positions, crosses: Crosses, rewards: Floats, counts: Floats, iterations: int) -> None:
+        importances = counts * FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
+        problem = _Problem(crosses, rewards[None], importances, np.full(len(cells), self.precision), np.zeros((1, len(cells))))
+        self.weights[cells, RECENT] = problem.solved(self.weights[cells, RECENT].astype(np.float64)[None], iterations)[0]
 
 
 def prior_draws(cells: Positions, precision: float) -> Floats:
@@ -126,31 +141,55 @@ def prior_draws(cells: Positions, precision: float) -> Floats:
     return draws
 
 
+def _iterations(events: int, new: int) -> int:
+    """Give how many steps a window of so many events takes.
+
+    >>> _iterations(2047, 20), _iterations(4096, 2048), _iterations(4096, 100), _iterations(4096, 20)
+    (5, 5, 3, 2)
+    """
+    if events < _LONG:
+        return _ITERATIONS
+    return next(count for share, count in _FEW_ITERATIONS if new >= share * events)
+
+
 def _compact(window: Crosses) -> tuple[Positions, Crosses]:
     """Give the cells that are there, and the crosses with places among those instead."""
     cells, places = present(window.cells, CELLS)
     return cells, Crosses(places, window.values, window.starts)
 
 
-def _solved(crosses: Crosses, targets: Floats, importances: Floats, precisions: Floats, means: Floats, start: Floats) -> Floats:
-    """Minimise ``Σ importance·(target − Z·w)² + precision·(w − mean)²`` for each row of [k, m], nearly.
+@dataclass(frozen=True, eq=False, slots=True)
+class _Problem:
+    """Minimise ``Σ importance·(target − Z·w)² + precision·(w − mean)²`` for each of k rows of ``targets`` [k, n] and ``means`` [k, m].
 
-    Conjugate gradients with a diagonal preconditioner (Shewchuk 1994, algorithm B3), all rows at once.
+    ``crosses`` are Z [n, m]; ``importances`` [n] and ``precisions`` [m] are the same for all rows.
     """
-    size = start.shape[1]
-    squares = Crosses(crosses.cells, crosses.values**2, crosses.starts)
-    diagonal = precisions + squares.spread(importances, size)
-    weights = start
-    residuals = crosses.spread(importances * (targets - crosses.sums(weights)), size) + precisions * (means - weights)
-    conditioned = residuals / diagonal
-    directions = conditioned
-    lengths = np.einsum("km,km->k", residuals, conditioned)
-    for _ in range(_ITERATIONS):
-        curved = crosses.spread(importances * crosses.sums(directions), size) + precisions * directions
-        steps = lengths / np.maximum(np.einsum("km,km->k", directions, curved), _TINY)
-        weights = weights + steps[:, None] * directions
-        residuals = residuals - steps[:, None] * curved
+
+    crosses: Crosses
+    targets: Floats
+    importances: Floats
+    precisions: Floats
+    means: Floats
+
+    def solved(self, start: Floats, iterations: int) -> Floats:
+        """Give the weights [k, m], nearly.
+
+        Conjugate gradients with a diagonal preconditioner (Shewchuk 1994, algorithm B3), all rows at once.
+        """
+        crosses, importances, precisions, size = self.crosses, self.importances, self.precisions, start.shape[1]
+        squares = Crosses(crosses.cells, crosses.values**2, crosses.starts)
+        diagonal = precisions + squares.spread(importances[None], size)[0]
+        weights = start
+        residuals = crosses.spread(importances * (self.targets - crosses.sums(weights)), size) + precisions * (self.means - weights)
         conditioned = residuals / diagonal
-        before, lengths = lengths, np.einsum("km,km->k", residuals, conditioned)
-        directions = conditioned + (lengths / np.maximum(before, _TINY))[:, None] * directions
-    return weights
+        directions = conditioned
+        lengths = np.einsum("km,km->k", residuals, conditioned)
+        for _ in range(iterations):
+            curved = crosses.spread(importances * crosses.sums(directions), size) + precisions * directions
+            steps = lengths / np.maximum(np.einsum("km,km->k", directions, curved), _TINY)
+            weights = weights + steps[:, None] * directions
+            residuals = residuals - steps[:, None] * curved
+            conditioned = residuals / diagonal
+            before, lengths = lengths, np.einsum("km,km->k", residuals, conditioned)
+            directions = conditioned + (lengths / np.maximum(before, _TINY))[:, None] * directions
+        return weights

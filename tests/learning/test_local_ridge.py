@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from shared.learning.local_ridge import ARMS, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
 from shared.learning.measures import Measures
 from shared.learning.shared_ridge import DRAWS, FORGETTING
-from shared.learning.sums import PRECISION
+from shared.learning.sums import PRECISION, Sums
 from tests.learning.building import batch_of, encoded, many_crosses, random_batch
 
 STALE = 4096
@@ -60,6 +60,42 @@ def test_how_events_are_put_together_hardly_matters(cuts):
         cut.learn(contexts[part], shown[part], targets[part], last=first)
     for one, other in ((whole.arms[7].steady, cut.arms[7].steady), (whole.arms[7].recent, cut.arms[7].recent)):
         np.testing.assert_allclose(one.weights, other.weights, atol=1e-3)
+
+
+@pytest.mark.parametrize("events", [1, 3, 40, 63, 64, 65, 300])
+def test_few_events_give_the_weights_that_their_sums_would(events):
+    contexts, targets = waves_of(15, events), targets_of(16, events)
+    ridge, (steady, recent) = LocalRidge(), (Sums.none(SIZE), Sums.none(SIZE))
+    ridge.learn(contexts, actions(*[7] * events), targets, last=events)
+    roots = np.sqrt(FORGETTING ** np.arange(events - 1, -1, -1.0))
+    steady.add(contexts, targets[:, 0], targets[:, 1:])
+    recent.add(contexts * roots[:, None].astype(np.float32), targets[:, 0] * roots, targets[:, 1:])
+    arm = ridge.arms[7]
+    assert bool(arm.summed) == (events >= 64) == (not len(arm.rows))
+    np.testing.assert_allclose(arm.steady.weights, steady.solved(prior_draws()), atol=1e-4)
+    np.testing.assert_allclose(arm.recent.weights, recent.solved(prior_draws()), atol=1e-4)
+
+
+@pytest.mark.parametrize("before", [5, 100])
+def test_an_action_that_begins_anew_knows_its_recent_events_as_far_as_they_have_faded(before):
+    contexts, targets = waves_of(21, before + 10), targets_of(22, before + 10)
+    ridge = LocalRidge()
+    ridge.learn(contexts[:before], actions(*[7] * before), targets[:before], last=before)
+    ridge.begin_anew(last=900)
+    ridge.learn(contexts[before:], actions(*[7] * 10), targets[before:], last=910)
+    numbers, arm = np.append(np.arange(1, before + 1), np.arange(901, 911)), ridge.arms[7]
+    left = np.where(numbers > 900, 1.0, FORGETTING ** (900.0 - numbers))
+    assert arm.steady.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
+    assert arm.recent.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], FORGETTING ** (910.0 - numbers)), abs=1e-3)
+
+
+def test_an_action_that_is_shown_again_after_long_has_faded_meanwhile():
+    contexts, targets = waves_of(19, 101), targets_of(20, 101)
+    ridge = LocalRidge()
+    ridge.learn(contexts[:100], actions(*[7] * 100), targets[:100], last=100)
+    ridge.learn(contexts[100:], actions(7), targets[100:], last=3000)
+    left = FORGETTING ** (3000.0 - np.append(np.arange(1, 101), 3000))
+    assert ridge.arms[7].recent.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
 
 
 def test_draws_of_an_action_have_the_posteriors_covariance_in_the_directions_that_count():
