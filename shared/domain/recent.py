@@ -47,4 +47,4 @@ class Recent(Generic[Value]):
             return
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
-        self._young[text] = value
+        self._young[bytes(memoryview(text))] = value  # a writer of JSON leaves its room for more behind the text: thousands of bytes

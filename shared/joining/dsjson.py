@@ -53,7 +53,7 @@ def action_text(action_id: str, features: Sequence[Features]) -> bytes:
     >>> action_text("a", [{"x": 1}])
     b'{"i":{"id":"a"},"j":[{"x":1}]}'
     """
-    return orjson.dumps({"i": {"id": action_id}, "j": features})
+    return bytes(memoryview(orjson.dumps({"i": {"id": action_id}, "j": features})))  # it may be kept: without the writer's room for more
 
 
 def read_situation(text: bytes) -> Situation:

@@ -1,6 +1,6 @@
 """How a model scores fast: what it needs of features met lately is laid out, so that it need not be hashed, and looked up, again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from math import sqrt
 from typing import Any, Final, NamedTuple, TypeVar
@@ -20,11 +20,14 @@ from shared.learning.shared_ridge import prior_draws
 
 CONTEXT_PLACES: Final = 4096
 ACTION_PLACES: Final = 512
+_MOST_ROWS: Final = 4 * ACTION_PLACES
+"""Actions by what they are, of which several may say the same."""
+
 _FIRST_PLACES: Final = 32
 """Of each side; there are twice as many whenever more are needed: a loop of a few actions takes a hundredth of what the widest takes."""
 
 _AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
-_LOOKED_UP_AT_ONCE: Final = 1 << 19
+_LOOKED_UP_AT_ONCE: Final = 3 << 17
 """Crosses: bounds the memory that the widest request takes, and what is laid out beyond what a request asks for."""
 
 _FLOATS_AT_ONCE: Final = 1 << 19
@@ -67,7 +70,7 @@ class Scorer:
     """Scores by a model, for one thread at a time; what it remembers changes nothing in what it gives.
 
     Each context feature and each action met has a place; there are as many as were needed so far. When no more may be made, all of that
-    side are given anew.
+    side are given anew. An action that an encoder forgot, and made anew, has the place that it had.
     """
 
     def __init__(self, model: Weights) -> None:
@@ -79,6 +82,7 @@ class Scorer:
         self._contexts: dict[int, int] = {}
         self._frequencies = np.zeros((0, WAVES), dtype=np.float32)
         self._actions: dict[Row, int] = {}
+        self._places_of: dict[tuple[tuple[int, ...], tuple[float, ...]], int] = {}
         self._arm_of = np.zeros(0, dtype=np.int64)
         self._shared_share = np.zeros(0, dtype=np.float32)
         self._shares = shares_of_shared(model.share, model.joint_share)
@@ -133,8 +137,10 @@ class Scorer:
     def _fitting(self, situations: Sequence[EncodedSituation], first: int, last: int) -> Iterator[tuple[int, int]]:
         """Cut situations into parts whose features, and whose actions, all have a place at the same time."""
         features = {name for each in situations[first:last] for name in each.context.hashes}
-        actions = {row for each in situations[first:last] for row in each.actions}
-        if last - first > 1 and (len(features) > self._pairs.most_contexts or len(actions) > ACTION_PLACES):
+        rows = {row for each in situations[first:last] for row in each.actions}
+        actions = {(row.hashes, row.values) for row in rows}
+        is_too_much = len(features) > self._pairs.most_contexts or len(actions) > ACTION_PLACES or len(rows) > _MOST_ROWS
+        if last - first > 1 and is_too_much:
             middle = (first + last) // 2
             yield from self._fitting(situations, first, middle)
             yield from self._fitting(situations, middle, last)
@@ -261,22 +267,36 @@ class Scorer:
         known = self._actions
         places = [known.get(row, -1) for row in rows]
         if -1 in places:
-            new = [row for row in dict.fromkeys(rows) if row not in known]
-            if len(known) + len(new) > ACTION_PLACES:
+            unknown = [row for row in dict.fromkeys(rows) if row not in known]
+            new = self._unlike(unknown)
+            if len(self._places_of) + len(new) > ACTION_PLACES or len(known) + len(unknown) > _MOST_ROWS:
                 known.clear()
+                self._places_of.clear()
                 self._pairs.forget(actions=True)
-                new = list(dict.fromkeys(rows))
-            first = len(known)
-            known.update(zip(new, range(first, first + len(new)), strict=True))
-            self._make_room_for_actions(len(known))
-            self._pairs.add(new, self._measures)
-            arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
-            self._arm_of[first : len(known)] = arms
-            self._shared_share[first : len(known)] = np.where(arms < len(self._arms), *self._shares)
-            if self._has_joint:
-                self._joint_actions[first : len(known)] = self._turns_of(new)
+                unknown = list(dict.fromkeys(rows))
+                new = self._unlike(unknown)
+            if new:
+                self._give_places(new)
+            for row in unknown:
+                known[row] = self._places_of[row.hashes, row.values]
             places = [known[row] for row in rows]
         return np.array(places)
+
+    def _unlike(self, rows: Iterable[Row]) -> list[Row]:
+        """Leave out rows that say what one says that has a place, or what one of them says before."""
+        return list({(row.hashes, row.values): row for row in rows if (row.hashes, row.values) not in self._places_of}.values())
+
+    def _give_places(self, new: list[Row]) -> None:
+        first = len(self._places_of)
+        last = first + len(new)
+        self._places_of.update({(row.hashes, row.values): first + number for number, row in enumerate(new)})
+        self._make_room_for_actions(last)
+        self._pairs.add(new, self._measures)
+        arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
+        self._arm_of[first:last] = arms
+        self._shared_share[first:last] = np.where(arms < len(self._arms), *self._shares)
+        if self._has_joint:
+            self._joint_actions[first:last] = self._turns_of(new)
 
     def _make_room_for_contexts(self, count: int) -> None:
         if count <= self._pairs.contexts:
@@ -392,28 +412,24 @@ def _places_for(count: int, present: int, most: int) -> int:
 
 
 class _Table:
-    """What a unit of each cross is worth: its weight, and draws if there are any."""
+    """What a unit of each cross is worth: its weight, and draws if there are any; what was never met is worth the same in all models."""
 
     def __init__(self, model: Weights) -> None:
         self.channels = model.weights.shape[1]
-        self._weights = model.weights
-        if self.channels == 1:
-            self._weights = np.zeros((CELLS, 1), dtype=np.float32)
-            self._weights[model.cells] = model.weights
-        else:  # few crosses were met: where each stands takes less than what all others are worth, which is the same in all models
-            self._root = np.float32(sqrt(model.ridge))
-            self._places: npt.NDArray[np.uint16 | np.uint32] = np.zeros(CELLS, np.uint16 if len(model.cells) < 1 << 16 else np.uint32)
-            self._places[model.cells] = np.arange(1, len(model.cells) + 1)
+        self._root = np.float32(sqrt(model.ridge))
+        self._places: npt.NDArray[np.uint16 | np.uint32] = np.zeros(CELLS, np.uint16 if len(model.cells) < 1 << 16 else np.uint32)
+        self._places[model.cells] = np.arange(1, len(model.cells) + 1)
+        self._weights = np.concatenate([np.zeros((1, self.channels), np.float32), model.weights])
 
     def take(self, crosses: Hashes) -> Floats32:
         """Give what each is worth, shape [..., channels]; the caller's to change."""
-        if self.channels == 1:
-            return self._weights.take(crosses, axis=0)
-        worths = np.zeros((*crosses.shape, self.channels), dtype=np.float32)
-        np.divide(_unknown_draws().take(crosses, axis=0), self._root, out=worths[..., 1:])
         places = self._places.take(crosses)
-        met = places != 0
-        worths[met] = self._weights.take(places[met] - 1, axis=0)
+        worths: Floats32 = self._weights.take(places, axis=0)
+        if self.channels > 1:
+            unmet = places == 0
+            draws = _unknown_draws().take(crosses[unmet], axis=0)
+            draws /= self._root
+            worths[unmet, 1:] = draws
         return worths
 
 

@@ -206,6 +206,18 @@ def test_what_the_encoder_remembers_is_bounded():
     assert any(b"299/49" in text for text in texts)
 
 
+def test_an_action_that_is_remembered_takes_what_its_text_does_and_not_the_room_that_its_writer_had():
+    encoder = Encoder()
+    actions = [Action(f"a{number}", ({"v": {"kind": f"k{number}"}},)) for number in range(500)]
+    encoder.encode(Situation(({},), tuple(actions[:1])))
+    tracemalloc.start()
+    for action in actions:
+        encoder.encode(Situation(({},), (action,)))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert taken < 500 * 1_500
+
+
 def test_the_memory_it_takes_does_not_grow_with_what_is_sent():
     """Two rounds of distinct strings, enough each to fill what it remembers: the second adds next to nothing."""
     encoder, counts = Encoder(), []

@@ -320,3 +320,15 @@ def test_a_model_that_let_go_of_what_scoring_takes_scores_as_before(model):
         after = seasoned.scores(one)
         assert after.mean.tolist() == before.mean.tolist()
         assert after.draws.tolist() == before.draws.tolist()
+
+
+@EVERY_KIND
+def test_actions_that_an_encoder_made_anew_have_the_places_that_they_had(model):
+    seasoned = anew(model)
+    expected = seasoned.scores(encoded({"u": {"a": 1}}, [{"b": each} for each in range(10)]))
+    before = bytes_in(seasoned)
+    for _ in range(600):  # more rows than may be known
+        again = seasoned.scores(encoded({"u": {"a": 1}}, [{"b": each} for each in range(10)]))
+    assert again.mean.tolist() == expected.mean.tolist()
+    assert bytes_in(seasoned) - before < 400_000
+    assert seasoned._prepared[0]._pairs.actions == 32
