@@ -1,7 +1,7 @@
 """``python -m cli migrate``: a whole resource of Azure Personalizer becomes a loop: settings, policy and log, and what to keep."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -47,6 +47,10 @@ _RETENTION, _RETRAIN, _MIRROR, _MIRROR_URI, _OPTIMISE = (
 )
 _FOR_READERS: Final = {"lastconfigurationeditdate", "latestapprenticemodemetrics"}
 """Members that tell of the old resource and are no settings."""
+
+
+_WRAPPERS: Final = {"properties", "configuration", "body", "value"}
+"""Objects in which a configuration may have been saved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,8 @@ def migrate(
         print_json(_document(done, where))
     else:
         _print(done, where)
-    nothing = done.imported is not None and not done.imported.events and not done.imported.repeated
-    raise typer.Exit(1 if nothing else 0)
+    has_imported = done.imported is not None and bool(done.imported.events or done.imported.repeated)
+    raise typer.Exit(1 if sources and not has_imported else 0)
 
 
 # --- what was saved ---------------------------------------------------------------------------------------------------------
@@ -134,7 +138,13 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
     {'logRetentionDays': -1, 'isAutoOptimizationEnabled': False, 'logMirrorEnabled': False}
     """
     names = {alias.lower(): alias for alias in (str(each.alias) for each in ConfigurationChanges.model_fields.values())}
+    saved = _unwrapped(saved, names)
     members = {names[name.lower()]: value for name, value in saved.items() if name.lower() in names and value is not None}
+    if saved and not members:
+        raise InvalidRequestError(
+            "the saved configuration has no setting that is known here: is it what GET configurations/service answered?"
+        )
+    read_changes(members)  # what cannot be a setting is refused before anything of it is said
     told = []
     unknown = sorted(name for name in saved if name.lower() not in names and name.lower() not in _FOR_READERS)
     if unknown:
@@ -161,6 +171,14 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
         members.pop(_MIRROR_URI, None)
         members[_MIRROR] = False
     return Adapted(members, told)
+
+
+def _unwrapped(saved: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Give the settings themselves: tools for Azure's resources save them inside of other objects, such as `properties`."""
+    if any(name.lower() in names for name in saved):
+        return saved
+    inner = [value for name, value in saved.items() if isinstance(value, dict) and name.lower() in _WRAPPERS]
+    return _unwrapped(inner[0], names) if len(inner) == 1 else saved
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class Previewer:
         looked = await self._look(pointer, old, new, self._clock.now())
         is_again = new.resets != old.resets
         learned = looked.learned if is_again else pointer.learned
-        is_exact = looked.is_exact or not (is_again or looked.deleted)
+        is_exact = looked.is_exact
         message = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
         return Preview(is_again, learned, pointer.learned, looked.deleted, is_exact, message)
 
@@ -134,18 +134,24 @@ def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: boo
     'The model is learned again from the log. The new model will know 1 of 20,001 events: the log holds no more.'
     >>> _message(one, LoopSettings(), 20_001, is_again=False, is_exact=True, deleted=0)
     'The model stays: it knows 20,001 events.'
+    >>> _message(one, LoopSettings(), 500, is_again=True, is_exact=False, deleted=0)
+    'The model is learned again from the log. The new model will know at least 500 of 20,001 events.'
     """
     said = []
     if not pointer.version and not learned:
         said.append("There is no model yet, so none is lost.")
     elif is_again:
         least = "" if is_exact else "at least "
-        known = f"{least}{learned:,} events" if learned > pointer.learned else f"{least}{learned:,} of {pointer.learned:,} events"
-        said.append(f"The model is learned again from the log. The new model will know {known}{_why_less(pointer, new, learned)}.")
+        of_known = "" if learned > pointer.learned else f" of {pointer.learned:,}"
+        known = f"{least}{learned:,}{of_known} {_events(max(learned, pointer.learned))}"
+        why = _why_less(pointer, new, learned) if is_exact else ""
+        said.append(f"The model is learned again from the log. The new model will know {known}{why}.")
     else:
         said.append(f"The model stays: it knows {pointer.learned:,} {_events(pointer.learned)}.")
     if deleted:
         said.append(f"Retention will delete {'' if is_exact else 'at least '}{deleted:,} {_events(deleted)} from the log, for good.")
+    elif not is_exact and not is_again:
+        said.append(f"Retention will delete what is older than {new.log_retention_days:,} days from the log; that was not counted.")
     return " ".join(said)
 
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from cli.migrate import AZURE, OURS, Wishes, adapt, verdict
+from shared.domain.errors import RequestError
 from shared.domain.evaluation import PolicySource, Report
 from shared.storage.loop_store import FileLoopStore
 from shared.storage.ports import Storage
@@ -196,3 +197,22 @@ def test_which_policy_to_keep_is_said_in_one_sentence(ours, azure, width, kept):
 
 def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():
     assert "does not tell" in verdict([], "shop")
+
+
+@pytest.mark.parametrize("wrapped", [{"id": "x", "properties": SAVED}, {"Properties": SAVED}, {"properties": {"configuration": SAVED}}])
+def test_a_configuration_that_was_saved_inside_of_another_object_is_found(wrapped):
+    assert adapt(wrapped, Wishes()).members == adapt(SAVED, Wishes()).members
+
+
+@pytest.mark.parametrize("other", [{"id": "x", "location": "westeurope"}, {"error": {"code": "401"}}, {"properties": {"sku": "S0"}}])
+def test_a_file_without_any_setting_is_refused_instead_of_learning_under_other_rewards(other):
+    with pytest.raises(RequestError, match="no setting that is known"):
+        adapt(other, Wishes())
+
+
+@pytest.mark.parametrize("name", ["logRetentionDays", "modelRetrainDays", "logMirrorEnabled", "rewardWaitTime"])
+def test_a_value_that_is_none_is_refused_without_being_told(name):
+    with pytest.raises(RequestError) as refused:
+        adapt({"defaultReward": 0.5, name: {"a": "sig=SECRET" * 1_000}}, Wishes())
+    assert "SECRET" not in str(refused.value)
+    assert name in str(refused.value)

@@ -7,13 +7,15 @@ from typing import cast
 
 import pytest
 
+from shared.domain.clock import EPOCH
 from shared.domain.errors import InvalidRewardWaitTimeError
 from shared.domain.events import LearningMode
-from shared.domain.loop import LearningPolicy, RewardAggregation
+from shared.domain.ledger import Pointer
+from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
 from shared.services import previewing
 from shared.services.configuring import Configurator
 from shared.services.importing import Importer, Pace
-from shared.services.previewing import Change, Preview, Previewer
+from shared.services.previewing import Change, Preview, Previewer, _message
 from shared.services.serving import ModelServer
 from shared.services.training import Trainer
 from shared.services.windows import Limits
@@ -170,3 +172,20 @@ async def test_where_nothing_was_learned_yet_nothing_is_said_to_be_lost(storage)
     told = await Loop(account).asked(default_reward=0.5)
     assert told == Preview(True, 0, 0, 0, is_exact=True, message="There is no model yet, so none is lost.")
     await account.close()
+
+
+async def test_what_a_long_log_loses_by_shorter_retention_is_not_said_to_be_nothing(loop, monkeypatch):
+    await loop.imports()
+    await loop.trains()
+    monkeypatch.setattr("shared.services.previewing.MOST_CHUNKS", 0)
+    told = await loop.asked(log_retention_days=30)
+    assert (told.deleted, told.is_exact) == (0, False)
+    assert "was not counted" in told.message
+
+
+@pytest.mark.parametrize(
+    ("known", "learned", "told"), [(0, 1, "know 1 event."), (1, 1, "know 1 of 1 event."), (1, 0, "know 0 of 1 event:")]
+)
+def test_one_event_is_one_event(known, learned, told):
+    pointer = Pointer(1, "1", EPOCH, EPOCH, learned=known)
+    assert told in _message(pointer, LoopSettings(), learned, is_again=True, is_exact=True, deleted=0)
