@@ -37,6 +37,9 @@ SHARE: Final = timedelta(seconds=45)
 AT_A_TIME: Final = 8
 """Loops that are looked at, and messages that are sent, at once."""
 
+_MESSAGE_LIFE: Final = 2 * LIFE
+"""How long a message is kept that nobody takes; what is asked in it ends before, and its last try as well."""
+
 _SENT_WITHIN: Final = timedelta(seconds=5)
 """How long a message may take: whoever sends it can do the work instead."""
 
@@ -133,7 +136,7 @@ class _Round:
         self._limit = limit
         self._failures = failures
         self._notes = _Notes(TrainingNotes(deployment.storage))
-        self._queue = QueuedJobs(deployment.host_storage, queue=names.TRAINING)
+        self._queue = training_queue(deployment)
         self._is_heard = True
         self._few = asyncio.Semaphore(AT_A_TIME)
 
@@ -247,6 +250,11 @@ class _Round:
         return has_asked or not await self._ask([name])
 
 
+def training_queue(deployment: Deployment) -> QueuedJobs:
+    """Give the queue of the requests to train, of which none is kept that nobody took in time."""
+    return QueuedJobs(deployment.host_storage, queue=names.TRAINING, life=_MESSAGE_LIFE)
+
+
 async def sent(queue: QueuedJobs, request: Request, *, after: timedelta = timedelta(0)) -> bool:
     """Send a request, and tell whether it is stored; where that is not known it may be there all the same."""
     try:
@@ -308,7 +316,7 @@ async def _train_asked(deployment: Deployment, request: Request, limit: TimeLimi
     services = await deployment.fresh(request.loop)
     if services is None:
         return
-    queue = QueuedJobs(deployment.host_storage, queue=names.TRAINING)
+    queue = training_queue(deployment)
     while request.stands(deployment.clock.now()) and not limit.is_over:
         turn, standing = await train_turn(services, limit.within(SLICE))
         is_left = turn.is_elsewhere or not turn.is_done

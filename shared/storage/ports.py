@@ -155,10 +155,13 @@ class Message:
 
 
 class QueueStore(Protocol):
-    """One queue of texts, made with its first message. A message stays until it is deleted."""
+    """One queue of texts, made with its first message. A message stays until it is deleted, or its life is over."""
 
-    async def send(self, text: str, *, after: timedelta = timedelta(0)) -> None:
-        """Put a message of at most 64 KiB in, to be seen after that time (whole seconds)."""
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
+        """Put a message of at most 64 KiB in, to be seen after that time (whole seconds).
+
+        One with a ``life``, longer than ``after``, is removed unread once that is over, or with the next message of that life that is sent.
+        """
         ...
 
     async def receive(self, *, most: int, hidden_for: timedelta) -> Sequence[Message]:

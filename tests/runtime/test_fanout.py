@@ -282,6 +282,32 @@ async def test_however_long_nobody_takes_messages_there_are_few_of_each_loop(app
     assert max(map(standing.count, standing)) <= 2
 
 
+async def test_messages_that_nobody_takes_are_given_a_life_a_little_longer_than_their_requests(app, storage):
+    """Else those of days in which nobody took any would wait for whoever does."""
+    sent: list[timedelta | None] = []
+
+    class Noting(MortalStorage):
+        def queue(self, name: str):
+            return NotingQueue(sent)
+
+    await app.with_events("one", "two")
+    noting = App(storage, app.clock, storage=Noting(storage, NEVER))
+    await noting.tick()
+    assert len(sent) == 2
+    assert all(life is not None and LIFE < life <= 2 * LIFE for life in sent)
+    await noting.deployment.close()
+
+
+class NotingQueue:
+    """A queue that notes for how long its messages are kept."""
+
+    def __init__(self, sent: list[timedelta | None]) -> None:
+        self._sent = sent
+
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
+        self._sent.append(life)
+
+
 async def test_a_request_whose_loop_is_trained_elsewhere_asks_again_when_that_may_be_over(app, another):
     await app.with_events("one", "two")
     await app.tick()
@@ -364,7 +390,7 @@ async def test_a_loop_that_fails_each_time_keeps_the_others_from_nothing(app, ca
 class NoQueue:
     """A queue that takes nothing."""
 
-    async def send(self, text: str, *, after: timedelta = timedelta(0)) -> None:
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
         raise StorageUnavailableError("down")
 
 

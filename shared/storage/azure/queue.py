@@ -15,7 +15,7 @@ from shared.storage.azure.failures import believe, storage_failures, told
 from shared.storage.ports import Message
 
 _FOREVER = -1
-"""Seconds until a message expires unread: a host that was down for long finds all that was asked of it."""
+"""Seconds until a message without a life expires unread: a host that was down for long finds all that was asked of it."""
 
 
 class AzureQueue:
@@ -24,17 +24,18 @@ class AzureQueue:
     def __init__(self, queue: Callable[[], QueueClient]) -> None:
         self._queue = queue
 
-    async def send(self, text: str, *, after: timedelta = timedelta(0)) -> None:
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
         """Put a message in."""
         async with storage_failures("send a message to the queue"):
             try:
-                await self._send(text, after)
+                await self._send(text, after, life)
             except ResourceNotFoundError:
                 await self._make()
-                await self._send(text, after)
+                await self._send(text, after, life)
 
-    async def _send(self, text: str, after: timedelta) -> None:
-        await self._queue().send_message(text, visibility_timeout=_seconds(after), time_to_live=_FOREVER)
+    async def _send(self, text: str, after: timedelta, life: timedelta | None) -> None:
+        expires = _FOREVER if life is None else _seconds(life)
+        await self._queue().send_message(text, visibility_timeout=_seconds(after), time_to_live=expires)
 
     async def _make(self) -> None:
         try:

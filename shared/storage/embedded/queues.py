@@ -34,13 +34,20 @@ class Queues:
         self._maintain = maintain
         self.database = Database(folder / "queue.db", QUEUES)
 
-    def send(self, queue: str, text: str, *, after: timedelta, due: float) -> None:
-        """Put a message in."""
+    def send(self, queue: str, text: str, *, after: timedelta, life: timedelta | None = None, due: float) -> None:
+        """Put a message in; one with a life takes the place of those in the queue that are older than that and that nobody holds."""
         if len(text.encode("utf-8", "surrogatepass")) > MESSAGE_BYTES:
             raise StorageUnavailableError(f"a message may have {MESSAGE_BYTES} bytes")
         at = self._time.now()
         told = (secrets.token_hex(16), queue, text, to_micros(at), to_micros(at + timedelta(seconds=math.ceil(after.total_seconds()))))
-        self._write("INSERT INTO messages(id, queue, text, inserted, visible) VALUES (?, ?, ?, ?, ?)", told, due)
+
+        def job(connection: sqlite3.Connection) -> None:
+            if life is not None:
+                past = (queue, to_micros(at), to_micros(at - life))
+                connection.execute("DELETE FROM messages WHERE queue = ? AND visible <= ? AND inserted <= ?", past)
+            connection.execute("INSERT INTO messages(id, queue, text, inserted, visible) VALUES (?, ?, ?, ?, ?)", told)
+
+        self.database.write(job, due=due)
         if self.database.claim_checkpoint():
             self._maintain(lambda: self.database.checkpoint(due=math.inf))
 

@@ -219,9 +219,13 @@ class EmbeddedQueue:
         self._storage = storage
         self._name = name
 
-    async def send(self, text: str, *, after: timedelta = timedelta(0)) -> None:
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
         """Put a message in."""
-        await self._storage.run(f"send to {self._name}", lambda engine, due: engine.queues.send(self._name, text, after=after, due=due))
+
+        def job(engine: Engine, due: float) -> None:
+            engine.queues.send(self._name, text, after=after, life=life, due=due)
+
+        await self._storage.run(f"send to {self._name}", job)
 
     async def receive(self, *, most: int, hidden_for: timedelta) -> Sequence[Message]:
         """Take messages that can be seen."""

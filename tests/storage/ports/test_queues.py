@@ -54,6 +54,18 @@ async def test_a_message_is_seen_after_its_delay(queue):
     assert [message.text for message in await queue.receive(most=1, hidden_for=MINUTE)] == ["later"]
 
 
+async def test_a_message_whose_life_is_over_is_gone_with_the_next_one_at_the_latest(queue):
+    """Those without a life, and one that is held, stay."""
+    await queue.send("for ever")
+    [held] = await queue.receive(most=1, hidden_for=MINUTE)
+    for number in range(3):
+        await queue.send(f"short {number}", life=SECOND)
+    await asyncio.sleep(2.2)
+    await queue.send("next", life=SECOND)
+    assert [message.text for message in await queue.receive(most=32, hidden_for=MINUTE)] == ["next"]
+    await queue.delete(held)
+
+
 async def test_a_message_that_is_not_deleted_is_received_again_and_counted(queue):
     await queue.send("again")
     [first] = await queue.receive(most=1, hidden_for=SECOND)
