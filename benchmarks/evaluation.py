@@ -58,7 +58,7 @@ async def _run(storage: str, *, events: int) -> list[Line]:
             two = await _seconds(services, "two", events)
     finally:
         await deployment.close()
-    valued = events * (3 + len(POLICIES) + 1)
+    valued = events * (3 + len(POLICIES))
     return [
         Line("evaluation", f"{events:,} events, {3 + len(POLICIES)} policies in {1 + len(POLICIES)} lanes", f"{one:.1f} s"),
         Line("evaluation", "a worker, events of a lane", f"{events * (1 + len(POLICIES)) / one:,.0f}/s"),

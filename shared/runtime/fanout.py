@@ -138,6 +138,7 @@ class _Round:
         self._notes = _Notes(TrainingNotes(deployment.storage))
         self._queue = training_queue(deployment)
         self._is_heard = True
+        self._unheard: frozenset[str] = frozenset()
         self._few = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self) -> bool:
@@ -147,6 +148,7 @@ class _Round:
         now = self._deployment.clock.now()
         seen = {name: look.outlook for name, look in looks.items() if look.outlook is not None}
         division = divide(seen, self._notes.kept, now=now)
+        self._unheard = frozenset(name for name in division.here if self._notes.kept.get(name, Note()).has_asked(now=now))
         await self._notes.keep({name: look.note for name, look in looks.items()}, at_once=not division.asked)
         failed = await self._ask(division.asked)
         due = sum(outlook.is_due for outlook in seen.values())
@@ -243,11 +245,16 @@ class _Round:
         return not turn.is_done and not is_asked
 
     async def _hand_over(self, name: str, standing: Standing) -> bool:
-        """Leave the rest to the request that stands, or to a new one; tells whether that could be."""
+        """Leave the rest to the request that stands, or to a new one; tells whether that could be.
+
+        A request that nothing came of is none to leave it to: as long as it stands the loop is gone on with here.
+        """
         note = replace(self._notes.kept.get(name, Note()), mark=standing.mark)
         has_asked = note.has_asked(now=self._deployment.clock.now())
         await self._notes.keep({**self._notes.kept, name: note}, at_once=has_asked)
-        return has_asked or not await self._ask([name])
+        if has_asked:
+            return name not in self._unheard
+        return not await self._ask([name])
 
 
 def training_queue(deployment: Deployment) -> QueuedJobs:

@@ -229,6 +229,18 @@ async def test_a_message_that_is_lost_costs_one_tick(app, another):
     assert await app.learned("one", "two") == [3, 3]
 
 
+async def test_a_loop_that_is_behind_and_whose_message_is_lost_is_gone_on_with_as_if_there_were_no_queue(app):
+    """Its request still stands, but nothing comes of it: a slice a run would be all that the loop gets for minutes."""
+    await app.with_events("large", "small", events=12)
+    app.in_small_windows("large", 1)
+    await app.tick(seconds_a_look=1)
+    assert len(await app.taken()) == 2
+    app.clock.pass_(TICK)
+    await app.tick(seconds_a_look=2)
+    large, small = await app.learned("large", "small")
+    assert (large >= 11, small) == (True, 12), "the last of them alone is no window yet"
+
+
 async def test_loops_that_are_due_each_minute_are_trained_each_minute(app):
     await app.make("one", "two")
     for minute in range(8):
