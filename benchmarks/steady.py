@@ -40,8 +40,10 @@ QUICK: Final[Mapping[str, str]] = MappingProxyType(
         "PERSONALIZER_REWARD_WAIT_TIME": "PT1S",
         "PERSONALIZER_INGEST_GRACE": "PT4S",
         "PERSONALIZER_TRAINER_SCHEDULE": "*/2 * * * * *",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
     }
 )
+"""As short as may be: what a first look leaves, since it is too young, is not to wait for minutes."""
 GOAL = Goal(1.3)
 FLAT = Goal(1.15)
 RATE: Final = 150.0
