@@ -1,6 +1,6 @@
 """What the Functions host does to a request before a function sees it, and which of it only happens behind the real one.
 
-docs/how-to/run-under-core-tools.md has the table, with the public source of each rule.
+docs/internals/run-under-core-tools.md has the table, with the public source of each rule.
 """
 
 from collections.abc import Iterable, MutableMapping

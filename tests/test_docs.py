@@ -28,6 +28,7 @@ SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text("utf-8")
 API = (REPOSITORY / "docs" / "api.md").read_text("utf-8")
 REFERENCE = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
 PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((REPOSITORY / "docs").rglob("*.md"))
+INTERNALS = REPOSITORY / "docs" / "internals"
 LOCAL = "http://127.0.0.1:7071"
 DIRECT = (*rank_function.OPERATIONS, *reward_function.OPERATIONS)
 OPERATIONS = (*DIRECT, *MANAGING, *EVALUATING)
@@ -162,7 +163,7 @@ def test_the_readme_is_short():
 
 def test_the_readme_compares_by_figures_that_were_measured():
     table = README.split("## How it compares")[1].split("\n## ")[0]
-    measured = "".join((REPOSITORY / "docs" / page).read_text("utf-8") for page in ("benchmarks.md", "concepts/estimators.md"))
+    measured = "".join((INTERNALS / page).read_text("utf-8") for page in ("benchmarks.md", "estimators.md"))
     figures = [figure for line in table.splitlines() if line.startswith("| ") for figure in re.findall(r"\d*[.,]?\d+", line)]
     assert len(figures) > 10
     assert not [figure for figure in figures if not re.search(rf"(?<![\d.,]){re.escape(figure)}(?!\d)", measured)]
@@ -187,10 +188,24 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
-def test_every_page_is_in_the_index():
-    index = (REPOSITORY / "docs" / "README.md").read_text("utf-8")
-    pages = [page.relative_to(REPOSITORY / "docs").as_posix() for page in PAGES if page.parent.is_relative_to(REPOSITORY / "docs")]
-    assert not [page for page in pages if page != "README.md" and f"({page})" not in index]
+def pages_of(*folders: str) -> list[Path]:
+    """Give the pages of these folders of the documentation; "." is its own."""
+    return [page for page in PAGES if any(page.parent == (REPOSITORY / "docs" / folder).resolve() for folder in folders)]
+
+
+USERS = [page for page in pages_of(".", "concepts", "how-to") if page.name != "README.md"]
+INSIDE = [page for page in pages_of("internals", "decisions") if page.name != "README.md"]
+
+
+def linked(index: Path) -> set[Path]:
+    return {(index.parent / link).resolve() for link in re.findall(r"\]\((?!https?://)([^)\s#]+)", index.read_text("utf-8"))}
+
+
+def test_every_page_is_in_its_index_and_the_users_one_has_theirs_only():
+    users, inside = linked(REPOSITORY / "docs" / "README.md"), linked(INTERNALS / "README.md")
+    assert not [place(page) for page in USERS if page not in users]
+    assert not [place(page) for page in INSIDE if page not in inside or page in users]
+    assert {*USERS, *INSIDE} == {page for page in PAGES if page.is_relative_to(REPOSITORY / "docs") and page.name != "README.md"}
 
 
 def test_every_run_time_dependency_is_justified():

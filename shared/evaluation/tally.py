@@ -18,7 +18,7 @@ from shared.evaluation.shrinking import FAMILIES, Candidates
 from shared.evaluation.sums import Floats
 
 DEFAULT: Final = "calibrated_dr"
-"""The estimator of choice; docs/concepts/estimators.md has the figures."""
+"""The estimator of choice; docs/internals/estimators.md has the figures."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -83,7 +83,7 @@ SAYS = {
     "docs/migrate-from-azure-personalizer.md:1": r"(?s)key 1.*40 events were imported.*\nKeep ",
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
-    "docs/concepts/signed-models.md:1": r"Verified OK",
+    "docs/internals/signed-models.md:1": r"Verified OK",
 }
 """What a block prints, where that is told."""
 
