@@ -131,10 +131,10 @@ def test_each_leaf_of_the_error_tree_has_a_status_of_its_own():
 
 
 def test_the_containers_and_the_configuration_blob_are_named_as_they_are():
-    page = (REPOSITORY / "docs" / "how-to" / "override-settings.md").read_text("utf-8")
+    page = (INTERNALS / "configuration.md").read_text("utf-8")
     assert MODELS in page
     assert configuration_file("default") in page
-    assert LOGS in (REPOSITORY / "docs" / "how-to" / "read-the-joined-log.md").read_text("utf-8")
+    assert LOGS in (REPOSITORY / "docs" / "how-to" / "joined-log.md").read_text("utf-8")
 
 
 # --- commands and pages ----------------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ from tests.stores import opened, settings_of
 
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
-JOINED_LOG = "docs/how-to/read-the-joined-log.md"
+JOINED_LOG = "docs/how-to/joined-log.md"
 ADMIN = "the-administrators-key"
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
 """Stops at the first command that fails, a refused call included."""
@@ -70,19 +70,19 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
-WITH_STORAGE = ("docs/concepts/auto-optimisation.md", "docs/how-to/import-a-log.md", "docs/migrate-from-azure-personalizer.md")
+WITH_STORAGE = ("docs/how-to/import-a-log.md", "docs/migrate-from-azure-personalizer.md")
 """Pages that say that the account and the service are those of the environment."""
 
-SPOILING = ("docs/concepts/auto-optimisation.md", "docs/how-to/delete-the-log.md")
+SPOILING = ("docs/concepts/evaluations.md", "docs/how-to/joined-log.md")
 """Pages that would leave the default loop unfit for others."""
 
 LEARNED = ("first", "second")
 SAYS = {
-    "docs/how-to/evaluate-offline.md:1": r"(?s)baseline1.*random.*square",
+    "docs/concepts/evaluations.md:5": r"(?s)baseline1.*random.*square",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
     "docs/migrate-from-azure-personalizer.md:1": r"(?s)key 1.*40 events were imported.*\nKeep ",
     "README.md:3": r"show (pasta|ice-cream)",
-    "docs/how-to/replay-a-model.md:1": r"is identical: the joined log gives the same bytes",
+    "docs/concepts/models.md:7": r"is identical: the joined log gives the same bytes",
     "docs/internals/signed-models.md:1": r"Verified OK",
 }
 """What a block prints, where that is told."""
@@ -136,8 +136,8 @@ SHOWN: dict[str, Callable[[str], object]] = {
     "docs/concepts/explanations.md:1": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
     "docs/concepts/features.md:1": as_body(RankRequest),
     "docs/how-to/look-up-an-event.md:2": as_receipt,
-    "docs/how-to/mirror-the-log.md:1": as_body(ConfigurationChanges),
-    "docs/how-to/override-settings.md:3": lambda text: read_record("default", text.encode()),
+    "docs/how-to/joined-log.md:4": as_body(ConfigurationChanges),
+    "docs/internals/configuration.md:1": lambda text: read_record("default", text.encode()),
 }
 """How a block of JSON is read."""
 
@@ -244,7 +244,7 @@ def some_events() -> list[JoinedEvent]:
 def test_what_a_page_says_can_be_done_in_its_order(reader, folder, page):
     answers: dict[str, Any] = {}
     for snippet in runnable()[page]:
-        text = given(reader, page, snippet.text)
+        text = given(reader, snippet.text)
         if snippet.language == "http":
             answers |= asked(reader, text.replace("{eventId}", answers.get("eventId", "")))
         else:
@@ -255,7 +255,7 @@ def test_what_a_page_says_can_be_done_in_its_order(reader, folder, page):
 
 def test_the_joined_log_is_read_as_printed_and_a_line_has_the_members_that_are_told(reader, folder):
     (snippet,) = [each for each in of("python") if each.page == JOINED_LOG]
-    code = f"{given(reader, JOINED_LOG, snippet.text)}\nprint(json.dumps(events))"
+    code = f"{given(reader, snippet.text)}\nprint(json.dumps(events))"
     events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, JOINED_LOG)))
     assert [(event["EventId"], event["_label_cost"]) for event in events] == [(event_id, -0.5) for event_id in LEARNED]
     assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed"} == members_of_a_line()
@@ -268,7 +268,7 @@ def members_of_a_line() -> set[str]:
     return {name.split(".")[0] for row in rows for name in re.findall(r"`(.*?)`", row)}
 
 
-def given(reader: Reader, page: str, text: str) -> str:
+def given(reader: Reader, text: str) -> str:
     """Fill in what a reader would."""
     text = text.replace(LOCAL, reader.app.base_url).replace(IN_AZURE, reader.app.base_url)
     text = (
@@ -277,7 +277,7 @@ def given(reader: Reader, page: str, text: str) -> str:
         .replace("AzureWebJobsStorage='...'", f"AzureWebJobsStorage='{reader.storage}'")
     )
     text = text.replace("PERSONALIZER_KEYS=KEY", f"PERSONALIZER_KEYS={reader.app.key}").replace("00000041-36c28f7b92d1", reader.version)
-    return f"STORAGE = {reader.storage!r}\n{text}" if page == JOINED_LOG else text
+    return f"STORAGE = {reader.storage!r}\n{text}" if "(STORAGE)" in text else text
 
 
 def asked(reader: Reader, text: str) -> dict[str, Any]:
@@ -300,7 +300,7 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     kept = {name: value for name, value in kept.items() if not name.startswith(("PERSONALIZER_", "AzureWebJobs"))}
     app = reader.app
     endpoint, key = (f"{app.base_url}/loops/spoilt", reader.spoilt) if page in SPOILING else (app.base_url, app.key)
-    told = {"ENDPOINT": endpoint, "FROM": endpoint, "TO": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
+    told = {"ENDPOINT": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
     if page in WITH_STORAGE:
         told |= {**settings_of(reader.storage), "PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}
