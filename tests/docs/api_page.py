@@ -12,13 +12,14 @@ PAGE: Final = REPOSITORY / "docs" / "api.md"
 
 _BEGINNING: Final = """# API reference
 
-Every operation, made from the same description as [`/openapi.json` and `/docs`](how-to/use-the-api-description.md) by `make docs`; a test
-compares them. The rules that take words are in the [reference](reference.md).
+Every operation. `make docs` writes this page from the same description as `/openapi.json` and `/docs` ([a client from
+it](how-to/point-an-sdk-app-here.md#a-client-from-the-apis-description)), and a test compares them. Rules that need words are in the
+[reference](reference.md).
 
-`{version}` is one of the versions named with the path; a path without it needs the query that stands behind it. Each path is also there
-after `/loops/{loop}`, for [another loop](how-to/serve-many-loops.md), unless the administrator's key opens it. The key goes in the header
-`Ocp-Apim-Subscription-Key`. What needs a key can be refused with 401, 500 and 503; what else an operation refuses is named with it, and
-[all codes](#codes) are told at the end.
+`{version}` is one of the versions named with the path. A path without it needs the query that follows it. Each path exists after
+`/loops/{loop}` too, for [another loop](how-to/serve-many-loops.md), unless it needs the administrator's key. The key goes in the
+header `Ocp-Apim-Subscription-Key`. Every operation that needs a key can answer 401, 500 and 503. Other errors are named with each
+operation, and [all codes](#codes) are at the end.
 """
 _ANYWHERE: Final = ("401", "500", "503")
 _KEYS: Final = {"key": "a loop's key", "administrator": "the administrator's key"}

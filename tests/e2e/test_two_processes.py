@@ -164,7 +164,7 @@ def all_of(traffic: Traffic) -> dict[str, int]:
 
 
 async def test_keys_are_rotated_under_traffic_without_one_call_refused(pair):
-    """As docs/how-to/rotate-keys.md says: the clients change over to a key before the other one is made anew."""
+    """As docs/how-to/serve-many-loops.md says: the clients change over to a key before the other one is made anew."""
     pair.use("second")
     before = pair.settled()
     with Traffic(pair.serving) as traffic:

@@ -5,7 +5,6 @@ import re
 from tests.infra.templates import REPOSITORY, SETTINGS, Project
 
 PAGE = (REPOSITORY / "docs" / "deploy.md").read_text("utf-8")
-WATCHING = (REPOSITORY / "docs" / "how-to" / "watch-a-deployment.md").read_text("utf-8")
 COSTS = (REPOSITORY / "docs" / "costs.md").read_text("utf-8")
 OURS = {"AZURE_ENV_NAME", "AZURE_LOCATION"}
 FOLLOWS = {"PERSONALIZER_MEMORY_MB"}
@@ -30,11 +29,11 @@ def test_every_setting_of_the_app_has_its_own_name_as_an_option():
 def test_every_alert_is_on_the_page():
     rules = set(re.findall(r"^    name: '([\w-]+)'$", (REPOSITORY / "infra" / "core" / "alerts.bicep").read_text("utf-8"), re.MULTILINE))
     assert len(rules) == 7
-    assert not [rule for rule in rules if f"| `{rule}` |" not in WATCHING]
+    assert not [rule for rule in rules if f"| `{rule}` |" not in PAGE]
 
 
 def test_the_files_that_the_page_names_are_there():
-    named = set(re.findall(r"`((?:infra|tests|shared|\.github)/[\w./-]+)`", PAGE + WATCHING))
+    named = set(re.findall(r"`((?:infra|tests|shared|\.github)/[\w./-]+)`", PAGE))
     assert len(named) >= 5
     assert not [name for name in named if not (REPOSITORY / name).exists()]
 

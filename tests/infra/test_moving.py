@@ -1,4 +1,4 @@
-"""A loop is moved by copying its blobs, once nothing of it waits: docs/how-to/move-a-loop.md says how, and this does it."""
+"""A loop is moved by copying its blobs, once nothing of it waits: docs/how-to/move-and-back-up.md says how, and this does it."""
 
 import time
 
