@@ -21,8 +21,8 @@ from shared.domain.clock import TimeLimit
 from shared.domain.events import Observation
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.cold_log import FileColdLog
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.event_log import RowEventLog

@@ -15,7 +15,7 @@ from shared.domain.ledger import Counters
 from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
-from shared.services.training import RUN_TIME, Trainer
+from shared.services.training.trainer import RUN_TIME, Trainer
 from shared.storage.cold_log import FileColdLog
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.lease import LEASE_SECONDS

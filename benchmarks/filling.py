@@ -23,7 +23,7 @@ from benchmarks.samples import Traffic
 from shared.domain.clock import Clock
 from shared.domain.events import Decision, Observation
 from shared.domain.loop import DEFAULT_LOOP, LoopSettings
-from shared.services.loops import Loops
+from shared.services.loops.loops import Loops
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings

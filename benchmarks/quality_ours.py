@@ -55,7 +55,7 @@ class Ours:
         return self._policy.probabilities(self._encoder.encode(situation), situation.allowed)
 
     def rank(self, situation: Situation, event_id: str) -> Choice:
-        """Rank as `shared.services.ranking` does."""
+        """Rank as `shared.services.serving.ranking` does."""
         encoded = self._encoder.encode(situation)
         probabilities = self._policy.probabilities(encoded, situation.allowed)
         chosen = draw(probabilities, loop="benchmark", event_id=event_id)

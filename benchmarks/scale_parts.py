@@ -26,9 +26,9 @@ from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoder
-from shared.services.concurrency import keep_memory_together
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.process.concurrency import keep_memory_together
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog

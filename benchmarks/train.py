@@ -25,8 +25,8 @@ from shared.joining.join import Window, join, keys_of, marks_of
 from shared.learning import artifact
 from shared.learning.encoding import to_batch
 from shared.learning.learner import Learner
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog

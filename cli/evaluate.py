@@ -27,10 +27,10 @@ from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
-from shared.services.exporting import Exporter
-from shared.services.importing import EventIds
-from shared.services.log_accounts import HowFar
-from shared.services.log_files import LogReader
+from shared.services.importing.accounts import HowFar
+from shared.services.importing.files import LogReader
+from shared.services.importing.importer import EventIds
+from shared.services.log.exporting import Exporter
 
 _BATCH: Final = 500
 """Events that are scored by the same model, as if the trainer had come by after each so many."""

@@ -17,7 +17,7 @@ from cli.output import console, print_json, steps_progress
 from cli.storage import run, stored_loop
 from cli.table_files import CsvText, ParquetFiles
 from shared.domain.clock import EPOCH, LATEST
-from shared.services.exporting import Exported, Exporter
+from shared.services.log.exporting import Exported, Exporter
 
 
 class Format(StrEnum):

@@ -13,7 +13,7 @@ from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.events import LearningMode
 from shared.joining.foreign.terms import Terms
-from shared.services.importing import Imported, Importer
+from shared.services.importing.importer import Imported, Importer
 
 
 def _read_mode(text: str) -> LearningMode:

@@ -23,8 +23,8 @@ from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord
 from shared.joining.foreign.terms import Terms
 from shared.learning.arguments import without_effect
 from shared.runtime.wiring import Deployment
-from shared.services.importing import Imported
-from shared.services.records import edit
+from shared.services.importing.importer import Imported
+from shared.services.loops.records import edit
 
 AZURE: Final = "azure"
 OURS: Final = "ours"

@@ -24,7 +24,7 @@ from rich.table import Table
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.learning.arguments import without_effect
-from shared.services.log_accounts import Fate, HowFar, Remark
+from shared.services.importing.accounts import Fate, HowFar, Remark
 
 _MOST_FILES: Final = 40
 _PLAIN_WIDTH: Final = 4_000

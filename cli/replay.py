@@ -8,7 +8,7 @@ import typer
 from cli import options
 from cli.output import print_json
 from cli.storage import run, stored_loop
-from shared.services.replay import Replay, Route, Step
+from shared.services.models.replay import Replay, Route, Step
 
 
 def replay(

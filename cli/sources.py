@@ -10,7 +10,7 @@ from typing import Final
 
 from cli.storage import deployment
 from shared.domain.errors import InvalidSasUriError, ResourceNotFoundError
-from shared.services.log_files import LogFile
+from shared.services.importing.files import LogFile
 from shared.storage.log_files import stored_log_files
 
 _BLOCK: Final = 1 << 20

@@ -14,10 +14,10 @@ from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
 from shared.joining.foreign.terms import Terms
-from shared.services.importing import EventIds
-from shared.services.log_accounts import HowFar
-from shared.services.log_files import LogReader
-from shared.services.surveying import ActionCount, Survey
+from shared.services.importing.accounts import HowFar
+from shared.services.importing.files import LogReader
+from shared.services.importing.importer import EventIds
+from shared.services.log.surveying import ActionCount, Survey
 
 _EVENTS: Final = 5_000
 _BYTES: Final = 32 * 1024 * 1024

@@ -5,7 +5,7 @@ import azure.functions as func
 from shared.api.preview import PreviewResponse, read_preview
 from shared.domain.errors import InvalidRequestError
 from shared.runtime.http import MUCH, Call, Operation, answer
-from shared.services.previewing import Change
+from shared.services.loops.previewing import Change
 
 
 async def preview(call: Call) -> func.HttpResponse:

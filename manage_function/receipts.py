@@ -7,7 +7,7 @@ from shared.api.wire import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
 from shared.runtime.http import MUCH, Call, Operation, answer
 from shared.runtime.wiring import SEARCHES
-from shared.services.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
+from shared.services.log.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
 
 
 async def get(call: Call) -> func.HttpResponse:

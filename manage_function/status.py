@@ -15,8 +15,8 @@ from shared.domain.errors import PersonalizerError
 from shared.runtime.auth import has_key
 from shared.runtime.http import MUCH, Call, Operation, answer
 from shared.runtime.loop_services import LoopServices
-from shared.services.progress import Progress
-from shared.services.serving import Served
+from shared.services.loops.progress import Progress
+from shared.services.serving.model_server import Served
 
 _SERVICE = "personalizer"
 _DURATION = TypeAdapter(timedelta)

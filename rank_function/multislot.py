@@ -8,7 +8,7 @@ from shared.api.multislot import read_multi_slot_rank, write_multi_slot_ranking
 from shared.domain.errors import InvalidRankRequestError
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
 from shared.runtime.latency import RANK
-from shared.services.multislot import check_multi_slot
+from shared.services.serving.multislot import check_multi_slot
 
 
 async def rank(call: Call) -> func.HttpResponse:

@@ -9,7 +9,7 @@ from shared.api.wire import parse
 from shared.domain.errors import InvalidEventIdToActivateError, InvalidRewardRequestError
 from shared.runtime.http import PREVIEWS, Call, Operation, answer
 from shared.runtime.latency import REWARD
-from shared.services.multislot import check_multi_slot
+from shared.services.serving.multislot import check_multi_slot
 
 
 async def reward(call: Call) -> func.HttpResponse:

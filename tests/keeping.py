@@ -4,8 +4,8 @@ from datetime import datetime
 
 from shared.domain.ledger import Pointer, Provenance
 from shared.domain.loop import LoopSettings
-from shared.services.models import ModelKeeper
-from shared.services.replay import Replay
+from shared.services.models.keeper import ModelKeeper
+from shared.services.models.replay import Replay
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration

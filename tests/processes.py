@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings
-from shared.services.logs import Logs
-from shared.services.mirroring import Mirroring
-from shared.services.progress import Progress, ProgressReport
-from shared.services.receipts import Receipts
-from shared.services.retention import Retention, Terms
-from shared.services.serving import ModelServer, Polling
-from shared.services.training import Trainer
-from shared.services.uploads import Uploads
-from shared.services.windows import Limits
+from shared.services.log.logs import Logs
+from shared.services.log.mirroring import Mirroring
+from shared.services.log.receipts import Receipts
+from shared.services.log.retention import Retention, Terms
+from shared.services.loops.progress import Progress, ProgressReport
+from shared.services.serving.model_server import ModelServer, Polling
+from shared.services.serving.uploads import Uploads
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage import names
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog

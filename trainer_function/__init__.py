@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 NEEDS: Final = (
     "shared.runtime.fanout",
-    "shared.services.training",
-    "shared.services.mirroring",
-    "shared.services.retention",
+    "shared.services.training.trainer",
+    "shared.services.log.mirroring",
+    "shared.services.log.retention",
     "shared.runtime.pruning_store",
 )
 """What is imported in a thread before the first run."""

@@ -51,7 +51,7 @@ _OF_TIME: Final = ("hour", "day", "date", "time", "week", "month", "season", "ye
 
 @dataclass(frozen=True, slots=True)
 class LoopView:
-    """What a loop has come to; `shared.services.progress.Progress` says what the members are.
+    """What a loop has come to; `shared.services.loops.progress.Progress` says what the members are.
 
     ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
     ``mirror_error`` says why the log cannot be copied to its owner's container ("": it can, or is not to be).

@@ -1,6 +1,6 @@
 """The service configuration on the wire, in the shape of each version of the contract.
 
-The ranges of values, and how they go together, are `shared.services.configuring`'s to check.
+The ranges of values, and how they go together, are `shared.services.loops.configuring`'s to check.
 """
 
 from collections.abc import Mapping

@@ -265,8 +265,8 @@ class ModelStore(Protocol):
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer if its ETag is still ``expected`` (None: if there is none yet), and give the new ETag.
 
-        What that made needless may be removed before this returns (`shared.services.pruning`). Raises `ConflictError` when another commit
-        came first.
+        What that made needless may be removed before this returns (`shared.services.models.pruning`). Raises `ConflictError` when another
+        commit came first.
         """
         ...
 

@@ -19,8 +19,8 @@ from shared.domain.recent import Recent
 from shared.runtime.each_loop import RUN_TIME
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.wiring import Deployment
-from shared.services.asking import Request, divide
-from shared.services.training import Outlook, Standing, Turn
+from shared.services.training.asking import Request, divide
+from shared.services.training.trainer import Outlook, Standing, Turn
 from shared.storage import names
 from shared.storage.job_queue import QueuedJobs
 from shared.storage.lease import LEASE_SECONDS

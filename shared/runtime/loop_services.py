@@ -14,34 +14,34 @@ from shared.domain.clock import Clock
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings
 from shared.domain.ports import JobQueue, LoopStore, ModelSigner
 from shared.runtime.settings import AppSettings
-from shared.services.allowance import Allowance
-from shared.services.multislot import MultiSlotRanker
-from shared.services.ranking import Ranker
-from shared.services.rewarding import Rewarder
-from shared.services.serving import ModelServer, Polling
-from shared.services.sharing import Shared
+from shared.services.process.sharing import Shared
+from shared.services.serving.allowance import Allowance
+from shared.services.serving.model_server import ModelServer, Polling
+from shared.services.serving.multislot import MultiSlotRanker
+from shared.services.serving.ranking import Ranker
+from shared.services.serving.rewarding import Rewarder
 from shared.storage.event_log import RowEventLog
 from shared.storage.polling import StoredConfiguration
 from shared.storage.ports import Storage
 
 if TYPE_CHECKING:
     from shared.runtime.pruning_store import PruningModelStore
-    from shared.services.advising import Adviser
     from shared.services.analysis.applying import Applier
+    from shared.services.analysis.evaluations import Evaluations, FeatureImportances
     from shared.services.analysis.optimizing import Optimizer
     from shared.services.analysis.running import Runner
-    from shared.services.configuring import Configurator
-    from shared.services.evaluations import Evaluations, FeatureImportances
     from shared.services.figures.reading import LiveFigures
-    from shared.services.logs import Logs
-    from shared.services.mirroring import Mirroring
-    from shared.services.models import ModelKeeper
-    from shared.services.previewing import Previewer
-    from shared.services.progress import ProgressReport
-    from shared.services.receipts import Receipts
-    from shared.services.retention import Retention
-    from shared.services.training import Trainer
-    from shared.services.uploads import Uploads
+    from shared.services.log.logs import Logs
+    from shared.services.log.mirroring import Mirroring
+    from shared.services.log.receipts import Receipts
+    from shared.services.log.retention import Retention
+    from shared.services.loops.advising import Adviser
+    from shared.services.loops.configuring import Configurator
+    from shared.services.loops.previewing import Previewer
+    from shared.services.loops.progress import ProgressReport
+    from shared.services.models.keeper import ModelKeeper
+    from shared.services.serving.uploads import Uploads
+    from shared.services.training.trainer import Trainer
     from shared.storage.cold_log import FileColdLog
 
 
@@ -150,7 +150,7 @@ class LoopServices:
     @cached_property
     def keeper(self) -> "ModelKeeper":
         """Models handed out, brought back and deleted."""
-        from shared.services.models import ModelKeeper
+        from shared.services.models.keeper import ModelKeeper
 
         return ModelKeeper(self.log, self.joined, self.store, self.configuration, self.common.signer(), clock=self.clock)
 
@@ -159,8 +159,8 @@ class LoopServices:
     @cached_property
     def trainer(self) -> "Trainer":
         """Learning, by the earlier one of two clocks: nothing is learned before its time."""
-        from shared.services.training import Trainer
-        from shared.services.windows import Limits
+        from shared.services.training.trainer import Trainer
+        from shared.services.training.windows import Limits
         from shared.storage.clocks import EarlierClock
 
         limits = Limits(grace=self.settings.grace, lookback=self.settings.lookback)
@@ -170,7 +170,7 @@ class LoopServices:
     @cached_property
     def retention(self) -> "Retention":
         """The removal of what is no longer needed."""
-        from shared.services.retention import Retention, Terms
+        from shared.services.log.retention import Retention, Terms
 
         terms = Terms(self.settings.models_kept, settled_for=self.settings.settled_for)
         return Retention(self.log, self.joined, self.store, self.configuration, clock=self.clock, terms=terms)
@@ -178,7 +178,7 @@ class LoopServices:
     @cached_property
     def mirroring(self) -> "Mirroring":
         """The copy of the joined log in its owner's container."""
-        from shared.services.mirroring import Mirroring
+        from shared.services.log.mirroring import Mirroring
         from shared.storage.mirror import ContainerMirror
 
         copy = ContainerMirror(self.storage, loop=self.place)
@@ -189,7 +189,7 @@ class LoopServices:
     @cached_property
     def configurator(self) -> "Configurator":
         """The settings, read and changed."""
-        from shared.services.configuring import Configurator
+        from shared.services.loops.configuring import Configurator
 
         common = self.common
         return Configurator(common.store, self.models, defaults=self.defaults, clock=self.clock, check_mirror=common.check_mirror)
@@ -197,14 +197,14 @@ class LoopServices:
     @cached_property
     def previewer(self) -> "Previewer":
         """What a change of the settings would do."""
-        from shared.services.previewing import Previewer
+        from shared.services.loops.previewing import Previewer
 
         return Previewer(self.configurator, self.joined, self.store, clock=self.clock)
 
     @cached_property
     def progress(self) -> "ProgressReport":
         """How far the loop has come."""
-        from shared.services.progress import ProgressReport
+        from shared.services.loops.progress import ProgressReport
 
         settings = self.settings
         return ProgressReport(self.log, self.store, self.models, clock=self.clock, grace=settings.grace, lookback=settings.lookback)
@@ -219,15 +219,15 @@ class LoopServices:
     @cached_property
     def adviser(self) -> "Adviser":
         """What keeps the loop from learning."""
-        from shared.services.advising import Adviser
+        from shared.services.loops.advising import Adviser
 
         return Adviser(self.joined, self.figures, clock_ahead=self.storage.time.ahead)
 
     @cached_property
     def receipts(self) -> "Receipts":
         """What became of an event."""
-        from shared.services.receipts import Receipts
-        from shared.services.windows import Limits
+        from shared.services.log.receipts import Receipts
+        from shared.services.training.windows import Limits
 
         limits = Limits(grace=self.settings.grace, lookback=self.settings.lookback)
         return Receipts(self.log, self.joined, self.store, self.configuration, clock=self.clock, limits=limits)
@@ -235,7 +235,7 @@ class LoopServices:
     @cached_property
     def logs(self) -> "Logs":
         """The log's extent and its deletion."""
-        from shared.services.logs import Logs
+        from shared.services.log.logs import Logs
 
         settings = self.settings
         return Logs(self.log, self.joined, self.store, clock=self.clock, lookback=settings.lookback, settled_for=settings.settled_for)
@@ -243,7 +243,7 @@ class LoopServices:
     @cached_property
     def uploads(self) -> "Uploads":
         """Batches of decisions and rewards."""
-        from shared.services.uploads import Uploads
+        from shared.services.serving.uploads import Uploads
 
         grace, encoders = self.settings.upload_grace, self.common.shared.encoders
         return Uploads(self.log, self.models, clock=self.clock, grace=grace, encoders=encoders)
@@ -253,7 +253,7 @@ class LoopServices:
     @cached_property
     def evaluations(self) -> "Evaluations":
         """Evaluations, asked for and read."""
-        from shared.services.evaluations import Evaluations
+        from shared.services.analysis.evaluations import Evaluations
         from shared.storage.evaluation_store import evaluation_store
 
         return Evaluations(evaluation_store(self.storage, loop=self.place), self.logs, self.analyses, clock=self.clock)
@@ -261,7 +261,7 @@ class LoopServices:
     @cached_property
     def importances(self) -> "FeatureImportances":
         """Feature importances, asked for and read."""
-        from shared.services.evaluations import FeatureImportances
+        from shared.services.analysis.evaluations import FeatureImportances
         from shared.storage.evaluation_store import importance_store
 
         return FeatureImportances(importance_store(self.storage, loop=self.place), self.logs, self.analyses, clock=self.clock)
@@ -287,7 +287,7 @@ class LoopServices:
     def applier(self) -> "Applier":
         """Policies of evaluations, put to use."""
         from shared.services.analysis.applying import Applier
-        from shared.services.retraining import Retrainer
+        from shared.services.training.retraining import Retrainer
 
         retrainer = Retrainer(self.joined, self.store, clock=self.clock)
         retrainer.sharing(self.common.shared)

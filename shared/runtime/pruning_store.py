@@ -2,7 +2,7 @@
 
 from shared.domain.errors import ConflictError
 from shared.domain.ledger import Pointer
-from shared.services.pruning import Pruner
+from shared.services.models.pruning import Pruner
 from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage
 

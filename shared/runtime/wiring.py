@@ -25,13 +25,13 @@ from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
 from shared.runtime.loop_services import Common, LoopServices
 from shared.runtime.settings import AppSettings
-from shared.services.allowance import Allowance
-from shared.services.concurrency import FewAtATime, collector_at_rest, keep_memory_together
-from shared.services.multislot import MultiSlotRanker
-from shared.services.ranking import Ranker
-from shared.services.rewarding import Rewarder
-from shared.services.serving import ModelServer, Polling
-from shared.services.sharing import Shared
+from shared.services.process.concurrency import FewAtATime, collector_at_rest, keep_memory_together
+from shared.services.process.sharing import Shared
+from shared.services.serving.allowance import Allowance
+from shared.services.serving.model_server import ModelServer, Polling
+from shared.services.serving.multislot import MultiSlotRanker
+from shared.services.serving.ranking import Ranker
+from shared.services.serving.rewarding import Rewarder
 from shared.storage.clocks import LogClock
 from shared.storage.copying.mark import check_whole
 from shared.storage.event_log import FollowedFeed, RowEventLog
@@ -43,7 +43,7 @@ from shared.storage.polling import FileModelFeed, StoredConfiguration
 from shared.storage.ports import Storage
 
 if TYPE_CHECKING:
-    from shared.services.loops import Loops
+    from shared.services.loops.loops import Loops
     from shared.storage.signing_keys import FileModelSigner
 
 _NAMES_REMEMBERED = 1_000
@@ -113,7 +113,7 @@ class Deployment:
     @cached_property
     def loops(self) -> "Loops":
         """The loops, made, changed and deleted."""
-        from shared.services.loops import Loops
+        from shared.services.loops.loops import Loops
 
         return Loops(self.store, defaults=self.settings.loop, clock=self.clock, check_mirror=self._check_mirror)
 
@@ -218,7 +218,7 @@ class Deployment:
         ended = (await self.record(loop)).remains
         if not ended:
             return
-        from shared.services.erasure import Erasure
+        from shared.services.log.erasure import Erasure
         from shared.storage.loop_files import StoredLoopFiles
 
         for remains in ended:

@@ -1,4 +1,4 @@
-"""The joined log read back, and what the kept models were made of: `shared.services.replay.ColdLog` in files."""
+"""The joined log read back, and what the kept models were made of: `shared.services.models.replay.ColdLog` in files."""
 
 import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence

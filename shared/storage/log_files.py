@@ -1,4 +1,4 @@
-"""Logs that lie in an area of storage, the app's own or another's: `shared.services.log_files.LogFile`."""
+"""Logs that lie in an area of storage, the app's own or another's: `shared.services.importing.files.LogFile`."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""All files of one loop: `shared.services.erasure.LoopFiles`."""
+"""All files of one loop: `shared.services.log.erasure.LoopFiles`."""
 
 from shared.storage import names
 from shared.storage.files import Files

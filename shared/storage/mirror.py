@@ -29,7 +29,7 @@ async def write_to_container(target: MirrorTarget, name: str, text: bytes) -> No
 
 
 class ContainerMirror:
-    """Writes to containers of others, and remembers how far: `shared.services.mirroring.Mirror`."""
+    """Writes to containers of others, and remembers how far: `shared.services.log.mirroring.Mirror`."""
 
     def __init__(self, storage: Storage, *, loop: str, write: Write = write_to_container) -> None:
         self._loop = loop

@@ -7,7 +7,7 @@ from shared.api.logs import MAX_LINES, DateRange, LogsProperties, check_lines, r
 from shared.api.rank import ActionReader
 from shared.domain.errors import InvalidRankRequestError, InvalidRequestError, InvalidRewardRequestError, UnsupportedMediaTypeError
 from tests.builders import T0, after
-from tests.services.test_uploads import line
+from tests.services.serving.test_uploads import line
 
 
 def interactions(*lines: bytes):

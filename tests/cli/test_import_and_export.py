@@ -28,7 +28,7 @@ from tests.keeping import pointer_of, replayed
 from tests.reliability.world import FIRST, trainer, write_log
 from tests.running import OURS, REPOSITORY
 from tests.services.analysis.logs import drawn
-from tests.services.test_importing import log_of
+from tests.services.importing.test_importer import log_of
 from tests.stores import on_azurite, opened, settings_of
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)

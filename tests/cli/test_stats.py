@@ -12,7 +12,7 @@ from tests.cli.running import run
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.reliability.world import FIRST, SECOND, trainer, write_log
 from tests.services.analysis.logs import drawn
-from tests.services.test_importing import log_of
+from tests.services.importing.test_importer import log_of
 from tests.stores import opened, settings_of
 
 LONG_AGO = datetime(2023, 5, 17, 12, tzinfo=UTC)

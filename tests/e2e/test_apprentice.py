@@ -13,7 +13,7 @@ from shared.domain.apprentice import LATEST
 from shared.domain.events import Action, LearningMode, Situation
 from shared.domain.slots import MultiSlotSituation, Slot
 from shared.runtime.loop_services import LoopServices
-from shared.services.deciding import Decider
+from shared.services.serving.deciding import Decider
 from tests.e2e.test_learning import CLOCK, built, settled
 
 pytestmark = pytest.mark.slow

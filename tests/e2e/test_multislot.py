@@ -9,7 +9,7 @@ import pytest
 from shared.domain.events import Action
 from shared.domain.slots import MultiSlotSituation, Slot
 from shared.runtime.loop_services import LoopServices
-from shared.services.multislot import MultiSlotRanker
+from shared.services.serving.multislot import MultiSlotRanker
 from tests.e2e.test_learning import CLOCK, DISHES, built, settled
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from shared.domain.evaluation import Evaluation, Job
 from shared.domain.loop import LearningPolicy
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import build
-from shared.services.evaluations import MOST_KEPT
+from shared.services.analysis.evaluations import MOST_KEPT
 from shared.storage.evaluation_store import evaluation_store
 from tests.builders import T0, after
 from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, rank, refused

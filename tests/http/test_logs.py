@@ -14,7 +14,7 @@ from azure.storage.blob import BlobServiceClient
 from tests.http.building import ON_ONE_HOST, VERSIONS, actions, activate, counters, path, rank, refused, reward
 from tests.http.own_loops import QUICK, SETTINGS, OwnLoop, another_process, own_loop
 from tests.running import Answer, Asked, RunningApp
-from tests.services.test_mirroring import signed
+from tests.services.log.test_mirroring import signed
 
 LINES = {"Content-Type": "application/x-ndjson"}
 UPLOADING = VERSIONS[2:]

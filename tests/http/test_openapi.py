@@ -13,7 +13,7 @@ from shared.api.openapi.document import RELEASE
 from shared.api.receipts import DecisionReceiptBody, RewardReceiptBody
 from shared.runtime.failures import STATUS
 from shared.runtime.http import LOOP_PREFIX, PATH_VERSIONS, QUERY_VERSION
-from shared.services.receipts import Fate, Outcome
+from shared.services.log.receipts import Fate, Outcome
 from tests.http.building import rank_body, refused
 from tests.http.described import OPERATIONS, DescribedApp, Said, described_app, document, fits, page, resolved, said
 from tests.running import REPOSITORY

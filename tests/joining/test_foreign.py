@@ -19,7 +19,7 @@ from shared.joining.foreign.reader import DsjsonReader, Read
 from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
 from shared.learning.encoding import Encoder
-from shared.services.lessons import lessons
+from shared.services.training.lessons import lessons
 from tests.builders import T0, after, apprentice, decision, observation
 from tests.joining.test_dsjson import situations
 

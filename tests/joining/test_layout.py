@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from shared.domain.errors import KindNotReadError, NoLogError
 from shared.joining.layout import check_beginning, is_beside
 from shared.joining.splitting import MAX_LINE
-from shared.services.log_accounts import HowFar
+from shared.services.importing.accounts import HowFar
 from tests.builders import after
 from tests.joining.test_foreign import PERSONALIZER
-from tests.services.reading_files import MemoryFile, read_files
+from tests.services.importing.reading_files import MemoryFile, read_files
 
 LINE = orjson.dumps(PERSONALIZER)
 OTHER = orjson.dumps({**PERSONALIZER, "EventId": "e2"})

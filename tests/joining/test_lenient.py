@@ -23,7 +23,7 @@ from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Outcome
 from shared.learning.encoding import Encoder
 from tests.builders import T0, after
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS, read, the_event, without
-from tests.services.reading_files import MemoryFile, read_files
+from tests.services.importing.reading_files import MemoryFile, read_files
 
 GUID = "72887bd4-bb0e-45bd-8f23-46b6cabe83b7"
 

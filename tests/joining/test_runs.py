@@ -20,7 +20,7 @@ from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_line
 from shared.joining.rejoin import rejoin
 from shared.learning.encoding import Encoder
-from shared.services.lessons import lessons
+from shared.services.training.lessons import lessons
 from tests.builders import T0
 from tests.joining.test_foreign import PERSONALIZER, SLOTS, without
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.domain.clock import TimeLimit
 from shared.runtime.pruning_store import PruningModelStore
-from shared.services.training import SLICE
+from shared.services.training.trainer import SLICE
 from shared.storage.ports import Storage
 from tests.builders import T0, decision
 from tests.clocks import SetClock, Ticks

@@ -10,8 +10,8 @@ from shared.runtime.each_loop import RUN_TIME
 from shared.runtime.fanout import Requests, train_several
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage import names
 from shared.storage.ports import Message, QueueStore, Storage
 from tests.builders import after, situation

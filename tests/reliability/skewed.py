@@ -10,9 +10,9 @@ from shared.domain.events import JoinedEvent
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.joining.reading import read_line
-from shared.services.logs import Logs
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.log.logs import Logs
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.clocks import EarlierClock, LogClock, StorageTime
 from shared.storage.cold_log import FileColdLog

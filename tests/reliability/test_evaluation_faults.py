@@ -7,11 +7,11 @@ import pytest
 from shared.domain.errors import EvaluationNotFoundError, StorageUnavailableError
 from shared.domain.evaluation import Asked
 from shared.domain.loop import LearningPolicy
-from shared.services.evaluations import Evaluations
+from shared.services.analysis.evaluations import Evaluations
 from shared.storage.evaluation_store import evaluation_store
 from tests.builders import T0, after
 from tests.clocks import SetClock
-from tests.services.test_evaluations import Log, Work
+from tests.services.analysis.test_evaluations import Log, Work
 from tests.storage_proxy import Call, Fault, no_faults
 
 ASKED = Asked("first", T0, after(60), (LearningPolicy("mine", "--cb_explore_adf"),))

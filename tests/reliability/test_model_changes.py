@@ -12,7 +12,7 @@ from shared.domain.clock import TimeLimit
 from shared.domain.errors import PersonalizerError
 from shared.domain.ledger import ModelKind, Pointer
 from shared.learning import artifact
-from shared.services.training import SLICE
+from shared.services.training.trainer import SLICE
 from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage
 from shared.storage.signing_keys import FileModelSigner

@@ -12,8 +12,8 @@ from shared.domain.errors import BusyError, ConflictError, StorageUnavailableErr
 from shared.domain.evaluation import Evaluation, Job
 from shared.domain.ledger import ModelKind
 from shared.domain.loop import LearningPolicy, LoopSettings, Tier
-from shared.services.importing import Importer, Pace
-from shared.services.loops import Loops
+from shared.services.importing.importer import Importer, Pace
+from shared.services.loops.loops import Loops
 from shared.storage import names
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
@@ -30,8 +30,8 @@ from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
 from tests.processes import WAIT, Process
 from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
-from tests.services.reading_files import MemoryFile
-from tests.services.test_importing import log_of
+from tests.services.importing.reading_files import MemoryFile
+from tests.services.importing.test_importer import log_of
 from tests.storage_proxy import Call, Fault, StorageProxy
 from tests.stores import SHORT_PAUSES, opened, overwrite
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.ledger import Pointer
 from shared.runtime.pruning_store import PruningModelStore
-from shared.services.training import Trainer
+from shared.services.training.trainer import Trainer
 from shared.storage import names
 from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
 from shared.services.figures.files import load
-from shared.services.retention import Retention, Terms
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.log.retention import Retention, Terms
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.cold_log import FileColdLog
 from shared.storage.event_log import RowEventLog
 from shared.storage.hot_log import LogSettings

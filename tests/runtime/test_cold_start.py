@@ -47,21 +47,13 @@ NOT_FOR_RANK = (
     "shared.runtime.fanout",
     "shared.runtime.pruning_store",
     "shared.services.analysis",
-    "shared.services.asking",
-    "shared.services.configuring",
-    "shared.services.evaluations",
     "shared.services.figures",
     "shared.services.importing",
-    "shared.services.logs",
+    "shared.services.log",
     "shared.services.loops",
-    "shared.services.mirroring",
     "shared.services.models",
-    "shared.services.progress",
-    "shared.services.receipts",
-    "shared.services.retention",
-    "shared.services.retraining",
+    "shared.services.serving.uploads",
     "shared.services.training",
-    "shared.services.uploads",
     "shared.storage.azure",
     "shared.storage.cold_log",
     "shared.storage.evaluation_store",
@@ -200,16 +192,16 @@ def test_what_rank_must_not_load_is_there_to_be_loaded(name):
 def test_rank_reward_and_activate_load_nothing_that_only_others_need(tmp_path):
     statuses, loaded = said(RANKING, PERSONALIZER_STORE=str(tmp_path / "store"))
     assert statuses == [201, 204, 204, 201, 400]  # the default policy has one slot
-    assert "shared.services.ranking" in loaded
+    assert "shared.services.serving.ranking" in loaded
     assert not found(loaded, NOT_FOR_RANK)
 
 
 def test_timers_load_nothing_of_what_operators_ask_for(tmp_path):
     loaded = said(TIMERS, PERSONALIZER_STORE=str(tmp_path / "store"))
-    assert found(loaded, ("shared.services.training", "shared.services.retention", "shared.services.analysis.running"))
+    assert found(loaded, ("shared.services.training.trainer", "shared.services.log.retention", "shared.services.analysis.running"))
     operators = tuple(name for name in NOT_FOR_RANK if name.startswith(("manage_function.", "shared.api.")))
     assert operators
-    assert not found(loaded, (*operators, "evaluation_function.evaluations", "shared.storage.signing_keys", "shared.services.receipts"))
+    assert not found(loaded, (*operators, "evaluation_function.evaluations", "shared.storage.signing_keys", "shared.services.log.receipts"))
 
 
 def test_storage_in_azure_is_opened_without_queues_and_where_no_identity_is_named_without_signing_in():

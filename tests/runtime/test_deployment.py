@@ -18,7 +18,7 @@ from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings, read_settings
 from shared.runtime.wiring import Deployment
-from shared.services.training import SLICE
+from shared.services.training.trainer import SLICE
 from shared.storage import names
 from shared.storage.files import Files
 from tests.builders import T0, situation

@@ -18,9 +18,9 @@ from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.each_loop import RUN_TIME, Rounds, for_each_loop
 from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
-from shared.services.asking import Request, divide
-from shared.services.training import IDLE_ADVANCE_OF_SEVERAL, Outlook
-from shared.services.training import SLICE as ANEW
+from shared.services.training.asking import Request, divide
+from shared.services.training.trainer import IDLE_ADVANCE_OF_SEVERAL, Outlook
+from shared.services.training.trainer import SLICE as ANEW
 from shared.storage import names
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
 from tests.builders import T0

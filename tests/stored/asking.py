@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.runtime.wiring import Deployment
-from shared.services.exporting import Exporter
+from shared.services.log.exporting import Exporter
 from shared.storage.cold_log import FileColdLog
 from tests.stored.calls import App, place, said, under
 from tests.stores import received

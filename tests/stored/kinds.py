@@ -25,7 +25,7 @@ from shared.learning.policy import Policy
 from shared.services.analysis.board import Board, Message, Standing, read_found
 from shared.services.analysis.results import Found
 from shared.services.figures.files import load
-from shared.services.lessons import lessons
+from shared.services.training.lessons import lessons
 from shared.storage.loop_records import keys_in, read_record
 from shared.storage.names import DayTable, Kind, RowName
 from shared.storage.pointers import read_pointer

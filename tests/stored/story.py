@@ -21,8 +21,8 @@ from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
 from shared.runtime.wiring import Deployment
 from shared.services.analysis import running
-from shared.services.training import Trainer
-from shared.services.windows import Limits
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
 from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from shared.domain.loop import Tier
-from shared.services.allowance import PORTION
+from shared.services.serving.allowance import PORTION
 from shared.storage.cold_log import FileColdLog
 from shared.storage.loop_store import FileUsage
 from shared.storage.mirror import ContainerMirror

@@ -9,8 +9,8 @@ from shared.domain.evaluation import Evaluation, Job, JobKind
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning.arguments import parse_arguments
-from shared.services.retraining import Begun, Retrainer
-from shared.services.serving import Refreshable
+from shared.services.serving.model_server import Refreshable
+from shared.services.training.retraining import Begun, Retrainer
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _ATTEMPTS: Final = 8
 
 
 class Kept(Protocol):
-    """The evaluations of the loop: `shared.services.evaluations.Evaluations`."""
+    """The evaluations of the loop: `shared.services.analysis.evaluations.Evaluations`."""
 
     async def read(self, job_id: str) -> Evaluation:
         """Give the evaluation of this id."""
@@ -38,7 +38,7 @@ class Learners(Protocol):
 
 
 class Settings(Protocol):
-    """The loop's settings: `shared.services.configuring.Configurator`."""
+    """The loop's settings: `shared.services.loops.configuring.Configurator`."""
 
     async def read(self) -> LoopSettings:
         """Give the settings in force."""

@@ -36,7 +36,7 @@ from shared.learning.policy import Policy
 from shared.services.analysis.features import Feature
 from shared.services.analysis.logged import Asked, LoggedEncoder
 from shared.services.analysis.scoring import Block, even
-from shared.services.lessons import Lessons
+from shared.services.training.lessons import Lessons
 
 MOST_SLOTS: Final = 50
 """Slots that have sums of their own, as many as a call may have, and the first that are met; further ones count in the whole only."""

@@ -9,7 +9,7 @@ from shared.domain.errors import RequestError
 from shared.domain.evaluation import Asked, EvaluationKind
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
-from shared.services.evaluations import Evaluations
+from shared.services.analysis.evaluations import Evaluations
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ HISTORY: Final = 24
 
 
 class Settings(Protocol):
-    """The loop's settings: `shared.services.configuring.Configurator`."""
+    """The loop's settings: `shared.services.loops.configuring.Configurator`."""
 
     async def read(self) -> LoopSettings:
         """Give the settings in force."""

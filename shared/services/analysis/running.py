@@ -26,9 +26,9 @@ from shared.services.analysis.features import MOST_FEATURES, features_of
 from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.analysis.turns import TURNS, Place, has_turn
-from shared.services.concurrency import collector_at_rest
-from shared.services.publishing import reward_settings, settings_text
-from shared.services.retraining import Begun
+from shared.services.models.publishing import reward_settings, settings_text
+from shared.services.process.concurrency import collector_at_rest
+from shared.services.training.retraining import Begun
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from shared.domain.ports import ModelStore
 from shared.learning.sizes import bytes_in
 from shared.services.figures.files import Kept, dump, load
 from shared.services.figures.timeline import Timeline
-from shared.services.publishing import digest
+from shared.services.models.publishing import digest
 
 logger = logging.getLogger(__name__)
 

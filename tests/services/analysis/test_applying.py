@@ -14,10 +14,10 @@ from shared.learning import artifact
 from shared.services.analysis.applying import Applier
 from shared.services.analysis.board import Message
 from shared.services.analysis.evaluating import Evaluating
+from shared.services.analysis.evaluations import Evaluations
 from shared.services.analysis.running import Means, Runner
-from shared.services.configuring import with_policy
-from shared.services.evaluations import Evaluations
-from shared.services.retraining import Retrainer
+from shared.services.loops.configuring import with_policy
+from shared.services.training.retraining import Retrainer
 from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store
 from shared.storage.model_store import FileModelStore
@@ -29,7 +29,7 @@ from tests.keeping import content_of, pointer_of, provenance_of, replayed
 from tests.kept_models import delete_chunk
 from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
 from tests.services.analysis.desk import Fate, Queue
-from tests.services.test_evaluations import Log
+from tests.services.analysis.test_evaluations import Log
 
 STORE = "default"
 BLIND = LearningPolicy("blind", "--cb_explore_adf --ignore u")

@@ -17,7 +17,7 @@ from shared.services.analysis.lane import MOST_SLOTS, Lane, Lineup, SlotSums, co
 from shared.services.analysis.results import Found, parts, warnings
 from shared.services.analysis.scoring import Block
 from shared.services.analysis.searching import EXPLORATIONS
-from shared.services.retraining import study
+from shared.services.training.retraining import study
 from tests.builders import T0, apprentice
 from tests.services.analysis.logs import BEST, FIRST, RANDOM, drawn, with_rewards, written_and_read
 

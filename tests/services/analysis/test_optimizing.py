@@ -18,12 +18,12 @@ from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoder
 from shared.learning.policy import Policy
 from shared.services.analysis.board import Message
+from shared.services.analysis.evaluations import Evaluations
 from shared.services.analysis.gating import verdict
 from shared.services.analysis.lane import Contender
 from shared.services.analysis.optimizing import ENOUGH, HISTORY, SPAN, Optimizer, due_at
 from shared.services.analysis.results import Found, parts
-from shared.services.evaluations import Evaluations
-from shared.services.logs import DateRange
+from shared.services.log.logs import DateRange
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import pointer_of
@@ -32,8 +32,8 @@ from tests.services.analysis.desk import Desk
 from tests.services.analysis.logs import ACTIONS, EXPECTED, drawn, event, situation
 from tests.services.analysis.seeding import seed
 from tests.services.analysis.test_applying import STORE, Place
+from tests.services.analysis.test_evaluations import Log, Store, Work
 from tests.services.analysis.test_searching import BLIND
-from tests.services.test_evaluations import Log, Store, Work
 
 AUTO = replace(LOOP, is_auto_optimization_enabled=True, auto_optimization_start=T0, policy=BLIND)
 WEEKS = timedelta(days=28)

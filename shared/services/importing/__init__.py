@@ -1,0 +1,1 @@
+"""Logs of others: read, counted, and learned by a loop."""

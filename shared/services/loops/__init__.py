@@ -1,0 +1,1 @@
+"""Loops: made, configured, looked after, and deleted."""

@@ -1,0 +1,217 @@
+"""A loop's configuration and policy: what may be changed to what, and what a change has for consequences.
+
+The rules are docs/concepts/configuration.md's.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from shared.domain.clock import Clock
+from shared.domain.errors import (
+    AutoOptimizationError,
+    InvalidConfigurationError,
+    InvalidLearningModeChangeError,
+    InvalidLogRetentionDaysError,
+    InvalidModelRetrainDaysError,
+    InvalidRewardWaitTimeError,
+    InvalidSasUriError,
+    RequestError,
+    ResourceNotFoundError,
+)
+from shared.domain.loop import LONGEST_EXPORT, LONGEST_WAIT, LearningPolicy, LoopRecord, LoopSettings
+from shared.domain.mirror import expires_at
+from shared.domain.ports import LoopStore
+from shared.learning.arguments import is_multi_slot, parse_arguments
+from shared.services.loops.records import edit
+from shared.services.serving.model_server import ModelServer
+
+REWARD_SETTINGS: Final = ("reward_wait", "default_reward", "reward_aggregation")
+"""What was learned under another value of these is not what would be learned now.
+
+The learning mode is none of them: what an event teaches was logged with it.
+"""
+
+_DAY: Final = timedelta(days=1)
+_MOST_DAYS: Final = 2**31 - 1
+_OPTIMIZATION: Final = (timedelta(hours=1), timedelta(days=365))
+
+MirrorCheck = Callable[[str], None]
+"""Raises `InvalidSasUriError` for an address that logs cannot be mirrored to."""
+
+
+def configured(
+    record: LoopRecord, changes: Mapping[str, Any], *, defaults: LoopSettings, check_mirror: MirrorCheck, now: datetime
+) -> LoopRecord:
+    """Give the record with these fields of `LoopSettings` changed; those that are as they were stay as they are stored.
+
+    Raises a `RequestError` that names the field whose value, or whose combination with others, cannot be.
+    """
+    old = record.settings(defaults)
+    new = {name: value for name, value in changes.items() if value != getattr(old, name)}
+    if not new:
+        return record
+    _check_ranges(new)
+    if "learning_mode" in new and (together := [name for name in REWARD_SETTINGS if name in new]):
+        names = " and ".join(_FIELDS[name] for name in together)
+        raise InvalidLearningModeChangeError(
+            f"learningMode: cannot be changed together with {names}; make two calls", target="learningMode"
+        )
+    changed = record.overriding({**new, "edited_at": now, "resets": old.resets + any(name in new for name in REWARD_SETTINGS)})
+    settings = changed.settings(defaults)
+    _check_combinations(settings, check_mirror)
+    if settings.log_mirror_enabled and new.keys() & {"log_mirror_enabled", "log_mirror_sas_uri"}:
+        _check_expiry(settings.log_mirror_sas_uri, now)
+    return changed
+
+
+def with_policy(record: LoopRecord, policy: LearningPolicy, *, defaults: LoopSettings, now: datetime) -> LoopRecord:
+    """Give the record with this policy; the model stays, unless other features or crosses are used by it than before.
+
+    Raises `InvalidPolicyConfigurationError` or `AutoOptimizationError`.
+    """
+    parse_arguments(policy.arguments)
+    old = record.settings(defaults)
+    if policy == old.policy:
+        return record
+    if old.is_auto_optimization_enabled and is_multi_slot(policy.arguments):
+        raise AutoOptimizationError(
+            "arguments: a policy for several slots (--ccb_explore_adf) needs isAutoOptimizationEnabled to be false first",
+            target="arguments",
+        )
+    changes = {"policy": policy, "edited_at": now}
+    if parse_arguments(policy.arguments).interactions != parse_arguments(old.policy.arguments).interactions:
+        changes["resets"] = old.resets + 1
+    return record.overriding(changes)
+
+
+class Configurator:
+    """Reads and changes the settings of one loop; what is changed is served by this process at once, by others within a poll."""
+
+    def __init__(self, store: LoopStore, models: ModelServer, *, defaults: LoopSettings, clock: Clock, check_mirror: MirrorCheck) -> None:
+        self._store = store
+        self._models = models
+        self._defaults = defaults
+        self._clock = clock
+        self._check_mirror = check_mirror
+
+    async def read(self) -> LoopSettings:
+        """Give the settings in force, as they are stored now."""
+        stored = await self._store.read(self._defaults.name)
+        return self._defaults if stored is None else _there(stored[0]).settings(self._defaults)
+
+    async def configure(self, changes: Mapping[str, Any]) -> LoopSettings:
+        """Change these fields of `LoopSettings`; raises as `configured`."""
+        return await self.edit(
+            lambda record: configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
+        )
+
+    async def tried(self, changes: Mapping[str, Any], policy: LearningPolicy | None) -> tuple[LoopSettings, LoopSettings]:
+        """Give the settings as they are and as these changes would make them, and change nothing.
+
+        Raises as `configure` and `set_policy`.
+        """
+        stored = await self._store.read(self._defaults.name)
+        record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
+        now = self._clock.now()
+        changed = configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
+        if policy is not None:
+            changed = with_policy(changed, policy, defaults=self._defaults, now=now)
+        return record.settings(self._defaults), changed.settings(self._defaults)
+
+    async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
+        """Explore by this policy from now on; raises as `with_policy`."""
+        settings = await self.edit(lambda record: with_policy(record, policy, defaults=self._defaults, now=self._clock.now()))
+        return settings.policy
+
+    async def reset_policy(self) -> LearningPolicy:
+        """Go back to the arguments of the app, under a new random name as Azure gave."""
+        return await self.set_policy(LearningPolicy(secrets.token_hex(16), self._defaults.policy.arguments))
+
+    async def edit(self, change: Callable[[LoopRecord], LoopRecord]) -> LoopSettings:
+        """Change the loop's record as by `shared.services.loops.records.edit`, and serve what came of it."""
+        record = await edit(self._store, self._defaults.name, lambda record: change(_there(record)))
+        await asyncio.to_thread(self._models.refresh)
+        return record.settings(self._defaults)
+
+
+def _there(record: LoopRecord) -> LoopRecord:
+    if not record.is_there:
+        raise ResourceNotFoundError(f"there is no loop {record.name[:40]!r}")
+    return record
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+_FIELDS: Final[Mapping[str, str]] = {
+    "reward_wait": "rewardWaitTime",
+    "default_reward": "defaultReward",
+    "reward_aggregation": "rewardAggregation",
+}
+
+
+def _check_ranges(new: Mapping[str, Any]) -> None:
+    """Refuse values that no other setting could make possible."""
+    for name, (field, low, high, words, error) in _RANGES.items():
+        if name in new and not low <= new[name] <= high:
+            raise error(f"{field}: must be {words}", target=field)
+
+
+_RANGES: Final[Mapping[str, tuple[str, Any, Any, str, type[RequestError]]]] = {
+    "reward_wait": ("rewardWaitTime", timedelta(seconds=1), LONGEST_WAIT, "from 1 second to 30 days", InvalidRewardWaitTimeError),
+    "default_reward": ("defaultReward", -1.0, 1.0, "from -1 to 1", InvalidConfigurationError),
+    "exploration_percentage": ("explorationPercentage", 0.0, 1.0, "from 0 to 1", InvalidConfigurationError),
+    "model_export_frequency": (
+        "modelExportFrequency",
+        timedelta(seconds=1),
+        LONGEST_EXPORT,
+        "from 1 second to 1 day",
+        InvalidConfigurationError,
+    ),
+    "log_retention_days": ("logRetentionDays", -1, _MOST_DAYS, "-1 or a number of days", InvalidLogRetentionDaysError),
+    "model_retrain_days": ("modelRetrainDays", 0, _MOST_DAYS, "0 or a number of days", InvalidModelRetrainDaysError),
+    "auto_optimization_frequency": ("autoOptimizationFrequency", *_OPTIMIZATION, "from 1 hour to 365 days", InvalidConfigurationError),
+}
+
+
+_OF_THE_CONTRACT: Final = "https://testblob.blob.core.windows.net/container?se=2020-08-13T00%3A00Z&"
+
+
+def _check_expiry(uri: str, now: datetime) -> None:
+    """Refuse a signature that is over already. One that ends later hinders no other change: the mirror's state tells of it.
+
+    The address in the published contract's examples is taken as the contract says, though its signature ended in 2020.
+    """
+    end = expires_at(uri)
+    if end is not None and end <= now and not uri.startswith(_OF_THE_CONTRACT):
+        raise InvalidSasUriError(
+            f"logMirrorSasUri: the signature expired at {end:%Y-%m-%dT%H:%M:%SZ} (se), so nothing could be written: make a new one,"
+            " or set logMirrorEnabled to false",
+            target="logMirrorSasUri",
+        )
+
+
+def _check_combinations(settings: LoopSettings, check_mirror: MirrorCheck) -> None:
+    """Refuse settings that do not go together."""
+    kept, wait = settings.log_retention_days, settings.reward_wait
+    fewest = -(-wait // _DAY) + 1
+    if kept != -1 and kept < fewest:
+        raise InvalidLogRetentionDaysError(
+            f"logRetentionDays: must be -1, or at least {fewest}: the days of rewardWaitTime, rounded up, and one more",
+            target="logRetentionDays",
+        )
+    if kept != -1 and settings.model_retrain_days > kept:
+        raise InvalidModelRetrainDaysError(
+            f"modelRetrainDays: must be at most logRetentionDays, which is {kept}", target="modelRetrainDays"
+        )
+    if settings.log_mirror_enabled or settings.log_mirror_sas_uri:
+        if not settings.log_mirror_sas_uri:
+            raise InvalidSasUriError("logMirrorSasUri: is needed while logMirrorEnabled is true", target="logMirrorSasUri")
+        check_mirror(settings.log_mirror_sas_uri)
+    if settings.is_auto_optimization_enabled and is_multi_slot(settings.policy.arguments):
+        raise AutoOptimizationError(
+            "isAutoOptimizationEnabled: cannot be true while the policy is one for several slots (--ccb_explore_adf)",
+            target="isAutoOptimizationEnabled",
+        )

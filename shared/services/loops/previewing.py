@@ -1,0 +1,166 @@
+"""What a change of settings would do to the model and the log, told before it is made."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
+
+from shared.domain.clock import EARLIEST, EPOCH, Clock, days_before
+from shared.domain.errors import UnreadableError
+from shared.domain.ledger import Link, Pointer
+from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.domain.ports import ModelStore
+from shared.joining.chunks import ChunkName
+from shared.services.loops.configuring import Configurator
+from shared.services.training.retraining import Chunks, Way, reach, way_back
+
+MOST_CHUNKS: Final = 20_000
+"""Of the log that are looked at: what is behind them is told as "at least"."""
+
+MOST_READ: Final = 20
+"""Chunks of earlier releases that are read to count their events; more of them are told as "at least"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays).
+
+    ``sets_retrain_days`` says that the owner sets `LoopSettings.model_retrain_days`, be it to the value in force.
+    """
+
+    settings: Mapping[str, Any]
+    policy: LearningPolicy | None = None
+    sets_retrain_days: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would do.
+
+    ``known`` events are what the present model learned, ``learned`` what the next one will have, at least so many unless ``is_exact``.
+    ``deleted`` events of the log end with shorter retention.
+    """
+
+    is_learned_again: bool
+    learned: int
+    known: int
+    deleted: int
+    is_exact: bool
+    message: str
+
+
+class Previewer:
+    """Looks ahead for one loop; changes nothing."""
+
+    def __init__(self, configurator: Configurator, log: Chunks, store: ModelStore, *, clock: Clock) -> None:
+        self._configurator = configurator
+        self._log = log
+        self._store = store
+        self._clock = clock
+
+    async def preview(self, change: Change) -> Preview:
+        """Tell what the change would do; raises what making it would raise, and as the log and the store do."""
+        old, new = await self._configurator.tried(change.settings, change.policy)
+        new = replace(new, retrains_last_days=new.retrains_last_days or change.sets_retrain_days)
+        found = await self._store.pointer()
+        pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH)
+        looked = await self._look(pointer, old, new, self._clock.now())
+        is_again = new.resets != old.resets
+        learned = looked.learned if is_again else pointer.learned
+        is_exact = looked.is_exact
+        message = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
+        return Preview(is_again, learned, pointer.learned, looked.deleted, is_exact, message)
+
+    async def _look(self, pointer: Pointer, old: LoopSettings, new: LoopSettings, now: datetime) -> "_Counts":
+        """Count what would be learned again, and what shorter retention would delete, in one walk back through the log."""
+        counts = _Counts()
+        is_wanted, kept_since = reach(pointer, new, now=now), _kept_since(new, now)
+        is_shorter = kept_since > _kept_since(old, now)
+        if new.resets == old.resets and not is_shorter:
+            return counts
+        unread: list[tuple[str, bool, bool]] = []
+
+        def is_next(name: str, link: Link, way: Way) -> bool:
+            if way.count >= MOST_CHUNKS:
+                counts.is_exact = False
+                return False
+            is_kept = ChunkName.parse(name).until >= kept_since
+            is_learned = is_kept and counts.is_reaching and is_wanted(name, link, way)
+            counts.is_reaching = is_learned
+            if not is_learned and not (is_shorter and new.log_retention_days != -1):
+                return False
+            if link.learned is None:
+                unread.append((name, is_learned, is_kept))
+            counts.add(link.learned or 0, is_learned=is_learned, is_kept=is_kept)
+            return True
+
+        await way_back(self._log, pointer.chunk, is_next)
+        for name, is_learned, is_kept in unread[:MOST_READ]:
+            counts.add(await self._lines(name), is_learned=is_learned, is_kept=is_kept)
+        counts.is_exact &= not unread
+        return counts
+
+    async def _lines(self, name: str) -> int:
+        try:
+            text = await self._log.chunk(name)
+        except UnreadableError:
+            return 0
+        return await asyncio.to_thread(text.count, b"\n")
+
+
+@dataclass(slots=True)
+class _Counts:
+    learned: int = 0
+    deleted: int = 0
+    is_exact: bool = True
+    is_reaching: bool = True
+
+    def add(self, events: int, *, is_learned: bool, is_kept: bool) -> None:
+        self.learned += events if is_learned else 0
+        self.deleted += 0 if is_kept else events
+
+
+def _kept_since(loop: LoopSettings, now: datetime) -> datetime:
+    return EARLIEST if loop.log_retention_days == -1 else days_before(now, loop.log_retention_days)
+
+
+def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: bool, is_exact: bool, deleted: int) -> str:
+    """Say it in at most three sentences.
+
+    >>> at = EPOCH
+    >>> one = Pointer(1, "1", at, at, learned=20_001)
+    >>> _message(one, LoopSettings(), 1, is_again=True, is_exact=True, deleted=0)
+    'The model is learned again from the log. The new model will know 1 of 20,001 events: the log holds no more.'
+    >>> _message(one, LoopSettings(), 20_001, is_again=False, is_exact=True, deleted=0)
+    'The model stays: it knows 20,001 events.'
+    >>> _message(one, LoopSettings(), 500, is_again=True, is_exact=False, deleted=0)
+    'The model is learned again from the log. The new model will know at least 500 of 20,001 events.'
+    """
+    said = []
+    if not pointer.version and not learned:
+        said.append("There is no model yet, so none is lost.")
+    elif is_again:
+        least = "" if is_exact else "at least "
+        of_known = "" if learned > pointer.learned else f" of {pointer.learned:,}"
+        known = f"{least}{learned:,}{of_known} {_events(max(learned, pointer.learned))}"
+        why = _why_less(pointer, new, learned) if is_exact else ""
+        said.append(f"The model is learned again from the log. The new model will know {known}{why}.")
+    else:
+        said.append(f"The model stays: it knows {pointer.learned:,} {_events(pointer.learned)}.")
+    if deleted:
+        said.append(f"Retention will delete {'' if is_exact else 'at least '}{deleted:,} {_events(deleted)} from the log, for good.")
+    elif not is_exact and not is_again:
+        said.append(f"Retention will delete what is older than {new.log_retention_days:,} days from the log; that was not counted.")
+    return " ".join(said)
+
+
+def _why_less(pointer: Pointer, new: LoopSettings, learned: int) -> str:
+    if learned >= pointer.learned:
+        return ""
+    days = new.model_retrain_days
+    return f": modelRetrainDays is set to {days}" if new.retrains_last_days else ": the log holds no more"
+
+
+def _events(count: int) -> str:
+    return "event" if count == 1 else "events"

@@ -1,0 +1,1 @@
+"""Versions of the model: written, handed out, brought back, compared with the log, and removed."""

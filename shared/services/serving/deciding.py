@@ -1,0 +1,122 @@
+"""From a situation to the decision that is logged: what both kinds of Rank call share."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.events import Action, Decision, Features, LearningMode, Proposal, Situation
+from shared.domain.loop import ApprenticeLearning
+from shared.joining.dsjson import CommonText, situation_text
+from shared.learning.encoding import CommonRows, EncodedSituation, Encoders
+from shared.learning.exploration import draw
+from shared.learning.policy import Policy
+from shared.services.serving.model_server import Served
+
+Scored = tuple[str, float]
+"""An action's id, and what reward the model expects of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What to show, what it is drawn from, and, in Apprentice mode, what the policy would have shown."""
+
+    action: int
+    probabilities: tuple[float, ...]
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the situations of one call's slots share, encoded and written once: all actions, and the first ``objects`` of the contexts."""
+
+    objects: int
+    rows: CommonRows
+    text: CommonText
+
+    def encoded(self, situation: Situation) -> EncodedSituation:
+        """Encode one of them."""
+        return self.rows.encode(situation.context[self.objects :])
+
+    def written(self, situation: Situation) -> bytes:
+        """Write one of them."""
+        return self.text.situation(situation, situation.context[self.objects :])
+
+
+class Decider:
+    """Decides by what is served; remembers actions met lately, which changes nothing in what it decides."""
+
+    def __init__(self, encoders: Encoders | None = None) -> None:
+        self._encoders = encoders or Encoders()
+
+    def decide(
+        self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool, common: Common | None = None
+    ) -> Decision:
+        """Choose an action; the same event id, slot, situation and model give the same choice.
+
+        ``common`` is what the situation shares with others of its call, and changes nothing in what is decided.
+        """
+        if common is None:
+            encoded, text = self._encoders.of(served.model.interactions).encode(situation), situation_text(situation)
+        else:
+            encoded, text = common.encoded(situation), common.written(situation)
+        choice = _choice(situation, encoded, served, event_id)
+        proposal = choice.proposal
+        return Decision(
+            event_id=event_id,
+            decided_at=at,
+            model_version=served.version,
+            mode=served.settings.learning_mode,
+            probabilities=choice.probabilities,
+            chosen=choice.action,
+            deferred=deferred,
+            situation=text,
+            encoded=encoded.logged(proposal.action if proposal is not None and proposal.is_lesson else choice.action),
+            slot=situation.slot,
+            proposal=proposal,
+        )
+
+    def scores(self, situation: Situation, served: Served, *, common: Common | None = None) -> tuple[float, ...]:
+        """Give what reward the model expects of each action, in request order and without exploration; 0 while it knows nothing."""
+        if served.model.is_cold:
+            return (0.0,) * len(situation.actions)
+        encoded = self._encoders.of(served.model.interactions).encode(situation) if common is None else common.encoded(situation)
+        return tuple(served.model.scores(encoded).mean.tolist())
+
+    def common(self, context: Sequence[Features], actions: Sequence[Action], served: Served) -> Common:
+        """Encode and write what the situations of one call's slots share."""
+        rows = self._encoders.of(served.model.interactions).common(context, actions)
+        return Common(len(context), rows, CommonText.of(context, actions))
+
+
+def _choice(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
+    """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown."""
+    mode = served.settings.learning_mode
+    if mode is LearningMode.ONLINE:
+        return _drawn(situation, encoded, served, event_id)
+    baseline = situation.baseline
+    certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
+    if mode is LearningMode.LOGGING_ONLY:
+        return _Choice(baseline, certain)
+    drawn = _drawn(situation, encoded, served, event_id)
+    is_lesson = served.settings.apprentice_learning is ApprenticeLearning.IMITATE
+    return _Choice(baseline, certain, Proposal(drawn.action, drawn.probabilities[drawn.action], is_lesson))
+
+
+def _drawn(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
+    settings = served.settings
+    policy = Policy(served.model, exploration_percentage=settings.exploration_percentage, arguments=served.arguments)
+    probabilities = policy.probabilities(encoded, situation.allowed)
+    seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
+    return _Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
+
+
+def best_first(situation: Situation, scores: Sequence[float]) -> tuple[Scored, ...]:
+    """Give each action's id with its score, the best first; of equal ones, the first in the request."""
+    ids = [action.id for action in situation.actions]
+    return tuple(sorted(zip(ids, scores, strict=True), key=lambda each: -each[1]))
+
+
+def new_event_id() -> str:
+    """Make an event id: 128 random bits in hexadecimal."""
+    return secrets.token_hex(16)

@@ -1,0 +1,66 @@
+"""Batches of what clients decided and observed by themselves, stored as if it had been decided and observed here.
+
+The join goes by the time at which something is stored, and looks back no further than appends may take. So a client's own time counts
+within half the grace; what it says is older is taken for that old.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from shared.domain.clock import Clock
+from shared.domain.events import Decision, LearningMode, Observation
+from shared.domain.ports import EventLog
+from shared.domain.uploads import Interaction, Report
+from shared.joining.dsjson import situation_text
+from shared.learning.encoding import Encoders
+from shared.learning.interactions import EVERYTHING
+from shared.services.serving.model_server import ModelServer
+
+_STEP = timedelta(microseconds=1)
+"""Between two lines of a batch that count as equally old: their order stays."""
+
+
+class Uploads:
+    """Stores batches, each in one row: all of it or none."""
+
+    def __init__(self, log: EventLog, models: ModelServer, *, clock: Clock, grace: timedelta, encoders: Encoders | None = None) -> None:
+        self._log = log
+        self._models = models
+        self._clock = clock
+        self._oldest = grace / 2
+        self._encoder = (encoders or Encoders()).of(EVERYTHING)
+
+    async def interactions(self, batch: Sequence[Interaction]) -> None:
+        """Return once these decisions, at least one, are stored; raises as `shared.domain.ports.EventLog.append_decisions`."""
+        mode = (await self._models.served()).settings.learning_mode
+        times = self._times([each.at for each in batch])
+        await self._log.append_decisions(await asyncio.to_thread(self._decisions, batch, times, mode))
+
+    async def observations(self, batch: Sequence[Report]) -> None:
+        """Return once these rewards and activations, at least one, are stored; raises as `interactions`."""
+        times = self._times([each.at for each in batch])
+        observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(batch, times, strict=True)]
+        await self._log.append_observations(observed)
+
+    def _decisions(self, batch: Sequence[Interaction], times: Sequence[datetime], mode: LearningMode) -> list[Decision]:
+        return [self._decision(each, at, mode) for each, at in zip(batch, times, strict=True)]
+
+    def _decision(self, each: Interaction, at: datetime, mode: LearningMode) -> Decision:
+        return Decision(
+            event_id=each.event_id,
+            decided_at=at,
+            model_version=each.model_version,
+            mode=mode,
+            probabilities=each.probabilities,
+            chosen=each.chosen,
+            deferred=each.deferred,
+            situation=situation_text(each.situation),
+            encoded=self._encoder.encode(each.situation).logged(each.chosen),
+        )
+
+    def _times(self, told: Sequence[datetime | None]) -> list[datetime]:
+        now = self._clock.now()
+        oldest = now - self._oldest
+        floors = [min(oldest + number * _STEP, now) for number in range(len(told))]
+        return [now if at is None else min(max(at, floor), now) for at, floor in zip(told, floors, strict=True)]

@@ -1,0 +1,191 @@
+"""What a change is said to do is what it does, and to ask for it changes nothing."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import cast
+
+import pytest
+
+from shared.domain.clock import EPOCH
+from shared.domain.errors import InvalidRewardWaitTimeError
+from shared.domain.events import LearningMode
+from shared.domain.ledger import Pointer
+from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
+from shared.services.importing.importer import Importer, Pace
+from shared.services.loops import previewing
+from shared.services.loops.configuring import Configurator
+from shared.services.loops.previewing import Change, Preview, Previewer, _message
+from shared.services.serving.model_server import ModelServer
+from shared.services.training.trainer import Trainer
+from shared.services.training.windows import Limits
+from shared.storage import names
+from shared.storage.cold_log import FileColdLog
+from shared.storage.files import Files
+from shared.storage.loop_store import FileLoopStore
+from shared.storage.model_store import FileModelStore
+from shared.storage.polling import StoredConfiguration
+from shared.storage.ports import Storage
+from tests.builders import after
+from tests.clocks import SetClock
+from tests.keeping import keeper
+from tests.reliability.world import LOOP, event_log
+from tests.services.importing.reading_files import MemoryFile
+from tests.services.importing.test_importer import log_of
+from tests.stores import opened
+
+STORE = "default"
+NOW = after(-3600)
+YEARS = timedelta(days=1_000)
+DEFAULTS = replace(LOOP, log_retention_days=-1)
+OF_2023 = 300
+BLIND = LearningPolicy("blind", "--cb_explore_adf --ignore u")
+
+
+class Served:
+    def refresh(self) -> None:
+        pass
+
+
+class Loop:
+    """A loop with an imported log of 2023, a few hundred days ago."""
+
+    def __init__(self, account: Storage) -> None:
+        self.account, self.clock = account, SetClock(NOW)
+        self.log, self.store = FileColdLog(account, loop=STORE), FileModelStore(account, loop=STORE)
+        self.configuration = StoredConfiguration(account, defaults=DEFAULTS)
+        store, served = FileLoopStore(account), cast("ModelServer", Served())
+        self.configurator = Configurator(store, served, defaults=DEFAULTS, clock=self.clock, check_mirror=lambda _: None)
+        self.previewer = Previewer(self.configurator, self.log, self.store, clock=self.clock)
+
+    async def imports(self) -> None:
+        hot, pace = event_log(self.account, self.clock), Pace(first=30, events=30, commit=60)
+        await Importer(hot, self.log, self.store, self.configuration, clock=self.clock, pace=pace).run([MemoryFile("a", log_of(OF_2023))])
+
+    async def trains(self) -> None:
+        hot, limits = event_log(self.account, self.clock), Limits(grace=timedelta(seconds=5), lookback=timedelta(seconds=30))
+        await Trainer(hot, self.log, self.store, self.configuration, clock=self.clock, limits=limits).run()
+
+    async def knows(self) -> int:
+        pointer = await self.store.pointer()
+        assert pointer is not None
+        return pointer[0].learned
+
+    async def asked(self, policy: LearningPolicy | None = None, **settings) -> Preview:
+        return await self.previewer.preview(Change(settings, policy))
+
+
+@pytest.fixture
+async def loop(storage) -> AsyncIterator[Loop]:
+    account = opened(storage)
+    loop = Loop(account)
+    await loop.imports()
+    yield loop
+    await account.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_again"),
+    [
+        ({"reward_wait": timedelta(hours=2)}, True),
+        ({"default_reward": 0.5}, True),
+        ({"reward_aggregation": RewardAggregation.MAX}, True),
+        ({"policy": BLIND}, True),
+        ({"default_reward": 0.5, "model_retrain_days": 1}, True),
+        ({"default_reward": 0.5, "model_retrain_days": 0}, True),
+        ({"default_reward": 0.5, "model_retrain_days": 100_000}, True),
+        ({"learning_mode": LearningMode.APPRENTICE}, False),
+        ({"exploration_percentage": 0.9}, False),
+        ({"policy": LearningPolicy("mine", "--cb_explore_adf --squarecb")}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+async def test_what_the_new_model_is_said_to_know_is_what_it_knows(loop, changes, is_again):
+    told = await loop.asked(**changes)
+    assert await loop.asked(**changes) == told, "nothing was changed"
+    settings = {name: value for name, value in changes.items() if name != "policy"}
+    await loop.configurator.configure(settings)
+    if "policy" in changes:
+        await loop.configurator.set_policy(changes["policy"])
+    await loop.trains()
+    assert (told.is_learned_again, told.learned, told.known, told.is_exact) == (is_again, await loop.knows(), told.known, True)
+    assert f"{told.learned:,}" in told.message
+
+
+async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_name(loop):
+    known = await loop.knows()
+    told = await loop.asked(default_reward=0.5, model_retrain_days=3)
+    assert told.message == (
+        f"The model is learned again from the log. The new model will know 0 of {known} events: modelRetrainDays is set to 3."
+    )
+
+
+async def test_shorter_retention_is_said_to_delete_what_it_deletes(loop):
+    told = await loop.asked(log_retention_days=90)
+    assert (told.is_learned_again, told.deleted > 0) == (False, True)
+    assert "The model stays" in told.message
+    assert f"Retention will delete {told.deleted:,} events from the log, for good." in told.message
+    both = await loop.asked(log_retention_days=90, default_reward=0.5)
+    assert (both.learned, both.deleted) == (0, told.deleted)
+    longer = await loop.asked(log_retention_days=100_000)
+    assert longer.deleted == 0
+
+
+async def test_what_the_change_would_be_refused_for_it_is_refused_for(loop):
+    with pytest.raises(InvalidRewardWaitTimeError):
+        await loop.asked(reward_wait=timedelta(days=99))
+
+
+async def test_a_model_that_was_taken_away_is_told_to_come_back(loop):
+    known = await loop.knows()
+    await keeper(loop.account, NOW, store=STORE).delete()
+    told = await loop.asked(default_reward=0.5)
+    assert (told.known, told.learned) == (0, known)
+    assert f"will know {known} events" in told.message
+
+
+async def test_chunks_of_earlier_releases_are_counted_by_their_lines_a_few_of_them(loop, monkeypatch):
+    logs, chain = Files(loop.account, names.LOGS), await loop.log.chain()
+    for name, parent in zip(chain, ["", *chain], strict=False):
+        file = await logs.read(names.chunks_prefix(STORE) + name)
+        assert file is not None
+        await logs.delete(names.chunks_prefix(STORE) + name)
+        await logs.write_once(names.chunks_prefix(STORE) + name, file.data, metadata={"format": "1", "parent": parent})
+    told = await loop.asked(default_reward=0.5)
+    assert (told.learned, told.is_exact) == (OF_2023, False)
+    monkeypatch.setattr(previewing, "MOST_READ", 2)
+    some = await loop.asked(default_reward=0.5)
+    assert some.learned < OF_2023
+    assert "at least" in some.message
+
+
+async def test_no_more_of_a_long_log_is_looked_at_than_is_said(loop, monkeypatch):
+    monkeypatch.setattr(previewing, "MOST_CHUNKS", 3)
+    told = await loop.asked(default_reward=0.5)
+    assert (told.is_exact, 0 < told.learned < await loop.knows()) == (False, True)
+    assert "at least" in told.message
+
+
+async def test_where_nothing_was_learned_yet_nothing_is_said_to_be_lost(storage):
+    account = opened(storage)
+    told = await Loop(account).asked(default_reward=0.5)
+    assert told == Preview(True, 0, 0, 0, is_exact=True, message="There is no model yet, so none is lost.")
+    await account.close()
+
+
+async def test_what_a_long_log_loses_by_shorter_retention_is_not_said_to_be_nothing(loop, monkeypatch):
+    await loop.imports()
+    await loop.trains()
+    monkeypatch.setattr("shared.services.loops.previewing.MOST_CHUNKS", 0)
+    told = await loop.asked(log_retention_days=30)
+    assert (told.deleted, told.is_exact) == (0, False)
+    assert "was not counted" in told.message
+
+
+@pytest.mark.parametrize(
+    ("known", "learned", "told"), [(0, 1, "know 1 event."), (1, 1, "know 1 of 1 event."), (1, 0, "know 0 of 1 event:")]
+)
+def test_one_event_is_one_event(known, learned, told):
+    pointer = Pointer(1, "1", EPOCH, EPOCH, learned=known)
+    assert told in _message(pointer, LoopSettings(), learned, is_again=True, is_exact=True, deleted=0)

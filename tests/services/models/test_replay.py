@@ -1,0 +1,237 @@
+"""The joined log gives the kept models again, to the byte; where it cannot, it is said which chunk or model is at fault."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from shared.domain.errors import ResourceNotFoundError, UnreadableError
+from shared.domain.ledger import Provenance
+from shared.joining.chunks import compressed
+from shared.services.models.replay import Replay, Route, Step, find_route
+from shared.storage import names
+from shared.storage.cold_log import FileColdLog
+from shared.storage.model_store import FileModelStore
+from shared.storage.ports import Storage
+from tests.builders import T0
+from tests.kept_models import LOOP, delete_chunk, learn
+from tests.stores import NewStorage, opened, overwrite
+
+
+@pytest.fixture(scope="module")
+def learned(new_store: NewStorage) -> tuple[str, list[str]]:
+    """An account with log and models, for those that only read them, and the models, oldest first."""
+    connection_string = new_store()
+
+    async def write() -> list[str]:
+        account = opened(connection_string)
+        versions = await learn(account)
+        await account.close()
+        return versions
+
+    return connection_string, asyncio.run(write())
+
+
+@pytest.fixture
+async def undisturbed(learned) -> AsyncIterator[Replay]:
+    account = opened(learned[0])
+    yield Replay(FileColdLog(account, loop=LOOP), FileModelStore(account, loop=LOOP))
+    await account.close()
+
+
+@pytest.fixture
+def models(learned: tuple[str, list[str]]) -> list[str]:
+    return learned[1]
+
+
+@pytest.fixture
+async def account(storage) -> AsyncIterator[Storage]:
+    account = opened(storage)
+    yield account
+    await account.close()
+
+
+@pytest.fixture
+async def versions(account) -> list[str]:
+    """The kept models, oldest first."""
+    return await learn(account)
+
+
+@pytest.fixture
+def store(account):
+    return FileModelStore(account, loop=LOOP)
+
+
+@pytest.fixture
+def log(account):
+    return FileColdLog(account, loop=LOOP)
+
+
+@pytest.fixture
+def replay(log, store):
+    return Replay(log, store)
+
+
+async def steps(replay: Replay, route: Route) -> list[Step]:
+    return [step async for step in replay.run(route)]
+
+
+async def test_the_log_gives_every_kept_model_again_to_the_byte(undisturbed, models):
+    route = await undisturbed.plan()
+    assert (route.version, route.start, route.missing) == (models[-1], "", "")
+    done = await steps(undisturbed, route)
+    assert [step.version for step in done if step.version] == models
+    assert not [step for step in done if step.differing]
+    assert len(models) > 3
+
+
+async def test_what_nothing_was_learned_from_changes_nothing(undisturbed):
+    done = await steps(undisturbed, await undisturbed.plan())
+    assert [step for step in done if not step.learned and step.skipped and not step.version]
+    assert sum(step.learned for step in done) > sum(step.skipped for step in done) > 0
+
+
+async def test_an_older_model_is_rebuilt_by_name(undisturbed, models):
+    route = await undisturbed.plan(models[2])
+    assert [step.version for step in await steps(undisturbed, route) if step.version] == models[:3]
+
+
+async def test_a_model_is_rebuilt_from_the_state_of_an_earlier_one(undisturbed, models):
+    done = await steps(undisturbed, await undisturbed.plan(models[3], start=models[1]))
+    assert [(step.version, step.differing) for step in done if step.version] == [(models[2], []), (models[3], [])]
+
+
+async def test_a_model_that_is_not_kept_is_refused(undisturbed, models):
+    with pytest.raises(ResourceNotFoundError, match=f"no model 00000000-nobody: kept are {models[0]} to {models[-1]}"):
+        await undisturbed.plan("00000000-nobody")
+    with pytest.raises(ResourceNotFoundError, match="no model nobody"):
+        await undisturbed.plan(start="nobody")
+
+
+async def test_what_lost_commits_left_behind_does_not_matter(replay, versions, log, store):
+    route = await replay.plan()
+    left = f"2026/05/17/1-2-{'0' * 12}.json.gz"
+    await store.write_chunk(left, b"lost", parent=route.chunks[0])
+    made_of = replace((await log.models())[versions[2]], chunk=left)
+    await store.write_artifact("00000003-lost", b"lost", provenance=made_of)
+    assert await replay.plan() == route
+
+
+@pytest.mark.parametrize(("part", "blob"), [("model", names.model_file), ("state", names.state_file)])
+async def test_the_first_kept_model_that_differs_is_named_and_how(replay, versions, store, account, part, blob):
+    for version in versions[2:4]:
+        content = await (store.artifact if part == "model" else store.state)(version)
+        await overwrite(account, names.MODELS, blob(LOOP, version), content[:-1] + bytes([content[-1] ^ 1]))
+    done = await steps(replay, await replay.plan())
+    assert [step.version for step in done if step.version] == versions[:3]
+    assert [list(step.differing) for step in done if step.differing] == [[part]]
+
+
+async def test_models_that_go_while_the_log_is_gone_through_are_not_compared_but_the_one_that_is_rebuilt_is(replay, versions, store):
+    done: list[Step] = []
+    async for step in replay.run(await replay.plan()):
+        done.append(step)
+        if step.version == versions[0]:
+            for version in versions[1:]:
+                await store.delete(version)
+    assert [step.version for step in done if step.version] == [versions[0], versions[-1]]
+    assert not [step for step in done if step.differing]
+
+
+async def test_a_kept_model_whose_state_is_lost_is_no_model_that_is_gone(replay, versions, store):
+    await store._models.delete(names.state_file(LOOP, versions[1]))
+    with pytest.raises(UnreadableError, match=f"state behind model {versions[1]} is not there"):
+        await steps(replay, await replay.plan())
+
+
+async def test_a_chunk_that_was_tampered_with_is_found(replay, versions, log, account):
+    route = await replay.plan()
+    text = (await log.chunk(route.chunks[1])).replace(b'"_label_cost":0.0', b'"_label_cost":1.0')
+    await overwrite(account, names.LOGS, names.chunks_prefix(LOOP) + route.chunks[1], compressed(text))
+    with pytest.raises(UnreadableError, match=route.chunks[1]):
+        await steps(replay, route)
+
+
+async def test_a_chunk_that_cannot_be_read_is_named(replay, versions, store, account):
+    route = await replay.plan()
+
+    class Garbled(FileColdLog):
+        async def chunk(self, name: str) -> bytes:
+            return b"{}\n" if name == route.chunks[1] else await super().chunk(name)
+
+    with pytest.raises(UnreadableError, match=f"{route.chunks[1]}.*line 1"):
+        await steps(Replay(Garbled(account, loop=LOOP), store), route)
+
+
+async def test_without_its_beginning_the_log_goes_on_from_the_oldest_kept_state_that_will_do(replay, versions, log, account):
+    whole = await replay.plan()
+    await delete_chunk(account, whole.chunks[0])
+    route = await replay.plan()
+    assert (route.start, route.missing, list(route.chunks)) == (versions[0], whole.chunks[0], list(whole.chunks[1:]))
+    done = await steps(replay, route)
+    assert [step.version for step in done if step.version] == versions[1:]
+    assert not [step for step in done if step.differing]
+
+
+async def test_a_chunk_without_which_no_kept_state_will_do_is_named(replay, versions, log, account):
+    last = (await log.models())[versions[-1]].chunk
+    await delete_chunk(account, last)
+    with pytest.raises(UnreadableError, match=last):
+        await replay.plan()
+    with pytest.raises(UnreadableError, match=last):
+        await replay.plan(start=versions[0])
+
+
+async def test_where_nothing_was_published_there_is_nothing_to_replay(replay):
+    with pytest.raises(ResourceNotFoundError, match="published"):
+        await replay.plan()
+    with pytest.raises(ResourceNotFoundError, match="none is kept"):
+        await replay.plan("00000001-a")
+
+
+# --- the way, without storage --------------------------------------------------------------------------------------------------
+
+
+def made_of(parent: str, chunk: str) -> Provenance:
+    return Provenance(parent=parent, since=T0, until=T0, chunk=chunk, learned=1, settings="{}")
+
+
+MODELS = {"m2": made_of("m1", "c2"), "m4": made_of("m2", "c4"), "m5": made_of("m4", "c5")}
+"""The first model is no longer kept, and nothing was learned from the third chunk."""
+
+CHUNKS = {"c1": "", "c2": "c1", "c3": "c2", "c4": "c3", "c5": "c4", "lost": "c2"}
+
+
+def without(*chunks: str) -> dict[str, str]:
+    return {name: parent for name, parent in CHUNKS.items() if name not in chunks}
+
+
+def test_the_way_leads_from_the_first_chunk_past_the_kept_models():
+    assert find_route("m5", "", MODELS, CHUNKS) == Route("m5", "", ["c1", "c2", "c3", "c4", "c5"], {"c2": "m2", "c4": "m4", "c5": "m5"})
+
+
+@pytest.mark.parametrize(
+    ("gone", "start", "chunks"),
+    [(["c1"], "m2", ["c3", "c4", "c5"]), (["c1", "c2"], "m2", ["c3", "c4", "c5"]), (["c3"], "m4", ["c5"]), (["c1", "c4"], "m4", ["c5"])],
+)
+def test_without_the_beginning_it_leads_from_the_oldest_state_with_all_chunks_behind_it(gone, start, chunks):
+    route = find_route("m5", "", MODELS, without(*gone))
+    assert (route.start, route.chunks, route.missing) == (start, chunks, gone[-1])
+
+
+@pytest.mark.parametrize(("version", "start", "gone"), [("m5", "", "c5"), ("m2", "", "c1"), ("m5", "m2", "c3"), ("m4", "m2", "c4")])
+def test_a_gap_that_nothing_leads_around_is_named(version, start, gone):
+    with pytest.raises(UnreadableError, match=f"chunk {gone} of the joined log is missing"):
+        find_route(version, start, MODELS, without(gone))
+
+
+@pytest.mark.parametrize(("version", "start"), [("m2", "m4"), ("m5", "m5"), ("m5", "other")])
+def test_only_what_a_model_was_made_from_leads_to_it(version, start):
+    with pytest.raises(ResourceNotFoundError, match=f"model {start} is not one that model {version} was made from"):
+        find_route(version, start, MODELS | {"other": made_of("m2", "lost")}, CHUNKS)
+
+
+def test_links_in_a_circle_come_to_an_end():
+    with pytest.raises(UnreadableError, match="chunk c2"):
+        find_route("m2", "", {"m2": made_of("m3", "c2"), "m3": made_of("m2", "c9")}, {"c1": "c2", "c2": "c1"})

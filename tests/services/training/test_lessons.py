@@ -1,0 +1,78 @@
+"""What the model learns of an event depends on what was logged of it alone: not on settings, which may have changed since."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from shared.domain.events import JoinedEvent, SkipReason
+from shared.joining.dsjson import read_situation
+from shared.learning.arguments import parse_arguments
+from shared.learning.encoding import Batch, Encoder, to_batch
+from shared.services.training.lessons import lessons
+from tests.builders import apprentice, decision
+
+
+def learned(*events: JoinedEvent) -> Batch:
+    return lessons(events, Encoder())
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(np.array_equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(Batch))
+
+
+def outcomes(batch: Batch) -> list[tuple[float, float]]:
+    return list(zip(batch.rewards.tolist(), batch.probabilities.tolist(), strict=True))
+
+
+def test_online_the_reward_of_what_was_shown_is_learned():
+    events = [JoinedEvent(decision(chosen=chosen), reward) for chosen, reward in ((0, 0.5), (1, -1.0))]
+    assert outcomes(learned(*events)) == [(0.5, 0.75), (-1.0, 0.25)]
+
+
+@pytest.mark.parametrize(("proposed", "reward"), [(0, 1.0), (1, 0.0)])
+def test_imitating_the_proposal_is_learned_with_1_if_it_was_the_baseline_and_0_if_not(proposed, reward):
+    event = JoinedEvent(apprentice(proposed=proposed, chance=0.2), 0.625)
+    assert outcomes(learned(event)) == [(reward, 0.2)]
+    assert same(learned(event), to_batch([decision(chosen=proposed).encoded], rewards=[reward], probabilities=[0.2]))
+
+
+@pytest.mark.parametrize("proposed", [0, 1])
+def test_observing_the_baselines_reward_is_learned_whatever_was_proposed(proposed):
+    event = JoinedEvent(apprentice(proposed=proposed, chance=0.2, is_lesson=False), 0.625)
+    assert same(learned(event), to_batch([decision(chosen=0).encoded], rewards=[0.625], probabilities=[1.0]))
+
+
+def test_both_kinds_can_be_in_one_window_and_what_was_skipped_is_left_out():
+    events = [
+        JoinedEvent(apprentice("e1", proposed=1, chance=0.2), 0.5),
+        JoinedEvent(apprentice("e2", is_lesson=False), 0.5),
+        JoinedEvent(apprentice("e3"), 0.5, skip=SkipReason.DUPLICATE),
+        JoinedEvent(decision("e4"), -0.5),
+    ]
+    assert outcomes(learned(*events)) == [(0.0, 0.2), (0.5, 1.0), (-0.5, 0.75)]
+    assert len(learned(*events[2:3])) == len(learned()) == 0
+
+
+@pytest.mark.parametrize("logged", [b"", b"\xff\0\0\0"], ids=["not at all", "by another encoder"])
+@pytest.mark.parametrize(
+    "decided", [decision(chosen=1), apprentice(proposed=1), apprentice(proposed=1, is_lesson=False)], ids=["online", "imitate", "observe"]
+)
+def test_what_is_encoded_anew_is_what_rank_would_have_encoded(decided, logged):
+    anew = replace(decided, encoded=logged)
+    assert same(learned(JoinedEvent(anew, 1.0)), learned(JoinedEvent(decided, 1.0)))
+
+
+@pytest.mark.parametrize("damage", [lambda good: good[:-4], lambda good: good[:-4] + np.float32("nan").tobytes(), lambda good: good[:8]])
+def test_one_damaged_encoding_is_made_anew_and_stops_no_other(damage):
+    sound = [decision(f"e{number}", chosen=number % 2) for number in range(5)]
+    damaged = [replace(each, encoded=damage(each.encoded)) if number == 2 else each for number, each in enumerate(sound)]
+    assert same(learned(*[JoinedEvent(each, 0.5) for each in damaged]), learned(*[JoinedEvent(each, 0.5) for each in sound]))
+
+
+def test_what_was_encoded_for_other_interactions_is_encoded_anew():
+    decided = decision(chosen=1)
+    interactions = parse_arguments("--cb_explore_adf --ignore i").interactions
+    learned_ = lessons([JoinedEvent(decided, 1.0)], Encoder(interactions))
+    expected = Encoder(interactions).encode(read_situation(decided.situation)).logged(1)
+    assert same(learned_, to_batch([expected], rewards=[1.0], probabilities=[decided.probabilities[1]]))
