@@ -84,6 +84,7 @@ def _loop(
         model_version=served.version or None,
         model_age_seconds=None if age is None else round(max(age, 0.0), 3),
         published_model_version=None if progress is None else progress.published_version or None,
+        published_model_learned=None if progress is None else progress.published_learned,
         watermark=_written(watermark),
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),

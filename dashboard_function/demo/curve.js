@@ -11,6 +11,7 @@ const [TOP, RIGHT, BOTTOM, LEFT] = [14, 14, 26, 38];
 const HEIGHT = 250;
 const LINES = /** @type {const} */ (["reward", "random", "best"]);
 const SUMMED = /** @type {const} */ ([...LINES, "expected"]);
+/** @typedef {{ sums: Record<typeof SUMMED[number], number[]>, changes: number[] }} Drawn sums over the first 0, 1, 2 … visitors */
 const LABELS = { reward: "This loop", random: "Picking blindly", best: "Knowing everything" };
 
 export class LearningCurve {
@@ -67,6 +68,19 @@ export class LearningCurve {
   /** Mark that from here on people like something else. */
   change() {
     this.#changes.push(this.visitors);
+    this.#soon();
+  }
+
+  /** What is drawn, to be written down. @returns {Drawn} */
+  get drawn() {
+    const rounded = (/** @type {number[]} */ sums) => sums.map((sum) => Number(sum.toFixed(3)));
+    return { sums: mapped((name) => rounded(this.#sums[name])), changes: this.#changes };
+  }
+
+  /** @param {Drawn} drawn */
+  resume({ sums, changes }) {
+    this.#sums = mapped((name) => [...sums[name]]);
+    this.#changes = [...changes];
     this.#soon();
   }
 
@@ -166,6 +180,14 @@ export class LearningCurve {
     const told = LINES.map((name) => `${LABELS[name]}: ${decimal(this.mean(name), 2)}`);
     return `Average reward of the latest visitors, after ${count(this.visitors)}. ${told.join(". ")}. ${percent(this.#share())} of what there is to win.`;
   }
+}
+
+/**
+ * @param {(name: typeof SUMMED[number]) => number[]} make
+ * @returns {Drawn["sums"]}
+ */
+function mapped(make) {
+  return { reward: make("reward"), random: make("random"), best: make("best"), expected: make("expected") };
 }
 
 /**

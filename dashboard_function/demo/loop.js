@@ -8,8 +8,15 @@ import { STORIES } from "./world.js";
 /** @typedef {{ id: string, probability: number }} Ranked */
 /** @typedef {{ id: string, features: { name: string, score: number }[] }} Explained */
 /** @typedef {{ eventId: string, rewardActionId: string, ranking: Ranked[], inferenceExplanation?: Explained[] }} Answer */
-/** @typedef {{ situation: Situation, answer: Answer, at: number }} Choice */
-/** @typedef {{ version: string, learned: number, pending: number, wait: number, mode: string, error: string | null }} Standing */
+/** @typedef {{ situation: Situation, answer: Answer, at: number, eventId: string | null }} Choice `eventId`: as which it counts, once it does */
+/**
+ * How far the loop is: `newest` and `learned` are of the newest model, `version` is the one that answered. What the service cannot tell is
+ * null, and `trouble` says why.
+ *
+ * @typedef {{
+ *   version: string, newest: string, learned: number | null, pending: number | null, wait: number, mode: string, trouble: string | null,
+ * }} Standing
+ */
 
 /** The part of the reward wait time within which a choice can still be rewarded as it was made; the rest is for the way. */
 const IN_TIME = 0.5;
@@ -20,6 +27,10 @@ export class Loop {
     this.api = api;
   }
 
+  get name() {
+    return this.api.loop;
+  }
+
   /**
    * Ask what this reader would be shown. It does not count unless it is rewarded: looking teaches nothing.
    *
@@ -28,7 +39,7 @@ export class Loop {
    */
   async choose(situation) {
     const answer = await this.api.post("personalizer/rank", { ...asked(situation), deferActivation: true });
-    return { situation, answer, at: performance.now() };
+    return { situation, answer, at: performance.now(), eventId: null };
   }
 
   /**
@@ -47,34 +58,35 @@ export class Loop {
 
   /**
    * Say what a choice earned. People take longer than a short reward wait time, so a choice that is older is logged as one made now: with
-   * the probabilities it was made with, what is learned from it is the same.
+   * the probabilities it was made with, what is learned from it is the same. Said again, after a failure, it is the same event.
    *
    * @param {Choice} choice
    * @param {number} value
    * @param {number} wait the loop's reward wait time in seconds
    */
-  async reward({ situation, answer, at }, value, wait) {
-    if ((performance.now() - at) / 1000 < wait * IN_TIME) {
-      await this.api.post(`personalizer/events/${encodeURIComponent(answer.eventId)}/activate`);
-      return this.#reward(answer.eventId, value);
+  async reward(choice, value, wait) {
+    const { situation, answer, at } = choice;
+    choice.eventId ??= (performance.now() - at) / 1000 < wait * IN_TIME ? answer.eventId : freshEventId();
+    if (choice.eventId === answer.eventId) await this.api.post(`personalizer/events/${encodeURIComponent(answer.eventId)}/activate`);
+    else {
+      const { ranking, rewardActionId } = answer;
+      const line = JSON.stringify({ ...asked(situation), eventId: choice.eventId, ranking, rewardActionId });
+      await this.api.post("personalizer/logs/interactions", new Blob([line, "\n"], { type: "application/x-ndjson" }));
     }
-    const eventId = freshEventId();
-    const { ranking, rewardActionId } = answer;
-    const line = JSON.stringify({ ...asked(situation), eventId, ranking, rewardActionId });
-    await this.api.post("personalizer/logs/interactions", new Blob([line, "\n"], { type: "application/x-ndjson" }));
-    return this.#reward(eventId, value);
+    return this.#reward(choice.eventId, value);
   }
 
   /** @returns {Promise<Standing>} */
   async standing() {
-    const { loop } = await this.api.get("status");
+    const { loop, apiStatus, apiStatusMessage } = await this.api.get("status");
     return {
       version: loop.modelVersion ?? "",
-      learned: loop.counters.learned,
-      pending: loop.counters.pending,
+      newest: loop.publishedModelVersion ?? "",
+      learned: loop.publishedModelLearned,
+      pending: loop.counters?.pending ?? null,
       wait: secondsOf(loop.rewardWaitTime) ?? 0,
       mode: loop.learningMode,
-      error: loop.error,
+      trouble: apiStatus === "Valid" ? null : apiStatusMessage,
     };
   }
 

@@ -93,10 +93,19 @@ export function whatTheyLike(tastes) {
 export class StoryCard {
   /** @param {{ onReward: (value: number) => Promise<void>, onAnother: () => Promise<void> }} listeners */
   constructor({ onReward, onAnother }) {
-    const reward = (/** @type {HTMLButtonElement} */ button, /** @type {number} */ value) => void busy(button, () => onReward(value));
-    this.click = h("button", { type: "button", class: "primary", onclick: () => reward(this.click, 1) }, "Click it");
-    this.skip = h("button", { type: "button", onclick: () => reward(this.skip, 0) }, "Skip it");
-    this.another = h("button", { type: "button", class: "plain", onclick: () => void busy(this.another, onAnother) }, "Ask again");
+    const button = (/** @type {string} */ text, /** @type {string} */ kind, /** @type {() => Promise<void>} */ work) => {
+      const onclick = () => void busy(this.actions, () => busy(made, work));
+      const made = h("button", { type: "button", class: kind, onclick }, text);
+      return made;
+    };
+    /** All of them are about one story, so one of them at a time does something. */
+    this.actions = h(
+      "div",
+      { class: "actions" },
+      button("Click it", "primary", () => onReward(1)),
+      button("Skip it", "", () => onReward(0)),
+      button("Ask again", "plain", onAnother),
+    );
     this.picture = h("div", { class: "picture", "aria-hidden": "true" });
     this.kicker = h("p", { class: "kicker" });
     this.title = h("h3", {});
@@ -109,7 +118,7 @@ export class StoryCard {
       h("h2", { id: "shown", class: "unseen" }, "The loop shows"),
       this.picture,
       h("div", { class: "text", "aria-live": "polite" }, this.kicker, this.title, this.teaser, this.odds),
-      h("div", { class: "actions" }, this.click, this.skip, this.another),
+      this.actions,
       this.thanks,
     );
   }

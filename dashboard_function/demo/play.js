@@ -4,9 +4,10 @@ import { NoAnswer, Refusal } from "/dashboard/lib/api.js";
 import { confirmed } from "/dashboard/lib/dialog.js";
 import { byId, h, replace, write } from "/dashboard/lib/dom.js";
 import { busy, textOf } from "/dashboard/lib/form.js";
-import { count, duration } from "/dashboard/lib/format.js";
+import { count, counted, duration } from "/dashboard/lib/format.js";
 import { message, note } from "/dashboard/lib/notes.js";
 import { LearningCurve } from "./curve.js";
+import { keep, kept } from "./keeping.js";
 import { Chances, StoryCard, readerPicker, whatTheyLike } from "./pieces.js";
 import { asked } from "./loop.js";
 import { reasons } from "./reasons.js";
@@ -42,8 +43,12 @@ class Play {
   /** @type {Standing | null} */
   #standing = null;
   #asked = 0;
+  /** Visitors of a crowd that was interrupted, who have yet to come. */
+  #left = 0;
   /** @type {AbortController | null} */
   #crowd = null;
+  /** Until the last visitor of the crowd is gone. */
+  #coming = Promise.resolve();
 
   /** @param {{ loop: import("./loop.js").Loop, root: HTMLElement, signal: AbortSignal, onError: (error: unknown) => void }} stage */
   constructor({ loop, root, signal, onError }) {
@@ -59,11 +64,11 @@ class Play {
     this.calls = h("pre", { tabindex: "0", role: "region", "aria-label": "The calls behind it" });
     this.likes = h("div", {}, whatTheyLike(this.#tastes));
     this.progress = h("progress", { max: CROWD, value: 0, "aria-label": "Visitors who have come", hidden: true });
-    this.invite = h(
-      "button",
-      { type: "button", class: "primary", onclick: () => void this.#invite() },
-      `Simulate ${count(CROWD)} visitors`,
-    );
+    this.invite = h("button", {
+      type: "button",
+      class: "primary",
+      onclick: () => (this.#crowd ? this.#crowd.abort() : (this.#coming = this.#invite())),
+    });
     this.turn = h("button", { type: "button", onclick: () => this.#turn() }, "Change everybody’s tastes");
     this.restart = h(
       "button",
@@ -73,9 +78,38 @@ class Play {
   }
 
   begin() {
+    this.#resume();
+    write(this.invite, this.#invitation);
+    for (const [event, where] of /** @type {[string, EventTarget][]} */ ([
+      ["pagehide", window],
+      ["visibilitychange", document],
+    ]))
+      where.addEventListener(event, () => this.#keep(), { signal: this.signal });
+    this.signal.addEventListener("abort", () => this.#keep(), { once: true });
     replace(this.root, ...this.#page());
     this.root.querySelector("h1")?.focus({ preventScroll: true });
     void this.#watch();
+  }
+
+  /** Go on where a reload, or a lost key, ended it. */
+  #resume() {
+    const play = kept(this.loop.name);
+    if (!play) return;
+    this.#chance = seededChance(play.seed);
+    this.#tastes = Tastes.from(play.liked);
+    this.#left = play.left;
+    this.curve.resume(play.curve);
+    replace(this.likes, whatTheyLike(this.#tastes));
+  }
+
+  #keep() {
+    const seed = Math.floor(this.#chance() * 2 ** 32);
+    const left = this.#crowd ? CROWD - this.progress.value : this.#left;
+    keep(this.loop.name, { seed, liked: this.#tastes.liked, curve: this.curve.drawn, left });
+  }
+
+  get #invitation() {
+    return this.#left ? `Let the other ${count(this.#left)} come` : `Simulate ${count(CROWD)} visitors`;
   }
 
   #page() {
@@ -142,16 +176,17 @@ class Play {
       try {
         const before = this.#standing;
         this.#standing = await this.loop.standing();
+        this.#tell(this.#standing);
+        if (!this.#shown) await this.#choose();
+        else if (before && before.version !== this.#standing.version) await this.#askTheNewModel();
         if (isLost) note("Connected again.");
         isLost = false;
-        this.#tell(this.#standing);
-        if (!this.#shown) await this.#ask();
-        else if (before && before.version !== this.#standing.version) await this.#askTheNewModel();
       } catch (error) {
         if (error instanceof Refusal && error.status === 401) this.onError(error);
         else if (!isLost) note(textOf(error));
         isLost = true;
-        this.#tellPulse(error instanceof NoAnswer ? "No connection, trying again" : "Something is wrong, trying again", "lost");
+        if (error instanceof NoAnswer) this.#tellPulse("No connection, trying again", "lost");
+        else if (!this.#standing?.trouble) this.#tellPulse("Something is wrong, trying again", "lost");
       }
       await new Promise((resolve) => setTimeout(resolve, document.hidden ? 5 * LOOK_EVERY_MS : LOOK_EVERY_MS));
     }
@@ -161,25 +196,30 @@ class Play {
 
   /** While a crowd teaches it, the story follows the model, unless somebody is about to click it. */
   async #askTheNewModel() {
-    if (this.#crowd && !this.story.isInUse) return this.#ask();
+    if (this.#crowd && !this.story.isInUse) return this.#choose();
     const asked = ++this.#asked;
     const choice = await this.loop.choose(this.#situation);
     if (asked === this.#asked) this.#learnOf(choice);
   }
 
-  /** Have a story chosen for the present reader; only the answer to the latest question counts. */
+  /** Have a story chosen, or say why there is none. */
   async #ask() {
-    const asked = ++this.#asked;
     try {
-      const choice = await this.loop.choose(this.#situation);
-      if (asked !== this.#asked || this.signal.aborted) return;
-      this.#shown = choice;
-      this.story.show(choice);
-      write(this.calls, callsOf(choice));
-      this.#learnOf(choice);
+      await this.#choose();
     } catch (error) {
       this.onError(error);
     }
+  }
+
+  /** Have a story chosen for the present reader; only the answer to the latest question counts. */
+  async #choose() {
+    const asked = ++this.#asked;
+    const choice = await this.loop.choose(this.#situation);
+    if (asked !== this.#asked || this.signal.aborted) return;
+    this.#shown = choice;
+    this.story.show(choice);
+    write(this.calls, callsOf(choice));
+    this.#learnOf(choice);
   }
 
   /** @param {Choice} choice */
@@ -234,6 +274,7 @@ class Play {
       this.onError(error);
       return;
     }
+    if (this.#shown === choice) this.#shown = null; // it is over, whether another one can be had or not
     const expected = this.#tastes.interest(choice.situation, storyOf(choice.answer.rewardActionId));
     this.curve.add({ reward: value, expected, ...this.#tastes.bounds(choice.situation) });
     this.story.thank(value);
@@ -241,13 +282,10 @@ class Play {
   }
 
   async #invite() {
-    if (this.#crowd) {
-      this.#crowd.abort();
-      return;
-    }
     const crowd = new AbortController();
     this.#crowd = crowd;
-    this.progress.value = 0;
+    this.progress.value = CROWD - (this.#left || CROWD);
+    const before = this.progress.value;
     this.progress.hidden = false;
     this.root.setAttribute("data-crowd", "");
     write(this.invite, "Stop");
@@ -256,22 +294,25 @@ class Play {
         loop: this.loop,
         tastes: () => this.#tastes,
         chance: this.#chance,
-        count: CROWD,
+        count: CROWD - before,
+        lacksModel: () => Boolean(this.#standing && !this.#standing.version && this.#standing.wait <= LONG_WAIT),
         signal: AbortSignal.any([crowd.signal, this.signal]),
         onVisit: (visit) => {
           this.curve.add(visit);
           this.progress.value += 1;
         },
       });
-      note(`${count(this.progress.value)} visitors have come by.`);
+      this.#left = this.signal.aborted ? CROWD - this.progress.value : 0;
+      note(`${counted(this.progress.value - before, "visitor")} came by.`);
     } catch (error) {
       crowd.abort();
+      this.#left = CROWD - this.progress.value;
       this.onError(error);
     }
     this.#crowd = null;
     this.progress.hidden = true;
     this.root.removeAttribute("data-crowd");
-    write(this.invite, `Simulate ${count(CROWD)} visitors`);
+    write(this.invite, this.#invitation);
   }
 
   /** Have everybody like something else from now on: what was learned has to be unlearned. */
@@ -287,7 +328,10 @@ class Play {
     if (!(await confirmed({ title: "Forget all that was learned?", text, action: "Forget all" }))) return;
     try {
       this.#crowd?.abort();
+      await this.#coming;
       await this.loop.forget();
+      this.#left = 0;
+      write(this.invite, this.#invitation);
       this.curve.clear();
       note("Forgotten.");
     } catch (error) {
@@ -296,16 +340,17 @@ class Play {
   }
 
   /** @param {Standing} standing */
-  #tell({ version, learned, pending, wait, mode, error }) {
-    const model = version ? `Model ${Number.parseInt(version, 10)}` : "No model yet";
+  #tell({ newest, learned, pending, wait, mode, trouble }) {
+    const model = newest ? `Model ${Number.parseInt(newest, 10)}: learned from ${counted(learned, "visit")}` : "No model yet";
     const waiting = pending ? `, ${count(pending)} under way` : "";
-    this.#tellPulse(`${model}: learned from ${count(learned)} visits${waiting}`, "live");
+    if (learned === null) this.#tellPulse("Not known how far it has learned, trying again", "lost");
+    else this.#tellPulse(`${model}${waiting}`, "live");
     const notices = [
       wait > LONG_WAIT &&
         `This loop waits ${duration(wait)} for rewards before it learns from a visit, so what you do here shows later than that. ` +
           "Started with make run, the app has a loop for this page that waits seconds.",
       mode !== "Online" && `This loop is in ${mode} mode: it shows the first story, whatever it has learned.`,
-      error && `The service says: ${error}`,
+      trouble && `The service says: ${trouble}`,
     ].filter(Boolean);
     if (notices.join() === this.notice.textContent) return;
     replace(

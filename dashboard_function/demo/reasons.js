@@ -37,7 +37,7 @@ export function reasons(explained, situation) {
     h(
       "details",
       { class: "quiet" },
-      h("summary", {}, `All ${explained.features.length} contributions`),
+      h("summary", {}, explained.features.length === 1 ? "The contribution" : `All ${explained.features.length} contributions`),
       h(
         "div",
         { class: "scroll", tabindex: "0", role: "region", "aria-label": "All contributions" },

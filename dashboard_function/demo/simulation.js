@@ -1,4 +1,4 @@
-/** Visitors who come by themselves: a few at a time, at a steady pace, each rewarded by tastes that the loop is not told. */
+/** Visitors who come by themselves: a few at a time, slowly until there is a first model, each rewarded by tastes that the loop is not told. */
 
 import { NoAnswer, Refusal } from "/dashboard/lib/api.js";
 import { freshEventId } from "./loop.js";
@@ -8,6 +8,9 @@ import { anybody, storyOf } from "./world.js";
 
 const AT_ONCE = 5;
 const A_SECOND = 45;
+/** Until there is a first model: few, so that it is there before many were shown stories blindly. It is not waited for endlessly. */
+const AT_FIRST = { aSecond: 12, most: 80, withinMs: 20_000 };
+const LOOK_EVERY_MS = 200;
 const ATTEMPTS = 6;
 const BUSY = new Set([408, 429, 500, 502, 503, 504]);
 
@@ -19,18 +22,30 @@ const BUSY = new Set([408, 429, 500, 502, 503, 504]);
  *   tastes: () => import("./world.js").Tastes,
  *   chance: import("./world.js").Chance,
  *   count: number,
+ *   lacksModel: () => boolean,
  *   signal: AbortSignal,
  *   onVisit: (visit: Visit) => void,
  * }} described
  */
-export async function simulate({ loop, tastes, chance, count, signal, onVisit }) {
-  const began = performance.now();
+export async function simulate({ loop, tastes, chance, count, lacksModel, signal, onVisit }) {
+  const patience = performance.now() + AT_FIRST.withinMs;
+  const isHeldUp = () => lacksModel() && performance.now() < patience && !signal.aborted;
   let come = 0;
+  let next = performance.now();
+  const turn = async (/** @type {number} */ number) => {
+    while (number >= AT_FIRST.most && isHeldUp()) {
+      await paused(LOOK_EVERY_MS, signal);
+      next = Math.max(next, performance.now());
+    }
+    const at = next;
+    next += 1000 / (lacksModel() ? AT_FIRST.aSecond : A_SECOND);
+    await paused(at - performance.now(), signal);
+  };
   const work = async () => {
     while (come < count && !signal.aborted) {
       const number = come++;
       const [situation, click] = [anybody(chance), chance()];
-      await paused(began + (number * 1000) / A_SECOND - performance.now(), signal);
+      await turn(number);
       if (signal.aborted) return;
       const liked = tastes();
       const eventId = freshEventId();

@@ -104,6 +104,22 @@ export class Tastes {
     });
   }
 
+  /**
+   * Those that were written down before.
+   *
+   * @param {[string, [string, string]][]} liked
+   */
+  static from(liked) {
+    const tastes = new Tastes(() => 0);
+    tastes.#liked = new Map(liked);
+    return tastes;
+  }
+
+  /** All of it, to be written down. */
+  get liked() {
+    return [...this.#liked];
+  }
+
   /** @param {string} moment see `keyOf` */
   of(moment) {
     return /** @type {[string, string]} */ (this.#liked.get(moment));

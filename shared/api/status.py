@@ -60,7 +60,7 @@ class MirrorBody(WireModel):
 
 
 class LoopProgressBody(WireModel):
-    """How far a loop has come. ``modelVersion`` is what the answering process serves."""
+    """How far a loop has come. ``modelVersion`` is what the answering process serves, ``publishedModelLearned`` is of the newest."""
 
     name: str
     learning_mode: str
@@ -68,6 +68,7 @@ class LoopProgressBody(WireModel):
     model_version: str | None
     model_age_seconds: float | None
     published_model_version: str | None
+    published_model_learned: int | None
     watermark: str | None
     lag_seconds: float | None
     counters: CountersBody | None

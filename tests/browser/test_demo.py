@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from dashboard_function import DEMO, STATIC
 from local.demo_loop import QUICK, demo_key
@@ -33,6 +33,7 @@ EQUAL = "13%"
 """The chance of each of eight stories before anything is learned."""
 LEARNS_WITHIN_MS = 60_000
 CROWD_WITHIN = 180.0
+FIRST_MODEL_BY = 100
 FIRST_VISITORS, ENOUGH_VISITORS, GAINED, WON = 500, 1000, 0.25, 50
 """After so many visitors: how far the reward is above picking blindly at least, and how many per cent of what there is to win are won."""
 Playing = Callable[..., AbstractContextManager["Demo"]]
@@ -179,6 +180,66 @@ def test_a_click_is_learned_whether_it_comes_at_once_or_after_the_reward_wait_ti
     expect(demo.page.locator("#pulse")).to_contain_text(re.compile(r"Model \d+: learned from \d+ visits"), timeout=LEARNS_WITHIN_MS)
 
 
+@pytest.mark.parametrize("buttons", [["Click it", "Skip it"], ["Skip it", "Click it"], ["Click it", "Click it", "Ask again"]], ids="+".join)
+def test_buttons_that_are_used_at_once_reward_one_event_once(demo, buttons):
+    demo.play()
+    before = demo.loop()["counters"]
+    demo.page.evaluate(
+        "names => names.forEach(name => [...document.querySelectorAll('button')].find(e => e.innerText === name).click())", buttons
+    )
+    demo.visit.says("Clicked: reward 1." if buttons[0] == "Click it" else "Skipped: reward 0.")
+    demo.until(lambda: demo.loop()["counters"]["learned"] > before["learned"] and demo.loop()["counters"]["pending"] == 0)
+    after = demo.loop()["counters"]
+    assert (after["learned"], after["rewards"]) == (before["learned"] + 1, before["rewards"] + 1)
+    assert demo.figure("Visitors") == 1
+
+
+def test_a_reward_that_is_sent_again_after_a_failure_is_of_the_same_event(demo):
+    demo.visit.refusals |= {503}
+    demo.play()
+    before = demo.loop()["counters"]
+    demo.page.wait_for_timeout(2_500)  # later than the reward wait time, so that the choice is logged anew
+    demo.page.route(
+        "**/reward?*", lambda route: route.fulfill(status=503, json={"error": {"message": "Storage does not answer."}}), times=1
+    )
+    demo.visit.button("Click it").click()
+    demo.visit.says("Storage does not answer.")
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+    demo.until(lambda: demo.loop()["counters"]["learned"] > before["learned"] and demo.loop()["counters"]["pending"] == 0)
+    assert demo.loop()["counters"]["learned"] == before["learned"] + 1
+
+
+def test_the_header_speaks_of_the_model_that_is_there_now(demo):
+    demo.play()
+    demo.visit.button("Click it").click()
+    expect(demo.page.locator("#pulse")).to_contain_text("learned from", timeout=LEARNS_WITHIN_MS)
+    demo.forget()
+    expect(demo.page.locator("#pulse")).to_have_text("No model yet")
+    demo.visit.button("Click it").click()
+    expect(demo.page.locator("#pulse")).to_have_text(re.compile(r"^Model \d+: learned from 1 visit$"), timeout=LEARNS_WITHIN_MS)
+    assert demo.loop()["counters"]["learned"] > 1
+
+
+def test_what_the_service_cannot_tell_is_said_in_words(demo):
+    def degraded(route: Route) -> None:
+        answer = route.fetch().json()
+        unknown = dict.fromkeys(("counters", "publishedModelVersion", "publishedModelLearned", "watermark", "lagSeconds", "advice"))
+        reason = {"apiStatus": "Degraded", "apiStatusMessage": "The loop's progress cannot be read: storage does not answer"}
+        route.fulfill(json={**answer, **reason, "loop": {**answer["loop"], **unknown}})
+
+    demo.play()
+    demo.page.route("**/status", degraded)
+    expect(demo.page.locator("#pulse")).to_have_text("Not known how far it has learned, trying again")
+    demo.visit.says("The loop's progress cannot be read: storage does not answer")
+    demo.visit.button("Click it").click()
+    demo.visit.says("Clicked: reward 1.")
+    assert not re.search("NaN|null|undefined|Infinity", demo.page.locator("body").inner_text())
+    demo.page.unroute("**/status")
+    expect(demo.page.locator("#pulse")).to_have_text(re.compile("^(Model|No model)"))
+    expect(demo.page.locator(".notice")).to_be_empty()
+
+
 def test_a_page_that_is_left_alone_asks_nothing_more(demo):
     demo.play()
     demo.visit.button("Click it").click()
@@ -252,6 +313,36 @@ def test_a_crowd_is_stopped_by_the_same_button(demo):
     demo.visit.button("Stop").click()
     expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
     assert 0 < demo.figure("Visitors") < 1000
+
+
+def test_the_first_model_is_there_before_a_hundred_have_come(demo):
+    demo.play()
+    demo.forget()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    expect(demo.page.locator("#pulse")).to_contain_text("learned from", timeout=LEARNS_WITHIN_MS)
+    assert demo.figure("Visitors") < FIRST_MODEL_BY
+    demo.visit.button("Stop").click()
+
+
+def test_a_crowd_that_a_reload_interrupted_can_go_on_with_the_same_people(demo):
+    demo.play()
+    demo.visit.button("Change everybody’s tastes").click()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    demo.until(lambda: demo.figure("Visitors") >= 20)
+    likes = demo.page.locator(".likes table").text_content()
+    demo.page.reload()
+    stored = demo.page.evaluate("JSON.stringify(sessionStorage)")
+    assert "demo-play" in stored
+    assert demo.key not in stored
+    demo.play()
+    come = demo.figure("Visitors")
+    assert come >= 20
+    assert demo.page.locator(".likes table").text_content() == likes
+    expect(demo.page.locator(".curve .change")).to_have_count(1)
+    demo.visit.button(f"Let the other {1000 - come:.0f} come").click()
+    demo.until(lambda: demo.figure("Visitors") > come)
+    demo.visit.button("Stop").click()
+    expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
 
 
 def test_after_the_app_was_restarted_the_page_goes_on(demo):

@@ -54,6 +54,14 @@ def ask(page) -> Ask:
         ("count", 12345, "12,345"),
         ("count", 2_345_678, "2.3M"),
         ("count", None, "–"),
+        ("count", float("nan"), "–"),
+        ("counted", [1, "visit"], "1 visit"),
+        ("counted", [2, "visit"], "2 visits"),
+        ("counted", [0, "visit"], "0 visits"),
+        ("counted", [None, "visit"], "– visits"),
+        ("reward", float("nan"), "–"),
+        ("percent", float("inf"), "–"),
+        ("duration", float("nan"), "–"),
         ("reward", 0.12345, "0.123"),
         ("reward", -0.5, "−0.500"),
         ("reward", -0.00001, "0.000"),
@@ -82,7 +90,7 @@ def ask(page) -> Ask:
     ],
 )
 def test_numbers_and_times_are_written_so(ask, name, given, written):
-    assert ask("lib/format.js", name, given) == written
+    assert ask("lib/format.js", name, *(given if isinstance(given, list) else [given])) == written
 
 
 def checked(ask: Ask, **changes: Any) -> dict[str, dict[str, Any]]:

@@ -87,6 +87,19 @@ def test_a_model_goes_out_away_and_back_and_answers_as_before(learning):
     assert model(learning).body != unsigned.body
 
 
+def test_the_status_tells_how_many_events_the_model_that_is_published_learned(learning):
+    learn(learning, "before")
+    known = status(learning)
+    assert known["publishedModelLearned"] >= 12
+    assert model(learning, "DELETE").status == 204
+    gone = status(learning)
+    assert (gone["publishedModelVersion"], gone["publishedModelLearned"], gone["counters"]) == (None, 0, known["counters"])
+    learn(learning, "after", events=3)
+    again = status(learning)
+    assert again["publishedModelLearned"] == 3
+    assert again["counters"]["learned"] == known["counters"]["learned"] + 3
+
+
 def test_the_answers_have_the_names_and_headers_of_files(learning):
     learn(learning, "first")
     unsigned, signed = model(learning), model(learning, query="signed=True")

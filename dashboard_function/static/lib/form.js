@@ -95,18 +95,18 @@ export function textOf(error) {
 }
 
 /**
- * Do it once: the button cannot be used again until it is done.
+ * Do it once: the button, or all that is in an element, cannot be used again until it is done.
  *
- * @param {HTMLButtonElement} button
+ * @param {HTMLElement} element
  * @param {() => Promise<void>} work
  */
-export async function busy(button, work) {
-  if (button.getAttribute("aria-busy") === "true") return;
-  button.setAttribute("aria-busy", "true");
+export async function busy(element, work) {
+  if (element.getAttribute("aria-busy") === "true") return;
+  element.setAttribute("aria-busy", "true");
   try {
     await work();
   } finally {
-    button.removeAttribute("aria-busy");
+    element.removeAttribute("aria-busy");
   }
 }
 

@@ -8,12 +8,31 @@ const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const DURATION = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
 const NOTHING = "–";
 
-/** @typedef {number | null | undefined} Maybe */
+/** @typedef {number | null | undefined} Maybe what is not known, or is no number, is written as a dash */
+
+/**
+ * @param {Maybe} value
+ * @returns {value is number}
+ */
+function isKnown(value) {
+  return Number.isFinite(value);
+}
 
 /** @param {Maybe} value */
 export function count(value) {
-  if (value === null || value === undefined) return NOTHING;
+  if (!isKnown(value)) return NOTHING;
   return Math.abs(value) < 1e6 ? WHOLE.format(value) : SHORT.format(value);
+}
+
+/**
+ * A number of things: `1 visit`, `2 visits`.
+ *
+ * @param {Maybe} value
+ * @param {string} one
+ * @param {string} [many]
+ */
+export function counted(value, one, many = `${one}s`) {
+  return `${count(value)} ${value === 1 ? one : many}`;
 }
 
 /**
@@ -30,7 +49,7 @@ export function reward(value) {
  * @param {number} digits
  */
 export function decimal(value, digits) {
-  if (value === null || value === undefined) return NOTHING;
+  if (!isKnown(value)) return NOTHING;
   return (Object.is(value, -0) ? 0 : value)
     .toFixed(digits)
     .replace("-", "−")
@@ -44,14 +63,14 @@ export function interval(interval) {
 
 /** @param {Maybe} value between 0 and 1 */
 export function percent(value) {
-  if (value === null || value === undefined) return NOTHING;
+  if (!isKnown(value)) return NOTHING;
   const hundredths = value * 100;
   return `${decimal(hundredths, hundredths !== 0 && Math.abs(hundredths) < 10 ? 1 : 0)}%`;
 }
 
 /** @param {Maybe} value */
 export function milliseconds(value) {
-  if (value === null || value === undefined) return NOTHING;
+  if (!isKnown(value)) return NOTHING;
   return value < 1000 ? `${decimal(value, value < 10 ? 1 : 0)} ms` : duration(value / 1000);
 }
 
@@ -61,7 +80,7 @@ export function milliseconds(value) {
  * @param {Maybe} seconds
  */
 export function duration(seconds) {
-  if (seconds === null || seconds === undefined) return NOTHING;
+  if (!isKnown(seconds)) return NOTHING;
   if (seconds < 60) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 10 ? 0 : 1)} s`;
   const units = [
     ["d", 86_400],
@@ -119,6 +138,6 @@ export function utcTime(at) {
  * @param {Maybe} seconds
  */
 export function ago(seconds) {
-  if (seconds === null || seconds === undefined) return NOTHING;
+  if (!isKnown(seconds)) return NOTHING;
   return seconds < 2 ? "just now" : `${duration(Math.floor(seconds))} ago`;
 }

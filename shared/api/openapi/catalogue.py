@@ -752,6 +752,7 @@ _PROGRESS: Final[dict[str, Any]] = {
     "modelVersion": "00000042-36c28f7b92d1",
     "modelAgeSeconds": 74.2,
     "publishedModelVersion": "00000042-36c28f7b92d1",
+    "publishedModelLearned": 1100,
     "watermark": _NOON,
     "lagSeconds": 0.0,
     "counters": {

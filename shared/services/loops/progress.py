@@ -26,11 +26,13 @@ class Progress:
     """Counters up to the watermark, and what waits behind it.
 
     ``lag`` is for how long the oldest waiting decision could have been learned already, and ``chunk`` the newest of the joined log
-    ("": there is none, or it was deleted). ``anew`` tells how far the model is that is begun anew, if one is.
+    ("": there is none, or it was deleted). ``published_learned`` counts the events of the published model alone. ``anew`` tells how far
+    the model is that is begun anew, if one is.
     """
 
     served: Served
     published_version: str
+    published_learned: int
     watermark: datetime | None
     lag: timedelta
     counters: Counters
@@ -86,6 +88,7 @@ class ProgressReport:
         return Progress(
             served=served,
             published_version=pointer.version,
+            published_learned=pointer.learned,
             watermark=pointer.watermark if is_committed else None,
             lag=max(timedelta(0), self._clock.now() - due),
             counters=pointer.counters,
