@@ -1,4 +1,4 @@
-"""Evaluations and feature importances on the wire: the published examples, and what is refused and where."""
+"""Evaluations and feature importances on the wire: the contract's examples, and what is refused and where."""
 
 import json
 from collections.abc import Mapping
@@ -58,7 +58,8 @@ from shared.domain.evaluation import (
 )
 from shared.domain.loop import LearningPolicy
 from tests.builders import T0, after
-from tests.published import conforms, example
+from tests.contract import examples
+from tests.contract.shapes import conforms
 
 LATEST = "2022-09-01-preview"
 OLD = ("v1.0", "v1.1-preview.1", "v1.1-preview.2", "v1.1-preview.3")
@@ -142,80 +143,74 @@ def about(document: Any) -> Any:
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_the_example_of_an_evaluation_is_written_as_published(version):
-    found = example(version, "Evaluations_Get")["responses"]["200"]["body"]
+def test_an_evaluation_is_written_as_its_version_has_it(version):
+    found = examples.over(version)
     body = written(OldEvaluation.of(old_evaluation(found), version=version))
     assert body == about(found)
     conforms(body, version, "Evaluation")
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_the_example_of_a_new_evaluation_is_written_as_published(version):
-    found = example(version, "Evaluations_Create")["responses"]["201"]["body"]
+def test_an_evaluation_that_runs_is_written_as_its_version_has_it(version):
+    found = examples.waiting(version)
     body = written(OldEvaluation.of(old_evaluation(found), version=version))
     assert body == found
     conforms(body, version, "Evaluation")
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_the_example_of_a_listing_is_written_as_published(version):
-    found = example(version, "Evaluations_List")["responses"]["200"]["body"]
+def test_a_listing_is_written_as_its_version_has_it(version):
+    found = examples.listed(version)
     listing = json.loads(write_old_list([old_evaluation(each) for each in found], version=version))
     assert listing == about(found)
-    for each in listing:
-        conforms(each, version, "Evaluation")
+    conforms(listing, version, ["Evaluation"])
 
 
 @pytest.mark.parametrize("version", [*OLD, LATEST])
-def test_the_example_of_what_is_asked_for_is_read(version):
-    found = example(version, "Evaluations_Create")["parameters"]["evaluation"]
-    asked = parse(json.dumps(found).encode(), EvaluationContract, InvalidEvaluationContractError).to_asked()
-    policies = tuple(LearningPolicy(each["name"], each["arguments"]) for each in found["policies"])
-    assert asked == Asked("myFirstEvaluation", datetime(2018, 12, 19, tzinfo=UTC), datetime(2019, 1, 19, tzinfo=UTC), policies, True)
+def test_what_is_asked_for_is_read_in_every_version(version):
+    asked = parse(json.dumps(examples.wanted(version)).encode(), EvaluationContract, InvalidEvaluationContractError).to_asked()
+    policies = (LearningPolicy("bolder", "--cb_explore_adf --epsilon 0.5 --cb_type mtr"),)
+    assert asked == Asked("spring", datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 15, tzinfo=UTC), policies, True)
 
 
-def test_the_example_of_the_latest_version_is_written_as_published():
-    """But for the slot's id, which is there for what is over all slots as well, and empty: so the live service had it."""
-    both = example(LATEST, "Evaluations_Get")
-    found, query = both["responses"]["200"]["body"], both["parameters"]
+def test_an_evaluation_of_the_latest_version_is_written_as_it_has_it():
+    """The slot's id is there for what is over all slots as well, and empty: so the live service had it."""
+    found = examples.latest_over()
+    query = {"startTime": found["startTime"], "endTime": found["endTime"], "intervalInMinutes": "5", "window": "Expanding"}
     results = tuple(result(each) for each in found["content"]["value"])
     evaluation = Evaluation(job(found, JobStatus.SUCCEEDED), LearningPolicy(), results=results)
-    asked = read_evaluation_query({name: str(query[name]) for name in ("startTime", "endTime", "intervalInMinutes", "window")})
-    body = written(EvaluationBody.found(evaluation, asked))
-    published = [{"slotId": "", **each} for each in found["content"]["value"]]
-    assert body == {**found, "content": {**found["content"], "value": published}}
+    body = written(EvaluationBody.found(evaluation, read_evaluation_query(query)))
+    assert body == found
     conforms(body, LATEST, "Evaluation")
 
 
-def test_the_example_of_a_page_is_written_as_published():
-    both = example(LATEST, "Evaluations_List")
-    found = both["responses"]["200"]["body"]
+def test_a_page_is_written_as_the_latest_version_has_it():
+    found = examples.latest_page()
     listed = [Listed(job(each, JobStatus(each["status"])), EvaluationKind(each["evaluationType"])) for each in found["value"]]
     body = written(EvaluationPage(value=[EvaluationDetails.of(each) for each in listed], next_link=found["nextLink"]))
     assert body == found
     conforms(body, LATEST, "Evaluations")
 
 
-def test_the_example_of_a_feature_importance_is_written_as_published():
-    found = example(LATEST, "FeatureImportances_Get")["responses"]["200"]["body"]
+def test_a_feature_importance_is_written_as_the_latest_version_has_it():
+    found = examples.importance()
     scores = tuple(FeatureScore(each["namespace"], each["featureName"], each["score"]) for each in found["featureScores"])
     body = written(FeatureImportanceBody.found(FeatureImportance(job(found, JobStatus.SUCCEEDED), scores)))
     assert body == found
     conforms(body, LATEST, "FeatureImportance")
 
 
-def test_the_example_of_a_page_of_feature_importances_is_written_as_published():
-    found = example(LATEST, "FeatureImportances_List")["responses"]["200"]["body"]
+def test_a_page_of_feature_importances_is_written_as_the_latest_version_has_it():
+    found = examples.importances_page()
     entries = [FeatureImportanceDetails.of(job(each, JobStatus(each["status"]))) for each in found["value"]]
     body = written(FeatureImportancePage(value=entries, next_link=found["nextLink"]))
     assert body == found
     conforms(body, LATEST, "FeatureImportances")
 
 
-def test_the_example_of_a_feature_importance_that_is_asked_for_is_read():
-    found = example(LATEST, "FeatureImportances_Create")["parameters"]["featureImportance"]
-    asked = parse(json.dumps(found).encode(), FeatureImportanceContract, InvalidContractError).to_asked()
-    assert asked == Asked("myFeatureImportance", datetime(2019, 1, 12, tzinfo=UTC), datetime(2019, 1, 19, tzinfo=UTC))
+def test_a_feature_importance_that_is_asked_for_is_read():
+    asked = parse(json.dumps(examples.ASKED).encode(), FeatureImportanceContract, InvalidContractError).to_asked()
+    assert asked == Asked("spring", datetime(2024, 3, 1, tzinfo=UTC), datetime(2024, 3, 15, tzinfo=UTC))
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------

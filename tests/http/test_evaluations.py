@@ -15,8 +15,9 @@ from shared.runtime.wiring import build
 from shared.services.analysis.evaluations import MOST_KEPT
 from shared.storage.evaluation_store import evaluation_store
 from tests.builders import T0, after
+from tests.contract import examples
+from tests.contract.shapes import conforms
 from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, rank, refused
-from tests.published import conforms, example
 from tests.running import Answer, RunningApp
 
 OLD = [version for version in VERSIONS if version != QUERY_VERSION]
@@ -68,9 +69,8 @@ def get(app: RunningApp, job_id: str = "e1", **query: str) -> Answer:
 
 
 @pytest.mark.parametrize("version", OLD)
-def test_the_example_is_created_and_found_where_the_answer_says(judged, version):
-    asked = example(version, "Evaluations_Create")["parameters"]["evaluation"]
-    answer = judged.request("POST", path("evaluations", version=version), asked)
+def test_what_is_created_is_found_where_the_answer_says(judged, version):
+    answer = judged.request("POST", path("evaluations", version=version), {**examples.wanted(version), **PAST})
     assert answer.status == 201
     conforms(answer.json, version, "Evaluation")
     assert (answer.json["status"], answer.json["featureImportance"]) == ("completed", [])
@@ -109,18 +109,17 @@ def test_an_evaluation_is_the_same_in_every_version(judged):
 # --- 2022-09-01-preview ----------------------------------------------------------------------------------------------------
 
 
-def test_the_latest_example_is_taken_and_its_empty_range_is_over_at_once_and_says_so(judged):
-    found = example(QUERY_VERSION, "Evaluations_Create")["parameters"]
-    answer = judged.request("PUT", one(found["evaluationId"]), found["evaluation"])
+def test_an_empty_range_is_over_at_once_and_says_so(judged):
+    answer = judged.request("PUT", one("spring"), {**examples.wanted(QUERY_VERSION), **PAST})
     assert (answer.status, answer.body) == (200, b"")
-    query = example(QUERY_VERSION, "Evaluations_Get")["parameters"]
-    names = ("startTime", "endTime", "intervalInMinutes", "window")
-    got = judged.request("GET", one(found["evaluationId"], **{name: str(query[name]) for name in names}))
+    query = {"startTime": "2018-12-20T00:00:00Z", "endTime": "2019-01-18T00:00:00Z", "intervalInMinutes": "5", "window": "Expanding"}
+    got = judged.request("GET", one("spring", **query))
     assert got.status == 200
     conforms(got.json, QUERY_VERSION, "Evaluation")
     assert (got.json["status"], got.json["content"]["value"]) == ("Succeeded", [])
     assert "No event was logged" in got.json["description"]
-    assert {name: got.json["content"][name] for name in names[:3]} == {name: query[name] for name in names[:3]}
+    content = {name: str(got.json["content"][name]) for name in ("startTime", "endTime", "intervalInMinutes")}
+    assert content == {name: query[name] for name in content}
 
 
 def test_what_waits_has_an_empty_report_and_what_is_not_there_none(judged):

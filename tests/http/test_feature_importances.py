@@ -6,8 +6,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
+from tests.contract import examples
+from tests.contract.shapes import conforms
 from tests.http.building import QUERY_VERSION, path, rank, refused
-from tests.published import conforms, example
 from tests.running import Answer, RunningApp
 
 NOW = {"startTime": "2020-01-01", "endTime": "2100-01-01"}
@@ -35,11 +36,10 @@ def listing(app: RunningApp, **query: str) -> Answer:
     return app.request("GET", f"{path('featureImportances', version=QUERY_VERSION)}&{urlencode(query)}")
 
 
-def test_the_example_is_taken_and_its_empty_range_is_over_at_once_and_says_so(asked):
-    found = example(QUERY_VERSION, "FeatureImportances_Create")["parameters"]
-    answer = asked.request("PUT", one(found[ID]), found["featureImportance"])
+def test_an_empty_range_is_over_at_once_and_says_so(asked):
+    answer = asked.request("PUT", one("spring"), {**examples.ASKED, "startTime": "2019-01-12T00:00:00Z", "endTime": "2019-01-19T00:00:00Z"})
     assert (answer.status, answer.body) == (200, b"")
-    got = asked.request("GET", one(found[ID]))
+    got = asked.request("GET", one("spring"))
     conforms(got.json, QUERY_VERSION, "FeatureImportance")
     assert (got.json["status"], got.json["featureScores"]) == ("Succeeded", [])
     assert "No event was logged" in got.json["description"]

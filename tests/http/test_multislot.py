@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.contract.shapes import conforms
 from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, actions, counters, log_since, nothing_logged, path, rank, refused
 from tests.http.own_loops import own_loop
-from tests.published import conforms, example
 from tests.running import Answer, Asked, RunningApp
 
 PREVIEWS = [version for version in VERSIONS if version != "v1.0"]
@@ -44,22 +44,21 @@ def reward(app: Asked, event_id: str, rewards: Any, *, version: str = LAST) -> A
 
 
 @pytest.mark.parametrize("version", PREVIEWS)
-def test_the_example_rank_is_answered_as_documented(slotted, version):
-    asked = example(version, "MultiSlot_Rank")["parameters"]["body"]
-    answer = slotted.request("POST", path("multislot/rank", version=version), asked)
+def test_every_preview_fills_the_slots_with_actions_that_are_not_excluded_there(slotted, version):
+    slots = [{**SLOTS[0], "excludedActions": ["a"]}, SLOTS[1]]
+    answer = rank_slots(slotted, version=version, eventId=f"of {version}", slots=slots)
     assert answer.status == 201
-    assert (answer.json["eventId"], [slot["id"] for slot in answer.json["slots"]]) == (asked["eventId"], ["Main Article", "Side Bar"])
-    assert answer.json["slots"][0]["rewardActionId"] != "SportsArticle", "it is excluded there"
+    assert (answer.json["eventId"], [slot["id"] for slot in answer.json["slots"]]) == (f"of {version}", ["top", "side"])
+    assert answer.json["slots"][0]["rewardActionId"] != "a", "it is excluded there"
     assert len({slot["rewardActionId"] for slot in answer.json["slots"]}) == 2
     conforms(answer.json, version, "MultiSlotRankResponse")
 
 
 @pytest.mark.parametrize("version", PREVIEWS)
-def test_the_example_reward_and_the_example_activation_are_taken(slotted, version):
-    found = example(version, "MultiSlotEvents_Reward")["parameters"]
-    answer = slotted.request("POST", event(found["eventId"], "reward", version=version), found["body"])
+def test_every_preview_takes_rewards_and_activations(slotted, version):
+    answer = reward(slotted, f"of {version}", [{"slotId": "top", "value": 0.5}], version=version)
     assert (answer.status, answer.body) == (204, b"")
-    answer = slotted.request("POST", event(found["eventId"], "activate", version=version))
+    answer = slotted.request("POST", event(f"of {version}", "activate", version=version))
     assert (answer.status, answer.body) == (204, b"")
 
 
