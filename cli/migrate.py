@@ -1,6 +1,5 @@
 """``python -m cli migrate``: a whole resource of Azure Personalizer becomes a loop: settings, policy and log, and what to keep."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,16 +14,17 @@ from cli.import_log import import_logs
 from cli.output import console, facts, print_json, table, what_was_read
 from cli.service import Service
 from cli.storage import deployment, run, stored_loop
-from shared.api.configuration import ConfigurationChanges, read_changes
+from shared.api.configuration import SETTINGS, ConfigurationChanges, read_changes, write_configuration
 from shared.api.policy import read_policy
-from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError, ResourceNotFoundError
+from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError
 from shared.domain.evaluation import Report
-from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord
+from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
 from shared.joining.foreign.terms import Terms
 from shared.learning.arguments import without_effect
+from shared.runtime.http import QUERY_VERSION
 from shared.runtime.wiring import Deployment
 from shared.services.importing.importer import Imported
-from shared.services.loops.records import edit
+from shared.services.loops.takeover import SAFE, Wanted, to_take
 
 AZURE: Final = "azure"
 OURS: Final = "ours"
@@ -37,7 +37,10 @@ _NAMES: Final = {
 }
 _OWN_ARGUMENTS: Final = "--cb_explore_adf"
 _LARGEST: Final = 1_000_000
-_MODE: Final = "learning_mode"
+CONFIGURATION: Final = "configuration"
+POLICY: Final = "policy"
+_SECRET: Final = "log_mirror_sas_uri"
+_AGAIN: Final = "--again takes it over"
 _RETENTION, _RETRAIN, _MIRROR, _MIRROR_URI, _OPTIMISE = (
     "logRetentionDays",
     "modelRetrainDays",
@@ -72,12 +75,14 @@ class Adapted:
 
 @dataclass(slots=True)
 class Moved:
-    """What was done. ``keys`` are those of a new loop, which are told this once."""
+    """What was done. ``keys`` are those of a new loop, which are told this once, ``policy`` is in force then."""
 
     loop: str
     is_new: bool
+    policy: LearningPolicy
     keys: Sequence[str] = field(default=(), repr=False)
     changes: list[str] = field(default_factory=list)
+    taken: Sequence[str] = ()
     imported: Imported | None = None
     learned: int = 0
     compared: Sequence[Report] = ()
@@ -99,6 +104,9 @@ def migrate(
     retention_days: Annotated[
         int, typer.Option("--retention", metavar="DAYS", min=-1, help="For how long the log is kept; -1: for ever.")
     ] = -1,
+    is_again: Annotated[
+        bool, typer.Option("--again", help="Take configuration and policy over again, whatever was changed here since.")
+    ] = False,
     is_compared: Annotated[bool, typer.Option("--compare/--no-compare", help="Whether to compare policies on the log.")] = True,
     probability: options.Probability = None,
     endpoint: options.Endpoint = "",
@@ -107,12 +115,19 @@ def migrate(
 ) -> None:
     """Move a resource of Azure Personalizer here: make the loop, take its configuration and policy over, import its logs, compare policies.
 
-    What is taken over otherwise than it was saved is said. Stopped half-way, run it again: it goes on, and nothing is there twice.
+    What is taken over otherwise than it was saved is said. Stopped half-way, run it again: it goes on, and nothing is there twice. What was
+    taken over once and changed here since stays as it is, and that is said as well.
     """
     wishes = Wishes(is_mirrored, is_optimised, retention_days)
     adapted = adapt(_read(configuration) if configuration else {}, wishes)
-    saved = _saved_policy(policy, adapted.changes) if policy else None
-    done = run(_move(name, adapted, saved, storage, as_json=as_json))
+    told_of_policy: list[str] = []
+    saved = _saved_policy(policy, told_of_policy) if policy else None
+    wanted = Wanted(read_changes(adapted.members), saved)
+    done = run(_move(name, wanted, storage, is_again=is_again, as_json=as_json))
+    done.changes[:0] = [
+        *(adapted.changes if CONFIGURATION in done.taken else ()),
+        *(told_of_policy if not saved or POLICY in done.taken else ()),
+    ]
     sources = [*(logs or ()), *(more or ())]
     if sources:
         run(_import(done, sources, Terms(assumed=probability), storage, as_json=as_json))
@@ -213,35 +228,59 @@ def _saved_policy(path: Path, told: list[str]) -> LearningPolicy | None:
 # --- the steps --------------------------------------------------------------------------------------------------------------
 
 
-async def _move(name: str, adapted: Adapted, policy: LearningPolicy | None, storage: str, *, as_json: bool) -> Moved:
+async def _move(name: str, wanted: Wanted, storage: str, *, is_again: bool, as_json: bool) -> Moved:
     """Make the loop, or take the one that is there, and give it the settings; keys are printed at once, lest they be lost."""
-    changes = read_changes(adapted.members)
-    first = {field: value for field, value in changes.items() if field != _MODE}
     async with deployment(storage) as deployed:
-        try:
-            await deployed.loops.read(name)
-            await deployed.loops.put(name, None, first)  # of a loop that is there, the mode cannot change together with what rewards are
-        except ResourceNotFoundError:
-            pass  # a new one takes all at once, and is not made where something is refused
-        kept = await deployed.loops.put(name, None, changes)
-        done = Moved(name, is_new=bool(kept.keys), keys=kept.keys, changes=adapted.changes)
-        if kept.keys and not as_json:
-            console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
-            console().print("Note the keys: they are told this once.")
-        await _store_all(deployed, name, changes)
-    if policy is not None:
-        async with stored_loop(name, storage) as opened:
-            await opened.services.configurator.set_policy(policy)
+        before = await _found(deployed, name)
+        kept = await deployed.loops.take_over(name, wanted, again=is_again)
+        defaults = deployed.settings.loop
+    done = Moved(name, is_new=bool(kept.keys), policy=kept.record.settings(defaults).policy, keys=kept.keys)
+    if kept.keys and not as_json:
+        console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
+        console().print("Note the keys: they are told this once.")
+    settings, policy = to_take(before, wanted, again=is_again)
+    done.taken = [name for name, is_taken in ((CONFIGURATION, settings.keys() - SAFE), (POLICY, policy)) if is_taken]
+    done.changes = stayed(wanted, before.settings(defaults), kept.record.settings(defaults), done.taken)
     return done
 
 
-async def _store_all(deployed: Deployment, name: str, changes: dict[str, Any]) -> None:
-    """Store what is as the app's settings have it as well: the app that serves the loop may have others than this command."""
+async def _found(deployed: Deployment, name: str) -> LoopRecord:
+    stored = await deployed.store.read(name) if is_loop_name(name) else None
+    return stored[0] if stored and stored[0].is_there else LoopRecord(name)
 
-    def stored(record: LoopRecord) -> LoopRecord:
-        return replace(record, overrides={**changes, **record.overrides})
 
-    await edit(deployed.store, name, stored)
+def stayed(wanted: Wanted, before: LoopSettings, now: LoopSettings, taken: Sequence[str]) -> list[str]:
+    """Tell what was not taken over since the loop has its own by now, a sentence each; and whether its model has to be learned again."""
+    told = []
+    if CONFIGURATION not in taken and now.log_retention_days != before.log_retention_days:
+        told.append(f"{_RETENTION}: {now.log_retention_days} instead of {before.log_retention_days}, so that what is imported stays.")
+    others = {field: value for field, value in wanted.settings.items() if getattr(now, field) != value}
+    if others:
+        told.append(f"configuration: what the loop has stays: {_compared(others, now)}. {_AGAIN}.")
+    elif wanted.is_whole and CONFIGURATION not in taken:
+        told.append("configuration: was taken over before.")
+    if wanted.policy is not None and POLICY not in taken:
+        is_other = now.policy != wanted.policy
+        told.append(
+            f"policy: what the loop has stays: {now.policy.name} ({now.policy.arguments}). {_AGAIN}."
+            if is_other
+            else "policy: was taken over before."
+        )
+    if now.resets > before.resets:
+        told.append("What rewards or features are has changed: if the loop has learned before, the trainer now learns all of it again.")
+    return told
+
+
+def _compared(others: Mapping[str, Any], now: LoopSettings) -> str:
+    """Name the settings that differ from the saved ones, with both values, but for an address that holds a secret."""
+    members = {field: member for member, field in SETTINGS.items()}
+    has = write_configuration(now, QUERY_VERSION).model_dump(mode="json", by_alias=False)
+    saved = write_configuration(replace(now, **others), QUERY_VERSION).model_dump(mode="json", by_alias=False)
+    aliases = {name: str(each.alias) for name, each in ConfigurationChanges.model_fields.items()}
+    return ", ".join(
+        aliases[name] + ("" if field == _SECRET else f" {has[name]} (saved: {saved[name]})")
+        for field, name in ((field, members[field]) for field in others)
+    )
 
 
 async def _import(done: Moved, sources: list[str], terms: Terms, storage: str, *, as_json: bool) -> None:
@@ -267,11 +306,12 @@ async def _compare(done: Moved, saved: LearningPolicy | None, storage: str) -> N
     policies = [LearningPolicy(OURS, _OWN_ARGUMENTS), *([LearningPolicy(AZURE, saved.arguments)] if saved else [])]
     found = await compared(done.loop, storage, policies)
     done.compared = found
-    done.verdict = await asyncio.to_thread(verdict, found, done.loop)
+    arguments = {_OWN_ARGUMENTS: OURS, **({saved.arguments: AZURE} if saved else {})}
+    done.verdict = verdict(found, done.loop, in_force=arguments.get(done.policy.arguments, ""))
 
 
-def verdict(reports: Sequence[Report], loop: str) -> str:
-    """Say in one sentence which policy to keep."""
+def verdict(reports: Sequence[Report], loop: str, *, in_force: str = AZURE) -> str:
+    """Say in one sentence which policy to keep; ``in_force`` names the one that the loop has, "" if it is another one."""
     by_name = {each.name: each for each in reports}
     ours, azure, shown = by_name.get(OURS), by_name.get(AZURE), by_name.get("online")
     if ours is None or shown is None:
@@ -281,14 +321,16 @@ def verdict(reports: Sequence[Report], loop: str) -> str:
         return f"Keep this service's own policy: {was_shown}, and it would have earned {_value(ours)}."
     low, high = ours.intervals["default"], azure.intervals["default"]
     if high[0] > ours.estimates["calibrated_dr"] and azure.estimates["calibrated_dr"] > low[1]:
-        return f"Keep Azure's policy, which is in force: it would have earned {_value(azure)} an event, this service's own {_value(ours)}."
+        how = "which is in force" if in_force == AZURE else f"which is not in force ({_AGAIN})"
+        return f"Keep Azure's policy, {how}: it would have earned {_value(azure)} an event, this service's own {_value(ours)}."
     is_better = low[0] > azure.estimates["calibrated_dr"] and ours.estimates["calibrated_dr"] > high[1]
     why = (
         f"it would have earned {_value(ours)} an event, Azure's policy {_value(azure)}, and {was_shown}"
         if is_better
         else f"the log does not tell it ({_value(ours)} an event) and Azure's policy ({_value(azure)}) apart, and it needs no settings"
     )
-    return f"Keep this service's own policy (python -m cli policy reset --loop {loop}): {why}."
+    how = ", which is in force" if in_force == OURS else f" (python -m cli policy reset --loop {loop})"
+    return f"Keep this service's own policy{how}: {why}."
 
 
 def _value(report: Report) -> str:
@@ -334,6 +376,7 @@ def _document(done: Moved, endpoint: str) -> dict[str, Any]:
         "endpoint": endpoint,
         "isNew": done.is_new,
         "keys": list(done.keys) or None,
+        "takenOver": list(done.taken),
         "changes": done.changes,
         "imported": None if read is None else {"events": read.events, "repeated": read.repeated, "refused": read.read.malformed},
         "learned": done.learned,

@@ -181,13 +181,14 @@ No settings have this number: whatever becomes of them, this model is not gone o
 
 
 class Link(NamedTuple):
-    """A chunk's place in the joined log: the chunk before it ("": it is the first), and how many of its events were learned.
+    """A chunk's place in the joined log: the chunk before it ("": it is the first), how many events it has, and how many were learned.
 
-    ``learned`` is None for a chunk that an earlier release wrote: it does not say.
+    ``learned`` and ``events`` are None for a chunk that an earlier release wrote: it does not say.
     """
 
     parent: str
     learned: int | None = None
+    events: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,10 +215,10 @@ class ModelStore(Protocol):
         """Read the learner that a model was made of, to go on learning; raises as `artifact`."""
         ...
 
-    async def write_chunk(self, name: str, data: bytes, *, parent: str, learned: int | None = None) -> None:
+    async def write_chunk(self, name: str, data: bytes, *, parent: str, learned: int | None = None, events: int | None = None) -> None:
         """Write a chunk of the cold log under a name made from its content; writing it again changes nothing.
 
-        ``learned`` is the number of its events that teach something, None if that is not known.
+        ``events`` is the number of its events, ``learned`` that of those that teach something, None if that is not known.
         """
         ...
 

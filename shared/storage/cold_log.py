@@ -134,8 +134,8 @@ async def _labels(files: Files, prefix: str, *, within: str = "") -> AsyncIterat
 
 
 def _link(labels: Mapping[str, str]) -> Link:
-    learned = labels.get("learned", "")
-    return Link(labels.get("parent", ""), int(learned) if learned.isdecimal() else None)
+    learned, events = (int(text) if (text := labels.get(name, "")).isdecimal() else None for name in ("learned", "events"))
+    return Link(labels.get("parent", ""), learned, events)
 
 
 def _checked(name: str, labels: Mapping[str, str]) -> Mapping[str, str]:

@@ -54,9 +54,10 @@ class FileModelStore:
             raise UnreadableError(f"{what} is not there")
         return file.data
 
-    async def write_chunk(self, name: str, data: bytes, *, parent: str, learned: int | None = None) -> None:
-        """Write a chunk of the cold log; its metadata name the chunk before it, and count the events that teach something."""
-        counted = {} if learned is None else {"learned": str(learned)}
+    async def write_chunk(self, name: str, data: bytes, *, parent: str, learned: int | None = None, events: int | None = None) -> None:
+        """Write a chunk of the cold log; its metadata name the chunk before it, and count its events and those that teach something."""
+        counts = {"learned": learned, "events": events}
+        counted = {name: str(count) for name, count in counts.items() if count is not None}
         await self._logs.write_once(f"loops/{self._loop}/log/{name}", data, metadata={"format": "1", "parent": parent, **counted})
 
     async def figures(self, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,8 +10,12 @@ import orjson
 import pytest
 
 from cli.migrate import AZURE, OURS, Wishes, adapt, verdict
+from shared.domain.clock import SystemClock
 from shared.domain.errors import RequestError
 from shared.domain.evaluation import PolicySource, Report
+from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings
+from shared.services.loops.loops import Loops
+from shared.services.loops.records import edit
 from shared.storage.loop_store import FileLoopStore
 from shared.storage.ports import Storage
 from tests.cli.running import Done, run_async
@@ -119,6 +124,81 @@ async def test_run_again_it_goes_on_and_tells_no_key_a_second_time(account, stor
     assert {each["name"] for each in again["policies"]} >= {"online", OURS, AZURE}
 
 
+async def record(account: Storage) -> LoopRecord:
+    stored = await FileLoopStore(account).read("shop")
+    assert stored is not None
+    return stored[0]
+
+
+def here(account: Storage) -> Loops:
+    return Loops(FileLoopStore(account), defaults=LoopSettings(), clock=SystemClock(), check_mirror=lambda _: None)
+
+
+async def test_what_was_changed_since_stays_whatever_is_run_again_and_is_told(account, storage, saved):
+    await migrate(saved, storage, "--no-compare")
+    changed = {"reward_wait": timedelta(hours=1), "log_retention_days": 100_000}
+    await here(account).put("shop", None, changed)
+    await edit(FileLoopStore(account), "shop", lambda record: record.overriding({"policy": LearningPolicy("reset", "--cb_explore_adf")}))
+    before = await record(account)
+    again = await migrate(saved, storage, "--no-compare")
+    assert (again.code, again.errors) == (0, "")
+    assert await record(account) == before
+    assert "rewardWaitTime PT1H (saved: PT30M), logRetentionDays 100000 (saved: -1). --again takes it over." in again.text
+    assert "policy: what the loop has stays: reset (--cb_explore_adf). --again takes it over." in again.text
+    assert "instead of 90" not in again.text, "what is not done is not said to be done"
+    taken = (await migrate(saved, storage, "--no-compare", "--again", "--json")).json
+    assert taken["takenOver"] == ["configuration", "policy"]
+    after = (await record(account)).settings(LoopSettings())
+    assert (after.reward_wait, after.log_retention_days, after.policy.arguments) == (timedelta(minutes=30), -1, POLICY["arguments"])
+
+
+async def test_a_setting_that_follows_the_app_again_is_not_taken_over_a_second_time(account, storage, saved):
+    await migrate(saved, storage, "--no-compare")
+
+    def unset(record: LoopRecord) -> LoopRecord:
+        return replace(record, overrides={name: value for name, value in record.overrides.items() if name != "reward_wait"})
+
+    await edit(FileLoopStore(account), "shop", unset)
+    again = (await migrate(saved, storage, "--no-compare", "--json")).json
+    assert again["takenOver"] == []
+    assert "reward_wait" not in (await record(account)).overrides
+
+
+async def test_run_again_without_a_change_it_says_what_was_taken_over_before(account, storage, saved):
+    await migrate(saved, storage, "--no-compare")
+    before = await record(account)
+    again = (await migrate(saved, storage, "--no-compare", "--json")).json
+    assert again["changes"] == ["configuration: was taken over before.", "policy: was taken over before."]
+    assert await record(account) == before
+
+
+async def test_a_configuration_that_is_found_later_is_taken_over_then(account, storage, saved):
+    first = await run_async("migrate", "shop", "--logs", str(saved / "logs"), "--storage", storage, "--no-compare", "--json")
+    assert first.json["takenOver"] == []
+    assert (await record(account)).overrides["log_retention_days"] == -1
+    then = (await migrate(saved, storage, "--no-compare", "--json")).json
+    assert then["takenOver"] == ["configuration", "policy"]
+    assert (await record(account)).overrides["reward_wait"] == timedelta(minutes=30)
+    assert any("learns all of it again" in each for each in then["changes"])
+
+
+async def test_a_loop_that_was_set_up_by_hand_keeps_its_settings_and_it_is_told(account, storage, saved):
+    await here(account).put("shop", None, {"reward_wait": timedelta(hours=2)})
+    done = (await migrate(saved, storage, "--no-compare", "--json")).json
+    assert done["takenOver"] == ["policy"]
+    assert (await record(account)).overrides["reward_wait"] == timedelta(hours=2)
+    assert any("rewardWaitTime PT2H (saved: PT30M)" in each for each in done["changes"])
+
+
+async def test_an_address_of_a_mirror_is_told_by_its_name_alone(account, storage, saved):
+    await migrate(saved, storage, "--no-compare")
+    late = {**SAVED, "logMirrorSasUri": str(SAVED["logMirrorSasUri"]).replace("2020-08-13", "2100-08-13")}
+    (saved / "configuration.json").write_bytes(orjson.dumps(late))
+    done = await migrate(saved, storage, "--mirror", "--no-compare")
+    assert "logMirrorEnabled False (saved: True), logMirrorSasUri" in done.text
+    assert "secretsignature" not in done.text
+
+
 async def test_a_file_that_grew_and_a_log_that_came_later_are_added(account, storage, saved):
     await migrate(saved, storage, "--no-compare")
     (saved / "logs" / "a.json").write_bytes(logged(EVENTS + 50))
@@ -193,6 +273,19 @@ def test_which_policy_to_keep_is_said_in_one_sentence(ours, azure, width, kept):
     said = verdict([*reports, *([] if azure is None else [valued(AZURE, azure, width)])], "shop")
     assert kept in said
     assert said.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("ours", "azure", "in_force", "kept"),
+    [
+        (0.5, 0.3, OURS, "Keep this service's own policy, which is in force: it would"),
+        (0.3, 0.5, OURS, "Keep Azure's policy, which is not in force (--again takes it over): it would"),
+        (0.3, 0.5, "", "Keep Azure's policy, which is not in force (--again takes it over): it would"),
+    ],
+)
+def test_a_policy_is_said_to_be_in_force_only_if_it_is(ours, azure, in_force, kept):
+    reports = [valued("online", 0.2, 0.05), valued(OURS, ours, 0.05), valued(AZURE, azure, 0.05)]
+    assert kept in verdict(reports, "shop", in_force=in_force)
 
 
 def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():

@@ -279,7 +279,7 @@ class _Run:
         data = await asyncio.to_thread(partial(compressed, text, after=parent))
         name = str(ChunkName(self._state.pointer.log.generation, since, until, digest(data)))
         learned = sum(event.skip is None for event in events)
-        await self._store.write_chunk(name, data, parent=parent, learned=learned)
+        await self._store.write_chunk(name, data, parent=parent, learned=learned, events=len(events))
         return name
 
     def _learn(self, events: Sequence[JoinedEvent]) -> int:

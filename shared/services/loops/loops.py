@@ -1,7 +1,7 @@
 """All loops of a deployment: made, changed, listed, deleted, and given new keys."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -13,6 +13,7 @@ from shared.domain.loop import DEFAULT_LOOP, MOST_LIVES, LoopRecord, LoopSetting
 from shared.domain.ports import LoopStore
 from shared.services.loops.configuring import MirrorCheck, configured
 from shared.services.loops.records import edit
+from shared.services.loops.takeover import Wanted, taken_over
 
 MOST_LOOPS: Final = 100
 MOST_NAMES: Final = 1_000
@@ -60,6 +61,16 @@ class Loops:
 
         A new one is ``S0`` unless told. Raises `InvalidRequestError` and as `shared.services.loops.configuring.configured`.
         """
+        return await self._kept(name, lambda record, keys, now: self._put(record, tier, changes, keys, now))
+
+    async def take_over(self, name: str, wanted: Wanted, *, again: bool = False) -> Kept:
+        """Make a loop by what is known of another service's, in one write; of one that is there, change what its owner has not decided.
+
+        ``again`` takes all of it. Raises as `put` and as `shared.services.loops.takeover.taken_over`.
+        """
+        return await self._kept(name, lambda record, keys, now: self._taken_over(record, wanted, keys, now, again=again))
+
+    async def _kept(self, name: str, change: Callable[[LoopRecord, tuple[str, str], datetime], LoopRecord]) -> Kept:
         if not is_loop_name(name):
             raise InvalidRequestError(
                 "the loop's name: must be a lower-case letter and at most 30 letters or digits, and not end in x and four digits",
@@ -68,7 +79,7 @@ class Loops:
         await self._make_sure_there_is_room(name)
         keys = (new_key(), new_key())
         now = self._clock.now()
-        record = await edit(self._store, name, lambda record: self._put(record, tier, changes, keys, now))
+        record = await edit(self._store, name, lambda record: change(record, keys, now))
         is_new = record.keys == _digests(keys)
         return Kept(record, keys if is_new else ())
 
@@ -117,6 +128,12 @@ class Loops:
         if tier is not None and tier is not record.tier:
             record, changes = replace(record, tier=tier), {**tier.preset, **changes}
         return self._configured(record, changes, now)
+
+    def _taken_over(self, record: LoopRecord, wanted: Wanted, keys: tuple[str, str], now: datetime, *, again: bool) -> LoopRecord:
+        is_new = not record.is_there
+        record = _born(record, Tier.S0, keys, now) if is_new else record
+        taken = taken_over(record, wanted, again=again, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
+        return taken.overriding({"resets": 0}) if is_new else taken
 
     def _configured(self, record: LoopRecord, changes: Mapping[str, Any], now: datetime) -> LoopRecord:
         return configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)

@@ -39,7 +39,7 @@ class Preview:
     """What a change would do.
 
     ``known`` events are what the present model learned, ``learned`` what the next one will have, at least so many unless ``is_exact``.
-    ``deleted`` events of the log end with shorter retention.
+    ``deleted`` events of the log end with shorter retention, learned or not.
     """
 
     is_learned_again: bool
@@ -79,7 +79,7 @@ class Previewer:
         is_shorter = kept_since > _kept_since(old, now)
         if new.resets == old.resets and not is_shorter:
             return counts
-        unread: list[tuple[str, bool, bool]] = []
+        unread: list[tuple[str, bool, bool, int]] = []
 
         def is_next(name: str, link: Link, way: Way) -> bool:
             if way.count >= MOST_CHUNKS:
@@ -90,15 +90,17 @@ class Previewer:
             counts.is_reaching = is_learned
             if not is_learned and not (is_shorter and new.log_retention_days != -1):
                 return False
-            if link.learned is None:
-                unread.append((name, is_learned, is_kept))
-            counts.add(link.learned or 0, is_learned=is_learned, is_kept=is_kept)
+            count = link.learned if is_kept else link.events
+            if count is None:
+                unread.append((name, is_learned, is_kept, link.learned or 0))
+            counts.add(count or 0, is_learned=is_learned, is_kept=is_kept)
             return True
 
         await way_back(self._log, pointer.chunk, is_next)
-        for name, is_learned, is_kept in unread[:MOST_READ]:
-            counts.add(await self._lines(name), is_learned=is_learned, is_kept=is_kept)
-        counts.is_exact &= not unread
+        for number, (name, is_learned, is_kept, least) in enumerate(unread):
+            is_read = number < MOST_READ
+            counts.add(await self._lines(name) if is_read else least, is_learned=is_learned, is_kept=is_kept)
+            counts.is_exact &= is_read and not is_kept  # a line is an event, but not each teaches something
         return counts
 
     async def _lines(self, name: str) -> int:

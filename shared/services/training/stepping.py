@@ -55,7 +55,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class _Extract:
-    """What is left of a window's events when it was joined: ``batch`` is what is learned of them (None: nothing), ``chunk`` their lines."""
+    """What is left of a window's events when it was joined: ``batch`` is what is learned of them (None: nothing), ``chunk`` their lines.
+
+    ``events`` counts those lines.
+    """
 
     counters: Counters
     unknown: frozenset[str]
@@ -65,6 +68,7 @@ class _Extract:
     timeline: Timeline
     batch: Batch | None
     chunk: bytes
+    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,16 +243,16 @@ class Stepper:
         sums, timeline = _figures(joined, span)
         batch = None if learner is None else lessons(joined.events, self._encoders.of(learner.interactions))
         apprentice = pointer.apprentice.after(joined.events)
-        events, joined = deque(joined.events), replace(joined, events=())
+        events, count, joined = deque(joined.events), len(joined.events), replace(joined, events=())
         chunk = compressed_parts(parts_of_lines(_let_go(events)), after=pointer.chunk) if events else b""
-        return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, batch, chunk)
+        return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, batch, chunk, count)
 
     async def _write_chunk(self, plan: Plan, pointer: Pointer, extract: _Extract) -> str:
         """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
         if not extract.chunk:
             return pointer.chunk
         name = str(ChunkName(pointer.log.generation, plan.since, plan.until, digest(extract.chunk)))
-        await self._store.write_chunk(name, extract.chunk, parent=pointer.chunk, learned=extract.counters.learned)
+        await self._store.write_chunk(name, extract.chunk, parent=pointer.chunk, learned=extract.counters.learned, events=extract.events)
         return name
 
     async def _write_model(self, plan: Plan, pointer: Pointer, work: _Work, loop: LoopSettings) -> Pointer:

@@ -1,6 +1,6 @@
 """What a change is said to do is what it does, and to ask for it changes nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -12,6 +12,8 @@ from shared.domain.errors import InvalidRewardWaitTimeError
 from shared.domain.events import LearningMode
 from shared.domain.ledger import Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
+from shared.joining.foreign.reader import TERMS
+from shared.joining.foreign.terms import Terms
 from shared.services.importing.importer import Importer, Pace
 from shared.services.loops import previewing
 from shared.services.loops.configuring import Configurator
@@ -58,9 +60,20 @@ class Loop:
         self.configurator = Configurator(store, served, defaults=DEFAULTS, clock=self.clock, check_mirror=lambda _: None)
         self.previewer = Previewer(self.configurator, self.log, self.store, clock=self.clock)
 
-    async def imports(self) -> None:
+    async def labels_again(self, counted: Mapping[str, str]) -> None:
+        """Have the chunks' metadata tell these counts only, as an earlier release did."""
+        logs, chain = Files(self.account, names.LOGS), await self.log.chain()
+        for name, parent in zip(chain, ["", *chain], strict=False):
+            file = await logs.read(names.chunks_prefix(STORE) + name)
+            assert file is not None
+            await logs.delete(names.chunks_prefix(STORE) + name)
+            await logs.write_once(names.chunks_prefix(STORE) + name, file.data, metadata={"format": "1", "parent": parent, **counted})
+
+    async def imports(self, terms: Terms = TERMS) -> None:
         hot, pace = event_log(self.account, self.clock), Pace(first=30, events=30, commit=60)
-        await Importer(hot, self.log, self.store, self.configuration, clock=self.clock, pace=pace).run([MemoryFile("a", log_of(OF_2023))])
+        await Importer(hot, self.log, self.store, self.configuration, clock=self.clock, pace=pace).run(
+            [MemoryFile("a", log_of(OF_2023))], terms=terms
+        )
 
     async def trains(self) -> None:
         hot, limits = event_log(self.account, self.clock), Limits(grace=timedelta(seconds=5), lookback=timedelta(seconds=30))
@@ -132,6 +145,28 @@ async def test_shorter_retention_is_said_to_delete_what_it_deletes(loop):
     assert longer.deleted == 0
 
 
+async def test_what_is_deleted_counts_events_that_were_never_learned_as_well(storage):
+    account = opened(storage)
+    loop = Loop(account)
+    await loop.imports(Terms(is_logging_only=True))
+    assert await loop.knows() == 0
+    told = await loop.asked(log_retention_days=90)
+    assert (told.deleted, told.is_exact) == (OF_2023, True)
+    assert f"{OF_2023} events from the log" in told.message
+    await account.close()
+
+
+async def test_a_log_of_an_earlier_release_is_counted_by_its_lines_and_at_least_by_what_was_learned(loop, monkeypatch):
+    for counted in ({}, {"learned": "7"}):
+        await loop.labels_again(counted)
+        told = await loop.asked(log_retention_days=90)
+        assert (told.deleted, told.is_exact) == (OF_2023, True)
+    monkeypatch.setattr(previewing, "MOST_READ", 1)
+    few = await loop.asked(log_retention_days=90)
+    assert (7 < few.deleted < OF_2023, few.is_exact) == (True, False)
+    assert "at least" in few.message
+
+
 async def test_what_the_change_would_be_refused_for_it_is_refused_for(loop):
     with pytest.raises(InvalidRewardWaitTimeError):
         await loop.asked(reward_wait=timedelta(days=99))
@@ -146,12 +181,7 @@ async def test_a_model_that_was_taken_away_is_told_to_come_back(loop):
 
 
 async def test_chunks_of_earlier_releases_are_counted_by_their_lines_a_few_of_them(loop, monkeypatch):
-    logs, chain = Files(loop.account, names.LOGS), await loop.log.chain()
-    for name, parent in zip(chain, ["", *chain], strict=False):
-        file = await logs.read(names.chunks_prefix(STORE) + name)
-        assert file is not None
-        await logs.delete(names.chunks_prefix(STORE) + name)
-        await logs.write_once(names.chunks_prefix(STORE) + name, file.data, metadata={"format": "1", "parent": parent})
+    await loop.labels_again({})
     told = await loop.asked(default_reward=0.5)
     assert (told.learned, told.is_exact) == (OF_2023, False)
     monkeypatch.setattr(previewing, "MOST_READ", 2)
