@@ -5,10 +5,12 @@ and the like, they are given as its reader would give them.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import TypeAdapter
 
+from local.processes import free_port
 from shared.api.configuration import ConfigurationChanges
 from shared.api.rank import ExplainedAction, RankRequest
 from shared.api.receipts import ReceiptBody
@@ -70,6 +73,10 @@ OF_AZURE: dict[str, dict[str, Any]] = {
 }
 """What Azure answered to GET configurations/service and configurations/policy."""
 
+OWN_PAGE = "docs/how-to/personalise-a-page-of-your-own.md"
+WITH_SERVICE = (OWN_PAGE,)
+"""Pages for a reader whose service is that of `make run`, which the command line finds."""
+
 WITH_STORAGE = ("docs/how-to/import-a-log.md", "docs/migrate-from-azure-personalizer.md")
 """Pages that say that the account and the service are those of the environment."""
 
@@ -80,6 +87,7 @@ LEARNED = ("first", "second")
 SAYS = {
     "docs/concepts/evaluations.md:5": r"(?s)baseline1.*random.*square",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
+    f"{OWN_PAGE}:6": r"after 150 visitors: \d+ of the last 10",
     "docs/migrate-from-azure-personalizer.md:1": r"(?s)key 1.*40 events were imported.*\nKeep ",
     "README.md:3": r"show (pasta|ice-cream)",
     "docs/concepts/models.md:7": r"is identical: the joined log gives the same bytes",
@@ -174,6 +182,8 @@ class Reader(NamedTuple):
     version: str
     spoilt: str
     """The key of a loop that no other page needs."""
+    port: int
+    """A free one, for what a page has its reader start."""
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +194,7 @@ def reader(new_account) -> Iterator[Reader]:
     running.key = "the-key-in-use"
     with running:
         made = running.request("PUT", "/loops/spoilt", headers={KEY: ADMIN}).json["keys"][0]
-        yield Reader(running, storage, [learned(running, event_id) for event_id in LEARNED][-1], made)
+        yield Reader(running, storage, [learned(running, event_id) for event_id in LEARNED][-1], made, free_port())
 
 
 def learned(app: RunningApp, event_id: str) -> str:
@@ -214,7 +224,7 @@ def own_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(reader: Reader, own_store: Path, tmp_path: Path) -> Path:
+def folder(reader: Reader, own_store: Path, tmp_path: Path) -> Iterator[Path]:
     """A clone as `make run` leaves it: with the key and the store in it."""
     (tmp_path / ".local").mkdir()
     shutil.copytree(own_store, tmp_path / ".local" / "store")
@@ -226,7 +236,10 @@ def folder(reader: Reader, own_store: Path, tmp_path: Path) -> Path:
     (tmp_path / "log.json.gz").write_bytes(compressed(lines(some_events())))
     for name in ("cli", "infra", "shared", "examples"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
-    return tmp_path
+    yield tmp_path
+    for started in tmp_path.glob("*.pid"):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(started.read_text()), signal.SIGTERM)
 
 
 def some_events() -> list[JoinedEvent]:
@@ -276,6 +289,7 @@ def given(reader: Reader, text: str) -> str:
         .replace("python3 ", f"{sys.executable} ")
         .replace("AzureWebJobsStorage='...'", f"AzureWebJobsStorage='{reader.storage}'")
     )
+    text = text.replace("127.0.0.1:8123", f"127.0.0.1:{reader.port}").replace('"127.0.0.1", 8123', f'"127.0.0.1", {reader.port}')
     text = text.replace("PERSONALIZER_KEYS=KEY", f"PERSONALIZER_KEYS={reader.app.key}").replace("00000041-36c28f7b92d1", reader.version)
     return f"STORAGE = {reader.storage!r}\n{text}" if "(STORAGE)" in text else text
 
@@ -302,5 +316,7 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     endpoint, key = (f"{app.base_url}/loops/spoilt", reader.spoilt) if page in SPOILING else (app.base_url, app.key)
     told = {"ENDPOINT": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
     if page in WITH_STORAGE:
-        told |= {**settings_of(reader.storage), "PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
+        told |= settings_of(reader.storage)
+    if page in (*WITH_STORAGE, *WITH_SERVICE):
+        told |= {"PERSONALIZER_ENDPOINT": endpoint, "PERSONALIZER_ADMIN_KEY": ADMIN}
     return {**kept, **told}
