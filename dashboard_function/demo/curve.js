@@ -25,7 +25,7 @@ export class LearningCurve {
   constructor(signal) {
     this.picture = svg("svg", { class: "curve", role: "img", height: HEIGHT });
     this.frame = h("div", { class: "frame" }, this.picture);
-    this.nothing = h("p", { class: "nothing faint" }, "Nobody has come by yet. Let a thousand visitors show what they like.");
+    this.nothing = h("p", { class: "nothing faint" }, "There were no visitors yet. Simulate a thousand of them.");
     this.figures = Object.fromEntries(
       ["visitors", "reward", "random", "best", "share"].map((name) => [name, h("dd", { class: "number" }, "–")]),
     );
@@ -46,7 +46,7 @@ export class LearningCurve {
         figure(`Average reward of the latest ${WINDOW}`, this.figures.reward, "main"),
         figure("Picking blindly", this.figures.random),
         figure("Knowing everything", this.figures.best),
-        figure("Won of what there is to win", this.figures.share, "main"),
+        figure("Share of the possible gain", this.figures.share, "main"),
       ),
     );
     const observer = new ResizeObserver(() => this.#soon());
@@ -178,7 +178,7 @@ export class LearningCurve {
 
   #summary() {
     const told = LINES.map((name) => `${LABELS[name]}: ${decimal(this.mean(name), 2)}`);
-    return `Average reward of the latest visitors, after ${count(this.visitors)}. ${told.join(". ")}. ${percent(this.#share())} of what there is to win.`;
+    return `Average reward of the latest visitors, after ${count(this.visitors)}. ${told.join(". ")}. ${percent(this.#share())} of the possible gain.`;
   }
 }
 

@@ -60,7 +60,7 @@ export function whatTheyLike(tastes) {
   return h(
     "table",
     {},
-    h("caption", { class: "unseen" }, "What each reader likes best and second best, which the loop is not told"),
+    h("caption", { class: "unseen" }, "The best and second best story of each reader. The loop does not know this"),
     h(
       "thead",
       {},
@@ -135,9 +135,9 @@ export class StoryCard {
     const chances = answer.ranking.map(({ probability }) => probability);
     const reason =
       Math.max(...chances) - Math.min(...chances) < 1e-6
-        ? "all are equally likely, as nothing is known yet"
+        ? "all are equally likely, because nothing is known yet"
         : chance === Math.max(...chances)
-          ? "what the loop thinks best"
+          ? "the best story that the loop knows"
           : "an experiment, to learn something";
     if (this.element.dataset.topic !== story.topic) {
       replace(this.picture, icon(story.topic));

@@ -121,8 +121,8 @@ class Play {
         h(
           "p",
           { class: "lead" },
-          "The loop does not know. It shows one, sees whether it is clicked, and seconds later knows a little more. " +
-            "Play a reader yourself, or let a crowd do it.",
+          "The loop does not know. It shows one story and sees whether it is clicked. Seconds later it knows a little more. " +
+            "Play a reader yourself, or simulate many.",
         ),
       ),
       this.notice,
@@ -236,7 +236,7 @@ class Play {
     if (!this.#latest || !this.#standing) return;
     if (!told) replace(this.why, this.#offerReasons());
     else if (!about?.features.length)
-      replace(this.why, h("p", { class: "faint" }, "Nothing is learned yet, so every story is as likely as any other."));
+      replace(this.why, h("p", { class: "faint" }, "Nothing is learned yet, so all stories are equally likely."));
     else replace(this.why, reasons(about, this.#latest.situation));
   }
 
@@ -256,10 +256,10 @@ class Play {
             }
           }),
       },
-      "Have it say why",
+      "Show the reasons",
     );
     return [
-      h("p", { class: "faint" }, "This loop is not told to give its reasons (", h("code", {}, "isInferenceExplainabilityEnabled"), ")."),
+      h("p", { class: "faint" }, "This loop does not give reasons (", h("code", {}, "isInferenceExplainabilityEnabled"), ")."),
       h("p", {}, turnOn),
     ];
   }
@@ -320,12 +320,12 @@ class Play {
     this.#tastes = new Tastes(this.#chance, this.#tastes);
     this.curve.change();
     replace(this.likes, whatTheyLike(this.#tastes));
-    note("From now on everybody likes something else. The loop is not told.");
+    note("From now on everybody likes something else. The loop does not know it.");
   }
 
   async #restart() {
-    const text = "The loop’s model is deleted, and every story becomes as likely as any other. The log of what happened stays.";
-    if (!(await confirmed({ title: "Forget all that was learned?", text, action: "Forget all" }))) return;
+    const text = "The loop’s model is deleted, and all stories become equally likely. The log stays.";
+    if (!(await confirmed({ title: "Delete the model?", text, action: "Forget all" }))) return;
     try {
       this.#crowd?.abort();
       await this.#coming;
@@ -347,9 +347,9 @@ class Play {
     else this.#tellPulse(`${model}${waiting}`, "live");
     const notices = [
       wait > LONG_WAIT &&
-        `This loop waits ${duration(wait)} for rewards before it learns from a visit, so what you do here shows later than that. ` +
-          "Started with make run, the app has a loop for this page that waits seconds.",
-      mode !== "Online" && `This loop is in ${mode} mode: it shows the first story, whatever it has learned.`,
+        `This loop waits ${duration(wait)} for rewards before it learns from a visit. So your clicks show later than that. ` +
+          "With make run, the app has a loop for this page that waits only seconds.",
+      mode !== "Online" && `This loop is in ${mode} mode. It shows the first story, whatever it has learned.`,
       trouble && `The service says: ${trouble}`,
     ].filter(Boolean);
     if (notices.join() === this.notice.textContent) return;

@@ -82,25 +82,25 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
     counters, wait = loop.counters, _said(loop.settings.reward_wait)
     processed = counters.processed
     if not processed + loop.pending:
-        yield Advice(Code.NOTHING_RANKED, "No Rank call has been stored yet: the endpoint, or the loop in it, may be another one.")
+        yield Advice(Code.NOTHING_RANKED, "No Rank call has been stored yet. Check the endpoint, and the loop in it.")
     if loop.settings.learning_mode is LearningMode.LOGGING_ONLY:
-        yield Advice(Code.LOGGING_ONLY, "The learning mode is LoggingOnly: Rank shows your first action, and nothing is learned.")
+        yield Advice(Code.LOGGING_ONLY, "The learning mode is LoggingOnly. Rank shows your first action, and nothing is learned.")
     if abs(loop.clock_ahead) > APART:
         side = "ahead of" if loop.clock_ahead > timedelta(0) else "behind"
         yield Advice(
             Code.CLOCK_WRONG,
-            f"The clock of the instance that answers is at least {_said(abs(loop.clock_ahead))} {side} storage's: events are logged by "
-            "storage's clock. Have the instance's clock set.",
+            f"The clock of the instance that answers is at least {_said(abs(loop.clock_ahead))} {side} storage's. Events are logged by "
+            "storage's clock. Set the instance's clock.",
         )
     if loop.pending and not processed and not loop.lag:
-        yield Advice(Code.WAITING, f"{loop.pending} decisions wait for rewards: a decision is learned {wait} after its Rank call.")
+        yield Advice(Code.WAITING, f"{loop.pending} decisions wait for rewards. A decision is learned {wait} after its Rank call.")
     if loop.lag > loop.settings.model_export_frequency + PATIENCE:
         yield Advice(
             Code.TRAINER_BEHIND,
-            f"Decisions could have been learned {_said(loop.lag)} ago: the trainer does not run, or it fails. Its log says why.",
+            f"Decisions could have been learned {_said(loop.lag)} ago. The trainer does not run, or it fails. Its log says why.",
         )
     if loop.anew is not None:
-        yield Advice(Code.LEARNING_ANEW, f"The model is learned anew, since settings have changed: {_how_far(loop.anew)}.")
+        yield Advice(Code.LEARNING_ANEW, f"The model is learned again because settings have changed: {_how_far(loop.anew)}.")
     if loop.mirror_error:
         yield Advice(Code.MIRROR_FAILING, f"The log is not mirrored: {loop.mirror_error}.")
     latest = loop.latest.processed
@@ -108,14 +108,14 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
     if latest >= ENOUGH and not_activated > _LARGE_SHARE * latest:
         yield Advice(
             Code.NOT_ACTIVATED,
-            f"{_percent(not_activated, latest)} of the latest events were ranked with deferActivation and not activated within {wait}: "
-            "they are not learned.",
+            f"{_percent(not_activated, latest)} of the latest events were ranked with deferActivation and not activated within {wait}. "
+            "They are not learned.",
         )
     duplicates = loop.latest.skipped.get(SkipReason.DUPLICATE, 0)
     if latest >= ENOUGH and duplicates > _SHARE * latest:
         yield Advice(
             Code.DUPLICATES,
-            f"{_percent(duplicates, latest)} of the latest Rank calls repeated an event id: only the first of each is learned.",
+            f"{_percent(duplicates, latest)} of the latest Rank calls repeated an event id. Only the first call of each id is learned.",
         )
 
 
@@ -125,15 +125,15 @@ def _of_rewards(loop: LoopView, sample: Sample) -> Iterator[Advice]:
     if is_without or (loop.counters.learned >= ENOUGH and not loop.rewards):
         yield Advice(
             Code.NO_REWARDS,
-            f"No reward arrived for the latest events: all were learned with the default reward, {settings.default_reward:g}.",
+            f"No reward arrived for the latest events. All were learned with the default reward, {settings.default_reward:g}.",
         )
     elif sample.learned >= MANY and sample.distinct_rewards == 1:
-        yield Advice(Code.SAME_REWARDS, f"The latest {sample.learned} events all earned the same: no action can be told to be better.")
+        yield Advice(Code.SAME_REWARDS, f"The latest {sample.learned} events all earned the same. No action can be found to be better.")
     if latest.rewards >= ENOUGH and latest.late_rewards > _SHARE * latest.rewards:
         yield Advice(
             Code.LATE_REWARDS,
             f"{_percent(latest.late_rewards, latest.rewards)} of the latest rewards came after the reward wait time, which is "
-            f"{_said(settings.reward_wait)}: they are not learned.",
+            f"{_said(settings.reward_wait)}. They are not learned.",
         )
     if latest.rewards >= ENOUGH and latest.unknown_rewards > _SHARE * latest.rewards:
         yield Advice(
@@ -146,25 +146,25 @@ def _of_choices(loop: LoopView, sample: Sample) -> Iterator[Advice]:
     settings, metrics = loop.settings, loop.apprentice
     if settings.learning_mode is LearningMode.APPRENTICE:
         imitated, events = sum(metrics.imitated), len(metrics.imitated)
-        how_often = f" The policy would have shown it too in {_percent(imitated, events)} of the latest events." if events else ""
-        yield Advice(Code.APPRENTICE, f"The learning mode is Apprentice: Rank shows your first action.{how_often}")
+        how_often = f" The policy would have shown the same action in {_percent(imitated, events)} of the latest events." if events else ""
+        yield Advice(Code.APPRENTICE, f"The learning mode is Apprentice. Rank shows your first action.{how_often}")
     if settings.learning_mode is LearningMode.ONLINE and settings.exploration_percentage == 0.0:
-        yield Advice(Code.NO_EXPLORATION, "The exploration percentage is 0: what is not shown now is never tried again.")
+        yield Advice(Code.NO_EXPLORATION, "The exploration percentage is 0. An action that is not shown now is never tried again.")
     if sample.events >= ENOUGH and not sample.choices:
-        yield Advice(Code.ONE_ACTION, "Rank was called with a single action each time: there is nothing to choose.")
+        yield Advice(Code.ONE_ACTION, "Each Rank call had a single action. There is nothing to choose.")
     if sample.choices >= MANY and sample.actions >= _NEARLY_ALL * sample.offered:
         yield Advice(
             Code.NEW_ACTIONS,
-            "Hardly any action came twice. If their ids are made for each call, use those of what is shown instead.",
+            "Hardly any action id came twice. Use ids of the things that are shown, not ids made for each call.",
         )
     of_actions = [each for each in sample.features if each.side == ACTIONS and each.name != ACTION_ID]
     if sample.choices >= ENOUGH and sample.actions >= _MANY_ACTIONS and not any(each.shared for each in of_actions):
         yield Advice(
             Code.NOTHING_SHARED,
-            "No two actions have a feature in common: what is learned of one says nothing of the others. Give them categories.",
+            "No two actions have a feature in common. So the loop cannot use experience with one action for another. Give them categories.",
         )
     if sample.events >= ENOUGH and not sample.with_context:
-        yield Advice(Code.NO_CONTEXT, "Rank was called without contextFeatures: everybody is shown the same.")
+        yield Advice(Code.NO_CONTEXT, "Rank was called without contextFeatures. So everybody is shown the same.")
 
 
 def _of_features(sample: Sample) -> Iterator[Advice]:
@@ -172,13 +172,13 @@ def _of_features(sample: Sample) -> Iterator[Advice]:
     for side in (CONTEXT, ACTIONS):
         yield from _of_wrappers(side, [each.name for each in learned if each.side == side])
     different = [each for each in learned if each.seen >= MANY and each.is_identifier and each.distinct >= _NEARLY_ALL * each.seen]
-    yield from _each(Code.ALWAYS_DIFFERENT, different, "differs each time: nothing learned about one value is of use for the next.")
+    yield from _each(Code.ALWAYS_DIFFERENT, different, "is different each time. Experience with one value is no use for the next.")
     same = [each for each in learned if _is_always_the_same(each, sample)]
     over = f" from {_at(sample.since)} to {_at(sample.until)}" if sample.since and sample.until else ""
-    yield from _each(Code.NEVER_DIFFERENT, same, f"was the same in all {sample.events} events looked at{over}: it tells nothing apart.")
+    yield from _each(Code.NEVER_DIFFERENT, same, f"was the same in all {sample.events} events looked at{over}. It does not help to choose.")
     for kind in dict.fromkeys(each.personal for each in sample.features if each.personal):
         persons = [each for each in sample.features if each.personal == kind]
-        yield from _each(Code.PERSONAL_DATA, persons, f"holds what looks like {kind}. It is stored with each event: leave it out.")
+        yield from _each(Code.PERSONAL_DATA, persons, f"seems to hold {kind}. It is stored with each event. Leave it out.")
 
 
 def _of_wrappers(side: str, names: Sequence[str]) -> Iterator[Advice]:
@@ -187,23 +187,23 @@ def _of_wrappers(side: str, names: Sequence[str]) -> Iterator[Advice]:
         if needed <= set().union(*inside) and all(each & others for each in inside):
             yield Advice(
                 Code.WRAPPED_FEATURES,
-                f"All features of {side} stand inside {sorted(others)[-1]!r}, as a client's library sends its own objects ({library}): "
-                "send the features themselves.",
+                f"All features of {side} are inside {sorted(others)[-1]!r}. A client's library sends its own objects so ({library}). "
+                "Send the features themselves.",
             )
 
 
 def _of_patience(loop: LoopView) -> Iterator[Advice]:
     if loop.settings.reward_wait > _LONG:
         wait = _said(loop.settings.reward_wait)
-        yield Advice(Code.LONG_WAIT, f"The reward wait time is {wait}: what is shown today is learned no earlier than that.")
+        yield Advice(Code.LONG_WAIT, f"The reward wait time is {wait}. Today's events are learned after that time.")
     if 0 < loop.counters.learned < YOUNG:
-        yield Advice(Code.FEW_EVENTS, f"{loop.counters.learned} events have been learned: up to some {YOUNG} probabilities say little.")
+        yield Advice(Code.FEW_EVENTS, f"{loop.counters.learned} events have been learned. Before some {YOUNG}, probabilities say little.")
 
 
 def _each(code: Code, features: Sequence[Feature], what: str) -> Iterator[Advice]:
     for each in features[:MOST_OF_A_CODE]:
         name = "" if personal_kind("", each.name) else each.name
-        yield Advice(code, f"{name or 'A feature that is named by it'}, of {each.side}, {what}", name)
+        yield Advice(code, f"{name or 'A feature whose name holds it'}, of {each.side}, {what}", name)
     if len(features) > MOST_OF_A_CODE:
         yield Advice(code, f"The same is true of {len(features) - MOST_OF_A_CODE} more features.")
 
@@ -225,9 +225,9 @@ def _at(moment: datetime) -> str:
 
 def _how_far(anew: AnewProgress) -> str:
     if not anew.chunks:
-        return "the trainer's next run begins with it"
+        return "the trainer's next run starts it"
     left_out = f", and {anew.left_out} could not be read" if anew.left_out else ""
-    return f"{_percent(anew.done, anew.chunks)} of the log's last days are done{left_out}. Until it is there, the old one is served"
+    return f"{_percent(anew.done, anew.chunks)} of the log is done{left_out}. Until the new model is ready, the old one is served"
 
 
 def _percent(part: int, whole: int) -> str:

@@ -268,9 +268,9 @@ def test_advice_is_in_the_order_of_the_checklist():
 @pytest.mark.parametrize(
     ("anew", "told"),
     [
-        (ANEW, "25 % of the log's last days are done. Until"),
-        (replace(ANEW, left_out=3), "25 % of the log's last days are done, and 3 could not be read. Until"),
-        (replace(ANEW, chunks=0, done=0), "the trainer's next run begins with it"),
+        (ANEW, "25 % of the log is done. Until"),
+        (replace(ANEW, left_out=3), "25 % of the log is done, and 3 could not be read. Until"),
+        (replace(ANEW, chunks=0, done=0), "the trainer's next run starts it"),
     ],
 )
 def test_a_model_that_is_begun_anew_is_told_of_and_how_far_it_is(anew, told):

@@ -13,7 +13,7 @@ from tests.browser.visits import PHONE, WITHIN_MS
 from tests.checkpointing import leave_behind
 from tests.http.building import path
 
-TITLE = "The model is learned anew"
+TITLE = "The model is learned again"
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +34,18 @@ def under_way(app) -> None:
 
 def test_it_is_due_then_under_way_and_then_there(visit, visiting, app, due, axe):
     visit.sign_in()
-    bar = visit.page.get_by_role("progressbar", name="Learned anew")
-    visit.says("It begins with the trainer's next run.")
+    bar = visit.page.get_by_role("progressbar", name="Learned again")
+    visit.says("It starts with the trainer's next run.")
     assert bar.get_attribute("value") is None
     under_way(app)
-    visit.says("25%: 300 of 1,200 parts of the log, with 123,456 events. Begun 5 min")
+    visit.says("25%: 300 of 1,200 parts of the log, with 123,456 events. Started 5 min")
     visit.says("2 could not be read and are left out.")
     expect(bar).to_have_attribute("value", "300")
     for options in ({"color_scheme": "dark"}, {"color_scheme": "light"}, {"size": PHONE, "has_touch": True, "is_mobile": True}):
         with visiting(bypass_csp=True, **options) as other:
             other.sign_in()
             expect(other.page.get_by_role("heading", name=TITLE)).to_be_visible(timeout=WITHIN_MS)
-            other.says("events go on being logged and joined")
+            other.says("New events are still stored")
             assert other.is_as_wide_as_the_screen()
             assert findings(other, axe) == []
     learned(app, 8)

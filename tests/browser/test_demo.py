@@ -149,8 +149,8 @@ def test_a_link_with_a_wrong_key_says_so(demo):
 def test_before_anything_is_learned_all_stories_are_as_likely_and_that_is_said(demo):
     demo.play()
     assert demo.chances() == [EQUAL] * 8
-    demo.visit.says("all are equally likely, as nothing is known yet")
-    demo.visit.says("Nothing is learned yet, so every story is as likely as any other.")
+    demo.visit.says("all are equally likely, because nothing is known yet")
+    demo.visit.says("Nothing is learned yet, so all stories are equally likely.")
 
 
 def test_looking_at_readers_teaches_nothing(demo):
@@ -288,7 +288,7 @@ def test_a_crowd_teaches_it_what_each_reader_wants_and_new_tastes_are_marked(dem
     demo.until(lambda: demo.loop()["modelVersion"] == demo.loop()["publishedModelVersion"])
     have_come(demo, ENOUGH_VISITORS)
     assert demo.figure("Average reward of the latest 80") >= demo.figure("Picking blindly") + GAINED
-    assert demo.figure("Won of what there is to win") >= WON
+    assert demo.figure("Share of the possible gain") >= WON
     expect(demo.page.get_by_role("img", name=re.compile("Average reward of the latest visitors, after"))).to_be_visible()
 
     demo.page.get_by_text("What do they like?").click()
@@ -368,8 +368,8 @@ def test_after_the_app_was_restarted_the_page_goes_on(demo):
 def test_a_loop_with_long_waits_and_no_reasons_is_told_of_both(demo):
     demo.play(key=demo.app.key, loop="default")
     demo.visit.says("This loop waits 10 min for rewards before it learns from a visit")
-    demo.visit.button("Have it say why").click()
-    demo.visit.says("Nothing is learned yet, so every story is as likely as any other.")
+    demo.visit.button("Show the reasons").click()
+    demo.visit.says("Nothing is learned yet, so all stories are equally likely.")
 
 
 # --- for everyone ----------------------------------------------------------------------------------------------------

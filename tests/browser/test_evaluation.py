@@ -58,7 +58,7 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
     visit.page.get_by_label("Arguments").fill("--cb_explore_adf --first 1")
     visit.button("Start the evaluation").click()
     visit.heading("Blind or not")
-    results = visit.page.get_by_role("table", name="Results, the best first")
+    results = visit.page.get_by_role("table", name="Results, best first")
     expect(results).to_be_visible(timeout=OVER_MS)
     expect(results.get_by_role("rowheader")).to_contain_text(["greedy", "online"])
     for name in ("greedy", "online", "baseline1", "baselineRand"):
@@ -82,7 +82,7 @@ def test_results_are_for_everyone_and_fit_a_phone(visiting, evaluated, axe, sche
         visit.sign_in()
         visit.go("Evaluations")
         visit.page.get_by_role("link", name=evaluated).click()
-        expect(visit.page.get_by_role("table", name="Results, the best first")).to_be_visible(timeout=OVER_MS)
+        expect(visit.page.get_by_role("table", name="Results, best first")).to_be_visible(timeout=OVER_MS)
         assert visit.is_as_wide_as_the_screen()
         assert findings(visit, axe) == []
 

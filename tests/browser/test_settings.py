@@ -65,7 +65,7 @@ def test_a_change_that_learns_anew_is_asked_for_first_and_escape_takes_it_back(v
     visit.go("Configuration")
     visit.page.get_by_label("Default reward").fill("0.25")
     visit.button("Save").click()
-    dialog = visit.page.get_by_role("dialog", name="Learn anew?")
+    dialog = visit.page.get_by_role("dialog", name="Learn the model again?")
     expect(dialog).to_contain_text("defaultReward")
     for _ in range(4):
         visit.page.keyboard.press("Tab")

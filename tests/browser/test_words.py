@@ -115,14 +115,14 @@ def test_there_is_something_to_do_about_every_advice_that_the_service_gives(ask)
     ("changes", "title", "state", "told"),
     [
         ({"advice": advice("noRewards")}, "Rewards arrive", "bad", "Send Reward"),
-        ({"advice": advice("lateRewards") + advice("unknownRewards")}, "Rewards find their event in time", "warn", "Lengthen"),
-        ({"advice": advice("fewEvents") + advice("trainerBehind")}, "The trainer keeps up", "bad", "Be patient"),
-        ({"advice": advice("learningAnew")}, "The trainer keeps up", "wait", "Wait: events"),
+        ({"advice": advice("lateRewards") + advice("unknownRewards")}, "Rewards find their event in time", "warn", "longer"),
+        ({"advice": advice("fewEvents") + advice("trainerBehind")}, "The trainer keeps up", "bad", "Wait. A clear effect"),
+        ({"advice": advice("learningAnew")}, "The trainer keeps up", "wait", "Wait. New events"),
         ({"mirror": {"state": "failing"}, "advice": advice("mirrorFailing")}, "The log is mirrored", "bad", "signature"),
-        ({"advice": advice("waiting")}, "The trainer keeps up", "wait", "Wait, or"),
+        ({"advice": advice("waiting")}, "The trainer keeps up", "wait", "To try things out"),
         ({"publishedModelVersion": "00000003-b"}, "The newest model is served", "wait", "poll interval"),
         ({"error": "the model is damaged"}, "The newest model is served", "bad", "the model is damaged"),
-        ({"counters": None, "advice": None}, "Storage answers", "bad", "Rank goes on"),
+        ({"counters": None, "advice": None}, "Storage answers", "bad", "Rank uses the model it has"),
     ],
 )
 def test_the_list_names_the_step_that_is_in_the_way_and_what_to_do(ask, changes, title, state, told):

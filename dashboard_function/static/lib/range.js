@@ -44,7 +44,7 @@ export function rangeFields(logged) {
 }
 
 /**
- * Read from when to when something is logged.
+ * Read the time range of the log.
  *
  * @param {import("./api.js").Api} api
  * @param {AbortSignal} signal

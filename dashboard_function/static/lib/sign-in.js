@@ -33,13 +33,13 @@ export function signedIn(container, { title, lead, reason, loop = DEFAULT_LOOP }
       name: "key",
       label: "Key",
       control: h("input", { type: "password", autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
-      hint: "One of the loop's two keys. It stays in this tab's memory and is forgotten when the tab is closed.",
+      hint: "One of the loop's two keys. It stays in this tab's memory until the tab is closed.",
     });
     const named = field({
       name: "loop",
       label: "Loop",
       control: h("input", { type: "text", value: loop, autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
-      hint: `“${DEFAULT_LOOP}” unless there are several.`,
+      hint: `“${DEFAULT_LOOP}”, unless you have several loops.`,
     });
     const submit = async () => {
       if (!key.control.value.trim()) return missing(key, "A key is needed.");
@@ -99,12 +99,12 @@ function whereTheKeyIs() {
         "li",
         {},
         h("code", {}, "make run"),
-        " prints it, with a link that signs in by itself, and keeps it in ",
+        " prints it, with a link that signs you in, and keeps it in ",
         h("code", {}, ".local/keys"),
         ".",
       ),
       h("li", {}, "In Azure it is in the app setting ", h("code", {}, "PERSONALIZER_KEYS"), " of the function app."),
-      h("li", {}, "The keys of another loop were told when it was made; the administrator can regenerate them."),
+      h("li", {}, "The keys of another loop were shown when it was made. The administrator can regenerate them."),
     ),
   );
 }

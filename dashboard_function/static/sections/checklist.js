@@ -12,43 +12,43 @@ import { count, duration, percent } from "../lib/format.js";
  * @type {Record<string, { state: State, todo: string }>}
  */
 export const ADVICE = {
-  nothingRanked: { state: "bad", todo: "Send the first Rank call: the example above works as it stands." },
+  nothingRanked: { state: "bad", todo: "Send the first Rank call. The example above works as it is." },
   loggingOnly: { state: "bad", todo: "Set the learning mode to Online or Apprentice." },
-  apprentice: { state: "good", todo: "Compare, and change to Online when the figures are good enough." },
+  apprentice: { state: "good", todo: "Compare the figures, and change to Online when they are good enough." },
   noExploration: { state: "warn", todo: "Set the exploration to 0.1 or 0.2." },
   noRewards: { state: "bad", todo: "Send Reward with the event id that Rank answered." },
-  sameRewards: { state: "warn", todo: "Reward what you want more than what you do not." },
-  lateRewards: { state: "warn", todo: "Lengthen the reward wait time, or reward something that shows sooner." },
+  sameRewards: { state: "warn", todo: "Give a higher reward to results that you want." },
+  lateRewards: { state: "warn", todo: "Make the reward wait time longer, or reward something that happens sooner." },
   unknownRewards: { state: "warn", todo: "Send the event id exactly as Rank answered it, to the same loop." },
   notActivated: { state: "warn", todo: "Call Activate when the action is shown, or leave deferActivation out." },
-  duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out: then the service makes one." },
-  trainerBehind: { state: "bad", todo: "See that the trainer's timer runs, and read its log." },
-  learningAnew: { state: "wait", todo: "Wait: events go on being logged and joined, and the new model will have learned them." },
+  duplicates: { state: "warn", todo: "Make an event id for each call, or leave it out. The service then makes one." },
+  trainerBehind: { state: "bad", todo: "Check that the trainer's timer runs, and read its log." },
+  learningAnew: { state: "wait", todo: "Wait. New events are still stored, and the new model will learn them too." },
   mirrorFailing: {
     state: "bad",
     todo: "Make a new signature (SAS) for the container and put it into the configuration, or switch the mirror off.",
   },
-  clockWrong: { state: "warn", todo: "Have the machine's clock set (NTP). Nothing that was acknowledged is lost meanwhile." },
-  waiting: { state: "wait", todo: "Wait, or shorten the reward wait time to try things out." },
-  longWait: { state: "wait", todo: "Nothing, if rewards take so long." },
-  fewEvents: { state: "wait", todo: "Be patient: some hundreds show a clear effect, weak ones take thousands." },
-  oneAction: { state: "warn", todo: "Rank all that could be shown." },
-  newActions: { state: "warn", todo: "Give actions the ids of the things, not of the calls." },
-  nothingShared: { state: "warn", todo: "Give actions categories." },
-  noContext: { state: "warn", todo: "Send what is known of the moment and of the visitor's situation." },
+  clockWrong: { state: "warn", todo: "Set the machine's clock (NTP). No acknowledged event is lost meanwhile." },
+  waiting: { state: "wait", todo: "Wait. To try things out, use a shorter reward wait time." },
+  longWait: { state: "wait", todo: "Nothing to do, if rewards take so long." },
+  fewEvents: { state: "wait", todo: "Wait. A clear effect shows after some hundred events, a weak one after thousands." },
+  oneAction: { state: "warn", todo: "Send all actions that could be shown." },
+  newActions: { state: "warn", todo: "Use ids of the things that are shown, not ids made for each call." },
+  nothingShared: { state: "warn", todo: "Give actions features that they share, such as a category." },
+  noContext: { state: "warn", todo: "Send context: the time, the device, the visitor's situation." },
   wrappedFeatures: {
     state: "bad",
-    todo: "Send the features themselves: update the client's library, or turn its JSON objects into maps first.",
+    todo: "Send the features themselves. Update the client's library, or turn its JSON objects into maps first.",
   },
-  alwaysDifferent: { state: "warn", todo: "Leave it out, or send a part that comes again: the hour, the category." },
-  neverDifferent: { state: "warn", todo: "Leave it out, or send what it should tell apart." },
-  personalData: { state: "bad", todo: "Leave it out: it identifies people and helps no learning." },
+  alwaysDifferent: { state: "warn", todo: "Leave it out, or send a part that repeats: the hour, the category." },
+  neverDifferent: { state: "warn", todo: "Leave it out, or send different values." },
+  personalData: { state: "bad", todo: "Leave it out. It identifies people and does not help learning." },
 };
 
 /** @type {{ title: string, codes: string[], value: (loop: any) => string }[]} */
 const STEPS = [
   { title: "Rank is called", codes: ["nothingRanked"], value: ({ counters }) => count(counters.ranked) },
-  { title: "The mode learns", codes: ["loggingOnly", "apprentice", "noExploration"], value: ({ learningMode }) => learningMode },
+  { title: "The learning mode learns", codes: ["loggingOnly", "apprentice", "noExploration"], value: ({ learningMode }) => learningMode },
   {
     title: "Rewards arrive",
     codes: ["noRewards", "sameRewards"],
@@ -66,7 +66,7 @@ const STEPS = [
     value: ({ counters }) => `${count(counters.learned)} learned`,
   },
   {
-    title: "Contexts and actions tell something",
+    title: "Context and actions have useful features",
     codes: [
       "oneAction",
       "newActions",
@@ -92,7 +92,7 @@ const GRAVITY = ["good", "wait", "warn", "bad"];
  */
 export function checklist(loop) {
   if (!loop.counters) {
-    const advice = ["The loop's progress is read from storage. Rank goes on with the model it has."];
+    const advice = ["The loop's progress cannot be read from storage. Rank uses the model it has."];
     return [{ state: "bad", title: "Storage answers", value: "no", advice }, served(loop)];
   }
   const isMirrored = loop.mirror || (loop.advice ?? []).some((/** @type {Advice} */ each) => MIRROR.codes.includes(each.code));
@@ -128,7 +128,7 @@ function served({ modelVersion, publishedModelVersion, modelAgeSeconds, error })
   if (!publishedModelVersion) return { state: "wait", title, value: "none yet", advice: [] };
   if (modelVersion === publishedModelVersion)
     return { state: "good", title, value: `${duration(Math.floor(modelAgeSeconds))} old`, advice: [] };
-  return { state: "wait", title, value: "soon", advice: ["A newer model is published: every process loads it within its poll interval."] };
+  return { state: "wait", title, value: "soon", advice: ["A newer model is published. Every process loads it within its poll interval."] };
 }
 
 /**

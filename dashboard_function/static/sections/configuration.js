@@ -41,7 +41,9 @@ export async function show({ api, root, signal }) {
     root,
     heading(
       "Configuration",
-      edited ? h("span", {}, "Last changed ", when(edited), ".") : "As the app's settings have it: nothing was changed for this loop yet.",
+      edited
+        ? h("span", {}, "Last changed ", when(edited), ".")
+        : "The app's settings are in force: nothing was changed for this loop yet.",
     ),
     form({
       fields: () => settings,
@@ -64,11 +66,11 @@ export async function show({ api, root, signal }) {
  */
 function agreed(changed, { isLearnedAgain, events, ofEvents, eventsDeleted, message }) {
   const names = changed.map((each) => each.name).join(", ");
-  const until = isLearnedAgain ? " The present model serves until the new one is there." : "";
+  const until = isLearnedAgain ? " The present model serves until the new one is ready." : "";
   const isDangerous = events < ofEvents || eventsDeleted > 0;
   if (!isLearnedAgain) return confirmed({ title: "Delete from the log?", text: message, action: "Save and delete" });
   const text = `You change ${names}. ${message}${until}`;
-  return confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous });
+  return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous });
 }
 
 /**
@@ -79,35 +81,50 @@ function settingsOf(configuration) {
   const of = (/** @type {string} */ name) => configuration[name];
   return [
     lasting("rewardWaitTime", "Reward wait time", of, "How long after its Rank call an event takes rewards: 1 second to 30 days."),
-    number("defaultReward", "Default reward", of, "Of an event that got none: −1 to 1."),
+    number("defaultReward", "Default reward", of, "The reward of an event that got none in time: −1 to 1."),
     choice("rewardAggregation", "Several rewards become one", of, ["earliest", "sum", "average", "median", "min", "max"]),
     choice(
       "learningMode",
       "Learning mode",
       of,
       ["Online", "Apprentice", "LoggingOnly"],
-      "Apprentice shows your own choice and learns along; LoggingOnly only logs.",
+      "Online shows the policy's choice. Apprentice shows your own choice and learns. LoggingOnly only logs.",
     ),
-    number("explorationPercentage", "Exploration", of, "The most that all but the best action get together: 0 to 1."),
+    number(
+      "explorationPercentage",
+      "Exploration",
+      of,
+      "Largest share of calls that may show something other than the best-known action (0.2 = 20 %).",
+    ),
     check(
       "isInferenceExplainabilityEnabled",
       "Explain decisions",
       of,
-      "Rank then tells what each feature adds, and takes some milliseconds longer.",
+      "Rank then says how much each feature adds to the expected reward. It takes some milliseconds longer.",
     ),
-    lasting("modelExportFrequency", "Model export frequency", of, "At least so often a new model is published: 1 second to 1 day."),
+    lasting(
+      "modelExportFrequency",
+      "Model export frequency",
+      of,
+      "Longest time between two published models, while there are new events: 1 second to 1 day.",
+    ),
     number(
       "modelRetrainDays",
-      "Days to learn anew from",
+      "Days to learn again from",
       of,
-      "When what rewards are changes. Until you set it: all that the model knows. 0: from nothing.",
+      "If a setting changes what a reward means, the model is learned again from so many days. If you do not set it: from as many events as the model knows. 0: from nothing.",
     ),
-    number("logRetentionDays", "Log retention, days", of, "−1 keeps it for ever."),
-    check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of your own."),
+    number("logRetentionDays", "Log retention, days", of, "The log is deleted after so many days. −1 keeps it for ever."),
+    check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of yours."),
     text("logMirrorSasUri", "Address of that container", of, "With a signature (SAS) that allows writing."),
-    check("isAutoOptimizationEnabled", "Optimise the policy", of, "Better policies are sought on the log now and then, and applied."),
+    check(
+      "isAutoOptimizationEnabled",
+      "Optimise the policy",
+      of,
+      "Searches for better policies on the log at fixed times. A clearly better one is put to use.",
+    ),
     lasting("autoOptimizationFrequency", "How often", of, "1 hour to 365 days."),
-    moment("autoOptimizationStartDate", "From when on", of),
+    moment("autoOptimizationStartDate", "First search on", of),
   ];
 }
 

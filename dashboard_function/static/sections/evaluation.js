@@ -53,7 +53,7 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   const results = h("div", { class: "parts" });
   const chart = new Chart({ title: "Expected reward over time", format: reward, signal, height: 260, level: "h2" });
   const views = segments(
-    "What a point sums up",
+    "Time range of a point",
     Object.entries(VIEWS).map(([name, { title }]) => [name, title]),
     view,
     (name) => ((view = name), void fetched().then(draw).catch(onError)),
@@ -68,7 +68,7 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   const apply = async (/** @type {any} */ result) => {
     const policy = { name: result.name, arguments: result.arguments };
     const { message } = await api.post("personalizer/configurations/preview", { policy });
-    const text = `“${result.name}” becomes the loop's policy, and every process serves it within its poll interval. ${message} Its arguments: ${result.arguments}`;
+    const text = `“${result.name}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
     if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }))) return;
     await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
     note(`${result.name} is the loop's policy now.`);
@@ -138,7 +138,7 @@ function resultTable(results, best, apply) {
   const mark = sorted.find((each) => each.policySource === "Online")?.summary.expectedReward;
   return [
     table(
-      "Results, the best first",
+      "Results, best first",
       ["Policy", "From", "#Expected reward", "95% interval", "", ""],
       sorted.map((each) => {
         const [kind, from] = own(SOURCES, each.policySource) ?? ["custom", each.policySource];

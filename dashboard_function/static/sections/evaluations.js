@@ -37,7 +37,7 @@ function list({ api, root, signal, onError }) {
     root,
     heading(
       "Evaluations",
-      "What would other policies have earned? Each is valued on the events that are logged, without showing anybody anything.",
+      "What would other policies have earned? This is estimated from the logged events. Nobody is shown anything else for it.",
       [newOne()],
     ),
     content,
@@ -51,9 +51,9 @@ function nothingYet() {
     h(
       "p",
       {},
-      "An evaluation takes a range of the log and tells what your policy, the baseline, chance, and up to ten policies of yours would have earned there, with intervals. It can also look for better ones, and what is better can be applied with one click.",
+      "An evaluation reads a range of the log. It estimates what your policy, the baseline, chance, and up to ten other policies would have earned, with intervals. It can also search for better policies. You can apply a better policy with one click.",
     ),
-    h("p", {}, "A few thousand events with rewards make a clear picture."),
+    h("p", {}, "A few thousand events with rewards give clear results."),
     h("p", {}, newOne()),
   );
 }

@@ -17,7 +17,7 @@ const FATES = {
   learned: ["good", "learned"],
   pending: ["info", "waiting for rewards"],
   skipped: ["warn", "not learned"],
-  notKept: ["", "dealt with; the log that told how is gone"],
+  notKept: ["", "no longer known: that part of the log is deleted"],
 };
 /** @type {Record<string, ["good" | "warn" | "bad" | "info" | "", string]>} */
 const OUTCOMES = {
@@ -38,9 +38,9 @@ export async function show({ api, root, signal, argument }) {
   });
   const around = field({
     name: "around",
-    label: "Ranked about",
+    label: "Time of the Rank call",
     control: h("input", { type: "datetime-local" }),
-    hint: "Only for what is far back: the hour before and after is looked through.",
+    hint: "Needed only for old events. The hour before and the hour after are searched.",
   });
   const found = h("div", { class: "stack", "aria-live": "polite" });
   const submit = async () => {
@@ -61,7 +61,11 @@ export async function show({ api, root, signal, argument }) {
         empty(
           "Not found",
           h("p", {}, error.message),
-          h("p", {}, "Is the id exactly the one of Rank's answer, and was it ranked at this loop? If it is long ago, say about when."),
+          h(
+            "p",
+            {},
+            "Is the id exactly the one of Rank's answer, and was it ranked at this loop? If it is old, enter the time of its Rank call.",
+          ),
         ),
       );
     }
@@ -70,7 +74,7 @@ export async function show({ api, root, signal, argument }) {
     root,
     heading(
       "Events",
-      "Look up what became of an event: when it was ranked, what was shown, which rewards counted, and which model learned it.",
+      "Look up an event: when it was ranked, which action was shown, which rewards counted, and which model learned from it.",
     ),
     card(
       "Look up",
@@ -94,7 +98,7 @@ function receipt(receipt) {
     rewards.length
       ? card(
           "Rewards of no event",
-          message("They name this event id, but no Rank call of it was found in time.", "warn"),
+          message("They name this event id, but no Rank call with this id was found in time.", "warn"),
           rewardTable(rewards),
         )
       : null,
@@ -102,11 +106,11 @@ function receipt(receipt) {
     h(
       "p",
       { class: "faint" },
-      "Looked through from ",
+      "Searched from ",
       when(searched.since),
       " to ",
       when(searched.until),
-      searched.isCut ? "; there is more further back." : ".",
+      searched.isCut ? "; older events were not searched." : ".",
     ),
   ];
 }
@@ -129,7 +133,7 @@ function decisionCard(decision) {
       ["Ranked", when(decision.rankedAt, { seconds: true })],
       ["Probability", percent(decision.probability)],
       ["Mode", decision.learningMode],
-      ["Chosen by model", decision.modelVersion ? h("code", {}, decision.modelVersion) : "none: all actions were as likely"],
+      ["Chosen by model", decision.modelVersion ? h("code", {}, decision.modelVersion) : "none: all actions were equally likely"],
       ...(decision.deferActivation
         ? entry("Activated", decision.activatedAt ? when(decision.activatedAt, { seconds: true }) : "not yet")
         : []),
@@ -139,7 +143,7 @@ function decisionCard(decision) {
         ? []
         : entry("Reward", `${reward(decision.reward)}${decision.defaultRewardUsed ? " (the default: none came in time)" : ""}`)),
     ]),
-    decision.rewards.length ? rewardTable(decision.rewards) : h("p", { class: "faint" }, "No reward of it is logged."),
+    decision.rewards.length ? rewardTable(decision.rewards) : h("p", { class: "faint" }, "No reward is logged for it."),
   );
 }
 
@@ -147,7 +151,7 @@ function decisionCard(decision) {
 function rewardTable(rewards) {
   return table(
     "Its rewards",
-    ["Observed", "#Value", "What became of it", "Why"],
+    ["Observed", "#Value", "Result", "Why"],
     rewards.map((each) => {
       const [kind, words] = own(OUTCOMES, each.outcome) ?? ["", each.outcome];
       return [when(each.observedAt, { seconds: true }), amount(decimal(each.value, 3)), pill(words, kind), each.reason ?? ""];

@@ -38,7 +38,7 @@ function list({ api, root, signal, onError }) {
   };
   replace(
     root,
-    heading("Feature importances", "Which features tell what is worth showing, and which could be left out.", [newOne()]),
+    heading("Feature importances", "Which features help to choose the right action, and which could be left out.", [newOne()]),
     content,
   );
   repeated(update, { everyMs: EVERY_MS, signal, onError });
@@ -50,7 +50,7 @@ function nothingYet() {
     h(
       "p",
       {},
-      "It goes over a range of the log and scores each feature of contexts and actions by how much it helps to tell good choices from bad ones.",
+      "A feature importance reads a range of the log. It scores each feature of contexts and actions by how much it helps to choose well.",
     ),
     h("p", {}, newOne()),
   );
@@ -77,7 +77,7 @@ async function ask({ api, root, signal }) {
     root,
     heading("New feature importance"),
     form({
-      content: [card("What and when", name.element, range.element)],
+      content: [card("Name and time range", name.element, range.element)],
       fields: () => [name, ...range.fields],
       submit,
       action: "Start",
@@ -157,7 +157,7 @@ function bars(scores) {
     { class: "small" },
   );
   const legend = sorted[0].confidenceInterval
-    ? h("p", { class: "faint" }, "The part of the policy's value that is lost without the feature; lines are 95% intervals.")
+    ? h("p", { class: "faint" }, "A score is the part of the policy's value that is lost without the feature. Lines are 95% intervals.")
     : null;
   return [shown, sorted.length > FIRST ? all : null, legend];
 }

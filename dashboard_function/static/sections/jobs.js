@@ -18,20 +18,20 @@ const STATUS = {
     kind: "",
     words: "waiting",
     isOver: false,
-    told: "It waits to be started. This page follows it; you can leave it and come back.",
+    told: "It waits for its turn. You can leave this page and come back.",
   },
   Running: {
     kind: "info",
     words: "running",
     isOver: false,
-    told: "The log is being read. This takes seconds for thousands of events and minutes for millions; you can leave this page and come back.",
+    told: "The log is being read. This takes seconds for thousands of events and minutes for millions. You can leave this page and come back.",
   },
   Succeeded: { kind: "good", words: "done", isOver: true },
   Failed: {
     kind: "bad",
     words: "failed",
     isOver: true,
-    told: "It could not be finished. The app's log says more; it can be asked for again.",
+    told: "It could not be finished. The app's log has the reason. You can start it again.",
   },
   Timeout: { kind: "bad", words: "took too long", isOver: true, told: "It took too long. Try a shorter range or fewer policies." },
   Canceled: { kind: "warn", words: "canceled", isOver: true },
@@ -80,7 +80,7 @@ export async function listed(api, { path }, pages, signal) {
  */
 export function jobTable(jobs, { place, many }, remove) {
   return table(
-    `${many}, the newest first`,
+    `${many}, newest first`,
     ["Name", "From", "Until", "Asked for", "Status", ""],
     jobs.map((job) => [
       h("a", { href: `#/${place}/${encodeURIComponent(job.id)}` }, job.name),
@@ -107,7 +107,7 @@ export function jobTable(jobs, { place, many }, remove) {
 export async function removed(api, { path, one }, job) {
   const question = {
     title: `Delete this ${one}?`,
-    text: `“${job.name}” and what it found is deleted. The log stays as it is.`,
+    text: `“${job.name}” and its results are deleted. The log stays as it is.`,
     action: "Delete",
   };
   if (!(await confirmed(question))) return false;

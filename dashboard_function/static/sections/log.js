@@ -20,7 +20,7 @@ export async function show(page) {
     "Delete the log…",
     async () => {
       const { ofEvents } = await api.post("personalizer/configurations/preview", {});
-      const text = `All that is logged up to now is deleted for good, what waits to be learned included. The counters and the model stay: it knows ${count(ofEvents)} events. They cannot be learned again, so a later change of what rewards are begins without them. Evaluations of that time cannot be made any more.`;
+      const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay. The model knows ${count(ofEvents)} events, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
       if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
       await api.remove("personalizer/logs");
       note("The log is deleted.");
@@ -39,31 +39,31 @@ export async function show(page) {
     root,
     heading(
       "Log",
-      "What was ranked, shown and rewarded, joined and kept as JSON lines: what evaluations are made of, and models can be rebuilt from.",
+      "The log holds each decision with its reward, as a JSON line. Evaluations are made from it, and models can be rebuilt from it.",
     ),
     dateRange
       ? h(
           "div",
           { class: "columns" },
           card(
-            "What is logged",
+            "Logged events",
             facts([
               ["From", when(dateRange.from)],
               ["Until", when(dateRange.to)],
-              ["That is", duration((Date.parse(dateRange.to) - Date.parse(dateRange.from)) / 1000)],
+              ["Length", duration((Date.parse(dateRange.to) - Date.parse(dateRange.from)) / 1000)],
             ]),
           ),
-          card("How long it stays", settings),
+          card("Retention and mirror", settings),
         )
       : empty(
           "Nothing is logged",
-          h("p", {}, "Every Rank call is logged once it is answered. ", h("a", { href: "#/overview" }, "Send the first one.")),
+          h("p", {}, "Every answered Rank call is logged. ", h("a", { href: "#/overview" }, "Send the first one.")),
           settings,
         ),
     dateRange
       ? card(
           "Delete",
-          h("p", {}, "For a person's wish to be forgotten, or to begin with a clean log."),
+          h("p", {}, "Use this if a person wants their data deleted, or to begin with an empty log."),
           h("div", { class: "actions" }, remove),
         )
       : null,

@@ -38,7 +38,7 @@ function ask(page) {
       h("code", {}, "PERSONALIZER_ADMIN_KEY"),
       " of the app; ",
       h("code", {}, "make run"),
-      " prints it. Kept in this tab's memory only.",
+      " prints it. It stays in this tab's memory.",
     ),
   });
   const submit = async () => {
@@ -54,7 +54,7 @@ function ask(page) {
   };
   replace(
     page.root,
-    heading("Loops", "Each loop has settings, keys, a log and a model of its own. Making and deleting them takes the administrator's key."),
+    heading("Loops", "Each loop has its own settings, keys, log and model. To make or delete loops you need the administrator's key."),
     card(
       "Sign in as the administrator",
       form({ content: [key.element], fields: () => [key], submit, action: "Show the loops", attributes: { class: "narrow" } }),
@@ -73,7 +73,7 @@ async function list(page, administrator) {
   const again = () => list(page, administrator);
   replace(
     root,
-    heading("Loops", "Each loop has settings, keys, a log and a model of its own."),
+    heading("Loops", "Each loop has its own settings, keys, log and model."),
     news,
     card(`${value.length} of at most 100`, loopTable(value, administrator, { news, again })),
     card(
@@ -96,13 +96,13 @@ async function list(page, administrator) {
  */
 function loopTable(loops, administrator, { news, again }) {
   const regenerate = (/** @type {string} */ name, /** @type {number} */ number) => async () => {
-    const text = `Whoever uses key ${number} of “${name}” is refused from now on. Change your applications to the other key first.`;
+    const text = `Calls with key ${number} of “${name}” are refused from now on. Change your applications to the other key first.`;
     if (!(await confirmed({ title: `Regenerate key ${number}?`, text, action: "Regenerate" }))) return;
     const { key } = await administrator.post(`loops/${name}/keys/${number}/regenerate`);
     replace(news, newKeys(name, [key], number));
   };
   const regenerateForPages = (/** @type {string} */ name) => async () => {
-    const text = `For pages in a browser: it only ranks, rewards and activates. Pages that carry an older client key of “${name}” are refused from now on.`;
+    const text = `A client key is for pages in a browser. It can only rank, reward and activate. Calls with an older client key of “${name}” are refused from now on.`;
     if (!(await confirmed({ title: "Make a new client key?", text, action: "Make it" }))) return;
     const { key } = await administrator.post(`loops/${name}/keys/client/regenerate`);
     replace(news, newClientKey(name, key));
@@ -121,7 +121,7 @@ function loopTable(loops, administrator, { news, again }) {
     );
     control.setAttribute("aria-label", `Tier of ${loop.name}`);
     control.addEventListener("change", async () => {
-      const text = `“${loop.name}” becomes ${control.value}, and takes the learning mode that such a loop starts with. Its model stays.`;
+      const text = `“${loop.name}” becomes ${control.value}. It gets the learning mode of that tier. Its model stays.`;
       if (await confirmed({ title: "Change the tier?", text, action: "Change", isDangerous: false })) {
         await administrator.put(`loops/${loop.name}`, { tier: control.value }).catch((error) => note(error.message));
       }
@@ -176,7 +176,7 @@ function createForm(administrator, onMade) {
       return;
     }
     await onMade(await administrator.put(`loops/${encodeURIComponent(wanted)}`, { tier: tier.control.value }));
-    note(`The loop ${wanted} is there.`);
+    note(`The loop ${wanted} is made.`);
   };
   return form({
     content: [h("div", { class: "fields" }, name.element, tier.element)],
@@ -199,7 +199,7 @@ function newKeys(name, keys, number) {
     "section",
     { class: "card keys" },
     h("h2", {}, title),
-    h("p", {}, "Keep them now: they are not told again."),
+    h("p", {}, "Copy them now. They are not shown again."),
     keys.map((key, index) => snippet(key, `Key ${number ?? index + 1} of ${name}`)),
     h(
       "p",
@@ -221,5 +221,5 @@ function newKeys(name, keys, number) {
  */
 function newClientKey(name, key) {
   const title = `The new client key of ${name}`;
-  return h("section", { class: "card keys" }, h("h2", {}, title), h("p", {}, "Keep it now: it is not told again."), snippet(key, title));
+  return h("section", { class: "card keys" }, h("h2", {}, title), h("p", {}, "Copy it now. It is not shown again."), snippet(key, title));
 }

@@ -12,10 +12,10 @@ import { amount, button, card, download, empty, facts, heading, pill, table, whe
 
 const EVERY_MS = 10_000;
 const KINDS = {
-  trained: "from the one before and a window of the log",
-  retrained: "anew from the log",
-  imported: "brought from elsewhere",
-  restored: "a copy of an earlier one",
+  trained: "from the version before and a window of the log",
+  retrained: "learned again from the log",
+  imported: "imported from a file",
+  restored: "a copy of an earlier version",
 };
 
 /** @param {Page} page */
@@ -26,7 +26,7 @@ export function show({ api, root, signal, onError }) {
   const remove = button(
     "Reset…",
     async () => {
-      const text = `The model knows ${count(known)} events; the next one begins with 0. Rank then answers as a new loop does. Earlier versions stay in the list.`;
+      const text = `The model knows ${count(known)} events. The next one begins with 0. Rank then answers like a new loop. Earlier versions stay in the list.`;
       if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
       await api.remove("personalizer/model");
       note("There is no model any more.");
@@ -51,7 +51,7 @@ export function show({ api, root, signal, onError }) {
     renew(versions, listed, () => (listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
   };
   const restore = async (/** @type {any} */ kept) => {
-    const text = `A copy of ${kept.version} is published as a new version, and served within seconds. It knows ${count(kept.learned)} events, the present model ${count(known)}. What was learned since stays in its own version.`;
+    const text = `A copy of ${kept.version} is published as a new version and served within seconds. It knows ${count(kept.learned)} events; the present model knows ${count(known)}. Later events are not in it; they stay in the version that learned them.`;
     if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
     const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
     note(`Published as ${published.version}.`);
@@ -61,7 +61,7 @@ export function show({ api, root, signal, onError }) {
     root,
     heading(
       "Models",
-      "The trainer publishes a version with nearly every window that it learns. Each process serves the newest within its poll interval.",
+      "The trainer publishes a new version after nearly every window of events that it learns. Each process serves the newest version within its poll interval.",
     ),
     card("Versions", versions),
     h(
@@ -74,7 +74,7 @@ export function show({ api, root, signal, onError }) {
           "div",
           { class: "actions" },
           button("Export, signed", async () => download(await api.file("personalizer/model", { signed: true }), "model.vw.zip")),
-          button("Export, bare", async () => download(await api.file("personalizer/model"), "model.vw")),
+          button("Export, unsigned", async () => download(await api.file("personalizer/model"), "model.vw")),
           remove,
         ),
       ),
@@ -90,7 +90,7 @@ export function show({ api, root, signal, onError }) {
  */
 function tableOf(versions, restore) {
   return table(
-    "Kept versions, the newest first",
+    "Kept versions, newest first",
     ["Version", "Published", "Made", "#Events learned", "Log up to", ""],
     versions.map((kept) => [
       h("code", {}, kept.version),
@@ -111,8 +111,8 @@ function tableOf(versions, restore) {
 function nothingYet() {
   return empty(
     "No model yet",
-    h("p", {}, "The first one is published when the first events' reward wait time is over and the trainer has run."),
-    h("p", {}, h("a", { href: "#/overview" }, "See what is in the way"), ", or import a model below."),
+    h("p", {}, "The first model is published when the reward wait time of the first events is over and the trainer has run."),
+    h("p", {}, h("a", { href: "#/overview" }, "See the checklist"), ", or import a model below."),
   );
 }
 
@@ -126,7 +126,7 @@ function importForm(api, update) {
     name: "file",
     label: "Signed archive",
     control: file,
-    hint: "A model.vw.zip of this deployment, or of one that it trusts.",
+    hint: "A model.vw.zip from this deployment, or from one that it trusts.",
   });
   const submit = async () => {
     const chosen = file.files?.[0];

@@ -30,7 +30,7 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
     name: "enablePolicyOptimization",
     label: "Look for better policies",
     control: h("input", { type: "checkbox" }),
-    hint: "Other explorations and features are tried on the first part of the range; all figures are then of the rest.",
+    hint: "Policies with other exploration and other features are tried on the first half of the range. All figures are then of the second half.",
   });
   const range = rangeFields(logged);
   const policies = policyRows();
@@ -46,13 +46,10 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
   };
   replace(
     root,
-    heading(
-      "New evaluation",
-      "Your policy, the baseline and chance are always compared. Add policies of your own if you have some in mind.",
-    ),
-    logged ? null : message("Nothing is logged yet: the evaluation will be over at once, without results.", "warn"),
+    heading("New evaluation", "Your policy, the baseline and chance are always compared. You can add other policies."),
+    logged ? null : message("Nothing is logged yet. The evaluation will finish at once, without results.", "warn"),
     form({
-      content: [card("What and when", name.element, range.element, seeks.element), card("Policies of your own", policies.element)],
+      content: [card("Name and time range", name.element, range.element, seeks.element), card("Policies of your own", policies.element)],
       fields: () => [name, ...range.fields, seeks, ...policies.fields()],
       submit,
       action: "Start the evaluation",
@@ -78,7 +75,7 @@ function policyRows() {
     rows.forEach((row, number) => row.fields.forEach((each) => (each.name = each.name.replace(/^policies\[\d*\]/, `policies[${number}]`))));
     replace(
       list,
-      rows.length ? null : h("p", { class: "faint" }, "None. The search can find some, too."),
+      rows.length ? null : h("p", { class: "faint" }, "None. The search can find some as well."),
       rows.map((row) =>
         h(
           "div",

@@ -40,15 +40,15 @@ export function show({ api, root, signal, onError }) {
   const anew = h("div", { hidden: true });
   const start = empty(
     "Nothing has been ranked yet",
-    h("p", {}, "Send a first Rank call. The figures appear here within seconds; learning shows once the reward wait time is over."),
+    h("p", {}, "Send a first Rank call. The figures appear here within seconds. Learning shows when the reward wait time is over."),
     snippet(rankExample(api), "A Rank call"),
     h("p", {}, "Then reward the event id of its answer:"),
     snippet(rewardExample(api), "A Reward call"),
     h(
       "details",
       { class: "quiet" },
-      h("summary", {}, "The same through the official SDK"),
-      snippet(sdkExample(api), "Both calls through the SDK"),
+      h("summary", {}, "The same with the official SDK"),
+      snippet(sdkExample(api), "Both calls with the SDK"),
     ),
   );
   const update = async () => {
@@ -91,7 +91,7 @@ export function show({ api, root, signal, onError }) {
       "div",
       { class: "columns" },
       card("Is it learning?", checks),
-      h("div", { class: "stack" }, card("What became of the events", fates), card("Model and latency", model)),
+      h("div", { class: "stack" }, card("Events by result", fates), card("Model and latency", model)),
     ),
   );
   replace(root, heading("Overview", null, [ranges]), body);
@@ -116,14 +116,14 @@ function chartsFor(api, signal) {
     signal,
     height: 260,
     level: "h2",
-    empty: "No event of this time is learned yet. An event counts once its reward wait time is over.",
+    empty: "No event of this time is learned yet. An event counts when its reward wait time is over.",
   });
   const traffic = new Chart({ title: "Traffic per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
   const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
   let changed = () => {};
   const views = segments(
-    "What a point sums up",
+    "Time range of a point",
     [
       ["cumulative", "Since the start"],
       ["timeseries", "Each interval"],
@@ -141,7 +141,7 @@ function chartsFor(api, signal) {
         "div",
         { class: "card" },
         rewards.element,
-        h("p", { class: "faint" }, "Bands are 95% intervals that hold at every moment, however often you look."),
+        h("p", { class: "faint" }, "Bands are 95% intervals. They hold at every moment, however often you look."),
       ),
       h("div", { class: "columns three" }, small),
     ),
@@ -205,7 +205,7 @@ function tiles(loop, found) {
     tile(
       "Lag",
       duration(loop.lagSeconds),
-      loop.watermark ? `dealt with until ${ago((Date.now() - Date.parse(loop.watermark)) / 1000)}` : "the trainer has not run",
+      loop.watermark ? `processed up to ${ago((Date.now() - Date.parse(loop.watermark)) / 1000)}` : "the trainer has not run",
       slow(loop.lagSeconds),
     ),
     tile(
@@ -260,20 +260,16 @@ function ofAnew({ chunks, chunksDone, chunksLeftOut, learned, begunAt }) {
   const begun = begunAt && ago((Date.now() - Date.parse(begunAt)) / 1000);
   const lost = chunksLeftOut ? ` ${count(chunksLeftOut)} could not be read and are left out.` : "";
   return card(
-    "The model is learned anew",
-    h("progress", { class: "anew", "aria-label": "Learned anew", ...(begun ? { max: chunks, value: chunksDone } : {}) }),
+    "The model is learned again",
+    h("progress", { class: "anew", "aria-label": "Learned again", ...(begun ? { max: chunks, value: chunksDone } : {}) }),
     begun
       ? h(
           "p",
           {},
-          `${percent(chunksDone / chunks)}: ${count(chunksDone)} of ${count(chunks)} parts of the log, with ${count(learned)} events. Begun ${begun}.${lost}`,
+          `${percent(chunksDone / chunks)}: ${count(chunksDone)} of ${count(chunks)} parts of the log, with ${count(learned)} events. Started ${begun}.${lost}`,
         )
-      : h("p", {}, "It begins with the trainer's next run."),
-    h(
-      "p",
-      { class: "faint" },
-      "Settings that decide what is learned have changed. Rank goes on with the old model until the new one is there.",
-    ),
+      : h("p", {}, "It starts with the trainer's next run."),
+    h("p", { class: "faint" }, "Settings have changed that decide what is learned. Rank uses the old model until the new one is ready."),
   );
 }
 
@@ -285,7 +281,7 @@ function became(counters) {
   const why = (/** @type {{ title: string, advice: string }} */ reason) =>
     h("span", {}, reason.title, h("span", { class: "hint faint" }, ` ${reason.advice}`));
   return table(
-    "What became of the events",
+    "Events by result",
     ["", "#Number", "#Share"],
     [
       ["Learned", amount(count(counters.learned)), amount(share(counters.learned))],

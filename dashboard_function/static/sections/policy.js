@@ -15,9 +15,9 @@ const PREVIEW = "personalizer/configurations/preview";
 const EXAMPLES = [
   ["The product's own exploration", "own", "--cb_explore_adf"],
   ["Epsilon-greedy", "epsilon-greedy", "--cb_explore_adf --epsilon 0.2"],
-  ["Weighed by the inverse gap (SquareCB)", "squarecb", "--cb_explore_adf --squarecb"],
+  ["Inverse gap weighting (SquareCB)", "squarecb", "--cb_explore_adf --squarecb"],
   ["Softmax", "softmax", "--cb_explore_adf --softmax --lambda 10"],
-  ["Several slots a call", "several-slots", "--ccb_explore_adf"],
+  ["Several slots in a call", "several-slots", "--ccb_explore_adf"],
 ];
 
 /** @param {Page} page */
@@ -32,7 +32,7 @@ export async function show({ api, root, signal }) {
     name: "arguments",
     label: "Arguments",
     control: h("textarea", { rows: 3, spellcheck: "false", autocapitalize: "none" }, policy.arguments),
-    hint: "Options of Vowpal Wabbit. One that cannot be followed is refused by name; what is not said is left to the product.",
+    hint: "Options in Vowpal Wabbit's syntax. An option that is not supported is refused, with its name. Options that you leave out get the product's own choice.",
   });
   const fill = (/** @type {{ name: string, arguments: string }} */ given) => {
     name.control.value = given.name;
@@ -42,18 +42,18 @@ export async function show({ api, root, signal }) {
     const policy = { name: name.control.value.trim(), arguments: written.control.value.trim() };
     const foreseen = await api.post(PREVIEW, { policy });
     if (foreseen.isLearnedAgain) {
-      const text = `This policy learns from other features. ${foreseen.message} The present model serves until the new one is there.`;
+      const text = `This policy uses other features. ${foreseen.message} The present model serves until the new one is ready.`;
       const isDangerous = foreseen.events < foreseen.ofEvents;
-      if (!(await confirmed({ title: "Learn anew?", text, action: "Save and learn anew", isDangerous }))) return;
+      if (!(await confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }))) return;
     }
     fill(await api.put(PATH, policy));
-    note("Saved. Rank explores by it from now on.");
+    note("Saved. Rank uses it from now on.");
   };
   const reset = button(
     "Reset to the app's own…",
     async () => {
       const { message } = await api.post(PREVIEW, { resetsPolicy: true });
-      const text = `The arguments of the app's settings come back, under a new name. ${message}`;
+      const text = `The arguments of the app's settings are used again, under a new name. ${message}`;
       if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
       fill(await api.reset(PATH));
       note("The app's own policy is back.");
@@ -64,7 +64,7 @@ export async function show({ api, root, signal }) {
     root,
     heading(
       "Policy",
-      "How Rank explores, and which features are crossed. Before changing it, an evaluation tells on the log what another policy would have earned.",
+      "The policy says how Rank explores and which features are combined. Before you change it, let an evaluation estimate what another policy would have earned.",
       [h("a", { class: "button", href: "#/evaluations/new" }, "Compare policies")],
     ),
     card(

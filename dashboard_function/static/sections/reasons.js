@@ -8,23 +8,23 @@ import { own } from "../lib/own.js";
 export const SKIPPED = {
   duplicate: {
     title: "Ranked again with the same event id",
-    advice: "Give every Rank call an event id of its own, or leave it out: then the service makes one.",
+    advice: "Give every Rank call its own event id, or leave it out. The service then makes one.",
   },
   notActivated: {
     title: "Deferred and not activated in time",
-    advice: "Call Activate once the action is really shown. Where it never was, nothing is wrong.",
+    advice: "Call Activate when the action is really shown. If it never was shown, nothing is wrong.",
   },
   loggingOnly: {
     title: "Decided in LoggingOnly mode",
-    advice: "That mode only keeps a log. Change the learning mode to Apprentice or Online to learn.",
+    advice: "This mode only keeps a log. To learn, change the learning mode to Apprentice or Online.",
   },
   quarantined: {
     title: "Damaged rows, set aside",
-    advice: "Look for “quarantined” in the app's log: it names the rows.",
+    advice: "Search for “quarantined” in the app's log. It names the rows.",
   },
   logDeleted: {
     title: "Deleted with the log before they were learned",
-    advice: "Nothing to do: somebody deleted the log.",
+    advice: "Nothing to do. Somebody deleted the log.",
   },
 };
 
@@ -32,11 +32,11 @@ export const SKIPPED = {
 export const LOST_REWARDS = {
   lateRewards: {
     title: "Rewards after the wait time",
-    advice: "Reward sooner, or make the reward wait time as long as people take.",
+    advice: "Send rewards sooner, or make the reward wait time longer.",
   },
   unknownRewards: {
     title: "Rewards of no known event",
-    advice: "Reward with exactly the event id that Rank answered, at the same loop.",
+    advice: "Send Reward with exactly the event id that Rank answered, to the same loop.",
   },
 };
 

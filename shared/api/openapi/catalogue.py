@@ -31,14 +31,14 @@ from shared.domain.loop import LOOP_NAME
 
 TAGS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "Rank and reward": "What an application calls all day: which action to show, and what it earned.",
+        "Rank and reward": "The calls of an application: which action to show, and the reward that it earned.",
         "Several slots": "The same for several places on a page. Not in v1.0, and only for a loop whose policy says `--ccb_explore_adf`.",
         "Configuration": "A loop's settings and its learning policy.",
-        "Model": "The model, handed out, brought back, deleted, and gone back to an earlier version of.",
-        "Log": "What was logged, and what became of an event.",
+        "Model": "Export, import, delete the model, or go back to an earlier version.",
+        "Log": "The log, and the history of single events.",
         "Evaluations": "What other policies would have earned, and which features matter.",
-        "Figures": "What the loop has earned, and what it would have earned otherwise, as it goes.",
-        "Loops": "Other loops beside the default one, for the administrator.",
+        "Figures": "What the loop has earned, and what your own choice and chance would have earned.",
+        "Loops": "The loops beside the default one. Only for the administrator.",
         "Service": "The service itself; no key is needed.",
     }
 )
@@ -48,7 +48,7 @@ _ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_EVENT_ID_LENGTH
 
 PATH_PARAMETERS: Final[Mapping[str, tuple[Schema, str, Any]]] = MappingProxyType(
     {
-        "eventId": (EVENT_ID_SCHEMA, "The event's id, percent-encoded, a slash in it too.", "75269AD0-BFEE-4598-8196-C57383D38E10"),
+        "eventId": (EVENT_ID_SCHEMA, "The event's id, percent-encoded, also a slash in it.", "75269AD0-BFEE-4598-8196-C57383D38E10"),
         "evaluationId": (_ID, "The evaluation's id, percent-encoded.", "b58c6d92-b727-48c1-9487-4be2782c9e0a"),
         "featureImportanceId": (_ID, "The feature importance's id, percent-encoded.", "myFeatureImportanceId"),
         "modelVersion": (
@@ -81,7 +81,7 @@ _DONE: Final = Answer(204, "Done; there is no body.")
 _SCORES: Final = Parameter(
     "scores",
     {"type": "boolean", "default": False},
-    "Whether the answer has `scores` too: what reward the model expects of each action. The header `x-personalizer-scores` asks the same.",
+    "`true` adds `scores`: the reward that the model expects of each action. The header `x-personalizer-scores` does the same.",
 )
 
 _RANK: Final = Described(
@@ -115,7 +115,7 @@ _RANK: Final = Described(
 _REWARD: Final = Described(
     "Rank and reward",
     "Reward an event",
-    description="204 also for an event that is not known (yet): which event a reward belongs to is found out later.",
+    description="The answer is 204 also if the event is not known (yet). The trainer finds its event later.",
     body=Body(RewardRequest, example={"value": 1.0}),
     answers=(_DONE,),
     errors=(errors.InvalidRewardRequestError,),
@@ -124,7 +124,7 @@ _REWARD: Final = Described(
 _ACTIVATE: Final = Described(
     "Rank and reward",
     "Activate a deferred event",
-    description="Makes an event count that was ranked with `deferActivation`. A body is neither needed nor read.",
+    description="An event that was ranked with `deferActivation` counts from now on. No body is needed.",
     answers=(_DONE,),
     errors=(errors.InvalidEventIdToActivateError,),
 )
@@ -132,7 +132,7 @@ _ACTIVATE: Final = Described(
 _MULTISLOT_RANK: Final = Described(
     "Several slots",
     "Rank actions for several slots",
-    description="Fills the slots in order, each with an action of its own.",
+    description="Fills the slots in order, each with another action.",
     parameters=(_SCORES,),
     body=Body(
         MultiSlotRankRequest,
@@ -199,7 +199,7 @@ _SETTINGS_LEFT: Final = {
 }
 _SETTINGS_RULES: Final = (
     "Durations are ISO 8601: `rewardWaitTime` from 1 second to 30 days, `modelExportFrequency` from 1 second to 1 day, "
-    "`autoOptimizationFrequency` from 1 hour to 365 days. Members that are not required keep what they had when they are left out, or null."
+    "`autoOptimizationFrequency` from 1 hour to 365 days. Members that are not required keep their value if they are left out, or null."
 )
 _CONFIGURATION_ERRORS: Final = (
     errors.InvalidConfigurationError,
@@ -217,7 +217,7 @@ _CONFIGURATION_GET: Final = Described(
 _CONFIGURATION_PUT: Final = Described(
     "Configuration",
     "Change the configuration",
-    description="A change of the learning mode and one of what rewards are take two calls. Some changes reset the model.",
+    description="The learning mode and the reward settings cannot be changed in one call. Some changes have the model learned again.",
     body=Body(ConfigurationRequest11, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online"}),
     answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
     errors=(*_CONFIGURATION_ERRORS, errors.InvalidContainerError),
@@ -230,14 +230,14 @@ _CONFIGURATION_PUT_2022: Final = replace(
 )
 
 _POLICY: Final = {"name": "default", "arguments": "--cb_explore_adf"}
-_IDLE: Final = {"x-personalizer-without-effect": "The options that are taken without effect; left out where there are none."}
+_IDLE: Final = {"x-personalizer-without-effect": "The options that have no effect; left out if there are none."}
 _POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY, headers=_IDLE)
 _POLICY_GET: Final = Described("Configuration", "Read the learning policy", answers=(_POLICY_IN_FORCE,))
 _POLICY_PUT: Final = Described(
     "Configuration",
     "Change the learning policy",
-    description="The model stays: a policy says how to choose by it.",
-    body=Body(PolicyContract, "The arguments are options of Vowpal Wabbit; those that cannot be followed are refused.", _POLICY),
+    description="A policy says how to explore and which features to use. If it uses other features, the model is learned again.",
+    body=Body(PolicyContract, "The arguments are options of Vowpal Wabbit. Options that are not supported are refused.", _POLICY),
     answers=(_POLICY_IN_FORCE,),
     errors=(errors.InvalidPolicyContractError, errors.InvalidPolicyConfigurationError, errors.AutoOptimizationError),
 )
@@ -250,8 +250,8 @@ _POLICY_DELETE: Final = Described(
 
 _PREVIEW: Final = Described(
     "Configuration",
-    "Ask what a change would do",
-    description="Nothing is changed. What the change itself would be refused for, this is refused for.",
+    "Ask for the effect of a change",
+    description="Nothing is changed. It is refused for the same reasons as the change itself.",
     body=Body(
         PreviewRequest,
         "Any part of a configuration, a policy, or both.",
@@ -260,7 +260,7 @@ _PREVIEW: Final = Described(
     answers=(
         Answer(
             200,
-            "What the next model will know, and how many events of the log shorter retention deletes.",
+            "How many events the next model will know, and how many events of the log a shorter retention deletes.",
             PreviewResponse,
             {
                 "isLearnedAgain": True,
@@ -298,25 +298,25 @@ _VERSION: Final = {
 }
 _MODEL_GET: Final = Described(
     "Model",
-    "Hand out the model",
+    "Export the model",
     parameters=(
         Parameter(
             "signed",
             {"type": "boolean", "default": False},
-            "Whether to give the signed archive, which can be brought back.",
+            "`true` gives the signed archive, which can be imported.",
         ),
     ),
     answers=(Answer(200, "The model as a file.", media_type=BYTES, headers=_FILE),),
 )
 _MODEL_PUT: Final = Described(
     "Model",
-    "Bring a model back",
-    description="Publishes the model of a signed archive whose signer is trusted. Doing so again changes nothing.",
+    "Import a model",
+    description="Publishes the model of a signed archive whose signer is trusted. To repeat the call changes nothing.",
     body=Body(description="The archive that `GET model?signed=true` gave.", media_type=BYTES),
     answers=(_DONE,),
     errors=(errors.InvalidModelImportFormatError, errors.InvalidModelImportSignatureError),
 )
-_MODEL_DELETE: Final = Described("Model", "Begin anew", description="There is no model then; the log stays.", answers=(_DONE,))
+_MODEL_DELETE: Final = Described("Model", "Delete the model", description="Afterwards there is no model. The log stays.", answers=(_DONE,))
 _MODEL_PROPERTIES: Final = Described(
     "Model",
     "Read when the model began and was last changed",
@@ -337,7 +337,7 @@ _MODEL_VERSIONS: Final = Described(
 _MODEL_RESTORE: Final = Described(
     "Model",
     "Go back to a version",
-    description="Publishes a copy of it as a new version. A body is neither needed nor read.",
+    description="Publishes a copy of it as a new version. No body is needed.",
     answers=(Answer(200, "The copy.", ModelVersionBody, {**_VERSION, "kind": "restored", "parent": _VERSION["version"]}),),
     errors=(errors.UnusableModelError,),
 )
@@ -346,7 +346,7 @@ _MODEL_RESTORE: Final = Described(
 
 _LOGS_PROPERTIES: Final = Described(
     "Log",
-    "Read from when to when something is logged",
+    "Read the time range of the log",
     answers=(
         Answer(
             200,
@@ -359,7 +359,7 @@ _LOGS_PROPERTIES: Final = Described(
 _LOGS_DELETE: Final = Described(
     "Log",
     "Delete the log",
-    description="What was logged until now is not read any more when the call is answered, and removed from storage soon after. "
+    description="When the call is answered, everything that was logged before is no longer read. It is removed from storage soon after. "
     "The model stays.",
     answers=(_DONE,),
 )
@@ -393,12 +393,12 @@ _LOGS_OBSERVATIONS: Final = Described(
 )
 _RECEIPT: Final = Described(
     "Log",
-    "Look up what became of an event",
-    parameters=(Parameter("around", TIME_SCHEMA, "When the event was ranked, about: only an hour before and after is looked through."),),
+    "Look up an event",
+    parameters=(Parameter("around", TIME_SCHEMA, "About when the event was ranked. Only the hour before and after is searched."),),
     answers=(
         Answer(
             200,
-            "The event's decisions and rewards, and what became of them.",
+            "The event's decisions and rewards, and the result of each.",
             ReceiptBody,
             {
                 "eventId": _EVENT,
@@ -447,16 +447,16 @@ _OLD_EVALUATION: Final = {
 _REQUEST_ID: Final = Parameter(
     "x-ms-client-request-id",
     {"type": "string"},
-    "The client's own name for its request, of at most 128 characters: a repeated one that has it is answered like the first.",
+    "The client's own name for its request, at most 128 characters. A repeated request with the same name is answered like the first.",
     place="header",
 )
 _PAGING: Final = (
-    Parameter("top", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": LARGEST}, "How many items are wanted."),
-    Parameter("skip", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": 0}, "How many items come before them."),
+    Parameter("top", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": LARGEST}, "Number of items."),
+    Parameter("skip", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": 0}, "Number of items to leave out before them."),
     Parameter(
         "maxpagesize",
         {"type": "integer", "minimum": 1, "maximum": LARGEST, "default": DEFAULT_SIZE},
-        "How many items an answer has at most.",
+        "Largest number of items in one answer.",
     ),
 )
 _EVALUATION_RULES: Final = (
@@ -474,7 +474,7 @@ _EVALUATION_ERRORS: Final = (
 )
 _EVALUATIONS_CREATE: Final = Described(
     "Evaluations",
-    "Ask for an evaluation",
+    "Start an evaluation",
     description="The service makes the id.",
     parameters=(_REQUEST_ID,),
     body=Body(EvaluationContract, _EVALUATION_RULES, {**_EVALUATION, "enableOfflineExperimentation": False}),
@@ -483,39 +483,39 @@ _EVALUATIONS_CREATE: Final = Described(
 )
 _EVALUATIONS_PUT: Final = Described(
     "Evaluations",
-    "Ask for an evaluation under an id",
+    "Start an evaluation under your own id",
     parameters=(_REQUEST_ID,),
     body=Body(EvaluationContract, _EVALUATION_RULES, {**_EVALUATION, "enablePolicyOptimization": False}),
-    answers=(Answer(200, "Asked for; there is no body."),),
+    answers=(Answer(200, "It is started; there is no body."),),
     errors=(*_EVALUATION_ERRORS, errors.EvaluationAlreadyExistsError),
 )
 _EVALUATIONS_GET_OLD: Final = Described(
     "Evaluations",
     "Read an evaluation",
-    answers=(Answer(200, "The evaluation, with what it found. The last three members are not in v1.0.", OldEvaluation, _OLD_EVALUATION),),
+    answers=(Answer(200, "The evaluation and its results. The last three members are not in v1.0.", OldEvaluation, _OLD_EVALUATION),),
     errors=(errors.EvaluationNotFoundError,),
 )
 _EVALUATIONS_GET: Final = Described(
     "Evaluations",
     "Read an evaluation",
     parameters=(
-        Parameter("startTime", TIME_SCHEMA, "From when on the time series are wanted.", required=True),
-        Parameter("endTime", TIME_SCHEMA, "Until when; later than `startTime`.", required=True),
+        Parameter("startTime", TIME_SCHEMA, "Begin of the time series.", required=True),
+        Parameter("endTime", TIME_SCHEMA, "End of the time series; later than `startTime`.", required=True),
         Parameter(
             "window",
             {"type": "string", "enum": [*Window], "default": "Expanding"},
-            "What a point sums up: all since the start, or its own interval.",
+            "`Expanding`: a point covers everything since the start. `Rolling`: a point covers its own interval.",
         ),
         Parameter(
             "intervalInMinutes",
             {"type": "integer", "enum": sorted(each for intervals in INTERVALS.values() for each in intervals), "default": 5},
-            "How far apart points are: 5 with `Expanding`, 60 or more with `Rolling`.",
+            "Minutes between points: 5 with `Expanding`, 60 or more with `Rolling`.",
         ),
     ),
     answers=(
         Answer(
             200,
-            "The evaluation, with what it found.",
+            "The evaluation and its results.",
             EvaluationBody,
             {
                 **_JOB,
@@ -535,8 +535,8 @@ _EVALUATIONS_GET: Final = Described(
 _EVALUATIONS_REPORT: Final = Described(
     "Evaluations",
     "Read an evaluation's full report",
-    description="Of each policy, over all slots and in each: what every estimator says, every interval (95 %), and how far the weights "
-    "allow to believe them. An operation that Azure did not have.",
+    description="For each policy, over all slots and in each: the figure of every estimator, every interval (95 %), and how reliable "
+    "the weights are. Azure did not have this operation.",
     answers=(
         Answer(
             200,
@@ -570,7 +570,7 @@ _EVALUATIONS_REPORT: Final = Described(
 _EVALUATIONS_LIST_OLD: Final = Described(
     "Evaluations",
     "List the evaluations",
-    answers=(Answer(200, "All of them, the newest first, without time series.", list[OldEvaluation], [_OLD_EVALUATION]),),
+    answers=(Answer(200, "All of them, newest first, without time series.", list[OldEvaluation], [_OLD_EVALUATION]),),
 )
 _EVALUATIONS_LIST: Final = Described(
     "Evaluations",
@@ -582,7 +582,7 @@ _EVALUATIONS_LIST: Final = Described(
     answers=(
         Answer(
             200,
-            "A page of them, the newest first; `nextLink` is where the next one is.",
+            "A page of them, newest first; `nextLink` is the address of the next page.",
             EvaluationPage,
             {"value": [{**_JOB, "status": "Running", "evaluationType": "Manual"}]},
         ),
@@ -609,19 +609,17 @@ _APPLY: Final = Described(
 _IMPORTANCE: Final = {"name": "may", "startTime": _NOON, "endTime": _LATER}
 _IMPORTANCES_PUT: Final = Described(
     "Evaluations",
-    "Ask for a feature importance under an id",
+    "Start a feature importance under your own id",
     parameters=(_REQUEST_ID,),
     body=Body(FeatureImportanceContract, "The end is later than the start.", _IMPORTANCE),
-    answers=(Answer(200, "Asked for; there is no body."),),
+    answers=(Answer(200, "It is started; there is no body."),),
     errors=(errors.InvalidContractError, errors.FeatureImportanceAlreadyExistsError, errors.TooManyKeptError),
 )
 _IMPORTANCES_GET: Final = Described(
     "Evaluations",
     "Read a feature importance",
     answers=(
-        Answer(
-            200, "The feature importance, with what it found.", FeatureImportanceBody, {**_JOB, "status": "Running", "featureScores": []}
-        ),
+        Answer(200, "The feature importance and its results.", FeatureImportanceBody, {**_JOB, "status": "Running", "featureScores": []}),
     ),
     errors=(errors.FeatureImportanceNotFoundError,),
 )
@@ -632,7 +630,7 @@ _IMPORTANCES_LIST: Final = Described(
     answers=(
         Answer(
             200,
-            "A page of them, the newest first; `nextLink` is where the next one is.",
+            "A page of them, newest first; `nextLink` is the address of the next page.",
             FeatureImportancePage,
             {"value": [{**_JOB, "status": "Running"}]},
         ),
@@ -653,19 +651,19 @@ _POLICY_FIGURES: Final[dict[str, Any]] = {
 _FIGURES: Final = Described(
     "Figures",
     "Read the live figures",
-    description="What was earned, and what the application's own choice and choosing at random would have earned instead, counted by the "
-    "trainer as it learns. A bucket is listed if it holds something and is not longer than was asked for: 5 minutes are kept for 2 days, "
-    "hours for 60, days for 730. Intervals of the time series hold for a bucket by itself, those of `totals` and `cumulative` at all looks "
-    "at once, each with 95 %.",
+    description="What the loop earned, and what the application's own choice and chance would have earned. "
+    "The trainer counts it while it learns. Buckets without events are left out. "
+    "Buckets of 5 minutes are kept for 2 days, of an hour for 60 days, of a day for 730 days. "
+    "All intervals are 95 %: in the time series they hold for one bucket, in `totals` and `cumulative` they hold however often you look.",
     parameters=(
-        Parameter("since", TIME_SCHEMA, "From when on buckets are wanted; as far back as they go if it is left out."),
-        Parameter("until", TIME_SCHEMA, "Until when; later than `since`."),
-        Parameter("interval", {"type": "integer", "enum": [*FIGURES_INTERVALS], "default": FIGURES_INTERVALS[0]}, "A bucket's minutes."),
+        Parameter("since", TIME_SCHEMA, "Begin of the first bucket; the oldest one if it is left out."),
+        Parameter("until", TIME_SCHEMA, "End of the buckets; later than `since`."),
+        Parameter("interval", {"type": "integer", "enum": [*FIGURES_INTERVALS], "default": FIGURES_INTERVALS[0]}, "Minutes of a bucket."),
     ),
     answers=(
         Answer(
             200,
-            "The figures of the latest commit, and how fast this process answered lately.",
+            "The figures of the latest commit, and the latest answer times of this process.",
             FiguresResponse,
             {
                 "loop": "default",
@@ -725,7 +723,7 @@ _LOOPS_PUT: Final = Described(
     body=Body(LoopRequest, "Any part of a configuration.", {"tier": "S0", "configuration": {"rewardWaitTime": "PT30M"}}, required=False),
     answers=(
         Answer(200, "The loop, changed.", LoopBody, _LOOP),
-        Answer(201, "The loop, made, with its two keys, which are told this once.", LoopBody, {**_LOOP, "keys": [_KEY, _KEY[::-1]]}),
+        Answer(201, "The new loop with its two keys, which are shown this once.", LoopBody, {**_LOOP, "keys": [_KEY, _KEY[::-1]]}),
     ),
     errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
 )
@@ -735,16 +733,16 @@ _LOOPS_DELETE: Final = Described(
 _KEYS_REGENERATE: Final = Described(
     "Loops",
     "Make a new key",
-    description="In place of the loop's first or second one, or of its client key, which may only rank, reward and activate. "
-    "This process refuses the old one at once, the others soon after.",
-    answers=(Answer(200, "The key, which is told this once.", KeyResponse, {"number": 1, "key": _KEY}),),
+    description="It replaces the loop's first or second key, or its client key, which may only rank, reward and activate. "
+    "This process refuses the old key at once, the others soon after.",
+    answers=(Answer(200, "The new key, which is shown this once.", KeyResponse, {"number": 1, "key": _KEY}),),
 )
 
 # --- the service -----------------------------------------------------------------------------------------------------
 
-_TAG: Final = {"ETag": "The content's tag: sent back in `If-None-Match`, it saves sending the content again."}
-_IF_NONE_MATCH: Final = Parameter("If-None-Match", {"type": "string"}, "The tag of the content that the caller has.", place="header")
-_UNCHANGED: Final = Answer(304, "The caller has this content already.", headers=_TAG)
+_TAG: Final = {"ETag": "The content's tag. Send it in `If-None-Match` to get 304 while the content is the same."}
+_IF_NONE_MATCH: Final = Parameter("If-None-Match", {"type": "string"}, "The tag of the content that you have.", place="header")
+_UNCHANGED: Final = Answer(304, "The content is still the same.", headers=_TAG)
 _PROGRESS: Final[dict[str, Any]] = {
     "name": "default",
     "learningMode": "Online",
@@ -772,12 +770,12 @@ _PROGRESS: Final[dict[str, Any]] = {
     "advice": [
         {
             "code": "lateRewards",
-            "message": "13 % of the latest rewards came after the reward wait time, which is 10 minutes: they are not learned.",
+            "message": "13 % of the latest rewards came after the reward wait time, which is 10 minutes. They are not learned.",
             "feature": None,
         },
         {
             "code": "personalData",
-            "message": "user.mail, of the context, holds what looks like an e-mail address. It is stored with each event: leave it out.",
+            "message": "user.mail, of the context, seems to hold an e-mail address. It is stored with each event. Leave it out.",
             "feature": "user.mail",
         },
     ],
@@ -786,7 +784,7 @@ _PROGRESS: Final[dict[str, Any]] = {
 _STATUS: Final = Described(
     "Service",
     "Read the status",
-    description="Without a key it tells that the service runs; with one, how far the loop has come, and what keeps it from learning.",
+    description="Without a key it says that the service runs. With a key it says how far the loop is, and what keeps it from learning.",
     answers=(
         Answer(
             200,
@@ -805,7 +803,7 @@ _STATUS: Final = Described(
 _SERVICE_STATUS: Final = replace(
     _STATUS,
     summary="Read the status with a key",
-    description="As the status without a version in its path, but to who has a key only: clients ask here whether a key is right.",
+    description="Like the status without a version in its path, but only with a key. Clients use it to check a key.",
     takes_key=False,
 )
 _OPENAPI: Final = Described(

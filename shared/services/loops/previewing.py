@@ -141,7 +141,7 @@ def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: boo
     """
     said = []
     if not pointer.version and not learned:
-        said.append("There is no model yet, so none is lost.")
+        said.append("There is no model yet, so nothing is lost.")
     elif is_again:
         least = "" if is_exact else "at least "
         of_known = "" if learned > pointer.learned else f" of {pointer.learned:,}"

@@ -200,7 +200,7 @@ async def test_no_more_of_a_long_log_is_looked_at_than_is_said(loop, monkeypatch
 async def test_where_nothing_was_learned_yet_nothing_is_said_to_be_lost(storage):
     account = opened(storage)
     told = await Loop(account).asked(default_reward=0.5)
-    assert told == Preview(True, 0, 0, 0, is_exact=True, message="There is no model yet, so none is lost.")
+    assert told == Preview(True, 0, 0, 0, is_exact=True, message="There is no model yet, so nothing is lost.")
     await account.close()
 
 
