@@ -13,6 +13,7 @@ from cli.output import bytes_progress, console, facts, print_json, table, what_w
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock
+from shared.domain.words import counted
 from shared.joining.foreign.terms import Terms
 from shared.services.importing.accounts import HowFar
 from shared.services.importing.files import LogReader
@@ -80,6 +81,7 @@ async def _of_loop(loop: str, storage: str) -> dict[str, Any]:
         "rewardWaitTimeSeconds": settings.reward_wait.total_seconds(),
         "policy": settings.policy.arguments,
         "publishedModelVersion": progress.published_version or None,
+        "publishedModelLearned": progress.published_learned,
         "watermark": progress.watermark,
         "lagSeconds": progress.lag.total_seconds(),
         "counters": {
@@ -93,6 +95,7 @@ async def _of_loop(loop: str, storage: str) -> dict[str, Any]:
             "stragglers": counters.stragglers,
             "forgottenRewards": counters.forgotten_rewards,
         },
+        "importedEvents": progress.imported,
         "log": {
             "from": found.since if found else None,
             "to": found.until if found else None,
@@ -114,6 +117,8 @@ def _print_loop(found: dict[str, Any]) -> None:
             learning_mode=str(found["learningMode"]),
             policy=escape(found["policy"]),
             model=found["publishedModelVersion"] or "none yet",
+            the_model_knows=counted(found["publishedModelLearned"], "event"),
+            imported=counted(found["importedEvents"], "event") if found["importedEvents"] else None,
             ranked=counters["ranked"],
             learned=counters["learned"],
             **{f"skipped, {reason}": count for reason, count in counters["skipped"].items()},

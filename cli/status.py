@@ -7,6 +7,7 @@ import typer
 from cli import options
 from cli.output import console, facts, print_json
 from cli.service import Service
+from shared.domain.words import counted
 
 _COUNTERS = {"lateRewards": "late rewards", "unknownRewards": "unknown rewards"}
 
@@ -39,6 +40,8 @@ def _print(loop: dict[str, Any]) -> None:
             learning_mode=loop["learningMode"],
             reward_wait_time=loop["rewardWaitTime"],
             model=published or "none yet",
+            the_model_knows=None if loop.get("publishedModelLearned") is None else counted(loop["publishedModelLearned"], "event"),
+            imported=counted(loop["importedEvents"], "event") if loop.get("importedEvents") else None,
             served=None if loop["modelVersion"] == published else loop["modelVersion"] or "none yet",
             learned_up_to=loop["watermark"],
             lag_in_seconds=None if loop["lagSeconds"] is None else round(loop["lagSeconds"], 1),

@@ -88,6 +88,7 @@ def _loop(
         watermark=_written(watermark),
         lag_seconds=None if progress is None else round(progress.lag.total_seconds(), 3),
         counters=None if progress is None else _counters(progress),
+        imported_events=None if progress is None else progress.imported,
         apprentice=None if progress is None or not progress.apprentice.rewards else _apprentice(progress.apprentice),
         anew=None if progress is None or progress.anew is None else _anew(progress.anew),
         mirror=mirror,

@@ -13,6 +13,7 @@ from shared.domain.checkpoint import AnewProgress
 from shared.domain.events import LearningMode, SkipReason
 from shared.domain.ledger import Counters
 from shared.domain.loop import LoopSettings
+from shared.domain.words import count_of, counted
 
 MOST_OF_A_CODE: Final = 5
 """Features that are told with the same advice."""
@@ -37,6 +38,8 @@ _LARGE_SHARE: Final = 0.5
 _NEARLY_ALL: Final = 0.95
 _LONG: Final = timedelta(days=1)
 _MANY_ACTIONS: Final = 20
+_FEW_MOMENTS: Final = 2
+"""Moments that a context may well name in all of its events: when something begins, and when it ends."""
 
 _WRAPPERS: Final = (
     ("azure-core for Java before 1.33, around BinaryData", {"content.content"}, {"content"}),
@@ -56,6 +59,7 @@ class LoopView:
     ``latest`` counts what happened in the last day that was dealt with, so that what was put right is not told for ever.
     ``mirror_error`` says why the log cannot be copied to its owner's container ("": it can, or is not to be).
     ``clock_ahead`` is how far the clock of the instance that looks is surely ahead of storage's; less than nothing if it is behind.
+    ``known`` is how many events the published model has learned, those ``imported`` included, which no counter has.
     """
 
     settings: LoopSettings
@@ -65,6 +69,8 @@ class LoopView:
     pending: int
     rewards: int
     lag: timedelta
+    known: int = 0
+    imported: int = 0
     anew: AnewProgress | None = None
     clock_ahead: timedelta = timedelta(0)
     mirror_error: str = ""
@@ -82,7 +88,8 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
     counters, wait = loop.counters, _said(loop.settings.reward_wait)
     processed = counters.processed
     if not processed + loop.pending:
-        yield Advice(Code.NOTHING_RANKED, "No Rank call has been stored yet. Check the endpoint, and the loop in it.")
+        known = f" The model knows {counted(loop.known, 'event')} of the log that was imported." if loop.known and loop.imported else ""
+        yield Advice(Code.NOTHING_RANKED, f"No Rank call has been stored yet. Check the endpoint, and the loop in it.{known}")
     if loop.settings.learning_mode is LearningMode.LOGGING_ONLY:
         yield Advice(Code.LOGGING_ONLY, "The learning mode is LoggingOnly. Rank shows your first action, and nothing is learned.")
     if abs(loop.clock_ahead) > APART:
@@ -93,7 +100,8 @@ def _of_the_way(loop: LoopView) -> Iterator[Advice]:
             "storage's clock. Set the instance's clock.",
         )
     if loop.pending and not processed and not loop.lag:
-        yield Advice(Code.WAITING, f"{loop.pending} decisions wait for rewards. A decision is learned {wait} after its Rank call.")
+        waiting = count_of(loop.pending, "decision", ("waits", "wait"))
+        yield Advice(Code.WAITING, f"{waiting} for rewards. A decision is learned {wait} after its Rank call.")
     if loop.lag > loop.settings.model_export_frequency + PATIENCE:
         yield Advice(
             Code.TRAINER_BEHIND,
@@ -171,7 +179,7 @@ def _of_features(sample: Sample) -> Iterator[Advice]:
     learned = [each for each in sample.features if each.name not in {EVENT_ID, ACTION_ID} and not _is_hidden(each.name)]
     for side in (CONTEXT, ACTIONS):
         yield from _of_wrappers(side, [each.name for each in learned if each.side == side])
-    different = [each for each in learned if each.seen >= MANY and each.is_identifier and each.distinct >= _NEARLY_ALL * each.seen]
+    different = [each for each in learned if _is_never_the_same(each)]
     yield from _each(Code.ALWAYS_DIFFERENT, different, "is different each time. Experience with one value is no use for the next.")
     same = [each for each in learned if _is_always_the_same(each, sample)]
     over = f" from {_at(sample.since)} to {_at(sample.until)}" if sample.since and sample.until else ""
@@ -196,8 +204,9 @@ def _of_patience(loop: LoopView) -> Iterator[Advice]:
     if loop.settings.reward_wait > _LONG:
         wait = _said(loop.settings.reward_wait)
         yield Advice(Code.LONG_WAIT, f"The reward wait time is {wait}. Today's events are learned after that time.")
-    if 0 < loop.counters.learned < YOUNG:
-        yield Advice(Code.FEW_EVENTS, f"{loop.counters.learned} events have been learned. Before some {YOUNG}, probabilities say little.")
+    if 0 < loop.known < YOUNG:
+        learned = count_of(loop.known, "event", ("has", "have"))
+        yield Advice(Code.FEW_EVENTS, f"{learned} been learned. Before some {YOUNG}, probabilities say little.")
 
 
 def _each(code: Code, features: Sequence[Feature], what: str) -> Iterator[Advice]:
@@ -205,13 +214,21 @@ def _each(code: Code, features: Sequence[Feature], what: str) -> Iterator[Advice
         name = "" if personal_kind("", each.name) else each.name
         yield Advice(code, f"{name or 'A feature whose name holds it'}, of {each.side}, {what}", name)
     if len(features) > MOST_OF_A_CODE:
-        yield Advice(code, f"The same is true of {len(features) - MOST_OF_A_CODE} more features.")
+        yield Advice(code, f"The same is true of {counted(len(features) - MOST_OF_A_CODE, 'more feature')}.")
+
+
+def _is_never_the_same(feature: Feature) -> bool:
+    """Whether what is told by one value comes to nothing: hardly any comes twice, or it is a moment of the call, which will not."""
+    if feature.seen < MANY or not feature.is_identifier:
+        return False
+    is_moment = feature.side == CONTEXT and feature.is_moment and feature.distinct > _FEW_MOMENTS
+    return is_moment or (feature.distinct >= ENOUGH and feature.again <= (1.0 - _NEARLY_ALL) * feature.seen)
 
 
 def _is_always_the_same(feature: Feature, sample: Sample) -> bool:
     if sample.events < MANY or feature.distinct > 1 or any(word in feature.name.lower() for word in _OF_TIME):
         return False
-    return feature.seen >= (sample.events if feature.side == CONTEXT else sample.offered)
+    return feature.seen >= (sample.events if feature.side == CONTEXT else sample.described)
 
 
 def _is_hidden(name: str) -> bool:

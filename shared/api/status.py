@@ -60,7 +60,10 @@ class MirrorBody(WireModel):
 
 
 class LoopProgressBody(WireModel):
-    """How far a loop has come. ``modelVersion`` is what the answering process serves, ``publishedModelLearned`` is of the newest."""
+    """How far a loop has come. ``modelVersion`` is what the answering process serves, ``publishedModelLearned`` is of the newest.
+
+    ``counters`` are of the loop's own events. ``importedEvents`` others were taken into its log, and models learn both.
+    """
 
     name: str
     learning_mode: str
@@ -72,6 +75,7 @@ class LoopProgressBody(WireModel):
     watermark: str | None
     lag_seconds: float | None
     counters: CountersBody | None
+    imported_events: int | None
     apprentice: ApprenticeBody | None
     anew: AnewBody | None
     mirror: MirrorBody | None

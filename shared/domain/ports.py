@@ -143,6 +143,10 @@ class JoinedLog(Protocol):
         """Read a chunk's lines; raises `UnreadableError` when it is not there or not what its name says."""
         ...
 
+    async def head(self, name: str, *, size: int) -> tuple[Sequence[bytes], str] | None:
+        """Read the first whole lines of a chunk, at most so many bytes, and tell which chunk was before it; None if it is not there."""
+        ...
+
     async def drop_chunks(self, *, before: datetime | None) -> int:
         """Delete the chunks of windows that ended before this time (None: none of them), oldest first, and what the log's deletion left."""
         ...

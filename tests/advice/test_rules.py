@@ -26,6 +26,7 @@ HEALTHY = LoopView(
     pending=12,
     rewards=4_010,
     lag=timedelta(0),
+    known=50_000,
 )
 CATALOGUE = [
     Action(f"article {n}", ({"article": {"topic": f"topic {n % 4}", "length": n / 10, "embedding": [0.1 * n, 0.2]}},)) for n in range(30)
@@ -70,6 +71,13 @@ def test_a_loop_that_nobody_called_is_told_so():
     assert codes(empty, Sample()) == [Code.NOTHING_RANKED]
 
 
+def test_of_an_imported_log_it_is_said_what_the_model_knows():
+    imported = replace(HEALTHY, counters=Counters(), latest=Counters(), pending=0, rewards=0, known=20_000, imported=20_000)
+    (advice,) = advise(imported, sampled(sample()))
+    assert (advice.code, "The model knows 20,000 events" in advice.message) == (Code.NOTHING_RANKED, True)
+    assert codes(replace(imported, counters=Counters(learned=1), rewards=1, known=20_001)) == []
+
+
 def test_first_decisions_wait_and_that_is_all():
     young = replace(HEALTHY, counters=Counters(), latest=Counters(), pending=7, rewards=2)
     (advice,) = advise(young, Sample())
@@ -95,7 +103,8 @@ def test_clocks_that_differ_by_two_seconds_are_not_worth_a_word(seconds):
         (lately(skipped={SkipReason.DUPLICATE.value: 1_000}), Code.DUPLICATES, "17 %"),
         (lately(late_rewards=800), Code.LATE_REWARDS, "20 %"),
         (lately(unknown_rewards=2_000), Code.UNKNOWN_REWARDS, "50 %"),
-        (replace(HEALTHY, counters=Counters(learned=30)), Code.FEW_EVENTS, "30 events"),
+        (replace(HEALTHY, counters=Counters(learned=30), known=30), Code.FEW_EVENTS, "30 events have been learned"),
+        (replace(HEALTHY, counters=Counters(learned=1), known=1), Code.FEW_EVENTS, "1 event has been learned"),
     ],
 )
 def test_settings_and_counters_that_hinder_are_told(loop, code, says):
@@ -158,6 +167,35 @@ def test_ranking_without_context_is_told():
 def test_a_feature_that_differs_each_time_is_named(value):
     (advice,) = advise(HEALTHY, sampled([event(number, asked(number, {"seen": value(number)})) for number in range(60)]))
     assert (advice.code, advice.feature) == (Code.ALWAYS_DIFFERENT, "user.seen")
+
+
+@pytest.mark.parametrize("digits", [0, 3, 6, 9])
+@pytest.mark.parametrize("written", [int, str])
+def test_a_time_that_is_counted_in_any_unit_is_one(digits, written):
+    moments = [written((1_779_019_200 + number // 5) * 10**digits) for number in range(60)]
+    found = advise(HEALTHY, sampled([event(number, asked(number, {"sent": moments[number]})) for number in range(60)]))
+    assert [each.feature for each in found if each.code is Code.ALWAYS_DIFFERENT] == ["user.sent"]
+
+
+@pytest.mark.parametrize(
+    "value", [lambda n: f"2026-05-{17 + n // 30}", lambda n: f"{n % 24:02}:00", lambda n: ["2026-05-17T20:00Z", "2026-05-18T20:00Z"][n % 2]]
+)
+def test_a_day_an_hour_and_the_two_times_of_a_show_come_again(value):
+    assert codes(of=sampled([event(number, asked(number, {"at": value(number)})) for number in range(60)])) == []
+
+
+def test_what_differs_from_call_to_call_is_told_though_all_actions_of_a_call_share_it():
+    actions = [[replace(each, features=({**each.features[0], "call": f"c{number}"},)) for each in CATALOGUE[:5]] for number in range(60)]
+    (advice,) = advise(HEALTHY, sampled([event(number, asked(number, actions=actions[number])) for number in range(60)]))
+    assert (advice.code, advice.feature) == (Code.ALWAYS_DIFFERENT, "call")
+
+
+def test_contexts_are_all_looked_at_however_much_is_said_of_the_actions():
+    many: dict[str, JsonValue] = {f"f{n}": n for n in range(200)}
+    actions = [Action(f"a{n}", ({"topic": f"topic {n % 4}", **many},)) for n in range(50)]
+    found = sampled([event(number, asked(number, {"trace": f"t{number}"}, actions=actions)) for number in range(60)])
+    assert (found.events, found.offered, found.described < found.offered) == (60, 3_000, True)
+    assert Code.ALWAYS_DIFFERENT in codes(of=found)
 
 
 def test_a_measure_that_differs_each_time_is_a_good_feature():

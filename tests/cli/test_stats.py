@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
 
+from shared.domain.loop import LoopRecord
 from shared.joining.dsjson import line
+from shared.storage.loop_store import FileLoopStore
 from tests.cli.running import run
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.reliability.world import FIRST, SECOND, trainer, write_log
@@ -77,6 +79,24 @@ def test_a_loops_counters_log_and_models_are_those_of_its_status(storage):
     assert "there is no loop" in run("stats", "--loop", "nobody", environment=environment).told
     assert "connection string" in run("stats", "--connection-string", "nonsense=1").told
     assert "there is no store in" in run("stats", "--storage", "nonsense").told
+
+
+def test_of_a_loop_with_an_imported_log_it_says_what_the_model_knows(storage, tmp_path):
+    file = tmp_path / "log.json"
+    file.write_bytes(b"".join(map(line, drawn(30, first=datetime.now(UTC) - timedelta(days=1)))))
+
+    async def begin() -> None:
+        account = opened(storage)
+        await FileLoopStore(account).write(LoopRecord("default"), expected=None)
+        await account.close()
+
+    asyncio.run(begin())
+    environment = settings_of(storage)
+    assert run("import", str(file), environment=environment).code == 0
+    found = run("stats", "--json", environment=environment).json
+    assert (found["publishedModelLearned"], found["importedEvents"], found["counters"]["learned"]) == (30, 30, 0)
+    shown = " ".join(run("stats", environment=environment).text.split())
+    assert "the model knows 30 events imported 30 events ranked 0" in shown
 
 
 def test_files_are_read_in_the_order_that_is_asked_for(tmp_path):

@@ -750,7 +750,7 @@ _PROGRESS: Final[dict[str, Any]] = {
     "modelVersion": "00000042-36c28f7b92d1",
     "modelAgeSeconds": 74.2,
     "publishedModelVersion": "00000042-36c28f7b92d1",
-    "publishedModelLearned": 1100,
+    "publishedModelLearned": 21100,
     "watermark": _NOON,
     "lagSeconds": 0.0,
     "counters": {
@@ -764,6 +764,7 @@ _PROGRESS: Final[dict[str, Any]] = {
         "stragglers": 0,
         "forgottenRewards": 0,
     },
+    "importedEvents": 20000,
     "apprentice": None,
     "anew": {"chunks": 1200, "chunksDone": 300, "chunksLeftOut": 0, "learned": 123456, "begunAt": "2026-05-17T11:58:02.118204Z"},
     "mirror": {"state": "working", "lastSuccessAt": "2026-05-17T11:59:30.250000Z", "error": None, "nextTryAt": None},

@@ -7,17 +7,19 @@ of it yet go on in the old generation's tables, where what they seal after the c
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.domain.clock import EPOCH, Clock
-from shared.domain.errors import BusyError, ConflictError, StorageUnavailableError
+from shared.domain.errors import BusyError, ConflictError, StorageUnavailableError, UnreadableError
 from shared.domain.events import SkipReason
 from shared.domain.ledger import COMMIT_WITHIN, Counters, LogEpoch, Pointer
 from shared.domain.lookback import Lookback
 from shared.domain.ports import EventLog, JoinedLog, ModelStore
 from shared.joining.chunks import ChunkName
+from shared.joining.reading import read_line
 from shared.services.log.erasure import clear_deleted
 from shared.services.loops.progress import AHEAD, Waiting, waiting
 from shared.services.training.lookbacks import remembered
@@ -30,6 +32,8 @@ _COMMIT = timedelta(seconds=30)
 _MOST_GENERATIONS = 16
 """That are read beside each other while tables of deleted logs are still there."""
 _CLEARING_SECONDS = 5.0
+_FIRST_BYTES = 1024 * 1024
+"""Of the oldest chunk, whose first events tell when the log begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,30 @@ class Logs:
         self._settled_for = settled_for
 
     async def date_range(self) -> DateRange | None:
-        """Tell from when to when the log goes, the windows of the joined log taken whole; None when nothing is logged.
+        """Tell from when to when the log goes; None when nothing is logged.
+
+        It begins with its first event: the window of that one may have begun long before, with the day. It ends with the last window.
 
         Raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`.
         """
         pointer, _ = await self._pointer()
         chunks = [ChunkName.parse(name) for name in await self._joined.chain()]
         heads = (await self._waiting(pointer, until=self._clock.now() + AHEAD)).decisions
-        since = [*[chunk.since for chunk in chunks], *[head.key.sealed_at for head in heads]]
+        since = [*await self._begun(chunks), *[head.key.sealed_at for head in heads]]
         until = [*[chunk.until for chunk in chunks], *[head.key.sealed_at for head in heads]]
         return DateRange(min(since), max(until)) if since else None
+
+    async def _begun(self, chunks: Sequence[ChunkName]) -> list[datetime]:
+        """Tell when each chunk's events begin, which is known of the oldest one only by a look into it."""
+        if not chunks:
+            return []
+        oldest = min(chunks, key=lambda each: each.since)
+        with suppress(UnreadableError):
+            found = await self._joined.head(str(oldest), size=_FIRST_BYTES)
+            times = [read_line(line).decision.decided_at for line in found[0]] if found else []
+            if times:
+                return [max(oldest.since, min(times)), *[each.since for each in chunks if each is not oldest]]
+        return [each.since for each in chunks]
 
     async def delete(self) -> None:
         """Delete what is logged up to now; returns once no reader sees it any more, and what is stored of it will be removed soon.

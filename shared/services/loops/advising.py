@@ -19,8 +19,11 @@ from shared.services.loops.progress import Progress
 logger = logging.getLogger(__name__)
 
 _LATELY = timedelta(days=1)
+_EVENTS = 200
 _CHUNKS = 5
-_EVENTS_OF_A_CHUNK = 40
+_MOST_CHUNKS = 20
+"""So many of the newest chunks are looked at in any case, and more of them while there are too few events."""
+_BYTES_OF_THE_NEWEST = 4 * 1024 * 1024
 _BYTES_OF_A_CHUNK = 1024 * 1024
 
 
@@ -35,8 +38,9 @@ class ChunkHeads(Protocol):
 class Adviser:
     """Advises on one loop.
 
-    The sample is looked at once for each chunk that becomes the newest, at most 200 events of the five newest ones; what is remembered
-    of it are counts and the names of features. ``clock_ahead`` tells how far this instance's clock is surely ahead of storage's.
+    The sample is looked at once for each chunk that becomes the newest: 200 events of the five newest ones, or of up to twenty where these
+    hold fewer, as many of each as there are. What is remembered of it are counts and the names of features. ``clock_ahead`` tells how far
+    this instance's clock is surely ahead of storage's.
     """
 
     def __init__(self, joined: ChunkHeads, figures: LiveFigures, *, clock_ahead: Callable[[], timedelta] = timedelta) -> None:
@@ -64,6 +68,8 @@ class Adviser:
             pending=progress.pending,
             rewards=progress.rewards,
             lag=progress.lag,
+            known=progress.published_learned,
+            imported=progress.imported,
             anew=progress.anew,
             clock_ahead=self._clock_ahead(),
             mirror_error=mirror_error,
@@ -77,24 +83,38 @@ class Adviser:
         return self._looked[1]
 
     async def _latest(self, newest: str) -> Sequence[bytes]:
-        lines: list[bytes] = []
-        name = newest
-        for _ in range(_CHUNKS):
-            found = await self._joined.head(name, size=_BYTES_OF_A_CHUNK) if name else None
+        heads: list[Sequence[bytes]] = []
+        name, size = newest, _BYTES_OF_THE_NEWEST
+        while name and (len(heads) < _CHUNKS or (len(heads) < _MOST_CHUNKS and sum(map(len, heads)) < _EVENTS)):
+            found = await self._joined.head(name, size=size)
             if found is None:
                 break
-            lines += _spread(found[0], _EVENTS_OF_A_CHUNK)
-            name = found[1]
-        return lines
+            heads.append(found[0])
+            name, size = found[1], _BYTES_OF_A_CHUNK
+        return [line for head in _shared_out(heads, _EVENTS) for line in head]
+
+
+def _shared_out(heads: Sequence[Sequence[bytes]], count: int) -> list[Sequence[bytes]]:
+    """Take so many lines in all, as evenly as may be: where one has fewer, the others give more.
+
+    >>> [len(each) for each in _shared_out([[b""] * 300, [b""] * 10, [b""] * 90], 200)], len(_shared_out([[b""] * 150], 200)[0])
+    ([100, 10, 90], 150)
+    """
+    taken: dict[int, Sequence[bytes]] = {}
+    for left, number in enumerate(sorted(range(len(heads)), key=lambda each: len(heads[each]))):
+        share = (count - sum(map(len, taken.values()))) // (len(heads) - left)
+        taken[number] = _spread(heads[number], share)
+    return [taken[number] for number in range(len(heads))]
 
 
 def _spread(lines: Sequence[bytes], count: int) -> Sequence[bytes]:
     """Take so many lines, evenly.
 
     >>> _spread([b"a", b"b", b"c", b"d", b"e"], 2), _spread([b"a"], 2)
-    ([b'a', b'd'], [b'a'])
+    ([b'a', b'c'], [b'a'])
     """
-    return lines[:: max(1, -(-len(lines) // count))]
+    taken = min(len(lines), count)
+    return [lines[number * len(lines) // taken] for number in range(taken)]
 
 
 def _events(lines: Sequence[bytes]) -> Iterator[tuple[JoinedEvent, Situation]]:

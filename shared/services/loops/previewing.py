@@ -11,6 +11,7 @@ from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Link, Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
+from shared.domain.words import counted
 from shared.joining.chunks import ChunkName
 from shared.services.loops.configuring import Configurator
 from shared.services.training.retraining import Chunks, Way, reach, way_back
@@ -144,16 +145,18 @@ def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: boo
         said.append("There is no model yet, so nothing is lost.")
     elif is_again:
         least = "" if is_exact else "at least "
-        of_known = "" if learned > pointer.learned else f" of {pointer.learned:,}"
-        known = f"{least}{learned:,}{of_known} {_events(max(learned, pointer.learned))}"
+        of_known = "" if learned > pointer.learned else f"{learned:,} of "
+        known = f"{least}{of_known}{counted(max(learned, pointer.learned), 'event')}"
         why = _why_less(pointer, new, learned) if is_exact else ""
         said.append(f"The model is learned again from the log. The new model will know {known}{why}.")
     else:
-        said.append(f"The model stays: it knows {pointer.learned:,} {_events(pointer.learned)}.")
+        said.append(f"The model stays: it knows {counted(pointer.learned, 'event')}.")
     if deleted:
-        said.append(f"Retention will delete {'' if is_exact else 'at least '}{deleted:,} {_events(deleted)} from the log, for good.")
+        said.append(f"Retention will delete {'' if is_exact else 'at least '}{counted(deleted, 'event')} from the log, for good.")
     elif not is_exact and not is_again:
-        said.append(f"Retention will delete what is older than {new.log_retention_days:,} days from the log; that was not counted.")
+        said.append(
+            f"Retention will delete what is older than {counted(new.log_retention_days, 'day')} from the log; that was not counted."
+        )
     return " ".join(said)
 
 
@@ -162,7 +165,3 @@ def _why_less(pointer: Pointer, new: LoopSettings, learned: int) -> str:
         return ""
     days = new.model_retrain_days
     return f": modelRetrainDays is set to {days}" if new.retrains_last_days else ": the log holds no more"
-
-
-def _events(count: int) -> str:
-    return "event" if count == 1 else "events"

@@ -27,7 +27,7 @@ class Progress:
 
     ``lag`` is for how long the oldest waiting decision could have been learned already, and ``chunk`` the newest of the joined log
     ("": there is none, or it was deleted). ``published_learned`` counts the events of the published model alone. ``anew`` tells how far
-    the model is that is begun anew, if one is.
+    the model is that is begun anew, if one is. ``counters`` are of the loop's own events; ``imported`` others were taken into its log.
     """
 
     served: Served
@@ -41,6 +41,7 @@ class Progress:
     pending_rewards: int
     chunk: str
     anew: AnewProgress | None = None
+    imported: int = 0
 
     @property
     def ranked(self) -> int:
@@ -97,6 +98,7 @@ class ProgressReport:
             pending_rewards=behind.rewards,
             chunk=pointer.chunk if _is_kept(pointer) else "",
             anew=await self._anew(pointer, served.settings) if is_committed else None,
+            imported=pointer.imported,
         )
 
     async def _anew(self, pointer: Pointer, loop: LoopSettings) -> AnewProgress | None:

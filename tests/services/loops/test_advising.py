@@ -7,6 +7,7 @@ import pytest
 
 from shared.advice.advice import Code
 from shared.domain.errors import StorageUnavailableError, UnreadableError
+from shared.domain.events import Action, JsonValue, Situation
 from shared.services.figures.reading import LiveFigures
 from shared.services.loops.advising import Adviser
 from tests.builders import decision, situation
@@ -60,12 +61,40 @@ async def test_what_was_learned_is_looked_at(one, adviser):
     assert await codes(one, adviser) == [Code.FEW_EVENTS, Code.PERSONAL_DATA]
 
 
-async def test_a_chunk_is_looked_at_once_and_the_five_newest_are(one, adviser, log):
-    for number in range(7):
-        await learn(one, f"e{number}")
+@pytest.mark.parametrize(("events", "looked_at"), [(50, 5), (1, 20)])
+async def test_a_chunk_is_looked_at_once_and_the_five_newest_are_or_more_of_few_events(one, adviser, log, events, looked_at):
+    for number in range(looked_at + 2):
+        await learn(one, *[f"e{number}-{each}" for each in range(events)])
     await codes(one, adviser)
     await codes(one, adviser)
-    assert log.looked_at == [*reversed(await one.joined.chain())][:5]
+    assert log.looked_at == [*reversed(await one.joined.chain())][:looked_at]
+
+
+def first_hour(number: int) -> Situation:
+    """What an application sends that takes ids and times for features; made for each call but for the segment and the topics."""
+    moment: dict[str, JsonValue] = {
+        "at": f"2026-05-17T12:{number // 5:02}Z",
+        "traceparent": f"00-{number:032x}",
+        "ns": 1_779_019_200 * 10**9 + number,
+    }
+    context: dict[str, JsonValue] = {"moment": moment, "segment": "new" if number % 3 else "regular"}
+    actions = tuple([Action(f"{number}-{n}", ({"topic": f"topic {n}", "shown": f"call {number}"},)) for n in range(5)])
+    return Situation((context,), actions)
+
+
+@pytest.mark.parametrize("chunks", [1, 30])
+async def test_in_the_first_hour_fresh_ids_unique_texts_and_times_are_told(one, adviser, chunks):
+    for part in range(chunks):
+        for number in range(part * 150 // chunks, (part + 1) * 150 // chunks):
+            made = decision(f"e{number}", at=one.clock.now(), asked=first_hour(number), probabilities=(1 / 5,) * 5)
+            await one.log.append_decision(made)
+        one.clock.pass_(WAIT + 1)
+        await one.train()
+    advice = await adviser.advice(await one.progress())
+    found = {(each.code, each.feature) for each in advice}
+    different = {name for code, name in found if code is Code.ALWAYS_DIFFERENT}
+    assert different == {"moment.at", "moment.traceparent", "moment.ns", "shown"}
+    assert {(Code.NEW_ACTIONS, ""), (Code.FEW_EVENTS, "")} <= found
 
 
 async def test_of_a_deleted_log_nothing_is_said_any_more(one, adviser):
