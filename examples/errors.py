@@ -17,6 +17,10 @@ class KeyRefusedError(DemoError):
     """The endpoint answers, but not to this key."""
 
 
+class OthersDataError(DemoError):
+    """The loop holds events that are not the demo's."""
+
+
 class RefusedError(DemoError):
     """The endpoint refused a request or gave an answer that makes no sense."""
 

@@ -29,6 +29,7 @@ QUICK_LOOP = {
 START_SECONDS = 60.0  # what `python -m local` takes itself at most
 STOP_SECONDS = 45.0  # it lets requests end, and what timers do
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL_FOLDER = ".local"
 LOCAL_SETTINGS = ROOT / "local.settings.json"
 
 

@@ -22,6 +22,8 @@ class LoopStatus:
     model_version: str | None = None
     learned: int | None = None
     reward_wait: timedelta | None = None
+    name: str | None = None
+    ranked: int | None = None
 
 
 def read_status(endpoint: str, key: str, *, timeout: float = 10.0) -> LoopStatus:
@@ -46,19 +48,21 @@ def read_status(endpoint: str, key: str, *, timeout: float = 10.0) -> LoopStatus
 def parse_status(body: Any) -> LoopStatus:
     """Pick out the figures; anything odd counts as not told.
 
-    >>> parse_status({"loop": {"modelVersion": "7", "counters": {"learned": 120}, "rewardWaitTime": "PT2S"}})
-    LoopStatus(model_version='7', learned=120, reward_wait=datetime.timedelta(seconds=2))
+    >>> parse_status({"loop": {"name": "news", "modelVersion": "7", "counters": {"ranked": 130, "learned": 120}, "rewardWaitTime": "PT2S"}})
+    LoopStatus(model_version='7', learned=120, reward_wait=datetime.timedelta(seconds=2), name='news', ranked=130)
     """
     loop = body.get("loop") if isinstance(body, dict) else None
     if not isinstance(loop, dict):
         return LoopStatus()
     counters = loop.get("counters")
-    learned = counters.get("learned") if isinstance(counters, dict) else None
-    version = loop.get("modelVersion")
+    learned, ranked = (counters.get(name) if isinstance(counters, dict) else None for name in ("learned", "ranked"))
+    version, name = loop.get("modelVersion"), loop.get("name")
     return LoopStatus(
         model_version=None if version is None else str(version),
         learned=learned if isinstance(learned, int) else None,
         reward_wait=_to_timedelta(loop.get("rewardWaitTime") or body.get("rewardWaitTime")),
+        name=name if isinstance(name, str) else None,
+        ranked=ranked if isinstance(ranked, int) else None,
     )
 
 
