@@ -19,10 +19,11 @@ from manage_function import manage_blueprints
 from rank_function import rank_blueprint
 from reward_function import reward_blueprint
 from shared.domain.errors import SettingsError
+from shared.runtime.assembly.process import once_per_process
 from shared.runtime.http import Operation, out_of_order
 from shared.runtime.settings import read_settings
 from shared.runtime.telemetry import write_facts
-from shared.runtime.wiring import Deployment, once_per_process
+from shared.runtime.wiring import Deployment
 from trainer_function import trainer_blueprint
 
 

@@ -22,8 +22,8 @@ from shared.api.paging import read_page
 from shared.api.wire import parse
 from shared.domain.errors import EvaluationNotFoundError, InvalidContractError, InvalidEvaluationContractError
 from shared.domain.evaluation import Evaluation
+from shared.runtime.assembly.process import REPORTS
 from shared.runtime.http import MUCH, PATH_VERSIONS, PREVIEWS, QUERY_VERSION, WORK, Call, Operation, answer
-from shared.runtime.wiring import REPORTS
 
 
 async def create(call: Call) -> func.HttpResponse:

@@ -5,8 +5,8 @@ import azure.functions as func
 from shared.api.flags import read_flag
 from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
 from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, open_archive, write_archive
+from shared.runtime.assembly.process import MODELS_IN_HAND
 from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
-from shared.runtime.wiring import MODELS_IN_HAND
 
 _WITH_IMPORT = ("v1.1-preview.3", QUERY_VERSION)
 

@@ -5,8 +5,8 @@ import azure.functions as func
 from shared.api.receipts import DecisionReceiptBody, ReceiptBody, RewardReceiptBody, SearchedBody, read_around
 from shared.api.wire import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
+from shared.runtime.assembly.process import SEARCHES
 from shared.runtime.http import MUCH, Call, Operation, answer
-from shared.runtime.wiring import SEARCHES
 from shared.services.log.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
 
 

@@ -105,6 +105,25 @@ def test_an_import_from_above_breaks_the_floors(copied, room, wrong, contract):
     assert any(line.startswith(contract) for line in broken), broken
 
 
+def test_each_folder_of_use_cases_has_a_module_that_puts_them_together():
+    """Logs of others are imported by a command, which puts together what it needs."""
+    services = {path.parent.name for path in (REPOSITORY / "shared/services").glob("*/__init__.py")}
+    assembly = {path.stem for path in (REPOSITORY / "shared/runtime/assembly").glob("*.py")} - {"__init__"}
+    assert assembly == services - {"importing"}
+
+
+def test_every_use_case_stands_in_a_folder_for_what_it_serves():
+    assert [path.name for path in (REPOSITORY / "shared/services").glob("*.py")] == ["__init__.py"]
+
+
+def test_the_contributors_page_names_each_folder_of_use_cases():
+    table = (
+        (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8").partition("The folders of `shared/services`:")[2].partition("\n\n`shared")[0]
+    )
+    folders = sorted(path.parent.name for path in (REPOSITORY / "shared/services").glob("*/__init__.py"))
+    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == folders
+
+
 def test_only_the_azure_engine_speaks_to_azure_storage():
     """The import linter knows `azure` as one package only; this tells its parts apart."""
     found = {

@@ -1,50 +1,27 @@
-"""The one place where parts are put together; nothing is built before it is needed."""
+"""All loops of a process, joined: a loop is put together when it is first asked for, and let go when it is gone."""
 
 import asyncio
-import gc
-import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-from shared.api.rank import ActionReader
-from shared.domain.budget import Budget
-from shared.domain.clock import Clock, SystemClock
-from shared.domain.errors import AccessDeniedError, InvalidPolicyConfigurationError, ResourceNotFoundError, UnreadableError
-from shared.domain.loop import DEFAULT_LOOP, LoopRecord, LoopSettings, is_loop_name
-from shared.domain.ports import JobQueue
+from shared.domain.clock import Clock
+from shared.domain.errors import AccessDeniedError, ResourceNotFoundError, UnreadableError
+from shared.domain.loop import DEFAULT_LOOP, LoopRecord, is_loop_name
 from shared.domain.recent import Recent
-from shared.learning.arguments import parse_arguments
+from shared.runtime.assembly.log import build_erasure
+from shared.runtime.assembly.process import build_common, build_rooms
 from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
-from shared.runtime.loop_services import Common, LoopServices
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
-from shared.services.process.concurrency import FewAtATime, collector_at_rest, keep_memory_together
-from shared.services.process.sharing import Shared
-from shared.services.serving.allowance import Allowance
-from shared.services.serving.model_server import ModelServer, Polling
-from shared.services.serving.multislot import MultiSlotRanker
-from shared.services.serving.ranking import Ranker
-from shared.services.serving.rewarding import Rewarder
-from shared.storage.clocks import LogClock
 from shared.storage.copying.mark import check_whole
-from shared.storage.event_log import FollowedFeed, RowEventLog
-from shared.storage.hot_log import LogSettings
-from shared.storage.job_queue import QueuedJobs
-from shared.storage.loop_store import FileLoopStore, FileUsage
-from shared.storage.opening import open_storage
-from shared.storage.polling import FileModelFeed, StoredConfiguration
 from shared.storage.ports import Storage
 
 if TYPE_CHECKING:
     from shared.services.loops.loops import Loops
-    from shared.storage.signing_keys import FileModelSigner
 
 _NAMES_REMEMBERED = 1_000
 """Of loops that are not there: asking for one again and again costs storage nothing."""
@@ -55,15 +32,6 @@ _WRITTEN_AFTER = timedelta(days=1)
 _UNUSED: Final = 3_600.0
 """Seconds after which what serves a loop is let go in a process that nobody asks for it; the next call builds it again."""
 _SWEPT_EVERY: Final = 60.0
-
-_TRAINED_EVERY: Final = timedelta(minutes=10)
-"""What was used within this time is in use for the trainer, which comes to a loop every few minutes."""
-
-SEARCHES: Final = "searches"
-REPORTS: Final = "reports"
-MODELS_IN_HAND: Final = "models"
-ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MODELS_IN_HAND: 2})
-"""How many calls of a kind that reads much a process answers at a time."""
 
 _OF_A_CLIENT = "Access denied: this is a client key, which may only rank, reward and activate. Send one of the loop's other keys."
 _OF_A_LOOP = "one of the keys of this loop, and that there is a loop of this name"
@@ -81,48 +49,21 @@ class Deployment:
     """All loops of the app in this process: what serves one is built when it is first asked for, and let go when it is deleted."""
 
     def __init__(self, settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None) -> None:
-        self.settings = settings
-        self.storage = storage or open_storage(settings.storage)
-        self.host_storage = self.storage if settings.host_storage == settings.storage else open_storage(settings.host_storage)
-        self.jobs: JobQueue = QueuedJobs(self.host_storage)
-        self.clock = clock or SystemClock()
-        self.polling = Polling(settings.model_poll_interval)
-        self.shared = _shared(settings)
-        self.store = FileLoopStore(self.storage)
-        self.rooms = {name: FewAtATime(places=places) for name, places in ROOMS.items()}
+        self._common = common = build_common(settings, storage=storage, clock=clock)
+        self.settings, self.storage, self.host_storage, self.clock = settings, common.storage, common.host_storage, common.clock
+        self.polling, self.shared, self.store, self.jobs = common.polling, common.shared, common.store, common.jobs
+        self.rooms = build_rooms()
         self.latencies = Latencies(self.clock.now())
         self._present: dict[str, LoopServices] = {}
         self._asked: dict[str, float] = {}
         self._swept = time.monotonic()
         self._absent: Recent[_Absent] = Recent(size=_NAMES_REMEMBERED, longest=64)
         self._is_whole = False
-        self._common = Common(
-            settings=settings,
-            storage=self.storage,
-            clock=self.clock,
-            polling=self.polling,
-            store=self.store,
-            jobs=self.jobs,
-            actions=ActionReader(),
-            turn=asyncio.Semaphore(),
-            shared=self.shared,
-            signer=lambda: self.signer,
-            check_mirror=self._check_mirror,
-        )
 
-    @cached_property
+    @property
     def loops(self) -> "Loops":
         """The loops, made, changed and deleted."""
-        from shared.services.loops.loops import Loops
-
-        return Loops(self.store, defaults=self.settings.loop, clock=self.clock, check_mirror=self._check_mirror)
-
-    @cached_property
-    def signer(self) -> "FileModelSigner":
-        """What signs models."""
-        from shared.storage.signing_keys import FileModelSigner
-
-        return FileModelSigner(self.storage, clock=self.clock)
+        return self._common.loops
 
     async def admit(self, loop: str, headers: Mapping[str, str], *, by_client_key: bool = False) -> LoopServices:
         """Give a loop's services to the holder of one of its keys; raises `AccessDeniedError` for everyone else.
@@ -198,7 +139,7 @@ class Deployment:
         present = self._present.get(record.name)
         if present is None or present.place != record.place:
             self._let_go(record.name)
-            present = self._present[record.name] = self._build(record)
+            present = self._present[record.name] = LoopServices.of(record, self._common, looked=self._looked)
         return present
 
     async def note(self, record: LoopRecord) -> None:
@@ -218,12 +159,8 @@ class Deployment:
         ended = (await self.record(loop)).remains
         if not ended:
             return
-        from shared.services.log.erasure import Erasure
-        from shared.storage.loop_files import StoredLoopFiles
-
         for remains in ended:
-            log = self._event_log(remains.place)
-            is_empty = await Erasure(log, StoredLoopFiles(self.storage, loop=remains.place)).run()
+            is_empty = await build_erasure(self._common, remains.place).run()
             if is_empty and self.clock.now() - remains.ended_at > _WRITTEN_AFTER:
                 await self.loops.erased(loop, remains)
 
@@ -275,104 +212,7 @@ class Deployment:
         for loop in [name for name in list(self._present) if now - self._asked.get(name, now) > _UNUSED]:
             self._let_go(loop)
 
-    def _check_mirror(self, uri: str) -> None:
-        from shared.storage.mirror import check_mirror
-
-        check_mirror(uri, loopback=self.storage.is_emulator)
-
-    def _event_log(self, place: str) -> RowEventLog:
-        settings = self.settings
-        return RowEventLog(
-            self.storage,
-            settings=LogSettings(
-                loop=place,
-                shards=settings.log_shards,
-                append_deadline=settings.append_deadline,
-                asks_after=settings.asks_after,
-                grace=settings.grace,
-            ),
-            clock=self.clock,
-            settled=settings.lookback,
-            budget=self.shared.logs,
-        )
-
-    def _build(self, record: LoopRecord) -> LoopServices:
-        settings, storage, place = self.settings, self.storage, record.place
-        clock = LogClock(self.clock, storage.time)
-        defaults = replace(settings.loop, name=record.name)
-        configuration = StoredConfiguration(storage, defaults=defaults, record=record)
-        log = self._event_log(place)
-        feed = FollowedFeed(FileModelFeed(storage, loop=place), log)
-        models = ModelServer(
-            feed,
-            configuration,
-            defaults=_at_first(record, defaults),
-            polling=self.polling,
-            budget=self.shared.models,
-            looked=partial(self._looked, record.name),
-        )
-        return LoopServices(
-            common=self._common,
-            place=place,
-            defaults=defaults,
-            clock=clock,
-            configuration=configuration,
-            log=log,
-            models=models,
-            allowance=Allowance(FileUsage(storage, place=place), clock=clock),
-            ranker=Ranker(log, models, clock=clock, encoders=self.shared.encoders),
-            slots=MultiSlotRanker(log, models, clock=clock, encoders=self.shared.encoders),
-            rewarder=Rewarder(log, clock=clock),
-        )
-
 
 def build(settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None) -> LoopServices:
     """Put the default loop together by itself, for tools; ``storage`` and ``clock`` take the place of the real ones, for tests."""
     return Deployment(settings, storage=storage, clock=clock).services_of(LoopRecord(DEFAULT_LOOP))
-
-
-Built = TypeVar("Built")
-
-
-def once_per_process(make: Callable[[], Built]) -> Callable[[], Built]:
-    """Give a function that builds at its first call in each process."""
-    lock = threading.Lock()
-    built: dict[int, Built] = {}
-
-    def get() -> Built:
-        present = built.get(os.getpid())
-        if present is None:
-            with lock, collector_at_rest():  # what is imported and built here is there to stay
-                present = built.get(os.getpid()) or make()
-                built[os.getpid()] = present
-                _settle()
-        return present
-
-    return get
-
-
-def _shared(settings: AppSettings) -> Shared:
-    """Divide what a process may keep at hand; the rest of its memory is for itself, and for what is under way."""
-    part = settings.memory // 16
-    return Shared(
-        learners=Budget(3 * part, in_use=_TRAINED_EVERY),
-        models=Budget(2 * part),
-        logs=Budget(2 * part, in_use=_TRAINED_EVERY),
-    )
-
-
-def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:
-    """Give the settings to serve until the first look; a stored policy that cannot be followed is that look's to tell of."""
-    settings = record.settings(defaults)
-    try:
-        parse_arguments(settings.policy.arguments)
-    except InvalidPolicyConfigurationError:
-        return replace(settings, policy=defaults.policy)
-    return settings
-
-
-def _settle() -> None:
-    """Keep out of calls what they need not pay for: the SDK's log, collections of what is there to stay."""
-    logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-    keep_memory_together()
-    gc.freeze()

@@ -1,0 +1,57 @@
+"""Evaluations and feature importances: who asks for them, who works on them, and who puts their policies to use."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.runtime.loop_services import LoopServices
+    from shared.services.analysis.applying import Applier
+    from shared.services.analysis.evaluations import Evaluations, FeatureImportances
+    from shared.services.analysis.optimizing import Optimizer
+    from shared.services.analysis.running import Runner
+
+
+def build_evaluations(loop: "LoopServices") -> "Evaluations":
+    """Give what takes requests for evaluations and reads their results."""
+    from shared.services.analysis.evaluations import Evaluations
+    from shared.storage.evaluation_store import evaluation_store
+
+    return Evaluations(evaluation_store(loop.storage, loop=loop.place), loop.logs, loop.analyses, clock=loop.clock)
+
+
+def build_importances(loop: "LoopServices") -> "FeatureImportances":
+    """Give what takes requests for feature importances and reads their results."""
+    from shared.services.analysis.evaluations import FeatureImportances
+    from shared.storage.evaluation_store import importance_store
+
+    return FeatureImportances(importance_store(loop.storage, loop=loop.place), loop.logs, loop.analyses, clock=loop.clock)
+
+
+def build_analyses(loop: "LoopServices") -> "Runner":
+    """Give what does the steps of evaluations and feature importances."""
+    from shared.domain.evaluation import JobKind
+    from shared.services.analysis.evaluating import Evaluating
+    from shared.services.analysis.running import Means, Runner
+    from shared.services.analysis.weighing import Weighing
+    from shared.storage.evaluation_store import evaluation_store, importance_store
+    from shared.storage.work_files import StoredWorkFiles
+
+    common, storage, place = loop.common, loop.storage, loop.place
+    files = StoredWorkFiles(storage, loop=place)
+    means = Means(loop.record.name, loop.joined, files, common.jobs, loop.configuration, loop.clock, common.turn)
+    evaluating = Evaluating(evaluation_store(storage, loop=place), lambda analysis, name: loop.applier.promote(analysis, name))
+    weighing = Weighing(importance_store(storage, loop=place))
+    return Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: weighing})
+
+
+def build_applier(loop: "LoopServices") -> "Applier":
+    """Give what puts policies of evaluations to use."""
+    from shared.services.analysis.applying import Applier
+
+    return Applier(loop.evaluations, loop.analyses, loop.configurator, loop.store, loop.retrainer, loop.models)
+
+
+def build_optimizer(loop: "LoopServices") -> "Optimizer":
+    """Give automatic optimisation."""
+    from shared.services.analysis.optimizing import Optimizer
+
+    return Optimizer(loop.evaluations, loop.configurator, loop.store, clock=loop.clock)

@@ -1,0 +1,31 @@
+"""The models of a loop, what belongs to them, and what signs them."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shared.runtime.assembly.process import Common
+    from shared.runtime.loop_services import LoopServices
+    from shared.runtime.pruning_store import PruningModelStore
+    from shared.services.models.keeper import ModelKeeper
+    from shared.storage.signing_keys import FileModelSigner
+
+
+def build_signer(common: "Common") -> "FileModelSigner":
+    """Give what signs models."""
+    from shared.storage.signing_keys import FileModelSigner
+
+    return FileModelSigner(common.storage, clock=common.clock)
+
+
+def build_store(loop: "LoopServices") -> "PruningModelStore":
+    """Give the store of the models, and of what belongs to them."""
+    from shared.runtime.pruning_store import PruningModelStore
+
+    return PruningModelStore(loop.storage, loop=loop.place, models_kept=loop.settings.models_kept)
+
+
+def build_keeper(loop: "LoopServices") -> "ModelKeeper":
+    """Give what hands models out, takes them back and deletes them."""
+    from shared.services.models.keeper import ModelKeeper
+
+    return ModelKeeper(loop.log, loop.joined, loop.store, loop.configuration, loop.common.signer, clock=loop.clock)
