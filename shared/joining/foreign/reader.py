@@ -1,6 +1,6 @@
 """The lines of a joined log of others, read as joined events.
 
-What this service wrote comes back as it was. Other lines tell less, or tell it otherwise; docs/how-to/import-a-log.md has the rules.
+What this service wrote comes back as it was. Other lines tell less, or tell it otherwise; docs/internals/imported-lines.md has the rules.
 """
 
 import hashlib
