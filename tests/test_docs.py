@@ -208,6 +208,18 @@ def test_every_page_is_in_its_index_and_the_users_one_has_theirs_only():
     assert {*USERS, *INSIDE} == {page for page in PAGES if page.is_relative_to(REPOSITORY / "docs") and page.name != "README.md"}
 
 
+def test_the_pages_for_users_are_few():
+    assert len(USERS) <= 35
+
+
+@pytest.mark.parametrize("page", pages_of("concepts"), ids=place)
+def test_a_concept_begins_with_about_three_short_sentences(page):
+    beginning = page.read_text("utf-8").split("\n\n")[1]
+    sentences = re.split(r"(?<=[.?!])\s+", beginning.strip())
+    assert 2 < len(sentences) < 5
+    assert max(len(sentence.split()) for sentence in sentences) <= 30
+
+
 def test_every_run_time_dependency_is_justified():
     page = (REPOSITORY / "docs" / "decisions" / "dependencies.md").read_text("utf-8")
     required = re.findall(r"^([a-z][a-z\-]+)", (REPOSITORY / "requirements" / "app.in").read_text("utf-8"), re.MULTILINE)
