@@ -61,6 +61,21 @@ def set_(
     _print(service.ask("PUT", _PATH, body), as_json=as_json)
 
 
+@app.command()
+def unset(
+    members: Annotated[list[str], typer.Argument(metavar="MEMBER...", help="What is to follow the app again, such as rewardWaitTime.")],
+    is_sure: previews.IsSure = False,
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Go back to the app's settings for members that were set once. What becomes of the model and the log is said before."""
+    service = Service.of_loop(endpoint, key, loop)
+    previews.say(service, is_sure=is_sure, unset=members)
+    _print(service.ask("POST", "configurations/unset", {"members": members}), as_json=as_json)
+
+
 def changes(settings: Sequence[str]) -> dict[str, Any]:
     """Read members and values; a value that is JSON is that, any other a string. The service checks what a value may be.
 

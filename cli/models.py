@@ -53,14 +53,16 @@ def export(
     as_json: options.Json = False,
 ) -> None:
     """Write the published model, signed, into a file, which appears whole or not at all."""
-    content = Service.of_loop(endpoint, key, loop).content("model", query={"signed": "true"})
+    service = Service.of_loop(endpoint, key, loop)
+    content = service.content("model", query={"signed": "true"})
     unfinished = file.with_name(f"{file.name}.unfinished")
     unfinished.write_bytes(content)
     unfinished.replace(file)
     if as_json:
         print_json({"file": str(file), "bytes": len(content)})
     else:
-        print(f"The model is in {file} ({len(content):,} bytes).")
+        known = previews.known(service)
+        print(f"The model is in {file} ({len(content):,} bytes)." + ("" if known else " It knows no event yet."))
 
 
 @app.command("import")

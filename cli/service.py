@@ -25,12 +25,13 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=10)
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """Where it is, and a key: a loop's for what is the loop's, or the administrator's."""
+    """Where it is, and a key: a loop's for what is the loop's, or the administrator's for the ``is_whole`` deployment."""
 
     endpoint: str
     key: str = field(repr=False)
     loop: str = DEFAULT_LOOP
     trust: str | None = None
+    is_whole: bool = False
 
     @classmethod
     def of_loop(cls, endpoint: str, key: str, loop: str) -> Self:
@@ -45,8 +46,8 @@ class Service:
         """Give the service to its administrator; what is not told is that of the service of this machine, if there is one."""
         own = _own(endpoint)
         if own is None:
-            return cls(endpoint or DEFAULT_ENDPOINT, admin_key)
-        return cls(own.endpoint, admin_key or own.admin_key, trust=own.trust)
+            return cls(endpoint or DEFAULT_ENDPOINT, admin_key, is_whole=True)
+        return cls(own.endpoint, admin_key or own.admin_key, trust=own.trust, is_whole=True)
 
     def ask(self, method: str, path: str, body: object = None, *, query: Mapping[str, str] | None = None) -> Any:
         """Send a request about the loop, and give the answer's JSON, None if it has none; raises as `root`."""
@@ -72,7 +73,8 @@ class Service:
 
     def _sent(self, method: str, path: str, body: object, *, query: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.key:
-            raise SettingsError("no key was given: see --help for the option, or the variable of the environment, that takes it")
+            whose = "key of the administrator" if self.is_whole else f"key of the loop {self.loop[:40]}"
+            raise SettingsError(f"no {whose} was given, nor is one kept here: see --help for the option, or the variable, that takes it")
         return asyncio.run(self._send(method, f"{self.endpoint.rstrip('/')}/{path}", body, query))
 
     async def _send(self, method: str, url: str, body: object, query: Mapping[str, str]) -> tuple[int, bytes]:

@@ -9,7 +9,7 @@ from cli.output import console, facts, print_json
 from cli.service import Service
 from shared.domain.words import counted
 
-_COUNTERS = {"lateRewards": "late rewards", "unknownRewards": "unknown rewards"}
+_COUNTERS = {"lateRewards": "late rewards", "unknownRewards": "unknown rewards", "forgottenRewards": "forgotten rewards"}
 
 
 def status(

@@ -16,7 +16,7 @@ async def preview(call: Call) -> func.HttpResponse:
     policy = asked.policy.to_policy() if asked.policy else None
     if asked.resets_policy:
         policy = call.services.defaults.policy
-    found = await call.services.previewer.preview(Change(asked.to_changes(), policy, asked.keeps_retrain_days))
+    found = await call.services.previewer.preview(Change(asked.to_changes(), policy, asked.keeps_retrain_days, asked.to_unset()))
     return answer(
         200,
         PreviewResponse(

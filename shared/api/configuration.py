@@ -3,12 +3,13 @@
 The ranges of values, and how they go together, are `shared.services.loops.configuring`'s to check.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic.alias_generators import to_camel
 
 from shared.api.durations import Duration
 from shared.api.lenient import mended
@@ -21,6 +22,8 @@ from shared.domain.loop import LoopSettings, RewardAggregation
 
 MAX_AGGREGATION: Final = 256
 MAX_URI: Final = 4_096
+MAX_MEMBER: Final = 64
+MAX_UNSET: Final = 32
 _NUMBER_OF_DAYS = Field(ge=-(2**31), le=2**31 - 1)
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -181,6 +184,29 @@ def read_changes(document: object, *, where: tuple[str, ...] = ("configuration",
     """
     known = mended(document, ConfigurationChanges)
     return validated(known, ConfigurationChanges, InvalidConfigurationError, where=where).changes()
+
+
+class UnsetRequest(WireModel):
+    """The members of a configuration that are to follow the app's settings again."""
+
+    members: Annotated[list[Annotated[str, StringConstraints(max_length=MAX_MEMBER)]], Field(min_length=1, max_length=MAX_UNSET)]
+
+
+def read_unset(body: bytes) -> list[str]:
+    """Read the body of an unset as names of fields of `LoopSettings`; raises `InvalidConfigurationError`."""
+    return unset_fields(parse(body, UnsetRequest, InvalidConfigurationError).members)
+
+
+def unset_fields(members: Sequence[str]) -> list[str]:
+    """Give the fields of `LoopSettings` for members of a configuration, in any case; raises `InvalidConfigurationError`."""
+    fields = {to_camel(name).lower(): field for name, field in SETTINGS.items()}
+    for member in members:
+        if member.lower() not in fields:
+            known = ", ".join(map(to_camel, SETTINGS))
+            raise InvalidConfigurationError(
+                f"members: {member[:40]!r} is no member of the configuration: there are {known}", target="members"
+            )
+    return [fields[member.lower()] for member in members]
 
 
 def write_configuration(

@@ -94,6 +94,18 @@ def test_a_part_of_the_configuration_is_changed_and_the_rest_stays(cli):
     assert "MEMBER=VALUE" in cli("config", "set", "rewardWaitTime").told
 
 
+def test_a_member_that_was_set_follows_the_app_again(cli):
+    own = done(cli("config", "get", "--json")).json
+    done(cli("config", "set", "modelExportFrequency=PT1M", "rewardAggregation=sum"))
+    after = done(cli("config", "unset", "modelExportFrequency", "REWARDAGGREGATION", "--json")).json
+    assert {name: after[name] for name in ("modelExportFrequency", "rewardAggregation")} == {
+        "modelExportFrequency": own["modelExportFrequency"],
+        "rewardAggregation": "earliest",
+    }
+    assert done(cli("config", "unset", "modelExportFrequency", "--json")).json == after
+    assert "'rewardWait' is no member" in cli("config", "unset", "rewardWait").told
+
+
 def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_applied(cli, service):
     own = done(cli("policy", "get", "--json")).json
     changed = done(cli("policy", "set", "square=--cb_explore_adf --squarecb", "--json")).json
@@ -119,7 +131,7 @@ def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_appli
 def test_what_cannot_be_done_is_told_in_one_line(cli, service):
     assert "does not answer" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
     assert "does not answer" in cli("config", "get", "--endpoint", "nonsense").told
-    assert "no key was given" in cli("config", "get", PERSONALIZER_KEY="").told
+    assert "no key of the loop default was given" in cli("config", "get", PERSONALIZER_KEY="").told
     assert "401" in cli("loops", "list", "--admin-key", "wrong").told
     assert "there is no loop" in cli("config", "get", "--loop", "nobody").told
     assert "is the endpoint right" in cli("config", "get", "--endpoint", f"{service.base_url}/docs#").told

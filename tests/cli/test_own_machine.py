@@ -53,8 +53,8 @@ def test_a_command_that_is_told_nothing_finds_endpoint_keys_storage_and_settings
 
 
 def test_keys_of_this_machine_are_sent_to_its_own_service_only(cli, service):
-    assert "no key was given" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
-    assert "no key was given" in cli("loops", "list", PERSONALIZER_ENDPOINT="http://127.0.0.1:1").told
+    assert "no key of the loop" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
+    assert "no key of the administrator" in cli("loops", "list", PERSONALIZER_ENDPOINT="http://127.0.0.1:1").told
     assert done(cli("config", "get", "--endpoint", f"{service.base_url}/")).code == 0
 
 
@@ -66,8 +66,8 @@ def test_what_is_told_comes_before_what_is_found(cli, tmp_path):
 
 
 def test_a_loop_whose_key_is_not_kept_here_asks_for_it(cli):
-    assert "no key was given" in cli("config", "get", "--loop", "news").told
-    assert "no key was given" in cli("config", "get", "--loop", "gone").told
+    assert "no key of the loop" in cli("config", "get", "--loop", "news").told
+    assert "no key of the loop" in cli("config", "get", "--loop", "gone").told
 
 
 def test_a_setting_of_the_environment_stands_before_the_services_own(folder):

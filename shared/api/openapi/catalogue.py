@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse
+from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, UnsetRequest
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
@@ -227,6 +227,15 @@ _CONFIGURATION_PUT_2022: Final = replace(
     body=Body(ConfigurationRequest, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online", "modelRetrainDays": 2}),
     answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, {**_SETTINGS_LEFT, "modelRetrainDays": 2}),),
     errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+)
+
+_CONFIGURATION_UNSET: Final = Described(
+    "Configuration",
+    "Have members follow the app's settings again",
+    description="A member that was changed once keeps the loop's own value until it is unset.",
+    body=Body(UnsetRequest, "Names of members.", {"members": ["rewardWaitTime"]}),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
+    errors=_CONFIGURATION_ERRORS,
 )
 
 _POLICY: Final = {"name": "default", "arguments": "--cb_explore_adf"}
@@ -831,6 +840,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "configuration_get": _CONFIGURATION_GET,
         "configuration_put": _CONFIGURATION_PUT,
         "configuration_put_2022": _CONFIGURATION_PUT_2022,
+        "configuration_unset": _CONFIGURATION_UNSET,
         "policy_get": _POLICY_GET,
         "policy_put": _POLICY_PUT,
         "policy_delete": _POLICY_DELETE,

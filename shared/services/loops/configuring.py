@@ -5,7 +5,8 @@ The rules are docs/concepts/configuration.md's.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -54,17 +55,29 @@ def configured(
     if not new:
         return record
     _check_ranges(new)
-    if "learning_mode" in new and (together := [name for name in REWARD_SETTINGS if name in new]):
-        names = " and ".join(_FIELDS[name] for name in together)
-        raise InvalidLearningModeChangeError(
-            f"learningMode: cannot be changed together with {names}; make two calls", target="learningMode"
-        )
+    _check_mode(new)
     changed = record.overriding({**new, "edited_at": now, "resets": old.resets + any(name in new for name in REWARD_SETTINGS)})
     settings = changed.settings(defaults)
     _check_combinations(settings, check_mirror)
     if settings.log_mirror_enabled and new.keys() & {"log_mirror_enabled", "log_mirror_sas_uri"}:
         _check_expiry(settings.log_mirror_sas_uri, now)
     return changed
+
+
+def unset(record: LoopRecord, names: Collection[str], *, defaults: LoopSettings, check_mirror: MirrorCheck, now: datetime) -> LoopRecord:
+    """Give the record without these fields of `LoopSettings` of its own: the app's are in force then, or those of its tier.
+
+    Raises as `configured` for what cannot be together.
+    """
+    preset = {name: value for name, value in record.tier.preset.items() if record.life and name in names}
+    bare = replace(record, overrides={**preset, **{name: value for name, value in record.overrides.items() if name not in names}})
+    if bare.overrides == record.overrides:
+        return record
+    old, new = record.settings(defaults), bare.settings(defaults)
+    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
+    _check_mode(changed)
+    _check_combinations(new, check_mirror)
+    return bare.overriding({"edited_at": now, "resets": old.resets + any(name in changed for name in REWARD_SETTINGS)})
 
 
 def with_policy(record: LoopRecord, policy: LearningPolicy, *, defaults: LoopSettings, now: datetime) -> LoopRecord:
@@ -108,15 +121,25 @@ class Configurator:
             lambda record: configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
         )
 
-    async def tried(self, changes: Mapping[str, Any], policy: LearningPolicy | None) -> tuple[LoopSettings, LoopSettings]:
-        """Give the settings as they are and as these changes would make them, and change nothing.
+    async def unset(self, names: Collection[str]) -> LoopSettings:
+        """Go back to the app's own of these fields of `LoopSettings`; raises as `unset`."""
+        return await self.edit(lambda record: self._without(record, names))
 
-        Raises as `configure` and `set_policy`.
+    def _without(self, record: LoopRecord, names: Collection[str]) -> LoopRecord:
+        return unset(record, names, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
+
+    async def tried(
+        self, changes: Mapping[str, Any], policy: LearningPolicy | None, unset: Collection[str] = ()
+    ) -> tuple[LoopSettings, LoopSettings]:
+        """Give the settings as they are and as these changes would make them, and change nothing; what is ``unset`` is first.
+
+        Raises as `unset`, `configure` and `set_policy`.
         """
         stored = await self._store.read(self._defaults.name)
         record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
         now = self._clock.now()
-        changed = configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
+        bare = self._without(record, unset)
+        changed = configured(bare, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
         if policy is not None:
             changed = with_policy(changed, policy, defaults=self._defaults, now=now)
         return record.settings(self._defaults), changed.settings(self._defaults)
@@ -150,6 +173,14 @@ _FIELDS: Final[Mapping[str, str]] = {
     "default_reward": "defaultReward",
     "reward_aggregation": "rewardAggregation",
 }
+
+
+def _check_mode(changed: Collection[str]) -> None:
+    if "learning_mode" in changed and (together := [name for name in REWARD_SETTINGS if name in changed]):
+        names = " and ".join(_FIELDS[name] for name in together)
+        raise InvalidLearningModeChangeError(
+            f"learningMode: cannot be changed together with {names}; make two calls", target="learningMode"
+        )
 
 
 def _check_ranges(new: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """What a change of settings would do to the model and the log, told before it is made."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -27,12 +27,14 @@ MOST_READ: Final = 20
 class Change:
     """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays).
 
-    ``sets_retrain_days`` says that the owner sets `LoopSettings.model_retrain_days`, be it to the value in force.
+    ``unset`` are fields that the loop is to have no value of its own of any more. ``sets_retrain_days`` says that the owner sets
+    `LoopSettings.model_retrain_days`, be it to the value in force.
     """
 
     settings: Mapping[str, Any]
     policy: LearningPolicy | None = None
     sets_retrain_days: bool = False
+    unset: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Previewer:
 
     async def preview(self, change: Change) -> Preview:
         """Tell what the change would do; raises what making it would raise, and as the log and the store do."""
-        old, new = await self._configurator.tried(change.settings, change.policy)
+        old, new = await self._configurator.tried(change.settings, change.policy, change.unset)
         new = replace(new, retrains_last_days=new.retrains_last_days or change.sets_retrain_days)
         found = await self._store.pointer()
         pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH)

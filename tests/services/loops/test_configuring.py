@@ -16,8 +16,8 @@ from shared.domain.errors import (
     ResourceNotFoundError,
 )
 from shared.domain.events import LearningMode
-from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings, RewardAggregation
-from shared.services.loops.configuring import Configurator, configured, with_policy
+from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings, RewardAggregation, Tier
+from shared.services.loops.configuring import Configurator, configured, unset, with_policy
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.services.loops.loop_memory import MemoryLoops
@@ -287,3 +287,53 @@ async def test_a_reset_policy_has_the_apps_arguments_and_a_new_name_each_time(st
     first, second = await configurator.reset_policy(), await configurator.reset_policy()
     assert first.arguments == second.arguments == "--cb_explore_adf --softmax"
     assert len({first.name, second.name, "mine", "default"}) == 4
+
+
+# --- what follows the app again ---------------------------------------------------------------------------------------------
+
+
+def without(record: LoopRecord, *names: str, defaults: LoopSettings = DEFAULTS) -> LoopRecord:
+    return unset(record, names, defaults=defaults, check_mirror=accept_all, now=after(60))
+
+
+def test_what_is_unset_follows_the_app_again_and_the_rest_stays():
+    record = without(change(exploration_percentage=0.5, log_retention_days=7), "exploration_percentage")
+    app = replace(DEFAULTS, exploration_percentage=0.3)
+    assert (record.settings(app).exploration_percentage, record.settings(app).log_retention_days) == (0.3, 7)
+    assert record.settings(app).edited_at == after(60)
+
+
+@pytest.mark.parametrize(("name", "value"), [("default_reward", 0.5), ("reward_wait", timedelta(hours=1)), ("exploration_percentage", 0.5)])
+def test_to_unset_resets_the_model_if_that_changes_what_rewards_are(name, value):
+    record = change(**{name: value})
+    before = record.settings(DEFAULTS).resets
+    assert without(record, name).settings(DEFAULTS).resets == before + (name != "exploration_percentage")
+    same_in_the_app = replace(DEFAULTS, **{name: value})
+    assert without(record, name, defaults=same_in_the_app).settings(DEFAULTS).resets == before
+
+
+def test_what_a_loop_has_no_value_of_its_own_of_changes_nothing_when_it_is_unset():
+    record = change(default_reward=0.5)
+    assert without(record, "reward_wait", "learning_mode") is record
+    assert without(record) is record
+
+
+def test_the_days_to_retrain_on_are_the_default_s_once_they_are_unset():
+    record = change(model_retrain_days=7)
+    assert record.settings(DEFAULTS).retrains_last_days
+    assert not without(record, "model_retrain_days").settings(DEFAULTS).retrains_last_days
+
+
+def test_the_mode_goes_back_to_that_of_the_tier():
+    born = LoopRecord("news", overrides=dict(Tier.E0.preset), tier=Tier.E0, life=1)
+    online = change(born, learning_mode=LearningMode.ONLINE)
+    assert without(online, "learning_mode").settings(DEFAULTS).learning_mode is LearningMode.APPRENTICE
+
+
+def test_what_cannot_be_together_cannot_come_of_unsetting_either():
+    record = change(change(learning_mode=LearningMode.APPRENTICE), default_reward=0.5)
+    with pytest.raises(RequestError, match="learningMode"):
+        without(record, "learning_mode", "default_reward")
+    kept = change(log_retention_days=90, model_retrain_days=60)
+    with pytest.raises(RequestError, match=r"logRetentionDays|modelRetrainDays"):
+        without(change(kept, log_retention_days=100), "log_retention_days", defaults=replace(DEFAULTS, log_retention_days=30))

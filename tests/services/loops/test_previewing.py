@@ -60,6 +60,12 @@ class Loop:
         self.configurator = Configurator(store, served, defaults=DEFAULTS, clock=self.clock, check_mirror=lambda _: None)
         self.previewer = Previewer(self.configurator, self.log, self.store, clock=self.clock)
 
+    def app_keeps(self, days: int) -> None:
+        """Have the app keep the log for so many days."""
+        defaults, store, served = replace(DEFAULTS, log_retention_days=days), FileLoopStore(self.account), cast("ModelServer", Served())
+        self.configurator = Configurator(store, served, defaults=defaults, clock=self.clock, check_mirror=lambda _: None)
+        self.previewer = Previewer(self.configurator, self.log, self.store, clock=self.clock)
+
     async def labels_again(self, counted: Mapping[str, str]) -> None:
         """Have the chunks' metadata tell these counts only, as an earlier release did."""
         logs, chain = Files(self.account, names.LOGS), await self.log.chain()
@@ -124,6 +130,27 @@ async def test_what_the_new_model_is_said_to_know_is_what_it_knows(loop, changes
     await loop.trains()
     assert (told.is_learned_again, told.learned, told.known, told.is_exact) == (is_again, await loop.knows(), told.known, True)
     assert f"{told.learned:,}" in told.message
+
+
+@pytest.mark.parametrize(
+    ("own", "is_again", "deletes"),
+    [
+        ({"default_reward": 0.5}, True, False),
+        ({"exploration_percentage": 0.9}, False, False),
+        ({"log_retention_days": 100_000}, False, True),
+    ],
+    ids=str,
+)
+async def test_what_to_unset_is_said_to_do_is_what_it_does(loop, own, is_again, deletes):
+    loop.app_keeps(90 if deletes else -1)
+    await loop.configurator.configure(own)
+    await loop.trains()
+    told = await loop.previewer.preview(Change({}, unset=[*own]))
+    assert (told.is_learned_again, told.deleted > 0) == (is_again, deletes)
+    await loop.configurator.unset([*own])
+    if not deletes:
+        await loop.trains()
+        assert told.learned == await loop.knows()
 
 
 async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_name(loop):
