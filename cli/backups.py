@@ -84,11 +84,11 @@ def restore(
     file: File,
     target: Annotated[
         str,
-        typer.Option("--to", metavar="PLACE", help="Where it goes: a folder, a connection string, or an account's address; an empty one."),
+        typer.Option("--to", metavar="PLACE", help="The target: a folder, a connection string, or an account's address. It must be empty."),
     ] = "",
     is_replacing: Annotated[
         bool,
-        typer.Option("--replace", help="Put it in the place of the store in the folder, whose service is stopped; that is kept aside."),
+        typer.Option("--replace", help="Replace the store in that folder. Its service must be stopped. The old store is kept."),
     ] = False,
     as_json: options.Json = False,
 ) -> None:

@@ -43,7 +43,7 @@ def get(
 
 @app.command("set")
 def set_(
-    settings: Annotated[list[str], typer.Argument(metavar="MEMBER=VALUE...", help="What to change, such as rewardWaitTime=PT1H.")],
+    settings: Annotated[list[str], typer.Argument(metavar="MEMBER=VALUE...", help="Such as rewardWaitTime=PT1H.")],
     is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",

@@ -23,11 +23,11 @@ def copy(
     source: Annotated[
         str,
         typer.Option(
-            "--from", metavar="PLACE", help="What is copied: a connection string, the address of an account's Blob service, or a folder."
+            "--from", metavar="PLACE", help="The source: a connection string, the address of an account's Blob service, or a folder."
         ),
     ] = "",
     target: Annotated[
-        str, typer.Option("--to", metavar="PLACE", help="Where it goes, named likewise: an empty place, or an earlier copy.")
+        str, typer.Option("--to", metavar="PLACE", help="The target, in the same form: an empty place, or an earlier copy.")
     ] = "",
     is_thorough: Annotated[
         bool, typer.Option("--check", help="Compare every file with its copy, byte by byte, whatever earlier runs have found.")

@@ -40,7 +40,7 @@ _BYTES: Final = 32 * 1024 * 1024
 
 def evaluate(
     sources: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; none: the loop's own log.")
+        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; without any: the loop's own log.")
     ] = None,
     loop: options.Loop = options.THE_LOOP,
     policy: Annotated[
@@ -58,10 +58,10 @@ def evaluate(
             min=0.0,
             max=1.0,
             metavar="SHARE",
-            help="What epsilon-greedy ones explore (explorationPercentage); the loop's, or 0.2.",
+            help="Exploration of epsilon-greedy policies (explorationPercentage); the loop's, or 0.2 for files.",
         ),
     ] = None,
-    is_full: Annotated[bool, typer.Option("--all", help="Tell every estimator and interval, and each slot by itself.")] = False,
+    is_full: Annotated[bool, typer.Option("--all", help="Show every estimator and interval, and each slot by itself.")] = False,
     plot: Annotated[
         Path | None,
         typer.Option(

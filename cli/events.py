@@ -10,7 +10,7 @@ from cli import options
 from cli.output import console, facts, print_json, table
 from cli.service import Service
 
-app = typer.Typer(help="The events of a loop: what became of one.", no_args_is_help=True)
+app = typer.Typer(help="Look up an event of a loop.", no_args_is_help=True)
 
 
 @app.callback()
@@ -22,7 +22,7 @@ def events() -> None:
 def show(
     event: Annotated[str, typer.Argument(metavar="EVENT_ID", help="The event's id.")],
     around: Annotated[
-        datetime | None, options.time_option("--around", "When it was ranked, about: only an hour before and after is looked through.")
+        datetime | None, options.time_option("--around", "About when it was ranked. Only the hour before and after is searched.")
     ] = None,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",

@@ -42,8 +42,8 @@ def export(
         Format | None,
         typer.Option(
             "--format",
-            help="dsjson: a line each event, which `vw --dsjson` and `import` read. csv and parquet: a row each event or slot."
-            " Without it the name of the file tells, and otherwise it is dsjson.",
+            help="dsjson: one line for each event, which `vw --dsjson` and `import` read. csv and parquet: one row for each event or slot."
+            " By default the file's name decides, or else it is dsjson.",
         ),
     ] = None,
     for_spreadsheets: Annotated[
@@ -53,7 +53,7 @@ def export(
     since: options.Since = None,
     until: options.Until = None,
     is_packed: Annotated[
-        bool, typer.Option("--gzip/--no-gzip", help="Whether the files in a folder are gzipped; Parquet is packed in its own way.")
+        bool, typer.Option("--gzip/--no-gzip", help="Gzip the files in a folder, or do not. Parquet is packed in its own way.")
     ] = True,
     storage: options.Storage = "",
     as_json: options.Json = False,

@@ -12,7 +12,7 @@ from cli.service import Service
 from cli.storage import run, stored_loop
 from shared.domain.loop import DEFAULT_LOOP
 
-app = typer.Typer(help="A loop's keys: which there are, and new ones in their place.", no_args_is_help=True)
+app = typer.Typer(help="A loop's keys: list them, and replace them.", no_args_is_help=True)
 
 
 class Which(StrEnum):
@@ -49,7 +49,7 @@ async def _digests(loop: str, storage: str) -> list[dict[str, int | str]]:
 
 @app.command()
 def regenerate(
-    which: Annotated[Which, typer.Argument(metavar="NUMBER", help="Which of them: 1, 2 or client.")],
+    which: Annotated[Which, typer.Argument(metavar="NUMBER", help="The key to replace: 1, 2 or client.")],
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     admin_key: options.AdminKey = "",

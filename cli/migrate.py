@@ -93,21 +93,21 @@ def migrate(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The loop: a new one, or the one that an earlier run made.")],
     more: Annotated[list[str] | None, typer.Argument(metavar="[PATH]...", help="More logs, as --logs has them.")] = None,
     configuration: Annotated[
-        Path | None, typer.Option("--configuration", metavar="FILE", help="What GET configurations/service answered.")
+        Path | None, typer.Option("--configuration", metavar="FILE", help="The saved answer of GET configurations/service.")
     ] = None,
-    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="What GET configurations/policy answered.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="The saved answer of GET configurations/policy.")] = None,
     logs: Annotated[
-        list[str] | None, typer.Option("--logs", metavar="PATH", help="Logs, as `import` takes them, old before young; repeatable.")
+        list[str] | None, typer.Option("--logs", metavar="PATH", help="Logs, as `import` takes them, oldest first; repeatable.")
     ] = None,
-    is_mirrored: Annotated[bool, typer.Option("--mirror", help="Take the mirror of the log over as well.")] = False,
-    is_optimised: Annotated[bool, typer.Option("--optimise", help="Take automatic optimisation over as well.")] = False,
+    is_mirrored: Annotated[bool, typer.Option("--mirror", help="Also copy the mirror of the log.")] = False,
+    is_optimised: Annotated[bool, typer.Option("--optimise", help="Also copy automatic optimisation.")] = False,
     retention_days: Annotated[
         int, typer.Option("--retention", metavar="DAYS", min=-1, help="For how long the log is kept; -1: for ever.")
     ] = -1,
     is_again: Annotated[
-        bool, typer.Option("--again", help="Take configuration and policy over again, whatever was changed here since.")
+        bool, typer.Option("--again", help="Copy configuration and policy again, and overwrite changes that were made here since.")
     ] = False,
-    is_compared: Annotated[bool, typer.Option("--compare/--no-compare", help="Whether to compare policies on the log.")] = True,
+    is_compared: Annotated[bool, typer.Option("--compare/--no-compare", help="Compare policies on the log, or do not.")] = True,
     probability: options.Probability = None,
     endpoint: options.Endpoint = "",
     storage: options.Storage = "",

@@ -10,9 +10,7 @@ from cli import options, previews
 from cli.output import console, facts, print_json, table
 from cli.service import Service
 
-app = typer.Typer(
-    help="A loop's models: list them, go back to one, export and import the published one, or begin without one.", no_args_is_help=True
-)
+app = typer.Typer(help="A loop's models: list them, go back to one, export, import or delete the published one.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -46,7 +44,7 @@ def restore(
 
 @app.command("export")
 def export(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the model goes: a zip, which `models import` takes.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write: a zip, which `models import` reads.")],
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
@@ -67,7 +65,7 @@ def export(
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `models export` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `models export` wrote.")],
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",

@@ -32,7 +32,7 @@ Endpoint = Annotated[
         metavar="URL",
         envvar="PERSONALIZER_ENDPOINT",
         rich_help_panel=_SERVICE,
-        help="Where the service is; that of this machine if left out.",
+        help="Address of the service; the one of this machine if left out.",
     ),
 ]
 Key = Annotated[str, typer.Option("--key", metavar="KEY", envvar="PERSONALIZER_KEY", rich_help_panel=_SERVICE, help="A key of the loop.")]
@@ -92,7 +92,7 @@ Probability = Annotated[
         "--probability",
         metavar="uniform|VALUE",
         parser=read_probability,
-        help="For lines of files that tell no probability: the one with which the logged action was chosen; `uniform`: each had the same.",
+        help="For lines without probabilities: the probability of the logged action, or `uniform` if all actions had the same.",
     ),
 ]
 

@@ -64,7 +64,7 @@ def reset(
 @app.command()
 def apply(
     evaluation: Annotated[str, typer.Argument(metavar="EVALUATION", help="The evaluation's id.")],
-    name: Annotated[str, typer.Argument(metavar="POLICY", help="One of its policies, or online for the one that the loop had then.")],
+    name: Annotated[str, typer.Argument(metavar="POLICY", help="One of its policies, or online for the policy that the loop had then.")],
     is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",

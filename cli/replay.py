@@ -14,7 +14,7 @@ from shared.services.models.replay import Replay, Route, Step
 def replay(
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="The model to rebuild; the published one if left out.")] = "",
     start: Annotated[
-        str, typer.Option("--from", metavar="VERSION", help="Go on from the state of this kept model, instead of from nothing.")
+        str, typer.Option("--from", metavar="VERSION", help="Start from the state of this kept model, instead of from nothing.")
     ] = "",
     loop: options.Loop = options.THE_LOOP,
     storage: options.Storage = "",

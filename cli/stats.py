@@ -27,7 +27,7 @@ _ROWS: Final = 20
 
 def stats(
     sources: Annotated[
-        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; none: the loop is looked at.")
+        list[str] | None, typer.Argument(metavar="[SOURCE...]", help="Log files, as `import` takes them; without any: the loop itself.")
     ] = None,
     probability: options.Probability = None,
     loop: options.Loop = options.THE_LOOP,

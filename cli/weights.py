@@ -24,11 +24,11 @@ _SHOWN: Final = 20
 def weights(
     version: Annotated[str, typer.Argument(metavar="[VERSION]", help="The model; the published one if left out.")] = "",
     events: Annotated[
-        int, typer.Option("--events", min=1, max=1_000_000, metavar="COUNT", help="How many events to take names from, the newest first.")
+        int, typer.Option("--events", min=1, max=1_000_000, metavar="COUNT", help="Number of events to take names from, newest first.")
     ] = _EVENTS,
     most: Annotated[
         int | None,
-        typer.Option("--most", min=1, metavar="COUNT", help="How many weights to print, the largest; 20, and all of them as JSON."),
+        typer.Option("--most", min=1, metavar="COUNT", help="Number of weights to print, largest first; 20, and all as JSON."),
     ] = None,
     loop: options.Loop = options.THE_LOOP,
     storage: options.Storage = "",

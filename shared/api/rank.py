@@ -71,7 +71,7 @@ class RankRequest(WireModel):
         for index, action in enumerate(actions):
             first = places.setdefault(action.id, index)
             if first != index:
-                _refuse(f"actions[{index}].id", f"the id is that of actions[{first}] already")
+                _refuse(f"actions[{index}].id", f"actions[{first}] has the same id")
         if self.excluded_actions and places.keys() <= set(self.excluded_actions):
             _refuse("excludedActions", "at least one action must not be excluded")
 

@@ -292,7 +292,7 @@ def out_of_order(cause: SettingsError) -> func.Blueprint:
     """Register one function that answers every call with 503, and with what setting has to be mended."""
 
     def no_deployment() -> Deployment:
-        raise OutOfOrderError(f"the service is out of order until a setting is mended: {cause.public}", retry_after=_MENDING)
+        raise OutOfOrderError(f"the service does not work until a setting is corrected: {cause.public}", retry_after=_MENDING)
 
     return dispatcher("unmatched", "", tuple, no_deployment)
 
@@ -496,7 +496,7 @@ def _refusal(allowed: Sequence[str], path: str, meant: str | None) -> Operation:
             raise InvalidRequestError(f"eventId: is missing between /events/ and /{found[1].lower()}", target="eventId")
         if methods:
             raise MethodNotAllowedError(f"use {' or '.join(methods)} for this path", allowed=methods)
-        hint = f"; what there is, is /{meant}" if meant else ""
+        hint = f"; did you mean /{meant}?" if meant else ""
         raise ResourceNotFoundError(f"there is nothing at /{path.lstrip('/')[:100]}{hint}")
 
     return Operation("unmatched", "", "", refuse, versioned=False, needs_key=False)

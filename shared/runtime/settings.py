@@ -321,7 +321,7 @@ def _data_storage(environment: Mapping[str, str]) -> StorageSettings:
     if store is not None:
         both = [name for name in names if environment.get(name, "").strip()]
         if both:
-            raise SettingsError(f"{_EMBEDDED} and {both[0]} name two places for the data: leave one of them out")
+            raise SettingsError(f"{_EMBEDDED} and {both[0]} name two places for the data: use only one of them")
         return store
     prefix = _DATA_ACCOUNT if any(environment.get(name, "").strip() for name in names) else _HOST_ACCOUNT
     account = _account(environment, prefix)
@@ -341,7 +341,7 @@ def _embedded_store(environment: Mapping[str, str]) -> FolderSettings | None:
 def store_folder(text: str) -> Path:
     """Read the folder that ``PERSONALIZER_STORE`` names; raises `SettingsError`."""
     if is_connection_string(text) or "://" in text:  # not repeated: it may hold a key
-        raise SettingsError(f"{_EMBEDDED} must be a folder of this machine; it is {_DATA_ACCOUNT} that names an account")
+        raise SettingsError(f"{_EMBEDDED} must be a folder of this machine; {_DATA_ACCOUNT} names an account")
     return folder_named(text).absolute()
 
 
@@ -377,7 +377,7 @@ def _checked_connection(prefix: str, connection: str) -> str:
         if name.endswith("endpoint") and not _is_address(value.strip()):
             raise SettingsError(f"{prefix} is a connection string whose {name} is no address")
     if not _is_base64(named.get("accountkey", "")):
-        raise SettingsError(f"{prefix} has an AccountKey that is not base64, as keys of storage are: copy it anew")
+        raise SettingsError(f"{prefix} has an AccountKey that is not base64, as keys of storage are: copy it again")
     return connection
 
 

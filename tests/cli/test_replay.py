@@ -79,7 +79,7 @@ async def test_where_the_history_of_a_model_ends_is_told(account, storage):
     await keeping.import_(package)
     imported = (await pointer_of(account, LOOP)).version
     alone = await replay("--connection-string", storage)
-    said = f"model {imported} was imported: what it had learned before is not in this log"
+    said = f"model {imported} was imported: its earlier events are not in this log"
     assert (alone.code, alone.errors) == (2, f"This cannot be done: {said}.\n")
     await event_log(account, SetClock(after(160))).append_decision(decision("later", at=after(160)))
     await trainer(account, after(200), store=LOOP).run()

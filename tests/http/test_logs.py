@@ -253,7 +253,7 @@ def test_a_receipt_tells_what_waits(app, version):
 
 
 def test_an_unknown_event_has_no_receipt(app):
-    refused(receipt(app, "never ranked"), 404, "ResourceNotFound", naming="was not found in what was logged from", target="eventId")
+    refused(receipt(app, "never ranked"), 404, "ResourceNotFound", naming="was not found in the log from", target="eventId")
 
 
 @pytest.mark.parametrize("hint", ["2026", "now", "2026-13-01", "1e9"])

@@ -133,19 +133,19 @@ def test_head_is_refused_as_get_would_be(quiet):
     ],
 )
 def test_a_path_that_was_put_together_wrongly_is_told_the_right_one(quiet, wrong, right):
-    refused(quiet.request("POST", wrong, rank_body()), 404, "ResourceNotFound", naming=f"; what there is, is {right}")
+    refused(quiet.request("POST", wrong, rank_body()), 404, "ResourceNotFound", naming=f"; did you mean {right}?")
     assert quiet.request("POST", right, keyed=False).status in {400, 401, 404}
 
 
 @pytest.mark.parametrize("wrong", ["/personalizer/v1.0/figures", "/api/figures", "/v1.0//figures/"])
 def test_what_has_no_version_is_told_so_too(quiet, wrong):
-    refused(quiet.request("GET", wrong), 404, "ResourceNotFound", naming="; what there is, is /figures")
+    refused(quiet.request("GET", wrong), 404, "ResourceNotFound", naming="; did you mean /figures?")
 
 
 def test_nothing_is_proposed_that_there_is_not(quiet):
     for method, place in [("GET", "/api/rank"), ("POST", "/personalizer/v9/nothing"), ("POST", f"/{'a/' * 80}rank"), ("POST", "/a" * 900)]:
         answer = quiet.request(method, place)
-        assert "what there is" not in answer.json["error"]["message"]
+        assert "did you mean" not in answer.json["error"]["message"]
 
 
 @pytest.mark.parametrize("query", ["API-Version=2022-09-01-preview", "Api-version=2022-09-01-Preview", "api-VERSION=2022-09-01-PREVIEW"])

@@ -276,7 +276,7 @@ def test_what_names_no_folder_is_no_store_and_no_key_in_it_is_repeated(text):
     with pytest.raises(SettingsError) as refused:
         read_settings({"PERSONALIZER_STORE": text})
     assert "eA==" not in str(refused.value)
-    assert text.startswith("~") or "PERSONALIZER_STORAGE that names an account" in str(refused.value)
+    assert text.startswith("~") or "PERSONALIZER_STORAGE names an account" in str(refused.value)
 
 
 def test_the_emulators_short_form_is_spelled_out():

@@ -315,7 +315,7 @@ class _Run:
         try:
             etag = await self._store.commit(new, expected=state.etag)
         except ConflictError as cause:
-            raise BusyError("another commit came first; what was imported before it is there: import again to go on") from cause
+            raise BusyError("another commit came first. Events imported before it are kept. Import again to continue") from cause
         logger.info("log imported", extra={"loop": state.loop.name, "model_version": new.version, "learned": new.learned})
         state.pointer, state.etag, state.waiting, state.since, state.until = new, etag, 0, None, None
         self._done = replace(self._done, version=new.version)

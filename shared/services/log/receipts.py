@@ -372,7 +372,7 @@ def _late_or_pending(observation: Observation, receipt: DecisionReceipt, last: d
         return RewardReceipt(observation, Outcome.PENDING)
     if receipt.fate is Fate.NOT_KEPT:
         return RewardReceipt(observation, Outcome.UNKNOWN, "the joined log that tells is not kept any more")
-    return RewardReceipt(observation, Outcome.LATE, "it was stored after the decision had been dealt with")
+    return RewardReceipt(observation, Outcome.LATE, "it was stored after the decision had been learned or skipped")
 
 
 def _loose(decisions: Sequence[DecisionReceipt], observations: Sequence[Observation], pointer: Pointer | None) -> Sequence[RewardReceipt]:
@@ -393,7 +393,7 @@ def _in_order(decisions: Iterable[DecisionReceipt]) -> list[DecisionReceipt]:
 
 
 def _not_found(event_id: str, searched: Searched, pointer: Pointer | None) -> str:
-    text = f"event {event_id[:100]!r} was not found in what was logged from {_written(searched.since)} to {_written(searched.until)}"
+    text = f"event {event_id[:100]!r} was not found in the log from {_written(searched.since)} to {_written(searched.until)}"
     if searched.is_cut:
         text += "; there is more, which was not looked through: say about when it was ranked (?around=)"
     if pointer is not None and pointer.log.generation > 1:

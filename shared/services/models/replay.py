@@ -227,7 +227,7 @@ def _back(version: str, models: Mapping[str, Provenance], chunks: Mapping[str, s
         made_of = models[version]
         match made_of.kind:
             case ModelKind.IMPORTED:
-                way.reason = f"model {version} was imported: what it had learned before is not in this log"
+                way.reason = f"model {version} was imported: its earlier events are not in this log"
             case ModelKind.RESTORED:
                 version = made_of.parent
             case ModelKind.RETRAINED:

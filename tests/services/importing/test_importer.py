@@ -387,7 +387,7 @@ async def test_when_another_commit_comes_first_what_was_imported_stays_and_the_i
         if done.chunks == 2 and not deleted:
             deleted.append(asyncio.ensure_future(keeper(account, NOW, store=STORE).delete()))
 
-    with pytest.raises(BusyError, match="import again"):
+    with pytest.raises(BusyError, match="Import again"):
         await importer(account).run([MemoryFile("a", log_of(300))], tell=tell)
     assert 60 <= len(await events_of(account)) < 300
     done = await importer(account).run([MemoryFile("a", log_of(300))])
