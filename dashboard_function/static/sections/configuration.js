@@ -114,7 +114,7 @@ function settingsOf(configuration) {
       of,
       "If a setting changes what a reward means, the model is learned again from so many days. If you do not set it: from as many events as the model knows. 0: from nothing.",
     ),
-    number("logRetentionDays", "Log retention, days", of, "The log is deleted after so many days. −1 keeps it for ever."),
+    number("logRetentionDays", "Log retention, days", of, "Events are deleted from the log after so many days. −1 keeps them for ever."),
     check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of yours."),
     text("logMirrorSasUri", "Address of that container", of, "With a signature (SAS) that allows writing."),
     check(
