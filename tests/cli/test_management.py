@@ -60,6 +60,19 @@ def test_a_loop_is_made_listed_shown_changed_and_deleted(cli):
     assert second not in listed.text
 
 
+def test_what_a_change_of_a_loop_that_is_there_may_lose_is_said(cli):
+    first = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H", "--set", "logRetentionDays=90")
+    assert done(first)
+    same = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H", "--set", "explorationPercentage=0.1")
+    assert done(same)
+    changed = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT2H", "--set", "logRetentionDays=30", "--json")
+    assert changed.json["configuration"]["logRetentionDays"] == 30
+    assert "learned again from what the log still holds (rewardWaitTime)" in changed.errors
+    assert "older than 30 days is deleted from the log, for good" in changed.errors
+    assert done(cli("loops", "create", "kept", "--set", "logRetentionDays=-1"))
+    assert done(cli("loops", "delete", "kept", "--yes"))
+
+
 def test_keys_are_told_apart_by_digest_and_made_anew(cli, service):
     first, second = done(cli("loops", "create", "keyed", "--json")).json["keys"]
     digests = [each["digest"] for each in done(cli("keys", "list", "--loop", "keyed", "--json")).json]
