@@ -22,11 +22,14 @@ from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
 from shared.domain.evaluation import RESERVED, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.domain.words import counted
 from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
+from shared.services.analysis.judging import judged, with_lifts
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
+from shared.services.analysis.titles import title_of
 from shared.services.importing.accounts import HowFar
 from shared.services.importing.files import LogReader
 from shared.services.importing.importer import EventIds
@@ -74,8 +77,8 @@ def evaluate(
 ) -> None:
     """Value policies on a log: what each would have earned an event, in place of the one that was logged.
 
-    Each policy learns the log as the trainer would, and is asked about events before it has learned them. Compared in any case: online, as
-    was served; baseline1, always the first action; random. Log files need no service and no storage.
+    Each policy learns the log as the trainer would, and is asked about events before it has learned them. Compared in any case: what was
+    shown; the baseline, always the first action; chance; and a loop's present policy. Log files need no service and no storage.
     """
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise typer.BadParameter(f"{plot}: a plot is a .png or a .svg file")
@@ -86,7 +89,7 @@ def evaluate(
     asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration, Terms(assumed=probability))
     found = run(_of_files(sources, storage, asked) if sources else _of_loop(loop, storage, asked))
     shown = [each for each in found.parts if is_full or not each.slot]
-    reports = [report(each) for each in shown]
+    reports = with_lifts([report(each) for each in shown])
     if plot is not None and shown:
         draw([curve(each) for each in shown if not each.slot], plot)
     if as_json:
@@ -104,10 +107,10 @@ class _Asked:
     exploration: float | None
     terms: Terms
 
-    def lanes(self, settings: LoopSettings) -> list[Lane]:
-        """Begin all lanes; ``settings`` are those of the loop."""
+    def lanes(self, settings: LoopSettings, *, has_present: bool) -> list[Lane]:
+        """Begin all lanes; ``settings`` are those of the loop, whose present policy is compared as well if it ``has_present``."""
         share = settings.exploration_percentage if self.exploration is None else self.exploration
-        compared = contenders(settings.policy, self.policies)
+        compared = contenders(settings.policy, self.policies, has_present=has_present)
         return [Lane(each) for each in lineups(compared, exploration_percentage=share, since=self.since, until=self.until)]
 
     def wanted(self, events: Sequence[JoinedEvent]) -> list[JoinedEvent]:
@@ -125,10 +128,10 @@ class _Found:
 
 
 async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
-    lanes = asked.lanes(LoopSettings())
+    lanes = asked.lanes(LoopSettings(), has_present=False)
     async with AsyncExitStack() as stack:
         files = await log_files(sources, storage, stack)
-        with bytes_progress(f"Evaluating {len(files)} files", sum(file.size for file in files)) as progress:
+        with bytes_progress(f"Evaluating {counted(len(files), 'file')}", sum(file.size for file in files)) as progress:
             reader = LogReader(
                 now=SystemClock().now(), terms=asked.terms, tell=lambda read: progress.update(progress.task_ids[0], completed=read.bytes)
             )
@@ -140,12 +143,12 @@ async def _of_files(sources: list[str], storage: str, asked: _Asked) -> _Found:
     return _found(lanes, reader.done, repeated=repeated)
 
 
-async def _of_loop(loop: str, storage: str, asked: _Asked) -> _Found:
+async def _of_loop(loop: str, storage: str, asked: _Asked, *, has_present: bool = True) -> _Found:
     async with stored_loop(loop, storage) as opened:
-        lanes = asked.lanes(await asyncio.to_thread(opened.services.configuration.read))
+        lanes = asked.lanes(await asyncio.to_thread(opened.services.configuration.read), has_present=has_present)
         exporter = Exporter(opened.joined)
         chunks = await exporter.chunks(asked.since, asked.until)
-        with steps_progress(f"Evaluating {len(chunks)} chunks", len(chunks)) as progress:
+        with steps_progress(f"Evaluating {counted(len(chunks), 'chunk')}", len(chunks)) as progress:
             for chunk in chunks:
                 async for part in exporter.lines(chunk, asked.since, asked.until):
                     await asyncio.to_thread(_take, lanes, read_lines(part.text))
@@ -156,7 +159,7 @@ async def _of_loop(loop: str, storage: str, asked: _Asked) -> _Found:
 async def compared(loop: str, storage: str, policies: Sequence[LearningPolicy]) -> Sequence[Report]:
     """Value these policies, and what was shown, on the whole log of a loop; none where no decision was left to chance."""
     _check_names(policies)
-    found = await _of_loop(loop, storage, _Asked(tuple(policies), EPOCH, LATEST, None, Terms()))
+    found = await _of_loop(loop, storage, _Asked(tuple(policies), EPOCH, LATEST, None, Terms()), has_present=False)
     return [report(each) for each in found.parts if not each.slot]
 
 
@@ -206,22 +209,23 @@ def _check_names(policies: Sequence[LearningPolicy]) -> None:
 def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     out = console()
     if found.read.malformed:
-        out.print(f"{found.read.malformed:,} of {found.read.lines:,} lines could not be read; `stats` lists them.")
+        out.print(f"{found.read.malformed:,} of {counted(found.read.lines, 'line')} could not be read; `stats` lists them.")
     if found.repeated:
-        out.print(f"{found.repeated:,} events came again, the same to the reward, as from a copy of a file: each counts once.")
+        out.print(f"{counted(found.repeated, 'event')} came again, the same to the reward, as from a copy of a file: each counts once.")
     if not reports:
-        out.print(f"No decision of these {found.events:,} events was left to chance: there is nothing to compare policies by.")
+        out.print(f"No decision of the {counted(found.events, 'event')} was left to chance: there is nothing to compare policies by.")
         for told in found.notes:
             out.print(told, markup=False)
         return
-    numbers = ["estimate", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
+    numbers = ["estimate", "lift", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
     compared = table("policy", *(["slot"] if is_full else []), *numbers, right=numbers)
     for each in reports:
         compared.add_row(*_row(each, is_full=is_full))
     out.print(compared)
+    out.print(judged(found.parts).sentence, markup=False)
     for part in found.parts:
         if not part.slot and (note := effects(part.contender.arguments)):
-            out.print(f"{part.contender.name}: {note}", markup=False)
+            out.print(f"{title_of(part.contender)}: {note}", markup=False)
     if is_full:
         out.print()
         _print_all(reports)
@@ -234,9 +238,10 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
 def _row(each: Report, *, is_full: bool) -> list[str]:
     weight = f"{each.mean_weight:.3f}" + ("" if each.is_sound else " !")
     return [
-        escape(each.name),
+        escape(each.title),
         *([escape(each.slot) or "all"] if is_full else []),
         f"{each.estimates['calibrated_dr']:.4f}",
+        "" if each.lift is None else f"{each.lift:+.4f}",
         _span(each.intervals["default"]),
         _span(each.intervals["anytime"]),
         f"{each.rounds:,}",
@@ -248,10 +253,11 @@ def _row(each: Report, *, is_full: bool) -> list[str]:
 
 def _print_all(reports: Sequence[Report]) -> None:
     whole = [each for each in reports if not each.slot]
-    estimators = table("estimator", *[escape(each.name) for each in whole], right=[escape(each.name) for each in whole])
+    names = [escape(each.title) for each in whole]
+    estimators = table("estimator", *names, right=names)
     for name in whole[0].estimates:
         estimators.add_row(name, *[f"{each.estimates[name]:.4f}" for each in whole])
-    intervals = table("95 % interval", *[escape(each.name) for each in whole], right=[escape(each.name) for each in whole])
+    intervals = table("95 % interval", *names, right=names)
     for name in whole[0].intervals:
         intervals.add_row(name, *[_span(each.intervals[name]) for each in whole])
     out = console()
@@ -270,6 +276,7 @@ def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *
         "malformed": found.read.malformed,
         "thinned": found.read.thinned,
         "repeated": found.repeated,
+        "verdict": judged(found.parts).sentence if found.parts else None,
         "policies": [_plain(part, each, is_full=is_full) for part, each in zip(shown, reports, strict=True)],
         "warnings": [*(warnings(found.parts) if found.parts else []), *found.notes],
     }
@@ -278,11 +285,13 @@ def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *
 def _plain(part: Part, each: Report, *, is_full: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": each.name,
+        "title": each.title,
         "source": each.source.value,
         "arguments": part.contender.arguments,
         "withoutEffect": without_effect(part.contender.arguments),
         "slot": each.slot,
         "rounds": each.rounds,
+        "lift": each.lift,
         "estimate": each.estimates["calibrated_dr"],
         "interval": each.intervals["default"],
         "anytimeInterval": each.intervals["anytime"],

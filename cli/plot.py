@@ -11,6 +11,7 @@ import numpy as np
 from shared.evaluation import estimators
 from shared.evaluation.sequences import confidence_sequence
 from shared.services.analysis.results import Part
+from shared.services.analysis.titles import title_of
 
 _MOST_POINTS: Final = 500
 """More than these nobody sees; the bands take time."""
@@ -37,7 +38,7 @@ def curve(part: Part) -> Curve:
     band = confidence_sequence(moments, largest_weight=part.largest_weight, rewards=part.rewards)
     begins = series.begins
     return Curve(
-        part.contender.name,
+        title_of(part.contender),
         [(begins[number] + timedelta(minutes=series.minutes)) for number in picked],
         np.clip(estimators.calibrated_doubly_robust(moments), low, high).tolist(),
         np.clip(band.lower, low, high).tolist(),

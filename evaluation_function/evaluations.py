@@ -59,9 +59,9 @@ async def get(call: Call) -> func.HttpResponse:
 
 
 async def report(call: Call) -> func.HttpResponse:
-    """Answer with every estimator and interval of each policy."""
-    reports = await call.services.evaluations.reported(job_id_of(call, "evaluationId", EvaluationNotFoundError))
-    return answer(200, EvaluationReportBody.of(reports))
+    """Answer with every estimator and interval of each policy, and with what it comes to."""
+    reports, verdict = await call.services.evaluations.reported(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    return answer(200, EvaluationReportBody.of(reports, verdict))
 
 
 async def list_old(call: Call) -> func.HttpResponse:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from shared.api.evaluations import name_of
 from shared.api.wire import WireModel, one_of
-from shared.domain.evaluation import PolicySource, Report
+from shared.domain.evaluation import PolicySource, Report, Verdict
 
 Bounds = list[float | None]
 
@@ -24,12 +24,17 @@ class WeightsBody(WireModel):
 
 
 class PolicyReportBody(WireModel):
-    """All that can be said of one policy, over all slots ("") or in one; null where rounds are too few to say it."""
+    """All that can be said of one policy, over all slots ("") or in one; null where rounds are too few to say it.
+
+    ``title`` is what it is called for people, ``lift`` how much more an event earns than with the present policy, which has none.
+    """
 
     name: str
+    title: str
     slot_id: str
     policy_source: Annotated[str, one_of(PolicySource)]
     rounds: int
+    lift: float | None = None
     estimates: dict[str, float | None]
     intervals: dict[str, Bounds]
     weights: WeightsBody
@@ -39,9 +44,11 @@ class PolicyReportBody(WireModel):
         """Write a report."""
         return PolicyReportBody(
             name=name_of(report.name, report.source),
+            title=report.title,
             slot_id=report.slot,
             policy_source=report.source,
             rounds=report.rounds,
+            lift=None if report.lift is None else _number(report.lift),
             estimates=_numbers(report.estimates),
             intervals={name: _bounds(each) for name, each in report.intervals.items()},
             weights=WeightsBody(
@@ -56,15 +63,29 @@ class PolicyReportBody(WireModel):
         )
 
 
-class EvaluationReportBody(WireModel):
-    """The reports of all policies; none before the evaluation is over."""
+class VerdictBody(WireModel):
+    """What it comes to: ``policyName`` surely earns more than the present policy; ``moreEvents`` may tell what is not known yet."""
 
+    sentence: str
+    policy_name: str | None = None
+    more_events: int | None = None
+
+
+class EvaluationReportBody(WireModel):
+    """The reports of all policies, and the verdict; none before the evaluation is over."""
+
+    verdict: VerdictBody | None = None
     value: list[PolicyReportBody]
 
     @staticmethod
-    def of(reports: Sequence[Report]) -> "EvaluationReportBody":
+    def of(reports: Sequence[Report], verdict: Verdict | None) -> "EvaluationReportBody":
         """Write them in their order."""
-        return EvaluationReportBody(value=[PolicyReportBody.of(each) for each in reports])
+        told = (
+            None
+            if verdict is None
+            else VerdictBody(sentence=verdict.sentence, policy_name=verdict.policy or None, more_events=verdict.more_events or None)
+        )
+        return EvaluationReportBody(verdict=told, value=[PolicyReportBody.of(each) for each in reports])
 
 
 def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:

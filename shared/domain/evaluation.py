@@ -8,7 +8,10 @@ from enum import StrEnum
 from shared.domain.loop import LearningPolicy
 
 ONLINE = "online"
-"""The name, in every evaluation, of the policy that was served; custom policies cannot have it."""
+"""The name, in every evaluation, of what was shown, by whichever policies; custom policies cannot have it."""
+
+PRESENT = "present policy"
+"""The name of the loop's own policy as it was when the evaluation was asked for, valued as every other on what is logged."""
 
 BASELINE = "baseline1"
 """The name of the application's own choice: its first action that was not excluded, or what it names for a slot."""
@@ -19,7 +22,7 @@ RANDOM = "random"
 AZURES_RANDOM = "baselineRand"
 """What Azure called it: the name that it has in answers."""
 
-RESERVED = frozenset({ONLINE, BASELINE, RANDOM, AZURES_RANDOM})
+RESERVED = frozenset({ONLINE, PRESENT, BASELINE, RANDOM, AZURES_RANDOM})
 """Names of policies that every evaluation compares by itself."""
 
 
@@ -205,19 +208,22 @@ class Evaluation:
     def policy(self, name: str) -> LearningPolicy | None:
         """Give the policy of this name that can be served: one that was asked about, one that was found, or the loop's own."""
         found = [LearningPolicy(each.name, each.arguments) for each in self.results if each.source is PolicySource.OFFLINE_EXPERIMENTATION]
-        if name == ONLINE:
-            return self.online
-        return next((policy for policy in (*self.policies, *found) if policy.name == name), None)
+        named = next((policy for policy in (*self.policies, *found) if policy.name == name), None)
+        return self.online if named is None and name in (ONLINE, PRESENT) else named
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """All that can be said of one policy in one slot, or in all (""): every estimator, every interval (95 %), how far to trust them.
 
+    ``title`` is what the policy is called for people, and ``lift`` how much more it earns than the present one, or than what was shown
+    where that was not valued (None: it is that one).
+
     ``forced`` is the share of rounds in which only one of several actions could be logged.
     """
 
     name: str
+    title: str
     source: PolicySource
     slot: str
     rounds: int
@@ -230,6 +236,19 @@ class Report:
     largest_weight: float
     largest_possible_weight: float
     forced: float
+    lift: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an evaluation comes to, in one sentence, and the policy that surely earns more than that of now ("": none).
+
+    ``more_events`` are about as many as it takes to tell (0: it is told, or nothing would tell it).
+    """
+
+    sentence: str
+    policy: str = ""
+    more_events: int = 0
 
 
 # --- feature importances ---------------------------------------------------------------------------------------------

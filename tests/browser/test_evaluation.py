@@ -58,20 +58,22 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
     visit.page.get_by_label("Arguments").fill("--cb_explore_adf --first 1")
     visit.button("Start the evaluation").click()
     visit.heading("Blind or not")
-    results = visit.page.get_by_role("table", name="Results, best first")
+    results = visit.page.get_by_role("table", name="Results, highest first")
     expect(results).to_be_visible(timeout=OVER_MS)
-    expect(results.get_by_role("rowheader")).to_contain_text(["greedy", "online"])
-    for name in ("greedy", "online", "baseline1", "baselineRand"):
+    expect(results.get_by_role("rowheader")).to_contain_text(["greedy", "What was shown"])
+    visit.says(re.compile("sure at 95%|Not known yet whether|Keep the present policy"))
+    for name in ("greedy", "What was shown", "The present policy", "The baseline", "Chance"):
         row = results.get_by_role("row").filter(has_text=name)
         expect(row.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^−?\d\.\d{3}, between −?\d\.\d{3} to −?\d\.\d{3}$"))
-    assert results.get_by_role("button", name=re.compile("^Apply")).count() == 2
+    assert results.get_by_role("button", name=re.compile("^Apply")).count() == 2, "what was shown is no policy"
+    expect(results.get_by_role("row").filter(has_text="What was shown")).to_contain_text(re.compile(r"[−+]\d\.\d{3} \([−+]\d+\.\d%\)"))
     chart = visit.page.get_by_role("region", name="Expected reward over time", exact=True)
     expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("greedy: last"))
     with visit.page.expect_response(re.compile("window=Rolling&intervalInMinutes=60")):
         visit.button("Hours").click()
     visit.button("Apply greedy").click()
     visit.confirm("Apply")
-    visit.says("greedy is the loop's policy now.")
+    visit.says("“greedy” is the loop's policy now.")
     stored = app.request("GET", path("configurations/policy", version=QUERY_VERSION)).json
     assert stored == {"name": "greedy", "arguments": "--cb_explore_adf --first 1"}
 
@@ -82,7 +84,7 @@ def test_results_are_for_everyone_and_fit_a_phone(visiting, evaluated, axe, sche
         visit.sign_in()
         visit.go("Evaluations")
         visit.page.get_by_role("link", name=evaluated).click()
-        expect(visit.page.get_by_role("table", name="Results, best first")).to_be_visible(timeout=OVER_MS)
+        expect(visit.page.get_by_role("table", name="Results, highest first")).to_be_visible(timeout=OVER_MS)
         assert visit.is_as_wide_as_the_screen()
         assert findings(visit, axe) == []
 

@@ -61,7 +61,7 @@ def test_policies_and_features_of_an_evaluation_may_be_called_so(visit: Visit, a
     visit.sign_in()
     visit.open("#/evaluations/constructor")
     visit.heading("constructor")
-    results = visit.page.get_by_role("table").filter(has_text="baseline1").first
+    results = visit.page.get_by_role("table").filter(has_text="The baseline").first
     for name in NAMES[:4]:
         expect(results).to_contain_text(name, timeout=90_000)
     assert visit.page.locator(".legend").filter(has_text="__proto__").count() >= 1

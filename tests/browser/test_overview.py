@@ -36,9 +36,11 @@ def test_every_chart_has_its_numbers_as_a_table_and_in_words(visit, app):
     visit.sign_in()
     chart = visit.page.get_by_role("region", name="Average reward", exact=True)
     drawing = chart.get_by_role("img")
-    expect(drawing).to_have_attribute("aria-label", re.compile(r"^From .* Online: last 1\.000"), timeout=WITHIN_MS)
+    expect(drawing).to_have_attribute("aria-label", re.compile(r"^From .* What was shown: last 1\.000"), timeout=WITHIN_MS)
     chart.get_by_text("Numbers").click()
-    expect(chart.get_by_role("table").get_by_role("columnheader")).to_contain_text(["Time", "Online", "from", "to"])
+    expect(chart.get_by_role("table").get_by_role("columnheader")).to_contain_text(
+        ["Time", "What was shown", "What was shown, from", "What was shown, to"]
+    )
     expect(chart.get_by_role("table").locator("tbody tr").first).to_contain_text("1.000")
 
 

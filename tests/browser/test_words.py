@@ -68,24 +68,25 @@ def ask(page) -> Ask:
         ("percent", 0, "0%"),
         ("percent", 0.05, "5.0%"),
         ("percent", 0.523, "52%"),
-        ("milliseconds", 1.44, "1.4 ms"),
-        ("milliseconds", 43.6, "44 ms"),
-        ("milliseconds", 2500, "2.5 s"),
-        ("duration", 0, "0 s"),
-        ("duration", 6.34, "6.3 s"),
-        ("duration", 60, "1 min"),
-        ("duration", 125, "2 min 5 s"),
-        ("duration", 7200, "2 h"),
-        ("duration", 90_061, "1 d 1 h"),
-        ("duration", 86_460, "1 d"),
+        ("milliseconds", 1.44, "1.4\u00a0ms"),
+        ("milliseconds", 43.6, "44\u00a0ms"),
+        ("milliseconds", 2500, "2.5\u00a0s"),
+        ("duration", 0, "0\u00a0s"),
+        ("duration", 6.34, "6.3\u00a0s"),
+        ("duration", 60, "1\u00a0min"),
+        ("duration", 125, "2\u00a0min 5\u00a0s"),
+        ("duration", 7200, "2\u00a0h"),
+        ("duration", 90_061, "1\u00a0d 1\u00a0h"),
+        ("duration", 86_460, "1\u00a0d"),
+        ("duration", 59.7, "1\u00a0min"),
         ("ago", 1, "just now"),
-        ("ago", 75.4, "1 min 15 s ago"),
+        ("ago", 75.4, "1\u00a0min 15\u00a0s ago"),
         ("secondsOf", "PT10M", 600),
         ("secondsOf", "P1DT12H", 129_600),
         ("secondsOf", "PT0.5S", 0.5),
         ("secondsOf", "P", None),
         ("secondsOf", "10 minutes", None),
-        ("utcTime", "2026-05-17T12:00:03.25Z", "2026-05-17 12:00:03 UTC"),
+        ("utcTime", "2026-05-17T12:00:03.25Z", "17 May 2026, 12:00:03 UTC"),
         ("localTime", "2026-05-17T12:00:03Z", "17 May 2026, 14:00"),
     ],
 )
@@ -138,7 +139,9 @@ def test_policies_that_are_not_known_yet_have_no_line(ask):
         {"timeStamp": "2026-05-17T12:05:00Z", "policies": [known, {"name": "random", "expectedReward": None}]},
     ]
     drawn = ask("sections/series.js", "ofPolicies", points)
-    assert [(each["label"], each["values"], each["low"], each["high"]) for each in drawn["series"]] == [("Online", [0.5], [0.4], [0.6])]
+    assert [(each["label"], each["values"], each["low"], each["high"]) for each in drawn["series"]] == [
+        ("What was shown", [0.5], [0.4], [0.6])
+    ]
     assert len(drawn["times"]) == 1
 
 
@@ -168,3 +171,24 @@ def test_the_lines_of_an_evaluation_share_their_times(ask):
     drawn = ask("sections/series.js", "ofResults", [result("online", 0, 5), result("mine", 5, 10)])
     assert [each["values"] for each in drawn["series"]] == [[0, 5, None], [None, 5, 10]]
     assert [each["colour"] for each in drawn["series"]] == ["online", "third"]
+
+
+def test_what_the_service_says_has_the_pages_way_of_times_and_per_cent(ask):
+    said = "Better ones were sought before 2026-05-17 10:00:03 UTC, sure at 95 %; it was the same from 2026-05-17 10:00 UTC on."
+    assert ask("lib/format.js", "told", said) == (
+        "Better ones were sought before 17 May 2026, 12:00:03, sure at 95%; it was the same from 17 May 2026, 12:00 on."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "other", "written"),
+    [(0.55, 0.5, "+0.050 (+10.0%)"), (0.45, 0.5, "−0.050 (−10.0%)"), (0.5, 0.5, "0.000 (0.0%)"), (0.5, -0.1, "+0.600"), (0.5, 0, "+0.500")],
+)
+def test_a_lift_is_told_by_itself_and_as_a_share(ask, value, other, written):
+    assert ask("lib/format.js", "difference", value, other) == written
+
+
+def test_what_the_model_knows_is_said_where_it_is_served(ask):
+    found = checked(ask, publishedModelLearned=20_001)["The newest model is served"]
+    assert found["value"] == "30\u00a0s old, knows 20,001 events"
+    assert checked(ask, publishedModelLearned=1)["The newest model is served"]["value"].endswith("knows 1 event")

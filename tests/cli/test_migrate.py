@@ -244,6 +244,7 @@ def test_what_is_asked_for_is_taken_over_as_it_was_saved():
 def valued(name: str, value: float, width: float) -> Report:
     return Report(
         name=name,
+        title=name,
         source=PolicySource.CUSTOM,
         slot="",
         rounds=1_000,

@@ -75,6 +75,7 @@ def test_in_the_newest_shape_with_time_series_as_asked_for(app):
         ("online", "Online"),
         ("baseline1", "Baseline"),
         ("baselineRand", "Random"),
+        ("present policy", "Custom"),
         ("greedy", "Custom"),
         ("blind", "Custom"),
     ]

@@ -22,6 +22,8 @@ const DAY = 86_400;
 const SHORTEST_SPAN = 600;
 const ROWS = 200;
 const BAND_OPACITY = "2a";
+const AXIS_FONT = "12px system-ui, sans-serif";
+const AXIS_ROOM = 16;
 const HOUR_AND_MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY_AND_MONTH = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
@@ -36,20 +38,36 @@ export class Chart {
   #shape = "";
 
   /**
+   * `steps` are what may lie between two marks of the axis, so that no two of them read alike, and `least` is the least that it spans.
+   *
    * @param {{
    *   title: string,
    *   format: (value: number | null | undefined) => string,
    *   signal: AbortSignal,
    *   height?: number,
    *   fromZero?: boolean,
+   *   steps?: number[],
+   *   least?: number,
    *   empty?: import("./dom.js").Child,
    *   level?: "h2" | "h3",
    * }} options
    */
-  constructor({ title, format, signal, height = 200, fromZero = false, empty = "Nothing in this time yet.", level = "h3" }) {
+  constructor({
+    title,
+    format,
+    signal,
+    height = 200,
+    fromZero = false,
+    steps,
+    least = 0,
+    empty = "Nothing in this time yet.",
+    level = "h3",
+  }) {
     this.format = format;
     this.height = height;
     this.fromZero = fromZero;
+    this.steps = steps;
+    this.least = least;
     const id = freshId("chart");
     this.legend = h("ul", { class: "legend" });
     this.at = h("span", { class: "at faint" });
@@ -120,7 +138,7 @@ export class Chart {
   #options() {
     const ink = colour("faint");
     const line = colour("line");
-    const axis = { stroke: ink, font: "12px system-ui, sans-serif", grid: { stroke: line, width: 1 }, ticks: { show: false } };
+    const axis = { stroke: ink, font: AXIS_FONT, grid: { stroke: line, width: 1 }, ticks: { show: false } };
     const bands = [];
     const columns = [];
     for (const each of this.#series) {
@@ -144,7 +162,12 @@ export class Chart {
           size: 38,
           values: (/** @type {any} */ _, /** @type {number[]} */ splits, /** @type {any} */ ...rest) => ticks(splits, rest[2]),
         },
-        { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((each) => this.format(each)) },
+        {
+          ...axis,
+          ...(this.steps ? { incrs: this.steps } : {}),
+          size: (/** @type {any} */ _, /** @type {string[] | null} */ labels) => widest(labels ?? []) + AXIS_ROOM,
+          values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((each) => this.format(each)),
+        },
       ],
       series: [{}, ...columns],
       bands,
@@ -168,8 +191,9 @@ export class Chart {
     const low = Math.min(...known, ...(this.fromZero ? [0] : []));
     const high = Math.max(...known, ...(this.fromZero ? [0] : []));
     if (!known.length) return [0, 1];
-    const room = (high - low || Math.abs(high) || 1) * 0.08;
-    return [this.fromZero && low >= 0 ? 0 : low - room, high + room];
+    const short = Math.max(0, this.least - (high - low));
+    const room = (high - low + short || Math.abs(high) || 1) * 0.08;
+    return this.fromZero && low >= 0 ? [0, high + short + room] : [low - short / 2 - room, high + short / 2 + room];
   }
 
   /** @param {number | null | undefined} index of the time that the pointer is at; without one the last */
@@ -191,7 +215,7 @@ export class Chart {
   /** @param {string} title */
   #tabulate(title) {
     if (!this.details.open) return;
-    const heads = ["Time", ...this.#series.flatMap((each) => (each.low ? [each.label, "from", "to"] : [each.label]))];
+    const heads = ["Time", ...this.#series.flatMap(({ label, low }) => (low ? [label, `${label}, from`, `${label}, to`] : [label]))];
     const columns = this.#data().slice(1);
     const order = this.#series.flatMap((each) => (each.low ? [0, 2, 1] : [0]));
     let first = 0;
@@ -281,6 +305,14 @@ function ticks(splits, step) {
     day = today;
     return step >= DAY ? today : isNew ? `${HOUR_AND_MINUTE.format(at)}\n${today}` : HOUR_AND_MINUTE.format(at);
   });
+}
+
+/** How wide the widest of these is on an axis. @param {string[]} labels */
+function widest(labels) {
+  const canvas = document.createElement("canvas").getContext("2d");
+  if (!canvas) return 0;
+  canvas.font = AXIS_FONT;
+  return Math.ceil(Math.max(0, ...labels.map((each) => canvas.measureText(each).width)));
 }
 
 /** @param {string} ink as `rgb(1, 2, 3)` or another form that a canvas reads */

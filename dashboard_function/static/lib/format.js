@@ -6,7 +6,11 @@ const LOCAL = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle:
 const LOCAL_SECONDS = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const DURATION = /^P(?:(\d+(?:\.\d+)?)D)?(?:T(?:(\d+(?:\.\d+)?)H)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)S)?)?$/;
+const UTC = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium", timeZone: "UTC" });
+const TOLD_IN_UTC = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d)(:\d\d)? UTC\b/g;
 const NOTHING = "–";
+/** A number and its unit stay on one line. */
+const JOINED = "\u00a0";
 
 /** @typedef {number | null | undefined} Maybe what is not known, or is no number, is written as a dash */
 
@@ -56,6 +60,19 @@ export function decimal(value, digits) {
     .replace(/^−(0\.?0*)$/, "$1");
 }
 
+/**
+ * How much more something is than another: by itself, and in per cent of the other where that is positive.
+ *
+ * @param {number} value
+ * @param {number} other
+ */
+export function difference(value, other) {
+  const more = value - other;
+  const sign = (/** @type {string} */ text) => (/[1-9]/.test(text) && !text.startsWith("−") ? `+${text}` : text);
+  const share = other > 0 ? ` (${sign(`${decimal((100 * more) / other, 1)}%`)})` : "";
+  return `${sign(reward(more))}${share}`;
+}
+
 /** @param {[number, number] | null | undefined} interval */
 export function interval(interval) {
   return interval ? `${reward(interval[0])} to ${reward(interval[1])}` : NOTHING;
@@ -71,7 +88,7 @@ export function percent(value) {
 /** @param {Maybe} value */
 export function milliseconds(value) {
   if (!isKnown(value)) return NOTHING;
-  return value < 1000 ? `${decimal(value, value < 10 ? 1 : 0)} ms` : duration(value / 1000);
+  return value < 1000 ? `${decimal(value, value < 10 ? 1 : 0)}${JOINED}ms` : duration(value / 1000);
 }
 
 /**
@@ -81,7 +98,7 @@ export function milliseconds(value) {
  */
 export function duration(seconds) {
   if (!isKnown(seconds)) return NOTHING;
-  if (seconds < 60) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 10 ? 0 : 1)} s`;
+  if (seconds < 59.5) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 9.95 ? 0 : 1)}${JOINED}s`;
   const units = [
     ["d", 86_400],
     ["h", 3_600],
@@ -93,7 +110,7 @@ export function duration(seconds) {
   for (const [name, size] of /** @type {[string, number][]} */ (units)) {
     const whole = Math.floor(rest / size);
     rest -= whole * size;
-    if (whole) parts.push(`${whole} ${name}`);
+    if (whole) parts.push(`${whole}${JOINED}${name}`);
     else if (parts.length) break;
   }
   return parts.slice(0, 2).join(" ");
@@ -126,10 +143,18 @@ export function localDay(at) {
 
 /** @param {string | number | Date} at */
 export function utcTime(at) {
-  return new Date(at)
-    .toISOString()
-    .replace("T", " ")
-    .replace(/\.\d+Z$/, " UTC");
+  return `${UTC.format(new Date(at))} UTC`;
+}
+
+/**
+ * A sentence of the service's as the page writes it: its times are local ones, and its per cent stand at their number.
+ *
+ * @param {string} text
+ */
+export function told(text) {
+  return text
+    .replace(TOLD_IN_UTC, (_, day, minute, seconds) => localTime(`${day}T${minute}${seconds ?? ""}Z`, { seconds: Boolean(seconds) }))
+    .replace(/(\d) %/g, "$1%");
 }
 
 /**

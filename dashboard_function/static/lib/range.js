@@ -1,11 +1,32 @@
 /** A range of time to look at: two fields in local time, and short cuts to fill them. */
 
-import { h } from "./dom.js";
+import { h, write } from "./dom.js";
 import { field } from "./form.js";
+import { localTime } from "./format.js";
 import { button } from "./pieces.js";
 
 const HOUR_MS = 3_600_000;
 const MINUTE_MS = 60_000;
+
+/**
+ * A field for a moment in local time; beside it stands the moment as the pages write one, however the browser does.
+ *
+ * @param {{ name: string, label: string, hint: string, at?: Date | null }} options
+ */
+export function momentField({ name, label, hint, at = null }) {
+  const control = h("input", { type: "datetime-local", value: at ? localInput(at) : "" });
+  const words = h("b", {});
+  const tell = () => write(words, Number.isNaN(Date.parse(control.value)) ? "" : `${localTime(control.value)}. `);
+  control.addEventListener("input", tell);
+  tell();
+  return {
+    ...field({ name, label, control, hint: h("span", {}, words, hint) }),
+    set: (/** @type {Date} */ moment) => {
+      control.value = localInput(moment);
+      tell();
+    },
+  };
+}
 
 /**
  * Two fields for `startTime` and `endTime`.
@@ -13,11 +34,11 @@ const MINUTE_MS = 60_000;
  * @param {{ since: Date, until: Date } | null} logged the range that is logged, if anything is
  */
 export function rangeFields(logged) {
-  const start = field({ name: "startTime", label: "From", control: h("input", { type: "datetime-local" }), hint: "In your local time." });
-  const end = field({ name: "endTime", label: "Until", control: h("input", { type: "datetime-local" }) });
+  const start = momentField({ name: "startTime", label: "From", hint: "In your local time." });
+  const end = momentField({ name: "endTime", label: "Until", hint: "In your local time." });
   const set = (/** @type {Date} */ since, /** @type {Date} */ until) => {
-    start.control.value = localInput(since);
-    end.control.value = localInput(until);
+    start.set(since);
+    end.set(until);
   };
   const last = (/** @type {number} */ hours) => () => set(new Date(Date.now() - hours * HOUR_MS), new Date(Date.now() + MINUTE_MS));
   const whole = () => logged && set(logged.since, new Date(logged.until.getTime() + MINUTE_MS));

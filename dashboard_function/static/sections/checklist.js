@@ -1,6 +1,6 @@
 /** “Is it learning?”: the service's advice, put to the step that it is about, with what to do. No part of this touches the page. */
 
-import { count, duration, percent } from "../lib/format.js";
+import { count, counted, duration, percent, told } from "../lib/format.js";
 
 /** @typedef {"good" | "warn" | "bad" | "wait"} State */
 /** @typedef {{ code: string, message: string, feature: string | null }} Advice */
@@ -98,7 +98,7 @@ export function checklist(loop) {
   const isMirrored = loop.mirror || (loop.advice ?? []).some((/** @type {Advice} */ each) => MIRROR.codes.includes(each.code));
   const steps = [...STEPS, ...(isMirrored ? [MIRROR] : [])].map(({ title, codes, value }) => {
     const found = (loop.advice ?? []).filter((/** @type {Advice} */ each) => codes.includes(each.code));
-    return { state: gravest(found, loop), title, value: value(loop), advice: found.map(told) };
+    return { state: gravest(found, loop), title, value: value(loop), advice: found.map(advised) };
   });
   return [...steps, served(loop)];
 }
@@ -114,20 +114,21 @@ function gravest(advice, loop) {
 }
 
 /** @param {Advice} advice */
-function told({ code, message }) {
-  return `${message} ${ADVICE[code].todo}`;
+function advised({ code, message }) {
+  return `${told(message)} ${ADVICE[code].todo}`;
 }
 
 /**
  * @param {any} loop
  * @returns {Check}
  */
-function served({ modelVersion, publishedModelVersion, modelAgeSeconds, error }) {
+function served({ modelVersion, publishedModelVersion, modelAgeSeconds, publishedModelLearned, error }) {
   const title = "The newest model is served";
   if (error) return { state: "bad", title, value: "no", advice: [error] };
   if (!publishedModelVersion) return { state: "wait", title, value: "none yet", advice: [] };
+  const knows = typeof publishedModelLearned === "number" ? `, knows ${counted(publishedModelLearned, "event")}` : "";
   if (modelVersion === publishedModelVersion)
-    return { state: "good", title, value: `${duration(Math.floor(modelAgeSeconds))} old`, advice: [] };
+    return { state: "good", title, value: `${duration(Math.floor(modelAgeSeconds))} old${knows}`, advice: [] };
   return { state: "wait", title, value: "soon", advice: ["A newer model is published. Every process loads it within its poll interval."] };
 }
 

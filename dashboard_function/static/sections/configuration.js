@@ -6,7 +6,7 @@ import { field, form, select } from "../lib/form.js";
 import { duration, secondsOf } from "../lib/format.js";
 import { note } from "../lib/notes.js";
 import { card, heading, when } from "../lib/pieces.js";
-import { localInput, utcOf } from "../lib/range.js";
+import { momentField, utcOf } from "../lib/range.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 /** @typedef {import("../lib/form.js").Field & { read: () => unknown }} Setting */
@@ -221,6 +221,6 @@ function text(name, label, of, hint) {
  * @returns {Setting}
  */
 function moment(name, label, of) {
-  const control = h("input", { type: "datetime-local", value: of(name) ? localInput(new Date(of(name))) : "" });
-  return { ...field({ name, label, control, hint: "In your local time." }), read: () => (control.value ? utcOf(control.value) : null) };
+  const made = momentField({ name, label, hint: "In your local time.", at: of(name) ? new Date(of(name)) : null });
+  return { ...made, read: () => (made.control.value ? utcOf(made.control.value) : null) };
 }

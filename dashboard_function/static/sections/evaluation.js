@@ -3,10 +3,10 @@
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, renew, replace } from "../lib/dom.js";
-import { interval, reward } from "../lib/format.js";
+import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
-import { note } from "../lib/notes.js";
+import { message, note } from "../lib/notes.js";
 import { own } from "../lib/own.js";
 import { amount, button, card, facts, heading, pill, segments, table, when } from "../lib/pieces.js";
 import { JOB_MS, isOver, removed, statusPill, statusText } from "./jobs.js";
@@ -27,14 +27,18 @@ const VIEWS = {
   day: { title: "Days", window: "Rolling", minutes: 1440 },
 };
 
-/** @type {Record<string, [string, string]>} */
+/** The loop's own policy, which is no longer the one that was shown where others have shown it. */
+const PRESENT = "present policy";
+
+/** By source: how a row is drawn, what it is called, and where it comes from. @type {Record<string, [string, string | null, string]>} */
 const SOURCES = {
-  Online: ["online", "Your policy"],
-  Baseline: ["baseline", "Always the first action"],
-  Random: ["random", "By chance"],
-  Custom: ["custom", "Your own"],
-  OfflineExperimentation: ["custom", "Found by the search"],
+  Online: ["online", "What was shown", "The log"],
+  Baseline: ["baseline", "The baseline", "Always your first action"],
+  Random: ["random", "Chance", "All actions alike"],
+  Custom: ["custom", null, "Your own"],
+  OfflineExperimentation: ["custom", null, "Found by the search"],
 };
+const OF_PRESENT = /** @type {[string, string, string]} */ (["present", "The present policy", "The loop"]);
 const NOT_APPLICABLE = ["Baseline", "Random"];
 
 /**
@@ -47,6 +51,8 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
   let slot = "";
   /** @type {any} */
   let shown = null;
+  /** @type {any} what the report says of it, once it is over */
+  let report = null;
   const watching = new AbortController();
   const title = h("span");
   const status = h("div", { class: "stack", "aria-live": "polite" });
@@ -59,19 +65,21 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     (name) => ((view = name), void fetched().then(draw).catch(onError)),
   );
   chart.element.querySelector("header")?.append(views);
-  const over = h("div", { class: "card" }, chart.element);
+  const over = h("div", { class: "card", hidden: true }, chart.element);
 
   const fetched = async () => {
     const { window, minutes } = VIEWS[view];
-    shown = await api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
+    const asked = api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
+    const isKnown = report?.value.length;
+    [shown, report] = await Promise.all([asked, isKnown ? report : api.get(`${address}/report`, {}, signal)]);
   };
   const apply = async (/** @type {any} */ result) => {
     const policy = { name: result.name, arguments: result.arguments };
     const { message } = await api.post("personalizer/configurations/preview", { policy });
-    const text = `“${result.name}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
+    const text = `“${titleOf(result, report)}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
     if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }))) return;
     await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
-    note(`${result.name} is the loop's policy now.`);
+    note(`“${titleOf(result, report)}” is the loop's policy now.`);
   };
   const draw = () => {
     replace(title, shown.name);
@@ -90,10 +98,12 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     const inSlot = values.filter((/** @type {any} */ each) => each.slotId === slot);
     results.hidden = over.hidden = !inSlot.length;
     if (!inSlot.length) return;
+    const { verdict } = report ?? {};
     replace(
       results,
       card(
         "Results",
+        verdict ? message(told(verdict.sentence), verdict.policyName ? "good" : "info") : null,
         slots.length > 1
           ? segments(
               "Slot",
@@ -102,10 +112,10 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
               (chosen) => ((slot = chosen), draw()),
             )
           : null,
-        resultTable(inSlot, shown.optimalPolicy, apply),
+        resultTable(inSlot, { best: shown.optimalPolicy, report, apply }),
       ),
     );
-    chart.show(ofResults(inSlot));
+    chart.show(ofResults(inSlot, (each) => titleOf(each, report)));
   };
   const remove = button(
     "Delete",
@@ -129,41 +139,74 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
 
 /**
  * @param {any[]} results
- * @param {string | undefined} best
- * @param {(result: any) => Promise<void>} apply
+ * @param {{ best: string | undefined, report: any, apply: (result: any) => Promise<void> }} options
  */
-function resultTable(results, best, apply) {
+function resultTable(results, { best, report, apply }) {
   const sorted = results.toSorted((one, other) => other.summary.expectedReward - one.summary.expectedReward);
   const scale = sharedScale(sorted.map((each) => each.summary));
-  const mark = sorted.find((each) => each.policySource === "Online")?.summary.expectedReward;
+  const present = sorted.find(isPresent);
+  const compared = present ?? sorted.find((each) => each.policySource === "Online");
+  const mark = compared?.summary.expectedReward;
+  const canApply = (/** @type {any} */ each) => ![...NOT_APPLICABLE, present ? "Online" : ""].includes(each.policySource);
   return [
     table(
-      "Results, best first",
-      ["Policy", "From", "#Expected reward", "95% interval", "", ""],
+      "Results, highest first",
+      ["Policy", "From", "#Expected reward", "#Lift", "95% interval", "", ""],
       sorted.map((each) => {
-        const [kind, from] = own(SOURCES, each.policySource) ?? ["custom", each.policySource];
+        const [kind, , from] = lookOf(each);
+        const title = titleOf(each, report);
         return [
           h(
             "span",
             {},
-            each.name,
+            title,
             " ",
-            each.name === best ? pill("best", "good") : null,
-            h("details", { class: "quiet" }, h("summary", {}, "arguments"), h("code", {}, each.arguments)),
+            each.name === best ? pill("highest", "good") : null,
+            h(
+              "details",
+              { class: "quiet" },
+              h("summary", {}, "name and arguments"),
+              h("p", {}, h("code", {}, each.name)),
+              each.arguments && each.policySource !== "Online" ? h("p", {}, h("code", {}, each.arguments)) : null,
+            ),
           ),
           from,
           amount(reward(each.summary.expectedReward)),
+          amount(each === compared || !compared ? "–" : difference(each.summary.expectedReward, compared.summary.expectedReward)),
           drawn(each.summary, { scale, mark, kind }),
           h("span", { class: "faint number" }, interval(each.summary.confidenceInterval)),
-          NOT_APPLICABLE.includes(each.policySource)
-            ? null
-            : button("Apply", () => apply(each), { class: "small", "aria-label": `Apply ${each.name}` }),
+          canApply(each) ? button("Apply", () => apply(each), { class: "small", "aria-label": `Apply ${title}` }) : null,
         ];
       }),
     ),
     facts([
-      ["The dotted line", "what your policy earned"],
+      ["Lift, dotted line", present ? "compared with the present policy" : "compared with what was shown"],
       ["An interval", "holds the true value in 95 of 100 evaluations"],
     ]),
   ];
+}
+
+/** @param {any} result */
+function isPresent(result) {
+  return result.name === PRESENT && result.policySource === "Custom";
+}
+
+/** @param {any} result */
+function lookOf(result) {
+  if (isPresent(result)) return OF_PRESENT;
+  return own(SOURCES, result.policySource) ?? /** @type {[string, null, string]} */ (["custom", null, result.policySource]);
+}
+
+/**
+ * What a policy is called for people; the name that it has in the API stands beside its arguments.
+ *
+ * @param {any} result
+ * @param {any} report
+ * @returns {string}
+ */
+function titleOf(result, report) {
+  const [, fixed] = lookOf(result);
+  if (fixed) return fixed;
+  const title = report?.value.find((/** @type {any} */ each) => each.name === result.name)?.title;
+  return title && result.policySource !== "Custom" ? title.charAt(0).toUpperCase() + title.slice(1) : result.name;
 }

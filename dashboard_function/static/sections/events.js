@@ -3,11 +3,11 @@
 import { Refusal } from "../lib/api.js";
 import { h, replace } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
-import { decimal, percent, reward } from "../lib/format.js";
+import { counted, decimal, percent, reward } from "../lib/format.js";
 import { message } from "../lib/notes.js";
 import { own } from "../lib/own.js";
 import { amount, card, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
-import { utcOf } from "../lib/range.js";
+import { momentField, utcOf } from "../lib/range.js";
 import { whySkipped } from "./reasons.js";
 
 /** @typedef {import("../sections.js").Page} Page */
@@ -36,10 +36,9 @@ export async function show({ api, root, signal, argument }) {
     control: h("input", { type: "text", autocomplete: "off", spellcheck: "false", autocapitalize: "none", value: argument }),
     hint: "As Rank answered it.",
   });
-  const around = field({
+  const around = momentField({
     name: "around",
     label: "Time of the Rank call",
-    control: h("input", { type: "datetime-local" }),
     hint: "Needed only for old events. The hour before and the hour after are searched.",
   });
   const found = h("div", { class: "stack", "aria-live": "polite" });
@@ -102,7 +101,7 @@ function receipt(receipt) {
           rewardTable(rewards),
         )
       : null,
-    unreadable ? message(`${unreadable} damaged rows that name this event could not be read.`, "warn") : null,
+    unreadable ? message(`${counted(unreadable, "damaged row")} of this event could not be read.`, "warn") : null,
     h(
       "p",
       { class: "faint" },

@@ -2,6 +2,7 @@
 
 import { confirmed } from "../lib/dialog.js";
 import { h } from "../lib/dom.js";
+import { told } from "../lib/format.js";
 import { message, note } from "../lib/notes.js";
 import { own } from "../lib/own.js";
 import { button, pill, table, when } from "../lib/pieces.js";
@@ -56,8 +57,9 @@ export function statusPill(job) {
  * @param {{ status: string, description?: string }} job
  */
 export function statusText(job) {
-  const { told, kind } = own(STATUS, job.status) ?? {};
-  return [told, job.description].filter(Boolean).map((text) => message(/** @type {string} */ (text), kind === "bad" ? "bad" : "info"));
+  const status = own(STATUS, job.status);
+  const texts = [status?.told, job.description && told(job.description)].filter(Boolean);
+  return texts.map((text) => message(/** @type {string} */ (text), status?.kind === "bad" ? "bad" : "info"));
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
-import { count, duration } from "../lib/format.js";
+import { counted, duration } from "../lib/format.js";
 import { message, note } from "../lib/notes.js";
 import { button, card, empty, facts, heading, when } from "../lib/pieces.js";
 
@@ -20,7 +20,7 @@ export async function show(page) {
     "Delete the log…",
     async () => {
       const { ofEvents } = await api.post("personalizer/configurations/preview", {});
-      const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay. The model knows ${count(ofEvents)} events, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
+      const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay. The model knows ${counted(ofEvents, "event")}, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
       if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
       await api.remove("personalizer/logs");
       note("The log is deleted.");
@@ -29,7 +29,7 @@ export async function show(page) {
     { class: "danger" },
   );
   const days = configuration.logRetentionDays;
-  const kept = days === -1 ? "for ever" : `for ${days} ${days === 1 ? "day" : "days"}`;
+  const kept = days === -1 ? "for ever" : `for ${counted(days, "day")}`;
   const settings = facts([
     ["Kept", kept],
     ["Mirrored", mirrored(loop.mirror)],

@@ -4,6 +4,7 @@ import { Api, DEFAULT_LOOP, Refusal } from "../lib/api.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
 import { field, form, select } from "../lib/form.js";
+import { counted } from "../lib/format.js";
 import { note } from "../lib/notes.js";
 import { button, card, heading, pill, snippet, table, when } from "../lib/pieces.js";
 
@@ -75,7 +76,7 @@ async function list(page, administrator) {
     root,
     heading("Loops", "Each loop has its own settings, keys, log and model."),
     news,
-    card(`${value.length} of at most 100`, loopTable(value, administrator, { news, again })),
+    card(`${counted(value.length, "loop")} of at most 100`, loopTable(value, administrator, { news, again })),
     card(
       "Make a loop",
       createForm(administrator, async (made) => {

@@ -3,7 +3,7 @@
 import { confirmed } from "../lib/dialog.js";
 import { h, renew, replace } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
-import { count } from "../lib/format.js";
+import { count, counted } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { note } from "../lib/notes.js";
 import { amount, button, card, download, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
@@ -11,6 +11,7 @@ import { amount, button, card, download, empty, facts, heading, pill, table, whe
 /** @typedef {import("../sections.js").Page} Page */
 
 const EVERY_MS = 10_000;
+const FIRST = 10;
 const KINDS = {
   trained: "from the version before and a window of the log",
   retrained: "learned again from the log",
@@ -21,12 +22,13 @@ const KINDS = {
 /** @param {Page} page */
 export function show({ api, root, signal, onError }) {
   let known = 0;
+  let isWhole = false;
   const versions = h("div");
   const about = h("div");
   const remove = button(
     "Reset…",
     async () => {
-      const text = `The model knows ${count(known)} events. The next one begins with 0. Rank then answers like a new loop. Earlier versions stay in the list.`;
+      const text = `The model knows ${counted(known, "event")}. The next one begins with 0. Rank then answers like a new loop. Earlier versions stay in the list.`;
       if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
       await api.remove("personalizer/model");
       note("There is no model any more.");
@@ -46,12 +48,21 @@ export function show({ api, root, signal, onError }) {
       facts([
         ["Began", when(properties.creationTime)],
         ["Last published", when(properties.lastModifiedTime)],
+        ["It knows", counted(known, "event")],
       ]),
     );
-    renew(versions, listed, () => (listed.value.length ? tableOf(listed.value, restore) : nothingYet()));
+    const draw = () => {
+      const { value } = listed;
+      const shown = isWhole ? value : value.slice(0, FIRST);
+      const all = button(`Show all ${value.length}`, () => ((isWhole = true), draw()), { class: "small" });
+      renew(versions, shown, () =>
+        value.length ? [tableOf(shown, restore), value.length > shown.length ? h("p", {}, all) : null] : nothingYet(),
+      );
+    };
+    draw();
   };
   const restore = async (/** @type {any} */ kept) => {
-    const text = `A copy of ${kept.version} is published as a new version and served within seconds. It knows ${count(kept.learned)} events; the present model knows ${count(known)}. Later events are not in it; they stay in the version that learned them.`;
+    const text = `A copy of ${kept.version} is published as a new version and served within seconds. It knows ${counted(kept.learned, "event")}; the present model knows ${count(known)}. Later events are not in it; they stay in the version that learned them.`;
     if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
     const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
     note(`Published as ${published.version}.`);
@@ -63,7 +74,6 @@ export function show({ api, root, signal, onError }) {
       "Models",
       "The trainer publishes a new version after nearly every window of events that it learns. Each process serves the newest version within its poll interval.",
     ),
-    card("Versions", versions),
     h(
       "div",
       { class: "columns" },
@@ -80,6 +90,7 @@ export function show({ api, root, signal, onError }) {
       ),
       card("Import a model", importForm(api, update)),
     ),
+    card("Versions", versions),
   );
   repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
@@ -97,7 +108,7 @@ function tableOf(versions, restore) {
       when(kept.publishedAt),
       h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
       amount(count(kept.learned)),
-      when(kept.window.until, { seconds: true }),
+      when(kept.window.until),
       kept.isServed
         ? pill("in force", "good")
         : button("Roll back", () => restore(kept), {
@@ -112,7 +123,7 @@ function nothingYet() {
   return empty(
     "No model yet",
     h("p", {}, "The first model is published when the reward wait time of the first events is over and the trainer has run."),
-    h("p", {}, h("a", { href: "#/overview" }, "See the checklist"), ", or import a model below."),
+    h("p", {}, h("a", { href: "#/overview" }, "See the checklist"), ", or import a model above."),
   );
 }
 

@@ -1,8 +1,8 @@
 /** How the loop does: what it earns against the baseline and chance, its traffic, its model, and what is in its way. */
 
 import { Chart } from "../lib/chart.js";
-import { h, renew, replace } from "../lib/dom.js";
-import { ago, count, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
+import { h, renew, replace, write } from "../lib/dom.js";
+import { ago, count, counted, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
 import { checklist } from "./checklist.js";
@@ -14,6 +14,7 @@ import { Samples, column, complete, ofPolicies, secondsAt } from "./series.js";
 
 const EVERY_MS = 4_000;
 const MARKS = { good: "✓", warn: "!", bad: "✕", wait: "…" };
+const IMPORTED = "Imported from another log; not ranked here";
 const SAID = { good: "Fine", warn: "Worth a look", bad: "Not right", wait: "Waiting" };
 
 /** @type {Record<string, { title: string, hours: number, minutes: number }>} */
@@ -23,6 +24,13 @@ const RANGES = {
   week: { title: "Week", hours: 168, minutes: 60 },
   month: { title: "30 days", hours: 720, minutes: 1440 },
 };
+
+/** What may lie between two marks of an axis that is told to a tenth, to a thousandth, and in units of time. */
+const TENTHS = steps(0.1);
+const THOUSANDTHS = steps(0.001);
+const SPANS = [
+  1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 172_800, 432_000, 864_000,
+];
 
 /** What was seen of each loop since it was signed in to. @type {WeakMap<object, Samples>} */
 const seen = new WeakMap();
@@ -38,8 +46,10 @@ export function show({ api, root, signal, onError }) {
   const fates = h("div");
   const model = h("div", { class: "stack" });
   const anew = h("div", { hidden: true });
+  const known = h("p", { class: "known" });
   const start = empty(
     "Nothing has been ranked yet",
+    known,
     h("p", {}, "Send a first Rank call. The figures appear here within seconds. Learning shows when the reward wait time is over."),
     snippet(rankExample(api), "A Rank call"),
     h("p", {}, "Then reward the event id of its answer:"),
@@ -60,6 +70,10 @@ export function show({ api, root, signal, onError }) {
       api.get("figures", { since: since.toISOString(), until: until.toISOString(), interval: minutes }, signal),
     ]);
     const { loop } = status;
+    write(
+      known,
+      loop.importedEvents ? `The model knows ${counted(loop.publishedModelLearned, "event")}, of the log that was imported.` : "",
+    );
     replace(figures, tiles(loop, found));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
@@ -68,9 +82,11 @@ export function show({ api, root, signal, onError }) {
     renew(checks, list, () => list.map(checked));
     anew.hidden = !loop.anew;
     renew(anew, loop.anew, () => (loop.anew ? ofAnew(loop.anew) : null));
-    renew(fates, loop.counters, () => (loop.counters ? became(loop.counters) : null));
-    renew(model, [loop.modelVersion, loop.publishedModelVersion, loop.learningMode, loop.apprentice, found.latency], () =>
-      ofModel(loop, found),
+    renew(fates, [loop.counters, loop.importedEvents], () => (loop.counters ? became(loop) : null));
+    renew(
+      model,
+      [loop.modelVersion, loop.publishedModelVersion, loop.publishedModelLearned, loop.learningMode, loop.apprentice, found.latency],
+      () => ofModel(loop, found),
     );
   };
   let again = () => {};
@@ -98,6 +114,21 @@ export function show({ api, root, signal, onError }) {
   again = repeated(update, { everyMs: EVERY_MS, signal, onError });
 }
 
+/** @param {number} least */
+function steps(least) {
+  return Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((each) => Number((each * least * 10 ** power).toPrecision(1)))).flat();
+}
+
+/**
+ * How long a bucket has lasted: the last one is under way.
+ *
+ * @param {any} bucket
+ * @param {{ minutes: number, until: Date }} range
+ */
+function minutesOf(bucket, { minutes, until }) {
+  return Math.min(minutes, Math.max(1, (until.getTime() / 1000 - secondsAt(bucket)) / 60));
+}
+
 /** @param {import("../lib/api.js").Api} api */
 function samplesOf(api) {
   const samples = seen.get(api) ?? new Samples();
@@ -113,14 +144,34 @@ function chartsFor(api, signal) {
   const rewards = new Chart({
     title: "Average reward",
     format: reward,
+    steps: THOUSANDTHS,
+    least: 0.02,
     signal,
     height: 260,
     level: "h2",
     empty: "No event of this time is learned yet. An event counts when its reward wait time is over.",
   });
-  const traffic = new Chart({ title: "Traffic per minute", format: rate, signal, fromZero: true, height: 170, level: "h2" });
-  const exploration = new Chart({ title: "Exploration", format: percent, signal, fromZero: true, height: 170, level: "h2" });
-  const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, height: 170, level: "h2" });
+  const traffic = new Chart({
+    title: "Traffic per minute",
+    format: rate,
+    signal,
+    fromZero: true,
+    steps: TENTHS,
+    least: 0.5,
+    height: 170,
+    level: "h2",
+  });
+  const exploration = new Chart({
+    title: "Exploration",
+    format: percent,
+    signal,
+    fromZero: true,
+    steps: THOUSANDTHS,
+    least: 0.05,
+    height: 170,
+    level: "h2",
+  });
+  const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, steps: SPANS, least: 10, height: 170, level: "h2" });
   let changed = () => {};
   const views = segments(
     "Time range of a point",
@@ -156,8 +207,8 @@ function chartsFor(api, signal) {
       traffic.show({
         times,
         series: [
-          { label: "Events", colour: "online", shape: "bars", values: buckets.map((each) => each.events / range.minutes) },
-          { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / range.minutes) },
+          { label: "Events", colour: "online", shape: "bars", values: buckets.map((each) => each.events / minutesOf(each, range)) },
+          { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / minutesOf(each, range)) },
         ],
       });
       const matches = column(known, (each) => each.matchRate);
@@ -192,15 +243,26 @@ function tiles(loop, found) {
     tile(
       "Average reward",
       reward(online?.expectedReward ?? totals.averageReward),
-      online?.confidenceInterval ? interval(online.confidenceInterval) : "of learned events",
+      [
+        online?.confidenceInterval ? interval(online.confidenceInterval) : "",
+        totals.events ? `over ${counted(totals.events, "event")}` : "",
+      ]
+        .filter(Boolean)
+        .join(", ") || "of learned events",
     ),
     against(online, baseline),
-    tile("Events", count(loop.counters?.ranked), `${count(loop.counters?.learned)} learned, ${count(loop.counters?.pending)} waiting`),
+    tile(
+      "Events",
+      count(loop.counters?.ranked),
+      `${count(loop.counters?.learned)} learned, ${count(loop.counters?.pending)} waiting${loop.importedEvents ? `; ${count(loop.importedEvents)} imported` : ""}`,
+    ),
     tile("Explored", percent(last?.explorationShare), last ? `entropy ${decimal(last.entropy, 2)}` : "nothing in this time"),
     tile(
       "Model age",
       loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)),
-      loop.modelVersion ? `version ${Number.parseInt(loop.modelVersion, 10)}` : "no model yet",
+      loop.modelVersion
+        ? `version ${Number.parseInt(loop.modelVersion, 10)}${loop.modelVersion === loop.publishedModelVersion ? `, knows ${counted(loop.publishedModelLearned, "event")}` : ""}`
+        : "no model yet",
     ),
     tile(
       "Lag",
@@ -211,7 +273,7 @@ function tiles(loop, found) {
     tile(
       "Rank latency",
       milliseconds(rank?.count ? rank.p99Ms : null),
-      rank?.count ? `99th percentile; median ${milliseconds(rank.p50Ms)}` : "no calls yet",
+      rank?.count ? `99th percentile, all loops; median ${milliseconds(rank.p50Ms)}` : "no calls lately",
     ),
   ];
 }
@@ -266,15 +328,15 @@ function ofAnew({ chunks, chunksDone, chunksLeftOut, learned, begunAt }) {
       ? h(
           "p",
           {},
-          `${percent(chunksDone / chunks)}: ${count(chunksDone)} of ${count(chunks)} parts of the log, with ${count(learned)} events. Started ${begun}.${lost}`,
+          `${percent(chunksDone / chunks)}: ${count(chunksDone)} of ${counted(chunks, "part")} of the log, with ${counted(learned, "event")}. Started ${begun}.${lost}`,
         )
       : h("p", {}, "It starts with the trainer's next run."),
     h("p", { class: "faint" }, "Settings have changed that decide what is learned. Rank uses the old model until the new one is ready."),
   );
 }
 
-/** @param {any} counters */
-function became(counters) {
+/** @param {any} loop */
+function became({ counters, importedEvents }) {
   const share = (/** @type {number} */ part) => (counters.ranked ? percent(part / counters.ranked) : "–");
   const skipped = Object.entries(counters.skipped).filter(([, number]) => number);
   const lost = Object.entries(LOST_REWARDS).filter(([name]) => counters[name]);
@@ -286,6 +348,7 @@ function became(counters) {
     [
       ["Learned", amount(count(counters.learned)), amount(share(counters.learned))],
       ["Waiting for rewards or the trainer", amount(count(counters.pending)), amount(share(counters.pending))],
+      ...(importedEvents ? [[IMPORTED, amount(count(importedEvents)), ""]] : []),
       ...skipped.map(([name, number]) => [why(whySkipped(name)), amount(count(number)), amount(share(number))]),
       ...lost.map(([name, reason]) => [why(reason), amount(count(counters[name])), ""]),
     ],
@@ -304,11 +367,12 @@ function ofModel(loop, found) {
       ["Mode", pill(loop.learningMode, loop.learningMode === "Online" ? "good" : "info")],
       ["Served model", loop.modelVersion ? h("code", {}, loop.modelVersion) : "none yet"],
       ["Newest model", loop.publishedModelVersion ? h("code", {}, loop.publishedModelVersion) : "none yet"],
+      ["It knows", counted(loop.publishedModelLearned, "event")],
       ...(apprentice
         ? /** @type {[string, string][]} */ ([
             [
               "Apprentice",
-              `${percent(apprentice.achievementRatio)} of the baseline's rewards over ${count(apprentice.numberOfEvents)} events`,
+              `${percent(apprentice.achievementRatio)} of the baseline's rewards over ${counted(apprentice.numberOfEvents, "event")}`,
             ],
           ])
         : []),
@@ -316,8 +380,8 @@ function ofModel(loop, found) {
     rank?.count || rewards?.count
       ? [
           table(
-            "Latency of the process that answered",
-            ["", "#Calls", "#Median", "#95th percentile", "#99th"],
+            "Latency of all loops of the process that answered",
+            ["All loops", "#Calls", "#Median", "#95th percentile", "#99th"],
             [
               ["Rank", ...latencies(rank)],
               ["Reward", ...latencies(rewards)],
@@ -326,7 +390,7 @@ function ofModel(loop, found) {
           h(
             "p",
             { class: "faint" },
-            `One process, for the last ${duration(Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000)))}.`,
+            `All loops of one process, for the last ${duration(Math.max(0, Math.round((Date.now() - Date.parse(since)) / 1000)))}.`,
           ),
         ]
       : null,

@@ -6,10 +6,10 @@ import { own } from "../lib/own.js";
 
 /** @type {Record<string, { label: string, colour: string, dash?: number[] }>} */
 export const POLICIES = {
-  online: { label: "Online", colour: "online" },
+  online: { label: "What was shown", colour: "online" },
   baseline1: { label: "Baseline", colour: "baseline", dash: [8, 4] },
-  random: { label: "Random", colour: "random", dash: [2, 4] },
-  baselineRand: { label: "Random", colour: "random", dash: [2, 4] },
+  random: { label: "Chance", colour: "random", dash: [2, 4] },
+  baselineRand: { label: "Chance", colour: "random", dash: [2, 4] },
 };
 
 /**
@@ -73,9 +73,10 @@ const MOST_BANDS = 4;
  * The results of an evaluation over time; of many, the bands would only cover each other.
  *
  * @param {any[]} results
+ * @param {(result: any) => string} [titleOf]
  * @returns {{ times: number[], series: Series[] }}
  */
-export function ofResults(results) {
+export function ofResults(results, titleOf = (each) => each.name) {
   const times = [...new Set(results.flatMap((each) => each.timeseries.data.map(secondsAt)))].sort((one, other) => one - other);
   let others = 0;
   const series = results.map((each) => {
@@ -86,10 +87,10 @@ export function ofResults(results) {
       colour: OTHERS[others % OTHERS.length],
       dash: others++ < OTHERS.length ? undefined : [6, 3, 2, 3],
     };
-    if (results.length > MOST_BANDS) return { ...look, label: each.name, values };
+    if (results.length > MOST_BANDS) return { ...look, label: titleOf(each), values };
     return {
       ...look,
-      label: each.name,
+      label: titleOf(each),
       values,
       low: at.map((point) => point?.confidenceInterval[0] ?? null),
       high: at.map((point) => point?.confidenceInterval[1] ?? null),

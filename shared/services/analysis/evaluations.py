@@ -32,9 +32,11 @@ from shared.domain.evaluation import (
     JobStatus,
     Listed,
     Report,
+    Verdict,
 )
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
+from shared.services.analysis.judging import judged, with_lifts
 from shared.services.analysis.results import Found, Part, parts, report, with_series
 from shared.services.log.logs import DateRange
 
@@ -196,8 +198,11 @@ class Evaluations(_Analyses[Evaluation]):
         found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
         return await asyncio.to_thread(_detailed, evaluation, found)
 
-    async def reported(self, job_id: str) -> Sequence[Report]:
-        """Say all there is to say of each policy of an evaluation, slot by slot; nothing before it is over. Raises as `read`."""
+    async def reported(self, job_id: str) -> tuple[Sequence[Report], Verdict | None]:
+        """Say all there is to say of each policy of an evaluation, slot by slot, and what it comes to; nothing before it is over.
+
+        Raises as `read`.
+        """
         evaluation = await self.read(job_id)
         found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
         return await asyncio.to_thread(_reports, evaluation, found)
@@ -255,9 +260,10 @@ def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
     return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
 
 
-def _reports(evaluation: Evaluation, found: Sequence[Found]) -> list[Report]:
-    taken = _by_policy(found)
-    return [report(taken[each.name, each.slot]) for each in evaluation.results if (each.name, each.slot) in taken]
+def _reports(evaluation: Evaluation, found: Sequence[Found]) -> tuple[list[Report], Verdict | None]:
+    by_policy = _by_policy(found)
+    taken = [by_policy[each.name, each.slot] for each in evaluation.results if (each.name, each.slot) in by_policy]
+    return with_lifts([report(each) for each in taken]), judged(taken) if taken else None
 
 
 def _by_policy(found: Sequence[Found]) -> dict[tuple[str, str], Part]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.domain.evaluation import PolicySource
+from shared.domain.evaluation import PRESENT, PolicySource
 from shared.evaluation.intervals import ALPHA
 from shared.evaluation.sequences import confidence_sequence
 from shared.services.analysis.results import Part
+from shared.services.analysis.titles import called, title_of
 
 _NOTHING: Final = "There was nothing to compare the online policy with."
 
@@ -21,7 +22,9 @@ class Verdict:
 
 
 def verdict(found: Sequence[Part]) -> Verdict:
-    """Take the candidate that would have earned most, if its lower bound is above the upper bound of the online policy.
+    """Take the candidate that would have earned most, if its lower bound is above the upper bound of the present policy.
+
+    It has to be above that of what was shown as well: a policy that others have served, in an imported log, is not replaced by a worse one.
 
     Bounds are anytime-valid, for all of them together (Bonferroni): a search that a timer repeats is looked at again and again. To ask
     for no more than a lower bound above the online one's is not enough: of two policies that earn the same, the one whose rewards are
@@ -32,13 +35,16 @@ def verdict(found: Sequence[Part]) -> Verdict:
     candidates = [each for each in whole if each.contender.source is PolicySource.OFFLINE_EXPERIMENTATION]
     if online is None or not candidates:
         return Verdict("", _NOTHING)
-    best, alpha = max(candidates, key=_mean), ALPHA / (len(candidates) + 1)
-    least, most = _bounds(best, alpha)[0], _bounds(online, alpha)[1]
-    name = best.contender.name
-    told = f"{name} would have earned {_mean(best):.3f}, at least {least:.3f}; online earned {_mean(online):.3f}, at most {most:.3f}"
-    if least > most:
-        return Verdict(name, f"{told}: {name} takes its place.")
-    return Verdict("", f"{told}: that is not enough to take its place.")
+    present = next((each for each in whole if each.contender.name == PRESENT), None)
+    best, alpha = max(candidates, key=_mean), ALPHA / (len(candidates) + 2)
+    least = _bounds(best, alpha)[0]
+    name, title = best.contender.name, called(best.contender)
+    rivals = [each for each in (present, online) if each is not None]
+    told = [f"{title} would have earned {_mean(best):.3f}, at least {least:.3f}"]
+    told += [f"{title_of(each.contender)} {_mean(each):.3f}, at most {_bounds(each, alpha)[1]:.3f}" for each in rivals]
+    if all(least > _bounds(each, alpha)[1] for each in rivals):
+        return Verdict(name, f"{'; '.join(told)}. It takes the present policy's place.")
+    return Verdict("", f"{'; '.join(told)}. That is not enough to take the present policy's place.")
 
 
 def _mean(part: Part) -> float:

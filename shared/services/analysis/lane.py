@@ -20,7 +20,7 @@ import numpy as np
 
 from shared.domain.clock import EPOCH, LATEST
 from shared.domain.errors import UnreadableError
-from shared.domain.evaluation import BASELINE, ONLINE, RANDOM, PolicySource
+from shared.domain.evaluation import BASELINE, ONLINE, PRESENT, RANDOM, PolicySource
 from shared.domain.events import Decision, JoinedEvent, LearningMode
 from shared.domain.loop import LearningPolicy
 from shared.evaluation.intervals import Range
@@ -84,12 +84,16 @@ class Lineup:
     values_kept: int = 0
 
 
-def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy]) -> tuple[Contender, ...]:
-    """Give those that every evaluation compares, and the custom ones."""
+def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy], *, has_present: bool = True) -> tuple[Contender, ...]:
+    """Give those that every evaluation compares, and the custom ones; the ``online`` policy itself as well, if a loop has it.
+
+    What was shown is another thing: an imported log was shown by others, and even a loop's own by earlier models.
+    """
     return (
         Contender(ONLINE, PolicySource.ONLINE, online.arguments),
         Contender(BASELINE, PolicySource.BASELINE),
         Contender(RANDOM, PolicySource.RANDOM),
+        *([Contender(PRESENT, PolicySource.CUSTOM, online.arguments)] if has_present else []),
         *[Contender(policy.name, PolicySource.CUSTOM, policy.arguments) for policy in custom],
     )
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from shared.domain.evaluation import ONLINE, Bucket, Estimate, Point, PolicyResult, PolicySource, Report, Series, Sums, Window
+from shared.domain.evaluation import ONLINE, PRESENT, Bucket, Estimate, Point, PolicyResult, PolicySource, Report, Series, Sums, Window
 from shared.evaluation import estimators, intervals
 from shared.evaluation.health import WeightHealth
 from shared.evaluation.intervals import ALPHA, Interval, Range
@@ -15,6 +15,7 @@ from shared.evaluation.sequences import confidence_sequence
 from shared.evaluation.series import Series as SeriesOfSums
 from shared.evaluation.tally import default_interval
 from shared.services.analysis.lane import MOST_SLOTS, Contender, Counts, Lane, SlotSums
+from shared.services.analysis.titles import called, title_of
 
 EXPANDING: Final = 5
 ROLLING: Final = (60, 360, 720, 1440)
@@ -127,11 +128,16 @@ def with_series(result: PolicyResult, part: Part) -> PolicyResult:
 
 
 def optimal(results: Sequence[PolicyResult]) -> str:
-    """Name the policy that would have earned most, of those that a loop can be served by; "" if none has figures."""
+    """Name the policy that would have earned most, of those that a loop can be served by; "" if none has figures.
+
+    What was shown is none of these where the present policy is valued by itself, which is kept unless another earns more.
+    """
+    is_apart = any(each.name == PRESENT for each in results)
+    left_out = {PolicySource.BASELINE, PolicySource.RANDOM, *([PolicySource.ONLINE] if is_apart else [])}
     able = [
-        (each.estimate.expected_reward, each.name == ONLINE, each.name)
+        (each.estimate.expected_reward, each.name in (ONLINE, PRESENT), each.name)
         for each in results
-        if each.estimate and not each.slot and each.source not in (PolicySource.BASELINE, PolicySource.RANDOM)
+        if each.estimate and not each.slot and each.source not in left_out
     ]
     return max(able)[-1] if able else ""
 
@@ -148,13 +154,13 @@ def _points(series: SeriesOfSums, part: Part) -> tuple[Point, ...]:
 def _estimates(moments: Moments, part: Part) -> list[Estimate]:
     """Give the default estimates [n], held within the range of rewards, and their intervals."""
     low, high = part.rewards.around(moments)
-    interval = _interval(moments, part)
+    interval = interval_of(moments, part)
     columns = estimators.calibrated_doubly_robust(moments), interval.lower, interval.upper
     rows = zip(*[np.clip(each, low, high).tolist() for each in columns], strict=True)
     return [Estimate(*row) for row in rows]
 
 
-def _interval(moments: Moments, part: Part, *, alpha: float = ALPHA) -> Interval:
+def interval_of(moments: Moments, part: Part, *, alpha: float = ALPHA) -> Interval:
     """Give the default interval; of rewards that were earned themselves, all of one weight, the exact one for shares."""
     if part.contender.source is PolicySource.ONLINE:
         return intervals.clopper_pearson(moments, alpha=alpha, rewards=part.rewards)
@@ -181,6 +187,7 @@ def report(part: Part, *, alpha: float = ALPHA) -> Report:
     health = WeightHealth.of(moments, alpha=alpha)
     return Report(
         name=part.contender.name,
+        title=title_of(part.contender),
         source=part.contender.source,
         slot=part.slot,
         rounds=int(moments.rounds),
@@ -200,7 +207,7 @@ def _intervals(part: Part, alpha: float) -> dict[str, Interval]:
     moments, rewards = part.moments, part.rewards
     bounded: dict[str, Any] = {"largest_weight": part.largest_weight, "alpha": alpha, "rewards": rewards}
     return {
-        "default": _interval(moments, part, alpha=alpha),
+        "default": interval_of(moments, part, alpha=alpha),
         "gaussian": intervals.gaussian(moments, alpha=alpha),
         "gaussian_snips": intervals.gaussian_snips(moments, alpha=alpha),
         "gaussian_dr": intervals.gaussian_doubly_robust(moments, alpha=alpha),
@@ -243,7 +250,7 @@ def notes(found: Sequence[Found]) -> list[str]:
 def warnings(found: Sequence[Part]) -> list[str]:
     """Say in words what makes figures doubtful; nothing, if all is well."""
     whole = [each for each in found if not each.slot]
-    told = [_unsound(each) for each in whole if not _is_sound(_certain(each))]
+    told = [_unsound(each) for each in whole if not is_trusted(each)]
     forced = max([float(each.sums.coverage.forced[0] / each.moments.rounds) for each in whole], default=0.0)
     if forced > _MOSTLY:
         told.append(
@@ -265,6 +272,11 @@ def _left_out(found: Sequence[Part]) -> list[str]:
     ]
 
 
+def is_trusted(part: Part) -> bool:
+    """Whether the mean weight is 1 but for chance: then the probabilities may be the true ones, and the figure holds."""
+    return _is_sound(_certain(part))
+
+
 def _certain(part: Part) -> WeightHealth:
     return WeightHealth.of(part.moments, alpha=_SELDOM)
 
@@ -278,6 +290,6 @@ def _unsound(part: Part) -> str:
         else "the logged probabilities may not be the true ones"
     )
     return (
-        f"The mean weight of {part.contender.name!r} is {float(health.mean):.3f} (99.9 %: {lower:.3f} to {upper:.3f}) "
+        f"The mean weight of {called(part.contender)} is {float(health.mean):.3f} (99.9 %: {lower:.3f} to {upper:.3f}) "
         f"where it has to be 1: {why}."
     )

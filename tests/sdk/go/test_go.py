@@ -110,7 +110,7 @@ def test_an_evaluation_comes_to_its_end_and_tells_figures_as_azure_did(said, pla
     assert created["id"] in said["Evaluations.List"]["ids"]
     assert found["status of it"] == "completed"
     policies = {each["name"]: each for each in found["policies"]}
-    assert list(policies) == ["online", "baseline1", "baselineRand", "mine"]
+    assert list(policies) == ["online", "baseline1", "baselineRand", "present policy", "mine"]
     rounds = policies["online"]["rounds"]
     assert rounds > 0
     assert (policies["online"]["nonZeroProbability"], policies["baselineRand"]["nonZeroProbability"]) == (rounds, rounds)

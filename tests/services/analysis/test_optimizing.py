@@ -128,17 +128,19 @@ async def ended(events, **others) -> tuple[Desk, Evaluation]:
 async def test_a_better_policy_is_put_to_use():
     desk, record = await ended(drawn(1_600, every=40.0), online=BLIND)
     assert (record.job.status, desk.promoted) == (JobStatus.OPTIMAL_POLICY_APPLIED, ["Inter-len1"])
-    assert record.job.description.startswith("Inter-len1 would have earned")
+    assert record.job.description.startswith("“found: learns from all features and crosses” would have earned")
+    assert "; the present policy 0." in record.job.description
+    assert "; what was shown 0." in record.job.description
 
 
 async def test_where_none_is_surely_better_the_online_policy_is_retained():
     desk, record = await ended(drawn_well(1_200))
     assert (record.job.status, desk.promoted) == (JobStatus.ONLINE_POLICY_RETAINED, [])
-    assert "not enough to take its place" in record.job.description
+    assert "not enough to take the present policy's place" in record.job.description
 
 
 async def test_what_people_changed_meanwhile_stays():
-    _, record = await ended(drawn(800, every=40.0), online=BLIND, may_be_promoted=False)
+    _, record = await ended(drawn(1_600, every=40.0), online=BLIND, may_be_promoted=False)
     assert record.job.status is JobStatus.ONLINE_POLICY_RETAINED
     assert "changed meanwhile" in record.job.description
 

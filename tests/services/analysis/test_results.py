@@ -86,14 +86,14 @@ def test_sound_weights_are_not_warned_of_and_others_are():
     assert warnings(parts([Found.of(taken(lane(), drawn(2000)))])) == []
     wrong = taken(lane(), drawn(2000, probabilities=(0.4, 0.3, 0.3)))
     wrong.sums[""].tally.series.moments.w[1] *= 1.5
-    (told,) = [each for each in warnings(parts([Found.of(wrong)])) if "'baseline1'" in each]
+    (told,) = [each for each in warnings(parts([Found.of(wrong)])) if "of the baseline" in each]
     assert "may not be the true ones" in told
 
 
 def test_a_policy_that_the_log_hardly_shows_is_warned_of():
     rare = taken(lane(), drawn(2000, probabilities=(0.4, 0.3, 0.3)))
     rare.sums[""].tally.series.moments.w[1] *= 0.2
-    (told,) = [each for each in warnings(parts([Found.of(rare)])) if "'baseline1'" in each]
+    (told,) = [each for each in warnings(parts([Found.of(rare)])) if "of the baseline" in each]
     assert "shown too rarely" in told
 
 

@@ -67,12 +67,13 @@ async def test_all_policies_are_valued_as_a_lane_by_itself_would(desk):
         ("online", PolicySource.ONLINE),
         ("baseline1", PolicySource.BASELINE),
         ("random", PolicySource.RANDOM),
+        ("present policy", PolicySource.CUSTOM),
         ("greedy", PolicySource.CUSTOM),
         ("blind", PolicySource.CUSTOM),
     ]
     alone = taken(Lane(board_lineup(desk)), EVENTS, 50)
     expected = estimates(alone)
-    for result in record.results[:4]:
+    for result in record.results[:5]:
         assert result.estimate.expected_reward == pytest.approx(expected[result.name])
         assert result.estimate.lower < result.estimate.expected_reward < result.estimate.upper
         assert result.sums.rounds == 400
@@ -172,7 +173,7 @@ async def test_another_of_the_same_id_is_not_taken_for_it(desk):
     desk.clock.pass_(1)
     await desk.asked(UNCROSSED)
     record = await desk.run()
-    assert [each.name for each in record.results][3:] == ["blind"]
+    assert [each.name for each in record.results][4:] == ["blind"]
     assert {name.partition("/")[0] for name in desk.files.values} == {run_of(JobKind.EVALUATION, record.job)}
 
 
@@ -318,4 +319,4 @@ def test_any_range_of_the_calendar_finds_the_chunks_that_it_meets(since, until):
 async def test_an_evaluation_of_all_there_is_and_ever_will_be_counts_every_event(desk):
     record = await finished(desk, since=EARLIEST, until=LATEST)
     assert record.job.status is JobStatus.SUCCEEDED
-    assert [each.sums.rounds for each in record.results] == [400] * 3
+    assert [each.sums.rounds for each in record.results] == [400] * 4

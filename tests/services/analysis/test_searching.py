@@ -93,7 +93,7 @@ async def test_a_better_policy_is_found_and_valued_on_the_rest_of_the_log(desk):
     assert record.job.description.startswith("Better policies were searched on what is before 2026-05-17 20:53:20 UTC")
     assert record.optimal_policy == "Inter-len1"
     by_name = {each.name: each for each in record.results}
-    assert [*by_name] == ["online", "baseline1", "random", "Hyper1", "Hyper2", "Inter-len1", "Inter-len2"]
+    assert [*by_name] == ["online", "baseline1", "random", "present policy", "Hyper1", "Hyper2", "Inter-len1", "Inter-len2"]
     assert {each.sums.rounds for each in record.results if each.sums} == {800.0}
     best = by_name["Inter-len1"]
     assert best.source is PolicySource.OFFLINE_EXPERIMENTATION
@@ -123,4 +123,4 @@ async def test_a_log_too_short_for_a_search_is_compared_all_the_same():
     await desk.asked(online=BLIND, seeks_better=True)
     record = await desk.run()
     assert "too little to search" in record.job.description
-    assert [each.name for each in record.results] == ["online", "baseline1", "random"]
+    assert [each.name for each in record.results] == ["online", "baseline1", "random", "present policy"]
