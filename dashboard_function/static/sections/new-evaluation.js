@@ -46,7 +46,10 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
   };
   replace(
     root,
-    heading("New evaluation", "Your policy, the baseline and chance are always compared. You can add other policies."),
+    heading(
+      "New evaluation",
+      "What was shown, your present policy, the baseline and chance are always compared. You can add other policies.",
+    ),
     logged ? null : message("Nothing is logged yet. The evaluation will finish at once, without results.", "warn"),
     form({
       content: [card("Name and time range", name.element, range.element, seeks.element), card("Policies of your own", policies.element)],
