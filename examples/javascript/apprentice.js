@@ -1,4 +1,6 @@
-// From your own rule to Personalizer without a risk: Apprentice mode until it chooses as you do, then Online.
+// From your own rule to Personalizer: Apprentice mode until it chooses as you do, then Online.
+// Until the switch shoppers see what the rule chooses, and nothing else. After it the loop tries other products, so that for some hundred
+// shoppers it may earn less than the rule would have; the last lines say what both earned of the same shoppers.
 // Changes the loop's configuration, so give it a loop of its own.
 
 import { connect, ok } from "./client.js";
@@ -40,16 +42,20 @@ await onStage(
     await change(client, { learningMode: "Apprentice" });
     const curve = new Curve(loop);
     const apprentice = new Apprentice(client);
+    const online = [];
     let number = 0;
     for await (const shopper of loop.visitors("products")) {
       if (!apprentice.graduated && number % LOOK_EVERY === 0 && (await apprentice.agrees())) {
         await change(client, { learningMode: "Online" });
         console.log(`          after ${number} visitors: Online`);
       }
-      curve.add(await serve(client, shopper), shopper, REWARDS);
+      const reward = await serve(client, shopper);
+      curve.add(reward, shopper, REWARDS);
+      if (apprentice.graduated) online.push({ reward, rule: REWARDS[shopper.reactsTo(RULE[shopper.context.shopper.spends])] });
       number += 1;
     }
     curve.tell();
+    tell(online);
   },
   { short: 480 },
 );
@@ -67,6 +73,18 @@ async function serve(client, shopper) {
     console.log(`Personalizer: ${error.message}`); // the shop shows its own choice, as it always did
     return REWARDS[shopper.reactsTo(products[0].id)];
   }
+}
+
+// Say what was earned since the switch, beside what the rule would have earned of the same shoppers.
+function tell(online) {
+  if (!online.length) {
+    console.log("It did not choose as the rule did often enough for a switch: all of them were shown what the rule chose.");
+    return;
+  }
+  const [reward, rule] = ["reward", "rule"].map((name) => online.reduce((sum, each) => sum + each[name], 0) / online.length);
+  console.log(`Since the switch, ${online.length} visitors: reward ${reward.toFixed(3)}, the rule alone ${rule.toFixed(3)}.`);
+  if (reward < rule)
+    console.log("That is less than the rule. The loop tries other products, and has to see some hundred visitors before that pays.");
 }
 
 // Put what the shop's own rule would show at the head: in Apprentice mode that is what Rank answers.

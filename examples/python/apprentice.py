@@ -1,4 +1,7 @@
-"""From your own rule to Personalizer without a risk: Apprentice mode until it chooses as you do, then Online.
+"""From your own rule to Personalizer: Apprentice mode until it chooses as you do, then Online.
+
+Until the switch shoppers see what the rule chooses, and nothing else. After it the loop tries other products, so that for some hundred
+shoppers it may earn less than the rule would have; the last lines say what both earned of the same shoppers.
 
 Changes the loop's configuration, so give it a loop of its own.
 """
@@ -30,6 +33,7 @@ def main() -> None:
         begin(administration)
         apprentice: Apprentice | None = Apprentice(administration)
         curve = Curve(loop)
+        online: list[tuple[float, float]] = []
         for number, shopper in enumerate(loop.visitors("products")):
             if apprentice and number % LOOK_EVERY == 0 and apprentice.agrees():
                 apprentice = None
@@ -37,7 +41,10 @@ def main() -> None:
                 print(f"          after {number} visitors: Online", flush=True)
             reward = serve(client, shopper)
             curve.add(reward, shopper, REWARDS)
+            if not apprentice:
+                online.append((reward, REWARDS[shopper.reacts_to(RULE[shopper.context["shopper"]["spends"]])]))
         curve.tell()
+        tell(online)
 
 
 class Apprentice:
@@ -58,6 +65,17 @@ class Apprentice:
         self._judged = events, imitated
         print(f"          chooses as the rule in {agreement:.0%} of the latest {latest}", flush=True)
         return bool(agreement >= ENOUGH_AGREEMENT)
+
+
+def tell(online: Sequence[tuple[float, float]]) -> None:
+    """Say what was earned since the switch, beside what the rule would have earned of the same shoppers."""
+    if not online:
+        print("It did not choose as the rule did often enough for a switch: all of them were shown what the rule chose.")
+        return
+    reward, rule = (sum(values) / len(online) for values in zip(*online, strict=True))
+    print(f"Since the switch, {len(online)} visitors: reward {reward:.3f}, the rule alone {rule:.3f}.")
+    if reward < rule:
+        print("That is less than the rule. The loop tries other products, and has to see some hundred visitors before that pays.")
 
 
 def own_choice_first(shopper: Visitor) -> Sequence[Any]:

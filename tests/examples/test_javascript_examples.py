@@ -1,6 +1,7 @@
 """The examples in JavaScript in their short form, through the official SDKs, against the app."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,10 @@ def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
     before, _, after = told["apprentice"].text.partition("visitors: Online")
     assert "chooses as the rule in" in before
     assert after.count("█") > 0
+    since = re.search(r"^Since the switch, \d+ visitors: reward ([\d.]+), the rule alone ([\d.]+)\.$", after, re.MULTILINE)
+    assert since
+    reward, rule = map(float, since.groups())
+    assert ("That is less than the rule." in after) == (reward < rule) or abs(reward - rule) < 0.001
 
 
 def test_an_application_shows_its_own_choice_when_personalizer_refuses(told, refused):

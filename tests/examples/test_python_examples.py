@@ -1,5 +1,6 @@
 """The examples in Python in their short form, through the official SDKs, against the app."""
 
+import re
 import subprocess
 import sys
 
@@ -40,6 +41,10 @@ def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
     before, _, after = told["apprentice"].text.partition("visitors: Online")
     assert "chooses as the rule in" in before
     assert after.count("█") > 0
+    since = re.search(r"^Since the switch, \d+ visitors: reward ([\d.]+), the rule alone ([\d.]+)\.$", after, re.MULTILINE)
+    assert since
+    reward, rule = map(float, since.groups())
+    assert ("That is less than the rule." in after) == (reward < rule) or abs(reward - rule) < 0.001
 
 
 @pytest.mark.parametrize("name", ["news", "movies", "products"])
