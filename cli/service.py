@@ -89,7 +89,7 @@ class Service:
             ):
                 return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as cause:
-            reason = str(cause) or type(cause).__name__
+            reason = _why(cause)
             raise StorageUnavailableError(f"the service at {self.endpoint} does not answer: {reason}") from cause
 
 
@@ -102,6 +102,13 @@ def _own(endpoint: str) -> OwnService | None:
             raise
         return None
     return own if own is not None and endpoint.rstrip("/") in ("", own.endpoint) else None
+
+
+def _why(cause: Exception) -> str:
+    """Say why there is no answer: that nothing listens there needs no more words."""
+    if isinstance(cause, aiohttp.ClientConnectorError) and isinstance(cause.os_error, ConnectionRefusedError):
+        return "nothing listens there, so it is not running, or listens elsewhere"
+    return str(cause) or type(cause).__name__
 
 
 def _written(body: object) -> bytes:

@@ -142,7 +142,7 @@ def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_appli
 
 
 def test_what_cannot_be_done_is_told_in_one_line(cli, service):
-    assert "does not answer" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
+    assert "does not answer: nothing listens there" in cli("config", "get", "--endpoint", "http://127.0.0.1:1").told
     assert "does not answer" in cli("config", "get", "--endpoint", "nonsense").told
     assert "no key of the loop default was given" in cli("config", "get", PERSONALIZER_KEY="").told
     assert "401" in cli("loops", "list", "--admin-key", "wrong").told
