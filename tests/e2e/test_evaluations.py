@@ -153,7 +153,7 @@ def test_one_that_is_deleted_on_the_way_is_cancelled_and_its_id_is_free(app):
     assert app.request("GET", new("cancelled") + query()).status == 404
     assert app.request("PUT", new("cancelled"), {"name": "two", **RANGE, "policies": []}).status == 200
     found, _ = until_over(app, new("cancelled") + query(), running=("NotSubmitted", "Running"))
-    assert (found["name"], len(found["content"]["value"])) == ("two", 3)
+    assert (found["name"], len(found["content"]["value"])) == ("two", 4)
 
 
 @ON_ONE_HOST
