@@ -211,9 +211,9 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     if found.read.malformed:
         out.print(f"{found.read.malformed:,} of {counted(found.read.lines, 'line')} could not be read; `stats` lists them.")
     if found.repeated:
-        out.print(f"{counted(found.repeated, 'event')} came again, the same to the reward, as from a copy of a file: each counts once.")
+        out.print(f"{counted(found.repeated, 'event')} came twice, with the same reward, as from a copy of a file. Each counts once.")
     if not reports:
-        out.print(f"No decision of the {counted(found.events, 'event')} was left to chance: there is nothing to compare policies by.")
+        out.print(f"No decision of the {counted(found.events, 'event')} was left to chance. So policies cannot be compared.")
         for told in found.notes:
             out.print(told, markup=False)
         return

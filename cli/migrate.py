@@ -29,7 +29,7 @@ from shared.services.loops.takeover import SAFE, Wanted, to_take
 AZURE: Final = "azure"
 OURS: Final = "ours"
 _NAMES: Final = {
-    "online": "what was shown",
+    "online": "the shown actions",
     AZURE: "Azure's policy",
     OURS: "this service's own",
     "baseline1": "always the first action",
@@ -163,26 +163,28 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
     told = []
     unknown = sorted(name for name in saved if name.lower() not in names and name.lower() not in _FOR_READERS)
     if unknown:
-        told.append(f"{', '.join(unknown)[:200]}: passed over, there is no such setting here.")
+        told.append(f"{', '.join(unknown)[:200]}: left out, because there is no such setting here.")
     kept = members.get(_RETENTION, -1)
     if kept != wishes.retention_days:
         told.append(
-            f"{_RETENTION}: {wishes.retention_days} instead of {kept}, so that what is imported stays (--retention {kept} takes it over)."
+            f"{_RETENTION}: {wishes.retention_days} instead of {kept}, so that the imported events stay"
+            f" (--retention {kept} copies the saved value)."
         )
     members[_RETENTION] = wishes.retention_days
     if _RETRAIN in members:
         days = members.pop(_RETRAIN)
         told.append(
-            f"{_RETRAIN}: {days} is left out. A change of what rewards are then learns all that was imported again, not the last days only"
+            f"{_RETRAIN}: {days} is left out. If you later change what a reward means, all imported events are learned again,"
+            " not only the last days"
             f" (python -m cli config set {_RETRAIN}={days} sets it)."
         )
     if not wishes.is_optimised:
         if members.get(_OPTIMISE):
-            told.append(f"{_OPTIMISE}: off instead of on (--optimise takes it over).")
+            told.append(f"{_OPTIMISE}: off instead of on (--optimise copies it).")
         members[_OPTIMISE] = False
     if not wishes.is_mirrored:
         if members.get(_MIRROR):
-            told.append(f"{_MIRROR}: off instead of on, and {_MIRROR_URI} is left out (--mirror takes both over).")
+            told.append(f"{_MIRROR}: off instead of on, and {_MIRROR_URI} is left out (--mirror copies both).")
         members.pop(_MIRROR_URI, None)
         members[_MIRROR] = False
     return Adapted(members, told)
@@ -218,10 +220,10 @@ def _saved_policy(path: Path, told: list[str]) -> LearningPolicy | None:
         policy = read_policy(orjson.dumps(_read(path)))
         idle = without_effect(policy.arguments)
     except (InvalidPolicyContractError, InvalidPolicyConfigurationError) as error:
-        told.append(f"policy: cannot be followed and is left out: {error}.")
+        told.append(f"policy: is not supported and is left out: {error}.")
         return None
     if idle:
-        told.append(f"policy: taken over; without effect here: {', '.join(idle)}.")
+        told.append(f"policy: copied; without effect here: {', '.join(idle)}.")
     return policy
 
 
@@ -237,7 +239,7 @@ async def _move(name: str, wanted: Wanted, storage: str, *, is_again: bool, as_j
     done = Moved(name, is_new=bool(kept.keys), policy=kept.record.settings(defaults).policy, keys=kept.keys)
     if kept.keys and not as_json:
         console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
-        console().print("Note the keys: they are told this once.")
+        console().print("Copy the keys now. They are shown this once.")
     settings, policy = to_take(before, wanted, again=is_again)
     done.taken = [name for name, is_taken in ((CONFIGURATION, settings.keys() - SAFE), (POLICY, policy)) if is_taken]
     done.changes = stayed(wanted, before.settings(defaults), kept.record.settings(defaults), done.taken)
@@ -253,21 +255,21 @@ def stayed(wanted: Wanted, before: LoopSettings, now: LoopSettings, taken: Seque
     """Tell what was not taken over since the loop has its own by now, a sentence each; and whether its model has to be learned again."""
     told = []
     if CONFIGURATION not in taken and now.log_retention_days != before.log_retention_days:
-        told.append(f"{_RETENTION}: {now.log_retention_days} instead of {before.log_retention_days}, so that what is imported stays.")
+        told.append(f"{_RETENTION}: {now.log_retention_days} instead of {before.log_retention_days}, so that the imported events stay.")
     others = {field: value for field, value in wanted.settings.items() if getattr(now, field) != value}
     if others:
-        told.append(f"configuration: what the loop has stays: {_compared(others, now)}. {_AGAIN}.")
+        told.append(f"configuration: the loop's own values stay: {_compared(others, now)}. {_AGAIN}.")
     elif wanted.is_whole and CONFIGURATION not in taken:
-        told.append("configuration: was taken over before.")
+        told.append("configuration: was copied before.")
     if wanted.policy is not None and POLICY not in taken:
         is_other = now.policy != wanted.policy
         told.append(
-            f"policy: what the loop has stays: {now.policy.name} ({now.policy.arguments}). {_AGAIN}."
+            f"policy: the loop's own policy stays: {now.policy.name} ({now.policy.arguments}). {_AGAIN}."
             if is_other
-            else "policy: was taken over before."
+            else "policy: was copied before."
         )
     if now.resets > before.resets:
-        told.append("What rewards or features are has changed: if the loop has learned before, the trainer now learns all of it again.")
+        told.append("A change affects what a reward means, or the features. If the loop has learned before, all is learned again.")
     return told
 
 
@@ -288,7 +290,7 @@ async def _import(done: Moved, sources: list[str], terms: Terms, storage: str, *
         stored = await opened.services.store.pointer()
     own = stored[0].counters.processed if stored else 0
     if own:
-        done.changes.append(f"logs: nothing was imported, for the loop has {own:,} events of its own by now.")
+        done.changes.append(f"logs: nothing was imported, because the loop has {own:,} events of its own by now.")
         return
     done.imported = await import_logs(sources, terms, done.loop, storage)
     if not as_json:
@@ -315,8 +317,8 @@ def verdict(reports: Sequence[Report], loop: str, *, in_force: str = AZURE) -> s
     by_name = {each.name: each for each in reports}
     ours, azure, shown = by_name.get(OURS), by_name.get(AZURE), by_name.get("online")
     if ours is None or shown is None:
-        return "The log does not tell which policy to keep, since no decision in it was left to chance: keep the one that is in force."
-    was_shown = f"what was shown earned {_value(shown)} an event"
+        return "The log cannot say which policy to keep, because no decision in it was left to chance. Keep the one that is in force."
+    was_shown = f"the shown actions earned {_value(shown)} per event"
     if azure is None:
         return f"Keep this service's own policy: {was_shown}, and it would have earned {_value(ours)}."
     low, high = ours.intervals["default"], azure.intervals["default"]
@@ -366,7 +368,7 @@ def _print(done: Moved, endpoint: str) -> None:
         out.print(done.verdict, markup=False)
     out.print(facts(loop=done.loop, endpoint=endpoint, events_learned=done.learned))
     if not done.is_new and done.loop != DEFAULT_LOOP:
-        out.print(f"Its keys were told when it was made; python -m cli keys regenerate 1 --loop {done.loop} makes a new one.", markup=False)
+        out.print(f"Its keys were shown before; python -m cli keys regenerate 1 --loop {done.loop} makes a new one.", markup=False)
 
 
 def _document(done: Moved, endpoint: str) -> dict[str, Any]:

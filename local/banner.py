@@ -47,12 +47,12 @@ The official SDK (pip install azure-cognitiveservices-personalizer):
   answer = client.rank(RankRequest(actions=actions, context_features=[{{"timeOfDay": "morning"}}]))
   client.events.reward(answer.event_id, value=1.0)
 
-More loops, each with keys of its own, which are told once; the SDK's endpoint is then {endpoint}/loops/news:
+More loops, each with keys of its own, which are shown once. The SDK's endpoint is then {endpoint}/loops/news:
 
   curl -s -X PUT {cacert}{endpoint}/loops/news -H {admin_header} -H 'Content-Type: application/json' -d '{{"tier": "S0"}}'
   curl -s {cacert}{endpoint}/loops -H {admin_header}
 
-A decision is learned from when its reward wait time is over: ten minutes, as in Azure, or what a loop is told.
+A decision is learned when its reward wait time is over: ten minutes, as in Azure, or the loop's own time.
 
   curl -X POST {cacert}{endpoint}/admin/functions/train      # runs the trainer now
 
@@ -68,7 +68,7 @@ Watch it learn, in a browser:
 
 
 TRUST = """
-It speaks HTTPS, with a certificate for localhost that only this machine has. Before a client is started, have it trusted:
+It uses HTTPS, with a certificate for localhost that only this machine has. Before you start a client, make it trust the certificate:
 
   Java     export JAVA_TOOL_OPTIONS="-Djavax.net.ssl.trustStore={java} -Djavax.net.ssl.trustStorePassword={password}"
   Node     export NODE_EXTRA_CA_CERTS={authority}
@@ -80,8 +80,8 @@ It speaks HTTPS, with a certificate for localhost that only this machine has. Be
 
 
 EXPOSED = """
-Other machines reach it at {addresses}, over plain HTTP: who is between can read the keys. docs/server.md puts TLS before it.
-Without a key they get whether it runs (GET /status), the description of the API and the bare pages of the dashboard and the demo.
+Other machines reach it at {addresses}, over plain HTTP. Anyone in between can read the keys. docs/server.md says how to add TLS.
+Without a key they can only see whether it runs (GET /status), the description of the API and the empty pages of the dashboard and the demo.
 """
 
 

@@ -28,8 +28,8 @@ PATIENCE = 30.0
 """Seconds in which the processes of a service that was killed have ended."""
 
 BRING_OVER = """
-{data} has data of before, which Azurite kept. They stay as they are and are not used here: this store is new.
-To bring them over, stop this (Ctrl-C), and put the new store aside:
+{data} has older data, which Azurite kept. They stay there and are not used now, because this store is new.
+To copy them, stop this service (Ctrl-C), and put the new store aside:
 
   mv {store} {store}.empty
   make setup
@@ -39,7 +39,7 @@ Then, in two terminals:
   make run STORAGE=azurite      # tells its storage; leave it running
   .venv/bin/python -m cli copy --from 'WHAT IT TELLS' --to {store}
 
-This is told once; docs/quickstart.md has it as well.
+This message appears once. docs/quickstart.md has it as well.
 """
 
 

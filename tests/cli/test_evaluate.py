@@ -99,7 +99,7 @@ def test_where_nothing_was_left_to_chance_there_is_nothing_to_compare(tmp_path):
     file = tmp_path / "log.json"
     file.write_bytes(orjson.dumps({**PERSONALIZER, "_skipLearn": True}))
     done = run("evaluate", str(file))
-    assert (done.code, "nothing to compare" in done.text) == (1, True)
+    assert (done.code, "cannot be compared" in done.text) == (1, True)
     assert run("evaluate", str(file), "--json").json["policies"] == []
 
 
@@ -122,7 +122,7 @@ def test_a_copy_of_a_file_counts_once_and_a_later_event_of_the_same_id_for_itsel
     (tmp_path / "17.json.gz").write_bytes(gzip.compress(told))
     found = run("evaluate", str(tmp_path), "--json").json
     assert (found["events"], found["repeated"]) == (2, 2)
-    assert run("evaluate", str(tmp_path)).text.startswith("2 events came again, the same to the reward")
+    assert run("evaluate", str(tmp_path)).text.startswith("2 events came twice, with the same reward")
     counted = run("stats", str(tmp_path), "--json").json
     assert (counted["events"], counted["repeated"], counted["read"]["lines"]) == (2, 2, 4)
 
@@ -131,14 +131,14 @@ def test_events_of_apprentice_mode_are_no_evidence_and_that_is_said(tmp_path, lo
     file = tmp_path / "apprentice.json"
     file.write_bytes(orjson.dumps(imitating(1, -5.0)) + b"\n" + orjson.dumps(imitating(2, -2.0)))
     alone = run("evaluate", str(file))
-    assert (alone.code, "nothing to compare" in alone.text, "Events of Apprentice mode (2 here)" in alone.text) == (1, True, True)
+    assert (alone.code, "cannot be compared" in alone.text, "Events of Apprentice mode (2 here)" in alone.text) == (1, True, True)
     until = (T0 + timedelta(minutes=10)).isoformat()
     beside = run("evaluate", str(file), str(log), "--until", until, "--json").json
-    assert "no evidence" not in str(beside["warnings"]), "its lines without a time are of now"
+    assert "do not count in any estimate" not in str(beside["warnings"]), "its lines without a time are of now"
     dated = tmp_path / "dated.json"
     dated.write_bytes(orjson.dumps(imitating(1, -5.0, Timestamp=T0.isoformat())))
     told = run("evaluate", str(dated), str(log), "--until", until, "--json").json
-    assert "no evidence for a policy" in str(told["warnings"])
+    assert "do not count in any estimate" in str(told["warnings"])
     assert {policy["rounds"] for policy in told["policies"]} == {policy["rounds"] for policy in beside["policies"]} == {32}, (
         "a thinned line of the log counts twice"
     )

@@ -144,7 +144,7 @@ async def test_what_was_changed_since_stays_whatever_is_run_again_and_is_told(ac
     assert (again.code, again.errors) == (0, "")
     assert await record(account) == before
     assert "rewardWaitTime PT1H (saved: PT30M), logRetentionDays 100000 (saved: -1). --again takes it over." in again.text
-    assert "policy: what the loop has stays: reset (--cb_explore_adf). --again takes it over." in again.text
+    assert "policy: the loop's own policy stays: reset (--cb_explore_adf). --again takes it over." in again.text
     assert "instead of 90" not in again.text, "what is not done is not said to be done"
     taken = (await migrate(saved, storage, "--no-compare", "--again", "--json")).json
     assert taken["takenOver"] == ["configuration", "policy"]
@@ -168,7 +168,7 @@ async def test_run_again_without_a_change_it_says_what_was_taken_over_before(acc
     await migrate(saved, storage, "--no-compare")
     before = await record(account)
     again = (await migrate(saved, storage, "--no-compare", "--json")).json
-    assert again["changes"] == ["configuration: was taken over before.", "policy: was taken over before."]
+    assert again["changes"] == ["configuration: was copied before.", "policy: was copied before."]
     assert await record(account) == before
 
 
@@ -179,7 +179,7 @@ async def test_a_configuration_that_is_found_later_is_taken_over_then(account, s
     then = (await migrate(saved, storage, "--no-compare", "--json")).json
     assert then["takenOver"] == ["configuration", "policy"]
     assert (await record(account)).overrides["reward_wait"] == timedelta(minutes=30)
-    assert any("learns all of it again" in each for each in then["changes"])
+    assert any("all is learned again" in each for each in then["changes"])
 
 
 async def test_a_loop_that_was_set_up_by_hand_keeps_its_settings_and_it_is_told(account, storage, saved):
@@ -211,7 +211,7 @@ async def test_a_policy_that_cannot_be_followed_holds_nothing_up_and_is_named(ac
     (saved / "policy.json").write_bytes(orjson.dumps({"name": "old", "arguments": "--cats 4"}))
     done = await migrate(saved, storage, "--no-compare")
     assert done.code == 0
-    assert "policy: cannot be followed and is left out: " in done.text
+    assert "policy: is not supported and is left out: " in done.text
     assert "--cats" in done.text
 
 
@@ -266,7 +266,7 @@ def valued(name: str, value: float, width: float) -> Report:
         (0.5, 0.3, 0.05, "Keep this service's own policy (python -m cli policy reset --loop shop): it would have earned 0.500"),
         (0.3, 0.5, 0.05, "Keep Azure's policy, which is in force"),
         (0.5, 0.48, 0.05, "does not tell it (0.500 (0.450 to 0.550) an event)"),
-        (0.5, None, 0.05, "Keep this service's own policy: what was shown"),
+        (0.5, None, 0.05, "Keep this service's own policy: the shown actions"),
     ],
 )
 def test_which_policy_to_keep_is_said_in_one_sentence(ours, azure, width, kept):
@@ -290,7 +290,7 @@ def test_a_policy_is_said_to_be_in_force_only_if_it_is(ours, azure, in_force, ke
 
 
 def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():
-    assert "does not tell" in verdict([], "shop")
+    assert "cannot say which policy" in verdict([], "shop")
 
 
 @pytest.mark.parametrize("wrapped", [{"id": "x", "properties": SAVED}, {"Properties": SAVED}, {"properties": {"configuration": SAVED}}])

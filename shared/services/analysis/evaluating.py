@@ -72,13 +72,16 @@ class Evaluating:
         taken = parts([each for plan, each in lanes if not plan.values_kept])
         ranked = ranking([(plan, each) for plan, each in lanes if plan.values_kept])
         results = policy_results(taken)
-        told = warnings(taken) if taken else ["No decision of this range was left to chance: there is nothing to compare policies by."]
+        told = warnings(taken) if taken else ["No decision of this range was left to chance. So policies cannot be compared."]
         told = [*told, *notes(found)]
         if len(board.stages) > 1:
             since = ChunkName.parse(board.chunks[board.stage.first]).since
-            told = [f"Better policies were searched on what is before {since:%Y-%m-%d %H:%M:%S} UTC; all figures are of the rest.", *told]
+            told = [
+                f"Better policies were searched before {since:%Y-%m-%d %H:%M:%S} UTC; all figures are of the time after it.",
+                *told,
+            ]
         elif analysis.seeks_better:
-            told = ["The log of this range is a single chunk: too little to search for better policies.", *told]
+            told = ["The log of this range is a single chunk. That is too little to search for better policies.", *told]
         important = tuple([tuple(group) for group in groups([each for _, each in ranked])])
         return replace(analysis, results=results, optimal_policy=optimal(results), important=important), told
 

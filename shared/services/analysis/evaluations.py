@@ -131,7 +131,7 @@ class _Analyses(Generic[Analysis]):
         created_at = self._clock.now()
         logged = await self._log.date_range()
         if logged is None or asked.until <= earlier(logged.since, _SEALING) or logged.until < asked.since:
-            status, description = JobStatus.SUCCEEDED, "No event was logged in this range: there is nothing to analyse."
+            status, description = JobStatus.SUCCEEDED, "No event was logged in this range."
         else:
             status, description = JobStatus.NOT_SUBMITTED, ""
         return Job(job_id, asked.name, asked.since, asked.until, created_at, status, description, request_id)

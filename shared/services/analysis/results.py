@@ -236,8 +236,8 @@ def notes(found: Sequence[Found]) -> list[str]:
     told = []
     if apprentice := max([each.counts.apprentice for each in found], default=0):
         told.append(
-            f"Events of Apprentice mode ({apprentice:,} here) are learned, but are no evidence for a policy and count in no estimate: "
-            "the baseline was shown, whatever was proposed."
+            f"Events of Apprentice mode ({apprentice:,} here) are learned, but do not count in any estimate: "
+            "the baseline was shown, not the proposal."
         )
     if thinned := max([each.counts.thinned for each in found], default=0):
         told.append(
@@ -267,7 +267,7 @@ def _left_out(found: Sequence[Part]) -> list[str]:
     if len(own) < MOST_SLOTS or left < 0.5:
         return []
     return [
-        f"The {MOST_SLOTS} slots that were met first have figures of their own; "
+        f"The first {MOST_SLOTS} slots have figures of their own; "
         f"the other {left:,.0f} rounds, of further slots or of none, count in the whole only."
     ]
 
@@ -285,11 +285,11 @@ def _unsound(part: Part) -> str:
     health = _certain(part)
     lower, upper = _ends(health.interval)
     why = (
-        "what it would choose was shown too rarely to tell more than the interval does"
+        "its choices were shown too rarely, so trust only the interval"
         if upper < 1.0
         else "the logged probabilities may not be the true ones"
     )
     return (
         f"The mean weight of {called(part.contender)} is {float(health.mean):.3f} (99.9 %: {lower:.3f} to {upper:.3f}) "
-        f"where it has to be 1: {why}."
+        f"but it has to be 1: {why}."
     )

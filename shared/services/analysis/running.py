@@ -206,7 +206,7 @@ class Runner:
         if task is None:
             return
         noted = await self._files.read(f"{message.run}/error")
-        reason = noted[0].decode() if noted else "a worker stopped without a word every time, as when memory runs out"
+        reason = noted[0].decode() if noted else "a worker stopped without a message every time, for example because memory ran out"
         logger.error("job given up", extra={"loop": message.loop, "kind": message.kind})
         await self._end(task, JobStatus.FAILED, f"Given up after five tries: {reason}")
 
@@ -237,7 +237,7 @@ class Runner:
         board = await self._board(task.message.run)
         if board is not None and self._clock.now() - max(board.begun, task.job.created_at) > LONGEST:
             hours = LONGEST // timedelta(hours=1)
-            await self._end(task, JobStatus.TIMEOUT, f"It was not over after {hours} hours: ask for a shorter range, or fewer policies.")
+            await self._end(task, JobStatus.TIMEOUT, f"It was not finished after {hours} hours. Try a shorter range, or fewer policies.")
         elif task.message.step == 0:
             await self._begin(task, board)
         else:
@@ -260,14 +260,14 @@ class Runner:
         watermark = await self._log.watermark()
         is_joined = watermark is not None and watermark >= wanted(task.job)
         if not is_joined and self._clock.now() - task.job.created_at < WAIT:
-            await self._describe(task, "Waits for the first events of its range to be joined with their rewards.")
+            await self._describe(task, "It waits until the first events of its range are joined with their rewards.")
             await self._queue.send(task.message.written(), after=WAIT_STEP)
             return
-        await self._end(task, JobStatus.SUCCEEDED, "No event of this range is in the joined log: there is nothing to analyse.")
+        await self._end(task, JobStatus.SUCCEEDED, "No event of this range is in the joined log.")
 
     async def _planned(self, task: _Task, chunks: Sequence[str]) -> Board:
         if len(chunks) > MOST_CHUNKS:
-            raise UnreadableError(f"The range has {len(chunks)} chunks of the log, more than {MOST_CHUNKS}: ask for a shorter one.")
+            raise UnreadableError(f"The range has {len(chunks)} chunks of the log, more than {MOST_CHUNKS}: try a shorter one.")
         loop, method = await asyncio.to_thread(self._configuration.read), self._methods[task.message.kind]
         sample = await self._sample(chunks) if method.wants_sample(task.analysis) else ()
         watermark = await self._log.watermark()
@@ -408,7 +408,7 @@ class Runner:
             await self._files.replace(noted, b"", expected=None)
         except ConflictError:
             logger.info("it waits already", extra={"job": message.job_id})
-        await self._describe(task, f"Waits its turn: a loop has {TURNS} analyses under way at a time.")
+        await self._describe(task, f"It waits for its turn. A loop runs {TURNS} analyses at the same time.")
         if not await self._is_next(message):
             return False
         await self._files.delete(noted)  # another ended meanwhile, and may not have seen that this one waits

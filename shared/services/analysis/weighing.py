@@ -46,7 +46,7 @@ class Weighing:
         """Give the scores, the largest first."""
         ranked = ranking([*zip(board.stage.lanes, found, strict=True)])
         if not ranked:
-            return analysis, ["No decision of this range was left to chance: there is nothing to weigh features by."]
+            return analysis, ["No decision of this range was left to chance. So features cannot be compared."]
         scores = tuple([FeatureScore(feature.namespace, feature.name, rank.score, (rank.lower, rank.upper)) for feature, rank in ranked])
         unclear = sum(rank.lower <= 0.0 < rank.score for _, rank in ranked)
         told = f"Over {len(found[0].values)} rounds, with the loop's own policy and learner."

@@ -157,7 +157,7 @@ def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: boo
         said.append(f"Retention will delete {'' if is_exact else 'at least '}{counted(deleted, 'event')} from the log, for good.")
     elif not is_exact and not is_again:
         said.append(
-            f"Retention will delete what is older than {counted(new.log_retention_days, 'day')} from the log; that was not counted."
+            f"Retention will delete events older than {counted(new.log_retention_days, 'day')} from the log. They were not counted."
         )
     return " ".join(said)
 

@@ -206,25 +206,25 @@ async def test_it_waits_for_the_first_events_to_be_joined_but_not_for_ever():
     await desk.asked()
     await desk.deliver()
     assert desk.queue.delays[-1] == running.WAIT_STEP <= timedelta(seconds=10)
-    assert desk.records.values["e1"][0].job.description.startswith("Waits for")
+    assert desk.records.values["e1"][0].job.description.startswith("It waits until")
     desk.clock.pass_(running.WAIT.total_seconds())
     record = await desk.run()
     assert (record.job.status, record.results) == (JobStatus.SUCCEEDED, ())
-    assert "nothing to analyse" in record.job.description
+    assert "No event" in record.job.description
 
 
 async def test_without_anything_left_to_chance_there_are_no_figures_and_it_says_why():
     desk = Desk([[replace(each, skip=SkipReason.LOGGING_ONLY) for each in EVENTS[:20]]])
     record = await finished(desk)
     assert (record.job.status, record.results, record.optimal_policy) == (JobStatus.SUCCEEDED, (), "")
-    assert "nothing to compare policies by" in record.job.description
+    assert "policies cannot be compared" in record.job.description
 
 
 async def test_events_that_count_in_another_way_than_once_are_told():
     imitated = [replace(each, decision=apprentice(f"a{n}", at=each.decision.decided_at)) for n, each in enumerate(EVENTS[20:25])]
     desk = Desk([[*[replace(each, pdrop=0.5) for each in EVENTS[:20]], *imitated]])
     record = await finished(desk)
-    assert "Events of Apprentice mode (5 here) are learned, but are no evidence for a policy" in record.job.description
+    assert "Events of Apprentice mode (5 here) are learned, but do not count in any estimate" in record.job.description
     assert "(20 here) count 1 / (1 - pdrop) times in rounds, estimates and intervals." in record.job.description
     assert {result.sums.rounds for result in record.results} == {40.0}
 
@@ -255,7 +255,7 @@ async def test_one_whose_workers_die_without_a_word_is_given_up_as_well_and_the_
     [told] = [line for line in caplog.records if line.message == "job given up"]
     assert all(getattr(told, fact) for fact in MESSAGES["job given up"])
     record = await desk.run()
-    assert "stopped without a word" in record.job.description
+    assert "stopped without a message" in record.job.description
 
 
 async def test_one_that_takes_too_long_times_out(desk):

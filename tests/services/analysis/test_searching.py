@@ -90,7 +90,7 @@ async def test_a_better_policy_is_found_and_valued_on_the_rest_of_the_log(desk):
     job = await desk.asked(online=BLIND, seeks_better=True)
     record = await desk.run()
     assert record.job.status is JobStatus.SUCCEEDED
-    assert record.job.description.startswith("Better policies were searched on what is before 2026-05-17 20:53:20 UTC")
+    assert record.job.description.startswith("Better policies were searched before 2026-05-17 20:53:20 UTC")
     assert record.optimal_policy == "Inter-len1"
     by_name = {each.name: each for each in record.results}
     assert [*by_name] == ["online", "baseline1", "random", "present policy", "Hyper1", "Hyper2", "Inter-len1", "Inter-len2"]

@@ -117,7 +117,7 @@ async def test_one_that_waits_says_so():
     for _ in range(4):
         await desk.deliver()
     last = desk.records.values["e3"][0].job
-    assert (last.status, last.description) == (JobStatus.NOT_SUBMITTED, "Waits its turn: a loop has 2 analyses under way at a time.")
+    assert (last.status, last.description) == (JobStatus.NOT_SUBMITTED, "It waits for its turn. A loop runs 2 analyses at the same time.")
 
 
 async def test_what_many_that_waited_find_is_what_each_would_by_itself():
