@@ -42,7 +42,8 @@ class OwnApp:
 
     def __init__(self, command: tuple[str, ...] = (sys.executable, "-m", "local")) -> None:
         self.key = secrets.token_hex(16)
-        self.endpoint = f"http://127.0.0.1:{_free_port()}"
+        self.endpoint = ""
+        self._port: socket.socket | None = None
         self._command = command
         self._folder = Path()
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,6 +56,10 @@ class OwnApp:
     def __enter__(self) -> "OwnApp":
         blanked = dict.fromkeys(_named_in_local_settings(), "")  # a blank setting takes its default and cannot be filled from the file
         self._folder = Path(tempfile.mkdtemp(prefix="personalizer-demo-"))
+        self._port = _held_port()
+        self.endpoint = f"http://127.0.0.1:{self._port.getsockname()[1]}"
+        if sys.platform != "linux":
+            self._port.close()  # elsewhere no two sockets may have one port, whatever they say
         environment = _machine_environment() | blanked | QUICK_LOOP | self._own_settings()
         with self.log.open("wb") as log:
             # A session of its own: Ctrl-C in the terminal reaches the demo alone, which then stops the app in order.
@@ -65,6 +70,8 @@ class OwnApp:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
+        if self._port is not None:
+            self._port.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def wait_until_ready(self, tell: Callable[[float], None] = lambda seconds: None) -> None:
@@ -137,10 +144,15 @@ def _named_in_local_settings() -> list[str]:
     return names
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _held_port() -> socket.socket:
+    """Bind a port that the app alone can listen on: it says that it shares the port, and nobody else asks for this one by number.
+
+    A port that was only looked for could be another's before the app has it.
+    """
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return held
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -162,12 +163,29 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on.
+    """Return a port of 127.0.0.1 that nobody listens on, and that nobody else is given as long as this process runs.
 
-    It is none of those that the system gives to outgoing connections: one of them could have it before it is listened on.
+    It stays bound here, without being listened on: a server may share it, since servers say that they do (``SO_REUSEADDR``), and who
+    looks for a port as this does finds that it is taken. It is none of those that the system gives to outgoing connections.
     """
     first, behind = PORTS_OF_SERVERS
     while True:
         port = first + secrets.randbelow(behind - first)  # not by a seed: tests in several processes may have the same
-        if port_is_free(port):
+        if _hold(port):
             return port
+
+
+def _hold(port: int) -> bool:
+    """Bind a port before it is said to be shared, so that of two who do this one fails."""
+    held = socket.socket()
+    try:
+        held.bind(("127.0.0.1", port))
+    except OSError:
+        held.close()
+        return False
+    if sys.platform == "linux":
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.detach()  # open as long as this process runs
+    else:
+        held.close()  # elsewhere no two sockets may have one port, whatever they say
+    return True

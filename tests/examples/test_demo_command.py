@@ -358,6 +358,7 @@ import sys
 from examples.demo import _check_whose, _parse, main
 from examples.session import Pace
 
-Pace.for_events = lambda events: Pace(seconds=50.0)  # instead of 72: still enough models after the change of tastes
+# Instead of 72 seconds: still enough models after the change of tastes, for a slow machine is waited for.
+Pace.for_events = lambda events: Pace(seconds=50.0, patience=30.0, allowance=300)
 sys.exit(main())
 """
