@@ -18,10 +18,10 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test sdks quick check format bench speed quality infra docs lock audit clean
+.PHONY: help setup run demo test exhaustive sdks quick check format bench speed quality infra docs lock audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
@@ -32,8 +32,12 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
-test: $(VENV)/.installed-dev worker browser ## run every test; those of Azure's engine start an Azurite
+test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's engine start an Azurite
 	$(BIN)/python -m pytest -n 4 --dist loadscope
+
+exhaustive: export PYTHONDONTWRITEBYTECODE =
+exhaustive: $(VENV)/.installed-dev worker browser ## run what `make test` leaves to it: whole sweeps, of which that one runs representatives
+	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive
 
 sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go where it is installed (its first time takes minutes)
 	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk

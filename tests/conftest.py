@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from local.azurite import Azurite, running_azurite
+from tests import sweeps
 from tests.functions_host.workers import OWN, SETTING
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
@@ -36,14 +37,16 @@ def pytest_sessionstart() -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs Azurite, and what shares an app, before markers are looked at: no test has to say it twice."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what needs Azurite, what shares an app and what sweeps, before markers are looked at: no test has to say it twice."""
     for item in items:
         names = set(getattr(item, "fixturenames", ()))
         if "emulator" in names:
             item.add_marker(pytest.mark.azurite)
         if names & {"host", "new_store"}:
             item.add_marker(pytest.mark.slow)
+    sweeps.mark(items)
+    sweeps.leave_out(config, items)
 
 
 @pytest.hookimpl(trylast=True, specname="pytest_collection_modifyitems")

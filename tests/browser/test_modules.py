@@ -48,6 +48,7 @@ def test_the_charting_library_is_the_pinned_one_with_its_licence():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_types_of_the_modules_hold_together(tmp_path):
     shutil.copytree(STATIC, tmp_path / "static")
     shutil.copy(installed("uplot", "dist/uPlot.d.ts"), tmp_path / "static" / "vendor" / "uplot" / "uPlot.esm.d.ts")

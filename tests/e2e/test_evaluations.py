@@ -16,7 +16,7 @@ from tests.services.analysis.logs import BEST, FIRST, drawn
 from tests.services.analysis.seeding import seed
 from tests.stores import NewStorage, opened
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sweep(keep=1)]
 
 EVENTS = 2_000
 SETTINGS = {"PERSONALIZER_TRAINER_SCHEDULE": "0 0 0 1 1 *"}

@@ -103,6 +103,7 @@ def request(event_id: str, *, deferred: bool = False) -> RankRequest:
     return RankRequest(actions=actions, context_features=[{"time": "morning"}], event_id=event_id, defer_activation=deferred)
 
 
+@pytest.mark.sweep(keep=1)
 def test_the_official_sdk_drives_the_loop_and_state_is_kept_over_a_restart(service):
     service.until((service.home / "demo-key").exists)
     with client(service.port, KEY) as sdk:
@@ -179,6 +180,7 @@ def test_all_processes_killed_at_once_under_load_lose_nothing_that_was_acknowled
 
 
 @on_both
+@pytest.mark.sweep(keep=1)
 def test_an_app_killed_under_load_loses_nothing_it_acknowledged(storage):
     """Rank calls from four threads while the process is killed (−9) three times; then every 201 is found, once, in the counters."""
     acknowledged: list[str] = []

@@ -133,6 +133,7 @@ class Caller(threading.Thread):
                 self.longest = max(self.longest, time.monotonic() - began)
 
 
+@pytest.mark.sweep(keep=1)
 def test_a_restart_under_traffic_fails_no_call_and_loses_nothing(server):
     done = threading.Event()
     callers = [Caller(server.port, pause=pause, done=done) for pause in (0.0, 0.01, 0.05, 0.2, 0.6, 1.1)]

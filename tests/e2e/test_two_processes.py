@@ -18,7 +18,7 @@ from tests.http.building import KEY, actions, path
 from tests.running import RunningApp
 from tests.stores import ENGINES, new_place
 
-pytestmark = [pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.sweep(keep=1)]
 
 ADMIN_KEY = "the-administrators-key"
 POLL = 0.5

@@ -41,6 +41,7 @@ def wrong_somewhere(interval, truth):
 
 @pytest.mark.parametrize("misled", [False, True], ids=["good predictions", "misleading predictions"])
 @pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.sweep(keep=3)
 def test_it_is_wrong_at_any_of_40_looks_in_5_percent_of_logs_at_most(name, misled):
     assert len(LOOKS) == 40
     chosen, runs = WORLDS[name], 100

@@ -153,6 +153,7 @@ SPANNING = [
 @pytest.mark.parametrize("example", SPANNING)
 @pytest.mark.parametrize("version", ["v1.0", QUERY_VERSION])
 @pytest.mark.parametrize("loop", ["", "/loops/default"])
+@pytest.mark.sweep(keep=24)
 async def test_an_id_whose_slashes_were_decoded_on_the_way_is_the_same_id(app, example, version, loop):
     since, event_id = datetime.now(UTC), example.format(secrets.token_hex(4))
     for verb in ("reward", "activate"):

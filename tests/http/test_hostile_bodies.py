@@ -142,6 +142,7 @@ LARGE_AND_RIGHT = {
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+@pytest.mark.sweep(keep=20)
 def test_what_is_not_json_is_refused_with_the_place_of_the_first_error(quiet, body):
     for place in (path("rank"), event_path("e1", "reward")):
         refused(promptly(quiet, place, body), 400, "InvalidRequest", naming="the body is not valid JSON: ")

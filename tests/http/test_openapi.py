@@ -159,6 +159,7 @@ def test_the_description_takes_get_only(quiet, place):
 
 
 @pytest.mark.parametrize("path", sorted({each.path for each in said()}))
+@pytest.mark.sweep(keep=16)
 def test_methods_that_are_not_described_are_refused_with_those_that_are(described, path):
     there = {each.method: each for each in said() if each.path == path}
     for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} - there.keys():

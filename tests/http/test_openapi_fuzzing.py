@@ -105,6 +105,7 @@ def answered_as_described(case, described, session):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("operation", sorted(IDS))
+@pytest.mark.sweep(keep=20)
 def test_every_request_is_answered_as_described(operation, whole, described, session):
     """No status, code, header or body that is not in the document; no 5xx; no key no answer; what breaks a schema is refused.
 

@@ -73,12 +73,14 @@ def test_a_version_in_the_path_makes_the_query_irrelevant(app):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.sweep(keep=20)
 def test_an_unknown_path_is_not_found_in_the_contracts_shape(quiet, place, method):
     refused(quiet.request(method, place), 404, "ResourceNotFound", naming="there is nothing at /")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
 @pytest.mark.parametrize("place", [*map(path, POSTS), *(f"{place}?api-version={QUERY_VERSION}" for place in UNDER_2022)])
+@pytest.mark.sweep(keep=16)
 def test_a_wrong_method_is_refused_and_told_the_right_one(quiet, method, place):
     answer = quiet.request(method, place, rank_body() if method == "PUT" else None)
     refused(answer, 405, "BadRequest", naming="POST")

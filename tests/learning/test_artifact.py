@@ -133,6 +133,7 @@ NOT_FINITE = [
 
 
 @pytest.mark.parametrize(("kind", "name", "bad"), NOT_FINITE)
+@pytest.mark.sweep(keep=20)
 def test_a_number_that_is_none_is_refused(kind, name, bad):
     load, good = FORMATS[kind]
     array = arrays_of(good)[name].copy()
@@ -156,6 +157,7 @@ MEMBERS = [(kind, name) for kind, (_, good) in FORMATS.items() for name, array i
 
 @pytest.mark.parametrize("change", OTHERWISE.values(), ids=OTHERWISE.keys())
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
+@pytest.mark.sweep(keep=60)
 def test_an_array_that_is_not_as_it_is_written_is_refused(kind, name, change):
     load, good = FORMATS[kind]
     with pytest.raises(UnreadableError):

@@ -250,6 +250,7 @@ NAMES = {"in a row": lambda i: f"event-{i}", "one character apart": lambda i: f"
 
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
 @pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.sweep(keep=8)
 def test_what_is_drawn_follows_the_probabilities_of_every_algorithm(name, names):
     rng = np.random.default_rng(3)
     asked = rng.normal(size=6), rng.normal(size=(6, 8)), [True, True, False, True, True, True]

@@ -218,6 +218,7 @@ def test_it_starts_again_after_a_kill(sample_folder):
         ),
     ],
 )
+@pytest.mark.sweep(keep=3)
 def test_an_app_that_cannot_be_indexed_stops_the_start_and_says_why(tmp_path, content, complaint):
     (tmp_path / "function_app.py").write_text(content)
     with (

@@ -137,6 +137,7 @@ ON_AZURITE = ("--storage", "azurite")
 @pytest.mark.parametrize(
     ("storage", "parts"), [((), HOSTS), pytest.param(ON_AZURITE, HOSTS | {"azurite"}, marks=pytest.mark.azurite)], ids=["store", "azurite"]
 )
+@pytest.mark.sweep(keep=2)
 def test_a_signal_stops_everything_in_order(start, storage, parts, number):
     if storage:
         ensure_installed()

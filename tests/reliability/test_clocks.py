@@ -61,6 +61,7 @@ async def check_books(*instances: Instance, lost_at_most: int = 0) -> None:
 
 
 @pytest.mark.parametrize(("writer", "trainer"), [(-300.0, -300.0), (-300.0, 300.0), (0.0, -300.0), (0.0, 300.0), (300.0, -300.0)])
+@pytest.mark.sweep(keep=3)
 async def test_whatever_the_clocks_of_writer_and_trainer_all_is_learned_with_its_rewards(instance, world, writer, trainer):
     one, other, third = instance(trainer), instance(writer), instance(0.0)
     await hear(one, other, third)
@@ -77,6 +78,7 @@ async def test_whatever_the_clocks_of_writer_and_trainer_all_is_learned_with_its
 
 
 @pytest.mark.parametrize("skew", SKEWS)
+@pytest.mark.sweep(keep=2)
 async def test_what_a_process_writes_before_it_heard_of_storage_is_refused_or_learned(instance, world, skew):
     one, other = instance(0.0), instance(skew)
     for number in range(3):
@@ -112,6 +114,7 @@ async def test_a_clock_that_is_set_while_the_process_runs_loses_nothing(instance
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["rank", "reward"])
 @pytest.mark.parametrize("point", range(1, 9))
+@pytest.mark.sweep(keep=4)
 async def test_a_process_that_stands_still_anywhere_in_an_append_loses_nothing_it_acknowledges(instance, world, what, point):
     """Meanwhile a trainer elsewhere goes on: it learns what was sealed at the time at which the process stood still."""
     one, other = instance(0.0), instance(0.0)
@@ -135,6 +138,7 @@ async def test_a_process_that_stands_still_anywhere_in_an_append_loses_nothing_i
 
 @pytest.mark.parametrize("when", ["before storage has it", "after storage has it"])
 @pytest.mark.parametrize("what", ["rank", "reward"])
+@pytest.mark.sweep(keep=2)
 async def test_a_row_that_was_under_way_for_twelve_minutes_is_not_acknowledged(instance, proxy, world, what, when):
     one, other = instance(0.0), instance(0.0)
     await hear(one, other)
@@ -172,6 +176,7 @@ async def test_a_row_that_was_under_way_for_twelve_minutes_is_not_acknowledged(i
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sweep(keep=3)
 async def test_the_books_balance_whatever_happens_to_whom(instance, proxy, world, seed):
     chance = random.Random(seed)
     trainers = [instance(chance.choice(SKEWS)) for _ in range(2)]
@@ -197,6 +202,7 @@ async def test_the_books_balance_whatever_happens_to_whom(instance, proxy, world
 @pytest.mark.parametrize(
     ("writer", "deleter"), [(-300.0, -20.0), (-300.0, 20.0), (0.0, -3.0), (0.0, 0.0), (0.0, 3.0), (300.0, -20.0), (300.0, 20.0)]
 )
+@pytest.mark.sweep(keep=4)
 async def test_a_deletion_takes_what_was_acknowledged_before_and_leaves_what_came_after(instance, world, writer, deleter):
     one, other = instance(deleter), instance(writer)
     await hear(one, other)

@@ -26,6 +26,7 @@ a row for each later batch."""
 @on_both
 @WHEN
 @pytest.mark.parametrize("number", range(1, APPENDING_CALLS + 1))
+@pytest.mark.sweep(keep=6)
 async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(way, account, number, done_first):
     code, acknowledged = await Child(way, number, done_first=done_first).run("append")
     assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
@@ -46,6 +47,7 @@ async def test_without_a_kill_everything_is_acknowledged_and_stored(way, account
 
 @on_both
 @WHEN
+@pytest.mark.sweep(keep=2)
 async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(way, account, done_first):
     await write_log(account)
     await trainer(account, FIRST, store="counted").run()

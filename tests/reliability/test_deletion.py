@@ -12,6 +12,7 @@ from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, SETTLED_FOR
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 from tests.stores import listed
+from tests.sweeps import STRIDES
 
 pytestmark = pytest.mark.slow
 
@@ -49,10 +50,11 @@ async def clear(account: Storage) -> None:
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses
 @pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
-async def test_a_deletion_stopped_at_any_call_is_done_or_not_and_nothing_is_in_between(proxy, account, faulty, done_first):
+@STRIDES
+async def test_a_deletion_stopped_at_any_call_is_done_or_not_and_nothing_is_in_between(proxy, account, faulty, done_first, stride):
     """Before each other call, and after it: to storage, stopped before a call is stopped after the call before."""
     outcomes = set()
-    for number in range(1, 100, 2):
+    for number in range(1, 100, 2 * stride):
         await clear(account)
         clock = SetClock(T0)
         one, other = Process(faulty, clock), Process(account, clock)
@@ -93,8 +95,9 @@ async def check(process: Process, ranked: int, *, is_deleted: bool) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
-async def test_clearing_up_that_is_stopped_at_any_call_is_finished_by_the_next_run(proxy, account, faulty):
-    for number in range(1, 100, 2):
+@STRIDES
+async def test_clearing_up_that_is_stopped_at_any_call_is_finished_by_the_next_run(proxy, account, faulty, stride):
+    for number in range(1, 100, 2 * stride):
         await clear(account)
         clock = SetClock(T0)
         one, other, late = Process(faulty, clock), Process(account, clock), Process(account, clock)

@@ -27,6 +27,7 @@ from tests.reliability.world import (
 )
 from tests.storage_proxy import Call, Fault, no_faults
 from tests.stores import end_lease
+from tests.sweeps import STRIDES
 
 FAULTS = {
     "429": Fault(429),
@@ -48,6 +49,7 @@ async def stored(log) -> list[str]:
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("number", [1, 2, 3, 4], ids=["first write", "look for a deletion", "new table", "second write"])
+@pytest.mark.sweep(keep=6)
 async def test_one_failed_call_costs_no_event(proxy, faulty, account, fault, number):
     """An append is acknowledged and stored once, or refused in time; after that all is well again."""
     log = event_log(faulty, SetClock(T0), deadline=DEADLINE)
@@ -89,6 +91,7 @@ async def calls_of_second_run(proxy, faulty, account) -> list[Call]:
     ("name", "offset", "step"),
     [("412", 0, 1), ("500, though done", 0, 2), ("torn", 0, 2), ("torn, though done", 1, 2), ("503 from then on", 1, 4)],
 )
+@pytest.mark.sweep(keep=2)
 async def test_a_fault_at_any_call_of_the_trainer_changes_nothing_in_the_end(proxy, faulty, account, name, offset, step):
     """``step`` leaves chosen calls out: the faults that are alike take them in turn, and patience makes some of them take seconds."""
     await write_log(account)
@@ -119,9 +122,12 @@ async def test_a_commit_writes_the_state_then_the_model_and_last_the_pointer(pro
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
-async def test_retention_stopped_at_any_call_leaves_no_model_without_its_state_and_the_next_run_does_the_rest(proxy, faulty, account):
+@STRIDES
+async def test_retention_stopped_at_any_call_leaves_no_model_without_its_state_and_the_next_run_does_the_rest(
+    proxy, faulty, account, stride
+):
     await write_log(account)
-    for number in range(1, 100, 2):
+    for number in range(1, 100, 2 * stride):
         store = f"kept{number}"
         await trainer(account, SECOND, store=store, max_events=40).run()
         await leave_behind(account, store)

@@ -46,6 +46,7 @@ FAULTS = {"503": Fault(503), "500": Fault(500), "429": Fault(429), "torn": Fault
     ],
     indirect=["running"],
 )
+@pytest.mark.sweep(keep=2)
 def test_callers_are_told_in_time_and_served_again_when_it_is_over(running, proxy, fault):
     assert ranked(running).status == 201
     proxy.plan = lambda call: fault

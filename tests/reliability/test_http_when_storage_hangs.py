@@ -42,6 +42,7 @@ def all_asked(app: DescribedApp) -> dict[str, tuple[Answer, float]]:
 
 
 @pytest.mark.parametrize("fault", [Fault(delay=60), Fault()], ids=["silent", "torn"])
+@pytest.mark.sweep(keep=1)
 def test_every_operation_ends_in_time_with_503_and_goes_on_when_storage_is_back(proxy, described, fault):
     proxy.plan = lambda call: fault
     answers = all_asked(described)

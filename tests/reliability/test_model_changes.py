@@ -93,6 +93,7 @@ async def assert_goes_on(account: Storage, store: str, what: str, before: Pointe
 
 @pytest.mark.parametrize(("name", "offset"), [("412", 0), ("torn, though done", 1)])
 @pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.sweep(keep=2)
 async def test_a_fault_at_any_call_leaves_the_old_model_or_the_new_one(proxy, faulty, account, what, name, offset):
     """The two faults take the chosen calls in turn; each comes once to a call that is not reached."""
     await write_log(account)
@@ -121,6 +122,7 @@ async def test_a_fault_at_any_call_leaves_the_old_model_or_the_new_one(proxy, fa
 @on_both
 @WHEN
 @pytest.mark.parametrize("what", ["restore", "retrain"])
+@pytest.mark.sweep(keep=2)
 async def test_a_process_killed_at_any_call_leaves_the_old_model_or_the_new_one(way, account, what, done_first):
     await write_log(account)
     await learned_half(account, "undisturbed")
@@ -170,6 +172,7 @@ async def begun_anew_at_once(account: Storage) -> None:
 
 @on_both
 @WHEN
+@pytest.mark.sweep(keep=1)
 async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(way, account, done_first):
     """Each new write among them: the first checkpoint and those that follow, the windows in between, the last commit, the deletion."""
     await write_log(account)
@@ -187,6 +190,7 @@ async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_co
 
 
 @pytest.mark.parametrize(("name", "first"), [("412", STEP), ("torn, though done", 2 * STEP)])
+@pytest.mark.sweep(keep=1)
 async def test_a_fault_at_any_call_while_it_is_begun_anew_in_many_runs_changes_nothing_in_the_end(proxy, faulty, account, name, first):
     await write_log(account)
     await begun_anew_at_once(account)

@@ -215,6 +215,7 @@ def unlike(results: dict[str, object], is_wrong: Callable[[str, object], bool]) 
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.sweep(keep=10)
 async def test_an_answer_that_is_none_is_no_value_and_no_other_error(answer):
     with Rubbish(saying(answer)) as server:
         results = await all_uses(server.connection_string, {**READS, **WRITES, **OTHERS})
@@ -223,6 +224,7 @@ async def test_an_answer_that_is_none_is_no_value_and_no_other_error(answer):
 
 
 @pytest.mark.parametrize(("number", "answer"), list(enumerate(ANSWERS.values())), ids=ANSWERS)
+@pytest.mark.sweep(keep=10)
 async def test_nor_does_one_that_seems_to_be_storages_own_raise_anything_else(number, answer):
     """Each answer meets every third use, and each use every third answer."""
     uses = {**READS, **WRITES, **OTHERS}

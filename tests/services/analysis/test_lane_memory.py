@@ -71,6 +71,7 @@ def test_a_chunk_of_five_times_as_many_events_takes_hardly_more():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_chunk_of_five_times_as_many_large_events_takes_hardly_more():
     few, many = lines(wide(7, numbers=430)), lines(wide(35, numbers=430))
     assert len(many) > len(few) + 11 * MEBIBYTE

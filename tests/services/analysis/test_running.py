@@ -21,6 +21,7 @@ from tests.builders import T0, after, apprentice
 from tests.services.analysis.desk import Desk
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import GREEDY, UNCROSSED, estimates, taken
+from tests.sweeps import STRIDES
 
 EVENTS = drawn(400, every=60.0)
 PARTS = [EVENTS[first : first + 50] for first in range(0, 400, 50)]
@@ -99,10 +100,11 @@ async def test_it_tells_how_far_it_is(desk):
 
 @pytest.mark.usefixtures("in_short_steps")
 @pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
-async def test_a_worker_that_dies_at_any_call_changes_nothing_in_the_result(done_first):
+@STRIDES
+async def test_a_worker_that_dies_at_any_call_changes_nothing_in_the_result(done_first, stride):
     alone = Desk(FEW)
     expected = await finished(alone, GREEDY), report(alone)
-    for number in range(1, 40):
+    for number in range(1, 40, stride):
         desk = Desk(FEW)
         await desk.asked(GREEDY)
         desk.fate.calls, desk.fate.number, desk.fate.done_first = 0, number, done_first
@@ -115,6 +117,7 @@ async def test_a_worker_that_dies_at_any_call_changes_nothing_in_the_result(done
 @pytest.mark.usefixtures("in_short_steps")
 @pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("before_the_end", range(2, 14, 3))
+@pytest.mark.sweep(keep=3)
 async def test_nor_does_one_that_dies_where_lanes_come_together(done_first, before_the_end):
     alone = Desk(FEW)
     expected = await finished(alone, GREEDY, UNCROSSED), report(alone)

@@ -16,6 +16,7 @@ from tests.builders import T0, after
 from tests.services.analysis.desk import TOMORROW, Desk, Died, Records
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import GREEDY
+from tests.sweeps import STRIDES
 
 EVENTS = drawn(80, every=60.0)
 PARTS = [EVENTS[first : first + 20] for first in range(0, 80, 20)]
@@ -168,6 +169,7 @@ async def test_automatic_optimisation_is_done_while_others_wait():
 
 
 @pytest.mark.parametrize("lost", range(12))
+@pytest.mark.sweep(keep=4)
 async def test_a_lost_message_costs_a_sweep_at_most(lost):
     """Whichever message it is: the one that begins a job, one of its steps, or the one that wakes the next."""
     desk = new_desk()
@@ -187,13 +189,14 @@ async def test_a_lost_message_costs_a_sweep_at_most(lost):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("done_first", [False, True])
-async def test_a_worker_that_dies_anywhere_loses_none_of_those_that_wait(done_first):
+@STRIDES
+async def test_a_worker_that_dies_anywhere_loses_none_of_those_that_wait(done_first, stride):
     """The message comes again, as a queue's do; and the sweep finds what that does not."""
     small = [EVENTS[:8], EVENTS[8:16]]
     whole = new_desk(small)
     await asked(whole, TURNS + 1)
     await delivered(whole)
-    for number in range(1, whole.fate.calls + 1, 3):
+    for number in range(1, whole.fate.calls + 1, 3 * stride):
         desk = new_desk(small)
         await asked(desk, TURNS + 1)
         desk.fate.number, desk.fate.done_first, desk.fate.calls = number, done_first, 0

@@ -59,6 +59,7 @@ async def test_without_a_choice_in_the_log_there_is_nothing_to_weigh_by():
 
 
 @pytest.mark.parametrize("seeks_better", [False, True])
+@pytest.mark.sweep(keep=1)
 async def test_an_evaluation_that_is_asked_to_groups_the_features_that_matter_alike(seeks_better):
     desk = Desk([EVENTS[first : first + 100] for first in range(0, 900, 100)])
     await desk.asked(weighs=True, seeks_better=seeks_better)

@@ -267,6 +267,7 @@ class Failing(FileModelStore):
 
 @pytest.mark.parametrize("is_done", [False, True])
 @pytest.mark.parametrize("at", range(1, 10))
+@pytest.mark.sweep(keep=5)
 async def test_stopped_at_any_write_and_run_again_each_event_is_there_once(account, at, is_done):
     files = [MemoryFile("a", log_of(70)), MemoryFile("b", log_of(20, day=18))]
     stopped = importer(account, store=Failing(account, at=at, is_done=is_done))

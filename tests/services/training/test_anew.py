@@ -177,6 +177,7 @@ async def test_settings_taken_back_before_any_window_leave_the_old_model_as_it_i
     ],
     ids=["reset again", "a default of the app", "an aggregation of the app", "a policy of the app", "from nothing"],
 )
+@pytest.mark.sweep(keep=2)
 async def test_what_was_learned_under_other_settings_is_not_gone_on_with(account, learned, other):
     for _ in range(3):
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
@@ -336,6 +337,7 @@ async def test_a_loop_without_a_chunk_is_begun_anew_at_once(account):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sweep(keep=2)
 async def test_whatever_happens_on_the_way_every_event_counts_once_and_the_model_can_be_replayed(account, learned, seed):
     """Runs of any length at any time, several at once, resets, settings taken back, changes by hand, retention; in any order."""
     chance = random.Random(seed)
@@ -547,6 +549,7 @@ class Away(FileColdLog):
 
 @pytest.mark.parametrize("warm", [True, False], ids=["one process", "a process each run"])
 @pytest.mark.parametrize("chunks_before", [0, 2])
+@pytest.mark.sweep(keep=2)
 async def test_storage_that_is_away_for_many_runs_kills_nobody_and_no_chunk_is_left_out(account, learned, warm, chunks_before):
     log = Away(account, loop=STORE)
     process = None
