@@ -6,6 +6,7 @@ A story is a list of steps, which one loop is asked after another. What an answe
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,7 @@ KINDS: Final[Mapping[str, re.Pattern[str]]] = {
 }
 """How texts are written that are others each time."""
 HERE: Final = re.compile(r"http://127\.0\.0\.1:\d+(/loops/\w+)?")
+PATIENCE: Final = 30
 Step = dict[str, Any]
 
 
@@ -64,7 +66,12 @@ def sent(loop: Asked, step: Step, known: Mapping[str, Any], *, headers: Mapping[
     body = other.get("body", filled(asked.get("body"), known))
     kind = {"Content-Type": asked["contentType"]} if "contentType" in asked else {}
     payload = body.encode() if isinstance(body, str) else body
-    return loop.request(asked["method"], filled(asked["path"], known), payload, headers={**kind, **(headers or {})})
+    for _ in range(PATIENCE):
+        answer = loop.request(asked["method"], filled(asked["path"], known), payload, headers={**kind, **(headers or {})})
+        if answer.status != 503:
+            break
+        time.sleep(float(answer.headers["retry-after"]))  # as a client does: a machine may be too busy for a while
+    return answer
 
 
 def found_at(answer: Answer, place: str) -> Any:
