@@ -87,7 +87,8 @@ _STATE: Final = {
     "joint_waiting": "<i8",  # how many events came since those weights were solved
     "interactions": "<u4",
     "products": "<f8",  # of each two members' errors: the upper triangle without the diagonal, which is among the sums
-    "level": "<f8",  # the least squared error an event that the best steady member ever had, 0 where none is known
+    "promised": "<f8",  # by each member: the sum of the squares of its predictions
+    "missed": "<f8",  # and of their products with what they were too much by
     "begun": "<i8",  # with which event the steady members begin
     "counts_of_events": "<f8",  # for how many each event of the window stands; none where that is one for all
 }
@@ -97,7 +98,7 @@ _JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
 _PAIRS: Final = np.triu_indices(MEMBERS, 1)
 _PLACES: Final = np.ravel_multi_index(_TRIANGLE, (SIZE, SIZE))
 _JOINT_PLACES: Final = np.ravel_multi_index(_JOINT_TRIANGLE, (joint_ridge.SIZE, joint_ridge.SIZE))
-_SINCE_SINGLE: Final = ("products", "level", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
+_SINCE_SINGLE: Final = ("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
 _SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
 _UNHEARD: Final = 10.0
 """Squared errors that a part which has everything to learn is behind the worst: forgotten within some thousand events."""
@@ -217,7 +218,8 @@ def dump_state(learner: Learner) -> bytes:
             "joint_waiting": np.array([learner.joint.waiting]),
             "interactions": _code_points(learner.interactions),
             "products": losses.products[_PAIRS],
-            "level": np.array([losses.level]),
+            "promised": losses.promised,
+            "missed": losses.missed,
             "begun": np.array([learner.begun]),
             "counts_of_events": np.zeros(0) if window.counts is None else window.counts,
         },
@@ -410,12 +412,17 @@ def _without_products(sums: Floats) -> dict[str, npt.NDArray[Any]]:
     """Give what a state lacks that knows single members: what they predict together is no better than the best of them does alone."""
     _require(len(sums) >= MEMBERS and bool((sums[:MEMBERS] >= 0.0).all()))
     roots = np.sqrt(sums[:MEMBERS])
-    return {"products": np.outer(roots, roots)[_PAIRS], "level": np.zeros(1), "begun": np.zeros(1, dtype=np.int64)}
+    return {
+        "products": np.outer(roots, roots)[_PAIRS],
+        "promised": np.zeros(MEMBERS),
+        "missed": np.zeros(MEMBERS),
+        "begun": np.zeros(1, dtype=np.int64),
+    }
 
 
 def _losses(arrays: _Arrays) -> Losses:
     events, lowest, highest = arrays["sums"][MEMBERS:-1].tolist()
-    return Losses(_products(arrays), events, lowest, highest, _level(arrays))
+    return Losses(_products(arrays), *_promises(arrays), events, lowest, highest)
 
 
 def _products(arrays: _Arrays) -> Floats:
@@ -428,10 +435,11 @@ def _products(arrays: _Arrays) -> Floats:
     return products
 
 
-def _level(arrays: _Arrays) -> float:
-    level: list[float] = arrays["level"].tolist()
-    _require(len(level) == 1 and 0.0 <= level[0] <= _LARGEST_SUM)
-    return level[0]
+def _promises(arrays: _Arrays) -> tuple[Floats, Floats]:
+    promised, missed = arrays["promised"], arrays["missed"]
+    _require(len(promised) == len(missed) == MEMBERS)
+    _require(bool((promised >= 0.0).all()) and bool((np.abs([promised, missed]) <= _LARGEST_SUM).all()))
+    return promised, missed
 
 
 def _begun(arrays: _Arrays) -> int:

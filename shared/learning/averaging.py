@@ -21,7 +21,7 @@ _DISCOUNT: Final = 0.998
 _MARGIN: Final = 0.5
 """How far beyond the rewards seen a prediction may count as wrong."""
 
-_RESERVE: Final = 50.0
+_RESERVE: Final = 10.0
 """In events' squared errors: by so much a recent member has to be better for counting fully. It errs more, and among many members one
 seems better by chance."""
 
@@ -29,11 +29,10 @@ _CHANGED: Final = 25.0
 """In events' squared errors: by so much the best recent member is better than the best steady one when the world has changed."""
 
 _NEARER: Final = 0.5
-"""Of the squares by which both differ: how much nearer the rewards lie to the recent member; and of that, how much the
-steady one has lost."""
+"""Of the squares by which both differ: how much nearer the rewards lie to the recent member."""
 
-_ENOUGH: Final = 300.0
-"""Events, less those that have faded, whose errors make a level."""
+_MISSED: Final = 2.0
+"""In standard deviations: by so much the best steady member promises too much when the world has changed."""
 
 _RIDGE: Final = 1e-6  # of the mean squared error: what differs less is equal, and of equals the fewest and first count
 _NEGLIGIBLE: Final = 1e-3
@@ -48,15 +47,16 @@ _IS_RECENT: Final = np.arange(MEMBERS) % 2 == 1
 class Losses:
     """The sums of the products of each two members' errors, [MEMBERS, MEMBERS] in the order of `Mixture`, and the number of events.
 
-    Both fade with each event. ``lowest`` and ``highest`` are those of all rewards seen, of 0 and of 1.
-    ``level`` is the least squared error an event that the best steady member ever had; 0 before there were enough events.
+    ``promised`` [MEMBERS] sums up the squares of what each predicted, and ``missed`` [MEMBERS] the products of that and of what it was too
+    much by. All of them fade with each event. ``lowest`` and ``highest`` are those of all rewards seen, of 0 and of 1.
     """
 
     products: Floats = field(default_factory=lambda: np.zeros((MEMBERS, MEMBERS)))
+    promised: Floats = field(default_factory=lambda: np.zeros(MEMBERS))
+    missed: Floats = field(default_factory=lambda: np.zeros(MEMBERS))
     events: float = 0.0
     lowest: float = 0.0
     highest: float = 1.0
-    level: float = 0.0
 
     @property
     def squared(self) -> Floats:
@@ -66,17 +66,17 @@ class Losses:
     def add(self, predictions: Floats, rewards: Floats, counts: Floats | None = None) -> None:
         """Count what the members predicted, [n, MEMBERS], before they learned the rewards [n], each 1 or ``counts`` [n] times."""
         self.lowest, self.highest = min(self.lowest, float(rewards.min())), max(self.highest, float(rewards.max()))
-        errors = np.clip(predictions, self.lowest - _MARGIN, self.highest + _MARGIN) - rewards[:, None]
+        predicted = np.clip(predictions, self.lowest - _MARGIN, self.highest + _MARGIN)
+        errors = predicted - rewards[:, None]
         fading = _DISCOUNT ** np.arange(len(rewards) - 1, -1, -1.0)
         if counts is not None:
             fading = fading * counts
         faded = _DISCOUNT ** len(rewards)
         added = errors.T @ (errors * fading[:, None])
         self.products = faded * self.products + (added + added.T) / 2.0  # the same both ways, to the last bit
+        self.promised = faded * self.promised + fading @ (predicted * predicted)
+        self.missed = faded * self.missed + fading @ (predicted * errors)
         self.events = faded * self.events + float(fading.sum())
-        if self.events >= _ENOUGH:
-            now = self._steady_error / self.events
-            self.level = min(self.level, now) if self.level else now
 
     def shares(self) -> Floats:
         """Give each member's share in the average, shape [MEMBERS]: none is negative, and together they are 1."""
@@ -93,25 +93,21 @@ class Losses:
         """Tell whether what was learned long ago misleads.
 
         Then the best recent member is better than the best steady one, beyond chance; where the two differ, rewards are near to the recent
-        one; and the steady one has become worse than it was. The last alone tells a change from a policy that has become better: what that
-        shows now is predicted best by what saw little else.
+        one; and the more the steady one expected, the more it was too much. The last alone tells a change from a policy that has become
+        better: what that shows now is predicted best by what saw little else, but the steady member expects too little of it.
         """
         squared = self.squared
         steady, recent = (int(which[squared[which].argmin()]) for which in (np.flatnonzero(~_IS_RECENT), np.flatnonzero(_IS_RECENT)))
         ahead = float(squared[steady] - squared[recent])
         apart = float(squared[steady] + squared[recent] - 2.0 * self.products[steady, recent])
-        worse = self._steady_error - self.level * self.events
-        return ahead > _CHANGED * self._per_event and ahead > _NEARER * apart and worse > _NEARER * ahead
+        by_chance = sqrt(self._per_event * float(self.promised[steady]))
+        return ahead > _CHANGED * self._per_event and ahead > _NEARER * apart and float(self.missed[steady]) > _MISSED * by_chance
 
     def begin_anew(self) -> None:
         """Let each steady member count as its recent one does, as which it begins anew."""
         of = np.repeat(np.flatnonzero(_IS_RECENT), 2)
         self.products = self.products[np.ix_(of, of)]
-        self.level = 0.0
-
-    @property
-    def _steady_error(self) -> float:
-        return float(self.squared[~_IS_RECENT].min())
+        self.promised, self.missed = self.promised[of], self.missed[of]
 
     @property
     def _per_event(self) -> float:

@@ -217,8 +217,10 @@ def negative(array):
         ("state", "arm_weights", lambda array: array + 1e13),
         ("state", "products", lambda array: array[1:]),
         ("state", "products", lambda array: array + 1e3),
-        ("state", "level", negative),
-        ("state", "level", lambda array: array[1:]),
+        ("state", "promised", negative),
+        ("state", "promised", lambda array: array[1:]),
+        ("state", "missed", lambda array: array * np.nan),
+        ("state", "missed", lambda array: array[1:]),
         ("state", "begun", negative),
         ("state", "begun", lambda array: array + 10**9),
         ("state", "summed", lambda array: array + 10**9),
@@ -274,7 +276,7 @@ def test_a_state_that_knows_only_single_members_trusts_the_best_of_them_until_it
     learner.local.begin_anew(last=learner.learned)  # now each action has sums, as it had then
     state = dump_state(learner)
     header = np.concatenate([[SINGLE], arrays_of(state)["header"][1:]])
-    newer = ("products", "level", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
+    newer = ("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
     read = load_learner(with_arrays(state, header=header, **dict.fromkeys(newer)))
     shares = read.losses.shares().tolist()
     assert shares.count(0.0) == len(shares) - 1
