@@ -137,7 +137,7 @@ def differences(recorded: Any, found: Any, known: Mapping[str, Any], *, at: str 
 def is_of(recorded: Any, found: Any) -> bool:
     """Whether a text is recorded as a kind, or has kinds in it, and the one that is found is of it.
 
-    >>> is_of("/evaluations/<id>", "/evaluations/0d3f9c4e81"), is_of("<time>", "soon")
+    >>> is_of("/evaluations/<id>", "/evaluations/0d3f9c4e8105b2a7d6e4"), is_of("<time>", "soon")
     (True, False)
     """
     if not isinstance(recorded, str) or "<" not in recorded:

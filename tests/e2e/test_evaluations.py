@@ -179,7 +179,7 @@ def test_the_official_sdk_asks_reads_and_puts_to_use(app):
     until_over(app, new("sdk") + query(), running=("NotSubmitted", "Running"))
     found = administrator.get_evaluation("sdk", **span, interval_in_minutes=60, window="Rolling")
     assert found["status"] == "Succeeded"
-    assert "searched on what is before" in found["description"]
+    assert "were searched before" in found["description"]
     sources = {each["name"]: each["policySource"] for each in found["content"]["value"]}
     assert (sources["blind"], sources["Hyper1"], sources["Inter-len1"]) == ("Custom", "OfflineExperimentation", "OfflineExperimentation")
     before = administrator.get_model_properties()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cli.main import main
-from shared.runtime import wiring
+from shared.runtime.assembly import process as assembly
 from shared.storage.embedded.engine import Engine
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.settings import FolderSettings
@@ -39,7 +39,7 @@ class _Store(EmbeddedStorage):
 
 def _move(told: Connection, place: str, command: list[str], last: int) -> None:
     calls = itertools.count(1)
-    vars(wiring)["open_storage"] = lambda settings: _Store(place, calls, last)  # of this process alone, which ends with the command
+    vars(assembly)["open_storage"] = lambda settings: _Store(place, calls, last)  # of this process alone, which ends with the command
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         code = main([*command, "--storage", place])
     told.send((code, next(calls) - 1))

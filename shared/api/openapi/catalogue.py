@@ -552,12 +552,19 @@ _EVALUATIONS_REPORT: Final = Described(
             "The reports; none before the evaluation is over.",
             EvaluationReportBody,
             {
+                "verdict": {
+                    "sentence": "Not known yet whether greedy earns more than the present policy (0.020 an event so far): it takes about "
+                    "900 more events.",
+                    "moreEvents": 900,
+                },
                 "value": [
                     {
                         "name": "greedy",
+                        "title": "greedy",
                         "slotId": "",
                         "policySource": "Custom",
                         "rounds": 1200,
+                        "lift": 0.02,
                         "estimates": {"ips": 0.44, "snips": 0.43, "calibrated_dr": 0.43},
                         "intervals": {"default": [0.39, 0.47], "anytime": [0.35, 0.51]},
                         "weights": {
@@ -570,7 +577,7 @@ _EVALUATIONS_REPORT: Final = Described(
                             "forcedShare": 0.0,
                         },
                     }
-                ]
+                ],
             },
         ),
     ),
