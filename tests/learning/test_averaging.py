@@ -86,6 +86,29 @@ def test_shares_do_not_depend_on_the_unit_of_rewards(seed, scale):
     assert losses_of(scale * predictions, scale * rewards).shares() == pytest.approx(given_shares, abs=1e-2)
 
 
+def shown_by_a_policy(*, steady: float, recent: float, clicks: float, seed: int = 4) -> Losses:
+    """Give the losses where what a policy shows has paid for long what both predicted, and then is clicked so often."""
+    rng = np.random.default_rng(seed)
+    losses = losses_of(np.full((1000, MEMBERS), steady), rng.random(1000) < steady)
+    predictions = np.full((400, MEMBERS), steady)
+    predictions[:, RECENT::2] = recent
+    losses.add(predictions, (rng.random(400) < clicks).astype(float))
+    return losses
+
+
+def test_a_change_is_seen_where_clicks_became_rare_and_errors_small():
+    before = losses_of(np.full((1000, MEMBERS), 0.45), np.random.default_rng(5).random(1000) < 0.45)
+    after = shown_by_a_policy(steady=0.45, recent=0.1, clicks=0.05)
+    assert after.squared[STEADY] / after.events < 1.05 * before.squared[STEADY] / before.events
+    assert after.show_change()
+
+
+def test_a_policy_that_shows_what_pays_more_than_was_thought_is_no_change():
+    better = shown_by_a_policy(steady=0.45, recent=0.85, clicks=0.9)
+    assert better.squared[STEADY] - better.squared[RECENT] > 50.0 * better.squared.min() / better.events
+    assert not better.show_change()
+
+
 # --- a world that changes ---
 
 CONTEXTS: list[Features] = [{"plan": "free"}, {"plan": "family"}]
