@@ -52,7 +52,7 @@ def _handler(
     content: Callable[[], bytes], media_type: str, headers: Mapping[str, str] | None = None
 ) -> Callable[[Call], Awaitable[func.HttpResponse]]:
     async def get(call: Call) -> func.HttpResponse:
-        return resource(call, await asyncio.to_thread(content), media_type=media_type, headers=headers)
+        return await resource(call, await asyncio.to_thread(content), media_type=media_type, headers=headers)
 
     return get
 

@@ -1,6 +1,7 @@
 """HTTP in and out: operations, their routes under every version of the contract, and errors in its shape."""
 
 import asyncio
+import gzip
 import logging
 import re
 import uuid
@@ -8,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import lru_cache
 from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter_ns
@@ -68,6 +70,8 @@ _READ_AS_JSON = frozenset({"application/json", "text/json", "text/plain", "appli
 _CLIENT_ID = "x-ms-client-request-id"
 _WANTS_CLIENT_ID = "x-ms-return-client-request-id"
 _IS_CLIENT_ID = re.compile(r"[!-~]{1,128}")
+_LEAST_SAVED = 100
+"""Bytes by which an answer has to become shorter for being compressed."""
 _NO_TYPE = {"Content-Type": ""}
 """Of an answer without a body: the Functions host leaves an empty one out, and gives text/plain where there is none."""
 
@@ -314,14 +318,49 @@ def attachment(content: bytes, *, name: str, modified_at: datetime | None) -> fu
     return func.HttpResponse(content, status_code=200, headers=headers, mimetype=_BYTES)
 
 
-def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
-    """Make a response that callers may keep, if they ask each time whether it is still so; 304 to who has it already."""
-    tag = f'"{sha256(content).hexdigest()[:32]}"'
-    all_headers = {**_ALWAYS, "Cache-Control": "no-cache", "ETag": tag, **(headers or {})}
-    if tag in call.request.headers.get("if-none-match", ""):
+async def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Make a response that callers may keep, if they ask each time whether it is still so; 304 to who has it already.
+
+    It is compressed for who takes that, once in a process for each content.
+    """
+    kept = await asyncio.to_thread(_packed, content)
+    is_compressed = bool(kept.compressed) and takes_gzip(call.request.headers.get("accept-encoding", ""))
+    tag = f'"{kept.digest}-gzip"' if is_compressed else f'"{kept.digest}"'
+    all_headers = {**_ALWAYS, "Cache-Control": "no-cache", "ETag": tag, "Vary": "Accept-Encoding", **(headers or {})}
+    if kept.digest in call.request.headers.get("if-none-match", ""):
         return func.HttpResponse(b"", status_code=304, headers={**all_headers, **_NO_TYPE})
     kind = media_type.partition(";")[0]
-    return func.HttpResponse(content, status_code=200, headers={**all_headers, "Content-Type": media_type}, mimetype=kind)
+    if is_compressed:
+        all_headers["Content-Encoding"] = "gzip"
+    sent = kept.compressed if is_compressed else content
+    return func.HttpResponse(sent, status_code=200, headers={**all_headers, "Content-Type": media_type}, mimetype=kind)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """What a content is known by, and its compressed form; that is empty where little is saved."""
+
+    digest: str
+    compressed: bytes
+
+
+@lru_cache(maxsize=256)
+def _packed(content: bytes) -> _Packed:
+    compressed = gzip.compress(content, compresslevel=9, mtime=0)
+    return _Packed(sha256(content).hexdigest()[:32], compressed if len(compressed) + _LEAST_SAVED < len(content) else b"")
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an answer to who sends this ``Accept-Encoding`` may be compressed with gzip.
+
+    >>> [takes_gzip(each) for each in ("gzip, deflate, br", "", "br", "gzip;q=0, *", "*;q=0.1", "GZIP ; q=0.5")]
+    [True, False, False, False, True, True]
+    """
+    wanted: dict[str, bool] = {}
+    for each in accepted.lower().split(","):
+        name, _, weight = each.partition(";")
+        wanted[name.strip()] = not re.fullmatch(r"\s*q\s*=\s*0(\.0*)?\s*", weight)
+    return wanted.get("gzip", wanted.get("x-gzip", wanted.get("*", False)))
 
 
 def _entry(operation: Operation, deployment: Callable[[], Deployment], route: str) -> Callable[..., Any]:
@@ -359,7 +398,8 @@ async def _serve(
         response = _error(*INTERNAL, "the service failed unexpectedly; the failure was logged under this request's id")
     told = {**of_origins, **_ids(req, request_id)}
     for name, value in told.items():  # not by `update`, which older versions of azure-functions do not have
-        response.headers[name] = value
+        before = response.headers.get(name) if name == "Vary" else None
+        response.headers[name] = f"{before}, {value}" if before else value
     return response
 
 

@@ -1,7 +1,7 @@
 """HTTP: pages for a browser, made of files that anybody may read and that ask nobody but this service for anything."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,7 @@ HEADERS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """A page runs and loads only files of its own, never text as code, and stands in nobody else's frame."""
+NOTHING_MADE: Final[Mapping[str, Callable[[], str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +50,24 @@ def read_files(folder: Path) -> Mapping[str, PageFile]:
     return {path.relative_to(folder).as_posix(): PageFile(path.read_bytes(), MEDIA_TYPES[path.suffix]) for path in found}
 
 
-def page_operations(name: str, folder: Path) -> tuple[Operation, ...]:
+def page_operations(name: str, folder: Path, made: Mapping[str, Callable[[], str]] = NOTHING_MADE) -> tuple[Operation, ...]:
     """Give the operations that hand out the folder's ``index.html`` at ``/{name}`` and its files below that.
 
     What can be asked for is listed once, from the folder: a path that is not in the list leads nowhere, whatever it looks like.
+    ``made`` are files that are not in the folder, and how each is written.
     """
-    files = cache(lambda: read_files(folder))
+
+    @cache
+    def files() -> Mapping[str, PageFile]:
+        written = {path: PageFile(write().encode(), MEDIA_TYPES[Path(path).suffix]) for path, write in made.items()}
+        return {**read_files(folder), **written}
 
     async def get(call: Call) -> func.HttpResponse:
         place = call.params.get("file", INDEX)
         found = (await asyncio.to_thread(files)).get(place)
         if found is None:
             raise ResourceNotFoundError(f"the page {name} has no file {place[:100]!r}")
-        return resource(call, found.content, media_type=found.media_type, headers=HEADERS)
+        return await resource(call, found.content, media_type=found.media_type, headers=HEADERS)
 
     return (
         Operation(name, "GET", name, get, versioned=False, needs_key=False),

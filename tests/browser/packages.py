@@ -1,6 +1,5 @@
 """What the browser tests take from npm, and the library that the dashboard carries: ``python -m tests.browser.packages`` copies it anew."""
 
-import shutil
 from pathlib import Path
 
 from dashboard_function import STATIC
@@ -8,8 +7,10 @@ from tests.npm import ensure_installed
 
 PINNED = Path(__file__).resolve().parent
 VENDOR = STATIC / "vendor" / "uplot"
-VENDORED = {"uPlot.esm.js": "dist/uPlot.esm.js", "uPlot.min.css": "dist/uPlot.min.css", "LICENSE": "LICENSE"}
+VENDORED = {"uPlot.esm.js": "dist/uPlot.iife.min.js", "uPlot.min.css": "dist/uPlot.min.css", "LICENSE": "LICENSE"}
 """Which file here is which of the package."""
+EXPORTED = {"uPlot.esm.js": b"\nexport default uPlot;\n"}
+"""What makes a module of the smallest form that the package has."""
 
 
 def installed(package: str, file: str) -> Path:
@@ -17,6 +18,11 @@ def installed(package: str, file: str) -> Path:
     return ensure_installed(PINNED) / "node_modules" / package / file
 
 
+def vendored(name: str) -> bytes:
+    """Give what has to be in a file of the charting library."""
+    return installed("uplot", VENDORED[name]).read_bytes() + EXPORTED.get(name, b"")
+
+
 if __name__ == "__main__":
-    for name, source in VENDORED.items():
-        shutil.copyfile(installed("uplot", source), VENDOR / name)
+    for name in VENDORED:
+        (VENDOR / name).write_bytes(vendored(name))

@@ -1,5 +1,6 @@
 """The files of the dashboard: what is handed out, under which rules for the browser, and that nothing else is."""
 
+import gzip
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -7,7 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from dashboard_function import STATIC
+from dashboard_function import JOINED_DASHBOARD, STATIC
 from shared.runtime.pages import MEDIA_TYPES
 from tests.http.building import refused
 from tests.http.described import document
@@ -137,8 +138,44 @@ def test_nothing_in_the_page_is_inline():
 def test_everything_that_the_page_loads_is_a_file_of_its_own():
     parsed = Parsed(text_of("index.html").replace("<!doctype html>", ""))
     loaded = parsed.values("src") + [attributes["href"] for attributes in parsed.all("link")]
-    assert len(loaded) >= 4
-    assert {each.removeprefix("/dashboard/") for each in loaded} <= set(FILES)
+    assert len(loaded) >= 3
+    assert {each.removeprefix("/dashboard/") for each in loaded} <= {*FILES, *JOINED_DASHBOARD}
+
+
+def test_what_the_page_loads_is_joined_of_all_its_modules_and_style_sheets(quiet):
+    script, styles = [quiet.request("GET", f"/dashboard/joined/dashboard.{kind}", keyed=False) for kind in ("js", "css")]
+    assert script.headers["content-type"] == MEDIA_TYPES[".js"]
+    assert sorted(re.findall(r"// /dashboard/(\S+\.js)$", script.body.decode(), re.MULTILINE)) == sorted(MODULES)
+    assert not re.search(r"^(?:import|export) ", script.body.decode(), re.MULTILINE)
+    assert all(text_of(name) in styles.body.decode() for name in FILES if name.endswith(".css"))
+
+
+# --- how it is sent --------------------------------------------------------------------------------------------------
+
+
+def test_who_takes_it_is_sent_a_compressed_answer_and_who_has_it_none(quiet):
+    for place in ("/dashboard/joined/dashboard.js", "/dashboard", "/dashboard/base.css", "/demo/joined/demo.js", "/openapi.json", "/docs"):
+        plain = quiet.request("GET", place, keyed=False)
+        small = quiet.request("GET", place, keyed=False, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
+        assert (small.headers["content-encoding"], small.headers["vary"]) == ("gzip", "Accept-Encoding"), place
+        assert ("content-encoding" in plain.headers, plain.headers["vary"]) == (False, "Accept-Encoding"), place
+        assert gzip.decompress(small.body) == plain.body
+        assert len(small.body) * 1.5 < len(plain.body)
+        assert small.headers["etag"] != plain.headers["etag"]
+        for tag in (small.headers["etag"], plain.headers["etag"], f"W/{plain.headers['etag']}"):
+            has_it = {"Accept-Encoding": "gzip", "If-None-Match": tag}
+            again = quiet.request("GET", place, keyed=False, headers=has_it)
+            assert (again.status, again.body, again.headers.get("content-encoding")) == (304, b"", None)
+
+
+@pytest.mark.parametrize("accepted", ["br", "gzip;q=0", "gzip; q=0.000, *", "identity", "*;q=0", "gzipped"])
+def test_who_does_not_take_it_is_sent_a_plain_answer(quiet, accepted):
+    answer = quiet.request("GET", "/dashboard/base.css", keyed=False, headers={"Accept-Encoding": accepted})
+    assert (answer.status, answer.body) == (200, (STATIC / "base.css").read_bytes())
+    assert "content-encoding" not in answer.headers
+
+
+# --- the files -------------------------------------------------------------------------------------------------------
 
 
 def test_every_import_leads_to_a_file_and_every_module_is_imported():

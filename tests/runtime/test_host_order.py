@@ -17,7 +17,6 @@ from local.routes import Router
 from manage_function.operations import OPERATIONS as MANAGING
 from manage_function.operations import with_description
 from shared.runtime.http import LOOP_PREFIX, QUERY_VERSION, Operation
-from shared.runtime.pages import page_operations
 from tests.running import REPOSITORY
 
 LIST_FUNCTIONS = """
@@ -29,8 +28,8 @@ ALL_DAY = (*rank_function.OPERATIONS, *reward_function.OPERATIONS)
 ALONE = (*ALL_DAY, *manage_function.ALONE)
 EVERY = with_description((*ALL_DAY, *MANAGING, *EVALUATING))
 PAGES = (
-    *(("dashboard", each) for each in page_operations("dashboard", dashboard_function.STATIC)),
-    *(("demo", each) for each in page_operations("demo", dashboard_function.DEMO)),
+    *(("dashboard", each) for each in dashboard_function.dashboard_operations()),
+    *(("demo", each) for each in dashboard_function.demo_operations()),
 )
 EXAMPLES = {"eventId": "e1", "loop": "news", "*file": "some/file.js"}
 """What stands in a path; every other id is its own name."""

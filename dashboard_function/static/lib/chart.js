@@ -1,10 +1,10 @@
 /** Charts over time, each with a legend that follows the pointer, a summary for screen readers, and its numbers as a table. */
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { freshId, h, replace, write } from "./dom.js";
 import { localTime } from "./format.js";
 import { colour, themeChanged } from "./theme.js";
 
+/** @typedef {typeof import("../vendor/uplot/uPlot.esm.js").default} Library */
 /** @typedef {(number | null)[]} Values */
 
 /**
@@ -18,6 +18,7 @@ import { colour, themeChanged } from "./theme.js";
  * @property {number[]} [dash] so that lines are told apart without colours
  */
 
+const LIBRARY = "/dashboard/vendor/uplot/uPlot.esm.js";
 const DAY = 86_400;
 const SHORTEST_SPAN = 600;
 const ROWS = 200;
@@ -27,9 +28,15 @@ const AXIS_ROOM = 16;
 const HOUR_AND_MINUTE = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const DAY_AND_MONTH = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
 
+/** What draws; it is loaded where there is a chart to be seen. @type {Library | null} */
+let library = null;
+/** @type {Promise<void> | null} */
+let loading = null;
+let tries = 0;
+
 /** A chart; it is drawn anew by `show` and ends with its signal. */
 export class Chart {
-  /** @type {uPlot | null} */
+  /** @type {InstanceType<Library> | null} */
   #plot = null;
   /** @type {Series[]} */
   #series = [];
@@ -124,7 +131,8 @@ export class Chart {
     this.#plot?.destroy();
     this.#plot = null;
     if (!this.#times.length || !this.canvas.clientWidth) return;
-    this.#plot = new uPlot(this.#options(), this.#drawn(), this.canvas);
+    if (library) this.#plot = new library(this.#options(), this.#drawn(), this.canvas);
+    else void loaded().then(() => library && !this.#plot && this.#redraw());
   }
 
   #fit() {
@@ -256,6 +264,14 @@ export class Chart {
   }
 }
 
+/** Load the library. A browser remembers that a module could not be had, so the next try has another address. */
+function loaded() {
+  loading ??= import(`${LIBRARY}${tries++ ? `?${tries}` : ""}`)
+    .then((module) => void (library = module.default))
+    .catch(() => void (loading = null));
+  return loading;
+}
+
 /**
  * What is drawn of a series: its line, and the upper and the lower edge of its band. Where that is wider than all that is in sight it says
  * nothing, and would cover the others: it is left out.
@@ -280,7 +296,7 @@ function stroked(series, points) {
   const ink = colour(series.colour);
   const common = { stroke: ink, width: 2, spanGaps: true, points: { show: points < 40, size: 5, fill: ink } };
   if (series.shape === "bars") {
-    return { ...common, width: 0, fill: ink, points: { show: false }, paths: uPlot.paths.bars?.({ size: [0.7, 24], radius: 0.15 }) };
+    return { ...common, width: 0, fill: ink, points: { show: false }, paths: library?.paths.bars?.({ size: [0.7, 24], radius: 0.15 }) };
   }
   return { ...common, dash: series.dash, fill: series.shape === "area" ? translucent(ink) : undefined };
 }
