@@ -1,8 +1,8 @@
 """`make demo`: watch a loop learn, through the official SDK.
 
 Plays a simulated news site, or a file of events, against a running app or one of its own, and says at the end whether the
-loop learned. DATA, ENDPOINT and KEY in the environment stand for the options of these names. What is played is learned and stays in the
-loop's log, so a loop with events of others is left alone unless it is told otherwise.
+loop learned. DATA, ENDPOINT and KEY in the environment stand for the options of these names. The loop learns the simulated events, and its
+log keeps them, so the demo does not use a loop that has other events, except with --anyway.
 
 Exit codes: 0 learned, 1 did not, 2 could not be played, 130 interrupted.
 """
@@ -20,11 +20,12 @@ from types import FrameType
 from rich.console import Console
 
 from examples.datasets import load
-from examples.errors import DemoError, OthersDataError
+from examples.errors import DemoError
 from examples.events import Programme
 from examples.news import news
 from examples.own_app import LOCAL_FOLDER, QUICK_LOOP, ROOT, OwnApp
 from examples.player import Player, is_local
+from examples.safety import ITS_LOOP, check_loop
 from examples.screen import explanation, result_table, showing
 from examples.session import NO_WAIT_PAYS_BEYOND, Pace, Session
 from examples.status import LoopStatus, read_status
@@ -32,7 +33,6 @@ from examples.verdict import has_learned, judge
 
 DEFAULT_EVENTS = 4000
 FEWEST_EVENTS = 100
-ITS_LOOP = "demo"
 LEARNED, NOT_LEARNED, NOT_PLAYED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -61,7 +61,7 @@ def _console() -> Console:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The app that is played at; `own` when the demo started it itself. If it `is_sure`, events of others in the loop are no matter."""
+    """The app that is called; `own` when the demo started it itself. If it `is_sure`, a loop with other events is called too."""
 
     endpoint: str
     key: str
@@ -79,9 +79,9 @@ def perform(programme: Programme, stage: Stage, *, console: Console, workers: in
     """Play and report; what ends the run early is raised again after the report of what was seen."""
     status = read_status(stage.endpoint, stage.key)
     if not stage.is_sure:
-        _check_whose(status)
+        check_loop(stage.endpoint, status, command="python -m examples.demo --anyway")
     if stage.own is None and status.name not in (None, ITS_LOOP):
-        console.print(f"What is played is learned by the loop {status.name} and stays in its log.")
+        console.print(f"The loop {status.name} learns these simulated events, and its log keeps them.")
     _warn_of_a_long_wait(console, status)
     pace = pace or Pace.for_events(len(programme.events))
     session = Session(programme, Player(stage.endpoint, stage.key), stage.ask, status)
@@ -127,8 +127,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--endpoint", default=_setting("ENDPOINT"), metavar="URL", help="a running app; without it the demo starts one for itself"
     )
-    parser.add_argument("--key", default=_setting("KEY"), help="its key; without it, the loop `demo` of `make run` is played at")
-    parser.add_argument("--anyway", action="store_true", help="play even if the loop has events that are not the demo's")
+    parser.add_argument("--key", default=_setting("KEY"), help="its key; without it, the demo uses the loop `demo` of `make run`")
+    parser.add_argument("--anyway", action="store_true", help="use the loop even if it has events already")
     parser.add_argument("--events", type=int, metavar="N", help=f"how many events (news site: {DEFAULT_EVENTS:,}; a file: 3,000 or 6,000)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the simulator, of the shuffle and of the clicks")
     parser.add_argument("--workers", type=int, default=8, metavar="W", help="calls at the same time")
@@ -152,16 +152,6 @@ def _take_own_loop(options: argparse.Namespace) -> None:
     kept = Path(os.environ.get("PERSONALIZER_LOCAL_DIR") or ROOT / LOCAL_FOLDER) / "demo-key"
     if is_local(endpoint) and "/loops/" not in endpoint and kept.is_file():
         options.endpoint, options.key = f"{endpoint}/loops/{ITS_LOOP}", kept.read_text("utf-8").strip()
-
-
-def _check_whose(status: LoopStatus) -> None:
-    """Leave a loop alone that somebody else has sent events to; one that does not tell has to be taken at its word."""
-    if status.name != ITS_LOOP and status.ranked:
-        raise OthersDataError(
-            f"The loop {status.name or 'there'} has {status.ranked:,} events already, and those of the demo would be learned with them."
-            " Without KEY, ENDPOINT=http://127.0.0.1:7071 plays at the loop `demo` of `make run`; or make a loop for it"
-            " (python -m cli loops create NAME). `python -m examples.demo --anyway` plays all the same."
-        )
 
 
 def _setting(name: str) -> str | None:

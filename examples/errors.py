@@ -18,7 +18,7 @@ class KeyRefusedError(DemoError):
 
 
 class OthersDataError(DemoError):
-    """The loop holds events that are not the demo's."""
+    """The loop may hold events of real visitors."""
 
 
 class RefusedError(DemoError):

@@ -12,13 +12,17 @@ import { visitorsOf } from "./world.js";
 const LONG = { count: 3000, seconds: 75 };
 const SHORT = { count: 300, seconds: 30 };
 const COLUMNS = 40;
+const ADVICE =
+  "The model would learn simulated events together with them, and the log keeps both, so nothing was sent." +
+  " Use an empty loop (python -m cli loops create NAME), or the loop `demo` of `make run`." +
+  " To send simulated events all the same: add --anyway";
 const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
 // Call `perform` with the loop of ENDPOINT and KEY, or with an app that is started for it, with short waits.
 export async function onStage(perform, { short = SHORT.count } = {}) {
-  const { values } = parseArgs({ options: { short: { type: "boolean" }, seed: { type: "string", default: "0" } } });
+  const { values } = parseArgs({ options: { short: { type: "boolean" }, seed: { type: "string", default: "0" }, anyway: { type: "boolean" } } });
   const visits = values.short ? { count: short, seconds: (SHORT.seconds * short) / SHORT.count } : LONG;
-  const { endpoint, key, stop } = process.env.ENDPOINT ? givenApp() : await ownApp();
+  const { endpoint, key, stop } = process.env.ENDPOINT ? await givenApp(values.anyway) : await ownApp();
   try {
     await perform(new Stage(endpoint.replace(/\/$/, ""), key, visits, Number(values.seed)));
   } finally {
@@ -87,8 +91,34 @@ function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-function givenApp() {
-  return { endpoint: process.env.ENDPOINT, key: process.env.KEY ?? "", stop() {} };
+// Simulated visitors must not be mixed with real ones: without --anyway only the loop `demo` and an empty loop are called.
+async function givenApp(anyway) {
+  const app = { endpoint: process.env.ENDPOINT, key: process.env.KEY ?? "", stop() {} };
+  const problem = anyway ? undefined : await problemOf(app);
+  if (problem) {
+    console.error(problem);
+    process.exit(2);
+  }
+  return app;
+}
+
+async function problemOf({ endpoint, key }) {
+  let loop;
+  try {
+    const answer = await fetch(`${endpoint.replace(/\/$/, "")}/status`, { headers: { "Ocp-Apim-Subscription-Key": key } });
+    if ([401, 403].includes(answer.status)) return `${endpoint} refused the key (${answer.status}).`;
+    if (answer.status >= 500) return `${endpoint} is not ready: its /status says ${answer.status}.`;
+    loop = (await answer.json())?.loop;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) return `Nothing answers at ${endpoint}: ${error.cause?.code ?? error.message}`;
+  }
+  if (loop?.name === "demo") return undefined;
+  const told = [loop?.counters?.ranked, loop?.counters?.learned].filter(Number.isInteger);
+  const isLocal = ["127.0.0.1", "localhost", "[::1]"].includes(new URL(endpoint).hostname);
+  if (!told.length && isLocal) return undefined;
+  if (!told.length) return `${endpoint} does not say whether its loop has events already. ${ADVICE}`;
+  const events = Math.max(...told);
+  return events ? `The loop ${loop.name ?? "there"} has ${events.toLocaleString("en")} events already. ${ADVICE}` : undefined;
 }
 
 // The Python side starts it, prints endpoint and key as a line of JSON, and stops it when its input ends.

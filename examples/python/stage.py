@@ -11,6 +11,7 @@ from examples.errors import DemoError
 from examples.own_app import OwnApp
 from examples.player import is_local
 from examples.python.world import Visitor, World
+from examples.safety import check_loop
 from examples.status import read_status
 
 VISITORS, SHORT = 3000, 300
@@ -50,11 +51,15 @@ def stage(description: str | None, *, short: int = SHORT) -> Iterator[Stage]:
         "--short", action="store_true", help=f"{short} visitors in {SHORT_SECONDS * short / SHORT:.0f} seconds instead of {VISITORS:,}"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the visitors")
+    parser.add_argument("--anyway", action="store_true", help="call the loop even if it has events already")
     options = parser.parse_args()
     visits = (short, SHORT_SECONDS * short / SHORT, options.seed) if options.short else (VISITORS, SECONDS, options.seed)
     try:
         if endpoint := os.environ.get("ENDPOINT"):
-            yield Stage(endpoint, os.environ.get("KEY", ""), *visits)
+            key = os.environ.get("KEY", "")
+            if not options.anyway:
+                check_loop(endpoint, read_status(endpoint, key), command="add --anyway")
+            yield Stage(endpoint, key, *visits)
             return
         with OwnApp() as app:
             print("Starting an app for this example ...", flush=True)
