@@ -194,99 +194,124 @@ def _refused(names: str, reason: str) -> Option:
 
 
 OPTIONS: Final = (
-    _implemented("--epsilon", _number(0, 1), "epsilon-greedy; beside another algorithm, the share that is spread evenly"),
-    _implemented("--squarecb", None, "weighs by the inverse gap"),
-    _implemented("--gamma_scale", _number(0, 10**6), "γ of SquareCB after one event: 100 if not given", beside="--squarecb"),
-    _implemented("--gamma_exponent", _number(0, 1), "how γ grows with the events: 0.5 if not given", beside="--squarecb"),
-    _implemented("--softmax", None, "weighs by the exponential of the score"),
-    _implemented("--lambda", _number(-(10**6), 10**6), "the score's factor in softmax, its sign aside: 1 if not given", beside="--softmax"),
-    _implemented("--bag", _count(1, 100), "vote of so many posterior draws"),
-    _implemented("--cover", _count(1, 100), "mixture of so many policies that differ"),
-    _implemented("--psi", _number(0, 100), "how much cover is paid for differing: 1 if not given", beside="--cover"),
-    _implemented("--first", _count(1, 10**9), "uniform until so many events are learned, then greedy"),
-    _implemented("--regcb", None, "uniform over what may be the best"),
-    _implemented("--regcbopt", None, "the highest upper bound"),
-    _implemented("--mellowness", _number(0, 100), "width of RegCB's intervals: 0.1 if not given", beside="--regcb --regcbopt"),
-    _implemented("-q --quadratic", _letters("two namespace letters", 2, 2, wild=True), "crosses of two namespaces; `:` is any"),
-    _implemented("--cubic", _letters("three namespace letters", 3, 3, wild=True), "crosses of three namespaces; `:` is any"),
+    _implemented("--epsilon", _number(0, 1), "epsilon-greedy. With another algorithm: the share that all allowed actions get evenly"),
+    _implemented("--squarecb", None, "SquareCB: the larger the gap to the best score, the smaller the probability"),
+    _implemented("--gamma_scale", _number(0, 10**6), "γ of SquareCB after one event: 100 if it is not given", beside="--squarecb"),
+    _implemented(
+        "--gamma_exponent", _number(0, 1), "how fast γ grows with the number of events: 0.5 if it is not given", beside="--squarecb"
+    ),
+    _implemented("--softmax", None, "softmax: the probability grows with the exponential of the score"),
+    _implemented(
+        "--lambda",
+        _number(-(10**6), 10**6),
+        "the factor of the score in softmax, without its sign: 1 if it is not given",
+        beside="--softmax",
+    ),
+    _implemented("--bag", _count(1, 100), "this many draws from the posterior, and each votes for its best action"),
+    _implemented("--cover", _count(1, 100), "a mixture of this many policies that choose differently"),
+    _implemented("--psi", _number(0, 100), "how much `--cover` rewards a different choice: 1 if it is not given", beside="--cover"),
+    _implemented(
+        "--first", _count(1, 10**9), "all actions are equally likely until this many events are learned; then always the best one"
+    ),
+    _implemented("--regcb", None, "all actions that may be the best are equally likely"),
+    _implemented("--regcbopt", None, "the action with the highest upper bound"),
+    _implemented(
+        "--mellowness", _number(0, 100), "the width of the intervals of RegCB: 0.1 if it is not given", beside="--regcb --regcbopt"
+    ),
+    _implemented(
+        "-q --quadratic", _letters("two namespace letters", 2, 2, wild=True), "combinations of two namespaces; `:` is any namespace"
+    ),
+    _implemented("--cubic", _letters("three namespace letters", 3, 3, wild=True), "combinations of three namespaces; `:` is any namespace"),
     _implemented(
         "--interactions",
         _letters(f"two to {MOST_CROSSED} namespace letters", 2, MOST_CROSSED, wild=True),
-        "crosses of so many namespaces; `:` is any",
+        "combinations of this many namespaces; `:` is any namespace",
     ),
-    _implemented("--ignore", _letters("namespace letters", 1, LONGEST, wild=False), "these namespaces are not used"),
-    _implemented("--ignore_linear", _letters("namespace letters", 1, LONGEST, wild=False), "these are used in interactions only"),
-    _accepted("--cb_explore_adf --ccb_explore_adf", None, "one of them is required; which one makes no difference"),
-    _accepted("--noconstant", None, "no weight is common to all actions"),
-    _accepted("-C --constant", _any_number(), "no weight is common to all actions"),
-    _accepted("--cb_adf --csoaa_rank --rank_all --no_predict --cb_force_legacy", None, "follows from the above"),
-    _accepted("--csoaa_ldf", _one_of("multiline", "m", "multiline-classifier", "mc"), "follows from the above"),
-    _accepted("--link", _one_of("identity"), "a score is an expected reward as it is"),
-    _accepted("--cb_type", _one_of("mtr", "ips", "dr", "dm", "sm"), "rewards are always regressed"),
-    _accepted("--clip_p", _any_number(), "rewards are always regressed"),
-    _accepted("-l --learning_rate", _any_number(), "the learner finds its own steps"),
-    _accepted("--power_t --initial_t --decay_learning_rate", _any_number(), "they shape the learning rate, which has no effect"),
-    _accepted("--adaptive --adax --invariant --normalized --sgd", None, "the optimiser is the product's own"),
-    _accepted("--coin --ftrl --pistol", None, "the optimiser is the product's own"),
-    _accepted("--ftrl_alpha --ftrl_beta", _any_number(), "the optimiser is the product's own"),
-    _accepted("--freegrad --restart --project", None, "the optimiser is the product's own"),
-    _accepted("--radius --fepsilon --flipschitz_const", _any_number(), "the optimiser is the product's own"),
-    _accepted("--svrg --bfgs --conjugate_gradient --hessian_on", None, "the optimiser is the product's own"),
-    _accepted("--stage_size --mem --termination", _any_number(), "the optimiser is the product's own"),
-    _accepted("--OjaNewton", None, "the optimiser is the product's own"),
+    _implemented("--ignore", _letters("namespace letters", 1, LONGEST, wild=False), "the model does not use these namespaces"),
+    _implemented(
+        "--ignore_linear", _letters("namespace letters", 1, LONGEST, wild=False), "the model uses these namespaces in combinations only"
+    ),
+    _accepted("--cb_explore_adf --ccb_explore_adf", None, "one of the two is required; calls with several slots need `--ccb_explore_adf`"),
+    _accepted("--noconstant", None, "there is no constant feature, as it would add the same to every action"),
+    _accepted("-C --constant", _any_number(), "there is no constant feature, as it would add the same to every action"),
+    _accepted("--cb_adf --csoaa_rank --rank_all --no_predict --cb_force_legacy", None, "`--cb_explore_adf` includes it"),
+    _accepted("--csoaa_ldf", _one_of("multiline", "m", "multiline-classifier", "mc"), "`--cb_explore_adf` includes it"),
+    _accepted("--link", _one_of("identity"), "a score is always an expected reward"),
+    _accepted("--cb_type", _one_of("mtr", "ips", "dr", "dm", "sm"), "the model always learns by regression on the rewards"),
+    _accepted("--clip_p", _any_number(), "the model always learns by regression on the rewards"),
+    _accepted("-l --learning_rate", _any_number(), "the learner chooses its own step sizes"),
+    _accepted("--power_t --initial_t --decay_learning_rate", _any_number(), "they change the learning rate, which has no effect"),
+    _accepted("--adaptive --adax --invariant --normalized --sgd", None, "the product has its own optimiser"),
+    _accepted("--coin --ftrl --pistol", None, "the product has its own optimiser"),
+    _accepted("--ftrl_alpha --ftrl_beta", _any_number(), "the product has its own optimiser"),
+    _accepted("--freegrad --restart --project", None, "the product has its own optimiser"),
+    _accepted("--radius --fepsilon --flipschitz_const", _any_number(), "the product has its own optimiser"),
+    _accepted("--svrg --bfgs --conjugate_gradient --hessian_on", None, "the product has its own optimiser"),
+    _accepted("--stage_size --mem --termination", _any_number(), "the product has its own optimiser"),
+    _accepted("--OjaNewton", None, "the product has its own optimiser"),
+    _accepted("--sketch_size --epoch_size --alpha --alpha_inverse --learning_rate_cnt", _any_number(), "the product has its own optimiser"),
+    _accepted("--normalize --random_init", _word(), "the product has its own optimiser"),
+    _accepted("--initial_weight", _any_number(), "a new model always begins without any knowledge"),
+    _accepted("--random_weights --normal_weights --truncated_normal_weights", None, "a new model always begins without any knowledge"),
+    _accepted("--sparse_weights", None, "the size of the model is fixed"),
+    _accepted("--l1 --l2 --sparse_l2 --l1_state --l2_state", _any_number(), "the product has its own regularisation"),
+    _accepted("--no_bias_regularization", None, "the product has its own regularisation"),
+    _accepted("--loss_function", _one_of("squared"), "the loss is always squared"),
     _accepted(
-        "--sketch_size --epoch_size --alpha --alpha_inverse --learning_rate_cnt", _any_number(), "the optimiser is the product's own"
+        "--quantile_tau --expectile_q --logistic_min --logistic_max", _any_number(), "they belong to other losses than the squared one"
     ),
-    _accepted("--normalize --random_init", _word(), "the optimiser is the product's own"),
-    _accepted("--initial_weight", _any_number(), "a model begins with what it knows: nothing"),
-    _accepted("--random_weights --normal_weights --truncated_normal_weights", None, "a model begins with what it knows: nothing"),
-    _accepted("--sparse_weights", None, "the model's size is fixed"),
-    _accepted("--l1 --l2 --sparse_l2 --l1_state --l2_state", _any_number(), "regularisation is the product's own"),
-    _accepted("--no_bias_regularization", None, "regularisation is the product's own"),
-    _accepted("--loss_function", _one_of("squared"), "it is always squared"),
-    _accepted("--quantile_tau --expectile_q --logistic_min --logistic_max", _any_number(), "they shape other losses than the squared one"),
-    _accepted("--passes", _count(1, 10**9), "the trainer decides what is replayed"),
-    _accepted("--holdout_off --save_per_pass", None, "the trainer decides what is replayed"),
-    _accepted("--holdout_period --holdout_after --early_terminate", _count(0, 10**9), "the trainer decides what is replayed"),
-    _accepted("-b --bit_precision", _count(1, 61), "the model's size is fixed"),
-    _accepted("--hash", _one_of("strings", "all"), "everything is hashed"),
-    _accepted("--hash_seed", _count(0, 2**64 - 1), "everything is hashed, in one way"),
-    _accepted("--chain_hash --sort_features", None, "everything is hashed, in one way"),
-    _accepted("--random_seed", _count(0, 2**64 - 1), "chance comes from the event id"),
-    _accepted("--cb_sample", None, "Rank always draws"),
-    _accepted("--nounif", None, "the floor stays: without it the log could not be evaluated"),
-    _accepted("--first_only", None, "ties always go to the first"),
-    _accepted("--greedify", None, "the draws are not trained one by one"),
-    _accepted("--cb_min_cost --cb_max_cost --min_prediction --max_prediction", _any_number(), "the posterior gives the bounds"),
-    _accepted("--large_action_space --two_pass_svd --las_hint_explicit_simd", None, "all actions are scored: there are at most 50"),
+    _accepted("--passes", _count(1, 10**9), "the trainer decides which events it learns again"),
+    _accepted("--holdout_off --save_per_pass", None, "the trainer decides which events it learns again"),
+    _accepted("--holdout_period --holdout_after --early_terminate", _count(0, 10**9), "the trainer decides which events it learns again"),
+    _accepted("-b --bit_precision", _count(1, 61), "the size of the model is fixed"),
+    _accepted("--hash", _one_of("strings", "all"), "all features are hashed"),
+    _accepted("--hash_seed", _count(0, 2**64 - 1), "all features are hashed, in one fixed way"),
+    _accepted("--chain_hash --sort_features", None, "all features are hashed, in one fixed way"),
+    _accepted("--random_seed", _count(0, 2**64 - 1), "the random choice depends on the event id"),
+    _accepted("--cb_sample", None, "Rank always draws the action by its probability"),
+    _accepted("--nounif", None, "every allowed action keeps a smallest probability; without it the log could not be evaluated"),
+    _accepted("--first_only", None, "of actions with equal scores, the first one always wins"),
+    _accepted("--greedify", None, "the draws are not trained separately"),
+    _accepted("--cb_min_cost --cb_max_cost --min_prediction --max_prediction", _any_number(), "the bounds come from the posterior"),
+    _accepted(
+        "--large_action_space --two_pass_svd --las_hint_explicit_simd", None, "a call has at most 50 actions, so all of them are scored"
+    ),
     _accepted(
         "--max_actions --spanner_c --thread_pool_size --block_size --action_cache_slack",
         _any_number(),
-        "they shape `--large_action_space`, which has no effect",
+        "they belong to `--large_action_space`, which has no effect",
     ),
-    _accepted("--json --dsjson --quiet --save_resume --preserve_performance_counters --per_model_save_load", None, "so it is anyway"),
-    _accepted("--predict_only_model", None, "what the trainer goes on from is kept beside the model"),
-    _accepted("--ccb_no_slot_index", None, "a slot is known by its id, not by its place"),
-    _accepted("--no_stdin --driver_output_off --strict_parse --all_slots_loss", None, "nothing is printed or read from files"),
-    _accepted("--compressed --no_daemon", None, "nothing is printed or read from files"),
-    _accepted("-P --progress --driver_output --log_level --log_output --limit_output", _word(), "nothing is printed or read from files"),
-    _accepted("--ring_size --example_queue_limit", _count(0, 2**64 - 1), "nothing is printed or read from files"),
-    _refused("--cats --cats_pdf --cats_tree --cb_explore_pdf --cbzo", "actions are discrete"),
+    _accepted(
+        "--json --dsjson --quiet --save_resume --preserve_performance_counters --per_model_save_load",
+        None,
+        "the service works in this way already",
+    ),
+    _accepted("--predict_only_model", None, "the trainer keeps its state in a file beside the model"),
+    _accepted("--ccb_no_slot_index", None, "a slot is identified by its id, not by its position"),
+    _accepted("--no_stdin --driver_output_off --strict_parse --all_slots_loss", None, "the service prints nothing and reads no files"),
+    _accepted("--compressed --no_daemon", None, "the service prints nothing and reads no files"),
+    _accepted(
+        "-P --progress --driver_output --log_level --log_output --limit_output", _word(), "the service prints nothing and reads no files"
+    ),
+    _accepted("--ring_size --example_queue_limit", _count(0, 2**64 - 1), "the service prints nothing and reads no files"),
+    _refused("--cats --cats_pdf --cats_tree --cb_explore_pdf --cbzo", "continuous actions are not supported"),
     _refused("--cb --cb_explore --cbify --cbify_ldf --warm_cb", "actions come with each request: use `--cb_explore_adf`"),
     _refused("--slates", "slots are ranked one after another: use `--ccb_explore_adf`"),
-    _refused("--rnd --synthcover --graph_feedback --elim --epsilon_decay", "this kind of exploration is not there"),
-    _refused("--nn --ksvm --boosting --bootstrap --emt", "the learner is the product's own"),
-    _refused("--automl --cb_dro --baseline --baseline_challenger_cb --explore_eval --eval", "policies are compared by evaluations"),
-    _refused("--keep --ignore_features_dsjson_experimental", "name what to leave out by `--ignore`"),
-    _refused("--experimental_full_name_interactions", "name namespaces by their first letters: use `--interactions`"),
-    _refused("--redefine --interact --lrq --lrqfa --autolink --stage_poly --marginal", "these features are not made"),
+    _refused("--rnd --synthcover --graph_feedback --elim --epsilon_decay", "this kind of exploration is not supported"),
+    _refused("--nn --ksvm --boosting --bootstrap --emt", "the product has its own learner"),
+    _refused("--automl --cb_dro --baseline --baseline_challenger_cb --explore_eval --eval", "use an evaluation to compare policies"),
+    _refused("--keep --ignore_features_dsjson_experimental", "use `--ignore` with the namespaces to leave out"),
+    _refused("--experimental_full_name_interactions", "use `--interactions` with the first letters of the namespaces"),
+    _refused("--redefine --interact --lrq --lrqfa --autolink --stage_poly --marginal", "such features are not supported"),
     _refused("--ngram --skips --affix --spelling --dictionary --feature_limit", "features are used as they are sent"),
-    _refused("--leave_duplicate_interactions --permutations", "every cross counts once"),
-    _refused("-t --testonly", "use the learning mode"),
-    _refused("-d --data -i --initial_regressor -f --final_regressor", "the service reads and writes by itself"),
-    _refused("-p --predictions -r --raw_predictions -c --cache --cache_file -k --kill_cache", "the service reads and writes by itself"),
-    _refused("--id --daemon --port --audit -a --invert_hash --readable_model", "the service reads and writes by itself"),
-    _refused("--extra_metrics --feature_mask --examples --initial_pass_length", "the service reads and writes by itself"),
+    _refused("--leave_duplicate_interactions --permutations", "every combination counts once"),
+    _refused("-t --testonly", "use the loop's learning mode"),
+    _refused("-d --data -i --initial_regressor -f --final_regressor", "the service reads and writes its data by itself"),
+    _refused(
+        "-p --predictions -r --raw_predictions -c --cache --cache_file -k --kill_cache", "the service reads and writes its data by itself"
+    ),
+    _refused("--id --daemon --port --audit -a --invert_hash --readable_model", "the service reads and writes its data by itself"),
+    _refused("--extra_metrics --feature_mask --examples --initial_pass_length", "the service reads and writes its data by itself"),
 )
 """All that is known of Vowpal Wabbit's options; any other is refused as unknown."""
 
@@ -367,7 +392,7 @@ _CODED: Final = re.compile(r"\\+x([0-9a-fA-F]{2})")
 def _letter(coded: re.Match[str]) -> str:
     letter = chr(int(coded[1], 16))
     if not letter.isascii() or not letter.isprintable():
-        raise _invalid(f"\\x{coded[1]} is no letter of a namespace")
+        raise _invalid(f"\\x{coded[1]} is not a letter of a namespace")
     return letter
 
 
@@ -378,7 +403,7 @@ def _given(words: Sequence[str]) -> _Given:
     while remaining:
         word = remaining.popleft()
         if not word.startswith("-"):
-            raise _invalid(f"{_shown(word)} is no option, and no value of the one before it")
+            raise _invalid(f"{_shown(word)} is not an option, and not a value of the option before it")
         name, attached = _split(word)
         given.setdefault(name, []).extend(_values(_known(name), name, attached, remaining))
     for name, values in given.items():

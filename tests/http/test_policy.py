@@ -76,7 +76,7 @@ def test_a_change_of_policy_is_a_change_of_configuration(own):
         ("--cats 4", "--cats is refused"),
         ("--cb_explore_adf --bag 5 --cover 3", "only one can be used"),
         ("--cb_explore_adf '", "quotes"),
-        ("--cb_explore_adf \x00", "is no option, and no value"),
+        ("--cb_explore_adf \x00", "is not an option, and not a value"),
     ],
 )
 def test_arguments_that_cannot_be_followed_are_refused_by_name(quiet, arguments, named):
