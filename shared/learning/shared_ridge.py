@@ -52,8 +52,8 @@ class SharedRidge:
     ``learned`` events.
     """
 
-    weights: Floats32 = field(default_factory=lambda: np.zeros((CELLS, 2 + DRAWS), dtype=np.float32))
-    anchors: Floats32 = field(default_factory=lambda: np.zeros((CELLS, 1 + DRAWS), dtype=np.float32))
+    weights: Floats32 = field(default_factory=lambda: _columns(2 + DRAWS))
+    anchors: Floats32 = field(default_factory=lambda: _columns(1 + DRAWS))
     settled: Floats32 = field(default_factory=lambda: np.zeros(CELLS, dtype=np.float32))
     met: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(CELLS, dtype=np.bool_))
     squares: float = 0.0
@@ -71,9 +71,7 @@ class SharedRidge:
 
     def predict(self, crosses: Crosses) -> Floats:
         """Give the steady and the recent prediction of each event, shape [n, 2]."""
-        of_crosses = self.weights[crosses.cells, :2] * crosses.values[:, None]
-        predictions: Floats = np.add.reduceat(of_crosses, crosses.starts[:-1], axis=0)
-        return predictions
+        return crosses.sums(self.weights.T[:2]).T
 
     def meet(self, crosses: Crosses) -> None:
         """Take note of new events; where they bring too many crosses, the draws end."""
@@ -125,7 +123,7 @@ class SharedRidge:
         means = np.empty((1 + draws, len(cells)))
         means[0] = self.anchors[cells, 0]
         means[1:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
-        start = self.weights[cells][:, columns].T.astype(np.float64)
+        start = self.weights.T[np.ix_(columns, cells)].astype(np.float64)
         problem = _Problem(crosses, targets[:, : 1 + draws].T, counts, ridge + settled, means)
         self.weights[np.ix_(cells, columns)] = problem.solved(start, iterations).T
 
@@ -133,6 +131,11 @@ class SharedRidge:
         importances = counts * FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
         problem = _Problem(crosses, rewards[None], importances, np.full(len(cells), self.precision), np.zeros((1, len(cells))))
         self.weights[cells, RECENT] = problem.solved(self.weights[cells, RECENT].astype(np.float64)[None], iterations)[0]
+
+
+def _columns(count: int) -> Floats32:
+    """Give zeros for each cell, shape [CELLS, count]; a column lies in one piece of memory, since each is looked up by itself."""
+    return np.zeros((CELLS, count), dtype=np.float32, order="F")
 
 
 def prior_draws(cells: Positions, precision: float) -> Floats:
