@@ -17,7 +17,7 @@ from shared.learning import joint_ridge, npz
 from shared.learning.arguments import LONGEST
 from shared.learning.averaging import Losses
 from shared.learning.crosses import CELLS
-from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Floats
+from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Floats, Hashes
 from shared.learning.interactions import Interactions
 from shared.learning.joint_ridge import JointRidge
 from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner
@@ -25,7 +25,7 @@ from shared.learning.local_ridge import ARMS, ROWS, SIZE, Arm, LocalRidge
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
 from shared.learning.model import MEMBERS, Model, no_joint
 from shared.learning.segments import Positions, starts_of
-from shared.learning.shared_ridge import DRAWS, SharedRidge
+from shared.learning.shared_ridge import DRAWS, LATEST, SharedRidge
 from shared.learning.sums import Rows, Sums
 
 FORMAT_VERSION: Final = 4
@@ -73,14 +73,18 @@ _STATE: Final = {
     "settled": "<f4",
     "arms": "<u4",
     "seen": "<i8",
-    "grams": "<f8",  # the upper triangles, where there are sums: the steady arms' and then the recent ones', as below
+    "grams": "<f8",  # the upper triangles, where there are sums
     "moments": "<f8",
-    "arm_weights": "<f8",
-    "summed": "<i8",  # up to which event the recent sums have faded, 0 where there are no sums
+    "arm_weights": "<f8",  # the steady arms' and then the recent ones'
+    "summed": "<i8",  # 1 where there are sums, else 0
     "rows": "<i4",  # how many events of each arm are in no sum yet
     "row_waves": "<f4",
     "row_targets": "<f8",
     "row_numbers": "<i8",
+    "latest": "<u4",  # which action each of the arms' latest events is of
+    "latest_waves": "<f4",
+    "latest_targets": "<f8",
+    "latest_numbers": "<i8",
     "joint_grams": "<f8",  # the joint part's, steady and recent, in the same way
     "joint_moments": "<f8",
     "joint_weights": "<f8",
@@ -98,7 +102,10 @@ _JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
 _PAIRS: Final = np.triu_indices(MEMBERS, 1)
 _PLACES: Final = np.ravel_multi_index(_TRIANGLE, (SIZE, SIZE))
 _JOINT_PLACES: Final = np.ravel_multi_index(_JOINT_TRIANGLE, (joint_ridge.SIZE, joint_ridge.SIZE))
-_SINCE_SINGLE: Final = ("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
+_SINCE_SINGLE: Final = (
+    *("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers"),
+    *("latest", "latest_waves", "latest_targets", "latest_numbers"),
+)
 _SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
 _UNHEARD: Final = 10.0
 """Squared errors that a part which has everything to learn is behind the worst: forgotten within some thousand events."""
@@ -111,6 +118,7 @@ _LARGEST_SUM: Final = 1e24
 _LARGEST_MODEL: Final = CELLS * (8 + 4 * DRAWS) + 4 * (ARMS * SIZE + joint_ridge.SIZE) * (2 + DRAWS) + 100 * MOST + (1 << 16)
 _LARGEST_STATE: Final = (
     (CELLS * 4 * (5 + 2 * DRAWS) + 16 * ARMS * (len(_TRIANGLE[0]) + 2 * SIZE * (1 + DRAWS)) + 8 * MOST * (SAMPLE + 2))
+    + LATEST * (4 * SIZE + 8 * (1 + DRAWS) + 12)
     + 16 * (len(_JOINT_TRIANGLE[0]) + 2 * joint_ridge.SIZE * (1 + DRAWS))
     + WINDOW * (4 * WIDTH * 4 + 28)
 )
@@ -181,8 +189,7 @@ def dump_state(learner: Learner) -> bytes:
     met = np.flatnonzero(shared.met)
     columns = 2 + DRAWS if shared.is_open else 2
     samples = learner.samples.values
-    pairs = [arm.steady for arm in arms.values()] + [arm.recent for arm in arms.values()]
-    sums = [arm.steady for arm in arms.values() if arm.summed] + [arm.recent for arm in arms.values() if arm.summed]
+    sums, latest = [arm.steady for arm in arms.values() if arm.is_summed], learner.local.latest
     joint = (learner.joint.steady, learner.joint.recent) if learner.learned else ()  # a cold learner's is not worth its half megabyte
     return npz.write(
         {
@@ -204,14 +211,18 @@ def dump_state(learner: Learner) -> bytes:
             "settled": shared.settled[met],
             "arms": np.array(list(arms), dtype=np.uint32),
             "seen": np.array([arm.seen for arm in arms.values()]),
-            "arm_weights": _joined([each.weights for each in pairs]),
-            "summed": np.array([arm.summed for arm in arms.values()]),
+            "arm_weights": _joined([arm.steady.weights for arm in arms.values()] + [arm.recent for arm in arms.values()]),
+            "summed": np.array([arm.is_summed for arm in arms.values()]),
             "grams": _joined([each.gram.take(_PLACES) for each in sums]),
             "moments": _joined([each.moments for each in sums]),
             "rows": np.array([len(arm.rows) for arm in arms.values()]),
             "row_waves": _joined([arm.rows.waves for arm in arms.values()]),
             "row_targets": _joined([arm.rows.targets for arm in arms.values()]),
             "row_numbers": _joined([arm.rows.numbers for arm in arms.values()]),
+            "latest": learner.local.latest_of,
+            "latest_waves": latest.waves,
+            "latest_targets": latest.targets,
+            "latest_numbers": latest.numbers,
             "joint_grams": _joined([each.gram.take(_JOINT_PLACES) for each in joint]),
             "joint_moments": _joined([each.moments for each in joint]),
             "joint_weights": _joined([each.weights for each in joint]),
@@ -234,12 +245,12 @@ def load_learner(data: bytes) -> Learner:
     if arrays[npz.HEADER][0] == BEFORE_JOINT:
         arrays |= _without_joint(arrays["sums"], is_cold=not learned)
     if arrays[npz.HEADER][0] < STATE_VERSION:
-        arrays |= _without_products(arrays["sums"]) | _without_rows(arrays["seen"], learned=learned)
+        arrays |= _without_products(arrays["sums"]) | _without_rows(arrays)
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
     _check_sums(arrays, learned=learned, met=met)
     samples = _samples(arrays)
-    return Learner(
+    learner = Learner(
         learned=learned,
         begun=_begun(arrays),
         samples=samples,
@@ -251,6 +262,9 @@ def load_learner(data: bytes) -> Learner:
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
+    if arrays[npz.HEADER][0] < STATE_VERSION:
+        learner.remember_window()
+    return learner
 
 
 def is_earlier(data: bytes) -> bool:
@@ -263,11 +277,22 @@ def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
     *squared, events, lowest, highest, squares = arrays["sums"].tolist()
     _require(met <= learned <= _LARGEST_COUNT and len(arrays["rewards"]) <= learned)
     _require(min(*squared, events, squares) >= 0.0 and lowest <= 0.0 <= 1.0 <= highest)
-    for name in ("seen", "summed", "row_numbers"):
+    for name in ("seen", "summed", "row_numbers", "latest_numbers"):
         _require(bool((arrays[name] >= 0).all()) and bool((arrays[name] <= learned).all()))
     for name in ("weights", "anchors", "arm_weights", "joint_weights"):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_WEIGHT).all()))
-    for name in ("sums", "grams", "moments", "row_waves", "row_targets", "joint_grams", "joint_moments", "products"):
+    for name in (
+        "sums",
+        "grams",
+        "moments",
+        "row_waves",
+        "row_targets",
+        "latest_waves",
+        "latest_targets",
+        "joint_grams",
+        "joint_moments",
+        "products",
+    ):
         _require(bool((np.abs(arrays[name]) <= _LARGEST_SUM).all()))
 
 
@@ -356,12 +381,12 @@ def _local(arrays: _Arrays) -> LocalRidge:
     count, with_sums = len(arms), sum(map(bool, summed))
     _require(len(set(arms)) == count == len(seen) == len(summed) <= ARMS)
     _require(len(arrays["arm_weights"]) == 2 * count * SIZE * (1 + DRAWS))
-    _require(len(arrays["grams"]) == 2 * with_sums * len(_TRIANGLE[0]) and len(arrays["moments"]) == 2 * with_sums * SIZE * (1 + DRAWS))
-    weights = iter(arrays["arm_weights"].reshape(-1, SIZE, 1 + DRAWS))
+    _require(len(arrays["grams"]) == with_sums * len(_TRIANGLE[0]) and len(arrays["moments"]) == with_sums * SIZE * (1 + DRAWS))
+    steady, recent = arrays["arm_weights"].reshape(2, -1, SIZE, 1 + DRAWS)
     grams, moments = iter(arrays["grams"].reshape(-1, len(_TRIANGLE[0]))), iter(arrays["moments"].reshape(-1, SIZE, 1 + DRAWS))
-    sums = [_sums(next(weights), *((next(grams), next(moments)) if has_sums else ())) for has_sums in summed * 2]
-    each = map(Arm, sums[:count], sums[count:], _rows(arrays, count), summed, seen)
-    return LocalRidge(dict(zip(arms, each, strict=True)))
+    sums = [_sums(each, *((next(grams), next(moments)) if has_sums else ())) for each, has_sums in zip(steady, summed, strict=True)]
+    of_arms = map(Arm, sums, recent, _rows(arrays, count), map(bool, summed), seen)
+    return LocalRidge(dict(zip(arms, of_arms, strict=True)), *_latest(arrays))
 
 
 def _sums(weights: Floats, *added: Floats) -> Sums:
@@ -373,11 +398,22 @@ def _sums(weights: Floats, *added: Floats) -> Sums:
 
 
 def _rows(arrays: _Arrays, arms: int) -> list[Rows]:
-    counts, numbers = arrays["rows"], arrays["row_numbers"]
-    _require(len(counts) == arms and bool(((counts >= 0) & (counts < ROWS)).all()) and counts.sum() == len(numbers))
-    _require(len(arrays["row_waves"]) == len(numbers) * SIZE and len(arrays["row_targets"]) == len(numbers) * (1 + DRAWS))
-    waves, targets, starts = arrays["row_waves"].reshape(-1, SIZE), arrays["row_targets"].reshape(-1, 1 + DRAWS), _starts(counts)
-    return [Rows(waves[first:last], targets[first:last], numbers[first:last]) for first, last in pairwise(starts.tolist())]
+    counts = arrays["rows"]
+    _require(len(counts) == arms and bool(((counts >= 0) & (counts < ROWS)).all()))
+    rows, starts = _rows_in(arrays, "row", int(counts.sum())), _starts(counts)
+    return [Rows(rows.waves[first:last], rows.targets[first:last], rows.numbers[first:last]) for first, last in pairwise(starts.tolist())]
+
+
+def _latest(arrays: _Arrays) -> tuple[Rows, Hashes]:
+    of, numbers = arrays["latest"], arrays["latest_numbers"]
+    _require(len(of) <= LATEST and bool((numbers[1:] > numbers[:-1]).all()) and bool(np.isin(of, arrays["arms"]).all()))
+    return _rows_in(arrays, "latest", len(of)), of
+
+
+def _rows_in(arrays: _Arrays, name: str, count: int) -> Rows:
+    waves, targets, numbers = (arrays[f"{name}_{part}"] for part in ("waves", "targets", "numbers"))
+    _require(len(numbers) == count and len(waves) == count * SIZE and len(targets) == count * (1 + DRAWS))
+    return Rows(waves.reshape(-1, SIZE), targets.reshape(-1, 1 + DRAWS), numbers)
 
 
 def _joint(arrays: _Arrays) -> JointRidge:
@@ -448,14 +484,19 @@ def _begun(arrays: _Arrays) -> int:
     return begun[0]
 
 
-def _without_rows(seen: Positions, *, learned: int) -> dict[str, npt.NDArray[Any]]:
-    """Give what a state lacks in which all events of actions are summed."""
+def _without_rows(arrays: _Arrays) -> dict[str, npt.NDArray[Any]]:
+    """Give what a state lacks in which all events of actions are summed, twice: all alike, and then as they have faded."""
+    count = len(arrays["seen"])
+    _require(len(arrays["grams"]) % 2 == len(arrays["moments"]) % 2 == 0)
     return {
-        "summed": np.full(len(seen), learned, dtype=np.int64),
-        "rows": np.zeros(len(seen), dtype=np.int32),
-        "row_waves": np.zeros(0, dtype=np.float32),
-        "row_targets": np.zeros(0),
-        "row_numbers": np.zeros(0, dtype=np.int64),
+        "grams": np.split(arrays["grams"], 2)[0],
+        "moments": np.split(arrays["moments"], 2)[0],
+        "summed": np.ones(count, dtype=np.int64),
+        "rows": np.zeros(count, dtype=np.int32),
+        "latest": np.zeros(0, dtype=np.uint32),
+        **{f"{name}_waves": np.zeros(0, dtype=np.float32) for name in ("row", "latest")},
+        **{f"{name}_targets": np.zeros(0) for name in ("row", "latest")},
+        **{f"{name}_numbers": np.zeros(0, dtype=np.int64) for name in ("row", "latest")},
     }
 
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.encoding import Batch, Floats, Hashes
+from shared.learning.encoding import Batch, Floats, Floats32, Hashes
 from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, GROUP_BITS, Interactions
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions, ranges, starts_of
@@ -48,7 +48,7 @@ class Crosses:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    def sums(self, table: Floats) -> Floats:
+    def sums(self, table: Floats | Floats32) -> Floats:
         """Multiply by a table [k, m], where the cells are places in m: gives [k, n]."""
         return np.stack([np.add.reduceat(column.take(self.cells) * self.values, self.starts[:-1]) for column in table])
 

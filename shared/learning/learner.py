@@ -12,7 +12,7 @@ import numpy as np
 
 from shared.learning.averaging import Losses
 from shared.learning.crosses import Crosses, counted, crossed
-from shared.learning.encoding import Batch, Floats, Floats32, no_events
+from shared.learning.encoding import Batch, Floats, Floats32, Hashes, no_events
 from shared.learning.fourier import gaussians
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.joint_ridge import JointRidge, joint_waves
@@ -140,11 +140,19 @@ class Learner:
         if anew and len(self.window) == self.learned:
             self.local = LocalRidge()
             block, contexts = self.window, contexts_of(self.window, self.measures)
+        self.local.learn(*self._for_local(block, contexts), last=self.learned)
+
+    def remember_window(self) -> None:
+        """Take the window as the latest events of the actions' own parts: a state of an earlier release tells of no others."""
+        self.local.remember(*self._for_local(self.window, contexts_of(self.window, self.measures)), last=self.learned)
+
+    def _for_local(self, block: Batch, contexts: Floats32) -> tuple[Floats32, Hashes, Floats]:
+        """Give waves, actions and targets of the latest events."""
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         if block.counts is not None:
             roots = np.sqrt(block.counts)
             contexts, rewards = contexts * roots.astype(np.float32)[:, None], rewards * roots
-        self.local.learn(contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))]), last=self.learned)
+        return contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))])
 
     def _learn_joint(self, block: Batch, waves: Floats32, *, anew: bool) -> None:
         """Do likewise."""

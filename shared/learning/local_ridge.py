@@ -1,12 +1,14 @@
 """The part of the model that is an action's own: ridge regression on the waves of the context, for each action by its id.
 
 It sees what no sum over single features can (two features that only together mean something, a number that is best in the middle),
-for actions that stay around. Its statistics are sums: *steady* ones remember all events, *recent* ones fade.
+for actions that stay around. *Steady* weights fit all events of an action, by their sums; *recent* ones fit the latest, weighted by what
+forgetting has left of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -14,8 +16,8 @@ import numpy as np
 from shared.learning.encoding import NO_ID, Batch, Floats, Floats32, Hashes
 from shared.learning.fourier import WAVES, frequencies, gaussians, summed, waves
 from shared.learning.measures import Measures
-from shared.learning.segments import Positions
-from shared.learning.shared_ridge import DRAWS, FORGETTING
+from shared.learning.segments import Positions, starts_of
+from shared.learning.shared_ridge import DRAWS, LATEST
 from shared.learning.sums import PRECISION, Rows, Sums
 
 ARMS: Final = 64
@@ -33,69 +35,101 @@ ROWS: Final = 64
 
 @dataclass(eq=False, slots=True)
 class Arm:
-    """One action, with the sums of all its events and of the recent ones; while it has few, its events instead.
+    """One action: the sums of all its events, while it has few these events instead, and the weights that fit its recent ones.
 
-    ``rows`` are in no sum yet. ``summed`` is the number of the event up to which the recent sums have faded, 0 while there are none:
-    they fade when the action is shown again. ``seen`` is the number of the event at which it was last shown.
+    ``recent`` has shape [SIZE, 1 + DRAWS]. ``rows`` are in no sum yet; once there are sums, there are none. ``seen`` is the number of the
+    event at which it was last shown.
     """
 
     steady: Sums = field(default_factory=lambda: Sums.none(SIZE))
-    recent: Sums = field(default_factory=lambda: Sums.none(SIZE))
+    recent: Floats = field(default_factory=lambda: np.zeros((SIZE, 1 + DRAWS)))
     rows: Rows = field(default_factory=lambda: Rows.none(SIZE))
-    summed: int = 0
+    is_summed: bool = False
     seen: int = 0
 
-    def learn(self, rows: Rows, *, last: int) -> None:
-        """Take in events of the action, and solve; event number ``last`` is the newest of all actions'."""
-        self.rows, self.seen = self.rows.joined(rows), int(rows.numbers[-1])
-        roots = self.rows.roots_left(last)
-        if not self.summed and len(self.rows) < ROWS:
-            self.steady.weights, self.recent.weights = self.rows.fitted(prior_draws(), np.stack([np.ones(len(roots)), roots]))
-            return
-        self._sum(roots, last)
-        self.steady.solve(prior_draws())
-        self.recent.solve(prior_draws())
-
-    def begin_anew(self, last: int) -> None:
-        """Have what is steady know what is recent, of events up to number ``last``; its weights are solved when it is shown again."""
-        self._sum(self.rows.roots_left(last), last)
-        self.steady = self.recent.copy()
-
-    def _sum(self, roots: Floats, last: int) -> None:
-        rows = self.rows
-        self.steady.add(rows.waves, rows.targets[:, 0], rows.targets[:, 1:])
-        self.recent.fade(FORGETTING ** (last - self.summed))
-        self.recent.add(rows.waves * roots.astype(np.float32)[:, None], roots * rows.targets[:, 0], rows.targets[:, 1:])
-        self.rows, self.summed = Rows.none(SIZE), last
+    def take(self, rows: Rows) -> Rows:
+        """Take in events of the action; gives those that were added to the sums."""
+        self.rows, self.seen = Rows.joined([self.rows, rows]) if len(self.rows) else rows, int(rows.numbers[-1])
+        if not self.is_summed and len(self.rows) < ROWS:
+            return Rows.none(SIZE)
+        added, self.rows, self.is_summed = self.rows, Rows.none(SIZE), True
+        self.steady.add(added.waves, added.targets[:, 0], added.targets[:, 1:])
+        return added
 
 
 @dataclass(eq=False, slots=True)
 class LocalRidge:
-    """The arms by the hash of their action's id, in the order in which they were met."""
+    """The arms by the hash of their action's id, in the order in which they were met.
+
+    ``latest`` are the events among the latest `LATEST` that are in the sums of an arm, in their order, and ``latest_of`` tells for each of
+    which: what is recent is fitted to them.
+    """
 
     arms: dict[int, Arm] = field(default_factory=dict)
+    latest: Rows = field(default_factory=lambda: Rows.none(SIZE))
+    latest_of: Hashes = field(default_factory=lambda: np.zeros(0, dtype=np.uint32))
 
     def predict(self, contexts: Floats32, actions: Hashes, otherwise: Floats) -> Floats:
         """Give the steady and the recent prediction [n, 2] for waves [n, SIZE]; ``otherwise`` [n, 2] for what is no arm."""
         predictions = otherwise.copy()
         for action, events in _grouped(actions):
             if (arm := self.arms.get(action)) is not None:
-                both = np.column_stack([arm.steady.weights[:, 0], arm.recent.weights[:, 0]])
+                both = np.column_stack([arm.steady.weights[:, 0], arm.recent[:, 0]])
                 predictions[events] = contexts[events] @ both
         return predictions
 
     def learn(self, contexts: Floats32, actions: Hashes, targets: Floats, *, last: int) -> None:
         """Add events: waves [n, SIZE] and ``targets`` [n, 1 + DRAWS], of which the last is event number ``last``; then solve."""
-        first = last - len(actions) + 1
+        numbers, shown = np.arange(last - len(actions) + 1, last + 1), {}
         for action, events in _grouped(actions):
-            numbers = first + events
-            if (shown := self._arm(action, int(numbers[-1]))) is not None:
-                shown.learn(Rows(contexts[events], targets[events], numbers), last=last)
+            if (arm := self._arm(action, int(numbers[events[-1]]))) is not None:
+                shown[action] = arm.take(Rows(contexts[events], targets[events], numbers[events]))
+        self._remember(shown, last=last)
+        self._solve([action for action in shown if self.arms[action].is_summed], last=last)
+        self._solve_few([arm for action in shown if not (arm := self.arms[action]).is_summed], last=last)
 
     def begin_anew(self, *, last: int) -> None:
-        """Forget what is not recent; event number ``last`` is the newest."""
-        for arm in self.arms.values():
-            arm.begin_anew(last)
+        """Forget what is not recent; event number ``last`` is the newest. Weights are solved when an action is shown again."""
+        self._remember({action: arm.rows for action, arm in self.arms.items()}, last=last)
+        roots = self.latest.roots_left(last)
+        for action, arm in self.arms.items():
+            own = np.flatnonzero(self.latest_of == action)
+            arm.steady = self.latest.take(own).summed(roots[own])
+            arm.steady.weights = arm.recent
+            arm.rows, arm.is_summed = Rows.none(SIZE), True
+
+    def remember(self, contexts: Floats32, actions: Hashes, targets: Floats, *, last: int) -> None:
+        """Take events that are in the sums already as the latest ones; arguments are those of `learn`."""
+        rows = Rows(contexts, targets, np.arange(last - len(actions) + 1, last + 1))
+        self._remember({action: rows.take(events) for action, events in _grouped(actions) if action in self.arms}, last=last)
+
+    def _remember(self, new: Mapping[int, Rows], *, last: int) -> None:
+        """Keep the events of each arm with those that are kept, as far as they are among the latest."""
+        rows = Rows.joined([self.latest, *new.values()])
+        of = np.concatenate([self.latest_of, *[np.full(len(each), action, np.uint32) for action, each in new.items()]])
+        kept = np.flatnonzero(rows.numbers > last - LATEST)
+        kept = kept[np.argsort(rows.numbers[kept])]
+        self.latest, self.latest_of = rows.take(kept), of[kept]
+
+    def _solve(self, actions: Sequence[int], *, last: int) -> None:
+        """Fit the sums of these actions, and the latest of their events."""
+        owns = [np.flatnonzero(self.latest_of == action) for action in actions]
+        recent = self.latest.fitted(owns, self.latest.roots_left(last)[None], prior_draws())[0]
+        for action, of_recent in zip(actions, recent, strict=True):
+            arm = self.arms[action]
+            arm.steady.solve(prior_draws())
+            arm.recent = of_recent
+
+    def _solve_few(self, arms: Sequence[Arm], *, last: int) -> None:
+        """Fit all events of actions that have few."""
+        if not arms:
+            return
+        rows, starts = Rows.joined([arm.rows for arm in arms]), starts_of(np.array([len(arm.rows) for arm in arms]))
+        roots = rows.roots_left(last)
+        owns = [np.arange(first, end) for first, end in pairwise(starts.tolist())]
+        steady, recent = rows.fitted(owns, np.stack([np.ones(len(roots)), roots]), prior_draws())
+        for arm, of_all, of_recent in zip(arms, steady, recent, strict=True):
+            arm.steady.weights, arm.recent = of_all, of_recent
 
     def _arm(self, action: int, seen: int) -> Arm | None:
         if action in self.arms:

@@ -175,9 +175,9 @@ def _arms(local: LocalRidge, mixture: Mixture, *, draws: bool) -> tuple[Hashes, 
     channels = 1 + DRAWS if draws else 1
     weights = np.zeros((len(local.arms) + 1, channels, SIZE), dtype=np.float32)
     for number, arm in enumerate(local.arms.values()):
-        surer = arm.steady if mixture.local >= mixture.recent_local else arm.recent
-        weights[number, 1:] = surer.weights[:, 1:channels].T
-        weights[number, 0] = mixture.local * arm.steady.weights[:, 0] + mixture.recent_local * arm.recent.weights[:, 0]
+        surer = arm.steady.weights if mixture.local >= mixture.recent_local else arm.recent
+        weights[number, 1:] = surer[:, 1:channels].T
+        weights[number, 0] = mixture.local * arm.steady.weights[:, 0] + mixture.recent_local * arm.recent[:, 0]
     weights[-1, 1:] = prior_draws().T[: channels - 1]
     return np.array(list(local.arms), dtype=np.uint32), weights
 

@@ -34,8 +34,8 @@ _FEW_ITERATIONS: Final = ((0.1, 5), (0.01, 3), (0.0, 2))
 """Steps of conjugate gradients; for a long window by what part of it is new at least: few new events move the last answer little."""
 
 _LONG: Final = 2048
-_RECENT: Final = 2048
-"""Of events before the latest so many, forgetting has left less than a sixtieth: they are not gone through for the recent answer."""
+LATEST: Final = 2048
+"""Of events before the latest so many, forgetting has left less than a sixtieth: they do not count for what is recent."""
 
 _LEAST_PRECISION: Final = 0.1
 _PRECISION: Final = 0.1  # per mean squared length of an event's crosses
@@ -112,7 +112,7 @@ class SharedRidge:
         iterations = _iterations(len(crosses), len(crosses) if new is None else new)
         counts = np.ones(len(crosses)) if counts is None else counts
         self._solve_steady(cells, crosses, np.column_stack([rewards, noise / np.sqrt(counts)[:, None]]), counts, iterations)
-        old = max(len(crosses) - _RECENT, 0)
+        old = max(len(crosses) - LATEST, 0)
         self._solve_recent(cells, crosses.cut(old, len(crosses)), rewards[old:], counts[old:], iterations)
 
     def _solve_steady(self, cells: Positions, crosses: Crosses, targets: Floats, counts: Floats, iterations: int) -> None:

@@ -1,5 +1,6 @@
 """Ridge regression on waves as sums of what was seen, with draws from its posterior: what an action's own part and the joint part keep."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final
@@ -11,6 +12,9 @@ from shared.learning.segments import Positions
 from shared.learning.shared_ridge import DRAWS, FORGETTING
 
 PRECISION: Final = 1.0
+
+_ALIKE: Final = 16
+"""Groups of up to so many events are solved together, and those of up to twice as many, and so on."""
 
 
 @dataclass(eq=False, slots=True)
@@ -60,7 +64,7 @@ class Sums:
 
 @dataclass(eq=False, slots=True)
 class Rows:
-    """Events that are not in any sum yet: ``waves`` [r, S], ``targets`` [r, 1 + DRAWS], and ``numbers`` [r], which count all events.
+    """Events that are not in any sum: ``waves`` [r, S], ``targets`` [r, 1 + DRAWS], and ``numbers`` [r], which count all events.
 
     ``targets`` are the rewards and the noise; an event that stands for g has √g of its waves and of its reward.
     """
@@ -77,31 +81,64 @@ class Rows:
         """Give no events, of so many waves."""
         return Rows(np.zeros((0, size), np.float32), np.zeros((0, 1 + DRAWS)), np.zeros(0, np.int64))
 
-    def joined(self, later: "Rows") -> "Rows":
-        """Give these and then the later ones."""
-        if not len(self):
-            return later
+    @staticmethod
+    def joined(parts: "Sequence[Rows]") -> "Rows":
+        """Give the events of all parts, at least one, one part after another."""
+        if len(parts) == 1:
+            return parts[0]
         return Rows(
-            np.concatenate([self.waves, later.waves]),
-            np.concatenate([self.targets, later.targets]),
-            np.concatenate([self.numbers, later.numbers]),
+            np.concatenate([part.waves for part in parts]),
+            np.concatenate([part.targets for part in parts]),
+            np.concatenate([part.numbers for part in parts]),
         )
+
+    def take(self, places: Positions) -> "Rows":
+        """Give the events at these places."""
+        return Rows(self.waves[places], self.targets[places], self.numbers[places])
 
     def roots_left(self, last: int) -> Floats:
         """Give the root of what forgetting has left of each, [r], when event number ``last`` is the newest."""
         roots: Floats = np.sqrt(FORGETTING ** (last - self.numbers))
         return roots
 
-    def fitted(self, prior: Floats, roots: Floats) -> Floats:
-        """Give the weights [k, S, 1 + DRAWS] that fit these events alone, k times, each weighted by its ``roots`` [k, r] squared.
+    def fitted(self, groups: Sequence[Positions], roots: Floats, prior: Floats) -> Floats:
+        """Give the weights [k, groups, S, 1 + DRAWS] that fit each group of events alone, k times, weighted by ``roots`` [k, r] squared.
 
-        It is what `Sums.solved` comes to, by way of r equations instead of S: w = p + Ψᵀ(ΨΨᵀ + λI)⁻¹(y − Ψp) for the prior's mean p.
+        It is what `Sums.solved` comes to. A group of r events, fewer than S, takes r equations instead of S, and groups of about the same
+        size are solved together.
         """
-        similar = roots[:, :, None] * (self.waves @ self.waves.T) * roots[:, None, :]
-        similar[:, np.arange(len(self)), np.arange(len(self))] += PRECISION
-        missing = np.empty((len(roots), len(self), self.targets.shape[1]))
-        missing[:, :, 0] = roots * self.targets[:, 0]
-        missing[:, :, 1:] = self.targets[:, 1:] - roots[:, :, None] * (self.waves @ prior)
-        fitted: Floats = self.waves.T.astype(np.float64) @ (roots[:, :, None] * np.linalg.solve(similar, missing))
-        fitted[:, :, 1:] += prior
+        size = self.waves.shape[1]
+        fitted = np.empty((len(roots), len(groups), size, self.targets.shape[1]))
+        sizes = np.array([len(group) for group in groups], dtype=np.int64)
+        classes = -(-sizes // _ALIKE)
+        for alike in np.unique(classes[sizes < size]).tolist():
+            which = np.flatnonzero(classes == alike)
+            fitted[:, which] = self._fitted_alike([groups[number] for number in which.tolist()], alike * _ALIKE, roots, prior)
+        for number in np.flatnonzero(sizes >= size).tolist():
+            group = self.take(groups[number])
+            for time, root in enumerate(roots[:, groups[number]]):
+                fitted[time, number] = group.summed(root).solved(prior)
+        return fitted
+
+    def summed(self, roots: Floats) -> Sums:
+        """Give the sums of these events, each weighted by its ``roots`` [r] squared."""
+        sums = Sums.none(self.waves.shape[1])
+        sums.add(self.waves * roots.astype(np.float32)[:, None], roots * self.targets[:, 0], self.targets[:, 1:])
+        return sums
+
+    def _fitted_alike(self, groups: Sequence[Positions], most: int, roots: Floats, prior: Floats) -> Floats:
+        """Fit groups of up to ``most`` events: w = p + Ψᵀ(ΨΨᵀ + λI)⁻¹(y − Ψp) for the prior's mean p; rows of zeros add nothing."""
+        events = np.concatenate(groups)
+        at = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        place = np.concatenate([np.arange(len(group)) for group in groups])
+        waves = np.zeros((len(groups), most, self.waves.shape[1]), dtype=np.float32)
+        targets, root = np.zeros((len(groups), most, self.targets.shape[1])), np.zeros((len(roots), len(groups), most, 1))
+        waves[at, place], targets[at, place], root[:, at, place, 0] = self.waves[events], self.targets[events], roots[:, events]
+        similar = root * (waves @ waves.swapaxes(1, 2)) * root.swapaxes(2, 3)
+        similar.reshape(len(roots), len(groups), -1)[:, :, :: most + 1] += PRECISION
+        missing = np.empty((len(roots), *targets.shape))
+        missing[..., :1] = root * targets[..., :1]
+        missing[..., 1:] = targets[..., 1:] - root * (waves @ prior)
+        fitted: Floats = waves.swapaxes(1, 2).astype(np.float64) @ (root * np.linalg.solve(similar, missing))
+        fitted[..., 1:] += prior
         return fitted

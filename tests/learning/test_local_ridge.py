@@ -1,12 +1,14 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learning.local_ridge import ARMS, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
+from shared.learning.local_ridge import ARMS, ROWS, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
 from shared.learning.measures import Measures
-from shared.learning.shared_ridge import DRAWS, FORGETTING
-from shared.learning.sums import PRECISION, Sums
+from shared.learning.shared_ridge import DRAWS, FORGETTING, LATEST
+from shared.learning.sums import PRECISION, Rows, Sums
 from tests.learning.building import batch_of, encoded, many_crosses, random_batch
 
 STALE = 4096
@@ -43,7 +45,7 @@ def test_each_action_is_a_ridge_regression_on_its_own_events():
         steady = closed_form(contexts[own], targets[own, 0])
         recent = closed_form(contexts[own], targets[own, 0], left[own])
         assert arm.steady.weights[:, 0] == pytest.approx(steady, abs=1e-3)
-        assert arm.recent.weights[:, 0] == pytest.approx(recent, abs=1e-3)  # solved when it was last shown
+        assert arm.recent[:, 0] == pytest.approx(recent, abs=1e-3)  # solved when it was last shown
         assert arm.seen == 1 + np.flatnonzero(own)[-1]
 
 
@@ -58,8 +60,8 @@ def test_how_events_are_put_together_hardly_matters(cuts):
     for count in cuts:
         part = slice(first, first := first + count)
         cut.learn(contexts[part], shown[part], targets[part], last=first)
-    for one, other in ((whole.arms[7].steady, cut.arms[7].steady), (whole.arms[7].recent, cut.arms[7].recent)):
-        np.testing.assert_allclose(one.weights, other.weights, atol=1e-3)
+    np.testing.assert_allclose(whole.arms[7].steady.weights, cut.arms[7].steady.weights, atol=1e-3)
+    np.testing.assert_allclose(whole.arms[7].recent, cut.arms[7].recent, atol=1e-3)
 
 
 @pytest.mark.parametrize("events", [1, 3, 40, 63, 64, 65, 300])
@@ -71,9 +73,9 @@ def test_few_events_give_the_weights_that_their_sums_would(events):
     steady.add(contexts, targets[:, 0], targets[:, 1:])
     recent.add(contexts * roots[:, None].astype(np.float32), targets[:, 0] * roots, targets[:, 1:])
     arm = ridge.arms[7]
-    assert bool(arm.summed) == (events >= 64) == (not len(arm.rows))
+    assert arm.is_summed == (events >= 64) == (not len(arm.rows))
     np.testing.assert_allclose(arm.steady.weights, steady.solved(prior_draws()), atol=1e-4)
-    np.testing.assert_allclose(arm.recent.weights, recent.solved(prior_draws()), atol=1e-4)
+    np.testing.assert_allclose(arm.recent, recent.solved(prior_draws()), atol=1e-4)
 
 
 @pytest.mark.parametrize("before", [5, 100])
@@ -86,16 +88,53 @@ def test_an_action_that_begins_anew_knows_its_recent_events_as_far_as_they_have_
     numbers, arm = np.append(np.arange(1, before + 1), np.arange(901, 911)), ridge.arms[7]
     left = np.where(numbers > 900, 1.0, FORGETTING ** (900.0 - numbers))
     assert arm.steady.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
-    assert arm.recent.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], FORGETTING ** (910.0 - numbers)), abs=1e-3)
+    assert arm.recent[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], FORGETTING ** (910.0 - numbers)), abs=1e-3)
 
 
 def test_an_action_that_is_shown_again_after_long_has_faded_meanwhile():
     contexts, targets = waves_of(19, 101), targets_of(20, 101)
     ridge = LocalRidge()
     ridge.learn(contexts[:100], actions(*[7] * 100), targets[:100], last=100)
-    ridge.learn(contexts[100:], actions(7), targets[100:], last=3000)
-    left = FORGETTING ** (3000.0 - np.append(np.arange(1, 101), 3000))
-    assert ridge.arms[7].recent.weights[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
+    ridge.learn(contexts[100:], actions(7), targets[100:], last=1500)
+    left = FORGETTING ** (1500.0 - np.append(np.arange(1, 101), 1500))
+    assert ridge.arms[7].recent[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
+
+
+@pytest.mark.parametrize("before", [5, 100])
+def test_what_is_behind_the_latest_events_is_not_recent(before):
+    contexts, targets = waves_of(19, before + 3), targets_of(20, before + 3)
+    ridge = LocalRidge()
+    ridge.learn(contexts[: before - 1], actions(*[7] * (before - 1)), targets[: before - 1], last=before - 1)
+    ridge.learn(contexts[before - 1 : before], actions(7), targets[before - 1 : before], last=1000)
+    if before < ROWS:
+        ridge.begin_anew(last=1000)  # now its events are summed
+    ridge.learn(contexts[before:], actions(7, 7, 7), targets[before:], last=1000 + LATEST - 1)
+    left = np.where(np.arange(before + 3) < before - 1, 0.0, FORGETTING ** np.r_[np.full(before, LATEST - 1.0), 2.0, 1.0, 0.0])
+    assert ridge.latest.numbers.tolist() == [1000, *range(997 + LATEST, 1000 + LATEST)]
+    assert ridge.arms[7].recent[:, 0] == pytest.approx(closed_form(contexts, targets[:, 0], left), abs=1e-3)
+
+
+@pytest.mark.parametrize("sizes", [(1, 3, 16, 17), (40, 128, 129), (200,)])
+def test_groups_of_events_are_fitted_as_each_is_by_its_sums(sizes):
+    events = sum(sizes)
+    rows = Rows(waves_of(23, events), targets_of(24, events), np.arange(1, events + 1))
+    groups = np.split(np.random.default_rng(25).permutation(events), np.cumsum(sizes)[:-1])
+    roots = np.stack([np.ones(events), rows.roots_left(events)])
+    fitted = rows.fitted(groups, roots, prior_draws())
+    for time, number in product(range(2), range(len(sizes))):
+        alone = rows.take(groups[number]).summed(roots[time, groups[number]]).solved(prior_draws())
+        np.testing.assert_allclose(fitted[time, number], alone, atol=1e-4)
+
+
+def test_the_latest_events_are_few_and_those_of_actions_with_sums():
+    ridge, shown = LocalRidge(), np.random.default_rng(26).choice(np.array([1, 3, 5], dtype=np.uint32), 3000, p=[0.6, 0.39, 0.01])
+    for first in range(0, 3000, 500):
+        part = slice(first, first + 500)
+        ridge.learn(waves_of(27, 500), shown[part], targets_of(28, 500), last=first + 500)
+    own = np.flatnonzero(shown != 5)
+    assert not ridge.arms[5].is_summed
+    assert ridge.latest.numbers.tolist() == [number + 1 for number in own.tolist() if number >= 3000 - LATEST]
+    assert ridge.latest_of.tolist() == shown[ridge.latest.numbers - 1].tolist()
 
 
 def test_draws_of_an_action_have_the_posteriors_covariance_in_the_directions_that_count():
@@ -123,7 +162,7 @@ def test_an_action_that_was_never_shown_is_left_to_somebody_else():
     assert predictions[1:3].tolist() == otherwise[1:3].tolist()
     for row, action in ((0, 1), (3, 3)):
         arm = ridge.arms[action]
-        assert predictions[row] == pytest.approx([contexts[row] @ each.weights[:, 0] for each in (arm.steady, arm.recent)])
+        assert predictions[row] == pytest.approx([contexts[row] @ each[:, 0] for each in (arm.steady.weights, arm.recent)])
 
 
 # --- places are few ---
