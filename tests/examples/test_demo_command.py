@@ -116,7 +116,7 @@ def played(programme, service, **options):
 
 def test_a_service_that_chooses_well_passes_and_every_event_is_rewarded_under_its_own_id():
     programme = news(events=200, seed=3)
-    with Service(oracle(programme), loop={"modelVersion": "9", "counters": {"learned": 77}}) as service:
+    with Service(oracle(programme), loop={"name": "demo", "modelVersion": "9", "counters": {"learned": 77}}) as service:
         code, text = played(programme, service)
     assert code == 0
     assert "The loop learned." in text
