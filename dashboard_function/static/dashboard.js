@@ -3,6 +3,7 @@
 import { DEFAULT_LOOP, Refusal, opened } from "./lib/api.js";
 import { byId, h, replace, write } from "./lib/dom.js";
 import { textOf } from "./lib/form.js";
+import { keepFocus } from "./lib/focus.js";
 import { ago } from "./lib/format.js";
 import { connection } from "./lib/live.js";
 import { message, note } from "./lib/notes.js";
@@ -25,6 +26,8 @@ let leaving = new AbortController();
 
 void begin(keyOfAddress());
 furnishThemeButton(byId("theme"));
+keepFocus(main);
+byId("hold").addEventListener("click", () => connection.hold(!connection.isHeld));
 menu.addEventListener("click", () => openMenu(menu.getAttribute("aria-expanded") !== "true"));
 byId("leave").addEventListener("click", () => void signOut());
 byId("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
@@ -107,6 +110,7 @@ async function show(api) {
   const [, wanted = "", argument = ""] = location.hash.split("/");
   const name = own(SECTIONS, wanted) ? wanted : FIRST;
   const section = SECTIONS[name];
+  if (wanted && name !== wanted) note(`There is no section “${wanted.slice(0, 40)}”. This is ${section.title}.`);
   for (const link of nav.querySelectorAll("a")) {
     if (link.dataset.section === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
@@ -115,9 +119,12 @@ async function show(api) {
   connection.set("idle");
   document.title = `${section.title} · ${api.loop} · ${NAME}`;
   const { signal } = leaving;
+  const entitle = (/** @type {string} */ name) => {
+    if (!signal.aborted) document.title = `${name} · ${section.title} · ${api.loop} · ${NAME}`;
+  };
   const onError = (/** @type {unknown} */ error) => fail(error, signal);
   try {
-    await section.show({ api, root: main, signal, argument: decodeURIComponent(argument), onError });
+    await section.show({ api, root: main, signal, argument: decodeURIComponent(argument), onError, entitle });
     if (!signal.aborted) focusHeading();
   } catch (error) {
     onError(error);
@@ -152,6 +159,10 @@ function openMenu(isOpen) {
 
 function tellConnection() {
   const shown = byId("connection");
+  const hold = byId("hold");
+  hold.hidden = !api || connection.state === "idle";
+  write(hold, connection.isHeld ? "Go on" : "Pause");
+  hold.setAttribute("aria-label", connection.isHeld ? "Go on with live updates" : "Pause live updates");
   if (!api) return;
   const words = {
     live: `Updated ${ago((Date.now() - connection.at) / 1000)}`,
@@ -159,6 +170,7 @@ function tellConnection() {
     paused: "Paused",
     idle: "",
   };
-  shown.className = `connection ${connection.state}`;
-  write(shown, words[connection.state]);
+  const state = connection.isHeld && connection.state === "live" ? "paused" : connection.state;
+  shown.className = `connection ${state}`;
+  write(shown, words[state]);
 }

@@ -19,6 +19,7 @@ import * as policy from "./sections/policy.js";
  * @property {AbortSignal} signal
  * @property {string} argument what the address says behind the section's name
  * @property {(error: unknown) => void} onError
+ * @property {(name: string) => void} entitle puts the name of what is shown into the window's title
  */
 
 /** @typedef {{ title: string, show: (page: Page) => Promise<void> | void }} Section */

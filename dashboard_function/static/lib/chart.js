@@ -1,10 +1,10 @@
 /** Charts over time, each with a legend that follows the pointer, a summary for screen readers, and its numbers as a table. */
 
-import { freshId, h, replace, write } from "./dom.js";
+import { freshId, h, replace, update, write } from "./dom.js";
 import { localTime } from "./format.js";
 import { colour, themeChanged } from "./theme.js";
 
-/** @typedef {typeof import("../vendor/uplot/uPlot.esm.js").default} Library */
+/** @typedef {typeof import("../vendor/uplot/uPlot.esm.js")} Library */
 /** @typedef {(number | null)[]} Values */
 
 /**
@@ -232,7 +232,7 @@ export class Chart {
       .map((time, row) => [time, ...places.map((place) => columns[place][row])])
       .slice(-ROWS)
       .reverse();
-    replace(
+    update(
       this.table,
       h(
         "table",

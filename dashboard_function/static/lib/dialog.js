@@ -13,16 +13,17 @@ import { field } from "./form.js";
 export function confirmed({ title, text, action, typed, isDangerous = true }) {
   const before = /** @type {HTMLElement | null} */ (document.activeElement);
   const heading = h("h2", { id: freshId("dialog") }, title);
+  const about = h("div", { id: freshId("dialog-text") }, h("p", {}, text));
   const yes = h("button", { type: "submit", value: "yes", class: isDangerous ? "danger" : "primary", disabled: Boolean(typed) }, action);
   const asked = typed ? typedName(typed, yes) : null;
   const dialog = h(
     "dialog",
-    { "aria-labelledby": heading.id, class: "question" },
+    { "aria-labelledby": heading.id, "aria-describedby": about.id, class: "question" },
     h(
       "form",
       { method: "dialog" },
       heading,
-      h("p", {}, text),
+      about,
       asked,
       h("div", { class: "actions" }, h("button", { type: "button", autofocus: !typed, onclick: () => dialog.close("") }, "Cancel"), yes),
     ),

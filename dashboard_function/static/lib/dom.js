@@ -6,6 +6,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 /** What each part shows. @type {WeakMap<Element, string>} */
 const drawn = new WeakMap();
+/** What was made with listeners. @type {WeakSet<Node>} */
+const listening = new WeakSet();
 let made = 0;
 
 /**
@@ -34,6 +36,11 @@ export function svg(tag, attributes = {}, ...children) {
   return furnished(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** What listens by itself, or holds what somebody put in: it is never taken for another one of the same kind. */
+const ALIVE = "button, input, select, textarea, form, canvas, dialog, details";
+/** How far on it is looked for the same part, where some were put in or taken out before it. */
+const FURTHER = 12;
+
 /**
  * Put these in the place of everything that is in an element.
  *
@@ -57,9 +64,106 @@ export function renew(part, data, draw) {
   drawn.set(part, text);
   const focused = document.activeElement;
   const name = focused && part.contains(focused) ? nameOf(focused) : null;
-  replace(part, draw());
-  const again = name === null ? [] : [...part.querySelectorAll("a, button, [tabindex]")].filter((each) => nameOf(each) === name);
-  if (again[0] instanceof HTMLElement) again[0].focus({ preventScroll: true });
+  update(part, draw());
+  if (name === null || part.contains(document.activeElement)) return;
+  const again = [...part.querySelectorAll("a, button, [tabindex]")].find((each) => nameOf(each) === name);
+  if (again instanceof HTMLElement) again.focus({ preventScroll: true });
+}
+
+/**
+ * Have an element show these, and touch only what differs: a selection of text, the focus and a pointer's place in the rest are not lost.
+ *
+ * @param {Element} parent
+ * @param {...(Child | Child[])} children
+ */
+export function update(parent, ...children) {
+  const wanted = document.createElement("template").content;
+  wanted.append(...present(children));
+  matchChildren(parent, [...wanted.childNodes]);
+}
+
+/**
+ * @param {Element} parent
+ * @param {ChildNode[]} wanted
+ */
+function matchChildren(parent, wanted) {
+  let there = parent.firstChild;
+  wanted.forEach((node, number) => {
+    const same = there && following(there, node);
+    if (same) {
+      while (there && there !== same) there = removed(there);
+      there = same.nextSibling;
+      return;
+    }
+    const isLater = there && wanted.slice(number + 1, number + FURTHER).some((other) => isSame(/** @type {Node} */ (there), other));
+    if (!there || isLater) parent.insertBefore(node, there);
+    else there = matched(there, node).nextSibling;
+  });
+  while (there) there = removed(there);
+}
+
+/**
+ * Find what is the same already, a little further on.
+ *
+ * @param {ChildNode} start
+ * @param {ChildNode} wanted
+ */
+function following(start, wanted) {
+  let there = /** @type {ChildNode | null} */ (start);
+  for (let steps = 0; there && steps < FURTHER; steps++, there = there.nextSibling) if (isSame(there, wanted)) return there;
+  return null;
+}
+
+/**
+ * @param {Node} there
+ * @param {Node} wanted
+ */
+function isSame(there, wanted) {
+  if (there === wanted) return true;
+  return !isAlive(wanted) && !isAlive(there) && there.isEqualNode(wanted);
+}
+
+/** Whether it, or something in it, listens or was put in. @param {Node} node */
+function isAlive(node) {
+  return node instanceof Element && (node.matches(ALIVE) || node.querySelector(ALIVE) !== null || listening.has(node));
+}
+
+/**
+ * Make one node like another; gives the one that is there then.
+ *
+ * @param {ChildNode} there
+ * @param {ChildNode} wanted
+ * @returns {ChildNode}
+ */
+function matched(there, wanted) {
+  if (there instanceof Text && wanted instanceof Text) {
+    if (there.data !== wanted.data) there.data = wanted.data;
+    return there;
+  }
+  if (!(there instanceof Element && wanted instanceof Element) || !isOfOneKind(there, wanted)) {
+    there.replaceWith(wanted);
+    return wanted;
+  }
+  for (const { name } of [...there.attributes]) if (!wanted.hasAttribute(name)) there.removeAttribute(name);
+  for (const { name, value } of wanted.attributes) if (there.getAttribute(name) !== value) there.setAttribute(name, value);
+  matchChildren(there, [...wanted.childNodes]);
+  return there;
+}
+
+/**
+ * @param {Element} there
+ * @param {Element} wanted
+ */
+function isOfOneKind(there, wanted) {
+  const isPlain = (/** @type {Element} */ each) => !each.matches(ALIVE) && !listening.has(each);
+  return there.tagName === wanted.tagName && isPlain(there) && isPlain(wanted);
+}
+
+/** Take it away; gives what came after it. @param {ChildNode} node */
+function removed(node) {
+  const next = node.nextSibling;
+  node.remove();
+  return next;
 }
 
 /**
@@ -94,8 +198,8 @@ export function byId(id) {
   return found;
 }
 
-/** @param {Element} element */
-function nameOf(element) {
+/** What an element is known by, also after it was made anew. @param {Element} element */
+export function nameOf(element) {
   return element.getAttribute("aria-label") ?? element.getAttribute("href") ?? element.textContent;
 }
 
@@ -108,8 +212,10 @@ function nameOf(element) {
 function furnished(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === null || value === undefined || value === false) continue;
-    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? "" : String(value));
+    if (name.startsWith("on")) {
+      element.addEventListener(name.slice(2), value);
+      listening.add(element);
+    } else element.setAttribute(name, value === true ? "" : String(value));
   }
   element.append(...present(children));
   return element;

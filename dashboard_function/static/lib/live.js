@@ -14,6 +14,16 @@ class ConnectionState extends EventTarget {
   /** When the service answered last. */
   at = Date.now();
 
+  /** Whether somebody wants nothing to change by itself. */
+  isHeld = false;
+
+  /** Have nothing change by itself, or go on. @param {boolean} isHeld */
+  hold(isHeld) {
+    this.isHeld = isHeld;
+    this.dispatchEvent(new Event(isHeld ? "held" : "freed"));
+    this.dispatchEvent(new Event("change"));
+  }
+
   /** @param {Connection} state */
   set(state) {
     const before = this.state;
@@ -66,7 +76,7 @@ async function rounds(task, { everyMs, signal, onError, alarm, takeWish }) {
       waitMs = retryMs;
       retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS);
     }
-    if (!takeWish()) await paused(waitMs, signal, alarm);
+    if (!takeWish() && !(await paused(waitMs, signal, alarm))) await freed(signal, alarm);
     await shown(signal);
   }
 }
@@ -81,25 +91,43 @@ export function isPassing(error) {
 }
 
 /**
- * Wait, but no longer than until the signal or the alarm.
+ * Wait, but no longer than until the signal or the alarm; tells whether it was one of these.
  *
  * @param {number} milliseconds
  * @param {AbortSignal} signal
  * @param {EventTarget} alarm
- * @returns {Promise<void>}
+ * @returns {Promise<boolean>}
  */
 function paused(milliseconds, signal, alarm) {
   const over = new AbortController();
   return new Promise((resolve) => {
-    const end = () => {
+    const end = (/** @type {Event | undefined} */ event) => {
       over.abort();
       clearTimeout(timer);
-      resolve();
+      resolve(event !== undefined);
     };
     const timer = setTimeout(end, milliseconds);
     signal.addEventListener("abort", end, { signal: over.signal });
     alarm.addEventListener("ring", end, { signal: over.signal });
   });
+}
+
+/**
+ * Wait while nothing is to change by itself: until the signal, the alarm, or somebody wants it to go on.
+ *
+ * @param {AbortSignal} signal
+ * @param {EventTarget} alarm
+ * @returns {Promise<void>}
+ */
+async function freed(signal, alarm) {
+  if (!connection.isHeld || signal.aborted) return;
+  const over = new AbortController();
+  await new Promise((resolve) => {
+    connection.addEventListener("freed", resolve, { signal: over.signal });
+    alarm.addEventListener("ring", resolve, { signal: over.signal });
+    signal.addEventListener("abort", resolve, { signal: over.signal });
+  });
+  over.abort();
 }
 
 /**
@@ -109,8 +137,10 @@ function paused(milliseconds, signal, alarm) {
 async function shown(signal) {
   if (!document.hidden || signal.aborted) return;
   connection.set("paused");
+  const over = new AbortController();
   await new Promise((resolve) => {
-    document.addEventListener("visibilitychange", resolve, { once: true, signal });
-    signal.addEventListener("abort", resolve, { once: true });
+    document.addEventListener("visibilitychange", resolve, { signal: over.signal });
+    signal.addEventListener("abort", resolve, { signal: over.signal });
   });
+  over.abort();
 }

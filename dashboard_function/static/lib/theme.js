@@ -4,6 +4,7 @@ export const themeChanged = new EventTarget();
 
 const systemIsDark = matchMedia("(prefers-color-scheme: dark)");
 systemIsDark.addEventListener("change", tell);
+matchMedia("(forced-colors: active)").addEventListener("change", tell);
 
 export function isDark() {
   const chosen = document.documentElement.dataset.theme;
@@ -31,6 +32,7 @@ export function furnishThemeButton(button) {
  */
 export function colour(name) {
   const probe = document.createElement("i");
+  probe.className = "probe";
   probe.style.color = `var(--${name})`;
   document.body.append(probe);
   const found = getComputedStyle(probe).color;

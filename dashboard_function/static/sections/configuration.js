@@ -1,5 +1,6 @@
 /** The loop's configuration, checked by the service. */
 
+import { Refusal } from "../lib/api.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, replace, write } from "../lib/dom.js";
 import { field, form, select } from "../lib/form.js";
@@ -22,13 +23,16 @@ export async function show({ api, root, signal }) {
   const submit = async () => {
     const changed = settings.filter((each) => each.read() !== before.get(each.name));
     if (!changed.length) return note("Nothing is changed.");
+    const comma = changed.find((each) => each.control.inputMode === "decimal" && each.control.value.includes(","));
+    if (comma)
+      throw new Refusal(400, { target: comma.name, message: "Write a decimal with a point, and thousands without a mark: 0.2 or 1000." });
     const changes = Object.fromEntries(changed.map((each) => [each.name, each.read()]));
     const foreseen = await api.post("personalizer/configurations/preview", { configuration: changes });
     if ((foreseen.isLearnedAgain || foreseen.eventsDeleted) && !(await agreed(changed, foreseen))) return;
     const latest = await api.get(PATH);
     await api.put(PATH, { ...latest, ...changes });
     note("Saved. Every process serves it within its poll interval.");
-    await show({ api, root, signal, argument: "", onError: () => {} });
+    await show({ api, root, signal, argument: "", onError: () => {}, entitle: () => {} });
   };
   const of = (/** @type {string[]} */ ...names) =>
     h(

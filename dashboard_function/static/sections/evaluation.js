@@ -2,7 +2,7 @@
 
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
-import { h, renew, replace } from "../lib/dom.js";
+import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
@@ -45,7 +45,7 @@ const NOT_APPLICABLE = ["Baseline", "Random"];
  * @param {Page} page
  * @param {Kind} kind
  */
-export async function showEvaluation({ api, root, signal, argument, onError }, kind) {
+export async function showEvaluation({ api, root, signal, argument, onError, entitle }, kind) {
   const address = `${kind.path}/${encodeURIComponent(argument)}`;
   let view = "expanding";
   let slot = "";
@@ -82,7 +82,8 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     note(`“${titleOf(result, report)}” is the loop's policy now.`);
   };
   const draw = () => {
-    replace(title, shown.name);
+    write(title, shown.name);
+    entitle(shown.name);
     renew(status, [shown.status, shown.description], () => [
       h(
         "p",
@@ -99,7 +100,7 @@ export async function showEvaluation({ api, root, signal, argument, onError }, k
     results.hidden = over.hidden = !inSlot.length;
     if (!inSlot.length) return;
     const { verdict } = report ?? {};
-    replace(
+    updated(
       results,
       card(
         "Results",

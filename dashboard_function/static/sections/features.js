@@ -87,13 +87,14 @@ async function ask({ api, root, signal }) {
 }
 
 /** @param {Page} page */
-async function showOne({ api, root, signal, argument, onError }) {
+async function showOne({ api, root, signal, argument, onError, entitle }) {
   const address = `${FEATURES.path}/${encodeURIComponent(argument)}`;
   const watching = new AbortController();
   signal.addEventListener("abort", () => watching.abort(), { once: true });
   const status = h("div", { class: "stack", "aria-live": "polite" });
   const scores = h("div", { class: "parts" });
   let found = await api.get(address, {}, signal);
+  entitle(found.name);
   const draw = () => {
     renew(status, [found.status, found.description], () => [
       h(

@@ -1,7 +1,7 @@
 /** The model's versions: rolling back to one; export, import and reset of the model. */
 
 import { confirmed } from "../lib/dialog.js";
-import { h, renew, replace } from "../lib/dom.js";
+import { h, renew, replace, update as updated } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
 import { count, counted } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
@@ -43,7 +43,7 @@ export function show({ api, root, signal, onError }) {
       api.get("personalizer/model/properties", {}, signal),
     ]);
     known = listed.value.find((/** @type {any} */ kept) => kept.isServed)?.learned ?? 0;
-    replace(
+    updated(
       about,
       facts([
         ["Began", when(properties.creationTime)],

@@ -1,7 +1,7 @@
 /** How the loop does: what it earns against the baseline and chance, its traffic, its model, and what is in its way. */
 
 import { Chart } from "../lib/chart.js";
-import { h, renew, replace, write } from "../lib/dom.js";
+import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { ago, count, counted, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
@@ -74,7 +74,7 @@ export function show({ api, root, signal, onError }) {
       known,
       loop.importedEvents ? `The model knows ${counted(loop.publishedModelLearned, "event")}, of the log that was imported.` : "",
     );
-    replace(figures, tiles(loop, found));
+    updated(figures, tiles(loop, found));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
     charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
