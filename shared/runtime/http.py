@@ -243,9 +243,9 @@ class Operation:
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """Route templates of all loops."""
+        """Route templates of all loops; an empty path is there once."""
         templates = tuple(template for _, template in self.routes)
-        return templates if self.needs_admin else (*templates, *(LOOP_PREFIX + template for template in templates))
+        return templates if self.needs_admin or not self.path else (*templates, *(LOOP_PREFIX + template for template in templates))
 
 
 def blueprint(operations: Sequence[Operation], deployment: Callable[[], Deployment]) -> func.Blueprint:
@@ -316,6 +316,12 @@ def attachment(content: bytes, *, name: str, modified_at: datetime | None) -> fu
     if modified_at is not None:
         headers["Last-Modified"] = format_datetime(modified_at.astimezone(UTC), usegmt=True)
     return func.HttpResponse(content, status_code=200, headers=headers, mimetype=_BYTES)
+
+
+def page(content: bytes, *, headers: Mapping[str, str]) -> func.HttpResponse:
+    """Make a page for a browser that differs from call to call, and so is not kept."""
+    all_headers = {**_ALWAYS, **headers, "Content-Type": "text/html; charset=utf-8"}
+    return func.HttpResponse(content, status_code=200, headers=all_headers, mimetype="text/html")
 
 
 async def resource(call: Call, content: bytes, *, media_type: str, headers: Mapping[str, str] | None = None) -> func.HttpResponse:

@@ -97,6 +97,19 @@ def test_axe_finds_nothing_in_any_section_and_none_is_wider_than_the_screen(them
         themed.page.set_viewport_size({"width": WIDTHS[0], "height": 900})
 
 
+def test_the_services_own_address_leads_everywhere_and_is_for_everyone(themed: Visit, axe: str) -> None:
+    page = themed.page
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(themed.app.base_url)
+        themed.heading("The service is running")
+        assert page.evaluate(TOO_WIDE) == []
+        assert findings(themed, axe) == []
+    expect(page.get_by_role("region", name="Endpoint")).to_have_text(themed.app.base_url)
+    page.get_by_role("link", name="Dashboard").click()
+    themed.heading("Sign in")
+
+
 def administer(visit: Visit) -> None:
     if visit.page.get_by_label("Administrator's key").is_visible():
         visit.page.get_by_label("Administrator's key").fill(ADMIN_KEY)
