@@ -4,7 +4,9 @@ import { Refusal, opened } from "/dashboard/lib/api.js";
 import { byId } from "/dashboard/lib/dom.js";
 import { textOf } from "/dashboard/lib/form.js";
 import { note } from "/dashboard/lib/notes.js";
-import { keyOfAddress, signedIn } from "/dashboard/lib/sign-in.js";
+import { forget, keep, kept } from "/dashboard/lib/kept.js";
+import { givenSignIn, keyOfAddress, signedIn } from "/dashboard/lib/sign-in.js";
+import { carry } from "/dashboard/lib/switching.js";
 import { furnishThemeButton } from "/dashboard/lib/theme.js";
 import { Loop } from "./loop.js";
 import { play } from "./play.js";
@@ -12,15 +14,18 @@ import { play } from "./play.js";
 const LOOP = "demo";
 const main = byId("main");
 let leaving = new AbortController();
+/** @type {import("/dashboard/lib/api.js").Api | null} */
+let signedInto = null;
 
 furnishThemeButton(byId("theme"));
-byId("leave").addEventListener("click", () => void begin(null));
+byId("leave").addEventListener("click", () => (forget(), void begin(null)));
+carry(/** @type {HTMLAnchorElement} */ (byId("dashboard")), "/dashboard", () => signedInto);
 byId("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
 addEventListener("hashchange", () => {
   const given = keyOfAddress();
   if (given) void begin(given);
 });
-void begin(keyOfAddress());
+void begin(givenSignIn());
 
 /**
  * Sign in, by a link if there is a key in it.
@@ -33,17 +38,20 @@ async function begin(given, reason) {
   leaving = new AbortController();
   const { signal } = leaving;
   byId("leave").hidden = true;
+  signedInto = null;
   let api = null;
   try {
     api = given ? await opened(given.key, given.loop) : null;
   } catch (error) {
     reason = error instanceof Refusal && error.status === 401 ? "The key of this link does not open the loop." : textOf(error);
   }
-  const loop = given?.loop ?? LOOP;
+  const loop = given?.loop ?? new URLSearchParams(location.search).get("loop") ?? LOOP;
   const lead = "Pick a reader, see which story the loop shows them and why, and watch it learn.";
   api ??= await signedIn(main, { title: "See it learn", lead, reason, loop });
   if (signal.aborted) return;
   byId("leave").hidden = false;
+  signedInto = api;
+  if (kept()) keep(api.signIn());
   play({ loop: new Loop(api), root: main, signal, onError: (error) => fail(error, signal) });
 }
 

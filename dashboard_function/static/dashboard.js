@@ -8,7 +8,9 @@ import { ago } from "./lib/format.js";
 import { connection } from "./lib/live.js";
 import { message, note } from "./lib/notes.js";
 import { own } from "./lib/own.js";
-import { keyOfAddress, signedIn } from "./lib/sign-in.js";
+import { forget, keep, kept } from "./lib/kept.js";
+import { givenSignIn, keyOfAddress, signedIn } from "./lib/sign-in.js";
+import { carry, chosenLoop } from "./lib/switching.js";
 import { furnishThemeButton } from "./lib/theme.js";
 import { GROUPS, SECTIONS } from "./sections.js";
 
@@ -24,12 +26,17 @@ const menu = byId("menu");
 let api = null;
 let leaving = new AbortController();
 
-void begin(keyOfAddress());
+/** Loops that this tab is signed in to. @type {Map<string, Api>} */
+const known = new Map();
+
+void begin(givenSignIn());
 furnishThemeButton(byId("theme"));
 keepFocus(main);
 byId("hold").addEventListener("click", () => connection.hold(!connection.isHeld));
 menu.addEventListener("click", () => openMenu(menu.getAttribute("aria-expanded") !== "true"));
 byId("leave").addEventListener("click", () => void signOut());
+byId("switch").addEventListener("click", () => void changeLoop());
+carry(/** @type {HTMLAnchorElement} */ (byId("demo")), "/demo", () => api);
 byId("skip").addEventListener("click", (event) => (event.preventDefault(), main.focus()));
 addEventListener("hashchange", () => {
   const given = keyOfAddress();
@@ -64,19 +71,39 @@ async function begin(given, reason) {
     loop: given?.loop ?? new URLSearchParams(location.search).get("loop") ?? DEFAULT_LOOP,
   };
   api ??= await signedIn(main, words);
+  await enter(api);
+}
+
+/** @param {Api} signed */
+async function enter(signed) {
+  api = signed;
+  known.set(signed.loop, signed);
+  if (kept()) keep(signed.signIn());
   furnish();
-  await show(api);
+  await show(signed);
+}
+
+/** Go to another loop; the section stays the same. */
+async function changeLoop() {
+  if (!api) return;
+  const chosen = await chosenLoop([...known.values()], api);
+  if (!chosen) return;
+  const [, section = FIRST] = location.hash.split("/");
+  history.replaceState(null, "", `${location.pathname}#/${section}`);
+  await enter(chosen);
 }
 
 /** @param {string} [reason] */
 async function signOut(reason) {
+  forget();
+  known.clear();
   history.replaceState(null, "", location.pathname + location.search);
   await begin(null, reason);
 }
 
 /** Show what only those who are in can use, or hide it. */
 function furnish() {
-  for (const part of [nav, menu, byId("leave")]) part.hidden = !api;
+  for (const part of [nav, menu, byId("leave"), byId("switch")]) part.hidden = !api;
   openMenu(false);
   replace(byId("where"), api ? ["Loop ", h("code", {}, api.loop)] : []);
   write(byId("connection"), "");

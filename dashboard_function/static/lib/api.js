@@ -103,6 +103,11 @@ export class Api {
     return (await this.#call("GET", path, { query })).blob();
   }
 
+  /** What it takes to sign in to it on the other page, or again. */
+  signIn() {
+    return { key: this.#key, loop: this.loop };
+  }
+
   get #root() {
     return this.loop === DEFAULT_LOOP ? "/" : `/loops/${encodeURIComponent(this.loop)}/`;
   }

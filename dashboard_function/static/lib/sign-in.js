@@ -1,8 +1,9 @@
-/** Signing in with a loop's key. It is kept in memory only: closing or reloading the page forgets it. */
+/** Signing in with a loop's key. It is kept in memory only, and by the tab if somebody wants that. */
 
 import { DEFAULT_LOOP, Refusal, opened } from "./api.js";
 import { h, replace } from "./dom.js";
 import { field, form } from "./form.js";
+import { forget, keep, kept } from "./kept.js";
 import { message } from "./notes.js";
 
 /** @typedef {import("./api.js").Api} Api */
@@ -21,6 +22,15 @@ export function keyOfAddress() {
 }
 
 /**
+ * Give the sign-in of the address, or the one that this tab keeps.
+ *
+ * @returns {{ key: string, loop: string } | null}
+ */
+export function givenSignIn() {
+  return keyOfAddress() ?? kept();
+}
+
+/**
  * Show the form until somebody is in.
  *
  * @param {HTMLElement} container
@@ -29,23 +39,7 @@ export function keyOfAddress() {
  */
 export function signedIn(container, { title, lead, reason, loop = DEFAULT_LOOP }) {
   return new Promise((resolve) => {
-    const key = field({
-      name: "key",
-      label: "Key",
-      control: h("input", { type: "password", autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
-      hint: "One of the loop's two keys. It stays in this tab's memory until the tab is closed.",
-    });
-    const named = field({
-      name: "loop",
-      label: "Loop",
-      control: h("input", { type: "text", value: loop, autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
-      hint: `“${DEFAULT_LOOP}”, unless you have several loops.`,
-    });
-    const submit = async () => {
-      if (!key.control.value.trim()) return missing(key, "A key is needed.");
-      resolve(await opener(key.control.value.trim(), named.control.value.trim().toLowerCase() || DEFAULT_LOOP));
-    };
-    const element = form({ content: [key.element, named.element], fields: () => [key, named], submit, action: "Sign in" });
+    const { element, key } = signInForm({ loop, action: "Sign in", onSignedIn: resolve });
     replace(
       container,
       h(
@@ -60,6 +54,42 @@ export function signedIn(container, { title, lead, reason, loop = DEFAULT_LOOP }
     );
     key.control.focus();
   });
+}
+
+/**
+ * The fields for a loop and its key.
+ *
+ * @param {{ loop: string, action: string, onSignedIn: (api: Api) => void, extra?: import("./dom.js").Child[] }} options
+ */
+export function signInForm({ loop, action, onSignedIn, extra = [] }) {
+  const key = field({
+    name: "key",
+    label: "Key",
+    control: h("input", { type: "password", autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
+    hint: "One of the loop's two keys. It stays in this tab's memory until the tab is closed.",
+  });
+  const named = field({
+    name: "loop",
+    label: "Loop",
+    control: h("input", { type: "text", value: loop, autocomplete: "off", spellcheck: "false", autocapitalize: "none", required: true }),
+    hint: `“${DEFAULT_LOOP}”, unless you have several loops.`,
+  });
+  const keeps = h("input", { type: "checkbox", checked: kept() !== null });
+  const keeping = field({
+    name: "keep",
+    label: "Keep me signed in in this tab",
+    control: keeps,
+    hint: "A reload does not ask again then. The browser keeps the key until the tab is closed, or you sign out.",
+  });
+  const submit = async () => {
+    if (!key.control.value.trim()) return missing(key, "A key is needed.");
+    const api = await opener(key.control.value.trim(), named.control.value.trim().toLowerCase() || DEFAULT_LOOP);
+    if (keeps.checked) keep(api.signIn());
+    else forget();
+    onSignedIn(api);
+  };
+  const content = [key.element, named.element, keeping.element];
+  return { key, element: form({ content, fields: () => [key, named], submit, action, extra }) };
 }
 
 /**
