@@ -7,6 +7,8 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+from tests.patience import PATIENCE
+
 Answering = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 ACCOUNT = "devstoreaccount1"
@@ -65,7 +67,7 @@ class Rubbish:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:

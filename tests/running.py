@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 import pytest
 
 from local.processes import free_port
+from tests.patience import PATIENCE
 from tests.stores import settings_of
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -138,7 +139,7 @@ class RunningApp:
         if self._process.stdin:
             self._process.stdin.close()
 
-    def wait(self, seconds: float = 25) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for its end and return the exit code."""
         code = self._process.wait(seconds)
         self.close_input()
@@ -167,12 +168,12 @@ class RunningApp:
         if isinstance(body, (dict, list)):
             payload = json.dumps(body).encode()
             sent["Content-Type"] = "application/json"
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request(method, path, payload, {**sent, **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
 
-    def _wait_until_ready(self, seconds: float = 60) -> None:
+    def _wait_until_ready(self, seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until and self._process.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException):

@@ -18,6 +18,8 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.patience import PATIENCE
+
 _ENDPOINT = re.compile(r"(Blob|Queue|Table)Endpoint=(http://127\.0\.0\.1:\d+)")
 _HOP_BY_HOP = {"transfer-encoding", "connection", "keep-alive", "content-length"}
 
@@ -72,7 +74,7 @@ class StorageProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._started.wait(10)
+        assert self._started.wait(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -20,6 +20,7 @@ from shared.runtime.failures import STATUS
 from shared.runtime.http import MAX_BODY_BYTES, PATH_VERSIONS, QUERY_VERSION
 from shared.runtime.settings import DEFAULTS, read_settings
 from shared.storage.names import LOGS, MODELS, configuration_file
+from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 README = (REPOSITORY / "README.md").read_text("utf-8")
@@ -100,7 +101,7 @@ def test_the_ways_to_name_an_account_are_on_it():
 def test_every_registered_route_is_in_the_reference():
     environment = plain_environment() | {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "PYTHONPATH": str(REPOSITORY)}
     listed = subprocess.run(
-        [sys.executable, "-c", LIST_ROUTES], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LIST_ROUTES], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
     )
     routes = json.loads(listed.stdout)
     assert {route for operation in DIRECT for _, route in operation.functions} < set(routes)
@@ -147,7 +148,7 @@ def make_targets() -> set[str]:
 
 
 def test_every_make_target_is_described_by_make_help_and_in_contributing():
-    help_text = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True).stdout
+    help_text = subprocess.run(["make", "help"], cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     described = set(re.findall(r"^ +make ([a-z]+) +\S", help_text, re.MULTILINE))
     assert described == make_targets()
     assert set(re.findall(r"^\| `make ([a-z]+)` \| \S", CONTRIBUTING, re.MULTILINE)) == make_targets()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import shared
+from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 FUNCTIONS = ("rank_function", "reward_function", "trainer_function", "manage_function", "evaluation_function", "dashboard_function")
@@ -62,7 +63,7 @@ def reads_environment(module: ast.Module) -> bool:
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from benchmarks.quality_ours import Choice, Ours
 from benchmarks.quality_play import OURS, Played, Run, play, play_set
 from benchmarks.quality_scores import Scores
 from benchmarks.vw import CONFIGURATIONS, VowpalWabbit
+from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -256,7 +257,7 @@ def test_several_processes_play_the_same(folder, capsys):
     main(arguments)
     alone = capsys.readouterr().out
     command = [sys.executable, "-m", "benchmarks.quality", *arguments, "--jobs", "2"]
-    together = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    together = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert [line.split()[:4] for line in together.stdout.splitlines()] == [line.split()[:4] for line in alone.splitlines()]
 
 

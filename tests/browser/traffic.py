@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.http.building import path, rank_body
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 ADMIN_KEY = "the-administrators-key"
@@ -15,7 +16,6 @@ SETTINGS = {
     "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
     "PERSONALIZER_MODEL_POLL_INTERVAL": "PT0.2S",
 }
-PATIENCE = 30.0
 
 
 def ranked(app: RunningApp, count: int, *, reward: float | None = 1.0) -> list[str]:

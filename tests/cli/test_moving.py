@@ -26,6 +26,7 @@ from shared.storage.ports import Storage
 from tests.cli.running import Done, run
 from tests.deployments import content, put_release
 from tests.http.building import KEY, rank_body
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.stores import NewStorage, opened, overwrite
 
@@ -138,14 +139,14 @@ def test_a_copy_that_is_killed_is_finished_by_the_same_command(store, tmp_path):
     command = [sys.executable, "-m", "cli", "copy", "--from", str(store), "--to", str(new), "--json"]
     for number in range(10):
         with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             while not (new / "store.json").exists() and process.poll() is None and time.monotonic() < until:
                 time.sleep(0.01)
             time.sleep(0.2 * 2**number)
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
                 kills += 1
-            output, errors = process.communicate(timeout=60)
+            output, errors = process.communicate(timeout=PATIENCE)
         if process.returncode != -signal.SIGKILL:
             assert process.returncode == 0, errors
             break
@@ -361,7 +362,7 @@ LITTLE_ROOM = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (
 def test_without_room_a_command_says_so_and_goes_on_when_there_is_some(store, tmp_path, command):
     words = [each.format(store=store) for each in command] + [str(tmp_path / "new")]
     short = subprocess.run(
-        [sys.executable, "-c", LITTLE_ROOM, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", LITTLE_ROOM, *words], cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (short.returncode, short.stderr.count("\n")) == (2, 1), short.stderr
     assert "could not be read or written" in short.stderr or "full" in short.stderr
@@ -445,7 +446,7 @@ def test_the_books_of_a_restored_backup_balance_whatever_was_going_on(service, t
 
 def learned(app: RunningApp) -> dict:
     """Have the trainer run until nothing waits."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while True:
         time.sleep(0.5)
         app.request("POST", "/admin/functions/train")
@@ -456,7 +457,7 @@ def learned(app: RunningApp) -> dict:
 
 
 def wait_for(is_so) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while not is_so():
         assert time.monotonic() < until
         time.sleep(0.05)

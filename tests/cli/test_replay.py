@@ -16,6 +16,7 @@ from tests.cli.running import Done, run_async
 from tests.clocks import SetClock
 from tests.keeping import keeper, pointer_of
 from tests.kept_models import LOOP, learn
+from tests.patience import PATIENCE
 from tests.reliability.world import FIRST, event_log, trainer, write_log
 from tests.running import OURS, REPOSITORY
 from tests.stores import opened, overwrite, settings_of
@@ -35,7 +36,7 @@ async def replay(*arguments: str, **settings: str) -> Done:
 def test_the_module_is_the_command():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = [sys.executable, "-m", "cli", "replay", "--connection-string", "nonsense"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 

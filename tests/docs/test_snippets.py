@@ -36,6 +36,7 @@ from tests.builders import decision, observation
 from tests.deployments import put_release
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
 from tests.http.building import KEY, rank_body
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 from tests.stores import opened, settings_of
 
@@ -124,7 +125,7 @@ def test_no_command_is_left_out_for_nothing():
 
 @pytest.mark.parametrize("snippet", of("bash"), ids=str)
 def test_every_command_can_be_read_by_the_shell(snippet):
-    read = subprocess.run(["bash", "-n"], input=snippet.text, capture_output=True, text=True, timeout=20, check=False)
+    read = subprocess.run(["bash", "-n"], input=snippet.text, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (read.returncode, read.stderr) == (0, "")
 
 
@@ -160,7 +161,7 @@ def test_every_example_of_json_is_what_it_is_said_to_be(snippet):
 def test_all_javascript_can_be_read_by_node(snippet, tmp_path):
     module = tmp_path / "snippet.mjs"
     module.write_text(snippet.text, "utf-8")
-    read = subprocess.run(["node", "--check", str(module)], capture_output=True, text=True, timeout=60, check=False)
+    read = subprocess.run(["node", "--check", str(module)], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (read.returncode, read.stderr) == (0, "")
 
 
@@ -201,7 +202,7 @@ def learned(app: RunningApp, event_id: str) -> str:
     """Have an event learned, in a window and so a chunk of its own, and give the model's version."""
     assert app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=event_id)).status == 201
     assert app.request("POST", f"/personalizer/v1.0/events/{event_id}/reward", {"value": 0.5}).status == 204
-    before, until = app.request("GET", "/status").json["loop"]["modelVersion"], time.monotonic() + 30
+    before, until = app.request("GET", "/status").json["loop"]["modelVersion"], time.monotonic() + PATIENCE
     while (version := app.request("GET", "/status").json["loop"]["modelVersion"]) == before:
         assert time.monotonic() < until, app.logs
         app.request("POST", "/admin/functions/train")
@@ -303,7 +304,7 @@ def asked(reader: Reader, text: str) -> dict[str, Any]:
 
 
 def run(command: list[str], folder: Path, told: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

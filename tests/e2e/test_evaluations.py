@@ -11,6 +11,7 @@ from azure.ai.personalizer import PersonalizerAdministrationClient
 from azure.core.credentials import AzureKeyCredential
 
 from tests.http.building import ON_ONE_HOST, QUERY_VERSION, path, rank
+from tests.patience import PATIENCE
 from tests.running import HostKind, RunningApp
 from tests.services.analysis.logs import BEST, FIRST, drawn
 from tests.services.analysis.seeding import seed
@@ -55,7 +56,7 @@ def query(window: str = "Expanding", minutes: int = 5, since: str = RANGE["start
 def until_over(app: RunningApp, where: str, *, running: tuple[str, ...]) -> tuple[dict[str, Any], set[str]]:
     """Ask until it is over; gives the answer, and the statuses that were seen before."""
     seen: set[str] = set()
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         found = app.request("GET", where).json
         if found["status"] not in running:

@@ -21,6 +21,7 @@ from msrest.authentication import ApiKeyCredentials
 
 from local.azurite import ensure_installed
 from local.processes import free_port
+from tests.patience import PATIENCE
 from tests.running import OURS, REPOSITORY, RunningApp
 from tests.stores import on_both
 
@@ -52,11 +53,11 @@ class Service:
         with self.output.open("ab") as output:
             command = [sys.executable, "-m", "local", "--storage", self.storage]
             self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output)
-        self.until(lambda: self.status()["apiStatus"] == "Valid", seconds=60)
+        self.until(lambda: self.status()["apiStatus"] == "Valid")
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        return self.process.wait(PATIENCE)
 
     def kill_all(self) -> None:
         """End all of its processes at once, like a power cut."""
@@ -68,12 +69,12 @@ class Service:
         self.process.wait()
 
     def status(self) -> dict[str, Any]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": KEY})
             status: dict[str, Any] = json.loads(connection.getresponse().read())
             return status
 
-    def until(self, is_true: Any, *, seconds: float = 30) -> None:
+    def until(self, is_true: Any, *, seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             with contextlib.suppress(OSError, http.client.HTTPException):
@@ -138,7 +139,7 @@ def test_all_processes_killed_at_once_under_load_lose_nothing_that_was_acknowled
     done = threading.Event()
 
     def send(path: str, body: object) -> int:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)) as connection:
             connection.request("POST", f"/personalizer/v1.0/{path}", json.dumps(body), {"Ocp-Apim-Subscription-Key": KEY, **JSON})
             return connection.getresponse().status
 
@@ -170,7 +171,7 @@ def test_all_processes_killed_at_once_under_load_lose_nothing_that_was_acknowled
         counters = service.status()["loop"]["counters"]
         return not counters["pending"] and counters["learned"] >= len(decided)
 
-    service.until(is_counted, seconds=60)
+    service.until(is_counted)
     counters = service.status()["loop"]["counters"]
     assert service.stop() == 0
     assert len(rewarded) > 50
@@ -212,7 +213,7 @@ def test_an_app_killed_under_load_loses_nothing_it_acknowledged(storage):
         done.set()
         for thread in threads:
             thread.join()
-        until = time.monotonic() + 34
+        until = time.monotonic() + PATIENCE
         while (counters := app.request("GET", "/status").json["loop"]["counters"])["pending"] and time.monotonic() < until:
             app.request("POST", "/admin/functions/train", {})
             time.sleep(0.3)
@@ -223,7 +224,9 @@ def test_an_app_killed_under_load_loses_nothing_it_acknowledged(storage):
 
 def test_a_setting_that_cannot_be_used_stops_the_start_with_its_name(tmp_path):
     environment = {**os.environ, "PORT": "0", "PERSONALIZER_LOCAL_DIR": str(tmp_path), "PERSONALIZER_REWARD_WAIT_TIME": "ten minutes"}
-    ended = subprocess.run([sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(
+        [sys.executable, "-m", "local"], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert ended.returncode == 1
     [line] = ended.stderr.splitlines()
     assert json.loads(line)["message"].startswith("A setting cannot be used: PERSONALIZER_REWARD_WAIT_TIME is 'ten minutes', but must be")

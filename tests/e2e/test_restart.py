@@ -21,6 +21,7 @@ from azure.cognitiveservices.personalizer.models import RankableAction, RankRequ
 from msrest.authentication import ApiKeyCredentials
 
 from local.listening import FIRST_HANDED, listening, place_of
+from tests.patience import PATIENCE
 from tests.running import OURS, REPOSITORY
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
@@ -65,14 +66,14 @@ class Server:
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(40) == 0, self.log.read_text()
+        assert self._process.wait(PATIENCE) == 0, self.log.read_text()
         assert self._told.recv(100) == b"STOPPING=1"
 
     def replace_each(self) -> None:
         """Ask each process that answers calls to end, one after the other; the service starts another in its place."""
         for name, number in self._answering().items():
             os.kill(number, signal.SIGTERM)
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while self._answering().get(name) in (None, number):
                 assert time.monotonic() < until, f"nothing took the place of {name}"
                 time.sleep(0.05)
@@ -83,7 +84,7 @@ class Server:
         return {word: int(words[0]) for words in mine for word in words if word.startswith("--process=http")}
 
     def counters(self) -> dict[str, Any]:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
             connection.request("GET", "/status", headers={"Ocp-Apim-Subscription-Key": KEY})
             found: dict[str, Any] = json.loads(connection.getresponse().read())["loop"]["counters"]
             return found

@@ -15,6 +15,7 @@ from shared.runtime.settings import read_settings
 from shared.storage.cold_log import FileColdLog
 from shared.storage.opening import open_storage
 from tests.http.building import KEY, actions, path
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.stores import ENGINES, new_place
 
@@ -22,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.sweep(keep=1)]
 
 ADMIN_KEY = "the-administrators-key"
 POLL = 0.5
-SLACK = 1.0
+SLACK = 10.0
 """Seconds that a look at storage, and the call that finds out, may take on a busy machine."""
 CLIENTS = 3
 REWARD = 0.5
@@ -100,7 +101,7 @@ class Pair(NamedTuple):
 
     def settled(self) -> Any:
         """Wait until nothing is pending any more and all rewards have been dealt with; gives the counters."""
-        until(lambda: self.loop(self.managing)["counters"]["pending"] == 0, seconds=30)
+        until(lambda: self.loop(self.managing)["counters"]["pending"] == 0)
         return self.loop(self.managing)["counters"]
 
     def use(self, key: str) -> None:
@@ -116,7 +117,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
         yield Pair(serving, managing)
 
 
-def until(holds: Callable[[], Any], *, seconds: float = 20) -> Any:
+def until(holds: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
     """Wait for it, and give it."""
     deadline = time.monotonic() + seconds
     while not (it := holds()):

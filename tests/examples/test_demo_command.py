@@ -24,6 +24,7 @@ from examples.own_app import OwnApp
 from examples.player import ATTEMPTS, Player
 from examples.session import Pace
 from examples.status import LoopStatus, parse_status, read_status
+from tests.patience import PATIENCE
 
 KEY = "the-key"
 ROOT = Path(__file__).resolve().parents[2]
@@ -226,11 +227,11 @@ def test_an_interrupted_run_shows_what_was_seen_and_exits_130(number):
     with Service() as service:
         command = [sys.executable, "-m", "examples.demo", "--events", "300", "--endpoint", service.endpoint, "--key", KEY]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as demo:
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while len(service.rewards) < 10 and time.monotonic() < until:
                 time.sleep(0.1)
             demo.send_signal(number)
-            text, _ = demo.communicate(timeout=30)
+            text, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 130, text
     assert "What was seen so far" in text
     assert "Traceback" not in text

@@ -11,6 +11,7 @@ import pytest
 from local.node import find_node
 from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
 from tests.examples.test_demo_command import KEY, Service
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 from tests.sdk import npm
 from tests.stores import NewStorage
@@ -67,7 +68,7 @@ def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
 
 
 def test_an_application_shows_its_own_choice_when_personalizer_refuses(told, refused):
-    text, _ = refused.communicate(timeout=60)
+    text, _ = refused.communicate(timeout=PATIENCE)
     assert refused.returncode == 0, text
     assert "Rank: " in text
     assert "Last third: reward" in text

@@ -8,6 +8,7 @@ import pytest
 
 from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
 from tests.examples.test_demo_command import KEY, Service
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 from tests.stores import NewStorage
 
@@ -59,7 +60,7 @@ def test_an_application_shows_its_own_choice_when_personalizer_refuses(name):
             env=environment(service.endpoint, KEY),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
         )
     assert done.returncode == 0, done.stderr
     assert "Rank: " in done.stdout

@@ -12,6 +12,7 @@ from examples.status import LoopStatus
 from local.node import find_node
 from tests.examples.performing import SCENARIOS, environment
 from tests.examples.test_demo_command import KEY, Service
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 from tests.sdk import npm
 
@@ -56,7 +57,7 @@ def command(language: str, name: str) -> tuple[list[str], Path]:
 
 def run(language: str, name: str, endpoint: str) -> subprocess.CompletedProcess[str]:
     words, folder = command(language, name)
-    return subprocess.run(words, cwd=folder, env=environment(endpoint, KEY), capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, cwd=folder, env=environment(endpoint, KEY), capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.slow

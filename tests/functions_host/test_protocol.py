@@ -14,6 +14,7 @@ import pytest
 from tests.functions_host.__main__ import DROPPED
 from tests.functions_host.workers import OWN, SETTING, NoWorkerError, nested_file, worker_command, worker_file, worker_of
 from tests.local.queue_place import QueuePlace
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.stores import NewStorage
 
@@ -35,7 +36,7 @@ def app(worker: str, place: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def logged(app: RunningApp, message: str) -> dict[str, Any]:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while not (found := [line for line in app.log_lines if line["message"] == message]):
         assert time.monotonic() < until, app.logs
         time.sleep(0.05)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.http.building import KEY, ON_ONE_HOST, QUERY_VERSION, VERSIONS, nothing_logged, path, rank, rank_body, refused
 from tests.http.own_loops import OwnLoop, another_process, own_loop
+from tests.patience import PATIENCE
 from tests.running import Answer, Asked
 
 PLACE = "configurations/service"
@@ -347,7 +348,7 @@ def test_another_process_follows_within_a_poll(own, host):
         assert rank(other).status == 201
         changed(own, rewardWaitTime="PT4H", explorationPercentage=0.4)
         assert get(other)["rewardWaitTime"] == "PT4H", "what is stored is read from storage"
-        until = time.monotonic() + 3
+        until = time.monotonic() + PATIENCE
         while other.request("GET", "/status").json["loop"]["rewardWaitTime"] != "PT4H":
             assert time.monotonic() < until
             time.sleep(0.05)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.http.building import ON_ONE_HOST, VERSIONS, path, rank, rank_body
 from tests.http.own_loops import QUICK, OwnLoop, own_loop
+from tests.patience import PATIENCE
 from tests.running import Asked
 
 LATEST = VERSIONS[-1]
@@ -34,7 +35,7 @@ def explain(app: Asked, *, wanted: bool, **members: Any) -> None:
 
 def learned(app: Asked) -> None:
     """Wait until all events are learned, and the model that knows them is served."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while (loop := app.request("GET", "/status").json["loop"])["counters"]["learned"] < EVENTS or (
         loop["modelVersion"] != loop["publishedModelVersion"]
     ):

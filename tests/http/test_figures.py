@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.http.building import ON_ONE_HOST, counters, rank, refused, reward
+from tests.patience import PATIENCE
 from tests.running import HostKind, RunningApp
 from tests.stores import NewStorage
 
@@ -28,7 +29,7 @@ def learned(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
             assert rank(running, eventId=f"e{number}").status == 201
             if number % 4 == 0:
                 assert reward(running, f"e{number}", 1.0).status == 204
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while counters(running)["pending"]:
             assert time.monotonic() < until, running.logs
             running.request("POST", "/admin/functions/train")

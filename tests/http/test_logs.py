@@ -13,6 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from tests.http.building import ON_ONE_HOST, VERSIONS, actions, activate, counters, path, rank, refused, reward
 from tests.http.own_loops import QUICK, SETTINGS, OwnLoop, another_process, own_loop
+from tests.patience import PATIENCE
 from tests.running import Answer, Asked, RunningApp
 from tests.services.log.test_mirroring import signed
 
@@ -54,7 +55,7 @@ def delete(app: Asked, *, version: str = "v1.0") -> Answer:
 
 
 def learned(app: Asked, number: int) -> dict[str, Any]:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while (found := counters(app))["learned"] < number:
         assert time.monotonic() < until, app.logs
         app.request("POST", "/admin/functions/train")
@@ -162,7 +163,7 @@ def test_two_processes_under_traffic_lose_nothing_that_the_deleting_one_acknowle
         assert min(len(mine), len(both), len(old)) > 5
         assert not [event_id for event_id in {*mine, *both} if receipt(one, event_id).status != 200]
         assert receipt(one, old[0]).status == receipt(other, old[0]).status == 404
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while (found := counters(other))["pending"]:
             assert time.monotonic() < until
             one.request("POST", "/admin/functions/train")
@@ -300,7 +301,7 @@ def test_a_mirror_that_the_configuration_names_gets_what_was_learned(new_account
         rank(own, eventId="mirrored")
         learned(own, 1)
         assert own.request("POST", "/admin/functions/mirror").status in (200, 202)
-        until = time.monotonic() + 20
+        until = time.monotonic() + PATIENCE
         while not (names := list(copies.list_blob_names())):
             assert time.monotonic() < until, own.logs
             time.sleep(0.2)

@@ -13,6 +13,7 @@ import pytest
 from shared.api.model_archive import LARGEST_ARCHIVE
 from tests.http.building import ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused, reward
 from tests.http.own_loops import QUICK, OwnLoop, another_process, own_loop
+from tests.patience import PATIENCE
 from tests.running import Answer, Asked
 
 LATEST = "v1.1-preview.3"
@@ -34,7 +35,7 @@ def status(app: Asked) -> Any:
 
 
 def until(app: Asked, holds) -> Any:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while not holds(found := status(app)):
         assert time.monotonic() < deadline, (found, app.logs[-3000:])
         time.sleep(0.1)
@@ -47,7 +48,7 @@ def learn(app: Asked, name: str, *, events: int = 12) -> str:
     for number in range(events):
         answer = rank(app, "a", "b", eventId=f"{name}-{number}")
         reward(app, f"{name}-{number}", 1.0 if answer.json["rewardActionId"] == "a" else 0.0)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while status(app)["counters"]["learned"] < before + events:
         assert time.monotonic() < deadline, app.logs[-3000:]
         app.request("POST", "/admin/functions/train")

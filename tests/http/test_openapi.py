@@ -16,6 +16,7 @@ from shared.runtime.http import LOOP_PREFIX, PATH_VERSIONS, QUERY_VERSION
 from shared.services.log.receipts import Fate, Outcome
 from tests.http.building import rank_body, refused
 from tests.http.described import OPERATIONS, DescribedApp, Said, described_app, document, fits, page, resolved, said
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 SHORT_WAITS = {
@@ -209,7 +210,7 @@ def test_what_a_loop_with_a_history_answers_is_as_described(learning):
     for number in range(3):
         described.ask(operation("rank"), rank_body("a", "b", eventId=f"h{number}"), version="v1.1-preview.1")
         described.ask(operation("reward_2022"), {"value": 0.5}, eventId=f"h{number}")
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while described.ask(operation("status")).json["loop"]["counters"]["learned"] < 3:
         assert time.monotonic() < until, app.logs[-3000:]
         app.request("POST", "/admin/functions/train")

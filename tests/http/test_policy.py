@@ -10,6 +10,7 @@ import pytest
 from tests.http.building import KEY, ON_ONE_HOST, QUERY_VERSION, VERSIONS, path, probabilities, rank, refused
 from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.http.test_configuration import changed
+from tests.patience import PATIENCE
 from tests.running import Answer, Asked, RunningApp
 
 PLACE = "configurations/policy"
@@ -139,7 +140,7 @@ def test_rank_explores_as_the_policy_says_from_the_put_on(shared):
             answer = rank(own, eventId=f"e{number}").json
             value = float(answer["rewardActionId"] == "b")
             own.request("POST", path(f"events/e{number}/reward"), {"value": value})
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while own.request("GET", "/status").json["loop"]["modelVersion"] is None:
             assert time.monotonic() < until, own.logs
             own.request("POST", "/admin/functions/train", {})

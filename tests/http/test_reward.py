@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.http.building import KEY, activate, counters, event_path, log_since, nothing_logged, refused, reward
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("value", [1, -1, 0, 1.0, -1.0, 0.5, -0.0, 1e-300, 5e-324])
@@ -81,7 +82,7 @@ def test_an_activation_needs_neither_body_nor_type(app):
 
 def test_an_activation_need_not_even_announce_that_it_has_no_body(app):
     head = f"POST {event_path('e1', 'activate')} HTTP/1.1\r\nHost: x\r\n{KEY}: {app.key}\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=PATIENCE) as connection:
         connection.sendall(head.encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 204")
 

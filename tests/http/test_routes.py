@@ -8,6 +8,7 @@ import uuid
 import pytest
 
 from tests.http.building import KEY, QUERY_VERSION, VERSIONS, code_of, event_path, nothing_logged, path, rank, rank_body, refused
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 POSTS = ("rank", "events/e1/reward", "events/e1/activate")
@@ -291,7 +292,7 @@ def test_one_connection_carries_successes_and_refusals_in_turn(app: RunningApp):
         ("POST", path("rank"), json.dumps(rank_body()).encode(), 201),
         ("GET", "/status", None, 200),
     ]
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", app.port, timeout=30)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", app.port, timeout=PATIENCE)) as connection:
         connection.connect()
         first = connection.sock
         for method, place, body, status in calls:

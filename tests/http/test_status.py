@@ -8,6 +8,7 @@ import pytest
 from shared.domain.checkpoint import AnewProgress
 from tests.checkpointing import leave_behind
 from tests.http.building import KEY, VERSIONS, activate, counters, path, rank, refused, reward
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.storage_proxy import StorageProxy
 
@@ -87,7 +88,7 @@ def test_an_instance_whose_clock_is_wrong_says_so_and_nothing_is_lost(new_accoun
         with RunningApp(proxy.connection_string, settings=settings) as app:
             assert rank(app, eventId="e1").status == 201
             assert reward(app, "e1", 1.0).status == 204
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while (found := counters(app))["pending"] and side == "ahead of":
                 assert time.monotonic() < until, app.logs
                 app.request("POST", "/admin/functions/train")
@@ -109,7 +110,7 @@ def test_in_apprentice_mode_the_status_tells_how_the_policy_would_have_done(stor
         for number in range(8):
             assert rank(apprentice, eventId=f"e{number}").status == 201
             assert reward(apprentice, f"e{number}", 0.5).status == 204
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while counters(apprentice)["pending"]:
             assert time.monotonic() < until, apprentice.logs
             apprentice.request("POST", "/admin/functions/train")
@@ -145,7 +146,7 @@ def test_a_model_that_is_begun_anew_is_told_of_from_the_change_of_settings_until
             return app.request("GET", "/status").json["loop"]["anew"]
 
         def trained(is_so) -> None:
-            until = time.monotonic() + 30
+            until = time.monotonic() + PATIENCE
             while not is_so():
                 assert time.monotonic() < until, app.logs
                 app.request("POST", "/admin/functions/train")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 PACKAGES = Path(".python_packages", "lib", "site-packages")
@@ -28,7 +29,7 @@ def command() -> str:
 def built(folder: Path, **environment: str) -> None:
     """Run it where and how the build runs it: in a script that any failure ends."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    subprocess.run(["bash", "-e", "-c", command()], cwd=folder, env={**kept, **environment}, check=True, timeout=60)
+    subprocess.run(["bash", "-e", "-c", command()], cwd=folder, env={**kept, **environment}, check=True, timeout=PATIENCE)
 
 
 def imported(folder: Path) -> str:

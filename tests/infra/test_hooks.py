@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.infra.templates import REPOSITORY
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 HOOKS = REPOSITORY / "infra" / "hooks"
@@ -40,7 +41,7 @@ def calls(tmp_path: Path) -> Path:
 def run_hook(script: Path, calls: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{calls.parent / 'bin'}:{os.environ['PATH']}"
     given = {"PATH": path, "AZD_CALLS": str(calls), **environment}
-    return subprocess.run(["sh", str(script)], env=given, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(["sh", str(script)], env=given, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def made(calls: Path) -> dict[str, str]:
@@ -51,7 +52,7 @@ def made(calls: Path) -> dict[str, str]:
 def smoke(endpoint: str, key: str, *, patience: float = 0) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SMOKE), endpoint, "--patience", str(patience)]
     given = {"PATH": os.environ["PATH"], "PERSONALIZER_KEYS": key}
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -196,4 +197,4 @@ def test_a_hook_is_good_shell_and_may_be_run(script):
 @pytest.mark.parametrize("script", sorted(HOOKS.glob("*.ps1")), ids=lambda script: script.name)
 def test_a_hook_is_good_powershell(script):
     code = f"$e=$null; [System.Management.Automation.Language.Parser]::ParseFile('{script}', [ref]$null, [ref]$e) | Out-Null; exit $e.Count"
-    assert subprocess.run(["pwsh", "-NoProfile", "-Command", code], capture_output=True, timeout=60, check=False).returncode == 0
+    assert subprocess.run(["pwsh", "-NoProfile", "-Command", code], capture_output=True, timeout=PATIENCE, check=False).returncode == 0

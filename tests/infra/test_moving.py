@@ -6,6 +6,7 @@ from azure.storage.blob import BlobServiceClient
 
 from shared.storage.names import LOGS, MODELS
 from tests.http.building import rank_body
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 SETTINGS = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_INGEST_GRACE": "PT0S", "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S"}
@@ -27,7 +28,7 @@ def copy(source: str, target: str, *, loop: str) -> int:
 def learn(app: RunningApp, event_id: str, *, total: int) -> dict:
     app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId=event_id))
     app.request("POST", f"/personalizer/v1.0/events/{event_id}/reward", {"value": 0.5})
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     while True:
         loop: dict = app.request("GET", "/status").json["loop"]
         if (loop["counters"]["learned"], loop["counters"]["pending"], loop["counters"]["rewards"]) == (total, 0, total):

@@ -29,6 +29,7 @@ from local.listening import listening, place_of
 from local.processes import free_port
 from tests.http.building import KEY, rank_body
 from tests.infra.test_server import CADDY, NGINX, SOCKET
+from tests.patience import PATIENCE
 from tests.running import Answer, RunningApp
 
 pytestmark = pytest.mark.slow
@@ -74,7 +75,7 @@ def nginx(folder: Path, port: int, app: int) -> list[str]:
     )
     (folder / "nginx.conf").write_text(whole)
     command = ["nginx", "-p", str(folder), "-e", f"{folder}/errors", "-c", f"{folder}/nginx.conf"]
-    subprocess.run([*command, "-t", "-q"], check=True, timeout=30)
+    subprocess.run([*command, "-t", "-q"], check=True, timeout=PATIENCE)
     return command
 
 
@@ -84,7 +85,7 @@ def caddy(folder: Path, port: int, app: int) -> list[str]:
     text = CADDY.replace(f"{NAME} {{\n", f"https://localhost:{port} {{\n{own}").replace(OURS, f"127.0.0.1:{app}")
     (folder / "Caddyfile").write_text(text.replace("{\n\t# A client", "{\n\tadmin off\n\t# A client", 1))
     command = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
-    subprocess.run(command, check=True, timeout=30, env=of_caddy(folder), capture_output=True)
+    subprocess.run(command, check=True, timeout=PATIENCE, env=of_caddy(folder), capture_output=True)
     return ["caddy", "run", *command[2:]]
 
 
@@ -116,7 +117,7 @@ class Proxied(NamedTuple):
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
         context = ssl.create_default_context(cafile=str(self.trusted))
-        with contextlib.closing(http.client.HTTPSConnection("localhost", self.port, timeout=60, context=context)) as connection:
+        with contextlib.closing(http.client.HTTPSConnection("localhost", self.port, timeout=PATIENCE, context=context)) as connection:
             connection.request(method, path, body, {KEY: self.app.key, "Content-Type": "application/json", **headers})
             response = connection.getresponse()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
@@ -139,7 +140,7 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             proxy = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
             try:
                 found = Proxied(app, port, trusted)
-                until = time.monotonic() + 20
+                until = time.monotonic() + PATIENCE
                 while not answers(found):
                     assert proxy.poll() is None, (folder / "log").read_text()
                     assert time.monotonic() < until, (folder / "log").read_text()
@@ -147,7 +148,7 @@ def proxied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                 yield found
             finally:
                 proxy.terminate()
-                proxy.wait(20)
+                proxy.wait(PATIENCE)
 
 
 def answers(proxied: Proxied) -> bool:

@@ -12,6 +12,7 @@ from shared.runtime.telemetry import MESSAGES
 from tests.http.building import rank_body
 from tests.infra.queries import ALERTS, WORKBOOK, queries, unknown
 from tests.infra.templates import REPOSITORY
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 INFRA = REPOSITORY / "infra"
@@ -131,7 +132,7 @@ def test_the_trainer_tells_every_fact_that_is_promised(storage):
         app.request("POST", "/personalizer/v1.0/rank", rank_body(eventId="one"))
         app.request("POST", "/personalizer/v1.0/events/one/reward", {"value": 0.5})
         app.request("POST", "/personalizer/v1.0/rank", {"actions": []})
-        until = time.monotonic() + 30
+        until = time.monotonic() + PATIENCE
         while not [line for line in app.log_lines if line["message"] == "training finished" and line["model_age_seconds"]]:
             assert time.monotonic() < until, app.logs
             app.request("POST", "/admin/functions/train")

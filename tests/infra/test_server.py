@@ -25,6 +25,7 @@ from shared.api.model_archive import LARGEST_ARCHIVE
 from shared.runtime.http import WORK
 from tests.http.building import rank_body
 from tests.infra.containers import Container, UnknownStepError, instructions
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 
 SERVER = REPOSITORY / "infra" / "server"
@@ -88,7 +89,7 @@ def test_systemd_can_read_the_units(tmp_path):
     for name in UNITS:
         text = (SERVER / name).read_text("utf-8").replace("/opt/open-personalizer/current/.venv/bin/python", sys.executable)
         (tmp_path / name).write_text(text)
-    read = subprocess.run(["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, timeout=60, check=False)
+    read = subprocess.run(["systemd-analyze", "verify", *tmp_path.iterdir()], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert (read.returncode, [line for line in read.stderr.splitlines() if "open-personalizer" in line]) == (0, [])
 
 
@@ -106,7 +107,7 @@ def test_the_backup_is_of_the_running_service_and_for_its_user_alone(tmp_path):
         assert app.request("POST", "/personalizer/v1.0/rank", rank_body()).status == 201
         for _ in range(2):  # there is one of last week
             command = shlex.split(said.replace("$$", "$").replace("%%", "%"))
-            subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **settings}, check=True, timeout=60)
+            subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **settings}, check=True, timeout=PATIENCE)
     (file,) = backups.iterdir()
     assert re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\.tar", file.name)  # as the page has it, whatever the machine speaks
     assert file.stat().st_mode & 0o777 == 0o600
@@ -168,18 +169,18 @@ def running(container: Container, port: int) -> Iterator[subprocess.Popen[bytes]
         yield process
     finally:
         process.terminate()
-        process.wait(40)
+        process.wait(PATIENCE)
 
 
 def health(container: Container, port: int, *more: str) -> subprocess.CompletedProcess[str]:
     settings = container.variables({"PORT": str(port)})
     return subprocess.run(
-        [*container.health, *more], cwd=container.place("."), env=settings, capture_output=True, text=True, timeout=20, check=False
+        [*container.health, *more], cwd=container.place("."), env=settings, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
 def wait_until_healthy(container: Container, process: subprocess.Popen[bytes], port: int) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE
     while health(container, port).returncode != 0:
         log = (container.root / "log").read_text()
         assert process.poll() is None, log
@@ -204,7 +205,7 @@ def test_the_container_answers_is_healthy_and_finds_its_keys_again_after_a_resta
         made = keys.read_text()
         assert health(container, port, "--loop").stdout == "Valid: The service is running and your key is valid.\n"
         process.send_signal(signal.Signals[container.stop_signal])
-        assert process.wait(40) == 0
+        assert process.wait(PATIENCE) == 0
     assert health(container, port).returncode == 1
     with running(container, port) as process:
         wait_until_healthy(container, process, port)
@@ -217,7 +218,9 @@ def test_the_container_answers_is_healthy_and_finds_its_keys_again_after_a_resta
 @pytest.mark.slow
 def test_the_container_has_the_command_line(container):
     command = [container.command[0], "-m", "cli", "--help"]
-    ended = subprocess.run(command, cwd=container.place("."), env=container.variables({}), capture_output=True, timeout=60, check=False)
+    ended = subprocess.run(
+        command, cwd=container.place("."), env=container.variables({}), capture_output=True, timeout=PATIENCE, check=False
+    )
     assert ended.returncode == 0, ended.stderr
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.infra.templates import REPOSITORY, Project
+from tests.patience import PATIENCE
 
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))}
 DEVCONTAINER = json.loads((REPOSITORY / ".devcontainer" / "devcontainer.json").read_text("utf-8"))
@@ -50,7 +51,9 @@ def test_a_step_runs_here_or_says_why_not(step):
     if reasons:
         assert len(reasons) == 1
         return
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", step["run"]], cwd=REPOSITORY, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", step["run"]], cwd=REPOSITORY, capture_output=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.http.building import KEY
+from tests.patience import PATIENCE
 from tests.running import HostKind, RunningApp
 
 ADMIN_KEY = "the-administrators-key"
@@ -21,7 +22,7 @@ def guarded(sample_folder: Path) -> Iterator[RunningApp]:
 
 
 def raw(app: RunningApp, request: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", app.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", app.port), timeout=PATIENCE) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -151,7 +152,7 @@ def test_a_body_announced_over_the_limit_is_refused_before_it_is_sent(sample):
 
 
 def test_a_chunked_body_is_refused_once_it_is_over_the_limit(sample):
-    with socket.create_connection(("127.0.0.1", sample.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", sample.port), timeout=PATIENCE) as connection:
         connection.sendall(b"POST /events/7/reward HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         chunk = b"1000000\r\n" + b"x" * 0x1000000 + b"\r\n"
         try:
@@ -164,7 +165,7 @@ def test_a_chunked_body_is_refused_once_it_is_over_the_limit(sample):
 
 
 def test_a_caller_that_leaves_before_the_body_is_complete_calls_no_function(sample):
-    with socket.create_connection(("127.0.0.1", sample.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", sample.port), timeout=PATIENCE) as connection:
         connection.sendall(b"POST /events/gone/reward HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf")
     sample.request("POST", "/events/here/reward")
     rewarded = [line["id"] for line in sample.log_lines if line["message"] == "reward called"]
@@ -218,7 +219,7 @@ def test_a_timer_runs_by_hand_even_where_schedules_are_off(sample):
     before = len(sample.log_lines)
     answer = sample.request("POST", "/admin/functions/at_startup", {"input": ""})
     assert (answer.status, answer.body) == (202, b"")
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while not any(line["message"] == "at_startup ran" for line in sample.log_lines[before:]):
         assert time.monotonic() < until
         time.sleep(0.05)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.processes import free_port
+from tests.patience import PATIENCE
 from tests.running import OURS, REPOSITORY
 
 KEY = "the-key-in-use"
@@ -54,7 +55,7 @@ def health(port: int, *arguments: str, **settings: str) -> tuple[int, str]:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     return ended.returncode, ended.stdout.strip()

@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from local.host import LULL
+from local.host import KEEP_ALIVE
 from local.listening import listening, place_of
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY, AppDidNotStartError, RunningApp
 
 pytestmark = pytest.mark.slow
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
@@ -73,30 +74,52 @@ def asked(app: RunningApp, connection: http.client.HTTPConnection, path: str = "
 
 
 def connected(app: RunningApp) -> contextlib.closing[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=PATIENCE)
     connection.connect()
     return contextlib.closing(connection)
 
 
+LONG_LULL = 60.0
+WITH_A_LONG_LULL = f"""
+import sys
+from local import host
+
+host.LULL = host.FIRST_CALL = {LONG_LULL}
+host.main(host.DirectBackend(), sys.argv[1:])
+"""
+
+
+def waiting_long(folder: Path) -> RunningApp:
+    """Make a host that waits so long for the last calls of connections that a busy machine makes no difference."""
+    app = RunningApp("unused", folder=folder)
+    app.command[1:3] = ["-c", WITH_A_LONG_LULL]
+    return app
+
+
+def heard_that_it_ends(app: RunningApp) -> bool:
+    with connected(app) as connection:
+        return asked(app, connection) == (200, "close")
+
+
 def test_a_host_that_ends_tells_the_callers_it_has_and_those_that_come_before_it_hangs_up(sample_folder):
-    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept, connected(app) as silent:
+    with waiting_long(sample_folder) as app, connected(app) as kept, connected(app) as silent:
         assert asked(app, kept) == (200, None)
         app.send(signal.SIGTERM)
-        time.sleep(0.3)
+        wait_for(lambda: heard_that_it_ends(app))
         assert asked(app, kept) == (200, "close")
         with connected(app) as late:
             assert asked(app, late) == (200, "close")
         assert asked(app, silent) == (200, "close")
         ended = time.monotonic()
         assert app.wait() == 0
-        assert time.monotonic() - ended < 0.9  # as nobody is connected any more
+        assert time.monotonic() - ended < LONG_LULL  # as nobody is connected any more
 
 
 def test_connections_that_bring_nothing_hold_up_the_end_for_a_short_time_only(sample_folder):
     with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept, connected(app):
         assert asked(app, kept) == (200, None)
         app.send(signal.SIGTERM)
-        assert app.wait(6) == 0
+        assert app.wait(0.8 * KEEP_ALIVE) == 0
 
 
 def test_asked_while_it_starts_it_ends_as_soon_as_it_has(tmp_path):
@@ -108,14 +131,14 @@ def test_asked_while_it_starts_it_ends_as_soon_as_it_has(tmp_path):
 
 
 def test_asked_twice_it_ends_at_once(sample_folder):
-    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept:
+    with waiting_long(sample_folder) as app, connected(app) as kept:
         assert asked(app, kept) == (200, None)
         began = time.monotonic()
         app.send(signal.SIGTERM)
-        time.sleep(0.2)
+        wait_for(lambda: heard_that_it_ends(app))
         app.send(signal.SIGTERM)
         assert app.wait() == 0
-        assert time.monotonic() - began < LULL
+        assert time.monotonic() - began < LONG_LULL
 
 
 def test_it_serves_on_the_sockets_that_it_is_given_and_they_outlive_it(sample_folder):
@@ -129,7 +152,7 @@ def test_it_serves_on_the_sockets_that_it_is_given_and_they_outlive_it(sample_fo
             ) as host:
                 try:
                     for each in sockets:  # whoever comes before it is ready waits, and is not refused
-                        with contextlib.closing(place_of(each).connection(timeout=30)) as connection:
+                        with contextlib.closing(place_of(each).connection(timeout=PATIENCE)) as connection:
                             assert asked(app, connection)[0] == 200
                 finally:
                     host.terminate()

@@ -15,6 +15,7 @@ from local.__main__ import KEPT_KEYS, check_exposure, kept_key, listening_as, pa
 from local.listening import FIRST_HANDED, Place, checked_host, handed_over, listening, place_of
 from local.logs import log_level
 from local.processes import LocalError
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 LONG = secrets.token_hex(16)
@@ -177,7 +178,9 @@ def asked(handed: list[socket.socket], *arguments: str, **environment: str) -> o
     command = ["bash", "-c", f'exec "$@" {moves}', "bash", sys.executable, "-c", ASKS, *arguments]
     settings = {**os.environ, "LISTEN_FDS": str(len(handed)), **environment}
     numbers = [each.fileno() for each in handed]
-    ended = subprocess.run(command, pass_fds=numbers, env=settings, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(
+        command, pass_fds=numbers, env=settings, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     return json.loads(ended.stdout)
 
 

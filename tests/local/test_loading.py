@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 APP = "import gc\nimport azure.functions as func\n\napp = func.FunctionApp()\nprint('imported', gc.isenabled(), flush=True)\n"
@@ -26,6 +27,6 @@ print("later", gc.isenabled())
 def test_the_collector_rests_while_an_app_is_imported_and_no_longer(tmp_path, more, said):
     (tmp_path / "function_app.py").write_text(APP + more)
     run = subprocess.run(
-        [sys.executable, "-c", LOAD, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", LOAD, str(tmp_path)], cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     assert run.stdout.splitlines() == ["imported False", *said, "later True"]

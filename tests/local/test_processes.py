@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 INTERRUPTED = """
@@ -36,5 +37,5 @@ print("stopped", interruptions > 10)
 
 
 def test_a_child_can_be_stopped_whenever_a_signal_came_before():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "stopped True\n", done.stderr

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from tests.local.queue_place import QueuePlace
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 
 pytestmark = pytest.mark.slow
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

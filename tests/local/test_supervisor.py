@@ -29,6 +29,7 @@ from shared.storage.embedded.folder import is_store
 from shared.storage.embedded.storage import check_store
 from shared.storage.opening import open_storage
 from shared.storage.settings import FolderSettings
+from tests.patience import PATIENCE
 from tests.running import OURS, REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -68,12 +69,12 @@ class Supervisor:
         return (self.home / "keys").read_text()
 
     def ready(self) -> "Supervisor":
-        wait_for(lambda: bool(self.started) or self.process.poll() is not None, seconds=60)
+        wait_for(lambda: bool(self.started) or self.process.poll() is not None)
         assert self.process.poll() is None, self.output
         return self
 
     def exit_code(self) -> int:
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def children(self) -> dict[str, int]:
         """The numbers of the processes it started, by what they are called."""
@@ -87,7 +88,7 @@ def name_of(command: str) -> str:
     return named[0] if named else "azurite" if "azurite" in command else command
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"
@@ -112,7 +113,7 @@ def running(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield supervisor.ready()
     finally:
         supervisor.process.terminate()
-        supervisor.process.wait(30)
+        supervisor.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervi
             *options: str, app: Path = sample_folder, home: Path = tmp_path / "home", port: int | None = None, **settings: str
         ) -> Supervisor:
             supervisor = Supervisor(app, home, free_port() if port is None else port, *options, **settings)
-            stack.callback(supervisor.process.wait, 30)
+            stack.callback(supervisor.process.wait, PATIENCE)
             stack.callback(supervisor.process.terminate)
             return supervisor
 
@@ -248,7 +249,7 @@ def test_an_azurite_that_ends_by_itself_stops_the_rest(start):
 
 def asked_process(supervisor: Supervisor) -> int:
     """Ask on a connection of its own which process answers."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port}/process", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{supervisor.port}/process", timeout=PATIENCE) as answer:
         return int(answer.read())
 
 
@@ -272,7 +273,7 @@ def several(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield supervisor.ready()
     finally:
         supervisor.process.terminate()
-        supervisor.process.wait(30)
+        supervisor.process.wait(PATIENCE)
 
 
 def of_http(supervisor: Supervisor) -> set[int]:
@@ -323,7 +324,7 @@ def test_while_one_is_killed_and_started_again_the_others_answer(several):
 
 def test_one_that_is_asked_to_end_loses_no_call_and_its_callers_go_on_with_another(several):
     ending = several.children()["http-1"]
-    connections = [http.client.HTTPConnection("127.0.0.1", several.port, timeout=30) for _ in range(9)]
+    connections = [http.client.HTTPConnection("127.0.0.1", several.port, timeout=PATIENCE) for _ in range(9)]
     answers: list[int] = []
 
     def ask_all() -> None:
@@ -335,8 +336,9 @@ def test_one_that_is_asked_to_end_loses_no_call_and_its_callers_go_on_with_anoth
 
     ask_all()
     os.kill(ending, signal.SIGTERM)
-    until = time.monotonic() + 3
-    while time.monotonic() < until and runs(ending):
+    until = time.monotonic() + PATIENCE
+    while runs(ending):
+        assert time.monotonic() < until, several.output
         ask_all()
     answers.clear()
     ask_all()

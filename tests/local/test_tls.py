@@ -23,6 +23,7 @@ from local.front import without_pinning
 from local.listening import Place
 from local.processes import LocalError
 from local.tls import certificate
+from tests.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +128,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 @pytest.mark.skipif(shutil.which("keytool") is None, reason="there is no Java here")
 def test_java_reads_its_store(made):
     command = ["keytool", "-list", "-keystore", str(made.java), "-storepass", tls.STORE_PASSWORD]
-    listed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    listed = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
     assert "open-personalizer" in listed
     assert "trustedCertEntry" in listed
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.storage import names
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.storage_proxy import Fault, no_faults
 from tests.stores import opened, overwrite
@@ -65,7 +66,7 @@ def test_callers_are_told_in_time_and_served_again_when_it_is_over(running, prox
 def test_a_service_cut_off_from_storage_says_so_and_its_model_serves_on(running, proxy):
     for number in range(12):
         ranked(running, f"e{number}")
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE
     loop = running.request("GET", "/status").json["loop"]
     while loop["counters"]["pending"] or loop["modelVersion"] != loop["publishedModelVersion"]:
         assert time.monotonic() < until

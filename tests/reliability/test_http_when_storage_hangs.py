@@ -8,6 +8,7 @@ import pytest
 
 from shared.runtime.http import BRIEF, MUCH, WORK
 from tests.http.described import DescribedApp, Said, described_app, said
+from tests.patience import PATIENCE
 from tests.running import Answer
 from tests.storage_proxy import Fault, no_faults
 
@@ -59,7 +60,7 @@ def test_every_operation_ends_in_time_with_503_and_goes_on_when_storage_is_back(
     assert {what for what, answer in others.items() if answer.status < 400} == states | {"GET /openapi.json", "GET /docs"}
     assert {others[what].json["apiStatus"] for what in states} == {"Degraded"}
     proxy.plan = no_faults
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while described.app.request("GET", "/status").json["apiStatus"] != "Valid":
         assert time.monotonic() < until
         time.sleep(0.5)

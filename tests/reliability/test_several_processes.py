@@ -19,6 +19,7 @@ from shared.domain.loop import LoopRecord
 from shared.storage.loop_store import FileUsage
 from shared.storage.opening import open_storage
 from shared.storage.settings import FolderSettings
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +38,7 @@ class Service:
         self._connections = [self._connect() for _ in range(3 * PROCESSES)]
 
     def _connect(self) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self.tree.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.tree.port, timeout=PATIENCE)
         connection.connect()
         return connection
 
@@ -79,7 +80,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         asked.close()
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < until, "waited in vain"

@@ -14,6 +14,7 @@ import pytest
 from tests.functions_host.__main__ import DROPPED
 from tests.functions_host.workers import SETTING
 from tests.http.building import rank_body
+from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.storage_proxy import Fault
 
@@ -39,7 +40,7 @@ def warnings(app: RunningApp) -> list[dict[str, Any]]:
 
 def wait_for(app: RunningApp, *beginnings: str, since: int = 0) -> dict[str, Any]:
     """Give the first message that begins so; calls go on meanwhile."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while not (found := [line for line in warnings(app)[since:] if line["message"].startswith(beginnings)]):
         assert time.monotonic() < until
         app.request("GET", "/status")

@@ -15,6 +15,7 @@ import pytest
 
 from shared.runtime.http import Handler, first_used
 from shared.runtime.loading import AtFirstUse, imported
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 NOT_FOR_RANK = (
@@ -174,7 +175,7 @@ def said(code: str, **settings: str) -> Any:
         env={"PERSONALIZER_KEYS": "key", "PYTHONPATH": str(REPOSITORY), **settings},
         stdout=subprocess.PIPE,
         check=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     return json.loads(done.stdout)
 

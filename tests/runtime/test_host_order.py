@@ -17,6 +17,7 @@ from local.routes import Router
 from manage_function.operations import OPERATIONS as MANAGING
 from manage_function.operations import with_description
 from shared.runtime.http import LOOP_PREFIX, QUERY_VERSION, Operation
+from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
 LIST_FUNCTIONS = """
@@ -40,7 +41,13 @@ def router() -> Router:
     """The routes of all functions that the app registers, in the host's order."""
     environment = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "PATH": ""}
     listed = subprocess.run(
-        [sys.executable, "-c", LIST_FUNCTIONS], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LIST_FUNCTIONS],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
     )
     triggers = [trigger_of(name, bindings) for name, bindings in json.loads(listed.stdout)]
     return Router([each for each in triggers if isinstance(each, HttpTrigger)], prefix="")

@@ -7,6 +7,7 @@ import pytest
 
 from dashboard_function.joining import JoiningError, joined_modules, joined_styles
 from local.node import find_node
+from tests.patience import PATIENCE
 
 PAGE = {
     "/page/main.js": """/** What it does. */
@@ -57,7 +58,7 @@ def test_joined_modules_do_what_they_do_apart():
         [find_node().node, "--input-type=module", "-e", f"{text}\nconsole.log(JSON.stringify(told))"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=True,
     )
     length = len("a\nimport nothing from here\n")

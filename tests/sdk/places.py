@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from tests.http.building import KEY, path, rank_body
+from tests.patience import PATIENCE
 from tests.running import Answer, RunningApp
 
 ADMIN_KEY = "the-administrators-key"
@@ -69,7 +70,7 @@ class Place(NamedTuple):
         time.sleep(0.2)
         return self.status()
 
-    def until(self, found: Callable[[], Any], *, seconds: float = 30) -> Any:
+    def until(self, found: Callable[[], Any], *, seconds: float = PATIENCE) -> Any:
         """Wait for it, and give it."""
         deadline = time.monotonic() + seconds
         while not (it := found()):

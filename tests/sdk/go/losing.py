@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.patience import PATIENCE
+
 
 @contextmanager
 def losing(app_port: int, answers: int) -> Iterator[tuple[str, list[str]]]:
@@ -15,7 +17,7 @@ def losing(app_port: int, answers: int) -> Iterator[tuple[str, list[str]]]:
     class Gateway(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            connection = HTTPConnection("127.0.0.1", app_port, timeout=30)
+            connection = HTTPConnection("127.0.0.1", app_port, timeout=PATIENCE)
             headers = {name: text for name, text in self.headers.items() if name.lower() not in ("host", "accept-encoding")}
             connection.request("POST", self.path, body, headers)
             answer = connection.getresponse()

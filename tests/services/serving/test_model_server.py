@@ -27,6 +27,7 @@ from shared.services.serving import model_server
 from shared.services.serving.model_server import ModelServer, Polling
 from tests.builders import T0, decision
 from tests.learning.building import encoded
+from tests.patience import PATIENCE
 
 INTERVAL = 0.05
 ASKED = encoded({"u": {"a": 1}}, [{}, {"b": 2}])
@@ -229,7 +230,7 @@ async def test_a_forked_process_polls_for_itself(server, feed):
     pid = os.fork()
     if pid == 0:
         server.watch()
-        until = time.monotonic() + 5
+        until = time.monotonic() + PATIENCE
         while server._served.version != "1" and time.monotonic() < until:
             time.sleep(0.01)  # noqa: ASYNC251 - the child has no loop
         os._exit(0 if server._served.version == "1" else 1)

@@ -20,6 +20,7 @@ from shared.storage.embedded.folder import file_system, held_by_one_service
 from shared.storage.embedded.storage import EmbeddedStorage, check_store
 from shared.storage.ports import EVERYTHING, Storage
 from shared.storage.settings import FolderSettings
+from tests.patience import PATIENCE
 from tests.ports import row
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -200,7 +201,7 @@ def test_a_store_that_may_not_be_written_is_refused(tmp_path, what):
         chosen = folder if what == "folder" else folder / what
         os.chmod(chosen, 0o555 if chosen.is_dir() else 0o444)  # noqa: PTH101
     command = [sys.executable, "-c", AS_NOBODY, str(folder)]
-    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    told = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "cannot be" in told.stdout, told.stdout + told.stderr
     assert str(folder) in told.stdout
 

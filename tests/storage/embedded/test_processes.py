@@ -15,6 +15,7 @@ from shared.domain.errors import SettingsError
 from shared.storage.embedded.storage import EmbeddedStorage
 from shared.storage.ports import EVERYTHING, Storage
 from shared.storage.settings import FolderSettings
+from tests.patience import PATIENCE
 from tests.ports import row
 
 
@@ -106,10 +107,10 @@ def test_a_parent_that_closes_the_store_takes_no_log_from_under_a_child_that_was
             own = EmbeddedStorage(FolderSettings(folder, make=True))
             runner.run(own.rows.put("day", row("p", "first")))
             has_put.set()
-            has_closed.wait(30)
+            has_closed.wait(PATIENCE)
             runner.run(own.rows.put("day", row("p", "second")))
             has_put_again.set()
-            may_end.wait(30)
+            may_end.wait(PATIENCE)
             runner.run(own.close())
 
     with asyncio.Runner() as runner:
@@ -118,10 +119,10 @@ def test_a_parent_that_closes_the_store_takes_no_log_from_under_a_child_that_was
         runner.run(store.rows.put("day", row("p", "before")))
         process = context.Process(target=child)
         process.start()
-        assert has_put.wait(30)
+        assert has_put.wait(PATIENCE)
         runner.run(store.close())
         has_closed.set()
-        assert has_put_again.wait(30)
+        assert has_put_again.wait(PATIENCE)
         assert runner.run(names(store)) == ["before", "first", "second"]
         may_end.set()
         process.join(30)

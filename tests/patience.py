@@ -1,0 +1,6 @@
+"""How long a test waits for an event before it fails."""
+
+from typing import Final
+
+PATIENCE: Final = 120.0
+"""Seconds. No law is about this time: on a machine with ten times the work that it can do, the event still comes sooner."""
