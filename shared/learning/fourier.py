@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning.encoding import Floats32, Hashes
-from shared.learning.segments import Positions, present
+from shared.learning.segments import Positions, distinct, present
 
 WAVES: Final = 128
 
@@ -52,7 +52,7 @@ def summed(spread: Callable[[Hashes], Floats32], hashes: Hashes, values: Floats3
     Row i has the entries ``starts[i]`` up to ``starts[i + 1]``, at least one, and names a feature once; ``spread`` gives features'
     frequencies. Rows have few distinct features in common: one product does it where their values fit into a dense table.
     """
-    features, places = np.unique(hashes, return_inverse=True)
+    features, places = distinct(hashes)
     count = len(starts) - 1
     if count * len(features) <= _DENSE_CELLS:
         dense = np.zeros((count, len(features)), dtype=np.float32)

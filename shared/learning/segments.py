@@ -1,9 +1,15 @@
 """Arrays of arrays, laid one after another: segment i goes from ``starts[i]`` up to ``starts[i + 1]``."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
 Positions = npt.NDArray[np.int64]
+
+_BUCKET_BITS: Final = 20
+_MANY: Final = 2048
+"""Of fewer numbers, sorting finds the distinct ones as fast."""
 
 
 def starts_of(sizes: Positions) -> Positions:
@@ -27,6 +33,27 @@ def ranges(firsts: Positions, sizes: Positions) -> Positions:
     return np.repeat(firsts - starts[:-1], sizes) + np.arange(starts[-1])
 
 
+def distinct(numbers: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], Positions]:
+    """Give the distinct ones of many numbers, in some order, and which of these each is: faster than sorting where few are distinct.
+
+    Each bucket of a hash table keeps the place of the number that came last. Where two numbers meet in a bucket, they are sorted after all.
+
+    >>> found, which = distinct(np.array([7, 2, 7], dtype=np.uint32))
+    >>> sorted(found.tolist()), found[which].tolist()
+    ([2, 7], [7, 2, 7])
+    """
+    if len(numbers) >= _MANY:
+        buckets = numbers * np.uint32(0x9E3779B1) >> np.uint32(32 - _BUCKET_BITS)
+        table = np.empty(1 << _BUCKET_BITS, dtype=np.int32)  # read only where it was written
+        table[buckets] = np.arange(len(numbers), dtype=np.int32)
+        lasts = table.take(buckets)
+        if (numbers.take(lasts) == numbers).all():
+            places, which = present(lasts.astype(np.int64), len(numbers))
+            return numbers[places], which
+    found, which = np.unique(numbers, return_inverse=True)
+    return found, which
+
+
 def present(places: Positions, size: int) -> tuple[Positions, Positions]:
     """Give the distinct ones of places below ``size``, in order, and which of these each place is: faster than sorting.
 
@@ -35,7 +62,7 @@ def present(places: Positions, size: int) -> tuple[Positions, Positions]:
     """
     is_present = np.zeros(size, dtype=np.bool_)
     is_present[places] = True
-    distinct = np.flatnonzero(is_present)
-    numbers = np.zeros(size, dtype=np.int64)
-    numbers[distinct] = np.arange(len(distinct))
-    return distinct, numbers[places]
+    found = np.flatnonzero(is_present)
+    numbers = np.empty(size, dtype=np.int64)  # read only where it was written
+    numbers[found] = np.arange(len(found))
+    return found, numbers.take(places)
