@@ -124,8 +124,10 @@ class Scorer:
         """
         for first, last in self._fitting(situations, 0, len(situations)):
             some = _Situations.of(situations[first:last], self._measures)
-            contexts = self._context_places(tuple(some.features.tolist())).take(some.feature_of)
-            actions = self._action_places(some.actions)
+            of_features = self._context_places(tuple(some.features.tolist()))
+            contexts, actions = of_features.take(some.feature_of), self._action_places(some.actions)
+            if self._asks_shared or self._shared_share.take(actions).any():
+                self._pairs.look_up_together(some.features, of_features, np.unique(actions))
             own = self._waves_of_many(some, contexts) if self._share else None
             joint = self._joint_angles_of_many(some, contexts) if self._has_joint else None
             for rows in _alike(some.widths):
@@ -499,6 +501,13 @@ class _Pairs:
                 self._look_up(names[row], contexts[row], actions[row], known)
         given: Floats32 = self._flat.take(pairs, axis=0)
         return given
+
+    def look_up_together(self, names: Hashes, contexts: Places, actions: Places) -> None:
+        """Look up what is missing of these features with these actions, unless it is too much: most of it will be asked for."""
+        lacking = ~self._known[np.ix_(contexts, actions)].all(axis=1)
+        crosses = np.count_nonzero(lacking) * int((self._starts[actions + 1] - self._starts[actions]).sum())
+        if crosses <= _LOOKED_UP_AT_ONCE:
+            self._look_up_all(names[lacking], contexts[lacking], actions)
 
     def _look_up(self, names: Hashes, contexts: Places, actions: Places, known: npt.NDArray[np.bool_]) -> None:
         """Look up what is missing; for a feature that was met before, of all actions at once, since more will be asked for."""

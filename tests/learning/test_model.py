@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.events import Action, Features, Situation
+from shared.learning import scorer
 from shared.learning.crosses import cells, crossed
 from shared.learning.encoding import Encoder
 from shared.learning.joint_ridge import joint_waves
@@ -270,6 +271,16 @@ def test_many_situations_are_scored_as_each_of_them_is(model, count):
             assert draws == pytest.approx(alone.draws, abs=1e-5)
             seen.append(place)
     assert sorted(seen) == [*range(count)]
+
+
+@EVERY_KIND
+def test_many_situations_that_have_too_much_for_one_look_are_scored_the_same(model, monkeypatch):
+    expected = [(places, scores) for places, scores in anew(model).scores_of_many(OFFERS)]
+    monkeypatch.setattr(scorer, "_LOOKED_UP_AT_ONCE", 100)
+    for (places, scores), (again, same) in zip(expected, anew(model).scores_of_many(OFFERS), strict=True):
+        assert again.tolist() == places.tolist()
+        assert same.mean == pytest.approx(scores.mean, abs=1e-6)
+        assert same.draws == pytest.approx(scores.draws, abs=1e-5)
 
 
 def test_many_are_none_of_none():
