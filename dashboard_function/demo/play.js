@@ -5,6 +5,7 @@ import { confirmed } from "/dashboard/lib/dialog.js";
 import { byId, h, replace, write } from "/dashboard/lib/dom.js";
 import { busy, textOf } from "/dashboard/lib/form.js";
 import { count, counted, duration } from "/dashboard/lib/format.js";
+import { isPassing, untilShown } from "/dashboard/lib/live.js";
 import { message, note } from "/dashboard/lib/notes.js";
 import { LearningCurve } from "./curve.js";
 import { keep, kept } from "./keeping.js";
@@ -45,6 +46,8 @@ class Play {
   #asked = 0;
   /** Visitors of a crowd that was interrupted, who have yet to come. */
   #left = 0;
+  /** Whether they come by themselves, as soon as it is seen that they can. */
+  #goesOn = false;
   /** @type {AbortController | null} */
   #crowd = null;
   /** Until the last visitor of the crowd is gone. */
@@ -98,6 +101,7 @@ class Play {
     this.#chance = seededChance(play.seed);
     this.#tastes = Tastes.from(play.liked);
     this.#left = play.left;
+    this.#goesOn = play.left > 0;
     this.curve.resume(play.curve);
     replace(this.likes, whatTheyLike(this.#tastes));
   }
@@ -181,6 +185,7 @@ class Play {
         else if (before && before.version !== this.#standing.version) await this.#askTheNewModel();
         if (isLost) note("Connected again.");
         isLost = false;
+        this.#goOn();
       } catch (error) {
         if (error instanceof Refusal && error.status === 401) this.onError(error);
         else if (!isLost) note(textOf(error));
@@ -188,10 +193,19 @@ class Play {
         if (error instanceof NoAnswer) this.#tellPulse("No connection, trying again", "lost");
         else if (!this.#standing?.trouble) this.#tellPulse("Something is wrong, trying again", "lost");
       }
-      await new Promise((resolve) => setTimeout(resolve, document.hidden ? 5 * LOOK_EVERY_MS : LOOK_EVERY_MS));
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await untilShown(this.signal);
     }
     this.#crowd?.abort();
     this.#tellPulse("", "");
+  }
+
+  /** Let those come who were on their way when the page was loaded again, or the service could not be reached. */
+  #goOn() {
+    if (!this.#goesOn || this.#crowd || !this.#left) return;
+    this.#goesOn = false;
+    note(`The other ${counted(this.#left, "visitor")} come now.`);
+    this.#coming = this.#invite();
   }
 
   /** While a crowd teaches it, the story follows the model, unless somebody is about to click it. */
@@ -307,6 +321,7 @@ class Play {
     } catch (error) {
       crowd.abort();
       this.#left = CROWD - this.progress.value;
+      this.#goesOn = isPassing(error);
       this.onError(error);
     }
     this.#crowd = null;

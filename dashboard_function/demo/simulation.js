@@ -1,6 +1,7 @@
 /** Visitors who come by themselves: a few at a time, slowly until there is a first model, each rewarded by tastes that the loop is not told. */
 
 import { NoAnswer, Refusal } from "/dashboard/lib/api.js";
+import { untilShown } from "/dashboard/lib/live.js";
 import { freshEventId } from "./loop.js";
 import { anybody, storyOf } from "./world.js";
 
@@ -35,6 +36,10 @@ export async function simulate({ loop, tastes, chance, count, lacksModel, signal
   const turn = async (/** @type {number} */ number) => {
     while (number >= AT_FIRST.most && isHeldUp()) {
       await paused(LOOK_EVERY_MS, signal);
+      next = Math.max(next, performance.now());
+    }
+    if (document.hidden) {
+      await untilShown(signal);
       next = Math.max(next, performance.now());
     }
     const at = next;

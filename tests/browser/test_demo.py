@@ -324,7 +324,7 @@ def test_the_first_model_is_there_before_a_hundred_have_come(demo):
     demo.visit.button("Stop").click()
 
 
-def test_a_crowd_that_a_reload_interrupted_can_go_on_with_the_same_people(demo):
+def test_a_crowd_that_a_reload_interrupted_goes_on_with_the_same_people(demo):
     demo.play()
     demo.visit.button("Change everybody’s tastes").click()
     demo.visit.button("Simulate 1,000 visitors").click()
@@ -339,10 +339,35 @@ def test_a_crowd_that_a_reload_interrupted_can_go_on_with_the_same_people(demo):
     assert come >= 20
     assert demo.page.locator(".likes table").text_content() == likes
     expect(demo.page.locator(".curve .change")).to_have_count(1)
-    demo.visit.button(f"Let the other {1000 - come:.0f} come").click()
-    demo.until(lambda: demo.figure("Visitors") > come)
+    demo.visit.says(re.compile("The other [0-9]+ visitors come now."))
+    demo.until(lambda: demo.figure("Visitors") > come + 5)
     demo.visit.button("Stop").click()
     expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
+    demo.page.reload()
+    demo.play()
+    expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
+
+
+HIDE = """(hidden) => {
+  Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_a_page_that_nobody_sees_asks_nothing_and_its_crowd_goes_on_when_it_is_seen(demo):
+    demo.play()
+    demo.visit.button("Simulate 1,000 visitors").click()
+    demo.until(lambda: demo.figure("Visitors") >= 10)
+    demo.page.evaluate(HIDE, True)
+    demo.page.wait_for_timeout(2_500)  # what was on its way arrives
+    asked: list[str] = []
+    demo.page.on("request", lambda request: asked.append(request.url))
+    demo.page.wait_for_timeout(3_000)
+    assert asked == []
+    come = demo.figure("Visitors")
+    demo.page.evaluate(HIDE, False)
+    demo.until(lambda: demo.figure("Visitors") > come)
+    demo.visit.button("Stop").click()
 
 
 def test_after_the_app_was_restarted_the_page_goes_on(demo):

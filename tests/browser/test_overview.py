@@ -44,6 +44,28 @@ def test_every_chart_has_its_numbers_as_a_table_and_in_words(visit, app):
     expect(chart.get_by_role("table").locator("tbody tr").first).to_contain_text("1.000")
 
 
+def test_how_often_the_apprentice_agrees_is_a_chart_over_time_where_there_is_one(visit, app):
+    ranked(app, 3)
+    learned(app, 3)
+    chart = visit.page.get_by_role("region", name="Apprentice: agrees with your own choice")
+    visit.sign_in()
+    expect(visit.page.locator(".chart canvas").first).to_be_visible(timeout=WITHIN_MS)
+    expect(chart).to_have_count(0)
+
+    def of_an_apprentice(route):
+        answer = route.fetch().json()
+        for number, point in enumerate(answer["timeseries"]):
+            point["matchRate"] = 0.25 if number == 0 else 0.5
+        answer["timeseries"] = [{**answer["timeseries"][0], "timeStamp": "2026-01-01T00:00:00Z", "matchRate": 0.75}, *answer["timeseries"]]
+        route.fulfill(json=answer)
+
+    visit.page.route("**/figures*", of_an_apprentice)
+    expect(chart.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(r"Same choice: last \d+%, between 25% and 75%"), timeout=WITHIN_MS
+    )
+    visit.page.unroute_all(behavior="ignoreErrors")
+
+
 def test_the_time_shown_can_be_changed(visit):
     visit.sign_in()
     for name in ("Hour", "Week", "30 days", "Day"):

@@ -137,6 +137,17 @@ async function freed(signal, alarm) {
 async function shown(signal) {
   if (!document.hidden || signal.aborted) return;
   connection.set("paused");
+  await untilShown(signal);
+}
+
+/**
+ * Wait while nobody can see the page.
+ *
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+export async function untilShown(signal) {
+  if (!document.hidden || signal.aborted) return;
   const over = new AbortController();
   await new Promise((resolve) => {
     document.addEventListener("visibilitychange", resolve, { signal: over.signal });

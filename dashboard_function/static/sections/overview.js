@@ -171,6 +171,27 @@ function chartsFor(api, signal) {
     height: 170,
     level: "h2",
   });
+  const apprentice = new Chart({
+    title: "Apprentice: agrees with your own choice",
+    format: percent,
+    signal,
+    fromZero: true,
+    steps: THOUSANDTHS,
+    least: 0.05,
+    height: 200,
+    level: "h2",
+  });
+  const ofApprentice = h(
+    "div",
+    { class: "card", hidden: true },
+    apprentice.element,
+    h(
+      "p",
+      { class: "faint" },
+      "In Apprentice mode your own first action is shown. The line is the share of events for which the policy would have shown the same. " +
+        "It is ready for Online mode when the line stays high, or when an evaluation says that it earns more.",
+    ),
+  );
   const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, steps: SPANS, least: 10, height: 170, level: "h2" });
   let changed = () => {};
   const views = segments(
@@ -194,6 +215,7 @@ function chartsFor(api, signal) {
         rewards.element,
         h("p", { class: "faint" }, "Bands are 95% intervals. They hold at every moment, however often you look."),
       ),
+      ofApprentice,
       h("div", { class: "columns three" }, small),
     ),
     onView: (/** @type {() => void} */ listener) => (changed = listener),
@@ -214,12 +236,12 @@ function chartsFor(api, signal) {
       const matches = column(known, (each) => each.matchRate);
       exploration.show({
         times: known.map(secondsAt),
-        series: [
-          { label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) },
-          ...(matches.some((each) => each !== null)
-            ? [{ label: "Agrees with the baseline", colour: "baseline", dash: [8, 4], values: matches }]
-            : []),
-        ],
+        series: [{ label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) }],
+      });
+      ofApprentice.hidden = !matches.some((each) => each !== null);
+      apprentice.show({
+        times: ofApprentice.hidden ? [] : known.map(secondsAt),
+        series: [{ label: "Same choice", colour: "baseline", shape: "area", values: matches }],
       });
       lag.show({
         times: known.map(secondsAt),
