@@ -14,10 +14,7 @@ from shared.api.configuration import ConfigurationRequest
 app = typer.Typer(help="A loop's configuration: read it, and change parts of it.", no_args_is_help=True)
 
 _PATH = "configurations/service"
-_RETRAIN_DAYS: Final = "modelRetrainDays"
-_MEMBERS: Final = {str(member.alias): member.is_required() for member in ConfigurationRequest.model_fields.values()}
-_REQUIRED: Final = [name for name, is_required in _MEMBERS.items() if is_required]
-"""A PUT has to name these; a caller who wants to change another sends them as they are."""
+_MEMBERS: Final = [str(member.alias) for member in ConfigurationRequest.model_fields.values()]
 
 
 @app.command()
@@ -50,15 +47,10 @@ def set_(
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
-    """Change members of the configuration; what is not named stays. What becomes of the model and the log is said before."""
+    """Set members of the configuration; the others stay as they are. What becomes of the model and the log is said before."""
     changed, service = changes(settings), Service.of_loop(endpoint, key, loop)
-    present = service.ask("GET", _PATH)
-    is_kept = changed.get(_RETRAIN_DAYS) == present[_RETRAIN_DAYS]
-    previews.say(service, is_sure=is_sure, configuration=changed, keepsRetrainDays=is_kept)
-    body = {**{name: present[name] for name in _REQUIRED}, **changed}
-    if is_kept:  # sent as it is it would not count as set
-        service.ask("PUT", _PATH, {**{name: present[name] for name in _REQUIRED}, _RETRAIN_DAYS: 0 if present[_RETRAIN_DAYS] else 1})
-    _print(service.ask("PUT", _PATH, body), as_json=as_json)
+    previews.say(service, is_sure=is_sure, configuration=changed, ownsUnchanged=True)
+    _print(service.ask("POST", "configurations/set", {"configuration": changed}), as_json=as_json)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import sys
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
+import orjson
 import typer
 
 from cli import options, previews
@@ -14,11 +15,12 @@ from shared.domain.loop import Tier
 
 app = typer.Typer(help="The loops of a deployment: list, show, create, change and delete them, as its administrator.", no_args_is_help=True)
 
-_LEARNED_AGAIN: Final = ("rewardWaitTime", "defaultReward", "rewardAggregation")
-_RETENTION: Final = "logRetentionDays"
+_SECRET: Final = frozenset({"logMirrorSasUri"})
+"""Members that are not printed: whoever has the address may write there."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The loop.")]
 TierOption = Annotated[Tier | None, typer.Option("--tier", case_sensitive=False, help="What the loop is for.")]
+ChangesExisting = Annotated[bool, typer.Option("--change", help="Change the loop if it is there already.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="MEMBER=VALUE", help="A member of its configuration, such as rewardWaitTime=PT1H; repeatable."),
@@ -49,17 +51,28 @@ def create(
     name: Name,
     tier: TierOption = None,
     settings: Settings = None,
+    changes_existing: ChangesExisting = False,
     is_sure: previews.IsSure = False,
     endpoint: options.Endpoint = "",
     admin_key: options.AdminKey = "",
     as_json: options.Json = False,
 ) -> None:
-    """Create a loop, and print its two keys, which are told this once; one that is there is changed, and what that may lose is said."""
+    """Create a loop, and print its two keys, which are told this once. One that is there stays as it is, unless --change is given.
+
+    What differs is said: exit code 1 if something does and is not changed.
+    """
     body: dict[str, Any] = {} if tier is None else {"tier": tier.value}
-    service = Service.of_deployment(endpoint, admin_key)
     if settings:
         body["configuration"] = changes(settings)
-        _say(service, name, body["configuration"], is_sure=is_sure)
+    service = Service.of_deployment(endpoint, admin_key)
+    found = service.root("POST", f"{_path(name)}/preview", body)
+    if found["isThere"]:
+        _say_differences(name, found, changes_existing=changes_existing)
+    if found["isThere"] and not (found["changes"] and changes_existing):
+        _print(service.root("GET", _path(name)), as_json=as_json)
+        raise typer.Exit(1 if found["changes"] else 0)
+    if found["changes"] and previews.loses(found):
+        previews.ask(is_sure=is_sure)
     _print(service.root("PUT", _path(name), body), as_json=as_json)
 
 
@@ -81,22 +94,23 @@ def delete(
         print(f"The loop {name} is deleted.")
 
 
-def _say(service: Service, name: str, wanted: dict[str, Any], *, is_sure: bool) -> None:
-    """Say on standard error what a change may do to a loop that is there; how much of it only a key of the loop can ask."""
-    there = next((each["configuration"] for each in service.root("GET", "loops")["value"] if each["name"] == name), None)
-    if there is None:
+def _say_differences(name: str, found: dict[str, Any], *, changes_existing: bool) -> None:
+    """Say on standard error what would be changed of a loop that is there, and what the model would know then."""
+    if not found["changes"]:
+        print(f"The loop {name} is there already, as it is asked for. Nothing is changed.", file=sys.stderr)
         return
-    changed = [member for member, value in wanted.items() if there.get(member) != value]
-    told = []
-    if again := [member for member in changed if member in _LEARNED_AGAIN]:
-        told.append(f"its model is learned again from what the log still holds ({', '.join(again)})")
-    if _RETENTION in changed and wanted[_RETENTION] != -1:
-        told.append(f"what is older than {wanted[_RETENTION]} days is deleted from the log, for good ({_RETENTION})")
-    if not told:
-        return
-    print(f"The loop {name} is there: {', and '.join(told)}. `config set --loop {name}` tells the events before.", file=sys.stderr)
-    if not is_sure and sys.stdin.isatty():
-        typer.confirm("Go on?", abort=True, err=True)
+    done = "It is changed:" if changes_existing else "Nothing is changed. With --change it would be:"
+    print(f"The loop {name} is there already. {done}", file=sys.stderr)
+    for each in found["changes"]:
+        before, after = (_shown(each["member"], each.get(when)) for when in ("before", "after"))
+        print(f"  {each['member']}: {before} -> {after}", file=sys.stderr)
+    print(found["message"], file=sys.stderr)
+
+
+def _shown(member: str, value: Any) -> str:
+    if value is None or value == "":
+        return "none"
+    return "(an address that is not shown)" if member in _SECRET else orjson.dumps(value).decode().strip('"')
 
 
 def _path(name: str) -> str:

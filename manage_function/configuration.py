@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared.api.configuration import ConfigurationResponse, read_configuration, read_unset, write_configuration
+from shared.api.configuration import ConfigurationResponse, read_configuration, read_set, read_unset, write_configuration
 from shared.domain.errors import InvalidContainerError, InvalidSasUriError, UnreadableError
 from shared.domain.loop import LoopSettings
 from shared.runtime.http import QUERY_VERSION, Call, Operation, answer
@@ -25,6 +25,11 @@ async def put(call: Call) -> func.HttpResponse:
     return answer(200, await _body(call, settings))
 
 
+async def set_(call: Call) -> func.HttpResponse:
+    """Have the members that are sent be the loop's own from now on, whatever they were; answers with what is in force then."""
+    return answer(200, await _body(call, await call.services.configurator.own(read_set(call.body))))
+
+
 async def unset(call: Call) -> func.HttpResponse:
     """Have members follow the app's settings again; answers with what is in force then."""
     return answer(200, await _body(call, await call.services.configurator.unset(read_unset(call.body))))
@@ -43,5 +48,6 @@ async def _body(call: Call, settings: LoopSettings) -> ConfigurationResponse:
 OPERATIONS = (
     Operation("configuration_get", "GET", "configurations/service", get),
     Operation("configuration_put", "PUT", "configurations/service", put),
+    Operation("configuration_set", "POST", "configurations/set", set_),
     Operation("configuration_unset", "POST", "configurations/unset", unset),
 )

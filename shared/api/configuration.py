@@ -8,7 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints, WithJsonSchema
+from pydantic import ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from shared.api.durations import Duration
@@ -184,6 +184,19 @@ def read_changes(document: object, *, where: tuple[str, ...] = ("configuration",
     """
     known = mended(document, ConfigurationChanges)
     return validated(known, ConfigurationChanges, InvalidConfigurationError, where=where).changes()
+
+
+class SetRequest(WireModel):
+    """Any part of a configuration, all of which is to be the loop's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    configuration: Annotated[dict[str, Any], WithJsonSchema(ConfigurationChanges.model_json_schema())]
+
+
+def read_set(body: bytes) -> dict[str, Any]:
+    """Read the body of a set as fields of `LoopSettings`; raises `InvalidConfigurationError`."""
+    return read_changes(parse(body, SetRequest, InvalidConfigurationError).configuration)
 
 
 class UnsetRequest(WireModel):

@@ -47,7 +47,9 @@ def test_a_loop_is_made_listed_shown_changed_and_deleted(cli):
     assert (made["tier"], made["configuration"]["rewardWaitTime"], made["configuration"]["defaultReward"]) == ("E0", "PT1H", -0.5)
     first, second = made["keys"]
     assert done(cli("config", "get", "rewardWaitTime", "--loop", "news", PERSONALIZER_KEY=first)).text == "PT1H\n"
-    changed = done(cli("loops", "create", "news", "--tier", "S0", "--json")).json
+    changed = cli("loops", "create", "news", "--tier", "S0", "--change", "--json")
+    assert (changed.code, "tier: E0 -> S0\n  learningMode: Apprentice -> Online" in changed.errors) == (0, True)
+    changed = changed.json
     assert ("keys" in changed, changed["tier"]) == (False, "S0")
     listed = done(cli("loops", "list"))
     assert [row.split()[:2] for row in listed.text.splitlines()[1:]] == [["default", "S0"], ["news", "S0"]]
@@ -60,16 +62,24 @@ def test_a_loop_is_made_listed_shown_changed_and_deleted(cli):
     assert second not in listed.text
 
 
-def test_what_a_change_of_a_loop_that_is_there_may_lose_is_said(cli):
-    first = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H", "--set", "logRetentionDays=90")
-    assert done(first)
-    same = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H", "--set", "explorationPercentage=0.1")
-    assert done(same)
-    changed = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT2H", "--set", "logRetentionDays=30", "--json")
-    assert changed.json["configuration"]["logRetentionDays"] == 30
-    assert "learned again from what the log still holds (rewardWaitTime)" in changed.errors
-    assert "older than 30 days is deleted from the log, for good" in changed.errors
-    assert done(cli("loops", "create", "kept", "--set", "logRetentionDays=-1"))
+def test_a_loop_that_is_there_is_not_changed_unless_that_is_asked_for_and_what_differs_is_said(cli):
+    done(cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H"))
+    same = cli("loops", "create", "kept", "--set", "rewardWaitTime=PT1H", "--json")
+    assert (same.code, "there already, as it is asked for. Nothing is changed." in same.errors) == (0, True)
+    assert "keys" not in same.json
+    asked = ("--tier", "F0", "--set", "rewardWaitTime=PT2H", "--set", "logRetentionDays=30")
+    other = cli("loops", "create", "kept", *asked, "--json")
+    assert (other.code, "Nothing is changed. With --change it would be:" in other.errors) == (1, True)
+    for line in ("tier: S0 -> F0", "rewardWaitTime: PT1H -> PT2H", "logRetentionDays: 90 -> 30", "There is no model yet"):
+        assert line in other.errors
+    assert other.json == done(cli("loops", "show", "kept", "--json")).json
+    changed = cli("loops", "create", "kept", *asked, "--change", "--json")
+    assert (changed.code, "It is changed:" in changed.errors) == (0, True)
+    assert (changed.json["tier"], changed.json["configuration"]["logRetentionDays"]) == ("F0", 30)
+    assert "rewardWaitTime" in cli("loops", "create", "kept", "--set", "rewardWaitTime=P99D").told
+    secret = "https://mine123.blob.core.windows.net/logs?sp=wl&sr=c&se=2040-08-13T00%3A00Z&sig=secret"
+    mirrored = cli("loops", "create", "kept", "--set", "logMirrorEnabled=true", "--set", f"logMirrorSasUri={secret}")
+    assert (mirrored.code, "sig=secret" in mirrored.errors) == (1, False)
     assert done(cli("loops", "delete", "kept", "--yes"))
 
 
@@ -105,6 +115,17 @@ def test_a_part_of_the_configuration_is_changed_and_the_rest_stays(cli):
     assert "no member 'rewardWait'" in cli("config", "set", "rewardWait=PT1H").told
     assert "no member 'x'" in cli("config", "get", "x").told
     assert "MEMBER=VALUE" in cli("config", "set", "rewardWaitTime").told
+
+
+def test_days_to_learn_again_are_set_to_the_value_in_force_in_one_request(cli, service):
+    days = done(cli("config", "get", "modelRetrainDays", "--json")).json
+    told = cli("config", "set", f"modelRetrainDays={days}", "--json")
+    assert (told.code, told.json["modelRetrainDays"]) == (0, days)
+    assert f"A later change that has the model learned again will learn the last {days} days only" in told.errors
+    assert "A later change" not in cli("config", "set", f"modelRetrainDays={days}").errors, "they are set already"
+    done(cli("config", "unset", "modelRetrainDays"))
+    assert "A later change" in cli("config", "set", f"modelRetrainDays={days}").errors
+    done(cli("config", "unset", "modelRetrainDays"))
 
 
 def test_a_member_that_was_set_follows_the_app_again(cli):

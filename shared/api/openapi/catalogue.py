@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, UnsetRequest
+from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, SetRequest, UnsetRequest
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
@@ -18,7 +18,7 @@ from shared.api.multislot import MultiSlotRankRequest, MultiSlotRankResponse, Mu
 from shared.api.openapi.described import BYTES, HTML, JSON, Answer, Body, Described, Parameter, Schema
 from shared.api.paging import DEFAULT_SIZE, LARGEST
 from shared.api.policy import PolicyContract
-from shared.api.preview import PreviewRequest, PreviewResponse
+from shared.api.preview import LoopPreviewResponse, PreviewRequest, PreviewResponse
 from shared.api.rank import RankRequest, RankResponse
 from shared.api.receipts import ReceiptBody
 from shared.api.reward import RewardRequest
@@ -229,6 +229,15 @@ _CONFIGURATION_PUT_2022: Final = replace(
     errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
 )
 
+_CONFIGURATION_SET: Final = Described(
+    "Configuration",
+    "Set members of the configuration",
+    description="Only the members that are sent are set. A value that is in force already becomes the loop's own as well, "
+    "and so does not follow the app's settings any more.",
+    body=Body(SetRequest, _SETTINGS_RULES, {"configuration": {"modelRetrainDays": 2}}),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+)
 _CONFIGURATION_UNSET: Final = Described(
     "Configuration",
     "Have members follow the app's settings again",
@@ -257,6 +266,15 @@ _POLICY_DELETE: Final = Described(
     errors=(errors.AutoOptimizationError,),
 )
 
+_EFFECT: Final = {
+    "isLearnedAgain": True,
+    "events": 1,
+    "ofEvents": 20001,
+    "eventsDeleted": 0,
+    "isExact": True,
+    "message": "The model is learned again from the log. The new model will know 1 of 20,001 events: modelRetrainDays is set to 2.",
+    "changes": [{"member": "defaultReward", "before": 0.0, "after": 0.5}],
+}
 _PREVIEW: Final = Described(
     "Configuration",
     "Ask for the effect of a change",
@@ -271,15 +289,7 @@ _PREVIEW: Final = Described(
             200,
             "How many events the next model will know, and how many events of the log a shorter retention deletes.",
             PreviewResponse,
-            {
-                "isLearnedAgain": True,
-                "events": 1,
-                "ofEvents": 20001,
-                "eventsDeleted": 0,
-                "isExact": True,
-                "message": "The model is learned again from the log. "
-                "The new model will know 1 of 20,001 events: modelRetrainDays is set to 2.",
-            },
+            _EFFECT,
         ),
     ),
     errors=(
@@ -743,6 +753,14 @@ _LOOPS_PUT: Final = Described(
     ),
     errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
 )
+_LOOPS_PREVIEW: Final = Described(
+    "Loops",
+    "Ask what making or changing a loop would do",
+    description="Nothing is made or changed. Of a loop that is there, the answer lists each value that would change.",
+    body=Body(LoopRequest, "Any part of a configuration.", {"configuration": {"defaultReward": 0.5}}, required=False),
+    answers=(Answer(200, "Whether the loop is there, and the effect of the change.", LoopPreviewResponse, {**_EFFECT, "isThere": True}),),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+)
 _LOOPS_DELETE: Final = Described(
     "Loops", "Delete a loop", description="Its data are erased soon after.", answers=(_DONE,), errors=(errors.InvalidRequestError,)
 )
@@ -847,6 +865,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "configuration_get": _CONFIGURATION_GET,
         "configuration_put": _CONFIGURATION_PUT,
         "configuration_put_2022": _CONFIGURATION_PUT_2022,
+        "configuration_set": _CONFIGURATION_SET,
         "configuration_unset": _CONFIGURATION_UNSET,
         "policy_get": _POLICY_GET,
         "policy_put": _POLICY_PUT,
@@ -879,6 +898,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "loops_list": _LOOPS_LIST,
         "loops_get": _LOOPS_GET,
         "loops_put": _LOOPS_PUT,
+        "loops_preview": _LOOPS_PREVIEW,
         "loops_delete": _LOOPS_DELETE,
         "keys_regenerate": _KEYS_REGENERATE,
         "figures": _FIGURES,

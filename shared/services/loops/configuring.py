@@ -6,7 +6,7 @@ The rules are docs/concepts/configuration.md's.
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -43,6 +43,20 @@ MirrorCheck = Callable[[str], None]
 """Raises `InvalidSasUriError` for an address that logs cannot be mirrored to."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays).
+
+    ``unset`` are fields that the loop is to have no value of its own of any more. ``owns_unchanged`` says that a value that is in force
+    already becomes the loop's own as well.
+    """
+
+    settings: Mapping[str, Any]
+    policy: LearningPolicy | None = None
+    owns_unchanged: bool = False
+    unset: Collection[str] = ()
+
+
 def configured(
     record: LoopRecord, changes: Mapping[str, Any], *, defaults: LoopSettings, check_mirror: MirrorCheck, now: datetime
 ) -> LoopRecord:
@@ -62,6 +76,18 @@ def configured(
     if settings.log_mirror_enabled and new.keys() & {"log_mirror_enabled", "log_mirror_sas_uri"}:
         _check_expiry(settings.log_mirror_sas_uri, now)
     return changed
+
+
+def owned(
+    record: LoopRecord, changes: Mapping[str, Any], *, defaults: LoopSettings, check_mirror: MirrorCheck, now: datetime
+) -> LoopRecord:
+    """Give the record with all of these fields of `LoopSettings` as the loop's own, also those whose value was in force already.
+
+    The app's settings may change: then these stay. Raises as `configured`.
+    """
+    changed = configured(record, changes, defaults=defaults, check_mirror=check_mirror, now=now)
+    unchanged = {name: value for name, value in changes.items() if name not in changed.overrides}
+    return changed.overriding({**unchanged, "edited_at": now}) if unchanged else changed
 
 
 def unset(record: LoopRecord, names: Collection[str], *, defaults: LoopSettings, check_mirror: MirrorCheck, now: datetime) -> LoopRecord:
@@ -121,6 +147,12 @@ class Configurator:
             lambda record: configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
         )
 
+    async def own(self, changes: Mapping[str, Any]) -> LoopSettings:
+        """Change these fields of `LoopSettings`, and keep those that stay as they are as the loop's own too; raises as `owned`."""
+        return await self.edit(
+            lambda record: owned(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
+        )
+
     async def unset(self, names: Collection[str]) -> LoopSettings:
         """Go back to the app's own of these fields of `LoopSettings`; raises as `unset`."""
         return await self.edit(lambda record: self._without(record, names))
@@ -128,21 +160,18 @@ class Configurator:
     def _without(self, record: LoopRecord, names: Collection[str]) -> LoopRecord:
         return unset(record, names, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
 
-    async def tried(
-        self, changes: Mapping[str, Any], policy: LearningPolicy | None, unset: Collection[str] = ()
-    ) -> tuple[LoopSettings, LoopSettings]:
-        """Give the settings as they are and as these changes would make them, and change nothing; what is ``unset`` is first.
+    def changed(self, record: LoopRecord, change: Change) -> LoopRecord:
+        """Give the record as a change would make it; what it unsets is first. Raises as `unset`, `configure`, `own` and `set_policy`."""
+        now, make = self._clock.now(), owned if change.owns_unchanged else configured
+        bare = self._without(record, change.unset)
+        new = make(bare, change.settings, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
+        return new if change.policy is None else with_policy(new, change.policy, defaults=self._defaults, now=now)
 
-        Raises as `unset`, `configure` and `set_policy`.
-        """
+    async def tried(self, change: Callable[[LoopRecord], LoopRecord]) -> tuple[LoopSettings, LoopSettings]:
+        """Give the settings as they are and as a change of the record would make them, and change nothing; raises what that raises."""
         stored = await self._store.read(self._defaults.name)
         record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
-        now = self._clock.now()
-        bare = self._without(record, unset)
-        changed = configured(bare, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
-        if policy is not None:
-            changed = with_policy(changed, policy, defaults=self._defaults, now=now)
-        return record.settings(self._defaults), changed.settings(self._defaults)
+        return record.settings(self._defaults), change(record).settings(self._defaults)
 
     async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
         """Explore by this policy from now on; raises as `with_policy`."""

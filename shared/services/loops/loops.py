@@ -11,7 +11,7 @@ from shared.domain.errors import InvalidRequestError, ResourceNotFoundError
 from shared.domain.keys import key_digest, new_key
 from shared.domain.loop import DEFAULT_LOOP, MOST_LIVES, LoopRecord, LoopSettings, Remains, Tier, is_loop_name
 from shared.domain.ports import LoopStore
-from shared.services.loops.configuring import MirrorCheck, configured
+from shared.services.loops.configuring import MirrorCheck, configured, owned
 from shared.services.loops.records import edit
 from shared.services.loops.takeover import Wanted, taken_over
 
@@ -59,7 +59,8 @@ class Loops:
     async def put(self, name: str, tier: Tier | None, changes: Mapping[str, Any]) -> Kept:
         """Make a loop, or change the tier and settings of one that is there; again the same changes nothing.
 
-        A new one is ``S0`` unless told. Raises `InvalidRequestError` and as `shared.services.loops.configuring.configured`.
+        A new one is ``S0`` unless told, and owns all that it is told, also what the app's settings say. Raises `InvalidRequestError` and as
+        `shared.services.loops.configuring.configured`.
         """
         return await self._kept(name, lambda record, keys, now: self._put(record, tier, changes, keys, now))
 
@@ -124,19 +125,21 @@ class Loops:
     def _put(self, record: LoopRecord, tier: Tier | None, changes: Mapping[str, Any], keys: tuple[str, str], now: datetime) -> LoopRecord:
         if not record.is_there:
             mode = {name: changes[name] for name in changes if name == "learning_mode"}
-            return self._configured(_born(record, tier or Tier.S0, keys, now).overriding(mode), changes, now).overriding({"resets": 0})
+            born = _born(record, tier or Tier.S0, keys, now).overriding(mode)
+            return owned(born, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now).overriding({"resets": 0})
+        return self.changed(record, tier, changes)
+
+    def changed(self, record: LoopRecord, tier: Tier | None, changes: Mapping[str, Any]) -> LoopRecord:
+        """Give the record of a loop that is there as `put` would leave it; raises as `put`."""
         if tier is not None and tier is not record.tier:
             record, changes = replace(record, tier=tier), {**tier.preset, **changes}
-        return self._configured(record, changes, now)
+        return configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
 
     def _taken_over(self, record: LoopRecord, wanted: Wanted, keys: tuple[str, str], now: datetime, *, again: bool) -> LoopRecord:
         is_new = not record.is_there
         record = _born(record, Tier.S0, keys, now) if is_new else record
         taken = taken_over(record, wanted, again=again, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
         return taken.overriding({"resets": 0}) if is_new else taken
-
-    def _configured(self, record: LoopRecord, changes: Mapping[str, Any], now: datetime) -> LoopRecord:
-        return configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
 
 
 def _born(record: LoopRecord, tier: Tier, keys: tuple[str, str], now: datetime) -> LoopRecord:

@@ -1,19 +1,19 @@
 """What a change of settings would do to the model and the log, told before it is made."""
 
 import asyncio
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from shared.domain.clock import EARLIEST, EPOCH, Clock, days_before
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Link, Pointer
-from shared.domain.loop import LearningPolicy, LoopSettings
+from shared.domain.loop import LoopRecord, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.domain.words import counted
 from shared.joining.chunks import ChunkName
-from shared.services.loops.configuring import Configurator
+from shared.services.loops.configuring import Change, Configurator
 from shared.services.training.retraining import Chunks, Way, reach, way_back
 
 MOST_CHUNKS: Final = 20_000
@@ -24,27 +24,15 @@ MOST_READ: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What is to be changed: fields of `LoopSettings`, and the policy (None: it stays).
-
-    ``unset`` are fields that the loop is to have no value of its own of any more. ``sets_retrain_days`` says that the owner sets
-    `LoopSettings.model_retrain_days`, be it to the value in force.
-    """
-
-    settings: Mapping[str, Any]
-    policy: LearningPolicy | None = None
-    sets_retrain_days: bool = False
-    unset: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """What a change would do.
 
     ``known`` events are what the present model learned, ``learned`` what the next one will have, at least so many unless ``is_exact``.
-    ``deleted`` events of the log end with shorter retention, learned or not.
+    ``deleted`` events of the log end with shorter retention, learned or not. ``before`` and ``after`` are the settings in force.
     """
 
+    before: LoopSettings
+    after: LoopSettings
     is_learned_again: bool
     learned: int
     known: int
@@ -64,8 +52,11 @@ class Previewer:
 
     async def preview(self, change: Change) -> Preview:
         """Tell what the change would do; raises what making it would raise, and as the log and the store do."""
-        old, new = await self._configurator.tried(change.settings, change.policy, change.unset)
-        new = replace(new, retrains_last_days=new.retrains_last_days or change.sets_retrain_days)
+        return await self.preview_of(lambda record: self._configurator.changed(record, change))
+
+    async def preview_of(self, change: Callable[[LoopRecord], LoopRecord]) -> Preview:
+        """Tell what a change of the loop's record would do; raises as `preview`."""
+        old, new = await self._configurator.tried(change)
         found = await self._store.pointer()
         pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH)
         looked = await self._look(pointer, old, new, self._clock.now())
@@ -73,7 +64,7 @@ class Previewer:
         learned = looked.learned if is_again else pointer.learned
         is_exact = looked.is_exact
         message = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
-        return Preview(is_again, learned, pointer.learned, looked.deleted, is_exact, message)
+        return Preview(old, new, is_again, learned, pointer.learned, looked.deleted, is_exact, " ".join([message, *_later(old, new)]))
 
     async def _look(self, pointer: Pointer, old: LoopSettings, new: LoopSettings, now: datetime) -> "_Counts":
         """Count what would be learned again, and what shorter retention would delete, in one walk back through the log."""
@@ -160,6 +151,18 @@ def _message(pointer: Pointer, new: LoopSettings, learned: int, *, is_again: boo
             f"Retention will delete events older than {counted(new.log_retention_days, 'day')} from the log. They were not counted."
         )
     return " ".join(said)
+
+
+def _later(old: LoopSettings, new: LoopSettings) -> Sequence[str]:
+    """Say what a number of days that is set now, or made less, will do to a later change.
+
+    >>> _later(LoopSettings(), LoopSettings(model_retrain_days=1, retrains_last_days=True))
+    ['A later change that has the model learned again will learn the last 1 day only (modelRetrainDays).']
+    """
+    if not new.retrains_last_days or (old.retrains_last_days and new.model_retrain_days >= old.model_retrain_days):
+        return []
+    reach = f"the last {counted(new.model_retrain_days, 'day')} only" if new.model_retrain_days else "nothing of the log"
+    return [f"A later change that has the model learned again will learn {reach} (modelRetrainDays)."]
 
 
 def _why_less(pointer: Pointer, new: LoopSettings, learned: int) -> str:

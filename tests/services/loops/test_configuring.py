@@ -1,6 +1,6 @@
 """What a change of configuration stores, what it resets, and that two who change at once lose nothing of each other."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 
 import pytest
@@ -17,7 +17,7 @@ from shared.domain.errors import (
 )
 from shared.domain.events import LearningMode
 from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings, RewardAggregation, Tier
-from shared.services.loops.configuring import Configurator, configured, unset, with_policy
+from shared.services.loops.configuring import Configurator, configured, owned, unset, with_policy
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.services.loops.loop_memory import MemoryLoops
@@ -131,6 +131,45 @@ def test_days_to_learn_again_hold_once_the_owner_has_set_them_and_are_not_set_by
     assert (mine.model_retrain_days, mine.retrains_last_days) == (days, True)
     back = change(change(model_retrain_days=days), model_retrain_days=DEFAULTS.model_retrain_days)
     assert back.settings(DEFAULTS).retrains_last_days
+
+
+def own(record: LoopRecord = EMPTY, **changes) -> LoopRecord:
+    return owned(record, changes, defaults=DEFAULTS, check_mirror=accept_all, now=after(60))
+
+
+@pytest.mark.parametrize("days", [0, DEFAULTS.model_retrain_days, 90])
+def test_days_to_learn_again_can_be_set_to_whatever_they_are_in_one_call(days):
+    settings = own(model_retrain_days=days).settings(DEFAULTS)
+    assert (settings.model_retrain_days, settings.retrains_last_days) == (days, True)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        LoopSettings(reward_wait=timedelta(hours=9)),
+        LoopSettings(exploration_percentage=0.9),
+        LoopSettings(learning_mode=LearningMode.APPRENTICE),
+        LoopSettings(log_retention_days=400),
+    ],
+)
+def test_what_is_set_to_the_value_in_force_stays_when_the_app_s_changes_and_has_nothing_learned_again(other):
+    (name,) = [each.name for each in fields(LoopSettings) if getattr(other, each.name) != getattr(DEFAULTS, each.name)]
+    record = own(**{name: getattr(DEFAULTS, name)})
+    settings = record.settings(other)
+    assert (getattr(settings, name), settings.resets) == (getattr(DEFAULTS, name), 0)
+    assert settings.edited_at == after(60)
+    assert own(record, **{name: getattr(DEFAULTS, name)}) is record, "to set it again changes nothing"
+    assert without(record, name).overrides.keys() <= {"edited_at", "resets"}, "and it can be unset"
+
+
+def test_what_is_set_anew_resets_the_model_as_any_change_does():
+    record = own(default_reward=0.5, model_retrain_days=DEFAULTS.model_retrain_days)
+    assert (record.overrides["resets"], record.settings(DEFAULTS).retrains_last_days) == (1, True)
+
+
+def test_what_cannot_be_is_refused_to_whoever_sets_it():
+    with pytest.raises(RequestError, match="defaultReward"):
+        own(default_reward=2.0)
 
 
 EXPIRED = "https://mine123.blob.core.windows.net/logs?sp=w&sr=c&se=2020-08-13T00%3A00Z&sig=x"

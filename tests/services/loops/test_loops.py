@@ -60,6 +60,18 @@ async def test_a_new_loop_may_bring_a_configuration_of_any_kind_and_resets_nothi
     assert (settings.learning_mode, settings.default_reward, settings.resets) == (LearningMode.LOGGING_ONLY, 0.5, 0)
 
 
+async def test_a_new_loop_owns_what_it_was_told_also_what_the_app_says_already(loops):
+    told = {"exploration_percentage": DEFAULTS.exploration_percentage, "model_retrain_days": DEFAULTS.model_retrain_days}
+    settings = (await loops.put("news", None, told)).record.settings(replace(DEFAULTS, exploration_percentage=0.9))
+    assert (settings.exploration_percentage, settings.retrains_last_days) == (DEFAULTS.exploration_percentage, True)
+
+
+async def test_a_loop_that_is_there_is_not_told_to_own_what_is_sent_back_as_it_is(loops):
+    await loops.put("news", None, {})
+    settings = (await loops.put("news", None, {"model_retrain_days": DEFAULTS.model_retrain_days})).record.settings(DEFAULTS)
+    assert not settings.retrains_last_days
+
+
 async def test_the_same_put_again_writes_nothing(loops, store):
     await loops.put("news", Tier.E0, {"default_reward": 0.5})
     for _ in range(3):

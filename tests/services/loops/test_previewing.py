@@ -16,8 +16,8 @@ from shared.joining.foreign.reader import TERMS
 from shared.joining.foreign.terms import Terms
 from shared.services.importing.importer import Importer, Pace
 from shared.services.loops import previewing
-from shared.services.loops.configuring import Configurator
-from shared.services.loops.previewing import Change, Preview, Previewer, _message
+from shared.services.loops.configuring import Change, Configurator
+from shared.services.loops.previewing import Preview, Previewer, _message
 from shared.services.serving.model_server import ModelServer
 from shared.services.training.trainer import Trainer
 from shared.services.training.windows import Limits
@@ -158,7 +158,27 @@ async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_nam
     told = await loop.asked(default_reward=0.5, model_retrain_days=3)
     assert told.message == (
         f"The model is learned again from the log. The new model will know 0 of {known} events: modelRetrainDays is set to 3."
+        " A later change that has the model learned again will learn the last 3 days only (modelRetrainDays)."
     )
+
+
+@pytest.mark.parametrize("days", [0, 1, DEFAULTS.model_retrain_days])
+async def test_days_that_are_set_are_said_to_limit_later_changes_and_they_do(loop, days):
+    known = await loop.knows()
+    told = await loop.previewer.preview(Change({"model_retrain_days": days}, owns_unchanged=True))
+    assert (told.is_learned_again, told.learned, told.known) == (False, known, known)
+    assert "A later change" in told.message
+    await loop.configurator.own({"model_retrain_days": days})
+    assert "A later change" not in (await loop.previewer.preview(Change({"model_retrain_days": days}, owns_unchanged=True))).message
+    await loop.configurator.configure({"default_reward": 0.5})
+    await loop.trains()
+    assert await loop.knows() == 0
+
+
+async def test_days_that_are_sent_as_they_are_limit_nothing(loop):
+    known = await loop.knows()
+    told = await loop.previewer.preview(Change({"model_retrain_days": DEFAULTS.model_retrain_days, "default_reward": 0.5}))
+    assert (told.learned, "A later change" in told.message) == (known, False)
 
 
 async def test_shorter_retention_is_said_to_delete_what_it_deletes(loop):
@@ -227,7 +247,9 @@ async def test_no_more_of_a_long_log_is_looked_at_than_is_said(loop, monkeypatch
 async def test_where_nothing_was_learned_yet_nothing_is_said_to_be_lost(storage):
     account = opened(storage)
     told = await Loop(account).asked(default_reward=0.5)
-    assert told == Preview(True, 0, 0, 0, is_exact=True, message="There is no model yet, so nothing is lost.")
+    assert (told.is_learned_again, told.learned, told.known, told.deleted, told.is_exact) == (True, 0, 0, 0, True)
+    assert told.message == "There is no model yet, so nothing is lost."
+    assert (told.before.default_reward, told.after.default_reward) == (DEFAULTS.default_reward, 0.5)
     await account.close()
 
 
