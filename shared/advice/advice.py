@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class Code(StrEnum):
@@ -32,6 +33,10 @@ class Code(StrEnum):
     LONG_WAIT = "longWait"
     FEW_EVENTS = "fewEvents"
     PERSONAL_DATA = "personalData"
+
+
+PASSING: Final = frozenset({Code.NOTHING_RANKED, Code.WAITING, Code.LEARNING_ANEW, Code.APPRENTICE, Code.LONG_WAIT, Code.FEW_EVENTS})
+"""What is no fault: the loop is young, or is about what its owner has chosen, and goes on by itself."""
 
 
 @dataclass(frozen=True, slots=True)

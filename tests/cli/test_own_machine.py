@@ -3,9 +3,12 @@
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cli.status import _print, is_wrong
+from shared.advice.advice import Code
 from shared.domain.errors import SettingsError
 from shared.runtime.own_machine import FILE, FOLDER_SETTING, OwnService, own_folder, read_own_service, with_own_settings, write_own_service
 from tests.cli.running import Done, run
@@ -125,7 +128,36 @@ def test_models_are_listed_exported_imported_gone_back_to_and_begun_anew(cli, se
     assert done(cli("models", "reset", "--yes")).text == "The loop default begins without a model.\n"
 
 
-def test_the_status_says_no_by_its_exit_code_when_something_keeps_the_loop_from_learning(cli):
+def test_the_status_says_by_its_exit_code_whether_something_is_wrong(cli):
     found = cli("status", "--json")
-    assert found.code == (1 if found.json["loop"]["advice"] or found.json["loop"]["error"] else 0)
     assert found.json["loop"]["name"] == "default"
+    assert found.code == is_wrong(found.json)
+    strict = cli("status", "--json", "--strict")
+    assert strict.code == bool(strict.json["loop"]["advice"])
+
+
+def told(*codes: str, **others: Any) -> dict[str, Any]:
+    loop = {"advice": [{"code": code, "message": "", "feature": None} for code in codes], "error": None}
+    return {"apiStatus": "Valid", "apiStatusMessage": "", "loop": {**loop, **others}}
+
+
+@pytest.mark.parametrize("code", Code)
+def test_a_loop_that_is_only_young_has_no_fault_unless_one_is_strict(code):
+    is_young = code in {"nothingRanked", "waiting", "learningAnew", "apprentice", "longWait", "fewEvents"}
+    assert is_wrong(told(code)) is not is_young
+    assert is_wrong(told(code), is_strict=True)
+    assert is_wrong(told("fewEvents", code)) is not is_young
+
+
+def test_a_loop_whose_progress_cannot_be_read_or_whose_model_is_not_served_has_a_fault():
+    degraded = {**told(), "apiStatus": "Degraded"}
+    assert (is_wrong(told()), is_wrong(told(), is_strict=True), is_wrong(degraded)) == (False, False, True)
+    assert is_wrong(told(error="the newest model is not served"))
+    assert is_wrong(told("ofALaterRelease"))
+
+
+def test_a_status_without_counters_is_printed_all_the_same(capsys):
+    unread = dict.fromkeys(("publishedModelVersion", "publishedModelLearned", "modelVersion", "watermark", "lagSeconds", "counters"))
+    found = told(name="news", learningMode="Online", rewardWaitTime="PT1H", importedEvents=None, **unread)
+    _print({**found, "apiStatus": "Degraded", "apiStatusMessage": "The loop's progress cannot be read: it is away"})
+    assert "it is away" in capsys.readouterr().out
