@@ -54,4 +54,4 @@ def build_optimizer(loop: "LoopServices") -> "Optimizer":
     """Give automatic optimisation."""
     from shared.services.analysis.optimizing import Optimizer
 
-    return Optimizer(loop.evaluations, loop.configurator, loop.store, clock=loop.clock)
+    return Optimizer(loop.evaluations, loop.configurator, loop.joined, loop.store, clock=loop.clock)

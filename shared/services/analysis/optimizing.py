@@ -1,6 +1,7 @@
 """Automatic optimisation: evaluations that are asked for by a timer, and whose best policy is put to use if it is surely better."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -9,7 +10,9 @@ from shared.domain.errors import RequestError
 from shared.domain.evaluation import Asked, EvaluationKind
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
+from shared.joining.chunks import ChunkName
 from shared.services.analysis.evaluations import Evaluations
+from shared.services.training.retraining import MOST_AHEAD, Chunks, way_back
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +20,7 @@ SPAN: Final = timedelta(days=14)
 """How much of the log an evaluation looks at, at least, and how much has to be there to begin with."""
 
 ENOUGH: Final = 10_000
-"""Or so many learned events, whatever their days."""
+"""Or so many learned events that the log has, imported ones among them, whatever their days. So far back an evaluation goes if it can."""
 
 HISTORY: Final = 24
 """Evaluations that are kept of those that the timer asked for."""
@@ -34,8 +37,9 @@ class Settings(Protocol):
 class Optimizer:
     """Asks for one loop's evaluations when they are due."""
 
-    def __init__(self, evaluations: Evaluations, settings: Settings, store: ModelStore, *, clock: Clock) -> None:
+    def __init__(self, evaluations: Evaluations, settings: Settings, log: Chunks, store: ModelStore, *, clock: Clock) -> None:
         self._evaluations = evaluations
+        self._log = log
         self._settings = settings
         self._store = store
         self._clock = clock
@@ -71,10 +75,28 @@ class Optimizer:
         if stored is None or logged is None:
             return None
         until, since = stored[0].watermark, logged.since
-        if until - since < SPAN and stored[0].counters.learned < ENOUGH:
+        newest = await newest_chunks(self._log, stored[0].chunk, events=ENOUGH)
+        if until - since < SPAN and newest.learned < ENOUGH:
             return None
-        first = max(since, until - max(SPAN, loop.auto_optimization_frequency))
-        return Asked(f"Automatic optimisation of {due:%Y-%m-%d}", first, until, (), seeks_better=True)
+        first = min(until - max(SPAN, loop.auto_optimization_frequency), newest.since or until)
+        return Asked(f"Automatic optimisation of {due:%Y-%m-%d}", max(since, first), until, (), seeks_better=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest chunks of the joined log: how many of their events teach something, and when they begin (None: there are none)."""
+
+    learned: int
+    since: datetime | None
+
+
+async def newest_chunks(log: Chunks, newest: str, *, events: int) -> Newest:
+    """Go back through the joined log until so many of its events teach something, or it ends; raises as the log does.
+
+    A chunk of an earlier release, which does not say how many do, counts as none.
+    """
+    way = await way_back(log, newest, lambda name, link, way: way.learned < events and way.count < MOST_AHEAD)
+    return Newest(way.learned, min((ChunkName.parse(name).since for name in way.ahead), default=None))
 
 
 def due_at(loop: LoopSettings, now: datetime) -> datetime | None:

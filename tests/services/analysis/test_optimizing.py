@@ -1,7 +1,7 @@
 """Automatic optimisation: asked for when it is due, applied only if it is surely better, and it makes the loop earn more."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from types import SimpleNamespace
 from typing import cast
@@ -9,14 +9,16 @@ from typing import cast
 import pytest
 
 from shared.domain.evaluation import Asked, Evaluation, EvaluationKind, JobStatus, PolicySource
-from shared.domain.ledger import Counters
+from shared.domain.ledger import Link
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.evaluation.intervals import UNIT
+from shared.joining.chunks import ChunkName
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoder
 from shared.learning.policy import Policy
+from shared.services.analysis import optimizing
 from shared.services.analysis.board import Message
 from shared.services.analysis.evaluations import Evaluations
 from shared.services.analysis.gating import verdict
@@ -24,6 +26,7 @@ from shared.services.analysis.lane import Contender
 from shared.services.analysis.optimizing import ENOUGH, HISTORY, SPAN, Optimizer, due_at
 from shared.services.analysis.results import Found, parts
 from shared.services.log.logs import DateRange
+from shared.services.training.retraining import Chunks
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import pointer_of
@@ -34,6 +37,8 @@ from tests.services.analysis.seeding import seed
 from tests.services.analysis.test_applying import STORE, Place
 from tests.services.analysis.test_evaluations import Log, Store, Work
 from tests.services.analysis.test_searching import BLIND
+from tests.services.importing.reading_files import MemoryFile
+from tests.services.importing.test_importer import importer, log_of
 
 AUTO = replace(LOOP, is_auto_optimization_enabled=True, auto_optimization_start=T0, policy=BLIND)
 WEEKS = timedelta(days=28)
@@ -68,15 +73,25 @@ class Office:
     def __init__(self) -> None:
         self.clock, self.store, self.log, self.loop = SetClock(T0), Store(), Log(), AUTO
         self.log.range = DateRange(T0 - SPAN, T0)
-        self.learned = 0
+        self.links: dict[str, Link] = {}
+        self.newest = ""
         self.evaluations = Evaluations(self.store, self.log, Work(), clock=self.clock)
-        self.optimizer = Optimizer(self.evaluations, self, cast(ModelStore, self), clock=self.clock)
+        self.optimizer = Optimizer(self.evaluations, self, cast(Chunks, self), cast(ModelStore, self), clock=self.clock)
+
+    def holds(self, learned: int | None, *, since: datetime, hours: float = 1.0) -> None:
+        """Have the joined log end with a chunk of so many events that teach something."""
+        name = str(ChunkName(1, since, since + timedelta(hours=hours), "a" * 12))
+        self.links[name] = Link(self.newest, learned, learned)
+        self.newest = name
+
+    async def beside(self, name: str) -> dict[str, Link]:
+        return self.links
 
     async def read(self) -> LoopSettings:
         return self.loop
 
     async def pointer(self):
-        return SimpleNamespace(watermark=self.log.range.until if self.log.range else T0, counters=Counters(learned=self.learned)), ""
+        return SimpleNamespace(watermark=self.log.range.until if self.log.range else T0, chunk=self.newest), ""
 
 
 @pytest.fixture
@@ -102,8 +117,48 @@ async def test_nothing_is_asked_for_without_two_weeks_of_log_or_enough_events(of
     assert not await office.optimizer.run()
     office.log.range = DateRange(T0 - SPAN + timedelta(hours=1), T0)
     assert not await office.optimizer.run()
-    office.learned = ENOUGH
+    office.holds(ENOUGH - 1, since=after(-7_200))
+    assert not await office.optimizer.run()
+    office.holds(1, since=after(-3_600))
     assert await office.optimizer.run()
+
+
+async def test_events_that_were_deleted_with_their_log_count_no_more(office):
+    """What the loop has learned in all its life is not what its log has."""
+    office.log.range = DateRange(T0 - timedelta(hours=2), T0)
+    office.holds(ENOUGH, since=after(-7_200))
+    office.links.clear()
+    assert not await office.optimizer.run()
+
+
+async def test_a_chunk_that_does_not_say_how_much_it_teaches_counts_as_none(office):
+    office.log.range = DateRange(T0 - timedelta(hours=2), T0)
+    office.holds(None, since=after(-7_200))
+    office.holds(ENOUGH - 1, since=after(-3_600))
+    assert not await office.optimizer.run()
+
+
+@pytest.mark.parametrize(("days", "learned", "reaches"), [(400, ENOUGH, 400), (400, ENOUGH - 1, 500), (10, ENOUGH, 28)])
+async def test_it_looks_back_as_far_as_enough_events_are_be_they_older_than_the_period(office, days, learned, reaches):
+    """A log that was imported may be a year old: a search among the events since would have nothing to go by."""
+    office.log.range = DateRange(T0 - timedelta(days=500), T0)
+    office.holds(50, since=T0 - timedelta(days=500))
+    office.holds(learned, since=T0 - timedelta(days=days))
+    assert await office.optimizer.run()
+    [listed] = await office.evaluations.listed()
+    assert T0 - listed.job.since == timedelta(days=reaches)
+
+
+async def test_an_imported_log_is_searched_though_it_is_older_than_any_period(account, monkeypatch):
+    monkeypatch.setattr(optimizing, "ENOUGH", 300)
+    await importer(account).run([MemoryFile("a", log_of(300))])
+    place = Place(account)
+    place.settings.loop = AUTO
+    first = T0.replace(2023, 5, 17, 8, 0)
+    place.logged.range = DateRange(first, T0)
+    assert await Optimizer(place.evaluations, place.settings, place.joined, place.store, clock=SetClock(T0)).run()
+    [listed] = await place.evaluations.listed()
+    assert listed.job.since == first
 
 
 async def test_the_last_ones_are_kept_and_what_people_asked_for_is_not_touched(office):
@@ -175,7 +230,7 @@ async def test_a_planted_better_policy_is_found_and_put_online_with_its_model_an
     place, events = Place(account), drawn(1_600, every=40.0)
     await seed(account, [events[first : first + 100] for first in range(0, 1_600, 100)], loop=STORE, until=T0 + SPAN)
     place.settings.loop = AUTO
-    optimizer = Optimizer(place.evaluations, place.settings, place.store, clock=SetClock(T0 + SPAN))
+    optimizer = Optimizer(place.evaluations, place.settings, place.joined, place.store, clock=SetClock(T0 + SPAN))
     place.logged.range = DateRange(T0, T0 + SPAN)
     assert await optimizer.run()
     while place.queue.waiting:
