@@ -46,8 +46,13 @@ CONTRAST = """([one, other]) => {
 BACKGROUND = "(element) => getComputedStyle(element).backgroundColor"
 TOO_WIDE = """() => [document.documentElement, document.body, document.querySelector("main"), ...document.querySelectorAll("main .card")]
   .filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => `${each.tagName}.${each.className} ${each.scrollWidth}`)"""
-OUT_OF_SIGHT = """() => [...document.querySelectorAll("main select, main input:not([type=checkbox])")]
-  .filter((each) => each.getClientRects().length && each.getBoundingClientRect().width < 60).map((each) => each.outerHTML.slice(0, 80))"""
+OUT_OF_SIGHT = """() => [
+  ...[...document.querySelectorAll("main select, main input:not([type=checkbox])")]
+    .filter((each) => each.getClientRects().length && each.getBoundingClientRect().width < 60),
+  ...[...document.querySelectorAll("main td button, main td select")]
+    .filter((each) => each.getBoundingClientRect().right > each.closest(".scroll").getBoundingClientRect().right + 1),
+].map((each) => each.outerHTML.slice(0, 80))"""
+"""Controls that are too small to be used, or that one would have to scroll to."""
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +144,13 @@ def test_in_colours_of_ones_own_what_is_pressed_and_drawn_can_be_told_apart(visi
             paper = page.locator("body").evaluate(BACKGROUND)
             for pressed in (".segments [aria-pressed=true]", "nav [aria-current=page]"):
                 assert contrast(page, page.locator(pressed).first.evaluate(BACKGROUND), paper) >= 3, (scheme, pressed)
+            visit.go("Policy")
+            save = visit.button("Save")
+            assert (
+                contrast(page, *[save.evaluate(f"(each) => getComputedStyle(each).{name}") for name in ("color", "backgroundColor")]) >= 4.5
+            )
+            assert save.evaluate("(each) => getComputedStyle(each).forcedColorAdjust") == "none"  # else a plate of paper covers the colour
+            visit.go("Overview")
             swatches = page.locator(".swatch").evaluate_all("(all) => all.map((each) => getComputedStyle(each).borderTopColor)")
             assert len(swatches) >= 3
             assert all(contrast(page, each, paper) >= 3 for each in swatches), (scheme, swatches)

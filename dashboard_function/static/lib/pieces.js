@@ -169,7 +169,7 @@ export function table(caption, heads, rows) {
     { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
     h(
       "table",
-      { class: heads.length > NARROW ? "wide" : null, role: "table" },
+      { class: heads.length > NARROW ? `wide${heads.at(-1) ? "" : " acting"}` : null, role: "table" },
       h("caption", { class: "unseen" }, caption),
       h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, heads.map(columnHead))),
       h("tbody", { role: "rowgroup" }, rows.map(row)),

@@ -44,16 +44,20 @@ export function chosenLoop(known, present) {
     const dialog = h(
       "dialog",
       { class: "question", "aria-labelledby": "switch-title", onclose: () => (dialog.remove(), resolve(null)) },
-      h("h2", { id: "switch-title" }, "Another loop"),
-      others.length ? h("p", {}, "You are signed in to:") : null,
-      others.length
-        ? h(
-            "div",
-            { class: "actions" },
-            others.map((each) => button(each.loop, () => end(each))),
-          )
-        : null,
-      signInForm({ loop: "", action: "Go there", onSignedIn: end, extra: [button("Cancel", () => end(null))] }).element,
+      h(
+        "div",
+        { class: "stack" },
+        h("h2", { id: "switch-title" }, "Another loop"),
+        others.length ? h("p", {}, "You are signed in to:") : null,
+        others.length
+          ? h(
+              "div",
+              { class: "actions" },
+              others.map((each) => button(each.loop, () => end(each))),
+            )
+          : null,
+        signInForm({ loop: "", action: "Go there", onSignedIn: end, extra: [button("Cancel", () => end(null))] }).element,
+      ),
     );
     document.body.append(dialog);
     dialog.showModal();
