@@ -9,7 +9,10 @@ Positions = npt.NDArray[np.int64]
 
 _BUCKET_BITS: Final = 20
 _MANY: Final = 2048
-"""Of fewer numbers, sorting finds the distinct ones as fast."""
+"""Of fewer numbers, sorting finds the distinct ones as fast, ..."""
+
+_FEW: Final = 256
+"""... and of fewer still, a dictionary."""
 
 
 def starts_of(sizes: Positions) -> Positions:
@@ -34,13 +37,12 @@ def ranges(firsts: Positions, sizes: Positions) -> Positions:
 
 
 def distinct(numbers: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], Positions]:
-    """Give the distinct ones of many numbers, in some order, and which of these each is: faster than sorting where few are distinct.
+    """Give the distinct ones of numbers, ascending, and which of these each is: faster than sorting all where few are distinct.
 
     Each bucket of a hash table keeps the place of the number that came last. Where two numbers meet in a bucket, they are sorted after all.
 
-    >>> found, which = distinct(np.array([7, 2, 7], dtype=np.uint32))
-    >>> sorted(found.tolist()), found[which].tolist()
-    ([2, 7], [7, 2, 7])
+    >>> [found.tolist() for found in distinct(np.array([7, 2, 7], dtype=np.uint32))]
+    [[2, 7], [1, 0, 1]]
     """
     if len(numbers) >= _MANY:
         buckets = numbers * np.uint32(0x9E3779B1) >> np.uint32(32 - _BUCKET_BITS)
@@ -49,7 +51,14 @@ def distinct(numbers: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], P
         lasts = table.take(buckets)
         if (numbers.take(lasts) == numbers).all():
             places, which = present(lasts.astype(np.int64), len(numbers))
-            return numbers[places], which
+            order = np.argsort(numbers[places])
+            rank = np.empty(len(order), dtype=np.int64)
+            rank[order] = np.arange(len(order))
+            return numbers[places[order]], rank.take(which)
+    if len(numbers) <= _FEW:
+        listed = numbers.tolist()
+        place_of = {number: place for place, number in enumerate(sorted(set(listed)))}
+        return np.array(list(place_of), dtype=np.uint32), np.array([place_of[number] for number in listed], dtype=np.int64)
     found, which = np.unique(numbers, return_inverse=True)
     return found, which
 
