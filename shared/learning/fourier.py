@@ -50,14 +50,16 @@ def summed(spread: Callable[[Hashes], Floats32], hashes: Hashes, values: Floats3
     """Add up the frequencies of each row's features times their values, shape [rows, WAVES]: the angles of its waves.
 
     Row i has the entries ``starts[i]`` up to ``starts[i + 1]``, at least one, and names a feature once; ``spread`` gives features'
-    frequencies. Rows have few distinct features in common: one product does it where their values fit into a dense table.
+    frequencies. Rows have few distinct features in common: one product does it where their values fit into a dense table. What has the
+    value 0, as ids of described actions have, is left out of it.
     """
-    features, places = distinct(hashes)
-    count = len(starts) - 1
+    used, count = np.flatnonzero(values), len(starts) - 1
+    features, places = distinct(hashes[used])
     if count * len(features) <= _DENSE_CELLS:
         dense = np.zeros((count, len(features)), dtype=np.float32)
-        dense[np.repeat(np.arange(count), np.diff(starts)), places] = values
+        dense[np.repeat(np.arange(count), np.diff(starts))[used], places] = values[used]
         return dense @ spread(features)
+    features, places = distinct(hashes)
     angles = np.empty((count, WAVES), dtype=np.float32)
     for first, last in _pieces(starts):
         entries = slice(starts[first], starts[last])

@@ -24,6 +24,9 @@ REACH: Final = 4.0
 """A scaled value is clipped to ± this: what is far out of a feature's usual range must not outweigh all others."""
 
 EDGES: Final = 8
+_FEW: Final = 32
+"""Numbers that are measured one by one, which takes less time than all the arrays that more of them are worth."""
+
 _LEAST_SAMPLE: Final = 8
 _LEAST_EDGES: Final = 3
 _SMALLEST: Final = 1e-9
@@ -97,6 +100,9 @@ class Measures:
         """Do for arrays of shape [n] what `Measure.scaled` does; what is no number keeps its value, within `REACH`."""
         scaled = np.array(values, dtype=np.float64)
         numeric = np.flatnonzero(hashes & NUMERIC)
+        if len(numeric) <= _FEW:
+            scaled[numeric] = [self.of(feature).scaled(value) for feature, value in _pairs(hashes, scaled, numeric)]
+            return np.clip(scaled, -REACH, REACH)
         known, at = self._find(hashes[numeric])
         sizes = np.ones(len(numeric))
         sizes[known] = self.sizes[at]
@@ -106,9 +112,13 @@ class Measures:
 
     def ranked(self, hashes: Hashes, values: npt.ArrayLike) -> Floats:
         """Do for arrays of shape [n] what `Measure.ranked` does; what is no number keeps its value, within `REACH`."""
-        ranked = np.clip(np.array(values, dtype=np.float64), -REACH, REACH)
+        everything = np.asarray(values, dtype=np.float64)
+        ranked = np.clip(everything, -REACH, REACH)
         numeric = np.flatnonzero(hashes & NUMERIC)
-        given = np.asarray(values, dtype=np.float64)[numeric]
+        if len(numeric) <= _FEW:
+            ranked[numeric] = [self.of(feature).ranked(value) for feature, value in _pairs(hashes, everything, numeric)]
+            return ranked
+        given = everything[numeric]
         known, at = self._find(hashes[numeric])
         sizes = np.ones(len(numeric))
         sizes[known] = self.sizes[at]
@@ -169,6 +179,10 @@ class Samples:
         open_ = [feature for feature in features if 0 < len(self.values.get(feature, ())) < SAMPLE]
         kept = np.isin(hashes, np.array(new + open_, dtype=np.uint32))
         return zip(hashes[kept].tolist(), values[kept].tolist(), strict=True)
+
+
+def _pairs(hashes: Hashes, values: Floats, places: npt.NDArray[np.int64]) -> Iterable[tuple[int, float]]:
+    return zip(hashes[places].tolist(), values[places].tolist(), strict=True)
 
 
 def _measured(count: int) -> int:

@@ -293,12 +293,14 @@ class Scorer:
         last = first + len(new)
         self._places_of.update({(row.hashes, row.values): first + number for number, row in enumerate(new)})
         self._make_room_for_actions(last)
-        self._pairs.add(new, self._measures)
+        entries = _Entries.of(new)
+        self._pairs.add(entries, self._measures)
         arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
         self._arm_of[first:last] = arms
         self._shared_share[first:last] = np.where(arms < len(self._arms), *self._shares)
         if self._has_joint:
-            self._joint_actions[first:last] = self._turns_of(new)
+            angles = joint_ridge.action_angles(entries.names, entries.values, entries.starts, self._measures)
+            self._joint_actions[first:last] = joint_ridge.as_partners(angles)
 
     def _make_room_for_contexts(self, count: int) -> None:
         if count <= self._pairs.contexts:
@@ -318,16 +320,25 @@ class Scorer:
         if self._has_joint:
             self._joint_actions = _longer(self._joint_actions, self._pairs.actions)
 
-    def _turns_of(self, rows: list[Row]) -> Floats32:
-        """Give what each action multiplies a turned context with, shape [rows, 2 · WAVES]."""
-        hashes = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
-        values = np.array([value for row in rows for value in row.values], dtype=np.float32)
-        starts = starts_of(np.array([len(row.hashes) for row in rows], dtype=np.int64))
-        return joint_ridge.as_partners(joint_ridge.action_angles(hashes, values, starts, self._measures))
-
 
 def _channels(part: Floats32) -> int:
     return int(part.shape[-1])
+
+
+class _Entries(NamedTuple):
+    """The entries of rows, one after another; those of row i from ``starts[i]`` up to ``starts[i + 1]``."""
+
+    names: Hashes
+    values: Floats32
+    starts: Positions
+
+    @staticmethod
+    def of(rows: Sequence[Row]) -> "_Entries":
+        return _Entries(
+            np.array([name for row in rows for name in row.hashes], dtype=np.uint32),
+            np.array([value for row in rows for value in row.values], dtype=np.float32),
+            starts_of(np.array([len(row.hashes) for row in rows], dtype=np.int64)),
+        )
 
 
 class _Situations(NamedTuple):
@@ -474,14 +485,11 @@ class _Pairs:
         if actions:
             self._names, self._values, self._starts = self._names[:0], self._values[:0], self._starts[:1]
 
-    def add(self, rows: list[Row], measures: Measures) -> None:
+    def add(self, entries: "_Entries", measures: Measures) -> None:
         """Give these actions the next places."""
-        names = np.array([name for row in rows for name in row.hashes], dtype=np.uint32)
-        values = np.array([value for row in rows for value in row.values], dtype=np.float32)
-        starts = starts_of(np.array([len(row.hashes) for row in rows]))
-        self._names = np.concatenate([self._names, names])
-        self._values = np.concatenate([self._values, measures.scaled(names, values).astype(np.float32)])
-        self._starts = np.concatenate([self._starts, starts[1:] + self._starts[-1]])
+        self._names = np.concatenate([self._names, entries.names])
+        self._values = np.concatenate([self._values, measures.scaled(entries.names, entries.values).astype(np.float32)])
+        self._starts = np.concatenate([self._starts, entries.starts[1:] + self._starts[-1]])
 
     def worths(self, names: tuple[int, ...], contexts: Places, actions: Places) -> Floats32:
         """Give what these context features, which have these places, add to these actions: [n, K], or [n, K, channels] if several."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.learning import fourier
 from shared.learning.fourier import WAVES, frequencies, gaussians, phases, waves
 
 REPOSITORY = Path(__file__).parents[2]
@@ -68,3 +69,17 @@ def test_waves_begin_with_a_constant_and_are_finite_without_features():
     assert alone.shape == (1, 1 + WAVES)
     assert alone[0, 0] == 1.0
     assert np.isfinite(alone).all()
+
+
+@pytest.mark.parametrize("cells", [0, 1 << 22])
+def test_what_has_no_value_turns_no_wave(monkeypatch, cells):
+    """Of few distinct features, which take one product, and of many."""
+    monkeypatch.setattr(fourier, "_DENSE_CELLS", cells)
+    hashes, starts = np.arange(1, 61, dtype=np.uint32), np.arange(0, 61, 3)
+    values = np.random.default_rng(9).normal(size=60).astype(np.float32)
+    values[starts[:-1]] = 0.0
+    expected = np.add.reduceat(fourier.frequencies(hashes) * values[:, None], starts[:-1])
+    given = fourier.summed(fourier.frequencies, hashes, values, starts)
+    np.testing.assert_allclose(given, expected, atol=1e-4)
+    nothing = fourier.summed(fourier.frequencies, hashes, 0.0 * values, starts)
+    assert not nothing.any()

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -30,9 +32,10 @@ def measured(sample):
 def test_one_value_at_a_time_is_measured_as_an_array_of_them_is(sample, other, asked):
     measures = observed((NUMBER, sample), (OTHER, other)).measures()
     hashes, given_values = np.array([name for name, _ in asked], np.uint32), [value for _, value in asked]
-    for kind in ("scaled", "ranked"):
+    for kind, times in product(("scaled", "ranked"), (1, 40)):  # few numbers, and many
         alone = [getattr(measures.of(name), kind)(value) if name & NUMERIC else UNKNOWN.scaled(value) for name, value in asked]
-        np.testing.assert_allclose(getattr(measures, kind)(hashes, given_values), alone, rtol=1e-12, atol=1e-12)
+        together = getattr(measures, kind)(np.tile(hashes, times), given_values * times)
+        np.testing.assert_allclose(together, alone * times, rtol=1e-12, atol=1e-12)
 
 
 @example(sample=[-6, -6, 778, 778, 778, 860, 860, 860], value=778, factor=3.0)
