@@ -2,7 +2,7 @@
 
 import { h, replace, write } from "/dashboard/lib/dom.js";
 import { busy } from "/dashboard/lib/form.js";
-import { percent } from "/dashboard/lib/format.js";
+import { counted, percent } from "/dashboard/lib/format.js";
 import { segments } from "/dashboard/lib/pieces.js";
 import { icon } from "./icons.js";
 import { DEVICES, HOURS, READERS, STORIES, keyOf, storyOf } from "./world.js";
@@ -10,6 +10,9 @@ import { DEVICES, HOURS, READERS, STORIES, keyOf, storyOf } from "./world.js";
 /** @typedef {import("./world.js").Situation} Situation */
 /** @typedef {import("./loop.js").Choice} Choice */
 /** @typedef {import("./loop.js").Ranked} Ranked */
+
+/** Visits, up to which probabilities say little, as the checklist has it. */
+const YOUNG = 200;
 
 /**
  * Choose who is there, when, and with what.
@@ -128,17 +131,22 @@ export class StoryCard {
     return this.element.matches(":hover") || this.element.contains(document.activeElement);
   }
 
-  /** @param {Choice} choice */
-  show({ situation, answer }) {
+  /**
+   * @param {Choice} choice
+   * @param {number | null} learned how many visits the loop has learned from, if that is known
+   */
+  show({ situation, answer }, learned) {
     const story = storyOf(answer.rewardActionId);
     const chance = answer.ranking.find(({ id }) => id === story.id)?.probability ?? 0;
     const chances = answer.ranking.map(({ probability }) => probability);
     const reason =
       Math.max(...chances) - Math.min(...chances) < 1e-6
         ? "all are equally likely, because nothing is known yet"
-        : chance === Math.max(...chances)
-          ? "the best story that the loop knows"
-          : "an experiment, to learn something";
+        : chance < Math.max(...chances)
+          ? "an experiment, to learn something"
+          : learned !== null && learned < YOUNG
+            ? `only a guess, because ${counted(learned, "visit")} ${learned === 1 ? "says" : "say"} little`
+            : "the best story that the loop knows";
     if (this.element.dataset.topic !== story.topic) {
       replace(this.picture, icon(story.topic));
       this.element.dataset.topic = story.topic;

@@ -231,7 +231,7 @@ class Play {
     const choice = await this.loop.choose(this.#situation);
     if (asked !== this.#asked || this.signal.aborted) return;
     this.#shown = choice;
-    this.story.show(choice);
+    this.story.show(choice, this.#standing?.learned ?? null);
     write(this.calls, callsOf(choice));
     this.#learnOf(choice);
   }

@@ -180,6 +180,20 @@ def test_a_click_is_learned_whether_it_comes_at_once_or_after_the_reward_wait_ti
     expect(demo.page.locator("#pulse")).to_contain_text(re.compile(r"Model \d+: learned from \d+ visits"), timeout=LEARNS_WITHIN_MS)
 
 
+def test_after_a_few_visits_the_likeliest_story_is_said_to_be_a_guess(demo):
+    demo.play()
+    demo.visit.button("Click it").click()
+    expect(demo.page.locator("#pulse")).to_contain_text("learned from", timeout=LEARNS_WITHIN_MS)
+    said = set[str]()
+    for _ in range(10):
+        with demo.page.expect_response("**/rank*"):
+            demo.visit.button("Ask again").click()
+        expect(demo.visit.button("Ask again")).to_be_enabled()
+        said.add(demo.page.locator(".story .small").inner_text().partition(": ")[2])
+    assert any(re.fullmatch(r"only a guess, because \d+ visits? says? little\.", each) for each in said), said
+    assert "the best story that the loop knows." not in said
+
+
 @pytest.mark.parametrize("buttons", [["Click it", "Skip it"], ["Skip it", "Click it"], ["Click it", "Click it", "Ask again"]], ids="+".join)
 def test_buttons_that_are_used_at_once_reward_one_event_once(demo, buttons):
     demo.play()
