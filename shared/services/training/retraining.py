@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from shared.domain.checkpoint import AnewProgress, Checkpoint
-from shared.domain.clock import Clock, TimeLimit, days_before, to_micros
+from shared.domain.clock import EARLIEST, Clock, TimeLimit, days_before, to_micros
 from shared.domain.errors import ConflictError, NewerFormatError, PersonalizerError, StorageUnavailableError, UnreadableError
 from shared.domain.ledger import Link, ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
@@ -419,11 +419,14 @@ def reach(pointer: Pointer, loop: LoopSettings, *, now: datetime) -> IsWanted:
 
     Where the loop's owner has set `LoopSettings.model_retrain_days`, those whose windows ended within these days. Otherwise as many events
     as the model knows that the pointer names, or these days, whichever is more; all that are kept where the log was imported. A chunk that
-    does not say how many events it has counts as none.
+    does not say how many events it has counts as none. What retention is about to delete is not learned again, whichever comes first.
     """
     since = days_before(now, loop.model_retrain_days)
+    kept_since = EARLIEST if loop.log_retention_days < 0 else days_before(now, loop.log_retention_days)
 
     def is_wanted(name: str, link: Link, way: Way) -> bool:
+        if ChunkName.parse(name).until < kept_since:
+            return False
         if loop.model_retrain_days and ChunkName.parse(name).until > since:
             return True
         if loop.retrains_last_days:

@@ -133,7 +133,7 @@ async def test_where_the_owner_has_set_days_only_these_are_learned_whole_windows
 
 async def test_where_nobody_has_set_days_as_much_is_learned_as_the_model_knew_however_old_it_is(account, learned):
     for resets, days in enumerate((2, 0), start=1):
-        loop = replace(RESET, resets=resets, model_retrain_days=days, default_reward=resets / 10)
+        loop = replace(RESET, resets=resets, model_retrain_days=days, default_reward=resets / 10, log_retention_days=-1)
         anew = await reset(account, loop=loop, at=after(400 * DAYS.total_seconds()))
         assert anew.learned == learned.learned
 
@@ -145,7 +145,7 @@ async def test_what_its_owner_has_taken_away_is_not_learned_again_but_for_the_la
     await keeper(account, FIRST, store=STORE).delete()
     await trainer(account, SECOND, store=STORE).run()
     since = await pointer_of(account, STORE)
-    late = replace(RESET, default_reward=0.3)
+    late = replace(RESET, default_reward=0.3, log_retention_days=-1)
     anew = await reset(account, loop=late, at=after(400 * DAYS.total_seconds()))
     assert anew.learned == since.learned < since.counters.learned
     young = await reset(account, loop=replace(late, resets=2))
@@ -160,8 +160,15 @@ async def test_chunks_of_earlier_releases_which_do_not_say_how_much_they_teach_a
         assert file is not None
         await logs.delete(path)
         await logs.write_once(path, file.data, metadata={"format": "1", "parent": parent})
-    anew = await reset(account, loop=OTHER_REWARDS, at=after(400 * DAYS.total_seconds()))
+    kept = replace(OTHER_REWARDS, log_retention_days=-1)
+    anew = await reset(account, loop=kept, at=after(400 * DAYS.total_seconds()))
     assert anew.learned == learned.learned
+
+
+@pytest.mark.parametrize(("days_later", "is_kept"), [(89, True), (91, False)])
+async def test_what_retention_is_about_to_delete_is_not_learned_again_whichever_comes_first(account, learned, days_later, is_kept):
+    anew = await reset(account, loop=replace(OTHER_REWARDS, log_retention_days=90), at=after(days_later * DAYS.total_seconds()))
+    assert anew.learned == (learned.learned if is_kept else 0)
 
 
 @pytest.mark.parametrize("days", [0, 2], ids=["from nothing", "from a log that is gone"])
