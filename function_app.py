@@ -30,13 +30,14 @@ from trainer_function import trainer_blueprint
 @cache
 def operations() -> Sequence[Operation]:
     """Give all operations; what Rank and Reward do not need is imported here."""
+    from dashboard_function.documentation import OPERATIONS as DOCUMENTATION
     from dashboard_function.landing import OPERATIONS as LANDING
     from evaluation_function.operations import OPERATIONS as EVALUATING
     from manage_function.operations import OPERATIONS as MANAGING
     from manage_function.operations import with_description
 
     described = with_description((*rank_function.OPERATIONS, *reward_function.OPERATIONS, *MANAGING, *EVALUATING))
-    return (*described, *LANDING)
+    return (*described, *LANDING, *DOCUMENTATION)
 
 
 write_facts(logging.getLogger().handlers)  # before anything is logged: no call is under way yet in which a host would hear it

@@ -12,7 +12,7 @@ import { forget, keep, kept } from "./lib/kept.js";
 import { givenSignIn, keyOfAddress, signedIn } from "./lib/sign-in.js";
 import { carry, chosenLoop } from "./lib/switching.js";
 import { furnishThemeButton } from "./lib/theme.js";
-import { GROUPS, SECTIONS } from "./sections.js";
+import { EXPLAINED, GROUPS, SECTIONS } from "./sections.js";
 
 /** @typedef {import("./lib/api.js").Api} Api */
 
@@ -143,6 +143,7 @@ async function show(api) {
     else link.removeAttribute("aria-current");
   }
   openMenu(false);
+  byId("help").setAttribute("href", `/documentation/${own(EXPLAINED, name) ?? "how-to/use-the-dashboard"}`);
   connection.set("idle");
   document.title = `${section.title} · ${api.loop} · ${NAME}`;
   const { signal } = leaving;

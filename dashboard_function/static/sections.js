@@ -37,6 +37,19 @@ export const SECTIONS = {
   loops: { title: "Loops", show: loops.show },
 };
 
+/** The pages of the documentation that explain what one sees. @type {Record<string, string>} */
+export const EXPLAINED = {
+  overview: "how-to/read-the-status",
+  events: "how-to/look-up-an-event",
+  evaluations: "concepts/evaluations",
+  features: "concepts/features",
+  configuration: "concepts/configuration",
+  policy: "concepts/policy-arguments",
+  models: "concepts/models",
+  log: "how-to/joined-log",
+  loops: "how-to/serve-many-loops",
+};
+
 export const GROUPS = [
   { title: "Watch", names: ["overview", "events"] },
   { title: "Improve", names: ["evaluations", "features", "policy"] },

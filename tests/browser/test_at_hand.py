@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import findings
 from tests.browser.test_sign_in import KEPT
 from tests.browser.traffic import ADMIN_KEY, ranked
 from tests.browser.visits import Visit
@@ -98,3 +99,30 @@ def test_the_links_between_the_pages_take_loop_and_key_along(visit: Visit, app: 
     visit.button("Sign out").click()
     visit.page.get_by_role("link", name="Demo").click()
     visit.heading("See it learn")
+
+
+def test_help_leads_to_the_page_that_explains_the_section(visit: Visit, app: RunningApp) -> None:
+    visit.sign_in()
+    for section, page in (
+        ("Overview", "how-to/read-the-status"),
+        ("Evaluations", "concepts/evaluations"),
+        ("Loops", "how-to/serve-many-loops"),
+    ):
+        visit.go(section)
+        link = visit.page.get_by_role("link", name="Help", exact=True)
+        expect(link).to_have_attribute("href", f"/documentation/{page}")
+    with visit.page.context.expect_page() as opened:
+        visit.page.get_by_role("link", name="Help", exact=True).click()
+    expect(opened.value.get_by_role("heading", level=1)).to_be_visible()
+    expect(opened.value.get_by_role("link", name="Dashboard", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_documentation_is_for_everyone(visiting, axe, scheme: str) -> None:
+    with visiting(color_scheme=scheme, bypass_csp=True) as visit:
+        for page in ("", "/concepts/evaluations", "/reference", "/quickstart"):
+            visit.page.goto(f"{visit.app.base_url}/documentation{page}")
+            for width in (1280, 390):
+                visit.page.set_viewport_size({"width": width, "height": 900})
+                assert visit.is_as_wide_as_the_screen(), (page, width)
+                assert findings(visit, axe) == [], (page, width)
