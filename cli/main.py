@@ -14,6 +14,7 @@ from cli import (
     evaluate,
     events,
     export_log,
+    figures,
     import_log,
     keys,
     loops,
@@ -32,9 +33,9 @@ DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
 _HELP = """\
 Look after learning loops: their logs, models and settings.
 
-**config**, **events**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and a key). All
-other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on files, and need
-no service. What is not told is taken from the service of this machine (`make run`). Every command prints JSON with --json.
+**config**, **events**, **figures**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and
+a key). All other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on
+files, and need no service. What is not told is taken from the service of this machine (`make run`). Every command prints JSON with --json.
 
 Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done, 130 stopped by Ctrl-C.
 """
@@ -56,7 +57,15 @@ def build() -> typer.Typer:
     app.command("copy")(copying.copy)
     app.command("backup")(backups.backup)
     app.command("restore")(backups.restore)
-    groups = {"loops": loops.app, "keys": keys.app, "config": config.app, "policy": policy.app, "models": models.app, "events": events.app}
+    groups = {
+        "loops": loops.app,
+        "keys": keys.app,
+        "config": config.app,
+        "policy": policy.app,
+        "models": models.app,
+        "events": events.app,
+        "figures": figures.app,
+    }
     for name, group in groups.items():
         app.add_typer(group, name=name)
     return app

@@ -53,6 +53,10 @@ class Service:
         """Send a request about the loop, and give the answer's JSON, None if it has none; raises as `root`."""
         return self.root(method, self._path(path), body, query=_VERSION | dict(query or {}))
 
+    def beside(self, path: str, *, query: Mapping[str, str]) -> Any:
+        """Read what the loop has beside the contract's paths, which has no version; raises as `root`."""
+        return self.root("GET", f"{self._loop_path()}{path}", query=query)
+
     def content(self, path: str, *, query: Mapping[str, str]) -> bytes:
         """Read what is no JSON; raises as `root`."""
         status, content = self._sent("GET", self._path(path), None, query=_VERSION | dict(query))
@@ -68,8 +72,10 @@ class Service:
         return _read_answer(*self._sent(method, path, body, query=query or {}))
 
     def _path(self, path: str) -> str:
-        prefix = "" if self.loop == DEFAULT_LOOP else f"loops/{quote(self.loop, safe='')}/"
-        return f"{prefix}personalizer/{path}"
+        return f"{self._loop_path()}personalizer/{path}"
+
+    def _loop_path(self) -> str:
+        return "" if self.loop == DEFAULT_LOOP else f"loops/{quote(self.loop, safe='')}/"
 
     def _sent(self, method: str, path: str, body: object, *, query: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.key:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from manage_function import ALONE, configuration, logs, loops, model, openapi, policy, preview, receipts, status
+from manage_function import ALONE, breakdowns, configuration, logs, loops, model, openapi, policy, preview, receipts, status
 from shared.runtime.http import Operation
 
 OPERATIONS = (
@@ -15,6 +15,7 @@ OPERATIONS = (
     *receipts.OPERATIONS,
     *status.OPERATIONS,
     *ALONE,
+    *breakdowns.OPERATIONS,
 )
 
 

@@ -18,7 +18,7 @@ from shared.api.wire import WireModel, one_of, parse, read_json, validated
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidConfigurationError
 from shared.domain.events import LearningMode
-from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.domain.loop import MAX_FEATURE, LoopSettings, RewardAggregation
 
 MAX_AGGREGATION: Final = 256
 MAX_URI: Final = 4_096
@@ -33,6 +33,7 @@ Share = Annotated[Number, WithJsonSchema({"type": "number", "minimum": 0, "maxim
 Aggregation = Annotated[str, StringConstraints(max_length=MAX_AGGREGATION), one_of(RewardAggregation)]
 Mode = Annotated[str, one_of(LearningMode)]
 RetentionDays = Annotated[Days, WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 2**31 - 1})]
+FeatureName = Annotated[str, StringConstraints(max_length=MAX_FEATURE)]
 RetrainDays = Annotated[Days, WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 2**31 - 1})]
 
 SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
@@ -51,6 +52,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "auto_optimization_start_date": "auto_optimization_start",
         "is_inference_explainability_enabled": "is_inference_explainability_enabled",
         "model_retrain_days": "model_retrain_days",
+        "breakdown_feature": "breakdown_feature",
     }
 )
 """Which member is which field of `LoopSettings`."""
@@ -89,9 +91,10 @@ class ConfigurationRequest11(ConfigurationRequest10):
 
 
 class ConfigurationRequest(ConfigurationRequest11):
-    """The body of PUT configurations/service in 2022-09-01-preview."""
+    """The body of PUT configurations/service in 2022-09-01-preview; the last member is not Azure's."""
 
     model_retrain_days: RetrainDays
+    breakdown_feature: FeatureName | None = None
 
 
 class ConfigurationChanges(_Changes):
@@ -111,6 +114,7 @@ class ConfigurationChanges(_Changes):
     auto_optimization_start_date: Time | None = None
     is_inference_explainability_enabled: bool | None = None
     model_retrain_days: RetrainDays | None = None
+    breakdown_feature: FeatureName | None = None
 
 
 class ApprenticeMetricsBody(WireModel):
@@ -142,6 +146,7 @@ class ConfigurationResponse(WireModel):
     is_inference_explainability_enabled: bool | None = None
     latest_apprentice_mode_metrics: ApprenticeMetricsBody | None = None
     model_retrain_days: int | None = None
+    breakdown_feature: str | None = None
 
 
 _REQUESTS: Final[Mapping[str, type[_Changes]]] = MappingProxyType(
@@ -154,7 +159,7 @@ _REQUESTS: Final[Mapping[str, type[_Changes]]] = MappingProxyType(
     }
 )
 _OF_1_0 = frozenset(ConfigurationRequest10.model_fields)
-_ONLY_LATEST = frozenset({"model_retrain_days"})
+_ONLY_LATEST = frozenset({"model_retrain_days", "breakdown_feature"})
 
 
 def read_configuration(body: bytes, version: str) -> dict[str, Any]:
@@ -228,6 +233,7 @@ def write_configuration(
     """Give the configuration in the shape of this version."""
     members = {name: getattr(settings, field) for name, field in SETTINGS.items()}
     members["log_mirror_sas_uri"] = settings.log_mirror_sas_uri or None
+    members["breakdown_feature"] = settings.breakdown_feature or None
     members["last_configuration_edit_date"] = settings.edited_at
     if metrics is not None and metrics.rewards and processed_until is not None:
         members["latest_apprentice_mode_metrics"] = _metrics(metrics, processed_until)

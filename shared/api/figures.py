@@ -123,10 +123,15 @@ def read_figures_query(params: Mapping[str, str]) -> FiguresQuery:
     interval = params.get("interval", str(INTERVALS[0]))
     if not re.fullmatch("|".join(map(str, INTERVALS)), interval):
         refuse("interval", f"must be {', '.join(map(str, INTERVALS[:-1]))} or {INTERVALS[-1]} minutes")
+    return FiguresQuery(int(interval), *read_range(params))
+
+
+def read_range(params: Mapping[str, str]) -> tuple[datetime | None, datetime | None]:
+    """Read ``since`` and ``until``; raises `InvalidRequestError`, naming the parameter."""
     since, until = _time(params, "since"), _time(params, "until")
     if since is not None and until is not None and until <= since:
         refuse("until", "must be later than since")
-    return FiguresQuery(int(interval), since, until)
+    return since, until
 
 
 def _time(params: Mapping[str, str], name: str) -> datetime | None:

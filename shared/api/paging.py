@@ -59,13 +59,13 @@ def read_page(params: Mapping[str, str]) -> Page:
     )
 
 
-def read_number(params: Mapping[str, str], name: str, default: int, *, lowest: int) -> int:
+def read_number(params: Mapping[str, str], name: str, default: int, *, lowest: int, largest: int = LARGEST) -> int:
     """Read a whole number of the query; raises `InvalidRequestError`."""
     text = params.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= LARGEST:
-        refuse(name, f"must be a whole number from {lowest} to {LARGEST}")
+    if not re.fullmatch(r"[0-9]{1,10}", text) or not lowest <= int(text) <= largest:
+        refuse(name, f"must be a whole number from {lowest} to {largest}")
     return int(text)
 
 

@@ -200,7 +200,8 @@ class Pointer:
     that was deleted last. ``learned`` is the number of events that the model learned, which is less than was counted when it was
     begun anew. ``lookback`` names the file of what the next trainer has to remember, or is that itself where it is little. ``resets`` is
     the number of the loop's settings' resets that it has followed, or `LEFT_BEHIND`. ``figures`` names the live figures ("": none yet, or
-    none since the log was deleted). ``imported`` counts the events of others that were taken into the log.
+    none since the log was deleted), and ``breakdown`` likewise what is counted by action and feature. ``imported`` counts the events of
+    others that were taken into the log.
     """
 
     sequence: int
@@ -218,6 +219,7 @@ class Pointer:
     origin: Origin = field(default_factory=Origin)
     figures: str = ""
     imported: int = 0
+    breakdown: str = ""
 
 
 class ModelKind(StrEnum):

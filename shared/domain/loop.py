@@ -22,6 +22,8 @@ LONGEST_EXPORT: Final = timedelta(days=1)
 MOST_LIVES: Final = 9_999
 MAX_ARGUMENTS: Final = 1_024
 MAX_POLICY_NAME: Final = 256
+MAX_FEATURE: Final = 256
+"""Characters of the name of a feature that rewards are told apart by."""
 
 
 class RewardAggregation(StrEnum):
@@ -57,6 +59,7 @@ class LoopSettings:
     ``resets`` counts how often the model was to be forgotten and learned again from the log; the trainer does so when it is ahead of the
     published pointer's. ``retrains_last_days`` says that the owner has set ``model_retrain_days``: then these days are learned again
     (0: none), and nothing that is older. ``log_retention_days`` of -1 keep the joined log for ever.
+    ``breakdown_feature`` names the context's feature by whose values rewards are told apart ("": none).
 
     Raises `SettingsError`, naming the field, for a value out of its range.
     """
@@ -80,6 +83,7 @@ class LoopSettings:
     auto_optimization_frequency: timedelta = timedelta(days=28)
     auto_optimization_start: datetime | None = None
     is_inference_explainability_enabled: bool = False
+    breakdown_feature: str = ""
     edited_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +97,8 @@ class LoopSettings:
             raise SettingsError("explorationPercentage: must be between 0 and 1")
         if not timedelta(seconds=1) <= self.model_export_frequency <= LONGEST_EXPORT:
             raise SettingsError("modelExportFrequency: must be between 1 second and 1 day")
+        if len(self.breakdown_feature) > MAX_FEATURE:
+            raise SettingsError(f"breakdownFeature: must have at most {MAX_FEATURE} characters")
 
 
 class Tier(StrEnum):

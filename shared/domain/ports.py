@@ -242,6 +242,22 @@ class ModelStore(Protocol):
         """Delete figures that no pointer names any more; doing so again changes nothing."""
         ...
 
+    async def breakdown(self, name: str) -> bytes:
+        """Read the breakdown that a pointer names; raises as `artifact`."""
+        ...
+
+    async def write_breakdown(self, name: str, data: bytes) -> None:
+        """Write a breakdown under a name that begins with its commit's number and ends with its content's hash."""
+        ...
+
+    def breakdowns_kept(self) -> AsyncIterator[str]:
+        """List the names of all breakdowns that are there, oldest first."""
+        ...
+
+    async def delete_breakdown(self, name: str) -> None:
+        """Delete one that no pointer names any more; doing so again changes nothing."""
+        ...
+
     async def lookback(self, name: str) -> bytes:
         """Read what a trainer has to remember, by the name that a pointer has; raises as `artifact`."""
         ...

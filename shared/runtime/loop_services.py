@@ -10,6 +10,7 @@ from functools import cached_property
 from shared.api.rank import ActionReader
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord
 from shared.runtime.assembly.analysis import build_analyses, build_applier, build_evaluations, build_importances, build_optimizer
+from shared.runtime.assembly.breakdowns import build_breakdown
 from shared.runtime.assembly.figures import build_figures
 from shared.runtime.assembly.log import build_joined_log, build_logs, build_mirroring, build_receipts, build_retention
 from shared.runtime.assembly.loops import build_adviser, build_configurator, build_previewer, build_progress
@@ -44,6 +45,7 @@ class LoopServices(Serving):
     adviser = cached_property(build_adviser)
 
     figures = cached_property(build_figures)
+    breakdown = cached_property(build_breakdown)
 
     evaluations = cached_property(build_evaluations)
     importances = cached_property(build_importances)

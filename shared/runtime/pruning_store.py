@@ -24,6 +24,11 @@ class PruningModelStore(FileModelStore):
         self._pruner.written.figures.add(name)
         await super().write_figures(name, data)
 
+    async def write_breakdown(self, name: str, data: bytes) -> None:
+        """Write a breakdown."""
+        self._pruner.written.breakdowns.add(name)
+        await super().write_breakdown(name, data)
+
     async def write_lookback(self, name: str, data: bytes) -> None:
         """Write what a trainer has to remember."""
         self._pruner.written.lookbacks.add(name)

@@ -83,6 +83,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "left out of a listing": ("file",),
         "advice is given without all that is logged": ("error",),
         "the live figures cannot be read and begin anew: %s": ("figures",),
+        "the breakdown cannot be read and begins anew: %s": ("breakdown",),
         "%s: what turns up behind the watermark is not learned": ("lookback",),
         "too many rewards are late or unknown to be remembered; the oldest stay so": ("rewards",),
         "the log was not mirrored: %s": ("copied", "waiting"),

@@ -2,7 +2,8 @@
 
 ``{"format": 2, "settings": {...}, "keys": [...], ...}``: ``settings`` has any of `LoopSettings`' fields but the name, durations in
 ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format. Format 3 has ``client_keys``;
-a record without them is written as format 2, which earlier releases read.
+a record without them is written as format 2, which earlier releases read. Format 4 has a ``breakdown_feature`` among its settings; only
+a record with one is written so.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.errors import NewerFormatError, SettingsError, UnreadableError
 from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
 
-FORMAT = 3
+FORMAT = 4
+_WITHOUT_FEATURE = 3
 _WITHOUT_CLIENT_KEYS = 2
 _SETTINGS = TypeAdapter(LoopSettings)
 _RECORD = TypeAdapter(LoopRecord)
@@ -30,7 +32,8 @@ def write_record(record: LoopRecord) -> bytes:
     beside = _RECORD.dump_python(replace(record, overrides={}), mode="json", include=_BESIDE_SETTINGS)
     if not record.client_keys:
         del beside["client_keys"]
-    written = FORMAT if record.client_keys else _WITHOUT_CLIENT_KEYS
+    older = _WITHOUT_FEATURE if record.client_keys else _WITHOUT_CLIENT_KEYS
+    written = FORMAT if "breakdown_feature" in record.overrides else older
     document = {"format": written, "settings": {name: settings[name] for name in record.overrides}, **beside}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 

@@ -16,7 +16,7 @@ from shared.storage.provenance import replaced, write_provenance
 
 
 class FileModelStore:
-    """Models, states, chunks, figures and pointer of one loop."""
+    """Models, states, chunks, figures, breakdowns and pointer of one loop."""
 
     def __init__(self, storage: Storage, *, loop: str) -> None:
         self._loop = loop
@@ -77,6 +77,24 @@ class FileModelStore:
     async def delete_figures(self, name: str) -> None:
         """Delete figures that no pointer names any more."""
         await self._models.delete(names.figures_file(self._loop, name))
+
+    async def breakdown(self, name: str) -> bytes:
+        """Read a breakdown."""
+        return await self._present(names.breakdown_file(self._loop, name), f"the breakdown {name}")
+
+    async def write_breakdown(self, name: str, data: bytes) -> None:
+        """Write a breakdown."""
+        await self._models.write_once(names.breakdown_file(self._loop, name), data, metadata={"format": "1"})
+
+    async def breakdowns_kept(self) -> AsyncIterator[str]:
+        """List the names of all breakdowns that are there."""
+        prefix = names.breakdowns_prefix(self._loop)
+        async for file in self._models.listing(prefix):
+            yield str(file.name).removeprefix(prefix).removesuffix(".npz.gz")
+
+    async def delete_breakdown(self, name: str) -> None:
+        """Delete a breakdown that no pointer names any more."""
+        await self._models.delete(names.breakdown_file(self._loop, name))
 
     async def lookback(self, name: str) -> bytes:
         """Read what a trainer has to remember."""

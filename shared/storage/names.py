@@ -280,6 +280,16 @@ def figures_prefix(loop: str) -> str:
     return f"loops/{loop}/figures/"
 
 
+def breakdown_file(loop: str, name: str) -> str:
+    """Name a file of what was counted by action and feature."""
+    return f"{breakdowns_prefix(loop)}{name}.npz.gz"
+
+
+def breakdowns_prefix(loop: str) -> str:
+    """Give what the names of a loop's files of breakdowns begin with."""
+    return f"loops/{loop}/breakdown/"
+
+
 def lookback_file(loop: str, name: str) -> str:
     """Name a file of what a trainer has to remember."""
     return f"{lookbacks_prefix(loop)}{name}.json.gz"

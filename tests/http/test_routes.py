@@ -97,6 +97,9 @@ def test_status_takes_get_only(quiet):
 READ = [
     "/status",
     "/figures",
+    "/figures/actions",
+    "/figures/segments",
+    "/figures/crossed",
     "/openapi.json",
     "/docs",
     "/dashboard",

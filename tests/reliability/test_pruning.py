@@ -42,6 +42,7 @@ async def assert_tidy(account: Storage, store: str) -> Pointer:
     kept = FileModelStore(account, loop=store)
     assert [name async for name in kept.figures_kept()] == [pointer.figures]
     assert [name async for name in kept.lookbacks_kept()] == [pointer.lookback]
+    assert [name async for name in kept.breakdowns_kept()] == [pointer.breakdown]
     return pointer
 
 
@@ -55,7 +56,7 @@ async def test_after_many_commits_there_is_what_is_needed_and_the_same_model_as_
     assert (pointer.version, pointer.counters, pointer.figures) == (other.version, other.counters, other.figures)
     assert await content_of(account, "few", pointer.version) == await content_of(account, "all", other.version)
     listed = [call for call in proxy.calls if call.method == "GET" and call.path.endswith(f"/{names.MODELS}")]
-    assert len(listed) == 4 * 2, "models, states, figures and lookbacks, once a process"
+    assert len(listed) == 5 * 2, "models, states, figures, lookbacks and breakdowns, once a process"
 
 
 class FailsRemovals:

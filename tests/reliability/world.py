@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.loop import LoopSettings
+from shared.services.breakdowns.files import load as load_breakdown
 from shared.services.figures.files import load
 from shared.services.log.retention import Retention, Terms
 from shared.services.training.trainer import Trainer
@@ -20,7 +21,7 @@ from shared.storage.ports import Storage
 from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 
-LOOP = LoopSettings(reward_wait=timedelta(seconds=10), model_export_frequency=timedelta(seconds=1))
+LOOP = LoopSettings(reward_wait=timedelta(seconds=10), model_export_frequency=timedelta(seconds=1), breakdown_feature="user.segment")
 RESET = replace(LOOP, resets=1)
 """After a change of settings that has the model begun anew."""
 
@@ -115,7 +116,7 @@ async def committed(account: Storage, store: str) -> Pointer:
 async def assert_as_undisturbed(account: Storage, store: str) -> None:
     """Check that a run came to what the undisturbed one did: counters, figures, watermark, chunk, model and its state, to the byte."""
     mine, expected = await committed(account, store), await committed(account, "expected")
-    parts = ("counters", "apprentice", "figures", "lookback", "watermark", "chunk", "version")
+    parts = ("counters", "apprentice", "figures", "breakdown", "lookback", "watermark", "chunk", "version")
     assert {part: getattr(mine, part) for part in parts} == {part: getattr(expected, part) for part in parts}
     assert len(mine.apprentice.rewards) == IN_APPRENTICE_MODE
     ours, theirs = FileModelStore(account, loop=store), FileModelStore(account, loop="expected")
@@ -125,3 +126,6 @@ async def assert_as_undisturbed(account: Storage, store: str) -> None:
     assert isinstance(mine.lookback, str)
     assert await ours.lookback(mine.lookback) == await theirs.lookback(mine.lookback)
     assert load(await ours.figures(mine.figures)).timeline.activity.events.sum() == mine.counters.learned
+    assert await ours.breakdown(mine.breakdown) == await theirs.breakdown(expected.breakdown)
+    kept = load_breakdown(await ours.breakdown(mine.breakdown)).breakdown
+    assert {table.sums.events.sum() for table in (kept.actions, kept.values, kept.pairs)} == {mine.counters.learned}

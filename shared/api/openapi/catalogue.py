@@ -5,6 +5,18 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
+from shared.api.breakdowns import (
+    CROSSED,
+    LARGEST_PAGE,
+    LONGEST_SEARCH,
+    MOST_CROSSED,
+    ORDERS,
+    PAGE,
+    SORTS,
+    ActionsResponse,
+    CrossedResponse,
+    SegmentsResponse,
+)
 from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, SetRequest, UnsetRequest
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
@@ -729,6 +741,116 @@ _FIGURES: Final = Described(
     errors=(errors.InvalidRequestError,),
 )
 
+_SHARED_PARAMETERS: Final = (
+    Parameter("since", TIME_SCHEMA, "Only hours and days that begin at this time or later."),
+    Parameter("until", TIME_SCHEMA, "Only hours and days that begin before; later than `since`."),
+)
+_ROWS_PARAMETERS: Final = (
+    *_SHARED_PARAMETERS,
+    Parameter("search", {"type": "string", "maxLength": LONGEST_SEARCH}, "A part of the text, in any case."),
+    Parameter("sort", {"type": "string", "enum": [*SORTS], "default": SORTS[0]}, "The order of the rows."),
+    Parameter("order", {"type": "string", "enum": [*ORDERS]}, "`desc`, but `asc` for `id`, if it is left out."),
+    Parameter("top", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}, "At most so many rows."),
+    Parameter("skip", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": 0}, "So many rows are left out at the beginning."),
+)
+_BROKEN_DOWN: Final = (
+    "The trainer counts it at each commit, for 90 days: by hours today and yesterday, else by days. "
+    "What is not among the most frequent is counted together in `others`. All intervals are 95 % for one look."
+)
+_EARNED: Final[dict[str, Any]] = {
+    "events": 300,
+    "share": 0.25,
+    "averageReward": 0.42,
+    "confidenceInterval": [0.36, 0.48],
+    "trend": [{"timeStamp": "2026-05-17T00:00:00Z", "events": 300, "share": 0.25, "averageReward": 0.42}],
+}
+_SEEN: Final[dict[str, Any]] = {"eventsMissed": 0, "firstSeen": _NOON, "lastSeen": _LATER}
+_GAIN: Final[dict[str, Any]] = {
+    "baselineReward": 0.3,
+    "baselineInterval": [0.22, 0.39],
+    "effectiveEvents": 140.0,
+    "lift": {
+        "value": 0.4,
+        "confidenceInterval": [-0.1, 1.3],
+        "difference": 0.12,
+        "differenceInterval": [-0.04, 0.27],
+        "moreEvents": None,
+    },
+}
+_BREAKDOWN: Final[dict[str, Any]] = {"loop": "default", "watermark": _LATER, "since": _NOON, "source": "figures"}
+_COUNTS: Final[dict[str, Any]] = {"intervalInMinutes": 1440, "count": 4, "matched": 4, "mostEventsOfOthers": 0}
+_FIGURES_ACTIONS: Final = Described(
+    "Figures",
+    "Read what was shown",
+    description=f"Each action with its share, its average reward and its trend. {_BROKEN_DOWN}",
+    parameters=_ROWS_PARAMETERS,
+    answers=(
+        Answer(
+            200,
+            "The actions as of the latest commit.",
+            ActionsResponse,
+            {**_BREAKDOWN, **_COUNTS, "total": _EARNED, "others": _EARNED, "value": [{**_EARNED, **_SEEN, "id": "pasta"}]},
+        ),
+    ),
+    errors=(errors.InvalidRequestError,),
+)
+_FIGURES_SEGMENTS: Final = Described(
+    "Figures",
+    "Read which segment gains",
+    description="What was earned by the values of the feature that is `breakdownFeature` in the loop's configuration, and how much more "
+    f"that is than the application's own choice would have earned. {_BROKEN_DOWN}",
+    parameters=_ROWS_PARAMETERS,
+    answers=(
+        Answer(
+            200,
+            "The values as of the latest commit; `feature` is null as long as none is chosen and counted.",
+            SegmentsResponse,
+            {
+                **_BREAKDOWN,
+                **_COUNTS,
+                "feature": "user.device",
+                "total": {**_EARNED, "gain": _GAIN},
+                "others": {**_EARNED, "gain": _GAIN},
+                "value": [{**_EARNED, **_SEEN, "value": "phone", "gain": _GAIN}],
+            },
+        ),
+    ),
+    errors=(errors.InvalidRequestError,),
+)
+_FIGURES_CROSSED: Final = Described(
+    "Figures",
+    "Read what was shown to whom",
+    description=f"The most frequent actions by the most frequent values of the feature, in whole days. {_BROKEN_DOWN}",
+    parameters=(
+        *_SHARED_PARAMETERS,
+        *(
+            Parameter(name, {"type": "integer", "minimum": 1, "maximum": MOST_CROSSED, "default": CROSSED}, f"At most so many {name}.")
+            for name in ("actions", "values")
+        ),
+    ),
+    answers=(
+        Answer(
+            200,
+            "A cell for each action and value; `share` is that of the value's events.",
+            CrossedResponse,
+            {
+                **_BREAKDOWN,
+                "feature": "user.device",
+                "mostEventsOfOthers": 0,
+                "values": [{"value": "phone", "events": 300}],
+                "actions": [
+                    {
+                        "id": "pasta",
+                        "events": 300,
+                        "cells": [{name: value for name, value in _EARNED.items() if name != "trend"}],
+                    }
+                ],
+            },
+        ),
+    ),
+    errors=(errors.InvalidRequestError,),
+)
+
 # --- loops -----------------------------------------------------------------------------------------------------------
 
 _LOOP: Final[dict[str, Any]] = {
@@ -902,6 +1024,9 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "loops_delete": _LOOPS_DELETE,
         "keys_regenerate": _KEYS_REGENERATE,
         "figures": _FIGURES,
+        "figures_actions": _FIGURES_ACTIONS,
+        "figures_segments": _FIGURES_SEGMENTS,
+        "figures_crossed": _FIGURES_CROSSED,
         "status": _STATUS,
         "service_status": _SERVICE_STATUS,
         "openapi": _OPENAPI,

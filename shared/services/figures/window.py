@@ -89,7 +89,7 @@ class _Places:
 
 def _activity(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counters, span: Span, places: _Places) -> Activity:
     due = columns.seconds + span.wait.total_seconds()
-    known, is_open = _is_known(columns), _is_open(columns)
+    is_open = _is_open(columns)
     reasons = np.array([event.skip for event in skipped], dtype=object)
     by_reason = {name: _summed(places.skipped, (reasons == reason).astype(np.float64), places.size) for reason, name in SKIPPED.items()}
     by_reason["quarantined"] += places.at_end(counters.skipped.get(SkipReason.QUARANTINED, 0))
@@ -104,7 +104,7 @@ def _activity(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counter
         rewards=places.at_end(counters.rewards),
         late_rewards=places.at_end(counters.late_rewards),
         unknown_rewards=places.at_end(counters.unknown_rewards),
-        baseline_bound=places.largest(_over(columns.baseline, known)),
+        baseline_bound=places.largest(baseline_bounds(columns)),
         random_bound=places.largest(_over(columns.possible * columns.least, is_open)),
     )
 
@@ -123,6 +123,11 @@ def rounds_of(columns: Logged) -> list[tuple[Rounds, Flags]]:
         _rounds(_over(columns.chosen, taken), columns, known),
         _rounds(_over(columns.possible * columns.chosen, is_open), columns, is_open),
     ]
+
+
+def baseline_bounds(columns: Logged) -> Floats:
+    """Give the largest weights that the baseline could have had in each event, 0 where nothing tells of it."""
+    return _over(columns.baseline, _is_known(columns))
 
 
 def _is_open(columns: Logged) -> Flags:

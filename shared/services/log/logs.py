@@ -125,6 +125,7 @@ class Logs:
             lookback=Lookback(),
             log=LogEpoch(pointer.log.generation + 1, since=cut, oldest=oldest),
             figures="",
+            breakdown="",
             imported=0,
         )
 

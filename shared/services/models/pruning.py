@@ -1,8 +1,8 @@
-"""What nothing needs any more of a loop's models, their states, its live figures and what its trainers remember, and its removal.
+"""What nothing needs any more of a loop's models, states, live figures, breakdowns and what its trainers remember, and its removal.
 
 There is one rule, by which each commit removes what it made needless, and retention what was left over: the models that were published
-last stay, each with its state, and the figures and the lookback that the pointer names. What is numbered behind the pointer stays as
-well: a commit that is under way will name it.
+last stay, each with its state, and the figures, the breakdown and the lookback that the pointer names. What is numbered behind the
+pointer stays as well: a commit that is under way will name it.
 """
 
 import logging
@@ -23,8 +23,8 @@ LEAST_KEPT: Final = 2
 """The published model, and the one before it: who read the pointer just before a commit may still be about to load that."""
 
 MOST_AFTER_A_COMMIT: Final = 40
-"""Of models, figures and lookbacks each, what one commit removes; more are there only after an update or many runs that died, and others
-do the rest."""
+"""Of models, figures, breakdowns and lookbacks each, what one commit removes; more are there only after an update or many runs that died,
+and others do the rest."""
 
 _PATIENCE: Final = timedelta(seconds=5)
 """How long a commit may be about it."""
@@ -32,11 +32,12 @@ _PATIENCE: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many were removed: models, with their states or either alone, files of figures, and files of what trainers remember."""
+    """How many were removed: models, with their states or either alone, and files of figures, of lookbacks and of breakdowns."""
 
     models: int
     figures: int
     lookbacks: int = 0
+    breakdowns: int = 0
 
 
 def needless(pointer: Pointer, replaced: Mapping[str, str], states: AbstractSet[str], *, kept: int) -> list[str]:
@@ -71,13 +72,14 @@ def next_number(pointer: Pointer) -> str:
 
 @dataclass(slots=True)
 class _Found:
-    """What is there as of a pointer: models with what each replaced, versions that have a state, figures and lookbacks."""
+    """What is there as of a pointer: models with what each replaced, versions that have a state, figures, lookbacks and breakdowns."""
 
     pointer: Pointer
     models: dict[str, str]
     states: set[str]
     figures: set[str]
     lookbacks: set[str]
+    breakdowns: set[str]
 
     def follow(self, pointer: Pointer, written: "Written") -> None:
         """Take in what was written since, and the commit that names some of it."""
@@ -87,6 +89,7 @@ class _Found:
         self.states |= written.states
         self.figures |= written.figures
         self.lookbacks |= written.lookbacks
+        self.breakdowns |= written.breakdowns
 
 
 @dataclass(slots=True)
@@ -96,6 +99,7 @@ class Written:
     states: set[str] = field(default_factory=set)
     figures: set[str] = field(default_factory=set)
     lookbacks: set[str] = field(default_factory=set)
+    breakdowns: set[str] = field(default_factory=set)
 
 
 class Pruner:
@@ -146,7 +150,8 @@ class Pruner:
         figures = {name async for name in self._store.figures_kept()}
         states = {version async for version in self._store.states()}
         lookbacks = {name async for name in self._store.lookbacks_kept()}
-        return _Found(pointer, dict(await self._store.replaced()), states, figures, lookbacks)
+        breakdowns = {name async for name in self._store.breakdowns_kept()}
+        return _Found(pointer, dict(await self._store.replaced()), states, figures, lookbacks, breakdowns)
 
     async def _remove(self, found: _Found, *, most: int | None) -> Pruned:
         """Remove what is needless of what was found; at no time is there a model without its state, nor a gap between two that stay."""
@@ -158,12 +163,16 @@ class Pruner:
         for name in lookbacks:
             await self._store.delete_lookback(name)
             found.lookbacks.discard(name)
+        breakdowns = needless_files(found.pointer, found.breakdowns, named=found.pointer.breakdown)[:most]
+        for name in breakdowns:
+            await self._store.delete_breakdown(name)
+            found.breakdowns.discard(name)
         versions = needless(found.pointer, found.models, found.states, kept=self._models_kept)[:most]
         for version in versions:
             await self._store.delete(version)
             found.models.pop(version, None)
             found.states.discard(version)
-        return Pruned(len(versions), len(figures), len(lookbacks))
+        return Pruned(len(versions), len(figures), len(lookbacks), len(breakdowns))
 
 
 def needless_files(pointer: Pointer, names: AbstractSet[str], *, named: object) -> list[str]:

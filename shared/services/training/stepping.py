@@ -27,6 +27,8 @@ from shared.learning import artifact
 from shared.learning.encoding import Batch
 from shared.learning.learner import Learner
 from shared.learning.sizes import bytes_in
+from shared.services.breakdowns.keeping import BreakdownKeeper
+from shared.services.breakdowns.window import Breakdown, broken_down
 from shared.services.figures.keeping import FigureKeeper
 from shared.services.figures.logged import logged
 from shared.services.figures.sums import Figures, figures
@@ -66,6 +68,7 @@ class _Extract:
     apprentice: ApprenticeMetrics
     figures: Figures
     timeline: Timeline
+    breakdown: Breakdown
     batch: Batch | None
     chunk: bytes
     events: int
@@ -114,6 +117,7 @@ class Stepper:
     def sharing(self, shared: Shared) -> None:
         """Keep what is kept at hand within what all loops of the process share; to be said before it is used."""
         self._figures = FigureKeeper(self._store, shared.logs)
+        self._breakdowns = BreakdownKeeper(self._store, shared.logs)
         self._encoders = shared.encoders
         self._learners = shared.learners
         self.used_at = self._learners.monotonic()
@@ -130,6 +134,7 @@ class Stepper:
         """Keep nothing any more."""
         self.forget()
         self._figures.close()
+        self._breakdowns.close()
 
     def let_go(self) -> int:
         """Do likewise, for other loops to have the room."""
@@ -149,12 +154,12 @@ class Stepper:
         with collector_at_rest() if loop.reward_wait <= _ORDINARY_WAIT else nullcontext():
             work = await self._work(plan, pointer, learner, loop)
         remembered = self._remembered(plan, work.extract)
-        (new, kept), lookback = await together(
-            together(self._write_model(plan, pointer, work, loop), self._figures.add(pointer, work.extract.timeline, until=plan.until)),
+        (new, (kept, breakdown)), lookback = await together(
+            together(self._write_model(plan, pointer, work, loop), self._write_figures(plan, pointer, work.extract)),
             self._lookbacks.keep(pointer, remembered.lookback),
         )
         counters = replace(new.counters, forgotten_rewards=new.counters.forgotten_rewards + remembered.forgotten)
-        new = replace(new, figures=kept, lookback=lookback, counters=counters)
+        new = replace(new, figures=kept, breakdown=breakdown, lookback=lookback, counters=counters)
         await self._store.commit(new, expected=etag)
         if plan.size > NOTED:
             await asyncio.to_thread(give_memory_back)
@@ -240,12 +245,12 @@ class Stepper:
         Takes the window out of the list, and lets go of each event when its lines are written.
         """
         joined = join(read.pop(), loop=loop)
-        sums, timeline = _figures(joined, span)
+        sums, timeline, breakdown = _figures(joined, span, loop.breakdown_feature)
         batch = None if learner is None else lessons(joined.events, self._encoders.of(learner.interactions))
         apprentice = pointer.apprentice.after(joined.events)
         events, count, joined = deque(joined.events), len(joined.events), replace(joined, events=())
         chunk = compressed_parts(parts_of_lines(_let_go(events)), after=pointer.chunk) if events else b""
-        return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, batch, chunk, count)
+        return _Extract(joined.counters, joined.unknown, joined.late, apprentice, sums, timeline, breakdown, batch, chunk, count)
 
     async def _write_chunk(self, plan: Plan, pointer: Pointer, extract: _Extract) -> str:
         """Write the window's chunk under a name made from its content, which it gives; that of the chunk before if there is none."""
@@ -285,6 +290,13 @@ class Stepper:
         await write_version(self._store, version, work.content, provenance=provenance)
         return replace(new, version=version, published_at=now, learned=work.content.learned, previous="", origin=origin)
 
+    async def _write_figures(self, plan: Plan, pointer: Pointer, extract: _Extract) -> tuple[str, str]:
+        """Write live figures and breakdown with the window's, and give the names that the new pointer is to have for them."""
+        return await together(
+            self._figures.add(pointer, extract.timeline, until=plan.until),
+            self._breakdowns.add(pointer, extract.breakdown, until=plan.until),
+        )
+
     def _remembered(self, plan: Plan, found: _Extract) -> _Remembered:
         """Put together what the next window has to know of this one and of those before it, as far as there is room for that."""
         first, most = plan.until - self._limits.lookback, self._limits.max_remembered
@@ -318,10 +330,10 @@ def _let_go(events: deque[JoinedEvent]) -> Iterator[JoinedEvent]:
         yield events.popleft()
 
 
-def _figures(joined: Joined, span: Span) -> tuple[Figures, Timeline]:
+def _figures(joined: Joined, span: Span, feature: str) -> tuple[Figures, Timeline, Breakdown]:
     columns = logged(joined.events)
     skipped = [event for event in joined.events if event.skip is not None]
-    return figures(columns), window(columns, skipped, joined.counters, span)
+    return figures(columns), window(columns, skipped, joined.counters, span), broken_down(joined.events, columns, feature)
 
 
 def _counted(counters: Counters) -> dict[str, int]:

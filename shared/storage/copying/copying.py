@@ -40,7 +40,7 @@ _READ_FIRST: Final = ("mirror.json", "window.json", "usage/", _POINTER, "evaluat
 They are written in the other order: what is ahead of what it goes by could not have come about by itself.
 """
 
-_FIXED: Final = ("log/", "hours/", "quarantine/", "models/", "states/", "figures/", "lookback/")
+_FIXED: Final = ("log/", "hours/", "quarantine/", "models/", "states/", "figures/", "breakdown/", "lookback/")
 """What has the same content under a name for ever."""
 
 
@@ -300,6 +300,7 @@ def _named(place: str, text: bytes) -> set[str]:
         return set()
     found = {names.model_file(place, pointer.version), names.state_file(place, pointer.version)} if pointer.version else set()
     found |= {names.figures_file(place, pointer.figures)} if pointer.figures else set()
+    found |= {names.breakdown_file(place, pointer.breakdown)} if pointer.breakdown else set()
     return found | ({names.lookback_file(place, pointer.lookback)} if isinstance(pointer.lookback, str) else set())
 
 

@@ -31,6 +31,7 @@ class Disk:
     states: set[str] = field(default_factory=set)
     figures: set[str] = field(default_factory=set)
     lookbacks: set[str] = field(default_factory=set)
+    breakdowns: set[str] = field(default_factory=set)
     line: list[str] = field(default_factory=list)
     written: int = 0
 
@@ -67,10 +68,11 @@ class Store:
         self._call("read pointer")
         return self.disk.pointer, ""
 
-    async def write(self, version: str, figures: str, lookback: str) -> None:
+    async def write(self, version: str, figures: str, lookback: str, breakdown: str) -> None:
         disk = self.disk
         self._call("write figures", lambda: disk.figures.add(figures))
         self._call("write lookback", lambda: disk.lookbacks.add(lookback))
+        self._call("write breakdown", lambda: disk.breakdowns.add(breakdown))
         self._call("write state", lambda: disk.states.add(version))
         self._call("write model", lambda: disk.models.__setitem__(version, disk.pointer.version or disk.pointer.previous))
 
@@ -94,6 +96,11 @@ class Store:
         for name in sorted(self.disk.lookbacks):
             yield name
 
+    async def breakdowns_kept(self) -> AsyncIterator[str]:
+        self._call("list breakdowns")
+        for name in sorted(self.disk.breakdowns):
+            yield name
+
     async def states(self) -> AsyncIterator[str]:
         self._call("list states")
         for version in sorted(self.disk.states):
@@ -108,6 +115,9 @@ class Store:
 
     async def delete_lookback(self, name: str) -> None:
         self._call("delete lookback", lambda: self.disk.lookbacks.discard(name))
+
+    async def delete_breakdown(self, name: str) -> None:
+        self._call("delete breakdown", lambda: self.disk.breakdowns.discard(name))
 
     async def delete(self, version: str) -> None:
         self._call("delete model", lambda: self.disk.models.pop(version, None))
@@ -124,12 +134,14 @@ class Process:
 
     async def _written(self, before: Pointer) -> Pointer:
         """Write all files of a commit, and give its pointer."""
-        version, figures, lookback = [self.store.disk.name() for _ in range(3)]
+        version, figures, lookback, breakdown = [self.store.disk.name() for _ in range(4)]
         self.pruner.written.states.add(version)
         self.pruner.written.figures.add(figures)
         self.pruner.written.lookbacks.add(lookback)
-        await self.store.write(version, figures, lookback)
-        return replace(before, sequence=before.sequence + 1, version=version, previous="", figures=figures, lookback=lookback)
+        self.pruner.written.breakdowns.add(breakdown)
+        await self.store.write(version, figures, lookback, breakdown)
+        named = replace(before, figures=figures, lookback=lookback, breakdown=breakdown)
+        return replace(named, sequence=before.sequence + 1, version=version, previous="")
 
     async def learn(self) -> None:
         """Commit a window with a model."""
@@ -189,17 +201,20 @@ class Law:
         assert disk.models.keys() <= disk.states, "with its state"
         assert disk.pointer.figures in disk.figures or not disk.pointer.figures
         assert disk.pointer.lookback in disk.lookbacks or isinstance(disk.pointer.lookback, Lookback)
+        assert disk.pointer.breakdown in disk.breakdowns or not disk.pointer.breakdown
         most = max(self.kept, 2) + self.writing + self.left
         assert len(disk.models) <= most
         assert len(disk.states) <= most
         assert len(disk.figures) <= 1 + self.writing + self.left
         assert len(disk.lookbacks) <= 1 + self.writing + self.left
+        assert len(disk.breakdowns) <= 1 + self.writing + self.left
 
     def at_rest(self, disk: Disk) -> None:
         """Check what is there when a commit came to its end."""
         assert disk.models.keys() == disk.states
         assert len(disk.states) <= max(self.kept, 2)
         assert disk.figures == {disk.pointer.figures} - {""}
+        assert disk.breakdowns == {disk.pointer.breakdown} - {""}
         assert disk.lookbacks == ({disk.pointer.lookback} if isinstance(disk.pointer.lookback, str) else set())
 
 
@@ -254,6 +269,7 @@ async def test_hundreds_of_commits_within_an_hour_keep_what_one_does_and_one_pro
         "list figures",
         "list states",
         "list lookbacks",
+        "list breakdowns",
         "list models",
     ]
 
