@@ -163,6 +163,23 @@ def test_the_figures_move_between_buckets_by_what_was_seen_since_the_page_was_op
     assert [each["timeStamp"] for each in points] == ["2026-05-17T12:05:00.000Z", "2026-05-17T12:07:00Z"]
 
 
+def test_however_long_a_page_is_open_what_it_has_seen_is_kept_from_first_to_last_in_a_bounded_number_of_points(page):
+    points = page.evaluate(
+        """async () => {
+            const { Samples } = await import("/dashboard/sections/series.js");
+            const samples = new Samples();
+            const at = (minute) => new Date(Date.UTC(2026, 4, 17) + minute * 60_000).toISOString();
+            const policies = [{ name: "online", expectedReward: 0.5, more: "x".repeat(1_000) }];
+            for (let minute = 1; minute <= 5_000; minute++) samples.add({ totals: { events: minute, policies }, watermark: at(minute) });
+            return samples.after({ cumulative: [], intervalInMinutes: 5 });
+        }"""
+    )
+    assert len(points) <= 241
+    assert [points[0]["events"], points[-1]["events"]] == [1, 5_000]
+    assert [each["events"] for each in points] == sorted({each["events"] for each in points})
+    assert set(points[0]["policies"][0]) <= {"name", "expectedReward", "confidenceInterval"}
+
+
 def test_the_lines_of_an_evaluation_share_their_times(ask):
     def result(name: str, *minutes: int) -> dict[str, Any]:
         data = [{"timeStamp": f"2026-05-17T12:{each:02}:00Z", "expectedReward": each, "confidenceInterval": [0, 60]} for each in minutes]

@@ -33,7 +33,8 @@ export function ofPolicies(points) {
   };
 }
 
-const MOST_SAMPLES = 1_000;
+/** So many are kept; of more, every second one goes, but for the latest. */
+const MOST_SAMPLES = 240;
 
 /** What the totals were whenever the page saw other ones: between two buckets they show how the figures move. */
 export class Samples {
@@ -47,8 +48,13 @@ export class Samples {
    */
   add({ totals, watermark }) {
     if (!watermark || !totals.events || this.#points.at(-1)?.events === totals.events) return;
-    this.#points.push({ timeStamp: watermark, events: totals.events, policies: totals.policies });
-    this.#points.splice(0, this.#points.length - MOST_SAMPLES);
+    const policies = totals.policies.map((/** @type {any} */ each) => {
+      const { name, expectedReward, confidenceInterval } = each;
+      return { name, expectedReward, confidenceInterval };
+    });
+    this.#points.push({ timeStamp: watermark, events: totals.events, policies });
+    const last = this.#points.length - 1;
+    if (last >= MOST_SAMPLES) this.#points = this.#points.filter((_, number) => number % 2 === 0 || number === last);
   }
 
   /**
