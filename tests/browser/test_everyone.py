@@ -115,6 +115,26 @@ def test_the_services_own_address_leads_everywhere_and_is_for_everyone(themed: V
     themed.heading("Sign in")
 
 
+BROKEN = """() => [...document.querySelectorAll(".bar button, .bar .button, .where, .brand")]
+  .filter((each) => each.getClientRects().length && each.getBoundingClientRect().height > 40).map((each) => each.textContent)"""
+
+
+def test_the_headers_words_are_not_broken(themed: Visit, app: RunningApp) -> None:
+    keys = app.request("POST", f"/loops/{LONG_LOOP}/keys/1/regenerate", headers={KEY: ADMIN_KEY}).json
+    for key, loop in ((app.key, "default"), (keys["key"], LONG_LOOP)):
+        themed.sign_in(key=key, loop=loop)
+        expect(themed.page.locator("#connection")).to_contain_text("Updated")
+        for width in (*WIDTHS, 1024, 600, 320):
+            themed.page.set_viewport_size({"width": width, "height": 900})
+            assert themed.page.evaluate(BROKEN) == [], (loop, width)
+            assert themed.page.evaluate(TOO_WIDE) == [], (loop, width)
+    themed.page.goto(f"{app.base_url}/demo")
+    themed.heading("See it learn")
+    for width in (*WIDTHS, 320):
+        themed.page.set_viewport_size({"width": width, "height": 900})
+        assert themed.page.evaluate(BROKEN) == [], width
+
+
 def administer(visit: Visit) -> None:
     if visit.page.get_by_label("Administrator's key").is_visible():
         visit.page.get_by_label("Administrator's key").fill(ADMIN_KEY)
