@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
+
 from tests.http.building import KEY
 from tests.running import OURS, RunningApp
 
@@ -52,6 +54,17 @@ def environment(endpoint: str, key: str) -> dict[str, str]:
     """Give this process's environment with the loop to call, and without what could lead elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and not name.startswith(OURS)}
     return {**kept, "ENDPOINT": endpoint, "KEY": key, "PYTHONIOENCODING": "utf-8"}
+
+
+def wanted(request: pytest.FixtureRequest) -> list[str]:
+    """Name the scenarios that tests of this file ask for: others would be played for nobody."""
+    found = {_played(each) for each in request.session.items if each.path == request.path}
+    return [name for name in SCENARIOS if name in found]
+
+
+def _played(test: pytest.Item) -> object:
+    asked = getattr(test, "callspec", None)
+    return asked.params.get("name") if asked and "told" in getattr(test, "fixturenames", ()) else None
 
 
 def performed(commands: Mapping[str, Sequence[str]], app: RunningApp, folder: Path) -> dict[str, Told]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.node import find_node
-from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed
+from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed, wanted
 from tests.examples.test_demo_command import KEY, Service
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
@@ -25,10 +25,10 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def told(refused: subprocess.Popen[str], folder: Path, new_store: NewStorage) -> dict[str, Told]:
+def told(request: pytest.FixtureRequest, refused: subprocess.Popen[str], folder: Path, new_store: NewStorage) -> dict[str, Told]:
     node = find_node().node
     with RunningApp(new_store(), settings=SETTINGS, timers=True) as app:
-        return performed({name: [node, f"{name}.js", "--short"] for name in SCENARIOS}, app, folder)
+        return performed({name: [node, f"{name}.js", "--short"] for name in wanted(request)}, app, folder)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,9 @@ def test_an_example_prints_a_curve_and_nearly_all_calls_are_answered_in_time(tol
     assert len(failed) <= MOST_FAILED, failed
 
 
-def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told):
-    before, _, after = told["apprentice"].text.partition("visitors: Online")
+@pytest.mark.parametrize("name", ["apprentice"])
+def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told, name):
+    before, _, after = told[name].text.partition("visitors: Online")
     assert "chooses as the rule in" in before
     assert after.count("█") > 0
     since = re.search(r"^Since the switch, \d+ visitors: reward ([\d.]+), the rule alone ([\d.]+)\.$", after, re.MULTILINE)
