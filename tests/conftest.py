@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from local.azurite import Azurite, running_azurite
 from tests import sweeps
+from tests.doctests import Doctests
 from tests.functions_host.workers import OWN, SETTING
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
@@ -28,6 +29,11 @@ settings.load_profile("suite")
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
 """Storage accounts of the session's Azurite; `new_account` gives one after the other."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look for examples where there are some."""
+    config.pluginmanager.register(Doctests())
 
 
 def pytest_sessionstart() -> None:

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -129,20 +131,23 @@ def lived_through(*worlds, events: int = 2500) -> Learner:
     return learner
 
 
-CHANGED = lived_through(taste, opposite)
+@cache
+def changed() -> Learner:
+    """Give one whose world changed: it is made when it is first needed, and not when tests are collected."""
+    return lived_through(taste, opposite)
 
 
 def test_where_the_world_has_changed_the_steady_members_begin_anew_and_agree_with_the_recent_ones():
-    assert 2000 <= CHANGED.begun <= CHANGED.learned
-    estimates = [CHANGED.model().scores(encoded({"u": context}, [{}] * 2)).mean for context in CONTEXTS]
+    assert 2000 <= changed().begun <= changed().learned
+    estimates = [changed().model().scores(encoded({"u": context}, [{}] * 2)).mean for context in CONTEXTS]
     wanted = [[opposite(context, action) for action in range(2)] for context in CONTEXTS]
     assert np.array(estimates) == pytest.approx(np.array(wanted), abs=0.15)
 
 
 def test_it_remembers_no_more_events_than_came_since_then_and_counts_all_that_were_learned():
-    model = CHANGED.model()
+    model = changed().model()
     assert model.learned == 3400
-    assert model.remembered <= 3400 - CHANGED.begun
+    assert model.remembered <= 3400 - changed().begun
 
 
 def test_where_the_world_stays_nothing_is_forgotten():

@@ -64,20 +64,21 @@ def drawing(model):
 @pytest.mark.parametrize(
     ("learner", "shares", "kind"),
     [
-        (YOUNG, (0.5, 0.5), 0),
-        (YOUNG, (0.4, 0.3, 0.2, 0.1), 0),
-        (YOUNG, (0.2, 0.2, 0.3, 0.3), 1),
-        (YOUNG, (0.2, 0.1, 0.2, 0.1, 0.2, 0.2), 2),
-        (GROWN, (0.5, 0.0, 0.5, 0.0), 1),
-        (GROWN, (0.9, 0.0, 0.04, 0.0, 0.06, 0.0), 2),
-        (GROWN, (0.6, 0.4), 2),
-        (GROWN, (0.99, 0.0, 0.01, 0.0), 2),
+        ("young", (0.5, 0.5), 0),
+        ("young", (0.4, 0.3, 0.2, 0.1), 0),
+        ("young", (0.2, 0.2, 0.3, 0.3), 1),
+        ("young", (0.2, 0.1, 0.2, 0.1, 0.2, 0.2), 2),
+        ("grown", (0.5, 0.0, 0.5, 0.0), 1),
+        ("grown", (0.9, 0.0, 0.04, 0.0, 0.06, 0.0), 2),
+        ("grown", (0.6, 0.4), 2),
+        ("grown", (0.99, 0.0, 0.01, 0.0), 2),
     ],
     ids=str,
 )
 def test_draws_are_of_the_kind_that_counts_most_and_has_some_or_else_of_the_joint_part(learner, shares, kind):
     """The shared part has none any more once it is wide."""
-    assert drawing(mixed(learner, *shares)) == [place == kind for place in range(3)]
+    learners = {"young": YOUNG, "grown": GROWN}
+    assert drawing(mixed(learners[learner], *shares)) == [place == kind for place in range(3)]
 
 
 def test_the_average_remembers_the_less_the_more_the_recent_members_count():

@@ -1,8 +1,9 @@
 """Estimates and bands of the live figures hold the truth in simulated loops whose policy changes as it goes."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,61 +63,76 @@ def _timeline(chances: np.ndarray, chosen: np.ndarray, rewards: np.ndarray) -> T
     return window(columns, (), Counters(), Span(T0, T0, timedelta(0)))
 
 
-CHANCES, CHOSEN, REWARDS = played()
-TIMELINES = [_timeline(CHANCES[:, loop], CHOSEN[:, loop], REWARDS[:, loop]) for loop in range(LOOPS)]
-BLOCK = EVENTS // LOOKS
-BY_BLOCK = (CHANCES @ PAYS).reshape(LOOKS, BLOCK, LOOPS).mean(axis=1).T
-EXPECTED = BY_BLOCK.cumsum(axis=-1) / np.arange(1, LOOKS + 1)
-"""What could be expected of the events of each block, and up to each look, [loops, looks]: it moves with the policy."""
-
-FIXED = np.broadcast_to(np.array([PAYS[0], PAYS.mean()])[:, None, None], (2, LOOPS, LOOKS))
-TRUTH, TRUTH_BY_BLOCK = np.concatenate([EXPECTED[None], FIXED]), np.concatenate([BY_BLOCK[None], FIXED])
-"""In the order of the policies, [P, loops, looks]."""
-
-
 def beside(parts: Sequence[Any]) -> Any:
     """Put the same sums of all loops beside each other, the loops as the last axis but one."""
     return type(parts[0])(*(np.stack([getattr(part, each.name) for part in parts], axis=-2) for each in fields(parts[0])))
 
 
-MOMENTS, ACTIVITY = beside([each.moments for each in TIMELINES]), beside([each.activity for each in TIMELINES])
+@dataclass(frozen=True)
+class Simulated:
+    """The loops that were played, and what is true of them."""
+
+    timelines: Sequence[Timeline]
+    truth: np.ndarray
+    """What could be expected up to each look, in the order of the policies, [P, loops, looks]: online it moves with the policy."""
+    truth_by_block: np.ndarray
+    """What could be expected of the events of each block, in the same order."""
+
+    @cached_property
+    def moments(self) -> Any:
+        return beside([each.moments for each in self.timelines])
+
+    @cached_property
+    def activity(self) -> Any:
+        return beside([each.activity for each in self.timelines])
 
 
 @pytest.fixture(scope="module")
-def bands() -> Interval:
-    return anytime(expanded(MOMENTS), bounds(expanded(ACTIVITY)))
+def loops() -> Simulated:
+    """Play them once, when they are first needed."""
+    chances, chosen, rewards = played()
+    by_block = (chances @ PAYS).reshape(LOOKS, EVENTS // LOOKS, LOOPS).mean(axis=1).T
+    expected = by_block.cumsum(axis=-1) / np.arange(1, LOOKS + 1)
+    fixed = np.broadcast_to(np.array([PAYS[0], PAYS.mean()])[:, None, None], (2, LOOPS, LOOKS))
+    timelines = [_timeline(chances[:, loop], chosen[:, loop], rewards[:, loop]) for loop in range(LOOPS)]
+    return Simulated(timelines, np.concatenate([expected[None], fixed]), np.concatenate([by_block[None], fixed]))
+
+
+@pytest.fixture(scope="module")
+def bands(loops) -> Interval:
+    return anytime(expanded(loops.moments), bounds(expanded(loops.activity)))
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_band_is_wrong_at_any_of_its_looks_in_5_percent_of_loops_at_most(bands, policy):
-    held = bands.covers(TRUTH)[POLICIES.index(policy)]
+def test_a_band_is_wrong_at_any_of_its_looks_in_5_percent_of_loops_at_most(bands, policy, loops):
+    held = bands.covers(loops.truth)[POLICIES.index(policy)]
     assert held.shape == (LOOPS, LOOKS)
     assert held.all(axis=-1).mean() >= 0.95
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_estimates_are_right_on_average(policy):
-    errors = (estimates(expanded(MOMENTS)) - TRUTH)[POLICIES.index(policy), :, -1]
+def test_estimates_are_right_on_average(policy, loops):
+    errors = (estimates(expanded(loops.moments)) - loops.truth)[POLICIES.index(policy), :, -1]
     assert abs(np.mean(errors)) < 3.5 * np.std(errors) / np.sqrt(LOOPS)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_a_bucket_by_itself_is_wrong_in_few_cases(policy):
-    place, found = POLICIES.index(policy), at_one_look(MOMENTS, bounds(ACTIVITY))
+def test_a_bucket_by_itself_is_wrong_in_few_cases(policy, loops):
+    place, found = POLICIES.index(policy), at_one_look(loops.moments, bounds(loops.activity))
     is_told = ~np.isnan(found.lower[place])
     assert is_told.mean() > 0.9
-    assert found.covers(TRUTH_BY_BLOCK)[place][is_told].mean() > 0.93
+    assert found.covers(loops.truth_by_block)[place][is_told].mean() > 0.93
 
 
-def test_bands_get_narrow_enough_to_tell_the_policies_apart(bands):
+def test_bands_get_narrow_enough_to_tell_the_policies_apart(bands, loops):
     """That of what was logged in a loop, and both after the events of twenty of them."""
     assert bands.width[ONLINE, :, -1].mean() < 0.12
-    whole = sum(TIMELINES[1:20], TIMELINES[0])
+    whole = sum(loops.timelines[1:20], loops.timelines[0])
     of_all = anytime(merged(whole.moments), bounds(merged(whole.activity)))
     assert of_all.lower[ONLINE, 0] > of_all.upper[RANDOM, 0]
 
 
-def test_where_no_event_tells_nothing_is_told():
-    nothing = TIMELINES[0].moments.each(lambda _, values: 0.0 * values)
+def test_where_no_event_tells_nothing_is_told(loops):
+    nothing = loops.timelines[0].moments.each(lambda _, values: 0.0 * values)
     assert np.isnan(estimates(nothing)).all()
     assert np.isnan(anytime(nothing, np.zeros((len(POLICIES), LOOKS))).lower).all()
