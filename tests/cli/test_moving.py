@@ -30,6 +30,8 @@ from tests.patience import PATIENCE
 from tests.running import RunningApp
 from tests.stores import NewStorage, opened, overwrite
 
+pytestmark = pytest.mark.long
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 ADMIN = "the administrator's own key"
 SETTINGS = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_INGEST_GRACE": "PT0S", "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S"}

@@ -40,6 +40,8 @@ from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 from tests.stores import opened, settings_of
 
+pytestmark = pytest.mark.long
+
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
 JOINED_LOG = "docs/how-to/joined-log.md"

@@ -17,6 +17,8 @@ from tests.patience import PATIENCE
 from tests.running import Answer, Asked, RunningApp
 from tests.services.log.test_mirroring import signed
 
+pytestmark = pytest.mark.long
+
 LINES = {"Content-Type": "application/x-ndjson"}
 UPLOADING = VERSIONS[2:]
 WAIT = {**QUICK, "rewardWaitTime": "PT2S"}

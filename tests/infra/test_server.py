@@ -28,6 +28,8 @@ from tests.infra.containers import Container, UnknownStepError, instructions
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
 
+pytestmark = pytest.mark.long
+
 SERVER = REPOSITORY / "infra" / "server"
 CONTAINERFILE = (REPOSITORY / "Containerfile").read_text("utf-8")
 PAGE = (REPOSITORY / "docs" / "server.md").read_text("utf-8")

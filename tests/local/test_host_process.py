@@ -17,7 +17,7 @@ from local.listening import listening, place_of
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY, AppDidNotStartError, RunningApp
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:

@@ -11,7 +11,7 @@ from tests.local.queue_place import QueuePlace
 from tests.patience import PATIENCE
 from tests.running import RunningApp
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:

@@ -32,7 +32,7 @@ from shared.storage.settings import FolderSettings
 from tests.patience import PATIENCE
 from tests.running import OURS, REPOSITORY
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 class Supervisor:

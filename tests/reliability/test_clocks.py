@@ -11,6 +11,8 @@ from shared.domain.errors import ClocksDifferError
 from tests.reliability.skewed import Instance, World
 from tests.storage_proxy import Call, Fault, no_faults
 
+pytestmark = pytest.mark.long
+
 SKEWS = [-300.0, -3.0, 0.0, 3.0, 300.0]
 FROZEN = 720.0
 Make = Callable[[float], Instance]

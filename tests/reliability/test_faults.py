@@ -29,6 +29,8 @@ from tests.storage_proxy import Call, Fault, no_faults
 from tests.stores import end_lease
 from tests.sweeps import STRIDES
 
+pytestmark = pytest.mark.long
+
 FAULTS = {
     "429": Fault(429),
     "429, retry after": Fault(429, headers={"Retry-After": "1"}),

@@ -20,6 +20,8 @@ from tests.builders import T0, after, reports_of, segment
 from tests.builders import observation as built
 from tests.clocks import SetClock, Ticks
 
+pytestmark = pytest.mark.long
+
 
 def test_an_event_takes_no_more_than_forty_bytes():
     assert OBSERVED.itemsize == 40

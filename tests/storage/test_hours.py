@@ -20,6 +20,8 @@ from tests.storage.conftest import new_log
 from tests.storage_proxy import Fault, StorageProxy
 from tests.stores import opened, overwrite
 
+pytestmark = pytest.mark.long
+
 HOUR = 3600
 NAMES = {f"e{number}" for number in range(60)}
 DAY_AND_A_HALF = after(36 * HOUR)

@@ -3,6 +3,7 @@
 from io import BytesIO
 from zipfile import ZipFile
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -14,6 +15,8 @@ from shared.storage.mirror import ContainerMirror
 from tests.stored.account import blob
 from tests.stored.asking import answers, differences, of_what_is_chosen, of_what_went_on, without_digests
 from tests.stored.calls import place, said, under
+
+pytestmark = pytest.mark.long
 
 
 async def status(opened, loop, key):

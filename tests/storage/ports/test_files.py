@@ -13,7 +13,10 @@ from shared.storage.embedded.times import since_start
 from shared.storage.ports import Content, FileStore, NotModified, Storage
 from tests.ports import count_up, in_processes, take_lease, write_once
 
-pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")  # Azure's client does, and is as fast so
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning"),  # Azure's client does, and is as fast so
+]
 
 SMALL = b"small"
 LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB
