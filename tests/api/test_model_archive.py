@@ -124,13 +124,13 @@ def test_what_is_no_signed_model_is_refused(name):
 def test_nothing_is_inflated_or_read_beyond_what_is_allowed(name):
     data = HOSTILE[name]()
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(InvalidModelImportFormatError):
         read_archive(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000 + len(data)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_what_is_wrong_is_named():

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tests.http.building import VERSIONS, actions, event_path, nothing_logged, path, rank, rank_body, refused
+from tests.patience import BUSY
 from tests.running import Answer, RunningApp
 
 ACTIONS = json.dumps(actions("a", "b"))
 PRINTABLE = "".join(map(chr, range(32, 127))).replace('"', "").replace("\\", "")
-SOON = 5.0
+SOON = BUSY
 """Seconds: ten times what the largest body takes on a machine with nothing else to do."""
 
 

@@ -334,13 +334,13 @@ def test_a_zip_bomb_is_refused_before_it_inflates(load, good):
         for name in arrays_of(good):
             archive.writestr(f"{name}.npy", bytes(8_000_000))
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UnreadableError, match="not compressed"):
         load(written.getvalue())
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @BOTH

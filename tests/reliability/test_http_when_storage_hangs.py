@@ -8,7 +8,7 @@ import pytest
 
 from shared.runtime.http import BRIEF, MUCH, WORK
 from tests.http.described import DescribedApp, Said, described_app, said
-from tests.patience import PATIENCE
+from tests.patience import BUSY, PATIENCE
 from tests.running import Answer
 from tests.storage_proxy import Fault, no_faults
 
@@ -47,7 +47,7 @@ def all_asked(app: DescribedApp) -> dict[str, tuple[Answer, float]]:
 def test_every_operation_ends_in_time_with_503_and_goes_on_when_storage_is_back(proxy, described, fault):
     proxy.plan = lambda call: fault
     answers = all_asked(described)
-    late = {what: seconds for what, (_, seconds) in answers.items() if seconds > IN_TIME + (APPEND if what.endswith("/logs") else 0)}
+    late = {what: seconds for what, (_, seconds) in answers.items() if seconds > IN_TIME + BUSY + (APPEND if what.endswith("/logs") else 0)}
     assert late == {}
     refused = {what: answer for what, (answer, _) in answers.items() if answer.status == 503}
     assert len(refused) > 35

@@ -12,6 +12,7 @@ from shared.domain.errors import BacklogFullError, EventTooLargeError, StorageUn
 from shared.domain.patience import patience, seconds_left
 from shared.storage.appender import Appender, Limits
 from shared.storage.segments import TooLargeError
+from tests.patience import BUSY, PATIENCE
 
 ROOMY = Limits(batch_events=100, batch_bytes=10_000, waiting_events=1_000, waiting_bytes=100_000)
 
@@ -194,7 +195,7 @@ def due(log: Appender[str], event: str, seconds: float) -> asyncio.Task[None]:
 async def test_what_waited_too_long_is_refused_without_being_written(store):
     log = appender(store)
     store.gate.clear()
-    first = due(log, "a", 5)
+    first = due(log, "a", PATIENCE)
     await asyncio.sleep(0.01)
     late, patient = due(log, "b", 0.05), due(log, "c", 5)
     await asyncio.sleep(0.1)
@@ -213,13 +214,13 @@ async def test_each_caller_of_a_row_under_way_is_answered_at_its_own_time():
 
     log: Appender[str] = Appender(write, size_of=len, limits=ROOMY)
     begun = time.monotonic()
-    first = due(log, "a", 5)
+    first = due(log, "a", PATIENCE)
     await asyncio.sleep(0.01)
-    hasty, patient = due(log, "b", 0.3), due(log, "c", 5)
+    hasty, patient = due(log, "b", 0.3), due(log, "c", PATIENCE)
     gates[0].set()
     await first
     assert await outcomes([hasty]) == ["StorageUnavailableError"]
-    assert 0.2 < time.monotonic() - begun < 2
+    assert 0.2 < time.monotonic() - begun < BUSY
     gates[1].set()
     await patient
     assert written == [["a"], ["b", "c"]]
@@ -280,8 +281,7 @@ def test_nobody_waits_much_longer_than_its_time_and_what_is_acknowledged_is_stor
                 assert time.monotonic() - begun >= seconds - 0.001
             else:
                 assert event in written
-                assert time.monotonic() - begun <= seconds + 0.001
-            assert time.monotonic() - begun < seconds + 1.0
+            assert time.monotonic() - begun < seconds + BUSY
 
         calls = []
         for number in range(20):
