@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from shared.api.conditions import etag, read_condition
 from shared.api.loops import KeyResponse, LoopBody, LoopsResponse, read_loop, write_loop
 from shared.domain.errors import ResourceNotFoundError
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord
@@ -20,15 +21,17 @@ async def listed(call: Call) -> func.HttpResponse:
 
 async def get(call: Call) -> func.HttpResponse:
     """Answer with one loop, without its keys."""
-    return answer(200, _body(call, await call.deployment.loops.read(call.loop)))
+    record = await call.deployment.loops.read(call.loop)
+    return answer(200, _body(call, record), headers=etag(call.deployment.loops.tag(record)))
 
 
 async def put(call: Call) -> func.HttpResponse:
     """Make a loop: 201 with its keys, this once; or change one that is there: 200."""
-    body = read_loop(call.body)
-    kept = await call.deployment.loops.put(call.loop, body.to_tier(), body.to_changes())
+    body, only_if = read_loop(call.body), read_condition(call.request.headers, may_be_new=True)
+    kept = await call.deployment.loops.put(call.loop, body.to_tier(), body.to_changes(), only_if=only_if)
     await call.deployment.note(kept.record)
-    return answer(201 if kept.keys else 200, _body(call, kept.record, kept.keys))
+    tag = etag(call.deployment.loops.tag(kept.record))
+    return answer(201 if kept.keys else 200, _body(call, kept.record, kept.keys), headers=tag)
 
 
 async def delete(call: Call) -> func.HttpResponse:

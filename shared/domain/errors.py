@@ -101,6 +101,10 @@ class MethodNotAllowedError(RequestError):
         self.allowed = allowed
 
 
+class PreconditionFailedError(RequestError):
+    """A change that was to be made only if nobody else had made one, and somebody had."""
+
+
 class AccessDeniedError(RequestError):
     """No subscription key, or not one of the two."""
 

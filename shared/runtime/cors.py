@@ -14,7 +14,9 @@ _LONGEST_NAMES: Final = 1_000
 _SECONDS: Final = 600
 """For how long a browser need not ask again."""
 
-_TOLD: Final = "apim-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-error-code, x-personalizer-left-out, Retry-After, Location"
+_TOLD: Final = (
+    "apim-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-error-code, x-personalizer-left-out, Retry-After, Location, ETag"
+)
 
 
 def preflight(headers: Mapping[str, str], origins: Sequence[str]) -> Mapping[str, str] | None:

@@ -28,6 +28,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.BodyTooLargeError: (413, "PayloadSizeExceeded"),
         errors.ResourceNotFoundError: (404, "ResourceNotFound"),
         errors.MethodNotAllowedError: (405, "BadRequest"),
+        errors.PreconditionFailedError: (412, "PreconditionFailed"),
         errors.AccessDeniedError: (401, "401"),
         errors.StorageUnavailableError: (503, "OperationNotAllowed"),
         errors.BacklogFullError: (503, "OperationNotAllowed"),

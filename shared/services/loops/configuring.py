@@ -6,11 +6,12 @@ The rules are docs/concepts/configuration.md's.
 import asyncio
 import secrets
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from shared.domain.clock import Clock
+from shared.domain.conditions import ANY, Condition, tag_of
 from shared.domain.errors import (
     AutoOptimizationError,
     InvalidConfigurationError,
@@ -126,6 +127,19 @@ def with_policy(record: LoopRecord, policy: LearningPolicy, *, defaults: LoopSet
     return record.overriding(changes)
 
 
+_BESIDE_CONFIGURATION: Final = {"name", "policy", "resets", "edited_at"}
+
+
+def configuration_tag(settings: LoopSettings) -> str:
+    """Give the tag of a configuration, which changes with every value in it, and with nothing else."""
+    return tag_of(*(getattr(settings, each.name) for each in fields(settings) if each.name not in _BESIDE_CONFIGURATION))
+
+
+def policy_tag(policy: LearningPolicy) -> str:
+    """Give the tag of a learning policy."""
+    return tag_of(policy.name, policy.arguments)
+
+
 class Configurator:
     """Reads and changes the settings of one loop; what is changed is served by this process at once, by others within a poll."""
 
@@ -141,21 +155,34 @@ class Configurator:
         stored = await self._store.read(self._defaults.name)
         return self._defaults if stored is None else _there(stored[0]).settings(self._defaults)
 
-    async def configure(self, changes: Mapping[str, Any]) -> LoopSettings:
-        """Change these fields of `LoopSettings`; raises as `configured`."""
-        return await self.edit(
-            lambda record: configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
-        )
+    async def configure(self, changes: Mapping[str, Any], *, only_if: Condition = ANY) -> LoopSettings:
+        """Change these fields of `LoopSettings`; raises as `configured`, and `PreconditionFailedError`."""
 
-    async def own(self, changes: Mapping[str, Any]) -> LoopSettings:
-        """Change these fields of `LoopSettings`, and keep those that stay as they are as the loop's own too; raises as `owned`."""
-        return await self.edit(
-            lambda record: owned(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
-        )
+        def change(record: LoopRecord) -> LoopRecord:
+            return configured(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
 
-    async def unset(self, names: Collection[str]) -> LoopSettings:
-        """Go back to the app's own of these fields of `LoopSettings`; raises as `unset`."""
-        return await self.edit(lambda record: self._without(record, names))
+        return await self.edit(lambda record: self._only_if(only_if, record, change(record)))
+
+    async def own(self, changes: Mapping[str, Any], *, only_if: Condition = ANY) -> LoopSettings:
+        """Change these fields of `LoopSettings`, and keep those that stay as they are as the loop's own too.
+
+        Raises as `owned`, and `PreconditionFailedError`.
+        """
+
+        def change(record: LoopRecord) -> LoopRecord:
+            return owned(record, changes, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
+
+        return await self.edit(lambda record: self._only_if(only_if, record, change(record)))
+
+    async def unset(self, names: Collection[str], *, only_if: Condition = ANY) -> LoopSettings:
+        """Go back to the app's own of these fields of `LoopSettings`; raises as `unset`, and `PreconditionFailedError`."""
+        return await self.edit(lambda record: self._only_if(only_if, record, self._without(record, names)))
+
+    def _only_if(self, only_if: Condition, record: LoopRecord, changed: LoopRecord) -> LoopRecord:
+        """Give the changed record; one that is as it was has no condition, so a call whose answer was lost can be repeated."""
+        if changed != record:
+            only_if.check(configuration_tag(record.settings(self._defaults)), "the configuration")
+        return changed
 
     def _without(self, record: LoopRecord, names: Collection[str]) -> LoopRecord:
         return unset(record, names, defaults=self._defaults, check_mirror=self._check_mirror, now=self._clock.now())
@@ -173,14 +200,20 @@ class Configurator:
         record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
         return record.settings(self._defaults), change(record).settings(self._defaults)
 
-    async def set_policy(self, policy: LearningPolicy) -> LearningPolicy:
-        """Explore by this policy from now on; raises as `with_policy`."""
-        settings = await self.edit(lambda record: with_policy(record, policy, defaults=self._defaults, now=self._clock.now()))
-        return settings.policy
+    async def set_policy(self, policy: LearningPolicy, *, only_if: Condition = ANY) -> LearningPolicy:
+        """Explore by this policy from now on; raises as `with_policy`, and `PreconditionFailedError`."""
 
-    async def reset_policy(self) -> LearningPolicy:
-        """Go back to the arguments of the app, under a new random name as Azure gave."""
-        return await self.set_policy(LearningPolicy(secrets.token_hex(16), self._defaults.policy.arguments))
+        def change(record: LoopRecord) -> LoopRecord:
+            changed = with_policy(record, policy, defaults=self._defaults, now=self._clock.now())
+            if changed != record:
+                only_if.check(policy_tag(record.settings(self._defaults).policy), "the policy")
+            return changed
+
+        return (await self.edit(change)).policy
+
+    async def reset_policy(self, *, only_if: Condition = ANY) -> LearningPolicy:
+        """Go back to the arguments of the app, under a new random name as Azure gave; raises as `set_policy`."""
+        return await self.set_policy(LearningPolicy(secrets.token_hex(16), self._defaults.policy.arguments), only_if=only_if)
 
     async def edit(self, change: Callable[[LoopRecord], LoopRecord]) -> LoopSettings:
         """Change the loop's record as by `shared.services.loops.records.edit`, and serve what came of it."""

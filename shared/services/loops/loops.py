@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any, Final
 
 from shared.domain.clock import Clock
+from shared.domain.conditions import ANY, Condition, tag_of
 from shared.domain.errors import InvalidRequestError, ResourceNotFoundError
 from shared.domain.keys import key_digest, new_key
 from shared.domain.loop import DEFAULT_LOOP, MOST_LIVES, LoopRecord, LoopSettings, Remains, Tier, is_loop_name
 from shared.domain.ports import LoopStore
-from shared.services.loops.configuring import MirrorCheck, configured, owned
+from shared.services.loops.configuring import MirrorCheck, configuration_tag, configured, owned
 from shared.services.loops.records import edit
 from shared.services.loops.takeover import Wanted, taken_over
 
@@ -56,13 +57,24 @@ class Loops:
         """Read the record of a loop that is there; raises `ResourceNotFoundError`."""
         return _there(await self._read(name))
 
-    async def put(self, name: str, tier: Tier | None, changes: Mapping[str, Any]) -> Kept:
+    async def put(self, name: str, tier: Tier | None, changes: Mapping[str, Any], *, only_if: Condition = ANY) -> Kept:
         """Make a loop, or change the tier and settings of one that is there; again the same changes nothing.
 
-        A new one is ``S0`` unless told, and owns all that it is told, also what the app's settings say. Raises `InvalidRequestError` and as
-        `shared.services.loops.configuring.configured`.
+        A new one is ``S0`` unless told, and owns all that it is told, also what the app's settings say. Raises `InvalidRequestError`,
+        `PreconditionFailedError` and as `shared.services.loops.configuring.configured`.
         """
-        return await self._kept(name, lambda record, keys, now: self._put(record, tier, changes, keys, now))
+
+        def change(record: LoopRecord, keys: tuple[str, str], now: datetime) -> LoopRecord:
+            changed = self._put(record, tier, changes, keys, now)
+            if changed != record or only_if.is_new:
+                only_if.check(self.tag(record) if record.is_there else None, f"the loop {record.name}")
+            return changed
+
+        return await self._kept(name, change)
+
+    def tag(self, record: LoopRecord) -> str:
+        """Give the tag of a loop as it is: of this life of it, its tier and its configuration."""
+        return tag_of(record.life, record.tier.value, configuration_tag(record.settings(self._defaults)))
 
     async def take_over(self, name: str, wanted: Wanted, *, again: bool = False) -> Kept:
         """Make a loop by what is known of another service's, in one write; of one that is there, change what its owner has not decided.
