@@ -9,6 +9,7 @@ from shared.api.figures import (
     FiguresResponse,
     LatenciesBody,
     LatencyBody,
+    LiftBody,
     MatchBody,
     PointBody,
     PolicyBody,
@@ -18,6 +19,7 @@ from shared.api.figures import (
 )
 from shared.runtime.http import Call, answer
 from shared.runtime.latency import RANK, REWARD, Latencies, Spread
+from shared.services.figures.lifts import Lift
 from shared.services.figures.reading import Point, PolicyFigures, Query, Report, Totals
 
 
@@ -46,7 +48,19 @@ def _body(loop: str, now: datetime, interval: int, report: Report, latency: Late
 def _totals(totals: Totals) -> TotalsBody:
     of_apprentice = {} if totals.match_rate is None else {"apprentice": MatchBody(match_rate=totals.match_rate)}
     policies = [_weighed(each) for each in totals.policies]
-    return TotalsBody(events=totals.events, average_reward=totals.average_reward, policies=policies, **of_apprentice)
+    return TotalsBody(
+        events=totals.events, average_reward=totals.average_reward, policies=policies, lift=_lift(totals.lift), **of_apprentice
+    )
+
+
+def _lift(lift: Lift) -> LiftBody:
+    return LiftBody(
+        value=lift.value,
+        confidence_interval=None if lift.value is None else (lift.lower, lift.upper),
+        difference=lift.difference,
+        difference_interval=lift.difference_interval,
+        more_events=lift.more_events,
+    )
 
 
 def _point(point: Point) -> PointBody:

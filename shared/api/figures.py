@@ -17,6 +17,9 @@ INTERVALS: Final = (5, 60, 1440)
 
 _ENDS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 Ends = Annotated[tuple[float, float], WithJsonSchema(_ENDS)]
+_OPEN_ENDS = {"type": "array", "items": {"type": ["number", "null"]}, "minItems": 2, "maxItems": 2}
+OpenEnds = Annotated[tuple[float | None, float | None], WithJsonSchema(_OPEN_ENDS)]
+"""An end that is null is as far away as can be."""
 
 
 class PolicyBody(WireModel):
@@ -41,12 +44,26 @@ class MatchBody(WireModel):
     match_rate: float
 
 
+class LiftBody(WireModel):
+    """How much more was earned than by the baseline; null as long as too few events tell of it.
+
+    ``value`` is a share of what the baseline earns, ``difference`` is in rewards. An end that is null is not known.
+    """
+
+    value: float | None
+    confidence_interval: OpenEnds | None
+    difference: float | None
+    difference_interval: Ends | None
+    more_events: int | None
+
+
 class TotalsBody(WireModel):
     """Over all events since the figures began."""
 
     events: int
     average_reward: float | None
     policies: list[WeighedPolicyBody]
+    lift: LiftBody
     apprentice: MatchBody | None = None
 
 

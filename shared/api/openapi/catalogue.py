@@ -221,24 +221,45 @@ _CONFIGURATION_ERRORS: Final = (
     errors.InvalidModelRetrainDaysError,
     errors.AutoOptimizationError,
 )
+_STATE: Final = {"ETag": "The tag of what is in force, for If-Match."}
+_IF_MATCH: Final = Parameter(
+    "If-Match",
+    {"type": "string"},
+    "The tag that you read. The change is refused (412) if somebody else made another one since; without it, the last change wins.",
+    place="header",
+)
+_IF_NEW: Final = Parameter(
+    "If-None-Match", {"type": "string", "enum": ["*"]}, "The loop is made only if it is not there; else 412.", place="header"
+)
 _CONFIGURATION_GET: Final = Described(
     "Configuration",
     "Read the configuration",
-    answers=(Answer(200, "The configuration in force, in the shape of the version.", ConfigurationResponse, _SETTINGS_LEFT),),
+    answers=(
+        Answer(200, "The configuration in force, in the shape of the version.", ConfigurationResponse, _SETTINGS_LEFT, headers=_STATE),
+    ),
 )
 _CONFIGURATION_PUT: Final = Described(
     "Configuration",
     "Change the configuration",
     description="The learning mode and the reward settings cannot be changed in one call. Some changes have the model learned again.",
     body=Body(ConfigurationRequest11, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online"}),
-    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
-    errors=(*_CONFIGURATION_ERRORS, errors.InvalidContainerError),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT, headers=_STATE),),
+    parameters=(_IF_MATCH,),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidContainerError, errors.PreconditionFailedError),
 )
 _CONFIGURATION_PUT_2022: Final = replace(
     _CONFIGURATION_PUT,
     body=Body(ConfigurationRequest, _SETTINGS_RULES, {**_SETTINGS, "learningMode": "Online", "modelRetrainDays": 2}),
-    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, {**_SETTINGS_LEFT, "modelRetrainDays": 2}),),
-    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+    answers=(
+        Answer(
+            200,
+            "The configuration in force from now on.",
+            ConfigurationResponse,
+            {**_SETTINGS_LEFT, "modelRetrainDays": 2},
+            headers=_STATE,
+        ),
+    ),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError, errors.PreconditionFailedError),
 )
 
 _CONFIGURATION_SET: Final = Described(
@@ -247,21 +268,23 @@ _CONFIGURATION_SET: Final = Described(
     description="Only the members that are sent are set. A value that is in force already becomes the loop's own as well, "
     "and so does not follow the app's settings any more.",
     body=Body(SetRequest, _SETTINGS_RULES, {"configuration": {"modelRetrainDays": 2}}),
-    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
-    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT, headers=_STATE),),
+    parameters=(_IF_MATCH,),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError, errors.PreconditionFailedError),
 )
 _CONFIGURATION_UNSET: Final = Described(
     "Configuration",
     "Have members follow the app's settings again",
     description="A member that was changed once keeps the loop's own value until it is unset.",
     body=Body(UnsetRequest, "Names of members.", {"members": ["rewardWaitTime"]}),
-    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT),),
-    errors=_CONFIGURATION_ERRORS,
+    answers=(Answer(200, "The configuration in force from now on.", ConfigurationResponse, _SETTINGS_LEFT, headers=_STATE),),
+    parameters=(_IF_MATCH,),
+    errors=(*_CONFIGURATION_ERRORS, errors.PreconditionFailedError),
 )
 
 _POLICY: Final = {"name": "default", "arguments": "--cb_explore_adf"}
 _IDLE: Final = {"x-personalizer-without-effect": "The options that have no effect; left out if there are none."}
-_POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY, headers=_IDLE)
+_POLICY_IN_FORCE: Final = Answer(200, "The policy in force.", PolicyContract, _POLICY, headers={**_STATE, **_IDLE})
 _POLICY_GET: Final = Described("Configuration", "Read the learning policy", answers=(_POLICY_IN_FORCE,))
 _POLICY_PUT: Final = Described(
     "Configuration",
@@ -269,13 +292,20 @@ _POLICY_PUT: Final = Described(
     description="A policy says how to explore and which features to use. If it uses other features, the model is learned again.",
     body=Body(PolicyContract, "The arguments are options of Vowpal Wabbit. Options that are not supported are refused.", _POLICY),
     answers=(_POLICY_IN_FORCE,),
-    errors=(errors.InvalidPolicyContractError, errors.InvalidPolicyConfigurationError, errors.AutoOptimizationError),
+    parameters=(_IF_MATCH,),
+    errors=(
+        errors.InvalidPolicyContractError,
+        errors.InvalidPolicyConfigurationError,
+        errors.AutoOptimizationError,
+        errors.PreconditionFailedError,
+    ),
 )
 _POLICY_DELETE: Final = Described(
     "Configuration",
     "Go back to the app's own learning policy",
     answers=(replace(_POLICY_IN_FORCE, description="The app's own policy, under a new random name."),),
-    errors=(errors.AutoOptimizationError,),
+    parameters=(_IF_MATCH,),
+    errors=(errors.AutoOptimizationError, errors.PreconditionFailedError),
 )
 
 _EFFECT: Final = {
@@ -713,6 +743,13 @@ _FIGURES: Final = Described(
                     "events": 1200,
                     "averageReward": 0.42,
                     "policies": [{**_POLICY_FIGURES, "meanWeight": 1.0, "meanWeightInterval": [1.0, 1.0]}],
+                    "lift": {
+                        "value": 0.4,
+                        "confidenceInterval": [0.1, 0.9],
+                        "difference": 0.12,
+                        "differenceInterval": [0.04, 0.2],
+                        "moreEvents": 18000,
+                    },
                 },
                 "timeseries": [
                     {
@@ -864,16 +901,25 @@ _KEY: Final = "0123456789abcdef0123456789abcdef"
 _LOOPS_LIST: Final = Described(
     "Loops", "List the loops", answers=(Answer(200, "The default loop, then by name.", LoopsResponse, {"value": [_LOOP]}),)
 )
-_LOOPS_GET: Final = Described("Loops", "Read a loop", answers=(Answer(200, "The loop, without its keys.", LoopBody, _LOOP),))
+_LOOPS_GET: Final = Described(
+    "Loops", "Read a loop", answers=(Answer(200, "The loop, without its keys.", LoopBody, _LOOP, headers=_STATE),)
+)
 _LOOPS_PUT: Final = Described(
     "Loops",
     "Make or change a loop",
     body=Body(LoopRequest, "Any part of a configuration.", {"tier": "S0", "configuration": {"rewardWaitTime": "PT30M"}}, required=False),
     answers=(
-        Answer(200, "The loop, changed.", LoopBody, _LOOP),
-        Answer(201, "The new loop with its two keys, which are shown this once.", LoopBody, {**_LOOP, "keys": [_KEY, _KEY[::-1]]}),
+        Answer(200, "The loop, changed.", LoopBody, _LOOP, headers=_STATE),
+        Answer(
+            201,
+            "The new loop with its two keys, which are shown this once.",
+            LoopBody,
+            {**_LOOP, "keys": [_KEY, _KEY[::-1]]},
+            headers=_STATE,
+        ),
     ),
-    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError),
+    parameters=(_IF_MATCH, _IF_NEW),
+    errors=(*_CONFIGURATION_ERRORS, errors.InvalidSasUriError, errors.PreconditionFailedError),
 )
 _LOOPS_PREVIEW: Final = Described(
     "Loops",

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from shared.evaluation import estimators
-from shared.evaluation.intervals import Interval, cressie_read
+from shared.evaluation.intervals import ALPHA, Interval, cressie_read
 from shared.evaluation.moments import Moments
 from shared.evaluation.sequences import confidence_sequence_by_constants
 from shared.evaluation.sums import Floats
@@ -31,8 +31,8 @@ def at_one_look(moments: Moments, bound: Floats) -> Interval:
     return _around(cressie_read(moments, largest_weight=bound), moments)
 
 
-def anytime(moments: Moments, bound: Floats) -> Interval:
-    """Give intervals of sums that grow, which hold at all looks at once with 95 %, [P, B]; ``bound`` is of all events so far.
+def anytime(moments: Moments, bound: Floats, *, alpha: float = ALPHA) -> Interval:
+    """Give intervals of sums that grow, which hold at all looks at once with 1 − α, [P, B]; ``bound`` is of all events so far.
 
     How large a weight can be is known before each draw, but not before the first one: policies and requests change. So the stakes are
     shared evenly among all powers of two that may turn out to be enough.
@@ -40,7 +40,7 @@ def anytime(moments: Moments, bound: Floats) -> Interval:
     classes = np.ceil(np.log2(np.maximum(bound, 1.0)))
     belief = np.full(bound.shape, 1.0 / (log2(LARGEST_WEIGHT) + 1.0))
     belief[_ONLINE] = 1.0  # its weights are all 1 for certain
-    return _around(confidence_sequence_by_constants(moments, largest_weight=2.0**classes, belief=belief), moments)
+    return _around(confidence_sequence_by_constants(moments, largest_weight=2.0**classes, belief=belief, alpha=alpha), moments)
 
 
 def _around(interval: Interval, moments: Moments) -> Interval:

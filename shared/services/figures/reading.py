@@ -16,12 +16,13 @@ from shared.domain.recent import Recent
 from shared.evaluation.buckets import expanded, merged
 from shared.evaluation.estimators import ratio
 from shared.evaluation.health import WeightHealth
-from shared.evaluation.intervals import Interval
+from shared.evaluation.intervals import ALPHA, Interval
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Floats
 from shared.services.figures.bands import anytime, at_one_look, bounds, estimates
 from shared.services.figures.files import Kept, load
+from shared.services.figures.lifts import Estimated, Lift, lift_of
 from shared.services.figures.timeline import POLICIES, Activity, Timeline, lengths, starts_of
 from shared.services.figures.window import SKIPPED
 
@@ -32,6 +33,7 @@ _REMEMBERED: Final = 8
 """Reports: of several pages that look at different times."""
 
 _ONLINE: Final = POLICIES.index("online")
+_BASELINE: Final = POLICIES.index("baseline1")
 
 Ends = tuple[float, float]
 
@@ -65,6 +67,8 @@ class Totals:
     average_reward: float | None
     match_rate: float | None
     policies: Sequence[PolicyFigures]
+    lift: Lift
+    """Of what was shown over the baseline; its interval holds at all looks at once with 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +196,15 @@ def _totals(timeline: Timeline) -> Totals:
     activity, moments = merged(timeline.activity), merged(timeline.moments)
     policies = _policies(moments, anytime(moments, bounds(activity)), with_weights=True)[0]
     match_rate = _number(ratio(activity.imitated, activity.proposed)[0])
-    return Totals(int(activity.events[0]), policies[_ONLINE].expected_reward, match_rate, policies)
+    events = int(activity.events[0])
+    return Totals(events, policies[_ONLINE].expected_reward, match_rate, policies, _lift(moments, activity, events))
+
+
+def _lift(moments: Moments, activity: Activity, events: int) -> Lift:
+    """Compare what was shown with the baseline, by intervals that hold together."""
+    found = _policies(moments, anytime(moments, bounds(activity), alpha=ALPHA / 2.0))[0]
+    shown, baseline = (Estimated(each.expected_reward, each.interval, each.effective_events) for each in (found[_ONLINE], found[_BASELINE]))
+    return lift_of(shown, baseline, events=events)
 
 
 def _points(timeline: Timeline, shown: Integers) -> list[Point]:
