@@ -54,7 +54,8 @@ async def get_old(call: Call) -> func.HttpResponse:
 async def get(call: Call) -> func.HttpResponse:
     """Answer with an evaluation, and with its time series as the query says."""
     asked = read_evaluation_query(call.query)
-    evaluation = await call.services.evaluations.detailed(job_id_of(call, "evaluationId", EvaluationNotFoundError))
+    job_id = job_id_of(call, "evaluationId", EvaluationNotFoundError)
+    evaluation = await call.services.evaluations.with_series(job_id, asked.window, asked.interval_minutes)
     return answer(200, EvaluationBody.found(evaluation, asked))
 
 

@@ -78,6 +78,21 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
     assert stored == {"name": "greedy", "arguments": "--cb_explore_adf --first 1"}
 
 
+def test_results_are_shown_before_their_course_and_a_slow_one_is_not_waited_for(visit, evaluated):
+    visit.sign_in()
+    visit.go("Evaluations")
+    let_go = visit.hold(re.compile("window=Expanding"))
+    visit.page.get_by_role("link", name=evaluated).click()
+    expect(visit.page.get_by_role("table", name="Results, highest first")).to_be_visible(timeout=OVER_MS)
+    expect(visit.page.locator(".card[aria-busy=true]")).to_be_visible()
+    visit.button("Days").click()
+    chart = visit.page.get_by_role("region", name="Expected reward over time", exact=True)
+    expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("greedy: last"))
+    let_go()
+    expect(visit.page.locator(".card[aria-busy]")).to_have_count(0)
+    expect(visit.button("Days")).to_have_attribute("aria-pressed", "true")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_results_are_for_everyone_and_fit_a_phone(visiting, evaluated, axe, scheme):
     with visiting(size=PHONE, color_scheme=scheme, bypass_csp=True) as visit:

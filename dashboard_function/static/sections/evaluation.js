@@ -62,22 +62,39 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
     "Time range of a point",
     Object.entries(VIEWS).map(([name, { title }]) => [name, title]),
     view,
-    (name) => ((view = name), void fetched().then(draw).catch(onError)),
+    (name) => ((view = name), void follow().catch(onError)),
   );
   chart.element.querySelector("header")?.append(views);
   const over = h("div", { class: "card", hidden: true }, chart.element);
 
+  /** The results without their course, which takes longer: a day is as coarse as it gets. */
   const fetched = async () => {
-    const { window, minutes } = VIEWS[view];
-    const asked = api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
+    const asked = api.get(address, { ...ALWAYS, window: VIEWS.day.window, intervalInMinutes: VIEWS.day.minutes }, signal);
     const isKnown = report?.value.length;
     [shown, report] = await Promise.all([asked, isKnown ? report : api.get(`${address}/report`, {}, signal)]);
+  };
+  /** @type {any} the results with the course that is drawn */
+  let course = null;
+  const drawCourse = () => {
+    const inSlot = course?.content.value.filter((/** @type {any} */ each) => each.slotId === slot) ?? [];
+    chart.show(ofResults(inSlot, (each) => titleOf(each, report)));
+  };
+  const follow = async () => {
+    if (!shown.content.value.length) return;
+    const asked = view;
+    over.setAttribute("aria-busy", "true");
+    const { window, minutes } = VIEWS[asked];
+    const found = await api.get(address, { ...ALWAYS, window, intervalInMinutes: minutes }, signal);
+    if (asked !== view) return;
+    course = found;
+    over.removeAttribute("aria-busy");
+    drawCourse();
   };
   const apply = async (/** @type {any} */ result) => {
     const policy = { name: result.name, arguments: result.arguments };
     const { message } = await api.post("personalizer/configurations/preview", { policy });
     const text = `“${titleOf(result, report)}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
-    if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }))) return;
+    if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }, signal))) return;
     await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
     note(`“${titleOf(result, report)}” is the loop's policy now.`);
   };
@@ -116,23 +133,25 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
         resultTable(inSlot, { best: shown.optimalPolicy, report, apply }),
       ),
     );
-    chart.show(ofResults(inSlot, (each) => titleOf(each, report)));
+    if (course) drawCourse();
   };
   const remove = button(
     "Delete",
     async () => {
-      if (await removed(api, kind, shown)) location.hash = `#/${kind.place}`;
+      if (await removed(api, kind, shown, signal)) location.hash = `#/${kind.place}`;
     },
     { class: "warned" },
   );
   replace(root, heading(title, h("a", { href: `#/${kind.place}` }, "All evaluations"), [remove]), status, results, over);
   await fetched();
   draw();
+  void follow().catch(onError);
   if (isOver(shown)) return;
   signal.addEventListener("abort", () => watching.abort(), { once: true });
   const update = async () => {
     await fetched();
     draw();
+    await follow();
     if (isOver(shown)) watching.abort();
   };
   repeated(update, { everyMs: JOB_MS, signal: watching.signal, onError });

@@ -31,13 +31,16 @@ from shared.domain.evaluation import (
     JobKind,
     JobStatus,
     Listed,
+    PolicyResult,
     Report,
     Verdict,
+    Window,
 )
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
+from shared.domain.recent import Recent
 from shared.services.analysis.judging import judged, with_lifts
-from shared.services.analysis.results import Found, Part, parts, report, with_series
+from shared.services.analysis.results import Found, Part, parts, report, with_one_series, with_series
 from shared.services.log.logs import DateRange
 
 logger = logging.getLogger(__name__)
@@ -49,6 +52,13 @@ _SEALING = timedelta(minutes=1)
 """The log goes by when decisions were stored, which is a little after they were made."""
 
 _AT_ONCE = 16
+_REMEMBERED = 4
+"""Results of evaluations that are over, which never change: of those that somebody looks at."""
+
+_MOST_POINTS = 20_000
+"""Longer time series are made anew each time they are asked for."""
+
+_LONGEST_NAME = 2_000
 _IDS = uuid.UUID("0d5bd3a5-51f1-4ea3-9d3c-1c1f2f3b8a55")
 
 Analysis = TypeVar("Analysis", bound=Evaluation | FeatureImportance)
@@ -176,6 +186,11 @@ class Evaluations(_Analyses[Evaluation]):
     already_exists = EvaluationAlreadyExistsError
     not_found = EvaluationNotFoundError
 
+    def __init__(self, store: JobStore[Evaluation], log: LoggedRange, work: Work, *, clock: Clock) -> None:
+        super().__init__(store, log, work, clock=clock)
+        self._series: Recent[tuple[PolicyResult, ...]] = Recent(size=_REMEMBERED, longest=_LONGEST_NAME)
+        self._reports: Recent[tuple[Sequence[Report], Verdict | None]] = Recent(size=_REMEMBERED, longest=_LONGEST_NAME)
+
     async def submit(
         self,
         asked: Asked,
@@ -193,10 +208,21 @@ class Evaluations(_Analyses[Evaluation]):
         return await self._keep(Evaluation(job, online, asked.policies, asked.seeks_better, kind, weighs=asked.weighs))
 
     async def detailed(self, job_id: str) -> Evaluation:
-        """Give the evaluation of this id with its time series; raises as `read`."""
+        """Give the evaluation of this id with all its time series; raises as `read`."""
         evaluation = await self.read(job_id)
-        found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
-        return await asyncio.to_thread(_detailed, evaluation, found)
+        return await asyncio.to_thread(_detailed, evaluation, await self._found(evaluation))
+
+    async def with_series(self, job_id: str, window: Window, minutes: int) -> Evaluation:
+        """Give the evaluation of this id with one of its time series, whose windows are so long; raises as `read`."""
+        evaluation = await self.read(job_id)
+        name = f"{evaluation.job.created_at} {window} {minutes} {job_id}".encode("utf-8", "surrogatepass")
+        results = self._series.get(name)
+        if results is None:
+            found = await self._found(evaluation)
+            results = await asyncio.to_thread(_with_one_series, evaluation, found, window, minutes)
+            if evaluation.job.status.is_over and sum(len(series.points) for each in results for series in each.series) <= _MOST_POINTS:
+                self._series.put(name, results)
+        return replace(evaluation, results=results)
 
     async def reported(self, job_id: str) -> tuple[Sequence[Report], Verdict | None]:
         """Say all there is to say of each policy of an evaluation, slot by slot, and what it comes to; nothing before it is over.
@@ -204,8 +230,17 @@ class Evaluations(_Analyses[Evaluation]):
         Raises as `read`.
         """
         evaluation = await self.read(job_id)
-        found = await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
-        return await asyncio.to_thread(_reports, evaluation, found)
+        name = f"{evaluation.job.created_at} {job_id}".encode("utf-8", "surrogatepass")
+        reports = self._reports.get(name)
+        if reports is None:
+            found = await self._found(evaluation)
+            reports = await asyncio.to_thread(_reports, evaluation, found)
+            if evaluation.job.status.is_over:
+                self._reports.put(name, reports)
+        return reports
+
+    async def _found(self, evaluation: Evaluation) -> tuple[Found, ...]:
+        return await self._work.found(self.kind, evaluation.job) if evaluation.results else ()
 
     async def of_kind(self, kind: EvaluationKind | None) -> Sequence[Listed]:
         """List those that were asked for in this way, or all, the newest first."""
@@ -258,6 +293,12 @@ def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:
     taken = _by_policy(found)
     results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
     return replace(evaluation, results=tuple([with_series(each, part) if part else each for each, part in results]))
+
+
+def _with_one_series(evaluation: Evaluation, found: Sequence[Found], window: Window, minutes: int) -> tuple[PolicyResult, ...]:
+    taken = _by_policy(found)
+    results = [(each, taken.get((each.name, each.slot))) for each in evaluation.results]
+    return tuple([with_one_series(each, part, window, minutes) if part else each for each, part in results])
 
 
 def _reports(evaluation: Evaluation, found: Sequence[Found]) -> tuple[list[Report], Verdict | None]:

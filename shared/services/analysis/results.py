@@ -114,6 +114,12 @@ def policy_results(found: Sequence[Part]) -> tuple[PolicyResult, ...]:
     )
 
 
+def with_one_series(result: PolicyResult, part: Part, window: Window, minutes: int) -> PolicyResult:
+    """Add this time series alone: each takes its time, and readers look at one after the other."""
+    sums = part.series.expanding() if window is Window.EXPANDING else _coarser(part.series, minutes)
+    return replace(result, series=(Series(window, minutes, _points(sums, part)),))
+
+
 def with_series(result: PolicyResult, part: Part) -> PolicyResult:
     """Add the buckets and all time series."""
     buckets = _points(part.series, part)
