@@ -1,10 +1,11 @@
 /** The demo: signing in, and the page behind it. */
 
 import { Refusal, opened } from "/dashboard/lib/api.js";
-import { byId } from "/dashboard/lib/dom.js";
-import { textOf } from "/dashboard/lib/form.js";
-import { note } from "/dashboard/lib/notes.js";
+import { byId, replace } from "/dashboard/lib/dom.js";
+import { toldOf } from "/dashboard/lib/failures.js";
 import { forget, keep, kept } from "/dashboard/lib/kept.js";
+import { failed } from "/dashboard/lib/notes.js";
+import { loading } from "/dashboard/lib/pieces.js";
 import { givenSignIn, keyOfAddress, signedIn } from "/dashboard/lib/sign-in.js";
 import { carry } from "/dashboard/lib/switching.js";
 import { furnishThemeButton } from "/dashboard/lib/theme.js";
@@ -32,8 +33,9 @@ void begin(givenSignIn());
  *
  * @param {{ key: string, loop: string } | null} given
  * @param {string} [reason] why nobody is in any more
+ * @param {string} [loop] what is signed in to
  */
-async function begin(given, reason) {
+async function begin(given, reason, loop = given?.loop ?? new URLSearchParams(location.search).get("loop") ?? LOOP) {
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
@@ -41,27 +43,37 @@ async function begin(given, reason) {
   signedInto = null;
   let api = null;
   try {
+    if (given) wait();
     api = given ? await opened(given.key, given.loop) : null;
   } catch (error) {
-    reason = error instanceof Refusal && error.status === 401 ? "The key of this link does not open the loop." : textOf(error);
+    reason = error instanceof Refusal && error.status === 401 ? "The key of this link does not open the loop." : toldOf(error);
   }
-  const loop = given?.loop ?? new URLSearchParams(location.search).get("loop") ?? LOOP;
+  if (signal.aborted) return;
+  main.removeAttribute("aria-busy");
   const lead = "Pick a reader, see which story the loop shows them and why, and watch it learn.";
   api ??= await signedIn(main, { title: "See it learn", lead, reason, loop });
   if (signal.aborted) return;
   byId("leave").hidden = false;
   signedInto = api;
   if (kept()) keep(api.signIn());
-  play({ loop: new Loop(api), root: main, signal, onError: (error) => fail(error, signal) });
+  const { loop: name } = api;
+  play({ loop: new Loop(api), root: main, signal, onError: (error) => fail(error, signal, name) });
+}
+
+/** Nothing of what was there can be used for what is to come. */
+function wait() {
+  main.setAttribute("aria-busy", "true");
+  replace(main, ...loading("Signing in"));
 }
 
 /**
  * @param {unknown} error
  * @param {AbortSignal} signal
+ * @param {string} loop
  */
-function fail(error, signal) {
+function fail(error, signal, loop) {
   if (signal.aborted) return;
   if (error instanceof Refusal && error.status === 401)
-    void begin(null, "The key does not open this loop any more. It may have been regenerated.");
-  else note(textOf(error));
+    void begin(null, "The key does not open this loop any more. It may have been regenerated.", loop);
+  else failed(error);
 }

@@ -1,5 +1,6 @@
 /** The loop as this page uses it: what it would show, what that earned, and how far it has learned. */
 
+import { ifSame } from "/dashboard/lib/api.js";
 import { secondsOf } from "/dashboard/lib/format.js";
 import { STORIES } from "./world.js";
 
@@ -8,7 +9,7 @@ import { STORIES } from "./world.js";
 /** @typedef {{ id: string, probability: number }} Ranked */
 /** @typedef {{ id: string, features: { name: string, score: number }[] }} Explained */
 /** @typedef {{ eventId: string, rewardActionId: string, ranking: Ranked[], inferenceExplanation?: Explained[] }} Answer */
-/** @typedef {{ situation: Situation, answer: Answer, at: number, eventId: string | null }} Choice `eventId`: as which it counts, once it does */
+/** @typedef {{ situation: Situation, answer: Answer, at: number, eventId: string | null, value: number | null }} Choice `eventId`: as which it counts, once it does, with `value` */
 /**
  * How far the loop is: `newest` and `learned` are of the newest model, `version` is the one that answered. What the service cannot tell is
  * null, and `trouble` says why.
@@ -39,7 +40,7 @@ export class Loop {
    */
   async choose(situation) {
     const answer = await this.api.post("personalizer/rank", { ...asked(situation), deferActivation: true });
-    return { situation, answer, at: performance.now(), eventId: null };
+    return { situation, answer, at: performance.now(), eventId: null, value: null };
   }
 
   /**
@@ -58,11 +59,13 @@ export class Loop {
 
   /**
    * Say what a choice earned. People take longer than a short reward wait time, so a choice that is older is logged as one made now: with
-   * the probabilities it was made with, what is learned from it is the same. Said again, after a failure, it is the same event.
+   * the probabilities it was made with, what is learned from it is the same. Said again, after a failure, it is the same event with the
+   * same reward: the first one may have arrived.
    *
    * @param {Choice} choice
    * @param {number} value
    * @param {number} wait the loop's reward wait time in seconds
+   * @returns {Promise<number>} what it was rewarded with
    */
   async reward(choice, value, wait) {
     const { situation, answer, at } = choice;
@@ -73,7 +76,9 @@ export class Loop {
       const line = JSON.stringify({ ...asked(situation), eventId: choice.eventId, ranking, rewardActionId });
       await this.api.post("personalizer/logs/interactions", new Blob([line, "\n"], { type: "application/x-ndjson" }));
     }
-    return this.#reward(choice.eventId, value);
+    choice.value ??= value;
+    await this.#reward(choice.eventId, choice.value);
+    return choice.value;
   }
 
   /** @returns {Promise<Standing>} */
@@ -82,7 +87,7 @@ export class Loop {
     return {
       version: loop.modelVersion ?? "",
       newest: loop.publishedModelVersion ?? "",
-      learned: loop.publishedModelLearned,
+      learned: loop.publishedModelLearned ?? null,
       pending: loop.counters?.pending ?? null,
       wait: secondsOf(loop.rewardWaitTime) ?? 0,
       mode: loop.learningMode,
@@ -92,8 +97,9 @@ export class Loop {
 
   /** Have Rank say why; slower by a few milliseconds, so it is off unless somebody wants it. */
   async explain() {
-    const configuration = await this.api.get("personalizer/configurations/service");
-    await this.api.put("personalizer/configurations/service", { ...configuration, isInferenceExplainabilityEnabled: true });
+    const path = "personalizer/configurations/service";
+    const { value, tag } = await this.api.tagged(path);
+    await this.api.put(path, { ...value, isInferenceExplainabilityEnabled: true }, ifSame(tag));
   }
 
   /** Have everything forgotten that was learned. */

@@ -283,7 +283,7 @@ class Play {
     const choice = this.#shown;
     if (!choice || !this.#standing) return;
     try {
-      await this.loop.reward(choice, value, this.#standing.wait);
+      value = await this.loop.reward(choice, value, this.#standing.wait);
     } catch (error) {
       this.onError(error);
       return;
@@ -340,7 +340,7 @@ class Play {
 
   async #restart() {
     const text = "The loop’s model is deleted, and all stories become equally likely. The log stays.";
-    if (!(await confirmed({ title: "Delete the model?", text, action: "Forget all" }))) return;
+    if (!(await confirmed({ title: "Delete the model?", text, action: "Forget all" }, this.signal))) return;
     try {
       this.#crowd?.abort();
       await this.#coming;

@@ -208,7 +208,8 @@ def test_buttons_that_are_used_at_once_reward_one_event_once(demo, buttons):
     assert demo.figure("Visitors") == 1
 
 
-def test_a_reward_that_is_sent_again_after_a_failure_is_of_the_same_event(demo):
+@pytest.mark.parametrize("again", ["Click it", "Skip it"])
+def test_a_reward_that_is_sent_again_after_a_failure_is_of_the_same_event_and_the_same_reward(demo, again):
     demo.visit.refusals |= {503}
     demo.play()
     before = demo.loop()["counters"]
@@ -218,7 +219,7 @@ def test_a_reward_that_is_sent_again_after_a_failure_is_of_the_same_event(demo):
     )
     demo.visit.button("Click it").click()
     demo.visit.says("Storage does not answer.")
-    demo.visit.button("Click it").click()
+    demo.visit.button(again).click()
     demo.visit.says("Clicked: reward 1.")
     demo.until(lambda: demo.loop()["counters"]["learned"] > before["learned"] and demo.loop()["counters"]["pending"] == 0)
     assert demo.loop()["counters"]["learned"] == before["learned"] + 1

@@ -2,7 +2,8 @@
 
 import re
 
-from playwright.sync_api import expect
+import pytest
+from playwright.sync_api import Route, expect
 
 from tests.browser.traffic import learned, loop_of, ranked
 from tests.browser.visits import WITHIN_MS
@@ -109,3 +110,69 @@ def test_a_restart_of_the_service_is_told_and_survived(visit, app):
     ranked(app, 1)
     visit.go("Models")
     visit.heading("Models")
+
+
+def lift_shown(visit, **lift: object) -> str:
+    """Give what stands under Lift where the figures say this."""
+    nothing = dict.fromkeys(("value", "confidenceInterval", "difference", "differenceInterval", "moreEvents"))
+
+    def answered(route: Route) -> None:
+        found = route.fetch().json()
+        route.fulfill(json={**found, "totals": {**found["totals"], "lift": {**nothing, **lift}}})
+
+    visit.page.route(re.compile("/figures"), answered)
+    visit.sign_in()
+    shown = visit.page.locator(".figure", has=visit.page.locator("dt:text-is('Lift')")).inner_text()
+    return " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("lift", "said"),
+    [
+        ({"moreEvents": 1200}, "Lift – over the baseline, since the start: not known yet, about 1,200 more events"),
+        ({}, "Lift – over the baseline, since the start: not known yet"),
+        (
+            {"value": 1.4, "confidenceInterval": [0.9, 2.15], "difference": 0.35, "moreEvents": 200_000},
+            "Lift +140% over the baseline, since the start: between +90% and +215%; ±10% after about 200,000 more events",
+        ),
+        (
+            {"value": 0.2, "confidenceInterval": [-0.1, None], "difference": 0.1},
+            "Lift +20% over the baseline, since the start: −10% or more",
+        ),
+        (
+            {"difference": -0.25, "differenceInterval": [-0.3, -0.2]},
+            "Lift −0.250 over the baseline, since the start: between −0.300 and −0.200",
+        ),
+        (
+            {"value": 0.05, "confidenceInterval": [0.01, 0.09], "difference": 0.1, "moreEvents": 0},
+            "Lift +5.0% over the baseline, since the start: between +1.0% and +9.0%",
+        ),
+    ],
+)
+def test_a_lift_is_told_with_how_sure_it_is_and_what_is_needed_to_know_more(visit, lift, said):
+    assert lift_shown(visit, **lift) == said
+
+
+def test_the_figures_of_a_time_are_not_mixed_with_those_of_another_one(visit, app):
+    visit.sign_in()
+    let_go = visit.hold(re.compile("/figures"))
+    visit.button("Week").click()
+    expect(visit.page.locator(".parts[aria-busy=true]")).to_be_visible()
+    visit.button("Hour").click()
+    let_go()
+    expect(visit.page.locator(".parts[aria-busy]")).to_have_count(0)
+    expect(visit.page.locator(".figure", has=visit.page.locator("dt:text-is('Average reward')"))).to_contain_text("in the last hour")
+
+
+def test_a_charts_table_has_every_row_of_it(visit):
+    def answered(route: Route) -> None:
+        found = route.fetch().json()
+        point = {"events": 1, "rewards": 1, "averageReward": 0.5, "explorationShare": 0.1, "entropy": 0.2, "lagSeconds": 1, "policies": []}
+        rows = [{**point, "timeStamp": f"2026-05-{1 + n // 24:02}T{n % 24:02}:00:00Z"} for n in range(700)]
+        route.fulfill(json={**found, "timeseries": rows})
+
+    visit.page.route(re.compile("/figures"), answered)
+    visit.sign_in()
+    chart = visit.page.get_by_role("region", name="Exploration", exact=True)
+    chart.get_by_text("Numbers").click()
+    expect(chart.locator("tbody tr")).to_have_count(700)

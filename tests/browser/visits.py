@@ -1,13 +1,13 @@
 """A visit to the dashboard: a browser's page that notes what it should not have seen."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
 
 from tests.running import RunningApp
 
@@ -75,7 +75,8 @@ class Visit:
         self.heading(HEADINGS.get(section, section))
 
     def heading(self, name: str) -> Locator:
-        """Wait for a section."""
+        """Wait for a section, until what it shows is there."""
+        expect(self.page.locator("main[aria-busy]")).to_have_count(0, timeout=WITHIN_MS)
         found = self.page.get_by_role("heading", level=1, name=name, exact=True)
         expect(found).to_be_visible(timeout=WITHIN_MS)
         return found
@@ -83,6 +84,32 @@ class Visit:
     def says(self, text: str | re.Pattern[str]) -> None:
         """Wait until it is to be read in the page's main part, or in a note."""
         expect(self.page.locator("main, #notes").filter(has_text=text).first).to_be_visible(timeout=WITHIN_MS)
+
+    def hold(self, pattern: str | re.Pattern[str], *, method: str | None = None) -> Callable[[], None]:
+        """Hold back the answers to what is asked at these addresses, until the function that this gives is called."""
+        held: list[Route] = []
+        is_over = False
+
+        def take(route: Route) -> None:
+            if is_over or (method and route.request.method != method):
+                route.continue_()
+            else:
+                held.append(route)
+
+        def let_go() -> None:
+            nonlocal is_over
+            is_over = True
+            for route in held:
+                route.continue_()
+
+        self.page.route(pattern, take)
+        return let_go
+
+    def failure(self, action: str) -> Locator:
+        """Wait for what is said of an action that did not work."""
+        found = self.page.locator(".failure").filter(has_text=f"“{action}” did not work")
+        expect(found).to_be_visible(timeout=WITHIN_MS)
+        return found
 
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)

@@ -4,6 +4,7 @@ export const DEFAULT_LOOP = "default";
 const VERSION = "2022-09-01-preview";
 const KEY_HEADER = "Ocp-Apim-Subscription-Key";
 const PATIENCE_MS = 30_000;
+const LONGEST_MESSAGE = 2_000;
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
 
@@ -11,28 +12,44 @@ const PATIENCE_MS = 30_000;
 export class Refusal extends Error {
   /**
    * @param {number} status
-   * @param {{ code?: string, message?: string, target?: string }} error
+   * @param {{ code?: string, message?: string, target?: string, retryAfter?: string | null, requestId?: string | null }} error
    */
-  constructor(status, { code = String(status), message = `The service answered ${status}.`, target }) {
+  constructor(status, { code = String(status), message = `The service answered ${status}.`, target, retryAfter, requestId }) {
     super(message);
     this.name = "Refusal";
     this.status = status;
     this.code = code;
     this.target = target ?? null;
+    this.retryAfter = retryAfter ?? null;
+    this.requestId = requestId ?? null;
   }
 }
 
 /** No answer at all: the service is not running, or not to be reached from here. */
 export class NoAnswer extends Error {
-  constructor() {
+  /** @param {boolean} [isChange] whether something was to be changed, which may have been done */
+  constructor(isChange = false) {
     super("The service does not answer. Is it running?");
     this.name = "NoAnswer";
+    this.isChange = isChange;
+  }
+}
+
+/** An answer that is not the service's: of a proxy, or of a page to sign in to a network. */
+export class ForeignAnswer extends Error {
+  constructor() {
+    super(
+      "The answer is not this service's. Something between the browser and the service has answered, such as a proxy or the sign-in page of a network.",
+    );
+    this.name = "ForeignAnswer";
   }
 }
 
 /** A loop with its key, or the administrator with theirs. */
 export class Api {
   #key;
+  /** Called when the key is refused that was good before. */
+  onKeyRefused = () => {};
 
   /**
    * @param {string} key
@@ -41,6 +58,15 @@ export class Api {
   constructor(key, loop = DEFAULT_LOOP) {
     this.#key = key;
     this.loop = loop;
+  }
+
+  /**
+   * Go on with the key of another one, which was signed in to the same loop.
+   *
+   * @param {Api} other
+   */
+  goOnWith(other) {
+    this.#key = other.#key;
   }
 
   /** The same loop's or the administrator's address: where an SDK is pointed at. */
@@ -56,6 +82,18 @@ export class Api {
    */
   async get(path, query = {}, signal) {
     return parsed(await this.#call("GET", path, { query, signal }));
+  }
+
+  /**
+   * GET, with the tag of what was read; who sends it along with a change overwrites nobody else's.
+   *
+   * @param {string} path
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<{ value: any, tag: string | null }>}
+   */
+  async tagged(path, signal) {
+    const response = await this.#call("GET", path, { signal });
+    return { value: await parsed(response), tag: response.headers.get("ETag") };
   }
 
   /**
@@ -86,10 +124,11 @@ export class Api {
    * DELETE, where that answers with what is in force then.
    *
    * @param {string} path
+   * @param {Record<string, string>} [headers]
    * @returns {Promise<any>}
    */
-  async reset(path) {
-    return parsed(await this.#call("DELETE", path, {}));
+  async reset(path, headers = {}) {
+    return parsed(await this.#call("DELETE", path, { headers }));
   }
 
   /**
@@ -133,9 +172,20 @@ export class Api {
       },
       signal,
     );
+    if (response.status === 401) this.onKeyRefused();
     if (!response.ok) throw await refusal(response);
     return response;
   }
+}
+
+/**
+ * Give the headers that have a change refused with 412 if somebody else has changed the same since it was read.
+ *
+ * @param {string | null} tag as `tagged` gave it; an older service gives none, and then the last change wins
+ * @returns {Record<string, string>}
+ */
+export function ifSame(tag) {
+  return tag ? { "If-Match": tag } : {};
 }
 
 /**
@@ -173,18 +223,40 @@ async function answered(address, request, left) {
     return await fetch(address, request);
   } catch (cause) {
     if (left?.aborted) throw cause;
-    throw new NoAnswer();
+    throw new NoAnswer(request.method !== "GET");
   }
 }
 
 /** @param {Response} response */
 async function parsed(response) {
-  const text = await response.text();
-  return text ? JSON.parse(text) : null;
+  const text = await whole(response);
+  if (!text) return null;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ForeignAnswer();
+  }
+}
+
+/**
+ * Read an answer to its end, unless it breaks off.
+ *
+ * @param {Response} response
+ */
+async function whole(response) {
+  try {
+    return await response.text();
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new NoAnswer();
+  }
 }
 
 /** @param {Response} response */
 async function refusal(response) {
-  const told = await response.json().catch(() => ({}));
-  return new Refusal(response.status, told.error ?? {});
+  const told = await response.json().catch(() => null);
+  const { code, message, target } = Object(Object(told).error);
+  const text = (/** @type {unknown} */ value) => (typeof value === "string" && value ? value.slice(0, LONGEST_MESSAGE) : undefined);
+  const [retryAfter, requestId] = ["Retry-After", "apim-request-id"].map((name) => response.headers.get(name));
+  return new Refusal(response.status, { code: text(code), message: text(message), target: text(target), retryAfter, requestId });
 }

@@ -21,7 +21,6 @@ import { colour, themeChanged } from "./theme.js";
 const LIBRARY = "/dashboard/vendor/uplot/uPlot.esm.js";
 const DAY = 86_400;
 const SHORTEST_SPAN = 600;
-const ROWS = 200;
 const BAND_OPACITY = "2a";
 const AXIS_FONT = "12px system-ui, sans-serif";
 const AXIS_ROOM = 16;
@@ -228,10 +227,7 @@ export class Chart {
     const order = this.#series.flatMap((each) => (each.low ? [0, 2, 1] : [0]));
     let first = 0;
     const places = order.map((offset, number) => (offset === 0 ? (first = number) : first + offset));
-    const rows = this.#times
-      .map((time, row) => [time, ...places.map((place) => columns[place][row])])
-      .slice(-ROWS)
-      .reverse();
+    const rows = this.#times.map((time, row) => [time, ...places.map((place) => columns[place][row])]).reverse();
     update(
       this.table,
       h(

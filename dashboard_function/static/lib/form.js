@@ -2,7 +2,11 @@
 
 import { Refusal } from "./api.js";
 import { freshId, h, replace } from "./dom.js";
+import { isLeaving, sentence, textOf, toldOf } from "./failures.js";
 import { message } from "./notes.js";
+import { watchSection } from "./unsaved.js";
+
+export { textOf };
 
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 /** @typedef {{ name: string, control: Control, element: HTMLElement, refuse: (text: string) => void }} Field */
@@ -19,9 +23,9 @@ export function field({ name, label, control, hint }) {
   const error = h("p", { class: "error", id: `${control.id}-error` });
   const hinted = hint ? h("p", { class: "hint", id: `${control.id}-hint` }, hint) : null;
   control.setAttribute("aria-describedby", [hinted?.id, error.id].filter(Boolean).join(" "));
-  const isCheck = control instanceof HTMLInputElement && control.type === "checkbox";
+  const isChecked = isCheck(control);
   const named = h("label", { for: control.id }, label);
-  const element = h("div", { class: isCheck ? "field check" : "field" }, isCheck ? [control, named] : [named, control], hinted, error);
+  const element = h("div", { class: isChecked ? "field check" : "field" }, isChecked ? [control, named] : [named, control], hinted, error);
   const refuse = (/** @type {string} */ text) => {
     error.textContent = text;
     control.toggleAttribute("aria-invalid", false);
@@ -37,29 +41,49 @@ export function field({ name, label, control, hint }) {
  * @param {{
  *   content: import("./dom.js").Child[],
  *   fields: () => Field[],
- *   submit: () => Promise<void>,
+ *   submit: () => Promise<void | false>,
  *   action: string,
  *   extra?: import("./dom.js").Child[],
  *   attributes?: Record<string, unknown>,
- * }} described `fields` are asked for when something is refused: there may be other ones by then
+ *   signal?: AbortSignal,
+ * }} described `fields` are asked for when something is refused: there may be other ones by then. `submit` gives false if nothing was sent.
+ *   With the `signal` of its section, who leaves the form with input that was not sent is asked first
  */
-export function form({ content, fields, submit, action, extra = [], attributes = {} }) {
+export function form({ content, fields, submit, action, extra = [], attributes = {}, signal }) {
+  let sent = inputOf(fields());
+  let edits = 0;
+  if (signal) watchSection(() => inputOf(fields()) !== sent, signal);
   const general = h("div", { class: "general" });
   const button = h("button", { type: "submit", class: "primary" }, action);
   const element = h("form", { novalidate: true, ...attributes }, general, content, h("div", { class: "actions" }, button, extra));
+  element.addEventListener("input", () => (edits += 1));
   element.addEventListener("submit", (event) => {
     event.preventDefault();
     void busy(button, async () => {
       replace(general);
       for (const each of fields()) each.refuse("");
       try {
-        await submit();
+        const [given, before] = [inputOf(fields()), edits];
+        if ((await submit()) !== false) sent = edits === before ? inputOf(fields()) : given;
       } catch (error) {
         showRefusal(error, fields(), general);
       }
     });
   });
   return element;
+}
+
+/** All that is put in, to see whether it has changed. @param {Field[]} fields */
+function inputOf(fields) {
+  return JSON.stringify(fields.map(({ name, control }) => [name, isCheck(control) ? control.checked : control.value]));
+}
+
+/**
+ * @param {Control} control
+ * @returns {control is HTMLInputElement}
+ */
+function isCheck(control) {
+  return control instanceof HTMLInputElement && control.type === "checkbox";
 }
 
 /**
@@ -73,25 +97,11 @@ export function showRefusal(error, fields, general) {
   const target = error instanceof Refusal ? error.target : null;
   const blamed = fields.find((each) => each.name === target) ?? fields.find((each) => target && target.startsWith(`${each.name}.`));
   if (!blamed) {
-    replace(general, message(textOf(error)));
+    if (!isLeaving(error)) replace(general, message(toldOf(error)));
     return;
   }
   blamed.refuse(sentence(textOf(error).replace(`${target}: `, "")));
   blamed.control.focus();
-}
-
-/** @param {string} text */
-function sentence(text) {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
-}
-
-/**
- * What an error says to a reader.
- *
- * @param {unknown} error
- */
-export function textOf(error) {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /**

@@ -44,16 +44,26 @@ export const connection = new ConnectionState();
  *
  * @param {() => Promise<void>} task
  * @param {{ everyMs: number, signal: AbortSignal, onError: (error: unknown) => void }} options
- * @returns {() => void} has it done at once, or once more if it is being done
+ * @returns {(() => void) & { first: Promise<void> }} has it done at once, or once more if it is being done; `first`: until it was done once,
+ *   or has ended
  */
 export function repeated(task, { everyMs, signal, onError }) {
   const alarm = new EventTarget();
   let isWanted = false;
-  void rounds(task, { everyMs, signal, onError, alarm, takeWish: () => isWanted && !(isWanted = false) });
-  return () => {
+  const again = () => {
     isWanted = true;
     alarm.dispatchEvent(new Event("ring"));
   };
+  const first = /** @type {Promise<void>} */ (
+    new Promise((resolve) => {
+      const told = async () => {
+        await task();
+        resolve();
+      };
+      void rounds(told, { everyMs, signal, onError, alarm, takeWish: () => isWanted && !(isWanted = false) }).then(resolve);
+    })
+  );
+  return Object.assign(again, { first });
 }
 
 /**

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { localTime, utcTime } from "./format.js";
 import { busy } from "./form.js";
-import { note } from "./notes.js";
+import { failed, note } from "./notes.js";
 
 /** @typedef {import("./dom.js").Child} Child */
 
@@ -32,6 +32,18 @@ export function heading(title, lead, actions = []) {
  */
 export function card(title, ...content) {
   return h("section", { class: "card" }, h("header", {}, h("h2", {}, title)), ...content);
+}
+
+/**
+ * What stands where something is on its way: its title is there at once, and nothing of what was there before.
+ *
+ * @param {string} title
+ */
+export function loading(title) {
+  return [
+    h("header", { class: "head" }, h("h1", { tabindex: "-1" }, title)),
+    h("p", { class: "loading faint", role: "status" }, "Loading…"),
+  ];
 }
 
 /**
@@ -99,7 +111,7 @@ export function snippet(text, label) {
 }
 
 /**
- * A button that cannot be used again until its work is done; what fails is said.
+ * A button that cannot be used again until its work is done; what fails is said, and stays to be read.
  *
  * @param {Child} text
  * @param {() => Promise<unknown> | void} work
@@ -114,7 +126,7 @@ export function button(text, work, attributes = {}) {
         try {
           await work();
         } catch (error) {
-          note(error instanceof Error ? error.message : String(error));
+          failed(error, made.textContent ?? "");
         }
       }),
   );

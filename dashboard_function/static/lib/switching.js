@@ -31,9 +31,10 @@ export function carry(link, page, who) {
  *
  * @param {Api[]} known
  * @param {Api} present
+ * @param {AbortSignal} signal of the section, with which the question ends
  * @returns {Promise<Api | null>}
  */
-export function chosenLoop(known, present) {
+export function chosenLoop(known, present, signal) {
   return new Promise((resolve) => {
     const end = (/** @type {Api | null} */ chosen) => {
       if (chosen && kept()) keep(chosen.signIn());
@@ -59,6 +60,7 @@ export function chosenLoop(known, present) {
         signInForm({ loop: "", action: "Go there", onSignedIn: end, extra: [button("Cancel", () => end(null))] }).element,
       ),
     );
+    signal.addEventListener("abort", () => end(null), { once: true });
     document.body.append(dialog);
     dialog.showModal();
   });

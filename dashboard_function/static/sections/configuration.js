@@ -8,15 +8,18 @@ import { duration, secondsOf } from "../lib/format.js";
 import { note } from "../lib/notes.js";
 import { card, heading, when } from "../lib/pieces.js";
 import { momentField, utcOf } from "../lib/range.js";
+import { saved } from "../lib/saving.js";
 
 /** @typedef {import("../sections.js").Page} Page */
-/** @typedef {import("../lib/form.js").Field & { read: () => unknown }} Setting */
+/** @typedef {import("../lib/form.js").Field & { label: string, read: () => unknown }} Setting */
 
 const PATH = "personalizer/configurations/service";
 
 /** @param {Page} page */
-export async function show({ api, root, signal }) {
-  const configuration = await api.get(PATH, {}, signal);
+export async function show(page) {
+  const { api, root, signal } = page;
+  const read = await api.tagged(PATH, signal);
+  const configuration = read.value;
   const settings = settingsOf(configuration);
   const before = new Map(settings.map((each) => [each.name, each.read()]));
 
@@ -27,12 +30,15 @@ export async function show({ api, root, signal }) {
     if (comma)
       throw new Refusal(400, { target: comma.name, message: "Write a decimal with a point, and thousands without a mark: 0.2 or 1000." });
     const changes = Object.fromEntries(changed.map((each) => [each.name, each.read()]));
-    const foreseen = await api.post("personalizer/configurations/preview", { configuration: changes });
-    if ((foreseen.isLearnedAgain || foreseen.eventsDeleted) && !(await agreed(changed, foreseen))) return;
-    const latest = await api.get(PATH);
-    await api.put(PATH, { ...latest, ...changes });
+    const isAgreed = async () => {
+      const foreseen = await api.post("personalizer/configurations/preview", { configuration: changes });
+      return !(foreseen.isLearnedAgain || foreseen.eventsDeleted) || agreed(changed, foreseen, signal);
+    };
+    const labelOf = (/** @type {string} */ name) => settings.find((each) => each.name === name)?.label ?? null;
+    if (!(await saved({ api, path: PATH, read, changes, agreed: isAgreed, labelOf, signal }))) return false;
     note("Saved. Every process serves it within its poll interval.");
-    await show({ api, root, signal, argument: "", onError: () => {}, entitle: () => {} });
+    await show(page);
+    return undefined;
   };
   const of = (/** @type {string[]} */ ...names) =>
     h(
@@ -53,6 +59,7 @@ export async function show({ api, root, signal }) {
       fields: () => settings,
       submit,
       action: "Save",
+      signal,
       content: [
         card("Rewards", of("rewardWaitTime", "defaultReward", "rewardAggregation")),
         card("Decisions", of("learningMode", "explorationPercentage", "isInferenceExplainabilityEnabled")),
@@ -67,14 +74,15 @@ export async function show({ api, root, signal }) {
 /**
  * @param {Setting[]} changed
  * @param {{ isLearnedAgain: boolean, events: number, ofEvents: number, eventsDeleted: number, message: string }} foreseen
+ * @param {AbortSignal} signal
  */
-function agreed(changed, { isLearnedAgain, events, ofEvents, eventsDeleted, message }) {
+function agreed(changed, { isLearnedAgain, events, ofEvents, eventsDeleted, message }, signal) {
   const names = changed.map((each) => each.name).join(", ");
   const until = isLearnedAgain ? " The present model serves until the new one is ready." : "";
   const isDangerous = events < ofEvents || eventsDeleted > 0;
-  if (!isLearnedAgain) return confirmed({ title: "Delete from the log?", text: message, action: "Save and delete" });
+  if (!isLearnedAgain) return confirmed({ title: "Delete from the log?", text: message, action: "Save and delete" }, signal);
   const text = `You change ${names}. ${message}${until}`;
-  return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous });
+  return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }, signal);
 }
 
 /**
@@ -147,7 +155,7 @@ function number(name, label, of, hint) {
     const given = control.value.trim().replace("−", "-");
     return given === "" || Number.isNaN(Number(given)) ? given : Number(given);
   };
-  return { ...field({ name, label, control, hint }), read };
+  return { ...field({ name, label, control, hint }), label, read };
 }
 
 /**
@@ -174,6 +182,7 @@ function lasting(name, label, of, hint) {
   tell();
   return {
     ...field({ name, label, control, hint: h("span", {}, words, `${hint} Like PT10M, PT1H or P1D.`) }),
+    label,
     read: () => control.value.trim() || null,
   };
 }
@@ -191,7 +200,7 @@ function choice(name, label, of, options, hint) {
     options.map((each) => [each, each]),
     of(name),
   );
-  return { ...field({ name, label, control, hint }), read: () => control.value };
+  return { ...field({ name, label, control, hint }), label, read: () => control.value };
 }
 
 /**
@@ -203,7 +212,7 @@ function choice(name, label, of, options, hint) {
  */
 function check(name, label, of, hint) {
   const control = h("input", { type: "checkbox", checked: Boolean(of(name)) });
-  return { ...field({ name, label, control, hint }), read: () => control.checked };
+  return { ...field({ name, label, control, hint }), label, read: () => control.checked };
 }
 
 /**
@@ -215,7 +224,7 @@ function check(name, label, of, hint) {
  */
 function text(name, label, of, hint) {
   const control = h("input", { type: "text", autocomplete: "off", spellcheck: "false", value: of(name) ?? "" });
-  return { ...field({ name, label, control, hint }), read: () => control.value.trim() || null };
+  return { ...field({ name, label, control, hint }), label, read: () => control.value.trim() || null };
 }
 
 /**
@@ -226,5 +235,5 @@ function text(name, label, of, hint) {
  */
 function moment(name, label, of) {
   const made = momentField({ name, label, hint: "In your local time.", at: of(name) ? new Date(of(name)) : null });
-  return { ...made, read: () => (made.control.value ? utcOf(made.control.value) : null) };
+  return { ...made, label, read: () => (made.control.value ? utcOf(made.control.value) : null) };
 }

@@ -16,15 +16,15 @@ const EVERY_MS = 5_000;
 export async function show(page) {
   if (page.argument === "new") await askForEvaluation(page, EVALUATIONS);
   else if (page.argument) await showEvaluation(page, EVALUATIONS);
-  else list(page);
+  else await list(page);
 }
 
 /** @param {Page} page */
-function list({ api, root, signal, onError }) {
+async function list({ api, root, signal, onError }) {
   const content = h("div");
   let pages = 1;
   const remove = async (/** @type {any} */ job) => {
-    if (await removed(api, EVALUATIONS, job)) await update();
+    if (await removed(api, EVALUATIONS, job, signal)) await update();
   };
   const update = async () => {
     const { jobs, isCut } = await listed(api, EVALUATIONS, pages, signal);
@@ -42,7 +42,7 @@ function list({ api, root, signal, onError }) {
     ),
     content,
   );
-  repeated(update, { everyMs: EVERY_MS, signal, onError });
+  await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;
 }
 
 function nothingYet() {

@@ -19,15 +19,15 @@ const FIRST = 30;
 export async function show(page) {
   if (page.argument === "new") await ask(page);
   else if (page.argument) await showOne(page);
-  else list(page);
+  else await list(page);
 }
 
 /** @param {Page} page */
-function list({ api, root, signal, onError }) {
+async function list({ api, root, signal, onError }) {
   const content = h("div");
   let pages = 1;
   const remove = async (/** @type {any} */ job) => {
-    if (await removed(api, FEATURES, job)) await update();
+    if (await removed(api, FEATURES, job, signal)) await update();
   };
   const update = async () => {
     const { jobs, isCut } = await listed(api, FEATURES, pages, signal);
@@ -41,7 +41,7 @@ function list({ api, root, signal, onError }) {
     heading("Feature importances", "Which features help to choose the right action, and which could be left out.", [newOne()]),
     content,
   );
-  repeated(update, { everyMs: EVERY_MS, signal, onError });
+  await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;
 }
 
 function nothingYet() {
@@ -81,6 +81,7 @@ async function ask({ api, root, signal }) {
       fields: () => [name, ...range.fields],
       submit,
       action: "Start",
+      signal,
       extra: [h("a", { class: "button", href: "#/features" }, "Cancel")],
     }),
   );
@@ -115,7 +116,7 @@ async function showOne({ api, root, signal, argument, onError, entitle }) {
   const remove = button(
     "Delete",
     async () => {
-      if (await removed(api, FEATURES, found)) location.hash = "#/features";
+      if (await removed(api, FEATURES, found, signal)) location.hash = "#/features";
     },
     { class: "warned" },
   );

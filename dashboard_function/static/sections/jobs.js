@@ -105,14 +105,15 @@ export function jobTable(jobs, { place, many }, remove) {
  * @param {Api} api
  * @param {Kind} kind
  * @param {any} job
+ * @param {AbortSignal} signal
  */
-export async function removed(api, { path, one }, job) {
+export async function removed(api, { path, one }, job, signal) {
   const question = {
     title: `Delete this ${one}?`,
     text: `“${job.name}” and its results are deleted. The log stays as it is.`,
     action: "Delete",
   };
-  if (!(await confirmed(question))) return false;
+  if (!(await confirmed(question, signal))) return false;
   await api.remove(`${path}/${encodeURIComponent(job.id)}`);
   note("Deleted.");
   return true;

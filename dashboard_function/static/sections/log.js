@@ -21,7 +21,7 @@ export async function show(page) {
     async () => {
       const { ofEvents } = await api.post("personalizer/configurations/preview", {});
       const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay. The model knows ${counted(ofEvents, "event")}, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
-      if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }))) return;
+      if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }, signal))) return;
       await api.remove("personalizer/logs");
       note("The log is deleted.");
       await show(page);

@@ -20,7 +20,7 @@ const KINDS = {
 };
 
 /** @param {Page} page */
-export function show({ api, root, signal, onError }) {
+export async function show({ api, root, signal, onError }) {
   let known = 0;
   let isWhole = false;
   const versions = h("div");
@@ -29,7 +29,7 @@ export function show({ api, root, signal, onError }) {
     "Reset…",
     async () => {
       const text = `The model knows ${counted(known, "event")}. The next one begins with 0. Rank then answers like a new loop. Earlier versions stay in the list.`;
-      if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }))) return;
+      if (!(await confirmed({ title: "Reset the model?", text, action: "Reset" }, signal))) return;
       await api.remove("personalizer/model");
       note("There is no model any more.");
       await update();
@@ -63,7 +63,7 @@ export function show({ api, root, signal, onError }) {
   };
   const restore = async (/** @type {any} */ kept) => {
     const text = `A copy of ${kept.version} is published as a new version and served within seconds. It knows ${counted(kept.learned, "event")}; the present model knows ${count(known)}. Later events are not in it; they stay in the version that learned them.`;
-    if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }))) return;
+    if (!(await confirmed({ title: "Roll back to this version?", text, action: "Roll back", isDangerous: false }, signal))) return;
     const published = await api.post(`personalizer/model/versions/${encodeURIComponent(kept.version)}/restore`);
     note(`Published as ${published.version}.`);
     await update();
@@ -92,7 +92,7 @@ export function show({ api, root, signal, onError }) {
     ),
     card("Versions", versions),
   );
-  repeated(update, { everyMs: EVERY_MS, signal, onError });
+  await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;
 }
 
 /**

@@ -56,6 +56,7 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
       fields: () => [name, ...range.fields, seeks, ...policies.fields()],
       submit,
       action: "Start the evaluation",
+      signal,
       extra: [h("a", { class: "button", href: `#/${place}` }, "Cancel")],
     }),
   );

@@ -3,6 +3,7 @@
 import { Chart } from "../lib/chart.js";
 import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { ago, count, counted, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
+import { liftWords } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
 import { checklist } from "./checklist.js";
@@ -17,12 +18,12 @@ const MARKS = { good: "✓", warn: "!", bad: "✕", wait: "…" };
 const IMPORTED = "Imported from another log; not ranked here";
 const SAID = { good: "Fine", warn: "Worth a look", bad: "Not right", wait: "Waiting" };
 
-/** @type {Record<string, { title: string, hours: number, minutes: number }>} */
+/** @type {Record<string, { title: string, words: string, hours: number, minutes: number }>} */
 const RANGES = {
-  hour: { title: "Hour", hours: 1, minutes: 5 },
-  day: { title: "Day", hours: 24, minutes: 5 },
-  week: { title: "Week", hours: 168, minutes: 60 },
-  month: { title: "30 days", hours: 720, minutes: 1440 },
+  hour: { title: "Hour", words: "in the last hour", hours: 1, minutes: 5 },
+  day: { title: "Day", words: "in the last day", hours: 24, minutes: 5 },
+  week: { title: "Week", words: "in the last week", hours: 168, minutes: 60 },
+  month: { title: "30 days", words: "in the last 30 days", hours: 720, minutes: 1440 },
 };
 
 /** What may lie between two marks of an axis that is told to a tenth, to a thousandth, and in units of time. */
@@ -38,7 +39,7 @@ let range = "day";
 let view = "cumulative";
 
 /** @param {Page} page */
-export function show({ api, root, signal, onError }) {
+export async function show({ api, root, signal, onError }) {
   const figures = h("dl", { class: "figures", "aria-label": "Figures" });
   const body = h("div", { class: "parts" });
   const charts = chartsFor(api, signal);
@@ -62,19 +63,22 @@ export function show({ api, root, signal, onError }) {
     ),
   );
   const update = async () => {
-    const { hours, minutes } = RANGES[range];
+    const asked = range;
+    const { hours, minutes } = RANGES[asked];
     const until = new Date();
     const since = new Date(until.getTime() - hours * 3_600_000);
     const [status, found] = await Promise.all([
       api.get("status", {}, signal),
       api.get("figures", { since: since.toISOString(), until: until.toISOString(), interval: minutes }, signal),
     ]);
+    if (asked !== range) return; // another one was chosen meanwhile, and is asked for already
+    body.removeAttribute("aria-busy");
     const { loop } = status;
     write(
       known,
       loop.importedEvents ? `The model knows ${counted(loop.publishedModelLearned, "event")}, of the log that was imported.` : "",
     );
-    updated(figures, tiles(loop, found));
+    updated(figures, tiles(loop, found, RANGES[asked].words));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
     charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
@@ -95,7 +99,11 @@ export function show({ api, root, signal, onError }) {
     "Time shown",
     Object.entries(RANGES).map(([name, { title }]) => [name, title]),
     range,
-    (name) => ((range = name), again()),
+    (name) => {
+      range = name;
+      body.setAttribute("aria-busy", "true");
+      again();
+    },
   );
   replace(
     body,
@@ -111,7 +119,9 @@ export function show({ api, root, signal, onError }) {
     ),
   );
   replace(root, heading("Overview", null, [ranges]), body);
-  again = repeated(update, { everyMs: EVERY_MS, signal, onError });
+  const watch = repeated(update, { everyMs: EVERY_MS, signal, onError });
+  again = watch;
+  await watch.first;
 }
 
 /** @param {number} least */
@@ -254,31 +264,26 @@ function chartsFor(api, signal) {
 /**
  * @param {any} loop
  * @param {any} found
+ * @param {string} during which time the figures are of, where they are of the chosen one
  */
-function tiles(loop, found) {
+function tiles(loop, found, during) {
   const { totals, latency } = found;
-  const of = (/** @type {string} */ name) => totals.policies.find((/** @type {any} */ each) => each.name === name);
-  const [online, baseline] = [of("online"), of("baseline1")];
-  const last = found.timeseries.at(-1);
+  const explored = meanOf(found.timeseries, "explorationShare");
   const rank = latency?.rank;
+  const lift = liftWords(totals.lift);
   return [
-    tile(
-      "Average reward",
-      reward(online?.expectedReward ?? totals.averageReward),
-      [
-        online?.confidenceInterval ? interval(online.confidenceInterval) : "",
-        totals.events ? `over ${counted(totals.events, "event")}` : "",
-      ]
-        .filter(Boolean)
-        .join(", ") || "of learned events",
-    ),
-    against(online, baseline),
+    earned(found, during),
+    tile("Lift", lift.value, `over the baseline, since the start: ${lift.more}`, lift.kind),
     tile(
       "Events",
       count(loop.counters?.ranked),
-      `${count(loop.counters?.learned)} learned, ${count(loop.counters?.pending)} waiting${loop.importedEvents ? `; ${count(loop.importedEvents)} imported` : ""}`,
+      `since the start; ${count(loop.counters?.learned)} learned, ${count(loop.counters?.pending)} waiting${loop.importedEvents ? `; ${count(loop.importedEvents)} imported` : ""}`,
     ),
-    tile("Explored", percent(last?.explorationShare), last ? `entropy ${decimal(last.entropy, 2)}` : "nothing in this time"),
+    tile(
+      "Explored",
+      percent(explored.mean),
+      explored.events ? `${during}; entropy ${decimal(meanOf(found.timeseries, "entropy").mean, 2)}` : `nothing learned ${during}`,
+    ),
     tile(
       "Model age",
       loop.modelAgeSeconds === null ? "–" : duration(Math.floor(loop.modelAgeSeconds)),
@@ -295,26 +300,39 @@ function tiles(loop, found) {
     tile(
       "Rank latency",
       milliseconds(rank?.count ? rank.p99Ms : null),
-      rank?.count ? `99th percentile, all loops; median ${milliseconds(rank.p50Ms)}` : "no calls lately",
+      rank?.count ? `now: 99th percentile, all loops; median ${milliseconds(rank.p50Ms)}` : "no calls lately",
     ),
   ];
 }
 
 /**
- * @param {any} online
- * @param {any} baseline
+ * The mean of a figure of buckets, over their events.
+ *
+ * @param {any[]} buckets
+ * @param {string} name
  */
-function against(online, baseline) {
-  if (!online || !baseline || online.expectedReward === null || baseline.expectedReward === null) return tile("Lift", "–", "not known yet");
-  const difference = online.expectedReward - baseline.expectedReward;
-  const relative =
-    baseline.expectedReward > 0
-      ? `${difference < 0 ? "−" : "+"}${percent(Math.abs(difference / baseline.expectedReward))}`
-      : `${difference < 0 ? "" : "+"}${reward(difference)}`;
-  const [mine, theirs] = [online.confidenceInterval, baseline.confidenceInterval];
-  const isSure = mine && theirs && (mine[0] > theirs[1] || mine[1] < theirs[0]);
-  const told = `over the baseline's ${reward(baseline.expectedReward)}; ${isSure ? "certain" : "not certain yet"}`;
-  return tile("Lift", relative, told, isSure ? (difference > 0 ? "good" : "bad") : "");
+function meanOf(buckets, name) {
+  const known = buckets.filter((each) => each.events && each[name] !== null);
+  const events = known.reduce((sum, each) => sum + each.events, 0);
+  return { events, mean: events ? known.reduce((sum, each) => sum + each[name] * each.events, 0) / events : null };
+}
+
+/**
+ * @param {any} found
+ * @param {string} during
+ */
+function earned({ totals, timeseries }, during) {
+  const { events, mean } = meanOf(timeseries, "averageReward");
+  const online = totals.policies.find((/** @type {any} */ each) => each.name === "online");
+  const ends = online?.confidenceInterval ? `, ${interval(online.confidenceInterval)}` : "";
+  const ever = totals.events
+    ? `since the start ${reward(totals.averageReward)}${ends}, over ${counted(totals.events, "event")}`
+    : "of learned events";
+  return tile(
+    "Average reward",
+    reward(mean),
+    events ? `${during}, over ${counted(events, "event")}; ${ever}` : `nothing learned ${during}; ${ever}`,
+  );
 }
 
 /**

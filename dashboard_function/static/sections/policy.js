@@ -1,10 +1,12 @@
 /** The learning policy: how Rank explores and what is crossed, in Vowpal Wabbit's syntax. */
 
+import { Refusal, ifSame } from "../lib/api.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, replace } from "../lib/dom.js";
 import { field, form } from "../lib/form.js";
 import { note } from "../lib/notes.js";
 import { button, card, heading } from "../lib/pieces.js";
+import { overwrites, saved } from "../lib/saving.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -20,9 +22,13 @@ const EXAMPLES = [
   ["Several slots in a call", "several-slots", "--ccb_explore_adf"],
 ];
 
+/** @param {string} name */
+const labelOf = (name) => ({ name: "Name", arguments: "Arguments" })[name] ?? null;
+
 /** @param {Page} page */
 export async function show({ api, root, signal }) {
-  const policy = await api.get(PATH, {}, signal);
+  let read = await api.tagged(PATH, signal);
+  const policy = read.value;
   const name = field({
     name: "name",
     label: "Name",
@@ -38,24 +44,43 @@ export async function show({ api, root, signal }) {
     name.control.value = given.name;
     written.control.value = given.arguments;
   };
+  const agreed = async (/** @type {any} */ policy) => {
+    const foreseen = await api.post(PREVIEW, { policy });
+    if (!foreseen.isLearnedAgain) return true;
+    const text = `This policy uses other features. ${foreseen.message} The present model serves until the new one is ready.`;
+    const isDangerous = foreseen.events < foreseen.ofEvents;
+    return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }, signal);
+  };
   const submit = async () => {
     const policy = { name: name.control.value.trim(), arguments: written.control.value.trim() };
-    const foreseen = await api.post(PREVIEW, { policy });
-    if (foreseen.isLearnedAgain) {
-      const text = `This policy uses other features. ${foreseen.message} The present model serves until the new one is ready.`;
-      const isDangerous = foreseen.events < foreseen.ofEvents;
-      if (!(await confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }))) return;
-    }
-    fill(await api.put(PATH, policy));
+    const found = await saved({ api, path: PATH, read, changes: policy, agreed, labelOf, signal });
+    if (!found) return false;
+    fill(found);
+    read = await api.tagged(PATH, signal);
     note("Saved. Rank uses it from now on.");
+    return undefined;
+  };
+  const isReset = async () => {
+    for (let present = read; ; ) {
+      try {
+        fill(await api.reset(PATH, ifSame(present.tag)));
+        read = await api.tagged(PATH, signal);
+        return true;
+      } catch (error) {
+        if (!(error instanceof Refusal) || error.status !== 412) throw error;
+      }
+      present = await api.tagged(PATH);
+      const others = { before: read.value, theirs: present.value, yours: null, labelOf, signal, action: "Reset" };
+      if (!(await overwrites(others))) return false;
+    }
   };
   const reset = button(
     "Reset to the app's own…",
     async () => {
       const { message } = await api.post(PREVIEW, { resetsPolicy: true });
       const text = `The arguments of the app's settings are used again, under a new name. ${message}`;
-      if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }))) return;
-      fill(await api.reset(PATH));
+      if (!(await confirmed({ title: "Reset the policy?", text, action: "Reset" }, signal))) return;
+      if (!(await isReset())) return;
       note("The app's own policy is back.");
     },
     { class: "warned" },
@@ -69,7 +94,7 @@ export async function show({ api, root, signal }) {
     ),
     card(
       "In force",
-      form({ content: [name.element, written.element], fields: () => [name, written], submit, action: "Save", extra: [reset] }),
+      form({ content: [name.element, written.element], fields: () => [name, written], submit, action: "Save", extra: [reset], signal }),
     ),
     card(
       "Examples",
