@@ -87,7 +87,7 @@ def test_results_are_shown_before_their_course_and_a_slow_one_is_not_waited_for(
     expect(visit.page.locator(".card[aria-busy=true]")).to_be_visible()
     visit.button("Days").click()
     chart = visit.page.get_by_role("region", name="Expected reward over time", exact=True)
-    expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("greedy: last"))
+    expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("What was shown: last"))
     let_go()
     expect(visit.page.locator(".card[aria-busy]")).to_have_count(0)
     expect(visit.button("Days")).to_have_attribute("aria-pressed", "true")

@@ -6,7 +6,7 @@ import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
-import { message, note } from "../lib/notes.js";
+import { failed, message, note } from "../lib/notes.js";
 import { own } from "../lib/own.js";
 import { amount, button, card, facts, heading, pill, segments, table, when } from "../lib/pieces.js";
 import { JOB_MS, isOver, removed, statusPill, statusText } from "./jobs.js";
@@ -26,6 +26,8 @@ const VIEWS = {
   half: { title: "12 hours", window: "Rolling", minutes: 720 },
   day: { title: "Days", window: "Rolling", minutes: 1440 },
 };
+
+const TITLE = "Expected reward over time";
 
 /** The loop's own policy, which is no longer the one that was shown where others have shown it. */
 const PRESENT = "present policy";
@@ -57,12 +59,12 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   const title = h("span");
   const status = h("div", { class: "stack", "aria-live": "polite" });
   const results = h("div", { class: "parts" });
-  const chart = new Chart({ title: "Expected reward over time", format: reward, signal, height: 260, level: "h2" });
+  const chart = new Chart({ title: TITLE, format: reward, signal, height: 260, level: "h2" });
   const views = segments(
     "Time range of a point",
     Object.entries(VIEWS).map(([name, { title }]) => [name, title]),
     view,
-    (name) => ((view = name), void follow().catch(onError)),
+    (name) => ((view = name), void followed()),
   );
   chart.element.querySelector("header")?.append(views);
   const over = h("div", { class: "card", hidden: true }, chart.element);
@@ -89,6 +91,17 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
     course = found;
     over.removeAttribute("aria-busy");
     drawCourse();
+  };
+  /** The results stay also where their course cannot be had. */
+  const followed = async () => {
+    const asked = view;
+    try {
+      await follow();
+    } catch (error) {
+      if (asked !== view) return;
+      over.removeAttribute("aria-busy");
+      failed(error, TITLE);
+    }
   };
   const apply = async (/** @type {any} */ result) => {
     const policy = { name: result.name, arguments: result.arguments };
@@ -145,7 +158,7 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   replace(root, heading(title, h("a", { href: `#/${kind.place}` }, "All evaluations"), [remove]), status, results, over);
   await fetched();
   draw();
-  void follow().catch(onError);
+  void followed();
   if (isOver(shown)) return;
   signal.addEventListener("abort", () => watching.abort(), { once: true });
   const update = async () => {
