@@ -5,7 +5,7 @@ import { confirmed } from "./dialog.js";
 import { h } from "./dom.js";
 import { table } from "./pieces.js";
 
-/** @typedef {Record<string, any>} Values by the names of the API */
+/** @typedef {any} Values by the names of the API */
 /** @typedef {{ value: Values, tag: string | null }} Read */
 
 const CHANGED = 412;
