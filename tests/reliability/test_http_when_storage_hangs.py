@@ -65,11 +65,9 @@ def test_every_operation_ends_in_time_with_503_and_goes_on_when_storage_is_back(
         assert time.monotonic() < until
         time.sleep(0.5)
     assert described.app.request("POST", "/personalizer/v1.0/rank", {"actions": [{"id": "a", "features": [{"x": 1}]}]}).status == 201
-    again = {what: answer.status for what, (answer, _) in all_asked(described).items()}
+    again = {str(each): asked(described, each)[0].status for each in said()}  # one by one: all at once is much for a busy machine
     busy = {what for what, status in again.items() if status == 503}
-    assert {what for what in busy if not what.endswith("/logs")} == set(), (
-        "only deletions of the log, two at once, may be in each other's way"
-    )
+    assert {what for what in busy if not what.endswith("/logs")} == set(), "only deletions of the log may be in each other's way"
     assert {what: status for what, status in again.items() if status >= 500 and status != 503} == {}
 
 
