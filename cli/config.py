@@ -5,11 +5,13 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
+from rich.markup import escape
 
 from cli import options, previews
-from cli.output import console, facts, print_json
+from cli.output import console, facts, print_json, table
 from cli.service import Service
 from shared.api.configuration import ConfigurationRequest
+from shared.domain.changes import MOST_TOLD
 
 app = typer.Typer(help="A loop's configuration: read it, and change parts of it.", no_args_is_help=True)
 
@@ -66,6 +68,28 @@ def unset(
     service = Service.of_loop(endpoint, key, loop)
     previews.say(service, is_sure=is_sure, unset=members)
     _print(service.ask("POST", "configurations/unset", {"members": members}), as_json=as_json)
+
+
+@app.command()
+def history(
+    top: Annotated[int, typer.Option("--top", min=1, max=MOST_TOLD, help="How many changes.")] = 50,
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """List what was changed in settings, policy, keys and models, by whom and when, newest first."""
+    found = Service.of_loop(endpoint, key, loop).beside("changes", query={"top": str(top)})["value"]
+    if as_json:
+        print_json(found)
+        return
+    listed = table("when", "by", "kind", "what", "from", "to", "")
+    for each in found:
+        doubt = "" if each["isCertain"] else "begun; not seen to be stored"
+        for member in each["members"] or [{"name": "", "old": None, "new": None}]:
+            texts = (member["name"], member["old"] or "", member["new"] or "")
+            listed.add_row(each["changedAt"], each["by"], each["kind"], *map(escape, texts), doubt)
+    console().print(listed)
 
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from rich.markup import escape
 
 from cli import options, previews
 from cli.output import console, facts, print_json, table
 from cli.service import Service
+from shared.api.model import MOST_MOVED
 
 app = typer.Typer(help="A loop's models: list them, go back to one, export, import or delete the published one.", no_args_is_help=True)
 
@@ -27,6 +29,34 @@ def list_(
         served = "published" if each["isServed"] else ""
         listed.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}", served)
     console().print(listed)
+
+
+@app.command()
+def compare(
+    before: Annotated[str, typer.Argument(metavar="FROM", help="A version that `models list` shows.")],
+    after: Annotated[str, typer.Argument(metavar="TO", help="Another one.")],
+    top: Annotated[int, typer.Option("--top", min=1, max=MOST_MOVED, help="How many features.")] = 20,
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Put two versions side by side: what each feature adds to the estimates of what was shown, by the one and by the other."""
+    found = Service.of_loop(endpoint, key, loop).beside("models/compare", query={"from": before, "to": after, "top": str(top)})
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    versions = table("model", "kind", "published", "events learned", right=["events learned"])
+    for each in (found["from"], found["to"]):
+        versions.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}")
+    out.print(versions)
+    moved = table("feature", "before", "after", "change", "events", right=["before", "after", "change", "events"])
+    for each in found["moved"]:
+        change = each["after"] - each["before"]
+        moved.add_row(escape(each["name"]), f"{each['before']:+.4f}", f"{each['after']:+.4f}", f"{change:+.4f}", f"{each['events']:,}")
+    out.print(moved)
+    out.print(f"By the newest {found['events']:,} events that were learned.", markup=False)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared.api.flags import read_flag
-from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
+from shared.api.model import ComparisonBody, ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_comparison
 from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, open_archive, write_archive
 from shared.runtime.assembly.process import MODELS_IN_HAND
 from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
@@ -48,6 +48,12 @@ async def restore(call: Call) -> func.HttpResponse:
     return answer(200, ModelVersionBody.write(await call.services.keeper.restore(call.params["modelVersion"])))
 
 
+async def compare(call: Call) -> func.HttpResponse:
+    """Answer with two kept versions side by side."""
+    before, after, most = read_comparison(call.query)
+    return answer(200, ComparisonBody.write(await call.services.comparer.compare(before, after, most=most)))
+
+
 OPERATIONS = (
     Operation("model_get", "GET", "model", get, time=MUCH, room=MODELS_IN_HAND),
     Operation(
@@ -63,6 +69,7 @@ OPERATIONS = (
     ),
     Operation("model_delete", "DELETE", "model", delete, time=MUCH),
     Operation("model_properties", "GET", "model/properties", properties),
+    Operation("models_compare", "GET", "models/compare", compare, versioned=False, time=MUCH, room=MODELS_IN_HAND),
     Operation("model_versions", "GET", "model/versions", versions, time=MUCH),
     Operation("model_restore", "POST", "model/versions/{modelVersion}/restore", restore, reads_json=False, time=MUCH),
 )

@@ -2,12 +2,28 @@
 
 from collections.abc import Sequence
 
-from manage_function import ALONE, breakdowns, configuration, logs, loops, model, openapi, policy, preview, receipts, status
+from manage_function import (
+    ALONE,
+    breakdowns,
+    changes,
+    configuration,
+    events,
+    logs,
+    loops,
+    model,
+    openapi,
+    policy,
+    preview,
+    receipts,
+    status,
+)
 from shared.runtime.http import Operation
 
 OPERATIONS = (
     *configuration.OPERATIONS,
     *policy.OPERATIONS,
+    *changes.OPERATIONS,
+    *events.OPERATIONS,
     *preview.OPERATIONS,
     *loops.OPERATIONS,
     *model.OPERATIONS,

@@ -1,12 +1,15 @@
 """HTTP: what became of an event."""
 
+from collections.abc import Sequence
+
 import azure.functions as func
 
-from shared.api.receipts import DecisionReceiptBody, ReceiptBody, RewardReceiptBody, SearchedBody, read_around
+from shared.api.receipts import DecisionReceiptBody, OptionBody, ReasonBody, ReceiptBody, RewardReceiptBody, SearchedBody, read_around
 from shared.api.wire import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
 from shared.runtime.assembly.process import SEARCHES
 from shared.runtime.http import MUCH, Call, Operation, answer
+from shared.services.log.reasons import Circumstances, Option
 from shared.services.log.receipts import DecisionReceipt, Fate, Receipt, RewardReceipt
 
 
@@ -16,21 +19,22 @@ async def get(call: Call) -> func.HttpResponse:
     if len(event_id) > MAX_EVENT_ID_LENGTH or any("\ud800" <= character <= "\udfff" for character in event_id):
         raise InvalidRequestError(f"eventId: at most {MAX_EVENT_ID_LENGTH} characters of valid UTF-8", target="eventId")
     around = read_around(call.query.get("around", ""))
-    return answer(200, _body(await call.services.receipts.find(event_id, around=around)))
+    receipt = await call.services.receipts.find(event_id, around=around)
+    return answer(200, _body(receipt, await call.services.reasons.told([each.decision for each in receipt.decisions])))
 
 
-def _body(receipt: Receipt) -> ReceiptBody:
+def _body(receipt: Receipt, told: Sequence[Circumstances | None]) -> ReceiptBody:
     searched = receipt.searched
     return ReceiptBody(
         event_id=receipt.event_id,
-        decisions=[_decision(each) for each in receipt.decisions],
+        decisions=[_decision(each, why) for each, why in zip(receipt.decisions, told, strict=True)],
         rewards=[_reward(each) for each in receipt.rewards],
         unreadable=receipt.damaged or None,
         searched=SearchedBody(since=searched.since, until=searched.until, is_cut=searched.is_cut),
     )
 
 
-def _decision(receipt: DecisionReceipt) -> DecisionReceiptBody:
+def _decision(receipt: DecisionReceipt, told: Circumstances | None) -> DecisionReceiptBody:
     decision = receipt.decision
     return DecisionReceiptBody(
         ranked_at=decision.decided_at,
@@ -48,6 +52,21 @@ def _decision(receipt: DecisionReceipt) -> DecisionReceiptBody:
         reward=receipt.reward,
         default_reward_used=receipt.used_default if receipt.fate is Fate.LEARNED else None,
         rewards=[_reward(each) for each in receipt.rewards],
+        context_features=[dict(each) for each in told.context] if told else None,
+        actions=[_option(each) for each in told.options] if told else None,
+        baseline_action_id=(told.baseline_id or None) if told else None,
+    )
+
+
+def _option(option: Option) -> OptionBody:
+    why = option.explanation
+    return OptionBody(
+        id=option.action_id,
+        features=[dict(each) for each in option.features],
+        probability=option.probability,
+        is_chosen=option.is_chosen,
+        score=why.score if why else None,
+        reasons=[ReasonBody(name=each.name, score=each.worth) for each in why.contributions] if why else None,
     )
 
 

@@ -1,16 +1,19 @@
 """The model's times and versions on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import PlainSerializer
+from pydantic import Field, PlainSerializer
 
+from shared.api.paging import read_number, refuse
 from shared.api.times import Time, written_time
 from shared.api.wire import WireModel, one_of
 from shared.domain.ledger import ModelKind
-from shared.domain.models import KeptVersion, ModelTimes
+from shared.domain.models import Comparison, KeptVersion, ModelTimes
 
+DEFAULT_MOVED: Final = 30
+MOST_MOVED: Final = 1_000
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -62,6 +65,45 @@ class ModelVersionBody(WireModel):
             window=WindowBody(since=kept.since, until=kept.until),
             is_served=kept.is_published,
         )
+
+
+class MovedBody(WireModel):
+    """What a feature, or a pair of features, adds to an estimate, on average of the events that have it, by both models."""
+
+    name: str
+    before: float
+    after: float
+    events: int
+
+
+class ComparisonBody(WireModel):
+    """Two versions side by side: ``from`` and ``to``, and what moved most between them, by the newest events that were learned."""
+
+    from_: Annotated[ModelVersionBody, Field(alias="from")]
+    to: ModelVersionBody
+    moved: list[MovedBody]
+    events: int
+
+    @staticmethod
+    def write(found: Comparison) -> "ComparisonBody":
+        """Write a comparison."""
+        return ComparisonBody(
+            from_=ModelVersionBody.write(found.before),
+            to=ModelVersionBody.write(found.after),
+            moved=[MovedBody(name=each.name, before=each.before, after=each.after, events=each.events) for each in found.moved],
+            events=found.events,
+        )
+
+
+def read_comparison(params: Mapping[str, str]) -> tuple[str, str, int]:
+    """Read the query: both versions, and how much is wanted; raises `InvalidRequestError`."""
+    for name in ("from", "to"):
+        if not params.get(name):
+            refuse(name, "a version of the model is needed, as `model/versions` lists them")
+    top = read_number(params, "top", DEFAULT_MOVED, lowest=1)
+    if top > MOST_MOVED:
+        refuse("top", f"must be a whole number from 1 to {MOST_MOVED}")
+    return params["from"], params["to"], top
 
 
 class ModelVersionsBody(WireModel):

@@ -1,7 +1,7 @@
 """What became of an event, on the wire."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from shared.api.times import Time, read_time
 from shared.api.wire import WireModel, one_of
@@ -19,8 +19,29 @@ class RewardReceiptBody(WireModel):
     reason: str | None = None
 
 
+class ReasonBody(WireModel):
+    """What a feature, or a pair of features, added to the score of an action."""
+
+    name: str
+    score: float
+
+
+class OptionBody(WireModel):
+    """An action that could be shown; ``score`` and ``reasons`` are left out if the model that chose is not kept."""
+
+    id: str
+    features: list[dict[str, Any]]
+    probability: float
+    is_chosen: bool
+    score: float | None = None
+    reasons: list[ReasonBody] | None = None
+
+
 class DecisionReceiptBody(WireModel):
-    """A decision and its fate: ``learned``, ``pending``, ``skipped`` or ``notKept``."""
+    """A decision and its fate: ``learned``, ``pending``, ``skipped`` or ``notKept``.
+
+    ``contextFeatures`` and ``actions`` are left out for decisions that are too many or too large to be told at once.
+    """
 
     ranked_at: Time
     slot_id: str | None = None
@@ -37,6 +58,9 @@ class DecisionReceiptBody(WireModel):
     reward: float | None = None
     default_reward_used: bool | None = None
     rewards: list[RewardReceiptBody]
+    context_features: list[dict[str, Any]] | None = None
+    actions: list[OptionBody] | None = None
+    baseline_action_id: str | None = None
 
 
 class SearchedBody(WireModel):

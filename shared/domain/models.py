@@ -1,5 +1,6 @@
 """Models as they leave the service and come back: signed, and described."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,3 +47,23 @@ class KeptVersion:
     since: datetime
     until: datetime
     is_published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a feature, or a pair of features, adds to an estimate, on average of the ``events`` that have it, by either model."""
+
+    name: str
+    before: float
+    after: float
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two kept versions, and what moved between them, the most first, by the newest ``events`` that were learned."""
+
+    before: KeptVersion
+    after: KeptVersion
+    moved: Sequence[Moved]
+    events: int

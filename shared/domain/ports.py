@@ -12,6 +12,7 @@ from shared.domain.loop import LoopRecord, LoopSettings
 
 if TYPE_CHECKING:  # what Rank never sees
     from shared.domain.attempt import Attempt
+    from shared.domain.changes import Change
     from shared.domain.checkpoint import AnewProgress, Checkpoint
     from shared.domain.evaluation import Listed
     from shared.domain.models import SignedModel
@@ -360,6 +361,22 @@ class ModelFeed(Protocol):
         ...
 
 
+class ChangeLog(Protocol):
+    """What was changed in a loop; raises `StorageUnavailableError`, and `BusyError` where others write all the time."""
+
+    async def begin(self, change: "Change") -> None:
+        """Note a change that is about to be made."""
+        ...
+
+    async def settle(self, change: "Change") -> None:
+        """Confirm one that is made; raises nothing."""
+        ...
+
+    async def withdraw(self, change: "Change") -> None:
+        """Take the note of one back that was not made; raises nothing."""
+        ...
+
+
 class LoopStore(Protocol):
     """The records of all loops.
 
@@ -370,11 +387,16 @@ class LoopStore(Protocol):
         """Read a loop's record and its ETag; None when there is none."""
         ...
 
-    async def write(self, record: LoopRecord, *, expected: str | None) -> str:
+    async def write(self, record: LoopRecord, *, expected: str | None, change: "Change | None" = None) -> str:
         """Replace the record if its ETag is still ``expected`` (None: if there is none yet), and give the new ETag.
 
-        Raises `ConflictError` when another write came first.
+        What ``change`` tells is kept with it: whoever dies at any moment leaves no change that nothing tells of. Raises `ConflictError`
+        when another write came first.
         """
+        ...
+
+    async def changes(self, record: LoopRecord) -> "Sequence[Change]":
+        """Give what was changed in this life of the loop, as far as it is kept, the oldest first."""
         ...
 
     async def names(self) -> Sequence[str]:

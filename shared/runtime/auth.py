@@ -19,6 +19,17 @@ def is_known(headers: Mapping[str, str], digests: Sequence[str]) -> bool:
     return bool(given) and is_one_of(given, digests)
 
 
+def key_name(headers: Mapping[str, str], digests: Sequence[str]) -> str:
+    """Name the key that the caller holds, without saying anything of what it is.
+
+    >>> from shared.domain.keys import key_digest
+    >>> key_name({HEADER.lower(): "b"}, [key_digest("a"), key_digest("b")])
+    'key 2'
+    """
+    given = headers.get(HEADER.lower(), "")
+    return next((f"key {number}" for number, digest in enumerate(digests, 1) if is_one_of(given, [digest])), "a key")
+
+
 def check_key(headers: Mapping[str, str], digests: Sequence[str]) -> None:
     """Let the holder of one of the service's keys pass; raises `AccessDeniedError` for everyone else."""
     if is_known(headers, digests):

@@ -20,6 +20,7 @@ import azure.functions as func
 
 from shared.api.errors import ErrorDetail, ErrorResponse
 from shared.api.wire import WireModel, check_encoding, with_slashes
+from shared.domain.changes import ADMINISTRATOR, called_by
 from shared.domain.errors import (
     BodyTooLargeError,
     InvalidRequestError,
@@ -36,7 +37,7 @@ from shared.domain.errors import (
 from shared.domain.loop import DEFAULT_LOOP
 from shared.domain.patience import patience
 from shared.runtime import cors
-from shared.runtime.auth import check_admin
+from shared.runtime.auth import check_admin, key_name
 from shared.runtime.failures import INTERNAL, cause_of, status_of
 from shared.runtime.loading import AtFirstUse
 from shared.runtime.loop_services import LoopServices
@@ -432,7 +433,11 @@ async def _in_time(operation: Operation, call: Call) -> func.HttpResponse:
     try:
         with patience(limit, each=operation.time.each):
             async with asyncio.timeout((limit + _MARGIN).total_seconds()):
-                return await _answered(operation, await _admitted(operation, call))
+                call = await _admitted(operation, call)
+                if operation.method == "GET" or operation.for_clients:
+                    return await _answered(operation, call)
+                with called_by(_caller(operation, call)):
+                    return await _answered(operation, call)
     except TimeoutError as cause:
         raise StorageUnavailableError(f"this took longer than {limit.total_seconds():g} seconds; repeat the call") from cause
 
@@ -448,6 +453,13 @@ async def _admitted(operation: Operation, call: Call) -> Call:
     if operation.reads_json and operation.method in ("POST", "PUT"):
         _check_media_type(call.request)
     return call
+
+
+def _caller(operation: Operation, call: Call) -> str:
+    """Name who calls, for the list of what was changed."""
+    if operation.needs_admin:
+        return ADMINISTRATOR
+    return "nobody" if call.admitted is None else key_name(call.request.headers, call.admitted.key_digests)
 
 
 async def _answered(operation: Operation, call: Call) -> func.HttpResponse:

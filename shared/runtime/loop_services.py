@@ -12,9 +12,17 @@ from shared.domain.loop import DEFAULT_LOOP, LoopRecord
 from shared.runtime.assembly.analysis import build_analyses, build_applier, build_evaluations, build_importances, build_optimizer
 from shared.runtime.assembly.breakdowns import build_breakdown
 from shared.runtime.assembly.figures import build_figures
-from shared.runtime.assembly.log import build_joined_log, build_logs, build_mirroring, build_receipts, build_retention
+from shared.runtime.assembly.log import (
+    build_joined_log,
+    build_latest_events,
+    build_logs,
+    build_mirroring,
+    build_reasons,
+    build_receipts,
+    build_retention,
+)
 from shared.runtime.assembly.loops import build_adviser, build_configurator, build_previewer, build_progress
-from shared.runtime.assembly.models import build_keeper, build_store
+from shared.runtime.assembly.models import build_comparer, build_keeper, build_store
 from shared.runtime.assembly.serving import Serving, build_uploads
 from shared.runtime.assembly.training import build_retrainer, build_trainer
 from shared.runtime.settings import AppSettings
@@ -29,6 +37,7 @@ class LoopServices(Serving):
 
     store = cached_property(build_store)
     keeper = cached_property(build_keeper)
+    comparer = cached_property(build_comparer)
 
     trainer = cached_property(build_trainer)
     retrainer = cached_property(build_retrainer)
@@ -36,6 +45,8 @@ class LoopServices(Serving):
     joined = cached_property(build_joined_log)
     logs = cached_property(build_logs)
     receipts = cached_property(build_receipts)
+    reasons = cached_property(build_reasons)
+    latest_events = cached_property(build_latest_events)
     retention = cached_property(build_retention)
     mirroring = cached_property(build_mirroring)
 

@@ -3,15 +3,20 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
+from shared.domain.changes import Change
 from shared.domain.errors import BusyError, ConflictError, NewerFormatError, UnreadableError
 from shared.domain.loop import LoopRecord, is_loop_name
 from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.loop_records import read_record, salvaged, write_record
 from shared.storage.ports import Storage
+
+if TYPE_CHECKING:
+    from shared.storage.change_log import FileChangeLog
 
 USAGE_FORMAT = 1
 _ATTEMPTS = 8
@@ -34,8 +39,31 @@ class FileLoopStore:
         found = LoopRecord(loop) if file is None else salvaged(LoopRecord(loop), file.data)
         return LoopRecord(loop, keys=found.keys, client_keys=found.client_keys)
 
-    async def write(self, record: LoopRecord, *, expected: str | None) -> str:
-        """Replace a record on condition."""
+    async def write(self, record: LoopRecord, *, expected: str | None, change: Change | None = None) -> str:
+        """Replace a record on condition; what ``change`` tells is noted before, and confirmed when it is done."""
+        if change is None:
+            return await self._replace(record, expected)
+        changes = self._changes(record)
+        present = await self._files.read(names.configuration_file(record.name))
+        await changes.begin(change, leaves=write_record(record), present=present.data if present else b"")
+        try:
+            etag = await self._replace(record, expected)
+        except ConflictError:
+            await changes.withdraw(change)
+            raise
+        await changes.settle(change)
+        return etag
+
+    async def changes(self, record: LoopRecord) -> Sequence[Change]:
+        """Give what was changed in this life of the loop, the oldest first."""
+        return await self._changes(record).read(present=write_record(record))
+
+    def _changes(self, record: LoopRecord) -> "FileChangeLog":
+        from shared.storage.change_log import FileChangeLog
+
+        return FileChangeLog(self._files, loop=record.place)
+
+    async def _replace(self, record: LoopRecord, expected: str | None) -> str:
         return await self._files.replace(names.configuration_file(record.name), write_record(record), expected=expected)
 
     async def names(self) -> Sequence[str]:

@@ -240,6 +240,11 @@ def configuration_file(loop: str) -> str:
     return f"loops/{loop}/configuration.json"
 
 
+def changes_file(loop: str) -> str:
+    """Name the list of what was changed in a loop."""
+    return f"loops/{loop}/changes.json"
+
+
 def usage_file(loop: str, month: str) -> str:
     """Name the count of a month's Rank calls."""
     return f"{LOOPS}{loop}/usage/{month}.json"

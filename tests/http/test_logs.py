@@ -253,6 +253,10 @@ def test_a_receipt_tells_what_waits(app, version):
     assert decision["pendingUntil"] > decision["rankedAt"]
     assert [(each["value"], each["outcome"]) for each in decision["rewards"]] == [(0.5, "pending")]
     assert found.json["searched"]["isCut"] is False
+    assert sum(each["probability"] for each in decision["actions"]) == pytest.approx(1.0)
+    (shown,) = [each for each in decision["actions"] if each["isChosen"]]
+    assert (shown["id"], shown["probability"]) == (decision["rewardActionId"], decision["probability"])
+    assert [each["features"] for each in decision["actions"]] == [each["features"] for each in actions()]
 
 
 def test_an_unknown_event_has_no_receipt(app):

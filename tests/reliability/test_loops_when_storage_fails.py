@@ -78,11 +78,15 @@ async def test_the_same_call_after_an_answer_that_never_came_finds_it_done(deplo
     services = await deployment.find("default")
     assert services is not None
     await deployment.loops.put("other", Tier.S0, {})  # the container is there
-    proxy.plan = every_write(Fault(503, done_first=True))
+    lost = every_write(Fault(503, done_first=True))
+    proxy.plan = lambda call: lost(call) if call.path.endswith("configuration.json") else None
     both = services.configurator.configure({"default_reward": 0.5}), deployment.loops.put("news", Tier.S0, {})
     told = await asyncio.gather(*both, return_exceptions=True)
     assert [type(each) for each in told] == [StorageUnavailableError, StorageUnavailableError]
     proxy.plan = no_faults
+    assert [each.is_certain for each in await services.configurator.changes(most=9)] == [True], (
+        "it is told, though nobody was told it is done"
+    )
     assert (await services.configurator.configure({"default_reward": 0.5})).resets == 1
     kept = await deployment.loops.put("news", Tier.S0, {})
     assert (kept.record.life, kept.keys) == (1, ()), "the keys are lost, and can be regenerated"

@@ -17,15 +17,18 @@ from shared.api.breakdowns import (
     CrossedResponse,
     SegmentsResponse,
 )
+from shared.api.changes import ChangesBody
 from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, SetRequest, UnsetRequest
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
+from shared.api.events import DEFAULT_TOP, EventsResponse
+from shared.api.events import MOST as MOST_EVENTS
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
 from shared.api.figures import INTERVALS as FIGURES_INTERVALS
 from shared.api.figures import FiguresResponse
 from shared.api.logs import LINES, InteractionLine, LogsProperties, ObservationLine
 from shared.api.loops import KeyResponse, LoopBody, LoopRequest, LoopsResponse
-from shared.api.model import ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
+from shared.api.model import DEFAULT_MOVED, MOST_MOVED, ComparisonBody, ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
 from shared.api.multislot import MultiSlotRankRequest, MultiSlotRankResponse, MultiSlotRewardRequest
 from shared.api.openapi.described import BYTES, HTML, JSON, Answer, Body, Described, Parameter, Schema
 from shared.api.paging import DEFAULT_SIZE, LARGEST
@@ -38,6 +41,7 @@ from shared.api.status import StatusResponse
 from shared.api.times import TIME_SCHEMA
 from shared.api.wire import EVENT_ID_SCHEMA, MAX_EVENT_ID_LENGTH
 from shared.domain import errors
+from shared.domain.changes import MOST_TOLD
 from shared.domain.evaluation import INTERVALS, Window
 from shared.domain.loop import LOOP_NAME
 
@@ -403,6 +407,31 @@ _MODEL_RESTORE: Final = Described(
     errors=(errors.UnusableModelError,),
 )
 
+_MODELS_COMPARE: Final = Described(
+    "Model",
+    "Put two versions side by side",
+    description="How much each feature, or pair of features, adds to the estimates of what was shown, by the one version and by the other. "
+    "It is an average of those of the newest learned events (400 at most) that have it. What moved most comes first.",
+    parameters=(
+        Parameter("from", {"type": "string"}, "The one version; `model/versions` lists those that are kept. It is needed."),
+        Parameter("to", {"type": "string"}, "The other version. It is needed."),
+        Parameter("top", {"type": "integer", "minimum": 1, "maximum": MOST_MOVED, "default": DEFAULT_MOVED}, "Number of features."),
+    ),
+    answers=(
+        Answer(
+            200,
+            "Both versions, and what moved.",
+            ComparisonBody,
+            {
+                "from": _VERSION,
+                "to": _VERSION,
+                "moved": [{"name": "moment.part=morning^dish.taste=sweet", "before": 0.11, "after": 0.23, "events": 120}],
+                "events": 400,
+            },
+        ),
+    ),
+)
+
 # --- the log ---------------------------------------------------------------------------------------------------------
 
 _LOGS_PROPERTIES: Final = Described(
@@ -455,6 +484,8 @@ _LOGS_OBSERVATIONS: Final = Described(
 _RECEIPT: Final = Described(
     "Log",
     "Look up an event",
+    description="What was ranked and shown, with the context and all actions, their probabilities, and what the model that chose expected "
+    "of each and why, as long as that model is kept; the rewards, and what became of each.",
     parameters=(Parameter("around", TIME_SCHEMA, "About when the event was ranked. Only the hour before and after is searched."),),
     answers=(
         Answer(
@@ -473,10 +504,95 @@ _RECEIPT: Final = Described(
                         "fate": "pending",
                         "pendingUntil": "2026-05-17T12:10:30Z",
                         "rewards": [{"observedAt": "2026-05-17T12:01:00Z", "value": 1.0, "outcome": "pending"}],
+                        "contextFeatures": _CONTEXT,
+                        "actions": [
+                            {
+                                **_CONTENT[0],
+                                "probability": 0.9,
+                                "isChosen": True,
+                                "score": 0.43,
+                                "reasons": [{"name": "moment.part^dish.taste", "score": 0.31}, {"name": "id", "score": 0.12}],
+                            },
+                            {**_CONTENT[1], "probability": 0.1, "isChosen": False},
+                        ],
                     }
                 ],
                 "rewards": [],
                 "searched": {"since": "2026-05-17T11:00:00Z", "until": "2026-05-17T12:02:00Z", "isCut": False},
+            },
+        ),
+    ),
+)
+
+_EVENTS: Final = Described(
+    "Log",
+    "List the latest events",
+    description="The newest events, and how rewards and their delays are spread. At most 5,000 events are looked at, those that wait in "
+    "the hot log and the others in the joined log; `lookedAt` says which. Filters of events do not change the spreads, but for `action`.",
+    parameters=(
+        Parameter("action", {"type": "string"}, "Only events that showed this action."),
+        Parameter("rewarded", {"type": "boolean"}, "Only events with a reward, or only those without one."),
+        Parameter("late", {"type": "boolean"}, "Only events with a reward that came too late, or only those without one."),
+        Parameter("explored", {"type": "boolean"}, "Only events that showed another action than the likeliest, or only the others."),
+        Parameter("since", TIME_SCHEMA, "Only events that were ranked from then on."),
+        Parameter("until", TIME_SCHEMA, "Only events that were ranked before."),
+        Parameter("top", {"type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": DEFAULT_TOP}, "Number of events."),
+    ),
+    answers=(
+        Answer(
+            200,
+            "The events, newest first.",
+            EventsResponse,
+            {
+                "value": [
+                    {
+                        "eventId": _EVENT,
+                        "slotId": None,
+                        "rankedAt": _NOON,
+                        "rewardActionId": "pasta",
+                        "probability": 0.9,
+                        "isExplored": False,
+                        "modelVersion": None,
+                        "learningMode": "Online",
+                        "fate": "learned",
+                        "reason": None,
+                        "reward": 1.0,
+                        "defaultRewardUsed": False,
+                        "rewards": 1,
+                        "lateRewards": 0,
+                        "delaySeconds": 3.5,
+                    }
+                ],
+                "lookedAt": {"events": 1, "since": _NOON, "until": _NOON, "isCut": False},
+                "rewards": [{"low": 1.0, "high": 1.0, "count": 1}],
+                "delays": [{"low": 1.0, "high": 5.0, "count": 1}],
+                "models": [{"modelVersion": None, "events": 1, "averageReward": 1.0}],
+            },
+        ),
+    ),
+)
+
+_CHANGES: Final = Described(
+    "Configuration",
+    "List what was changed",
+    description=f"Settings, policy, tier and keys, and models that were imported, deleted or gone back to. The newest {MOST_TOLD} changes "
+    "are kept. `by` names the key of the caller, `administrator`, or `service` for automatic optimisation. Keys are never told.",
+    parameters=(Parameter("top", {"type": "integer", "minimum": 1, "maximum": MOST_TOLD, "default": MOST_TOLD}, "Number of changes."),),
+    answers=(
+        Answer(
+            200,
+            "The changes, newest first.",
+            ChangesBody,
+            {
+                "value": [
+                    {
+                        "changedAt": _NOON,
+                        "by": "key 1",
+                        "kind": "settings",
+                        "members": [{"name": "rewardWaitTime", "old": "PT10M", "new": "PT1H"}],
+                        "isCertain": True,
+                    }
+                ]
             },
         ),
     ),
@@ -1045,11 +1161,14 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "model_properties": _MODEL_PROPERTIES,
         "model_versions": _MODEL_VERSIONS,
         "model_restore": _MODEL_RESTORE,
+        "models_compare": _MODELS_COMPARE,
         "logs_properties": _LOGS_PROPERTIES,
         "logs_delete": _LOGS_DELETE,
         "logs_interactions": _LOGS_INTERACTIONS,
         "logs_observations": _LOGS_OBSERVATIONS,
         "receipt": _RECEIPT,
+        "changes": _CHANGES,
+        "events": _EVENTS,
         "evaluations_create": _EVALUATIONS_CREATE,
         "evaluations_put": _EVALUATIONS_PUT,
         "evaluations_get_old": _EVALUATIONS_GET_OLD,

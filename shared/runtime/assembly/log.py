@@ -9,8 +9,10 @@ if TYPE_CHECKING:
     from shared.runtime.assembly.process import Common
     from shared.runtime.loop_services import LoopServices
     from shared.services.log.erasure import Erasure
+    from shared.services.log.latest import LatestEvents
     from shared.services.log.logs import Logs
     from shared.services.log.mirroring import Mirroring
+    from shared.services.log.reasons import Reasons
     from shared.services.log.receipts import Receipts
     from shared.services.log.retention import Retention
     from shared.storage.cold_log import FileColdLog
@@ -56,6 +58,20 @@ def build_receipts(loop: "LoopServices") -> "Receipts":
 
     limits = Limits(grace=loop.settings.grace, lookback=loop.settings.lookback)
     return Receipts(loop.log, loop.joined, loop.store, loop.configuration, clock=loop.clock, limits=limits)
+
+
+def build_latest_events(loop: "LoopServices") -> "LatestEvents":
+    """Give what lists the latest events."""
+    from shared.services.log.latest import LatestEvents
+
+    return LatestEvents(loop.log, loop.joined, loop.store, loop.configuration, clock=loop.clock)
+
+
+def build_reasons(loop: "LoopServices") -> "Reasons":
+    """Give what explains decisions of the log."""
+    from shared.services.log.reasons import Reasons
+
+    return Reasons(loop.store)
 
 
 def build_retention(loop: "LoopServices") -> "Retention":

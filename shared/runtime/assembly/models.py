@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from shared.runtime.assembly.process import Common
     from shared.runtime.loop_services import LoopServices
     from shared.runtime.pruning_store import PruningModelStore
+    from shared.services.models.comparing import Comparer
     from shared.services.models.keeper import ModelKeeper
     from shared.storage.signing_keys import FileModelSigner
 
@@ -27,5 +28,16 @@ def build_store(loop: "LoopServices") -> "PruningModelStore":
 def build_keeper(loop: "LoopServices") -> "ModelKeeper":
     """Give what hands models out, takes them back and deletes them."""
     from shared.services.models.keeper import ModelKeeper
+    from shared.storage import names
+    from shared.storage.change_log import FileChangeLog
+    from shared.storage.files import Files
 
-    return ModelKeeper(loop.log, loop.joined, loop.store, loop.configuration, loop.common.signer, clock=loop.clock)
+    changes = FileChangeLog(Files(loop.storage, names.MODELS), loop=loop.place)
+    return ModelKeeper(loop.log, loop.joined, loop.store, loop.configuration, loop.common.signer, clock=loop.clock, changes=changes)
+
+
+def build_comparer(loop: "LoopServices") -> "Comparer":
+    """Give what puts two versions side by side."""
+    from shared.services.models.comparing import Comparer
+
+    return Comparer(loop.keeper, loop.joined, loop.store)

@@ -5,11 +5,13 @@ The rules are docs/concepts/configuration.md's.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from shared.domain.changes import Change as MadeChange
+from shared.domain.changes import newest_first
 from shared.domain.clock import Clock
 from shared.domain.conditions import ANY, Condition, tag_of
 from shared.domain.errors import (
@@ -27,7 +29,7 @@ from shared.domain.loop import LONGEST_EXPORT, LONGEST_WAIT, LearningPolicy, Loo
 from shared.domain.mirror import expires_at
 from shared.domain.ports import LoopStore
 from shared.learning.arguments import is_multi_slot, parse_arguments
-from shared.services.loops.records import edit
+from shared.services.loops.records import Telling, edit
 from shared.services.serving.model_server import ModelServer
 
 REWARD_SETTINGS: Final = ("reward_wait", "default_reward", "reward_aggregation")
@@ -155,6 +157,12 @@ class Configurator:
         stored = await self._store.read(self._defaults.name)
         return self._defaults if stored is None else _there(stored[0]).settings(self._defaults)
 
+    async def changes(self, *, most: int) -> Sequence[MadeChange]:
+        """Tell what was changed in the loop, the newest first, and at most so much."""
+        stored = await self._store.read(self._defaults.name)
+        record = LoopRecord(self._defaults.name) if stored is None else _there(stored[0])
+        return newest_first(await self._store.changes(record), most=most)
+
     async def configure(self, changes: Mapping[str, Any], *, only_if: Condition = ANY) -> LoopSettings:
         """Change these fields of `LoopSettings`; raises as `configured`, and `PreconditionFailedError`."""
 
@@ -217,7 +225,8 @@ class Configurator:
 
     async def edit(self, change: Callable[[LoopRecord], LoopRecord]) -> LoopSettings:
         """Change the loop's record as by `shared.services.loops.records.edit`, and serve what came of it."""
-        record = await edit(self._store, self._defaults.name, lambda record: change(_there(record)))
+        telling = Telling(self._defaults, self._clock)
+        record = await edit(self._store, self._defaults.name, lambda record: change(_there(record)), telling=telling)
         await asyncio.to_thread(self._models.refresh)
         return record.settings(self._defaults)
 

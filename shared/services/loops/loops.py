@@ -13,7 +13,7 @@ from shared.domain.keys import key_digest, new_key
 from shared.domain.loop import DEFAULT_LOOP, MOST_LIVES, LoopRecord, LoopSettings, Remains, Tier, is_loop_name
 from shared.domain.ports import LoopStore
 from shared.services.loops.configuring import MirrorCheck, configuration_tag, configured, owned
-from shared.services.loops.records import edit
+from shared.services.loops.records import Telling, edit
 from shared.services.loops.takeover import Wanted, taken_over
 
 MOST_LOOPS: Final = 100
@@ -40,6 +40,7 @@ class Loops:
         self._defaults = defaults
         self._clock = clock
         self._check_mirror = check_mirror
+        self._telling = Telling(defaults, clock)
 
     async def listed(self) -> Sequence[LoopRecord]:
         """List the loops that are there: the default one, then by name."""
@@ -92,7 +93,7 @@ class Loops:
         await self._make_sure_there_is_room(name)
         keys = (new_key(), new_key())
         now = self._clock.now()
-        record = await edit(self._store, name, lambda record: change(record, keys, now))
+        record = await self._edit(name, lambda record: change(record, keys, now))
         is_new = record.keys == _digests(keys)
         return Kept(record, keys if is_new else ())
 
@@ -110,16 +111,19 @@ class Loops:
         `ResourceNotFoundError`.
         """
         key = new_key()
-        return await edit(self._store, name, lambda record: _with_key(_there(record), number, key, own_keys)), key
+        return await self._edit(name, lambda record: _with_key(_there(record), number, key, own_keys)), key
 
     async def regenerate_client_key(self, name: str) -> tuple[LoopRecord, str]:
         """Give the loop a new client key in place of the one there was, and tell it; raises `ResourceNotFoundError`."""
         key = new_key()
-        return await edit(self._store, name, lambda record: replace(_there(record), client_keys=(key_digest(key),))), key
+        return await self._edit(name, lambda record: replace(_there(record), client_keys=(key_digest(key),))), key
 
     async def erased(self, name: str, remains: Remains) -> None:
         """Note that nothing of these remains is left."""
         await edit(self._store, name, lambda record: replace(record, remains=tuple(each for each in record.remains if each != remains)))
+
+    async def _edit(self, name: str, change: Callable[[LoopRecord], LoopRecord]) -> LoopRecord:
+        return await edit(self._store, name, change, telling=self._telling)
 
     async def _read(self, name: str) -> LoopRecord:
         stored = await self._store.read(name) if is_loop_name(name) else None

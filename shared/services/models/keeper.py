@@ -10,6 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from shared.domain.changes import Change, ChangeKind, Member, caller
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import (
     BusyError,
@@ -22,7 +23,7 @@ from shared.domain.errors import (
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
 from shared.domain.loop import LoopSettings
 from shared.domain.models import Exported, KeptVersion, ModelTimes, SignedModel
-from shared.domain.ports import EventLog, LoopConfiguration, ModelSigner, ModelStore, PackedModel
+from shared.domain.ports import ChangeLog, EventLog, LoopConfiguration, ModelSigner, ModelStore, PackedModel
 from shared.learning import artifact
 from shared.learning.learner import Learner
 from shared.services.models.publishing import Content, beginning, settings_text, write_version
@@ -32,6 +33,7 @@ from shared.services.training.retraining import without_model
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
+_KINDS = {ModelKind.IMPORTED: ChangeKind.MODEL_IMPORTED, ModelKind.RESTORED: ChangeKind.MODEL_RESTORED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class _Given:
 class ModelKeeper:
     """Looks after the models of one loop."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it works on every part of a loop's storage
         self,
         log: EventLog,
         joined: ColdLog,
@@ -56,7 +58,9 @@ class ModelKeeper:
         signer: ModelSigner,
         *,
         clock: Clock,
+        changes: ChangeLog | None = None,
     ) -> None:
+        self._changes = changes
         self._log = log
         self._joined = joined
         self._store = store
@@ -122,7 +126,7 @@ class ModelKeeper:
                 return None
             return without_model(pointer, at=self._clock.now(), resets=loop.resets)
 
-        await self._commit(taken_away)
+        await self._commit(taken_away, ChangeKind.MODEL_DELETED)
 
     async def versions(self) -> list[KeptVersion]:
         """List the models that were published and are still there, newest first."""
@@ -171,7 +175,7 @@ class ModelKeeper:
                 return None
             return await self._written(given, pointer, loop)
 
-        return await self._commit(pointing)
+        return await self._commit(pointing, _KINDS[given.kind])
 
     async def _written(self, given: _Given, pointer: Pointer, loop: LoopSettings) -> Pointer:
         """Write a model as the next version, and give the pointer that will publish it."""
@@ -203,7 +207,21 @@ class ModelKeeper:
             origin=origin,
         )
 
-    async def _commit(self, change: Callable[[Pointer, LoopSettings], Awaitable[Pointer | None]]) -> Pointer:
+    async def _committed(self, before: Pointer, new: Pointer, kind: ChangeKind, etag: str | None) -> None:
+        """Commit, and keep in the list of the loop's changes who wanted it."""
+        if self._changes is None:
+            await self._store.commit(new, expected=etag)
+            return
+        told = Change(self._clock.now(), caller(), kind, (Member("model", before.version or None, new.version or None),))
+        await self._changes.begin(told)
+        try:
+            await self._store.commit(new, expected=etag)
+        except ConflictError:
+            await self._changes.withdraw(told)
+            raise
+        await self._changes.settle(told)
+
+    async def _commit(self, change: Callable[[Pointer, LoopSettings], Awaitable[Pointer | None]], kind: ChangeKind) -> Pointer:
         """Replace the pointer by what ``change`` makes of it (None: it may stay), and give the one that holds then.
 
         The latest wish counts: resets that were asked for before and not made yet are not made any more.
@@ -217,7 +235,7 @@ class ModelKeeper:
             if new is None:
                 return pointer
             try:
-                await self._store.commit(new, expected=etag)
+                await self._committed(pointer, new, kind, etag)
             except ConflictError:
                 continue
             logger.info("model changed by hand", extra={"model_version": new.version, "before": pointer.version})

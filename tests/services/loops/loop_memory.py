@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from shared.domain.changes import Change
 from shared.domain.errors import ConflictError
 from shared.domain.loop import LoopRecord
 
@@ -12,6 +13,7 @@ class MemoryLoops:
     def __init__(self) -> None:
         self.records: dict[str, tuple[LoopRecord, int]] = {}
         self.writes = 0
+        self.told: list[Change] = []
         self.before_write: list[Callable[[], None]] = []
 
     def __getitem__(self, name: str) -> LoopRecord:
@@ -21,7 +23,7 @@ class MemoryLoops:
         found = self.records.get(loop)
         return None if found is None else (found[0], str(found[1]))
 
-    async def write(self, record: LoopRecord, *, expected: str | None) -> str:
+    async def write(self, record: LoopRecord, *, expected: str | None, change: Change | None = None) -> str:
         if self.before_write:
             self.before_write.pop()()
         present = self.records.get(record.name)
@@ -29,7 +31,11 @@ class MemoryLoops:
             raise ConflictError("another was first")
         self.writes += 1
         self.records[record.name] = (record, self.writes)
+        self.told += [change] if change else []
         return str(self.writes)
+
+    async def changes(self, record: LoopRecord) -> Sequence[Change]:
+        return self.told
 
     async def names(self) -> Sequence[str]:
         return sorted(self.records)
