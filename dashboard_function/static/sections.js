@@ -1,5 +1,6 @@
 /** The dashboard's sections. */
 
+import * as actions from "./sections/actions.js";
 import * as configuration from "./sections/configuration.js";
 import * as evaluations from "./sections/evaluations.js";
 import * as events from "./sections/events.js";
@@ -9,6 +10,7 @@ import * as loops from "./sections/loops.js";
 import * as models from "./sections/models.js";
 import * as overview from "./sections/overview.js";
 import * as policy from "./sections/policy.js";
+import * as segments from "./sections/segments.js";
 
 /**
  * What a section is given: where to show itself, and until when. What fails later goes to `onError`.
@@ -27,6 +29,8 @@ import * as policy from "./sections/policy.js";
 /** @type {Record<string, Section>} */
 export const SECTIONS = {
   overview: { title: "Overview", show: overview.show },
+  actions: { title: "Actions", show: actions.show },
+  segments: { title: "Segments", show: segments.show },
   events: { title: "Events", show: events.show },
   evaluations: { title: "Evaluations", show: evaluations.show },
   features: { title: "Features", show: features.show },
@@ -40,6 +44,8 @@ export const SECTIONS = {
 /** The pages of the documentation that explain what one sees. @type {Record<string, string>} */
 export const EXPLAINED = {
   overview: "how-to/read-the-status",
+  actions: "how-to/use-the-dashboard",
+  segments: "how-to/use-the-dashboard",
   events: "how-to/look-up-an-event",
   evaluations: "concepts/evaluations",
   features: "concepts/features",
@@ -51,7 +57,7 @@ export const EXPLAINED = {
 };
 
 export const GROUPS = [
-  { title: "Watch", names: ["overview", "events"] },
+  { title: "Watch", names: ["overview", "actions", "segments", "events"] },
   { title: "Improve", names: ["evaluations", "features", "policy"] },
   { title: "Set up", names: ["configuration", "models", "log"] },
   { title: "Deployment", names: ["loops"] },

@@ -64,6 +64,7 @@ export async function show(page) {
         card("Rewards", of("rewardWaitTime", "defaultReward", "rewardAggregation")),
         card("Decisions", of("learningMode", "explorationPercentage", "isInferenceExplainabilityEnabled")),
         card("Model", of("modelExportFrequency", "modelRetrainDays")),
+        card("Figures", of("breakdownFeature")),
         card("Log", of("logRetentionDays", "logMirrorEnabled", "logMirrorSasUri")),
         card("Automatic optimisation", of("isAutoOptimizationEnabled", "autoOptimizationFrequency", "autoOptimizationStartDate")),
       ],
@@ -125,6 +126,12 @@ function settingsOf(configuration) {
       "Days to learn again from",
       of,
       "If a setting changes what a reward means, the model is learned again from so many days. If you do not set it: from as many events as the model knows. 0: from nothing.",
+    ),
+    removable(
+      "breakdownFeature",
+      "Feature to tell rewards apart by",
+      of,
+      "A feature of the context, such as device or user.country. Segments are counted by its values from now on. Empty: none.",
     ),
     number("logRetentionDays", "Log retention, days", of, "Events are deleted from the log after so many days. −1 keeps them for ever."),
     check("logMirrorEnabled", "Mirror the log", of, "Copies the joined log to a container of yours."),
@@ -213,6 +220,20 @@ function choice(name, label, of, options, hint) {
 function check(name, label, of, hint) {
   const control = h("input", { type: "checkbox", checked: Boolean(of(name)) });
   return { ...field({ name, label, control, hint }), label, read: () => control.checked };
+}
+
+/**
+ * A text that can be taken away: empty is sent as empty, and not left out.
+ *
+ * @param {string} name
+ * @param {string} label
+ * @param {Of} of
+ * @param {string} hint
+ * @returns {Setting}
+ */
+function removable(name, label, of, hint) {
+  const made = text(name, label, of, hint);
+  return { ...made, read: () => made.control.value.trim() };
 }
 
 /**
