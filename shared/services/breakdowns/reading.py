@@ -15,7 +15,7 @@ from shared.domain.ledger import Pointer
 from shared.domain.ports import ModelStore
 from shared.evaluation.buckets import merged
 from shared.evaluation.estimators import ratio
-from shared.evaluation.intervals import ALPHA, Interval, cressie_read
+from shared.evaluation.intervals import ALPHA, Interval, clopper_pearson, cressie_read
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Floats
@@ -389,7 +389,7 @@ class _Describe:
 
 
 def _cells(sums: Earned, total: float, ends: Ends) -> list[Cell]:
-    means, interval = ratio(sums.rewards, sums.events), cressie_read(_own(sums, ends), largest_weight=1.0)
+    means, interval = ratio(sums.rewards, sums.events), clopper_pearson(_own(sums, ends))
     return [
         Cell(int(n), n / total if total else None, _number(means[place]), _ends(interval, place))
         for place, n in enumerate(sums.events.tolist())
@@ -400,7 +400,7 @@ def _gains(sums: Compared, ends: Ends) -> list[Gain]:
     """Compare what was earned with what the baseline would have; each of the two intervals may miss half as often, so that both hold."""
     other = _moments(sums.known, (sums.w, sums.ww, sums.wr, sums.wwr, sums.wwrr), ends)
     mean, baseline = ratio(sums.rewards, sums.events), ratio(sums.wr, sums.w)
-    mine = cressie_read(_own(sums, ends), largest_weight=1.0, alpha=ALPHA / 2.0)
+    mine = clopper_pearson(_own(sums, ends), alpha=ALPHA / 2.0)
     theirs = _around(cressie_read(other, largest_weight=sums.bound, alpha=ALPHA / 2.0), baseline)
     told = _around(cressie_read(other, largest_weight=sums.bound), baseline)
     effective = np.nan_to_num(ratio(sums.w**2, sums.ww))
@@ -432,7 +432,7 @@ def _missing(events: float, effective: float) -> int | None:
 def _own(sums: Earned, ends: Ends) -> Moments:
     """Give the moments of what was earned itself: every weight is 1."""
     n, r = sums.events, sums.rewards
-    return _moments(n, (n, n, r, r, sums.squares), ends)
+    return replace(_moments(n, (n, n, r, r, sums.squares), ends), largest_weight=np.minimum(n, 1.0))
 
 
 def _moments(rounds: Floats, sums: Sequence[Floats], ends: Ends) -> Moments:

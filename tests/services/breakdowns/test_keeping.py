@@ -224,6 +224,12 @@ async def test_a_gain_is_told_only_once_enough_events_stand_behind_the_baseline(
     assert late.lift.interval[0] < 6.0
 
 
+async def test_few_events_that_all_earned_the_same_leave_much_open(one):
+    await shown(one, *[(f"r{number}", 0, "young") for number in range(4)], *[(f"{number}", 1, "young") for number in range(4)])
+    ends = [row.cell.interval for row in (await actions(one)).rows]
+    assert ends == [(pytest.approx(0.025**0.25), 1.0), (0.0, pytest.approx(1.0 - 0.025**0.25))]
+
+
 async def gain(process: Process) -> Gain:
     (row,) = (await segments(process)).rows
     assert row.gain is not None
