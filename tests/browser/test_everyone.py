@@ -111,7 +111,7 @@ def test_the_services_own_address_leads_everywhere_and_is_for_everyone(themed: V
         assert page.evaluate(TOO_WIDE) == []
         assert findings(themed, axe) == []
     expect(page.get_by_role("region", name="Endpoint")).to_have_text(themed.app.base_url)
-    page.get_by_role("link", name="Dashboard").click()
+    page.get_by_role("link", name=re.compile("^Dashboard")).click()
     themed.heading("Sign in")
 
 
@@ -171,6 +171,7 @@ def test_in_colours_of_ones_own_what_is_pressed_and_drawn_can_be_told_apart(visi
             )
             assert save.evaluate("(each) => getComputedStyle(each).forcedColorAdjust") == "none"  # else a plate of paper covers the colour
             visit.go("Overview")
+            page.locator(".swatch").first.wait_for()
             swatches = page.locator(".swatch").evaluate_all("(all) => all.map((each) => getComputedStyle(each).borderTopColor)")
             assert len(swatches) >= 3
             assert all(contrast(page, each, paper) >= 3 for each in swatches), (scheme, swatches)
@@ -277,7 +278,7 @@ def test_the_focus_is_never_lost_after_what_somebody_did(visit: Visit, app: Runn
     focused_on(visit, "Loops")
     visit.page.get_by_label("Name", exact=True).fill("madebykeyboard")
     visit.page.keyboard.press("Enter")
-    visit.says("Copy them now")
+    expect(visit.page.get_by_text("Copy them now")).to_be_visible()
     assert visit.page.evaluate(FOCUSED) != "body"
 
 
