@@ -160,23 +160,3 @@ export function trend(points) {
     svg("path", { d: path.join("") }),
   );
 }
-
-/**
- * A lift in words: its value, and its interval or how much is still needed.
- *
- * @param {any} lift
- * @returns {{ value: string, more: string, kind: "good" | "bad" | "" }}
- */
-export function liftWords(lift) {
-  if (lift.difference === null) {
-    return { value: "–", more: `not known yet${lift.moreEvents ? `, about ${count(lift.moreEvents)} more events` : ""}`, kind: "" };
-  }
-  const isShare = lift.value !== null;
-  const [low, high] = isShare ? lift.confidenceInterval : lift.differenceInterval;
-  const written = (/** @type {number} */ value) => `${value > 0 ? "+" : ""}${isShare ? percent(value) : reward(value)}`;
-  return {
-    value: written(isShare ? lift.value : lift.difference),
-    more: `${written(low)} to ${written(high)}`,
-    kind: low > 0 ? "good" : high < 0 ? "bad" : "",
-  };
-}

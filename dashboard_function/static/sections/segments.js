@@ -2,9 +2,10 @@
 
 import { h, renew, replace } from "../lib/dom.js";
 import { count, percent, reward } from "../lib/format.js";
+import { liftWords } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, heading, table } from "../lib/pieces.js";
-import { average, events, figure, liftWords, others, rows, source } from "./breakdown.js";
+import { average, events, figure, others, rows, source } from "./breakdown.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -74,7 +75,7 @@ function nothingChosen() {
   );
 }
 
-/** @param {any} lift */
+/** @param {import("../lib/lift.js").Lift} lift */
 function lift(lift) {
   const { value, more, kind } = liftWords(lift);
   return figure(value, more, kind);
