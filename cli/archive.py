@@ -205,7 +205,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, to: Path, file: Path
 def _compare(told: Mapping[str, Any], found: Mapping[str, str], file: Path) -> None:
     different = sorted(name for name in told.keys() | found.keys() if told.get(name) != found.get(name))
     if different:
-        raise UnreadableError(f"the backup {file} is damaged: {different[0].removeprefix(_STORE)} is not what was backed up")
+        raise UnreadableError(f"the backup {file} is damaged: {different[0].removeprefix(_STORE)} was changed")
 
 
 def _read_to_the_end(tar: tarfile.TarFile) -> None:

@@ -57,7 +57,9 @@ def set_(
 
 @app.command()
 def unset(
-    members: Annotated[list[str], typer.Argument(metavar="MEMBER...", help="What is to follow the app again, such as rewardWaitTime.")],
+    members: Annotated[
+        list[str], typer.Argument(metavar="MEMBER...", help="The members that follow the app again, such as rewardWaitTime.")
+    ],
     is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",

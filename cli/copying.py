@@ -107,7 +107,7 @@ def tell(done: Copied, here: str, there: str) -> None:
     if done.behind > _CLOCKS_DIFFER:
         out.print(
             f"The clock of the target is {done.behind:.1f} s behind the source's: start the service there only when it has caught up,"
-            " or what it stores is taken for older than what was learned."
+            " or its new events count as older than the learned ones."
         )
     if done.is_nothing_new:
         out.print("Nothing was new: both were equal already.")
@@ -117,6 +117,6 @@ def _how_to_go_on(text: str, name: str) -> str:
     settings = read_place(text)
     setting = f"PERSONALIZER_STORE={name}" if isinstance(settings, FolderSettings) else "PERSONALIZER_STORAGE, which names that account,"
     return (
-        "What the service did meanwhile is not in it: stop the service, run this once more, and start the service with"
+        "The changes that the service made meanwhile are not in it: stop the service, run this once more, and start the service with"
         f" {setting} and the other settings as they were."
     )

@@ -62,7 +62,7 @@ def draw(curves: Sequence[Curve], path: Path) -> None:
         axes.fill_between(times, each.lower, each.upper, color=colour, alpha=0.12, linewidth=0)
         axes.plot(times, each.estimates, color=colour, label=each.name, marker="o" if len(each.times) < 3 else None)
     axes.set_ylabel("reward an event, up to then")
-    axes.set_title("What each policy would have earned; bands hold at any time (95 %)")
+    axes.set_title("Estimated reward of each policy; bands hold at any time (95 %)")
     axes.grid(alpha=0.3)
     axes.legend(loc="best", frameon=False)
     figure.autofmt_xdate()

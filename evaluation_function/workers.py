@@ -43,7 +43,7 @@ def worker_blueprint(deployment: Callable[[], Deployment]) -> func.Blueprint:
     @in_a_call
     async def sweep(timer: func.TimerRequest) -> None:
         """Ask for evaluations that are due, take up what was lost between two calls, and tidy up."""
-        await for_each_loop(deployment(), _sweep, "analyses were not looked after", rounds=rounds)
+        await for_each_loop(deployment(), _sweep, "the work on analyses did not finish", rounds=rounds)
 
     queued = functions.queue_trigger(arg_name="message", queue_name=names.JOBS, connection=_HOST_STORAGE)
     functions.function_name("analyse")(queued(analyse))

@@ -47,7 +47,7 @@ def demo_key(service: Place, admin_key: str, home: Path) -> str | None:
             if path.exists() and ask(service, "GET", f"/loops/{NAME}/status", path.read_text()).status != 401:
                 path.rename(kept)
                 return kept.read_text()
-        return no_demo(f"the key in {kept} is not its loop's: delete that file and the loop {NAME!r}, and the next start makes both anew")
+        return no_demo(f"the key in {kept} is not its loop's: delete that file and the loop {NAME!r}, and the next start makes both again")
     if is_there and not unfinished.exists():
         return no_demo(f"the loop {NAME!r} was not made by this command")
     if kept.exists():

@@ -98,9 +98,11 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--as-azure",
         action="store_true",
-        help="also do what the real host does and what helps nobody: hand on no chunked body, and no path that begins with two slashes",
+        help="follow two more rules of the real host that help nobody: pass on no chunked body, and no path that begins with two slashes",
     )
-    parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent is gone")
+    parser.add_argument(
+        "--stop-with-parent", action="store_true", help="stop when standard input ends, that is, when the parent process has ended"
+    )
     parser.add_argument("--tls-certificate", type=Path, metavar="FILE", help="speak HTTPS, with the certificates of this file (PEM)")
     parser.add_argument("--tls-key", type=Path, metavar="FILE", help="and the key of this one")
     parser.add_argument("--process", default="", metavar="NAME", help="what this process is called in its log")

@@ -78,7 +78,7 @@ async function serve(client, shopper) {
 // Say what was earned since the switch, beside what the rule would have earned of the same shoppers.
 function tell(online) {
   if (!online.length) {
-    console.log("It did not choose as the rule did often enough for a switch: all of them were shown what the rule chose.");
+    console.log("It did not choose as the rule did often enough for a switch: all of them saw the choice of the rule.");
     return;
   }
   const [reward, rule] = ["reward", "rule"].map((name) => online.reduce((sum, each) => sum + each[name], 0) / online.length);

@@ -70,7 +70,7 @@ class Apprentice:
 def tell(online: Sequence[tuple[float, float]]) -> None:
     """Say what was earned since the switch, beside what the rule would have earned of the same shoppers."""
     if not online:
-        print("It did not choose as the rule did often enough for a switch: all of them were shown what the rule chose.")
+        print("It did not choose as the rule did often enough for a switch: all of them saw the choice of the rule.")
         return
     reward, rule = (sum(values) / len(online) for values in zip(*online, strict=True))
     print(f"Since the switch, {len(online)} visitors: reward {reward:.3f}, the rule alone {rule:.3f}.")

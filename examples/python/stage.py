@@ -81,7 +81,7 @@ class Curve:
     def __post_init__(self) -> None:
         wait = read_status(self.stage.endpoint, self.stage.key).reward_wait
         if wait is not None and wait.total_seconds() > LONG_WAIT:
-            print(f"This loop waits {wait} (h:mm:ss) for rewards: what it learns from these visitors will show later than that.")
+            print(f"This loop waits {wait} (h:mm:ss) for rewards, so it learns from these visitors later than that.")
         print(f"{'visitors':>8}  reward{'':{COLUMNS - 1}}random   best", flush=True)
 
     def add(self, reward: float, visitor: Visitor, worth: Mapping[str, float], *, without: Sequence[str] = ()) -> None:

@@ -222,7 +222,7 @@ def unset_fields(members: Sequence[str]) -> list[str]:
         if member.lower() not in fields:
             known = ", ".join(map(to_camel, SETTINGS))
             raise InvalidConfigurationError(
-                f"members: {member[:40]!r} is no member of the configuration: there are {known}", target="members"
+                f"members: {member[:40]!r} is not a member of the configuration: there are {known}", target="members"
             )
     return [fields[member.lower()] for member in members]
 

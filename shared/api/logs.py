@@ -105,7 +105,7 @@ class ObservationLine(WireModel):
         if (self.value is None) != bool(self.activate):
             raise InvalidRewardRequestError('value: needed is either a value or "activate": true', target="value")
         if self.activate and self.slot_id is not None:
-            raise InvalidRewardRequestError("slotId: an activation is of the whole event", target="slotId")
+            raise InvalidRewardRequestError("slotId: an activation is for the whole event", target="slotId")
         return Report(self.event_id, self.value, self.slot_id or "", self.timestamp)
 
 

@@ -135,14 +135,14 @@ def _check_end(data: bytes) -> None:
     """Look at the end of the directory before the directory is read: a long one would take memory out of proportion."""
     end = data[-_END.size :]
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06"):
-        raise _invalid("the body is not a zip archive, or not all of one")
+        raise _invalid("the body is not a zip archive, or only a part of one")
     _, disk, first_disk, here, count, size, offset, comment = _END.unpack(end)
     if (disk, first_disk, comment) != (0, 0, 0) or here != count:
         raise _invalid("the archive has a comment or more than one part")
     if count != len(LARGEST):
         raise _invalid(f"the archive has {count} members; it has to have {len(LARGEST)}: {', '.join(LARGEST)}")
     if size > _LARGEST_DIRECTORY or offset + size + _END.size != len(data):
-        raise _invalid("the archive's directory is not where, or not as long as, it has to be")
+        raise _invalid("the archive's directory is not in its place, or has a wrong length")
 
 
 def _opened(archive: zipfile.ZipFile) -> PackedModel:

@@ -145,7 +145,7 @@ def not_json(text: bytes, cause: orjson.JSONDecodeError) -> str:
     name = f"{'-' if written[cause.pos - 1 : cause.pos] == '-' else ''}{found[0]}"
     place = path(place_of_no_number(written) or ())
     where = f"{place[:_LONGEST_PLACE]}, " if place else ""
-    return f"{name} is no number of JSON ({where}line {cause.lineno} column {cause.colno}): send a number, or leave a feature out"
+    return f"{name} is not a number of JSON ({where}line {cause.lineno} column {cause.colno}): send a number, or leave a feature out"
 
 
 def validated(

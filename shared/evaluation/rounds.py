@@ -65,7 +65,7 @@ class Rounds:
         mu, pi = np.asarray(logged, dtype=np.float64), np.asarray(target, dtype=np.float64)
         q = np.zeros(mu.shape) if predictions is None else np.asarray(predictions, dtype=np.float64)
         if actions.size and not (actions.min() >= 0 and actions.max() < mu.shape[-1]):
-            raise UnreadableError("a chosen action is none of the round's")
+            raise UnreadableError("a chosen action is not one of the round's actions")
         return Rounds.of(
             logged=_of_chosen(mu, actions),
             target=_of_chosen(pi, actions),
@@ -120,8 +120,8 @@ def _broadcast(*arrays: Floats) -> tuple[Floats, ...]:
 
 def _check(logged: Floats, target: Floats, *others: Floats) -> None:
     if not ((logged > 0.0) & (logged <= 1.0 + _ROUNDING)).all():  # false for NaN, as below
-        raise UnreadableError("an action was chosen with a probability that is none, or 0")
+        raise UnreadableError("an action was chosen with a probability that is not valid, or 0")
     if not ((target >= 0.0) & (target <= 1.0 + _ROUNDING)).all():
-        raise UnreadableError("a policy gives a probability that is none")
+        raise UnreadableError("a policy gives a probability that is not valid")
     if not all(np.isfinite(each).all() for each in others):
         raise UnreadableError("a reward or a prediction is not a finite number")

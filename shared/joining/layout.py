@@ -70,7 +70,7 @@ def check_beginning(line: bytes) -> None:
     if packed:
         raise KindNotReadError(f"the file is {packed}: unpack or convert it to lines of JSON first")
     if _MODEL.match(head):
-        raise NoLogError("the file is a model of Vowpal Wabbit, and no log")
+        raise NoLogError("the file is a model of Vowpal Wabbit, not a log")
     if not head.lstrip().startswith((b"{", b"[")) and not _is_text(head):
         raise NoLogError("the file is binary, and no log")
 

@@ -124,7 +124,7 @@ def _content_of(begun: bytes) -> _Content:
     if begun[:1] == b"\0" and begun[2:3] == b"\0" and len(begun) >= _SHOWN and begun[3] in _UNJOINED:
         raise KindNotReadError(
             "these are decisions or rewards that a client library wrote to a file, not joined with each other:"
-            " join them with the client library's joiner first, then import what it wrote"
+            " join them with the client library's joiner first, then import the result"
         )
     return _Text()
 

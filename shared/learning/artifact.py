@@ -303,7 +303,7 @@ def _header(arrays: _Arrays, length: int) -> list[int]:
     if header[1] > ENCODER_VERSION:
         raise NewerFormatError("model's encoder", found=header[1], known=ENCODER_VERSION)
     if header[1] != ENCODER_VERSION:
-        raise UnreadableError(f"the model speaks the language of encoder {header[1]}, this release that of {ENCODER_VERSION}")
+        raise UnreadableError(f"the model was written with encoder {header[1]}, this release uses encoder {ENCODER_VERSION}")
     return header[1:]
 
 
@@ -536,4 +536,4 @@ def _joined(parts: Iterable[npt.NDArray[Any]]) -> npt.NDArray[Any]:
 
 def _require(holds: bool) -> None:
     if not holds:
-        raise UnreadableError("what is read as a model, or a state, is not as one is written")
+        raise UnreadableError("this is not a model, or a state, as this service writes it")

@@ -18,7 +18,7 @@ ID: Final = "i"
 """The letter of an action's id."""
 
 UNNAMED: Final = "j"
-"""The letter of features that stand in no namespace."""
+"""The letter of features that are in no namespace."""
 
 MOST_LETTERS: Final = 14
 GROUPS: Final = 16

@@ -268,7 +268,7 @@ async def sent(queue: QueuedJobs, request: Request, *, after: timedelta = timede
         with patience(_SENT_WITHIN):
             await queue.send(request.written(), after=after)
     except StorageUnavailableError as error:
-        logger.warning("nobody could be asked to train: %s", error, extra={"loop": request.loop})
+        logger.warning("no request to train could be sent: %s", error, extra={"loop": request.loop})
         return False
     return True
 

@@ -288,7 +288,7 @@ def _policy_arguments(text: str) -> str:
         parse_arguments(text)
     except InvalidPolicyConfigurationError as cause:
         public = "PERSONALIZER_POLICY_ARGUMENTS must be arguments of a learning policy, such as --cb_explore_adf"
-        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS cannot be followed: {cause}", public=public) from cause
+        raise SettingsError(f"PERSONALIZER_POLICY_ARGUMENTS is not supported: {cause}", public=public) from cause
     return text
 
 

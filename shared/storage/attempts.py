@@ -41,7 +41,7 @@ class FileAttempts:
         except NewerFormatError:
             raise
         except UnreadableError as damage:
-            logger.error("how large windows fared is not known any more: %s", damage)
+            logger.error("the notes about large windows are lost: %s", damage)
             return Attempt(_ANY), file.etag
 
     async def write(self, attempt: Attempt, *, expected: str | None) -> str:

@@ -23,7 +23,7 @@ from shared.storage.ports import Storage
 
 FORMAT: Final = 1
 
-_WHAT: Final = "the checkpoint of the model that is begun anew"
+_WHAT: Final = "the checkpoint of the model that is retrained"
 _DIGEST: Final = 32
 _LENGTH: Final = 8
 

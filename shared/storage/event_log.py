@@ -156,7 +156,9 @@ class RowEventLog:
     def _check_clocks(self, ahead: timedelta) -> None:
         if abs(ahead) > self._settings.grace:
             seconds, side = round(abs(ahead).total_seconds()), "ahead" if ahead > timedelta(0) else "behind"
-            raise ClocksDifferError(f"an instance's clock is {seconds} seconds {side}: what was logged before the call cannot be told")
+            raise ClocksDifferError(
+                f"an instance's clock is {seconds} seconds {side}, so it is not known which events were logged before the call"
+            )
 
     async def _part(self, at: datetime) -> None:
         logs = (self._decisions, self._observations)

@@ -295,7 +295,7 @@ class HotLog(Generic[Event]):
 
     def _told(self, each: OpenedRow[Event]) -> OpenedRow[Event]:
         if each.damage:
-            logger.error("a segment of the log does not verify", extra={"row": each.segment.head.key.name, "damage": each.damage})
+            logger.error("a segment of the log is damaged", extra={"row": each.segment.head.key.name, "damage": each.damage})
         return each
 
     async def _query(

@@ -52,7 +52,7 @@ class Hours:
         try:
             return read_block(file.data, self.columns)
         except UnreadableError as damage:
-            logger.error("a kept hour of the log is made anew: %s", damage)
+            logger.error("a kept hour of the log is written again: %s", damage)
             await self._files.delete(self._name(hour))
             return None
 

@@ -226,7 +226,7 @@ def attempt_file(loop: str) -> str:
 
 
 def checkpoint_file(loop: str) -> str:
-    """Name the checkpoint of the model that is begun anew."""
+    """Name the checkpoint of the model that is retrained."""
     return f"loops/{loop}/anew.bin"
 
 

@@ -49,7 +49,7 @@ def read_provenance(name: str, labels: Mapping[str, str]) -> Provenance:
             origin=Origin(labels.get("origin", ""), labels.get("originchunk", ""), from_micros(int(labels.get("originat", 0)))),
         )
     except (LookupError, ValueError, OverflowError) as cause:
-        raise UnreadableError(f"{name} does not say what it was made of: {cause}") from cause
+        raise UnreadableError(f"{name} does not name its sources: {cause}") from cause
 
 
 def replaced(labels: Mapping[str, str]) -> str:

@@ -60,7 +60,7 @@ def _name(row: Row) -> names.RowName:
     name = names.RowName.parse(row["RowKey"])
     minute = names.partition_time(row["PartitionKey"])
     if minute is None or not minute <= name.sealed_at < minute + _MINUTE:
-        raise UnreadableError("a row of the log stands in another minute than it was sealed in")
+        raise UnreadableError("a row of the log is in the partition of another minute")
     return name
 
 

@@ -268,7 +268,7 @@ def _proposals(columns: Mapping[str, Any]) -> Sequence[Proposal | None]:
 
 def _proposal(action: object, probability: object, is_lesson: object) -> Proposal:
     if not (isinstance(action, int) and isinstance(probability, float | int) and isinstance(is_lesson, bool)):
-        raise TypeError("a proposal is none")
+        raise TypeError("a proposal is not valid")
     return Proposal(action, probability, is_lesson)
 
 
@@ -336,7 +336,7 @@ def _head(raw: bytes) -> tuple[dict[str, Any], int]:
     columns = orjson.loads(raw[_NUMBER.size : end])
     for name, kinds in _KINDS.items():
         if name in columns and not kinds.issuperset(map(type, columns[name])):
-            raise ValueError(f"the column {name} holds what it should not")
+            raise ValueError(f"the column {name} has an unexpected content")
     return columns, end
 
 

@@ -95,7 +95,7 @@ class FileModelSigner:
                 continue
             found += 1
             if found > MOST_TRUSTED:
-                logger.warning("only so many trusted certificates are looked at", extra={"most": MOST_TRUSTED})
+                logger.warning("there are too many trusted certificates; the others are ignored", extra={"most": MOST_TRUSTED})
                 return
             yield str(file.name)
 

@@ -95,7 +95,7 @@ def _read_notes(text: bytes) -> Mapping[str, Note]:
         _check(text, "the notes of the trainer's timer")
         return {name: _read(note) for name, note in msgspec.json.decode(text, type=_Notes).loops.items()}
     except _DAMAGED as damage:
-        logger.error("what the trainer's timer noted cannot be read: %s", damage)
+        logger.error("the notes of the trainer's timer cannot be read: %s", damage)
         return {}
 
 

@@ -244,10 +244,10 @@ def test_a_byte_order_mark_says_nothing():
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "nan"])
 def test_numbers_that_json_has_not_are_named(literal):
-    with pytest.raises(InvalidRequestError, match=f"{literal} is no number of JSON"):
+    with pytest.raises(InvalidRequestError, match=f"{literal} is not a number of JSON"):
         rewarded(f'{{"é": 1, "value": {literal}}}'.encode())
     line = f'{{"eventId": "e", "value": 1}}\n{{"eventId": "e", "value": {literal}}}'
-    with pytest.raises(InvalidRequestError, match=f"^line 2: not valid JSON: {literal} is no number of JSON"):
+    with pytest.raises(InvalidRequestError, match=f"^line 2: not valid JSON: {literal} is not a number of JSON"):
         read_observations(line.encode())
 
 

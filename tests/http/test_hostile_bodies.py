@@ -152,9 +152,9 @@ def test_what_is_not_json_is_refused_with_the_place_of_the_first_error(quiet, bo
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity"])
 def test_numbers_that_json_has_not_are_named_with_their_place(quiet, literal):
     answer = quiet.request("POST", path("rank"), with_value(literal))
-    refused(answer, 400, "InvalidRequest", naming=f"{literal} is no number of JSON (contextFeatures[0].x, line 1 column ")
+    refused(answer, 400, "InvalidRequest", naming=f"{literal} is not a number of JSON (contextFeatures[0].x, line 1 column ")
     answer = quiet.request("POST", event_path("e1", "reward"), f'{{"value": {literal}}}'.encode())
-    refused(answer, 400, "InvalidRequest", naming=f"{literal} is no number of JSON (value, line 1 column ")
+    refused(answer, 400, "InvalidRequest", naming=f"{literal} is not a number of JSON (value, line 1 column ")
 
 
 @pytest.mark.parametrize(("compression", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])

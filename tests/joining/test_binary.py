@@ -214,7 +214,7 @@ def test_a_dictionary_keeps_what_was_sent_last_and_tells_what_is_missing(monkeyp
     asked = [events(cb(f"of {number}", context={"_multi": [{"__aid": number}, {}]})) for number in range(4)]
     found, _ = lines(log(*sent, *asked))
     assert [isinstance(line, UnreadableError) for line in found] == [True, False, False, True]
-    assert "dictionary that does not stand before it" in str(found[0])
+    assert "dictionary, which is not before it" in str(found[0])
 
 
 def test_a_context_that_grows_beyond_a_line_is_refused(monkeypatch):
@@ -241,17 +241,20 @@ def test_what_this_service_has_no_word_for_is_told_by_its_name_and_stops_nothing
         (events(ccb(slots=binary.BOTH * 501)), "there are more than 1000 slots"),
         (events(cb(mode=9)), "a learning mode has the number 9, which is not known"),
         (events(binary.event("e", 99, b"")), "a kind of events has the number 99, which is not known"),
-        (events(binary.event("e", binary.Kind.CB, b"no table")), "the event e is damaged: it is no FlatBuffers message, or it was cut"),
+        (
+            events(binary.event("e", binary.Kind.CB, b"no table")),
+            "the event e is damaged: it is not a FlatBuffers message, or it was cut off",
+        ),
         (
             events(cb(), binary.event("e", binary.Kind.OUTCOME, b"")),
-            "an observation of the event e is damaged: it is no FlatBuffers message, or it was cut",
+            "an observation of the event e is damaged: it is not a FlatBuffers message, or it was cut off",
         ),
         (
             events(cb(actions=(1,), chances=())),
-            "nothing says with which probability the action was chosen (p, _label_probability, _p):"
+            "the probability of the chosen action is missing (p, _label_probability, _p):"
             " import such a log with --probability uniform, --probability VALUE or --mode LoggingOnly",
         ),
-        (message(binary.EVENTS, b"nothing of this"), "a message is damaged: it is no FlatBuffers message, or it was cut"),
+        (message(binary.EVENTS, b"nothing of this"), "a message is damaged: it is not a FlatBuffers message, or it was cut off"),
         (message(0x1AAAAAAA, b"unknown!"), "a message of the kind 0x1aaaaaaa, which is not known"),
     ],
 )
@@ -290,7 +293,7 @@ def test_a_file_that_was_cut_off_gives_what_is_whole_and_says_so():
     end = len(data) - len(message(binary.END, b""))
     for cut in range(end - 100, end):
         found, said = lines(data[:cut])
-        assert (len(found), said) == (1, "the file is cut off within a message; what was before it is read")
+        assert (len(found), said) == (1, "the file is cut off within a message; the messages before it are read")
     assert lines(data[:end])[1] == lines(data[: end + 4])[1] == ""
 
 

@@ -351,7 +351,7 @@ ODD = {
     "no c": b"{}",
     "no actions": orjson.dumps({**PERSONALIZER, "c": {"_multi": []}}),
     "actions that are none": orjson.dumps({**PERSONALIZER, "c": {"_multi": [1, 2]}}),
-    "c is no object": orjson.dumps({**PERSONALIZER, "c": [1]}),
+    "c is not an object": orjson.dumps({**PERSONALIZER, "c": [1]}),
     "no reward": orjson.dumps(without(PERSONALIZER, "_label_cost")),
     "no probability": orjson.dumps(without(PERSONALIZER, "p", "_label_probability")),
     "no choice": orjson.dumps(without(PERSONALIZER, "_labelIndex", "_label_Action", "a")),

@@ -131,7 +131,7 @@ def test_null_and_an_empty_list_between_feature_objects_are_no_features_as_in_a_
     assert {"size": "large"} in read_situation(top.decision.situation).context
 
 
-@pytest.mark.parametrize(("c", "why"), [(None, "c is no object"), ([], "c is no object"), ({"_multi": None}, "_multi")])
+@pytest.mark.parametrize(("c", "why"), [(None, "c is not an object"), ([], "c is not an object"), ({"_multi": None}, "_multi")])
 def test_what_was_asked_and_is_of_another_type_is_named(c, why):
     with pytest.raises(UnreadableError, match=why):
         read(PERSONALIZER, c=c)
@@ -452,7 +452,7 @@ def test_what_python_writes_for_numbers_that_are_none_is_named_with_its_place(te
     with pytest.raises(UnreadableError) as refused:
         read(text % value)
     assert str(refused.value).startswith(f"{value.decode()} at {name} is no number")
-    with pytest.raises(UnreadableError, match="nan at _label_cost is no number in JSON: write null"):
+    with pytest.raises(UnreadableError, match="nan at _label_cost is not a number in JSON: write null"):
         read(b'{"_label_cost": nan}')
     with pytest.raises(UnreadableError, match="not a line of dsjson"):
         read(b'{"x": "NaN and Infinity", y}')

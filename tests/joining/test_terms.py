@@ -48,8 +48,8 @@ def test_it_is_refused_and_the_refusal_names_each_way_out(told):
         assert way in str(refused.value)
     for terms in (UNIFORM, MOSTLY, KEPT):
         taken = read(told, terms)
-        how = "what was chosen is taken for certain" if terms is KEPT else "they are assumed as asked for"
-        assert taken.notes == (f"no probabilities are told: {how}",)
+        how = "the chosen action is taken as certain" if terms is KEPT else "they are assumed as asked for"
+        assert taken.notes == (f"there are no probabilities: {how}",)
         assert all(event == read_line(line(event).rstrip()) for event in taken.events)
 
 

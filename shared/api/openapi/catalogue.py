@@ -52,8 +52,8 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "Configuration": "A loop's settings and its learning policy.",
         "Model": "Export, import, delete the model, or go back to an earlier version.",
         "Log": "The log, and the history of single events.",
-        "Evaluations": "What other policies would have earned, and which features matter.",
-        "Figures": "What the loop has earned, and what your own choice and chance would have earned.",
+        "Evaluations": "Estimated rewards of other policies, and the features that matter.",
+        "Figures": "The reward of the loop, and the estimated rewards of your own choice and of chance.",
         "Loops": "The loops beside the default one. Only for the administrator.",
         "Service": "The service itself; no key is needed.",
     }
@@ -835,7 +835,7 @@ _POLICY_FIGURES: Final[dict[str, Any]] = {
 _FIGURES: Final = Described(
     "Figures",
     "Read the live figures",
-    description="What the loop earned, and what the application's own choice and chance would have earned. "
+    description="The reward of the loop, and the estimated rewards of the application's own choice and of chance. "
     "The trainer counts it while it learns. Buckets without events are left out. "
     "Buckets of 5 minutes are kept for 2 days, of an hour for 60 days, of a day for 730 days. "
     "All intervals are 95 %: in the time series they hold for one bucket, in `totals` and `cumulative` they hold however often you look.",

@@ -38,7 +38,7 @@ class Dictionary:
         for reference in _REFERENCE.finditer(context):
             text = self._texts.get(int(reference[1]))
             if text is None:
-                raise UnreadableError("an action is told by its number in a dictionary that does not stand before it in the file")
+                raise UnreadableError("an action is given by its number in a dictionary, which is not before it in the file")
             parts += (context[done : reference.start()], text)
             length += len(text)
             done = reference.end()

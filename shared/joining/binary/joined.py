@@ -73,7 +73,7 @@ class BinaryLog:
     def end(self) -> Iterator[Line]:
         """Give nothing more; raises `UnreadableError` where the file is cut off."""
         if self._messages.is_cut_off:
-            raise UnreadableError("the file is cut off within a message; what was before it is read")
+            raise UnreadableError("the file is cut off within a message; the messages before it are read")
         return iter(())
 
     def _lines(self, payload: bytes) -> Iterator[Line]:

@@ -29,7 +29,7 @@ def damage_told(what: str) -> Iterator[None]:
     try:
         yield
     except (struct.error, TypeError, ValueError, OverflowError) as cause:
-        raise UnreadableError(f"{what} is damaged: it is no FlatBuffers message, or it was cut") from cause
+        raise UnreadableError(f"{what} is damaged: it is not a FlatBuffers message, or it was cut off") from cause
 
 
 class Table:

@@ -84,7 +84,7 @@ class AskedReader:
 
 def _members(text: msgspec.Raw) -> dict[str, msgspec.Raw]:
     if bytes(text)[:1] != b"{":
-        refuse("c is no object: nothing says what was asked")
+        refuse("c is not an object, so the request is not known")
     return _MEMBERS.decode(text)
 
 

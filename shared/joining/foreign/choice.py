@@ -24,8 +24,8 @@ LEAST_CHANCE: Final = 1e-12
 """Of an action that was drawn. Evaluations divide by it: powers of the quotient still are numbers."""
 
 _ROUNDED_NOTE: Final = "probabilities that were rounded are divided by their sum"
-_ASSUMED: Final = "no probabilities are told: they are assumed as asked for"
-_CERTAIN: Final = "no probabilities are told: what was chosen is taken for certain"
+_ASSUMED: Final = "there are no probabilities: they are assumed as asked for"
+_CERTAIN: Final = "there are no probabilities: the chosen action is taken as certain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Choice:
     def shown(self) -> "Choice":
         """Give what was shown in Apprentice mode, where this is what was proposed: the baseline, for certain, which earned the original."""
         if self.original is None or not 0 <= self.baseline < len(self.probabilities):
-            refuse("a line of Apprentice mode without what the baseline earned")
+            refuse("a line of Apprentice mode without the baseline's reward")
         certain = tuple([float(index == self.baseline) for index in range(len(self.probabilities))])
         return replace(self, chosen=self.baseline, probabilities=certain, cost=self.original)
 
@@ -64,7 +64,7 @@ class Choice:
 def one_choice(line: Line, asked: Asked, terms: Terms) -> Choice:
     """Give the choice of a line without slots; raises `UnreadableError` where it does not say what was chosen, how, or what came of it."""
     if line.cost is None:
-        refuse("_label_cost is missing: nothing says what came of it")
+        refuse("_label_cost is missing, so the reward is not known")
     if asked.slots:
         refuse("there are slots but no _outcomes")
     chosen = _chosen(line, len(asked.actions))
@@ -80,7 +80,7 @@ def slot_choices(line: Line, asked: Asked, terms: Terms) -> Iterator[Choice]:
         refuse(f"there are {len(outcomes)} outcomes but {len(asked.slots)} slots")
     ids = _slot_ids(asked.slots, is_event_named=bool(line.event_id))
     if not any(outcome.cost is not None for outcome in outcomes):
-        refuse("no slot has a _label_cost: nothing says what came of it")
+        refuse("no slot has a _label_cost, so no reward is known")
     taken: set[int] = set()
     for number, (slot_id, slot, outcome) in enumerate(zip(ids, asked.slots, outcomes, strict=False)):
         numbers = outcome.numbers if isinstance(outcome.numbers, list) else [outcome.numbers]
@@ -201,11 +201,11 @@ def _assumed(possible: Sequence[int], chosen: int, count: int, terms: Terms) -> 
     """Give what is assumed of probabilities that are not told: of the ``possible`` actions one was chosen."""
     if terms.assumed is None and not terms.is_logging_only:
         refuse(
-            "nothing says with which probability the action was chosen (p, _label_probability, _p):"
+            "the probability of the chosen action is missing (p, _label_probability, _p):"
             " import such a log with --probability uniform, --probability VALUE or --mode LoggingOnly"
         )
     if chosen not in possible:
-        refuse("actions and choice do not fit each other: what was chosen is not listed, or a slot before has taken it")
+        refuse("actions and choice do not fit each other: the chosen action is not listed, or a slot before has taken it")
     if terms.assumed is None or len(possible) == 1:
         probabilities = [float(index == chosen) for index in range(count)]
     else:

@@ -59,9 +59,9 @@ def _lacks_something(line: Line) -> bool:
 def _without_question(line: Line, text: bytes) -> UnreadableError:
     """Say what a line is that has no ``c``: a reward without its decision, an event that lacks it, or nothing of a log."""
     if _EXAMPLE.search(text):
-        return KindNotReadError("a line of Vowpal Wabbit's --json format, which tells of no event: only dsjson is read")
+        return KindNotReadError("a line of Vowpal Wabbit's --json format, which holds no events: only dsjson is read")
     if line.cost is not None or line.outcomes is not None or line.index is not None or line.action is not None:
-        return UnreadableError("c is missing: nothing says what was asked")
+        return UnreadableError("c is missing, so the request is not known")
     if line.event_id or line.dangling is not None or line.queued_at is not None:
         return KindNotReadError("a reward without its decision")
     return NoLogError("JSON that holds no event")
@@ -77,7 +77,7 @@ def _no_json(text: bytes, cause: Exception) -> UnreadableError:
     names = _NAME.findall(text, max(found.start() - _BEFORE, 0), found.start())
     where = f" at {names[-1].decode(errors='replace')}" if names else ""
     writer = ", though Python's json.dumps writes it" if found[0].endswith((b"NaN", b"Infinity")) else ""
-    return UnreadableError(f"{found[0].decode()}{where} is no number in JSON{writer}: write null, or leave the member out")
+    return UnreadableError(f"{found[0].decode()}{where} is not a number in JSON{writer}: write null, or leave the member out")
 
 
 # --- members of another type ---------------------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ def _time(value: Any, name: str) -> datetime | None:
     try:
         return datetime.fromisoformat(value.strip())
     except (AttributeError, ValueError) as cause:
-        raise UnreadableError(f"{name} is no time such as 2023-05-17T08:30:00Z") from cause
+        raise UnreadableError(f"{name} is not a time such as 2023-05-17T08:30:00Z") from cause
 
 
 def _time_if_told(value: Any) -> datetime | None:

@@ -96,9 +96,9 @@ class Applier:
                 return
             try:
                 if await self._retrainer.go_on(begun, *stored, loop) is None:
-                    logger.info("the model of an evaluation cannot be gone on with: the trainer begins one anew")
+                    logger.info("the trainer cannot continue with the model of an evaluation: it retrains the model")
             except ConflictError:
                 continue
             await asyncio.to_thread(self._served.refresh)
             return
-        logger.warning("others kept committing: the trainer begins the model anew")
+        logger.warning("others kept committing: the trainer retrains the model")

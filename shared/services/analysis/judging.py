@@ -91,7 +91,7 @@ def _against_baseline(own: Part, baseline: Part) -> Verdict:
         return Verdict(f"{_capital(first)} earns more than {second} by {gain:.3f} an event, sure at 95 %.")
     more = _more(gain, lead, float(own.moments.rounds))
     if more is None:
-        return Verdict(f"{_capital(first)} and {second} earn as good as the same.")
+        return Verdict(f"{_capital(first)} and {second} earn almost the same.")
     return Verdict(
         f"Not known yet whether {first} earns more than {second} ({gain:.3f} an event so far): it takes about {more:,} more events.",
         more_events=more,

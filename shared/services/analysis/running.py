@@ -427,7 +427,7 @@ class Runner:
                 if place.is_waiting and has_turn(place, places):
                     await self._wake_one(self._message(place.kind, place.job))
         except (UnavailableError, UnreadableError) as error:
-            logger.warning("those that wait their turn are not woken for now: %s", error)
+            logger.warning("evaluations that wait for their turn are not started for now: %s", error)
 
     async def _wake_one(self, message: Message) -> None:
         if await self._files.read(f"{message.run}/{WAITS}") is not None:

@@ -72,5 +72,5 @@ def _learns(arguments: str) -> str:
 
 
 def _namespace(letter: str) -> str:
-    known = {ID: "action ids", UNNAMED: "features that stand in no namespace"}
+    known = {ID: "action ids", UNNAMED: "features that are in no namespace"}
     return known.get(letter, f"namespaces that begin with {letter!r}")

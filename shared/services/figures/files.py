@@ -58,7 +58,7 @@ def load(data: bytes) -> Kept:
     shapes = {"activity": (len(fields(Activity)), len(begins)), "moments": (len(fields(Moments)), len(POLICIES), len(begins))}
     sound = all(len(arrays[name]) == np.prod(shape) for name, shape in shapes.items())
     if not sound or len(header) != 2 or np.any(np.diff(begins) <= 0) or not 0 <= header[1] <= _latest():
-        raise UnreadableError("a file of figures whose parts do not go together")
+        raise UnreadableError("a file of figures whose parts do not fit together")
     activity, moments = (arrays[name].reshape(shape) for name, shape in shapes.items())
     return Kept(from_micros(int(header[1])), Timeline(begins, Activity(*activity), Moments(*moments)))
 

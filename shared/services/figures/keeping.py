@@ -66,5 +66,5 @@ class FigureKeeper:
         except NewerFormatError:
             raise
         except UnreadableError as error:
-            logger.error("the live figures cannot be read and begin anew: %s", error, extra={"figures": name})
+            logger.error("the live figures cannot be read and start again from zero: %s", error, extra={"figures": name})
             return None

@@ -168,7 +168,7 @@ class Importer:
         pointer = stored or await beginning(self._log, loop, clock=self._clock)
         if pointer.counters.processed:
             raise InvalidRequestError(
-                f"the loop {loop.name} has learned from {pointer.counters.processed} events of its own; what is imported has to come first:"
+                f"the loop {loop.name} has learned from {pointer.counters.processed} events of its own; imported events have to come first:"
                 " import into a new loop, and move its model over",
                 target="loop",
             )

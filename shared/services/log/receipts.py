@@ -371,7 +371,7 @@ def _late_or_pending(observation: Observation, receipt: DecisionReceipt, last: d
     if receipt.fate is Fate.PENDING:
         return RewardReceipt(observation, Outcome.PENDING)
     if receipt.fate is Fate.NOT_KEPT:
-        return RewardReceipt(observation, Outcome.UNKNOWN, "the joined log that tells is not kept any more")
+        return RewardReceipt(observation, Outcome.UNKNOWN, "the part of the joined log that would say it is not kept any more")
     return RewardReceipt(observation, Outcome.LATE, "it was stored after the decision had been learned or skipped")
 
 
@@ -395,7 +395,7 @@ def _in_order(decisions: Iterable[DecisionReceipt]) -> list[DecisionReceipt]:
 def _not_found(event_id: str, searched: Searched, pointer: Pointer | None) -> str:
     text = f"event {event_id[:100]!r} was not found in the log from {_written(searched.since)} to {_written(searched.until)}"
     if searched.is_cut:
-        text += "; there is more, which was not looked through: say about when it was ranked (?around=)"
+        text += "; the rest of the log was not searched: say about when the event was ranked (?around=)"
     if pointer is not None and pointer.log.generation > 1:
         text += f"; the log was deleted at {_written(pointer.log.since)}"
     return text

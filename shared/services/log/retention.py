@@ -89,6 +89,6 @@ class Retention:
         except ConflictError:
             return pointer
         logger.warning(
-            "runs of the trainer have died just before their commit, and what they left is removed", extra={"states": len(ahead)}
+            "runs of the trainer died just before their commit; the files that they left are removed", extra={"states": len(ahead)}
         )
         return new

@@ -59,7 +59,7 @@ class Adviser:
             latest = await self._figures.counted(within=_LATELY) or latest
             sample = await self._sample(progress.chunk)
         except PersonalizerError as error:
-            logger.warning("advice is given without all that is logged", extra={"error": str(error)})
+            logger.warning("advice is given without a part of the log", extra={"error": str(error)})
         loop = LoopView(
             settings=progress.served.settings,
             counters=progress.counters,

@@ -150,7 +150,7 @@ class ModelKeeper:
             content = await asyncio.to_thread(_read, await self._store.state(version))
         except UnreadableError as cause:
             await self._made_of(version)  # it may be gone, if others were published meanwhile
-            raise UnusableModelError(f"model {version} cannot be gone back to: {cause}", target="version") from cause
+            raise UnusableModelError(f"model {version} cannot be restored: {cause}", target="version") from cause
         pointer = await self._publish(_Given(content, ModelKind.RESTORED, version, made_of))
         for kept in await self.versions():
             if kept.version == pointer.version:

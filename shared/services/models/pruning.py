@@ -127,7 +127,7 @@ class Pruner:
                     left = await self._found(pointer)
                 await self._remove(left, most=MOST_AFTER_A_COMMIT)
         except PersonalizerError as error:
-            logger.warning("what a commit made needless is left to the next one, or to retention: %s", error)
+            logger.warning("files that a commit made unnecessary are left to the next one, or to retention: %s", error)
         else:
             self._left = left
 
@@ -136,7 +136,7 @@ class Pruner:
         try:
             stored = await self._store.pointer()
         except PersonalizerError as error:
-            logger.warning("what a commit that was overtaken has written is left to the next one, or to retention: %s", error)
+            logger.warning("the files of a commit that came too late are left to the next one, or to retention: %s", error)
             return
         self._left = None  # others have written as well
         if stored is not None:

@@ -99,4 +99,4 @@ def reward_settings(text: str) -> LoopSettings:
             reward_aggregation=RewardAggregation(told["reward_aggregation"]),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, OverflowError, SettingsError) as cause:
-        raise UnreadableError(f"the settings that a model was learned under cannot be read: {cause}") from cause
+        raise UnreadableError(f"the settings with which a model was learned cannot be read: {cause}") from cause

@@ -173,7 +173,7 @@ class Polling:
             try:
                 self._look_at_next()
             except BaseException:
-                logger.exception("a round of polling broke off; another follows")
+                logger.exception("a round of polling failed; another one follows")
                 time.sleep(self._interval)
 
     def _look_at_next(self) -> None:
@@ -213,7 +213,7 @@ class Polling:
         except BaseException as error:
             kind = type(error)
             if self._broken.get(each) is not kind:
-                logger.exception("a refresh broke; it is tried again")
+                logger.exception("a refresh failed; it is tried again")
             self._broken[each] = kind
 
 
@@ -338,7 +338,7 @@ class ModelServer:
         lock = self._lock()
         with patience(limit):
             if not lock.acquire(timeout=max(seconds_left(limit), 0.0)):
-                logger.warning("another look is under way; what is new is served after the next poll")
+                logger.warning("another poll is running; the next one serves the news")
                 return False
             try:
                 look()
@@ -352,7 +352,7 @@ class ModelServer:
         error = "; ".join(map(_told, errors)) or None
         if error is not None and error != self._served.error:
             unexpected = next((each for each in errors if not isinstance(each, PersonalizerError)), None)
-            logger.warning("not everything could be refreshed; what was served goes on", extra={"error": error}, exc_info=unexpected)
+            logger.warning("not everything could be refreshed; the loop is served as before", extra={"error": error}, exc_info=unexpected)
         self._swap(error=error)
 
     def _swap(self, **changes: Any) -> None:

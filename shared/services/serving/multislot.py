@@ -26,10 +26,10 @@ def check_multi_slot(settings: LoopSettings) -> None:
     """Raise `InvalidMultiSlotApiAccessError` unless the loop's settings are for several slots a call."""
     if not _is_multi_slot(settings.policy.arguments):
         raise InvalidMultiSlotApiAccessError(
-            "this loop ranks one slot a call: replace --cb_explore_adf by --ccb_explore_adf in its learning policy to rank several"
+            "this loop ranks one slot in a call: replace --cb_explore_adf by --ccb_explore_adf in its learning policy to rank several"
         )
     if settings.is_auto_optimization_enabled:
-        raise InvalidMultiSlotApiAccessError("this loop optimises its policy by itself, which several slots a call do not go with")
+        raise InvalidMultiSlotApiAccessError("this loop optimises its policy automatically, which is not possible with several slots")
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def remembered(store: ModelStore, pointer: Pointer) -> Lookback:
     except UnreadableError as error:
         stored = await store.pointer()
         if stored is not None and stored[0].lookback == name:  # else another commit removed it, and who goes by this one is too late
-            logger.error("%s: what turns up behind the watermark is not learned", error, extra={"lookback": name})
+            logger.error("%s: events that arrive behind the watermark are not learned", error, extra={"lookback": name})
         return Lookback.lost(pointer.watermark)
 
 

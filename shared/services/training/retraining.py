@@ -222,7 +222,7 @@ class Retrainer:
             raise
         course.tries = 0
         far = course.progress
-        logger.info("learning anew", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
+        logger.info("retraining", extra={"loop": loop.name, "chunk": far.done, "chunks": far.chunks, "learned": far.learned})
         if not course.is_over(pointer.chunk):
             await self._save(course)
             self._keep(course)
@@ -276,7 +276,7 @@ class Retrainer:
         except NewerFormatError:
             raise
         except UnreadableError as error:
-            logger.error("the model is begun anew from its first chunk: %s", error)
+            logger.error("the retraining begins again from its first chunk: %s", error)
             await self._store.checkpoints.delete()
         else:
             if stored is not None:
@@ -342,7 +342,7 @@ class Retrainer:
         try:
             await self._save(course)
         except PersonalizerError as error:
-            logger.warning("that nobody died of a chunk is not noted: %s", error)
+            logger.warning("the checkpoint of a retraining could not be written: %s", error)
 
     async def _save(self, course: _Course) -> None:
         course.etag = await self._store.checkpoints.write(await asyncio.to_thread(course.checkpoint), expected=course.etag)

@@ -54,7 +54,7 @@ class Room:
         before = await self._noted()
         found = before.after(pointer.sequence)
         if before.under_way == pointer.sequence:  # here alone it is sure that nobody is at work on it
-            logger.error("a trainer died of a window; smaller ones are taken", extra={"bytes": found.limit})
+            logger.error("a window killed a trainer; smaller windows are used", extra={"bytes": found.limit})
         await self._note(found.begun(pointer.sequence))
         try:
             yield

@@ -310,10 +310,12 @@ class Stepper:
         forgotten = max(len(found.unknown) + len(found.late) - most, 0)
         if forgotten:
             newest = sorted([*found.unknown, *found.late])[forgotten:]
-            logger.warning("too many rewards are late or unknown to be remembered; the oldest stay so", extra={"rewards": forgotten})
+            logger.warning(
+                "too many rewards are late or unknown; the oldest are forgotten and stay counted as they are", extra={"rewards": forgotten}
+            )
             found = replace(found, unknown=found.unknown.intersection(newest), late=found.late.intersection(newest))
         if max(len(decisions), len(observations)) > most:
-            logger.error("too many segments are behind the watermark to be told apart; what turns up among the oldest is not learned")
+            logger.error("there are too many segments behind the watermark; events that arrive among the oldest are not learned")
         lookback = Lookback(decisions.at_most(most), observations.at_most(most), found.unknown, found.late)
         return _Remembered(lookback, forgotten)
 

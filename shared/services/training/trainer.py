@@ -170,7 +170,7 @@ class Trainer:
                 try:
                     commits += await self._do(task, shares, limit)
                 except ConflictError:
-                    logger.info("another commit came first; it stands and this run's work is dropped")
+                    logger.info("another commit came first; this run's work is dropped")
                     is_done = is_elsewhere = True
                     break
             if task.is_last:

@@ -49,7 +49,7 @@ def _translated(what: str) -> Iterator[None]:
     except Exception as cause:
         if isinstance(cause, MemoryError) or not _is_the_sdks(cause):
             raise
-        logger.warning("storage gave an answer that is none", extra={"operation": what, "error": type(cause).__name__}, exc_info=cause)
+        logger.warning("storage gave an answer that is not valid", extra={"operation": what, "error": type(cause).__name__}, exc_info=cause)
         raise StorageUnavailableError(f"storage gave an answer that cannot be read: {what}") from cause
 
 
@@ -84,5 +84,5 @@ def believe(answer: ResourceNotFoundError) -> None:
 def told(value: str | None) -> str:
     """Give what each answer of storage tells, as the ETag; raises `StorageUnavailableError` for an answer that is none."""
     if not value:
-        raise StorageUnavailableError("storage gave an answer that tells nothing")
+        raise StorageUnavailableError("storage gave an answer without the needed facts")
     return value

@@ -193,5 +193,5 @@ def _metadata(properties: BlobProperties) -> dict[str, str]:
 def _listed(blob: BlobProperties) -> Entry:
     """Give an entry of a listing; raises `StorageUnavailableError` for one that does not tell what each does."""
     if not blob.name or blob.size is None or blob.last_modified is None:
-        raise StorageUnavailableError("storage listed something that tells nothing")
+        raise StorageUnavailableError("storage gave a listing without the needed facts")
     return Entry(blob.name, blob.size, blob.last_modified, _metadata(blob))

@@ -75,7 +75,7 @@ class AzureQueue:
 def _message(taken: QueueMessage) -> Message:
     """Give a message as the port has it; raises `StorageUnavailableError` for an answer that is none."""
     if taken.inserted_on is None or taken.next_visible_on is None:
-        raise StorageUnavailableError("storage gave a message that tells nothing")
+        raise StorageUnavailableError("storage gave a message without the needed facts")
     return Message(
         id=told(taken.id),
         receipt=told(taken.pop_receipt),

@@ -112,7 +112,7 @@ class Copier:
                 content = await models.read(entry.name)
                 if content is not None and digest(content.data) not in mark.last.get(entry.name, ()):
                     raise SettingsError(
-                        f"a service has worked in the target since it was copied ({entry.name} is not what was copied): nothing was"
+                        f"a service has worked in the target since it was copied ({entry.name} was changed): nothing was"
                         " changed there; name an empty place"
                     )
         if mark.is_whole:  # else no service has worked there; before the mark says that it is none, which would keep the service off

@@ -81,7 +81,7 @@ async def _first_strange(source: Storage, target: Storage, table: str) -> Key | 
 
 def _works_there(table: str, key: Key) -> SettingsError:
     return SettingsError(
-        f"the target has what its source has not ({table}: {key[0]}, {key[1]}): a service works there; copy to an empty place instead"
+        f"the target has rows that its source lacks ({table}: {key[0]}, {key[1]}): a service works there; copy to an empty place instead"
     )
 
 

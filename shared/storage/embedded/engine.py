@@ -94,7 +94,7 @@ class Engine:
         try:
             self._maintenance.submit(self._maintained, job)
         except RuntimeError:
-            logger.debug("the store is closed, and not looked after any more")
+            logger.debug("the store is closed, and its maintenance has ended")
 
     def open(self) -> None:
         """Open the store, and make it where there is none; raises `SettingsError` for what a person has to mend."""
@@ -162,9 +162,9 @@ class Engine:
             with self.passing():
                 job()
         except (PersonalizerError, MissingError, DamagedError, OSError) as error:
-            logger.warning("the store could not be looked after: %s", error)
+            logger.warning("the maintenance of the store failed: %s", error)
         except ClosedError:
-            logger.debug("a database was closed while it was looked after")
+            logger.debug("a database was closed during its maintenance")
 
     def _open(self) -> None:
         due = time.monotonic() + CALL_DEADLINE.total_seconds()

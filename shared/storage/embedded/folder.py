@@ -44,7 +44,7 @@ def prepare(folder: Path) -> bool:
         about(folder)
         return True
     if strange := sorted(each.name for each in folder.iterdir() if not _is_ours(each.name)):
-        raise SettingsError(f"the folder {folder} is no store, and holds other things ({strange[0]}): name an empty one")
+        raise SettingsError(f"the folder {folder} is not a store, and holds other things ({strange[0]}): name an empty one")
     return False
 
 

@@ -149,7 +149,7 @@ async def test_damaged_ones_stop_no_training_and_begin_anew(one, other, caplog, 
     await window(other, "c")
     assert (await report(one)).totals.events == 1
     assert (await one.progress()).counters.learned == 3
-    assert "the live figures cannot be read and begin anew" in caplog.text
+    assert "the live figures cannot be read and start again from zero" in caplog.text
 
 
 async def test_those_of_a_newer_release_are_refused_and_kept(one, other, monkeypatch):

@@ -379,7 +379,7 @@ async def test_a_damaged_checkpoint_is_said_to_be_and_the_model_begun_again(acco
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
         await damage(files, random.Random(number))
         await trainer(account, FIRST, store=STORE, loop=RESET).turn(short())
-        assert [record for record in caplog.records if "begun anew from its first chunk" in record.message]
+        assert [record for record in caplog.records if "retraining begins again from its first chunk" in record.message]
         caplog.clear()
     await in_short_runs(account)
     assert await content_of(account, STORE, (await pointer_of(account, STORE)).version) == expected

@@ -147,7 +147,7 @@ async def test_without_its_file_a_trainer_goes_on_says_so_and_learns_nothing_twi
         clock.at += timedelta(minutes=6)
     pointer = await one.pointer()
     assert (pointer.counters.learned, pointer.counters.stragglers, await one.joined_lines()) == (4, 0, 4)
-    assert "what turns up behind the watermark is not learned" in caplog.text
+    assert "events that arrive behind the watermark are not learned" in caplog.text
     assert len(await files_of(account)) >= 1
 
 
