@@ -26,7 +26,7 @@ def show(
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
-    """Show the decisions and rewards of an event, and what became of them."""
+    """Show the decisions and rewards of an event, and their results."""
     query = {} if around is None else {"around": around.isoformat()}
     found = Service.of_loop(endpoint, key, loop).ask("GET", f"events/{quote(event, safe='')}", query=query)
     if as_json:

@@ -31,7 +31,7 @@ from shared.domain.errors import PersonalizerError
 DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
 
 _HELP = """\
-Look after learning loops: their logs, models and settings.
+Manage learning loops: their logs, models and settings.
 
 **config**, **events**, **figures**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and
 a key). All other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on

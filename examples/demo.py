@@ -93,7 +93,7 @@ def perform(programme: Programme, stage: Stage, *, console: Console, workers: in
             session.run(pace, workers=workers, show=show)
     except (KeyboardInterrupt, DemoError):
         if session.played:
-            console.print(f"Ended after {session.played:,} of {len(programme.events):,} events. What was seen so far:")
+            console.print(f"Ended after {session.played:,} of {len(programme.events):,} events. The rewards so far:")
             console.print(result_table(judge(programme, session.rewards)))
         raise
     return _report(console, session)

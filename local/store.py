@@ -36,8 +36,8 @@ To copy them, stop this service (Ctrl-C), and put the new store aside:
 
 Then, in two terminals:
 
-  make run STORAGE=azurite      # tells its storage; leave it running
-  .venv/bin/python -m cli copy --from 'WHAT IT TELLS' --to {store}
+  make run STORAGE=azurite      # prints its storage; leave it running
+  .venv/bin/python -m cli copy --from 'ITS STORAGE' --to {store}
 
 This message appears once. docs/quickstart.md has it as well.
 """

@@ -4,7 +4,7 @@ from shared.api.wire import WireModel
 
 
 class ErrorDetail(WireModel):
-    """What went wrong."""
+    """The error: its code and message."""
 
     code: str
     message: str

@@ -64,7 +64,7 @@ class PolicyReportBody(WireModel):
 
 
 class VerdictBody(WireModel):
-    """What it comes to: ``policyName`` surely earns more than the present policy; ``moreEvents`` may tell what is not known yet."""
+    """The result: ``policyName`` surely earns more than the present policy, or about ``moreEvents`` more events are needed to know."""
 
     sentence: str
     policy_name: str | None = None

@@ -263,7 +263,7 @@ class ComparedResult(WireModel):
 
 
 class EvaluationResult(WireModel):
-    """What was found, over the times asked for; before there is anything, the year 1 and no interval, as in the original."""
+    """The results in the requested times. Before there are any: the year 1 and no interval, as in the original."""
 
     start_time: str = "0001-01-01T00:00:00"
     end_time: str = "0001-01-01T00:00:00"

@@ -23,7 +23,7 @@ OpenEnds = Annotated[tuple[float | None, float | None], WithJsonSchema(_OPEN_END
 
 
 class PolicyBody(WireModel):
-    """What a policy would have earned an event; null where no event tells of it."""
+    """The average reward that a policy would have earned; null if no event says anything about it."""
 
     name: str
     expected_reward: float | None

@@ -18,7 +18,7 @@ from typing_extensions import TypeIs
 
 Place = tuple[str | int, ...]
 
-EMPTY_IS_NONE: Final = "an empty text is none"
+EMPTY_IS_NONE: Final = "an empty text counts as missing"
 """Marks a text that may be missing, and is when it is empty."""
 
 _LONGEST_NUMBER: Final = 64

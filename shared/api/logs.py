@@ -54,7 +54,7 @@ class RankedInteraction(WireModel):
 
 
 class InteractionLine(RankRequest):
-    """What was asked, as in POST rank, and what the client decided, as in its answer."""
+    """The request, as in POST rank, and the client's decision, as in its answer."""
 
     event_id: EventId
     ranking: Annotated[list[RankedInteraction], Field(min_length=1, fail_fast=True)]

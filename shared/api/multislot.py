@@ -108,7 +108,7 @@ def write_multi_slot_ranking(slots: Sequence[tuple[str, str]], *, event_id: str,
 
 
 class SlotReward(WireModel):
-    """What one slot earned."""
+    """The reward of one slot."""
 
     slot_id: SlotId
     value: Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)]

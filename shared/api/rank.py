@@ -170,7 +170,7 @@ class RankedAction(TypedDict):
 
 
 class FeatureInfluence(TypedDict):
-    """What a feature of the context, one of the action (``name``: ``namespace.feature``) or two crossed (``a.b^c.d``) add to a score."""
+    """The part of a score that comes from a feature of the context or action (``name``: ``namespace.feature``), or from a cross (``a.b^c.d``)."""
 
     name: str
     score: float
@@ -184,7 +184,7 @@ class ExplainedAction(TypedDict):
 
 
 class ScoredAction(TypedDict):
-    """What reward the model expects of an action, without exploration; ``order`` counts from 1, the best first."""
+    """The reward that the model expects of an action, without exploration; ``order`` counts from 1, the best first."""
 
     id: str
     expectedReward: float  # the wire's name

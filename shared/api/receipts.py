@@ -10,7 +10,7 @@ from shared.domain.events import LearningMode
 
 
 class RewardReceiptBody(WireModel):
-    """A reward and what became of it: ``counted``, ``unused``, ``late``, ``pending`` or ``unknown``."""
+    """A reward and its result: ``counted``, ``unused``, ``late``, ``pending`` or ``unknown``."""
 
     observed_at: Time
     value: float
@@ -64,7 +64,7 @@ class DecisionReceiptBody(WireModel):
 
 
 class SearchedBody(WireModel):
-    """What was looked through; ``isCut`` if there is more."""
+    """The searched part of the log; ``isCut`` if there is more."""
 
     since: Time
     until: Time

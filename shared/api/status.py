@@ -4,7 +4,7 @@ from shared.api.wire import WireModel
 
 
 class CountersBody(WireModel):
-    """What became of all that was logged; ``ranked`` = ``learned`` + all ``skipped`` + ``pending``."""
+    """The results of all logged events; ``ranked`` = ``learned`` + all ``skipped`` + ``pending``."""
 
     ranked: int
     learned: int
@@ -30,7 +30,7 @@ class ApprenticeBody(WireModel):
 
 
 class AdviceBody(WireModel):
-    """What may keep the loop from learning, or should not be sent to it. ``feature`` names what it is about, where that is a feature."""
+    """A problem that may keep the loop from learning, or data that should not be sent. ``feature`` names the feature, if it is about one."""
 
     code: str
     message: str
@@ -38,7 +38,7 @@ class AdviceBody(WireModel):
 
 
 class AnewBody(WireModel):
-    """How far the model is that is begun anew: chunks of the joined log, and the events that were learned from them.
+    """The progress of a retraining: chunks of the joined log, and the events that were learned from them.
 
     ``chunks`` is the number that was known when they were last counted, 0 while the trainer has not begun, when ``begunAt`` is null.
     """

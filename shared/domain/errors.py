@@ -34,7 +34,7 @@ class InvalidEventIdToActivateError(RequestError):
 
 
 class InvalidPolicyConfigurationError(RequestError):
-    """A learning policy whose arguments cannot be followed; the text names the option."""
+    """A learning policy whose arguments are not supported; the text names the option."""
 
 
 class InvalidPolicyContractError(RequestError):
@@ -58,7 +58,7 @@ class InvalidLogRetentionDaysError(RequestError):
 
 
 class InvalidModelRetrainDaysError(RequestError):
-    """More days to learn anew from than the log is kept."""
+    """More days to learn again from than the log is kept."""
 
 
 class InvalidSasUriError(RequestError):
@@ -235,7 +235,7 @@ class LearningSettingsNotFoundError(RequestError):
 
 
 class InvalidModelImportFormatError(RequestError):
-    """What was sent is not a signed model, or holds no model that can be used."""
+    """The body is not a signed model, or holds no model that can be used."""
 
 
 class InvalidModelImportSignatureError(RequestError):

@@ -114,7 +114,7 @@ class Treatment(StrEnum):
     """What is done with an option."""
 
     IMPLEMENTED = "implemented"
-    ACCEPTED = "accepted without effect"
+    ACCEPTED = "no effect"
     REFUSED = "refused"
 
 
@@ -241,15 +241,18 @@ OPTIONS: Final = (
     _accepted("--clip_p", _any_number(), "the model always learns by regression on the rewards"),
     _accepted("-l --learning_rate", _any_number(), "the learner chooses its own step sizes"),
     _accepted("--power_t --initial_t --decay_learning_rate", _any_number(), "they change the learning rate, which has no effect"),
-    _accepted("--adaptive --adax --invariant --normalized --sgd", None, "the product has its own optimiser"),
-    _accepted("--coin --ftrl --pistol", None, "the product has its own optimiser"),
-    _accepted("--ftrl_alpha --ftrl_beta", _any_number(), "the product has its own optimiser"),
-    _accepted("--freegrad --restart --project", None, "the product has its own optimiser"),
-    _accepted("--radius --fepsilon --flipschitz_const", _any_number(), "the product has its own optimiser"),
-    _accepted("--svrg --bfgs --conjugate_gradient --hessian_on", None, "the product has its own optimiser"),
-    _accepted("--stage_size --mem --termination", _any_number(), "the product has its own optimiser"),
-    _accepted("--OjaNewton", None, "the product has its own optimiser"),
-    _accepted("--sketch_size --epoch_size --alpha --alpha_inverse --learning_rate_cnt", _any_number(), "the product has its own optimiser"),
+    _accepted(
+        "--adaptive --adax --invariant --normalized --sgd --coin --ftrl --pistol --freegrad --restart --project --svrg "
+        "--bfgs --conjugate_gradient --hessian_on --OjaNewton",
+        None,
+        "the product has its own optimiser",
+    ),
+    _accepted(
+        "--ftrl_alpha --ftrl_beta --radius --fepsilon --flipschitz_const --stage_size --mem --termination --sketch_size "
+        "--epoch_size --alpha --alpha_inverse --learning_rate_cnt",
+        _any_number(),
+        "the product has its own optimiser",
+    ),
     _accepted("--normalize --random_init", _word(), "the product has its own optimiser"),
     _accepted("--initial_weight", _any_number(), "a new model always begins without any knowledge"),
     _accepted("--random_weights --normal_weights --truncated_normal_weights", None, "a new model always begins without any knowledge"),
@@ -288,8 +291,11 @@ OPTIONS: Final = (
     ),
     _accepted("--predict_only_model", None, "the trainer keeps its state in a file beside the model"),
     _accepted("--ccb_no_slot_index", None, "a slot is identified by its id, not by its position"),
-    _accepted("--no_stdin --driver_output_off --strict_parse --all_slots_loss", None, "the service prints nothing and reads no files"),
-    _accepted("--compressed --no_daemon", None, "the service prints nothing and reads no files"),
+    _accepted(
+        "--no_stdin --driver_output_off --strict_parse --all_slots_loss --compressed --no_daemon",
+        None,
+        "the service prints nothing and reads no files",
+    ),
     _accepted(
         "-P --progress --driver_output --log_level --log_output --limit_output", _word(), "the service prints nothing and reads no files"
     ),
@@ -306,12 +312,12 @@ OPTIONS: Final = (
     _refused("--ngram --skips --affix --spelling --dictionary --feature_limit", "features are used as they are sent"),
     _refused("--leave_duplicate_interactions --permutations", "every combination counts once"),
     _refused("-t --testonly", "use the loop's learning mode"),
-    _refused("-d --data -i --initial_regressor -f --final_regressor", "the service reads and writes its data by itself"),
     _refused(
-        "-p --predictions -r --raw_predictions -c --cache --cache_file -k --kill_cache", "the service reads and writes its data by itself"
+        "-d --data -i --initial_regressor -f --final_regressor -p --predictions -r --raw_predictions -c --cache "
+        "--cache_file -k --kill_cache --id --daemon --port --audit -a --invert_hash --readable_model --extra_metrics "
+        "--feature_mask --examples --initial_pass_length",
+        "the service reads and writes its data by itself",
     ),
-    _refused("--id --daemon --port --audit -a --invert_hash --readable_model", "the service reads and writes its data by itself"),
-    _refused("--extra_metrics --feature_mask --examples --initial_pass_length", "the service reads and writes its data by itself"),
 )
 """All that is known of Vowpal Wabbit's options; any other is refused as unknown."""
 

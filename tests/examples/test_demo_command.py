@@ -172,7 +172,7 @@ def test_a_service_that_stays_busy_ends_the_run_with_what_was_seen():
     troubles = [None] * 60 + [(503, [("Retry-After", "0")])] * 1000
     with Service(troubles=troubles) as service, pytest.raises(UnreachableError, match="8 attempts: 503 Service Unavailable"):
         perform(news(events=200, seed=0), Stage(service.endpoint, KEY), console=Console(file=written, width=120), workers=4, pace=FAST)
-    assert "What was seen so far" in written.getvalue()
+    assert "The rewards so far" in written.getvalue()
     assert len(service.troubles) > 500
 
 
@@ -233,7 +233,7 @@ def test_an_interrupted_run_shows_what_was_seen_and_exits_130(number):
             demo.send_signal(number)
             text, _ = demo.communicate(timeout=PATIENCE)
     assert demo.returncode == 130, text
-    assert "What was seen so far" in text
+    assert "The rewards so far" in text
     assert "Traceback" not in text
 
 

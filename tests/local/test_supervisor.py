@@ -536,7 +536,7 @@ def test_what_azurite_kept_before_is_noticed_once_and_left_as_it_is(start):
     supervisor.ready()
     [told] = [line for line in supervisor.said if "Azurite kept" in line]
     assert told.startswith(f"{data} has older data")
-    assert f"python -m cli copy --from 'WHAT IT TELLS' --to {supervisor.home / 'store'}" in told
+    assert f"python -m cli copy --from 'ITS STORAGE' --to {supervisor.home / 'store'}" in told
     supervisor.process.terminate()
     assert supervisor.exit_code() == 0
     again = start().ready()

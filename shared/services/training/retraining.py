@@ -229,7 +229,7 @@ class Retrainer:
             return None
         new = await self._write(pointer, loop, course.learner, first=course.first)
         await self._store.commit(new, expected=etag)
-        logger.info("model begun anew", extra={"model_version": new.version, "learned": new.learned, "resets": new.resets})
+        logger.info("model retrained", extra={"model_version": new.version, "learned": new.learned, "resets": new.resets})
         await self._drop(course)
         return Anew(new, course.learner)
 
