@@ -25,7 +25,7 @@ help: ## list the targets
 
 setup: $(VENV)/.installed-dev ## install everything, start nothing
 
-run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite; TLS=1: by HTTPS; PROCESSES=4: with so many)
+run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.installed-azurite) ## start the service on PORT (7071); prints the link to the demo (STORAGE=azurite: on Azurite; TLS=1: by HTTPS; PROCESSES=4: with four processes)
 	@exec $(BIN)/python -m local $(if $(STORAGE),--storage "$(STORAGE)") $(if $(TLS),--tls)
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
@@ -36,10 +36,10 @@ test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's e
 	$(BIN)/python -m pytest -n 4 --dist loadscope
 
 exhaustive: export PYTHONDONTWRITEBYTECODE =
-exhaustive: $(VENV)/.installed-dev worker browser ## run what `make test` leaves to it: whole sweeps, of which that one runs representatives
+exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sweeps, of which `make test` runs representatives
 	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive
 
-sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go where it is installed (its first time takes minutes)
+sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go if it is installed (the first time takes minutes)
 	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
@@ -51,17 +51,17 @@ check: $(VENV)/.installed-dev ## lint, formatting, types and the floors between 
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(VENV)/.installed-dev ## format the code and fix what can be fixed
+format: $(VENV)/.installed-dev ## format the code and fix simple faults
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(VENV)/.installed-dev ## measure speed, as ratios against a floor in the same run
+bench: $(VENV)/.installed-dev ## measure speed, each figure beside a floor of the same run
 	$(BIN)/python -m benchmarks
 
 speed: $(VENV)/.installed-dev ## measure Rank and training beside Vowpal Wabbit, in one process
 	$(BIN)/python -m benchmarks.speed
 
-quality: $(VENV)/.installed-dev ## play made worlds, and the data sets in the folder DATA, and print what is earned (ARGS: --vw, --against FOLDER, ...)
+quality: $(VENV)/.installed-dev ## measure the rewards in made worlds and on the data sets in the folder DATA (ARGS: --vw, --against FOLDER, ...)
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 infra: $(VENV)/.installed-dev $(INFRA)/.installed ## check the templates, queries, hooks and workflows, with checkov as well
@@ -79,12 +79,12 @@ lock: $(VENV)/.installed-lock ## write the locks from requirements/*.in (UPGRADE
 	$(call LOCK,3.13) --constraint requirements/dev.txt requirements/worker.in --output-file requirements/worker.txt
 	for each in infra audit lock; do $(call LOCK,3.11) requirements/$$each.in --output-file requirements/$$each.txt || exit; done
 
-audit: $(AUDIT)/.installed ## look for known faults in the packages that are deployed, and list them all in .local/contents.cdx.json
+audit: $(AUDIT)/.installed ## look for known faults in the deployed packages, and list all packages in .local/contents.cdx.json
 	$(AUDIT)/bin/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
 	@mkdir -p .local
 	$(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --output-file .local/contents.cdx.json
 
-clean: ## remove what was installed and cached; the service's data and keys in .local stay
+clean: ## remove installed packages and caches; the service's data and keys in .local stay
 	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) .local/azurite .local/go examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
