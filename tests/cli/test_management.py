@@ -137,7 +137,7 @@ def test_a_member_that_was_set_follows_the_app_again(cli):
         "rewardAggregation": "earliest",
     }
     assert done(cli("config", "unset", "modelExportFrequency", "--json")).json == after
-    assert "'rewardWait' is no member" in cli("config", "unset", "rewardWait").told
+    assert "'rewardWait' is not a member" in cli("config", "unset", "rewardWait").told
 
 
 def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_applied(cli, service):

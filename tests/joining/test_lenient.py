@@ -156,7 +156,7 @@ def test_a_time_is_read_in_any_form_of_iso_8601(told, at):
 
 @pytest.mark.parametrize("told", [1684312200, "yesterday", True, []])
 def test_what_is_no_time_is_refused_as_that_of_a_decision_and_ignored_as_that_of_an_observation(told):
-    with pytest.raises(UnreadableError, match="Timestamp is no time such as"):
+    with pytest.raises(UnreadableError, match="Timestamp is not a time such as"):
         read(PERSONALIZER, Timestamp=told)
     (observation,) = the_event(PERSONALIZER, o=[{"v": 0.5, "ts": told}]).observations
     assert observation.observed_at == the_event(PERSONALIZER).decision.decided_at
@@ -451,7 +451,7 @@ async def test_continuous_actions_and_slates_are_refused_by_name_once_a_file():
 def test_what_python_writes_for_numbers_that_are_none_is_named_with_its_place(text, name, value):
     with pytest.raises(UnreadableError) as refused:
         read(text % value)
-    assert str(refused.value).startswith(f"{value.decode()} at {name} is no number")
+    assert str(refused.value).startswith(f"{value.decode()} at {name} is not a number")
     with pytest.raises(UnreadableError, match="nan at _label_cost is not a number in JSON: write null"):
         read(b'{"_label_cost": nan}')
     with pytest.raises(UnreadableError, match="not a line of dsjson"):

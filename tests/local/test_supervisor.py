@@ -480,7 +480,7 @@ def close_off(store: Path) -> None:
         (make_a_file, "must be a folder, and is a file"),
         (make_it_newer, "has format version 1000; this release reads up to 1: upgrade the app"),
         (damage, "files.db is damaged"),
-        (fill, "is no store, and holds other things (photo.jpg): name an empty one"),
+        (fill, "is not a store, and holds other things (photo.jpg): name an empty one"),
         (close_off, "cannot be used: Permission denied"),
     ],
 )
