@@ -170,7 +170,7 @@ class RankedAction(TypedDict):
 
 
 class FeatureInfluence(TypedDict):
-    """The part of a score that comes from a feature of the context or action (``name``: ``namespace.feature``), or from a cross (``a.b^c.d``)."""
+    """The part of a score from a feature of the context or action (``name``: ``namespace.feature``), or from a cross (``a.b^c.d``)."""
 
     name: str
     score: float

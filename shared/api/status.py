@@ -30,7 +30,7 @@ class ApprenticeBody(WireModel):
 
 
 class AdviceBody(WireModel):
-    """A problem that may keep the loop from learning, or data that should not be sent. ``feature`` names the feature, if it is about one."""
+    """A problem that may keep the loop from learning, or data that should not be sent. ``feature`` names the feature, if there is one."""
 
     code: str
     message: str

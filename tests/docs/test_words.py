@@ -77,7 +77,13 @@ def test_messages_have_plain_words(folder):
 
 @pytest.mark.parametrize(
     "text",
-    ["A model is begun anew.", "Rewards are dealt with later.", "What is learned stays.", "It ends. Who dies loses it.", "an answer that is none"],
+    [
+        "A model is begun anew.",
+        "Rewards are dealt with later.",
+        "What is learned stays.",
+        "It ends. Who dies loses it.",
+        "an answer that is none",
+    ],
 )
 def test_a_riddle_is_found(text):
     assert riddles(text)
