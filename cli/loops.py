@@ -19,7 +19,7 @@ _SECRET: Final = frozenset({"logMirrorSasUri"})
 """Members that are not printed: whoever has the address may write there."""
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The loop.")]
-TierOption = Annotated[Tier | None, typer.Option("--tier", case_sensitive=False, help="What the loop is for.")]
+TierOption = Annotated[Tier | None, typer.Option("--tier", case_sensitive=False, help="The loop's tier, which sets its defaults.")]
 ChangesExisting = Annotated[bool, typer.Option("--change", help="Change the loop if it is there already.")]
 Settings = Annotated[
     list[str] | None,

@@ -48,7 +48,7 @@ class ChangedMember(WireModel):
 
 
 class PreviewResponse(WireModel):
-    """What the change would do; ``message`` says it for people, and ``changes`` tells the values.
+    """The effect of the change; ``message`` says it for people, and ``changes`` has the values.
 
     ``events`` is what the next model will know, at least so many unless ``isExact``, ``ofEvents`` what the present one does.
     """
