@@ -63,7 +63,7 @@ class PreviewResponse(WireModel):
 
 
 class LoopPreviewResponse(PreviewResponse):
-    """What PUT loops/{loop} would do: make the loop, unless it ``isThere``, or change it.
+    """The effect that PUT loops/{loop} would have: make the loop, unless it ``isThere``, or change it.
 
     A change of its tier is one of the ``changes``.
     """
