@@ -35,7 +35,7 @@ Manage learning loops: their logs, models and settings.
 
 **config**, **events**, **figures**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and
 a key). All other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on
-files, and need no service. What is not told is taken from the service of this machine (`make run`). Every command prints JSON with --json.
+files, and need no service. Without these options, the service of this machine (`make run`) is used. Every command prints JSON with --json.
 
 Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done, 130 stopped by Ctrl-C.
 """

@@ -174,9 +174,7 @@ def _notes(asked: Asked, choices: Iterable[Choice]) -> tuple[str, ...]:
     """Say what was made of a line that could have been taken otherwise."""
     told = tuple(dict.fromkeys([choice.note for choice in choices if choice.note]))
     return (
-        (*told, "if actions have the same id or the same features, all but the first are named by their place")
-        if asked.has_twins
-        else told
+        (*told, "if actions have the same id or the same features, all but the first are named by their place") if asked.has_twins else told
     )
 
 

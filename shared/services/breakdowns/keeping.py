@@ -63,7 +63,7 @@ class BreakdownKeeper:
         try:
             return await asyncio.to_thread(load, await self._store.breakdown(name))
         except (NewerFormatError, UnreadableError) as error:
-            logger.error("the breakdown cannot be read and begins anew: %s", error, extra={"breakdown": name})
+            logger.error("the breakdown cannot be read and starts again from zero: %s", error, extra={"breakdown": name})
             return None
 
 

@@ -156,7 +156,7 @@ async def test_a_damaged_one_stops_no_training_and_begins_anew(one, other, caplo
     await shown(other, ("2", 1, "old"))
     assert told(await actions(one)) == [("b", 1, 0.0)]
     assert (await one.progress()).counters.learned == 2
-    assert "the breakdown cannot be read and begins anew" in caplog.text
+    assert "the breakdown cannot be read and starts again from zero" in caplog.text
 
 
 async def test_one_of_a_newer_release_is_not_read_and_stops_no_training(one, other, monkeypatch):
