@@ -13,7 +13,7 @@ from cli.service import Service
 from shared.api.breakdowns import CROSSED, LARGEST_PAGE, MOST_CROSSED, PAGE
 from shared.domain.words import counted
 
-app = typer.Typer(no_args_is_help=True, help="What is shown, to whom, and which segment gains.")
+app = typer.Typer(no_args_is_help=True, help="The shown actions, the segments that they are shown to, and the segments that gain.")
 
 
 class Sort(StrEnum):

@@ -66,7 +66,7 @@ class SegmentLiftBody(WireModel):
 
 
 class GainBody(WireModel):
-    """What the baseline would have earned in the same events, and the lift over that."""
+    """The reward that the baseline would have earned in the same events, and the lift over that."""
 
     baseline_reward: float | None
     baseline_interval: Ends | None
@@ -101,7 +101,7 @@ class _Told(WireModel):
 
 
 class ActionsResponse(_Told):
-    """What was shown."""
+    """The shown actions."""
 
     interval_in_minutes: int
     count: int
@@ -141,7 +141,7 @@ class CrossedValueBody(WireModel):
 
 
 class CrossedResponse(_Told):
-    """What was shown to whom."""
+    """The shown actions by segment."""
 
     feature: str | None
     most_events_of_others: int

@@ -908,7 +908,7 @@ _ROWS_PARAMETERS: Final = (
 )
 _BROKEN_DOWN: Final = (
     "The trainer counts it at each commit, for 90 days: by hours today and yesterday, else by days. "
-    "What is not among the most frequent is counted together in `others`. All intervals are 95 % for one look."
+    "All less frequent ones are counted together in `others`. All intervals are 95 % for one look."
 )
 _EARNED: Final[dict[str, Any]] = {
     "events": 300,
@@ -950,7 +950,7 @@ _FIGURES_ACTIONS: Final = Described(
 _FIGURES_SEGMENTS: Final = Described(
     "Figures",
     "Read which segment gains",
-    description="What was earned by the values of the feature that is `breakdownFeature` in the loop's configuration, and how much more "
+    description="The rewards by the values of the feature that is `breakdownFeature` in the loop's configuration, and how much more "
     f"that is than the application's own choice would have earned. {_BROKEN_DOWN}",
     parameters=_ROWS_PARAMETERS,
     answers=(
