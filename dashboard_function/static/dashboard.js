@@ -1,5 +1,6 @@
 /** The dashboard: signing in, the sections and the way between them. */
 
+import { addressed } from "./lib/address.js";
 import { DEFAULT_LOOP, Refusal, opened } from "./lib/api.js";
 import { confirmed } from "./lib/dialog.js";
 import { byId, h, replace, write } from "./lib/dom.js";
@@ -214,7 +215,7 @@ function group({ title, names }) {
 }
 
 /**
- * Show the section that the address names: `#/models`, `#/evaluations/ID`.
+ * Show the section that the address names: `#/models`, `#/evaluations/ID`, `#/events?action=a`.
  *
  * @param {Api} api
  */
@@ -222,7 +223,7 @@ async function show(api) {
   leaving.abort();
   leaving = new AbortController();
   place = location.href;
-  const { section, argument } = markSection();
+  const { section, argument, query } = markSection();
   openMenu(false);
   connection.set("idle");
   const { signal } = leaving;
@@ -234,7 +235,7 @@ async function show(api) {
   const root = h("div", { class: "section" });
   wait(section.title);
   try {
-    await section.show({ api, root, signal, argument, onError, entitle });
+    await section.show({ api, root, signal, argument, query, onError, entitle });
     if (signal.aborted || !main.hasAttribute("aria-busy")) return;
     reveal(root);
   } catch (error) {
@@ -244,7 +245,7 @@ async function show(api) {
 
 /** Tell in the menu and in the window's title which section is shown. */
 function markSection() {
-  const [, wanted = "", argument = ""] = location.hash.split("/");
+  const { name: wanted, argument, query } = addressed();
   const name = own(SECTIONS, wanted) ? wanted : FIRST;
   const section = SECTIONS[name];
   if (wanted && name !== wanted) note(`There is no section “${wanted.slice(0, 40)}”. This is ${section.title}.`);
@@ -254,16 +255,7 @@ function markSection() {
   }
   byId("help").setAttribute("href", `/documentation/${own(EXPLAINED, name) ?? "how-to/use-the-dashboard"}`);
   document.title = `${section.title} · ${api?.loop} · ${NAME}`;
-  return { section, argument: decoded(argument) };
-}
-
-/** What the address says, also where somebody has written it by hand. @param {string} text */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+  return { section, argument, query };
 }
 
 /**

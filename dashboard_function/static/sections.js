@@ -20,6 +20,7 @@ import * as segments from "./sections/segments.js";
  * @property {HTMLElement} root
  * @property {AbortSignal} signal
  * @property {string} argument what the address says behind the section's name
+ * @property {URLSearchParams} query how it is to be looked at, as the address says
  * @property {(error: unknown) => void} onError
  * @property {(name: string) => void} entitle puts the name of what is shown into the window's title
  */
