@@ -1,6 +1,7 @@
 /** The dashboard's sections. */
 
 import * as actions from "./sections/actions.js";
+import * as changes from "./sections/changes.js";
 import * as configuration from "./sections/configuration.js";
 import * as evaluations from "./sections/evaluations.js";
 import * as events from "./sections/events.js";
@@ -38,6 +39,7 @@ export const SECTIONS = {
   configuration: { title: "Configuration", show: configuration.show },
   policy: { title: "Policy", show: policy.show },
   models: { title: "Models", show: models.show },
+  changes: { title: "Changes", show: changes.show },
   log: { title: "Log", show: log.show },
   loops: { title: "Loops", show: loops.show },
 };
@@ -47,6 +49,7 @@ export const EXPLAINED = {
   overview: "how-to/read-the-status",
   actions: "how-to/use-the-dashboard",
   segments: "how-to/use-the-dashboard",
+  changes: "concepts/configuration",
   events: "how-to/look-up-an-event",
   evaluations: "concepts/evaluations",
   features: "concepts/features",
@@ -58,7 +61,7 @@ export const EXPLAINED = {
 };
 
 export const GROUPS = [
-  { title: "Watch", names: ["overview", "actions", "segments", "events"] },
+  { title: "Watch", names: ["overview", "actions", "segments", "events", "changes"] },
   { title: "Improve", names: ["evaluations", "features", "policy"] },
   { title: "Set up", names: ["configuration", "models", "log"] },
   { title: "Deployment", names: ["loops"] },

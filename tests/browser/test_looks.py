@@ -12,6 +12,7 @@ from tests.browser.visits import PHONE, Visit
 SECTIONS = {
     "Overview": ".figure",
     "Events": "form",
+    "Changes": ".empty",
     "Evaluations": ".empty",
     "Features": ".empty",
     "Policy": "form",

@@ -31,12 +31,13 @@ export function written(name, argument = "", query = {}) {
  * Put the view that is looked at into the address. The button Back leads to the one before it.
  *
  * @param {string} name
- * @param {string} argument
- * @param {Record<string, string | null | undefined>} [query]
+ * @param {{ before: Record<string, string | null | undefined>, now: Record<string, string | null | undefined> }} queries
  */
-export function remember(name, argument = "", query = {}) {
-  const next = written(name, argument, query);
-  if (next !== location.hash) history.pushState(null, "", next);
+export function remember(name, { before, now }) {
+  const [old, next] = [written(name, "", before), written(name, "", now)];
+  if (next === old) return;
+  history.replaceState(null, "", old);
+  history.pushState(null, "", next);
 }
 
 /** What cannot be decoded stays as it is. @param {string} text */

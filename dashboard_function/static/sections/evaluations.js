@@ -1,6 +1,7 @@
 /** Evaluations: what other policies would have earned on what is logged. */
 
 import { h, renew, replace } from "../lib/dom.js";
+import { exportButtons, ofRecords } from "../lib/export.js";
 import { repeated } from "../lib/live.js";
 import { button, empty, heading } from "../lib/pieces.js";
 import { showEvaluation } from "./evaluation.js";
@@ -30,7 +31,15 @@ async function list({ api, root, signal, onError }) {
     const { jobs, isCut } = await listed(api, EVALUATIONS, pages, signal);
     const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
     renew(content, [jobs, isCut], () =>
-      jobs.length ? h("div", { class: "card" }, jobTable(jobs, EVALUATIONS, remove), more()) : nothingYet(),
+      jobs.length
+        ? h(
+            "div",
+            { class: "card" },
+            jobTable(jobs, EVALUATIONS, remove),
+            more(),
+            exportButtons("Evaluations", () => ofRecords(jobs)),
+          )
+        : nothingYet(),
     );
   };
   replace(

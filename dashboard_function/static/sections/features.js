@@ -1,6 +1,7 @@
 /** Feature importances: which features of the log tell what is worth showing. */
 
 import { h, renew, replace, svg } from "../lib/dom.js";
+import { exportButtons, ofRecords } from "../lib/export.js";
 import { field, form } from "../lib/form.js";
 import { interval, localDay, reward } from "../lib/format.js";
 import { newId } from "../lib/ids.js";
@@ -33,7 +34,15 @@ async function list({ api, root, signal, onError }) {
     const { jobs, isCut } = await listed(api, FEATURES, pages, signal);
     const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
     renew(content, [jobs, isCut], () =>
-      jobs.length ? h("div", { class: "card" }, jobTable(jobs, FEATURES, remove), more()) : nothingYet(),
+      jobs.length
+        ? h(
+            "div",
+            { class: "card" },
+            jobTable(jobs, FEATURES, remove),
+            more(),
+            exportButtons("Feature importances", () => ofRecords(jobs)),
+          )
+        : nothingYet(),
     );
   };
   replace(
