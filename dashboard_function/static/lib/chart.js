@@ -1,7 +1,8 @@
 /** Charts over time, each with a legend that follows the pointer, a summary for screen readers, and its numbers as a table. */
 
-import { freshId, h, replace, update, write } from "./dom.js";
-import { localTime } from "./format.js";
+import { freshId, h, renew, replace, update, write } from "./dom.js";
+import { exportButtons } from "./export.js";
+import { counted, localTime } from "./format.js";
 import { colour, themeChanged } from "./theme.js";
 
 /** @typedef {typeof import("../vendor/uplot/uPlot.esm.js")} Library */
@@ -21,6 +22,9 @@ import { colour, themeChanged } from "./theme.js";
 const LIBRARY = "/dashboard/vendor/uplot/uPlot.esm.js";
 const DAY = 86_400;
 const SHORTEST_SPAN = 600;
+const NEAR_PIXELS = 6;
+const SHORTEST_DRAG = 8;
+const TICK = 7;
 const BAND_OPACITY = "2a";
 const AXIS_FONT = "12px system-ui, sans-serif";
 const AXIS_ROOM = 16;
@@ -33,6 +37,8 @@ let library = null;
 let loading = null;
 let tries = 0;
 
+/** @typedef {import("./marks.js").Mark} Mark */
+
 /** A chart; it is drawn anew by `show` and ends with its signal. */
 export class Chart {
   /** @type {InstanceType<Library> | null} */
@@ -41,10 +47,13 @@ export class Chart {
   #series = [];
   /** @type {number[]} */
   #times = [];
+  /** @type {Mark[]} */
+  #marks = [];
   #shape = "";
 
   /**
    * `steps` are what may lie between two marks of the axis, so that no two of them read alike, and `least` is the least that it spans.
+   * `onRange` is told the time that somebody drags over.
    *
    * @param {{
    *   title: string,
@@ -56,6 +65,7 @@ export class Chart {
    *   least?: number,
    *   empty?: import("./dom.js").Child,
    *   level?: "h2" | "h3",
+   *   onRange?: (since: Date, until: Date) => void,
    * }} options
    */
   constructor({
@@ -68,8 +78,11 @@ export class Chart {
     least = 0,
     empty = "Nothing in this time yet.",
     level = "h3",
+    onRange,
   }) {
     this.format = format;
+    this.title = title;
+    this.onRange = onRange;
     this.height = height;
     this.fromZero = fromZero;
     this.steps = steps;
@@ -81,7 +94,16 @@ export class Chart {
     this.canvas.style.height = `${height}px`;
     this.nothing = h("p", { class: "nothing faint", hidden: true }, empty);
     this.table = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": `${title}, as a table` });
-    this.details = h("details", { class: "numbers quiet", ontoggle: () => this.#tabulate(title) }, h("summary", {}, "Numbers"), this.table);
+    this.details = h(
+      "details",
+      { class: "numbers quiet", ontoggle: () => this.#tabulate() },
+      h("summary", {}, "Numbers"),
+      exportButtons(title, () => this.#exported()),
+      this.table,
+    );
+    this.changes = h("ul", {});
+    this.changed = h("summary", {});
+    this.changeList = h("details", { class: "quiet changes", hidden: true }, this.changed, this.changes);
     this.element = h(
       "section",
       { class: "chart", "aria-labelledby": id },
@@ -89,6 +111,7 @@ export class Chart {
       this.legend,
       this.nothing,
       this.canvas,
+      this.changeList,
       this.details,
     );
     const observer = new ResizeObserver(() => this.#fit());
@@ -98,22 +121,46 @@ export class Chart {
   }
 
   /**
-   * @param {{ times: number[], series: Series[] }} data times in seconds since 1970, in order
+   * @param {{ times: number[], series: Series[], marks?: Mark[] }} data times in seconds since 1970, in order
    */
-  show({ times, series }) {
+  show({ times, series, marks = [] }) {
     this.#times = times;
     this.#series = series;
+    this.#marks = this.#inSight(marks);
+    this.#listChanges();
     const isEmpty = !times.length;
     this.nothing.hidden = !isEmpty;
     for (const part of [this.canvas, this.legend, this.details]) part.hidden = isEmpty;
     if (isEmpty) return;
     this.#tell(null);
     this.canvas.setAttribute("aria-label", summary(times, series, this.format));
-    if (this.details.open) this.#tabulate("");
+    if (this.details.open) this.#tabulate();
     const shape = JSON.stringify(series.map((each) => [each.label, each.colour, each.shape, Boolean(each.low)]));
     if (shape === this.#shape && this.#plot) this.#plot.setData(this.#drawn());
     else this.#redraw();
     this.#shape = shape;
+  }
+
+  /** @param {Mark[]} marks */
+  #inSight(marks) {
+    if (!this.#times.length) return [];
+    const [low, high] = this.#span();
+    return marks.filter(({ at }) => at >= low && at <= high);
+  }
+
+  #listChanges() {
+    this.changeList.hidden = !this.#marks.length;
+    write(this.changed, `${counted(this.#marks.length, "change")} in this time`);
+    renew(this.changes, this.#marks, () => this.#marks.map(({ at, label }) => h("li", {}, `${localTime(at * 1000)}: ${label}`)));
+  }
+
+  /** @returns {import("./export.js").Table} */
+  #exported() {
+    const [, ...heads] = this.#heads();
+    return {
+      heads: ["time", ...heads],
+      rows: this.#rows().map(([time, ...values]) => [new Date(time * 1000).toISOString(), ...values]),
+    };
   }
 
   /** @param {number} [widest] see `columnsOf` */
@@ -160,7 +207,7 @@ export class Chart {
       height: this.height,
       padding: [10, 18, 0, 0],
       legend: { show: false },
-      cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+      cursor: { y: false, drag: { x: Boolean(this.onRange), y: false, setScale: false, dist: SHORTEST_DRAG }, points: { size: 7 } },
       scales: { x: { range: () => this.#span() }, y: { range: () => this.#range() } },
       axes: [
         {
@@ -178,8 +225,58 @@ export class Chart {
       ],
       series: [{}, ...columns],
       bands,
-      hooks: { setCursor: [(/** @type {any} */ plot) => this.#tell(plot.cursor.idx)] },
+      hooks: {
+        setCursor: [(/** @type {any} */ plot) => this.#tell(plot.cursor.idx, this.#pointedAt(plot))],
+        setSelect: [(/** @type {any} */ plot) => this.#selected(plot)],
+        draw: [(/** @type {any} */ plot) => this.#drawMarks(plot)],
+      },
     };
+  }
+
+  /** @param {any} plot */
+  #selected(plot) {
+    const { left, width } = plot.select;
+    if (!this.onRange || width < SHORTEST_DRAG) return;
+    const [since, until] = [left, left + width].map((each) => new Date(plot.posToVal(each, "x") * 1000));
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.onRange(since, until);
+  }
+
+  /**
+   * Changes are lines through the whole picture, with a triangle; models, of which there are many, ticks at its foot.
+   *
+   * @param {any} plot
+   */
+  #drawMarks(plot) {
+    const { ctx, bbox } = plot;
+    const size = TICK * devicePixelRatio;
+    ctx.save();
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    for (const { at, kind } of this.#marks) {
+      const x = plot.valToPos(at, "x", true);
+      const isModel = kind === "model";
+      ctx.strokeStyle = ctx.fillStyle = colour(isModel ? "faint" : "third");
+      ctx.setLineDash(isModel ? [] : [3 * devicePixelRatio, 3 * devicePixelRatio]);
+      ctx.beginPath();
+      ctx.moveTo(x, isModel ? bbox.top + bbox.height - size : bbox.top);
+      ctx.lineTo(x, bbox.top + bbox.height);
+      ctx.stroke();
+      if (isModel) continue;
+      ctx.beginPath();
+      ctx.moveTo(x - size / 2, bbox.top);
+      ctx.lineTo(x + size / 2, bbox.top);
+      ctx.lineTo(x, bbox.top + size);
+      ctx.fill();
+    }
+    ctx.restore();
+  }
+
+  /** What was changed where the pointer is. @param {any} plot */
+  #pointedAt(plot) {
+    const { left } = plot.cursor;
+    if (left === undefined || left < 0) return "";
+    const near = this.#marks.filter(({ at }) => Math.abs(plot.valToPos(at, "x") - left) <= NEAR_PIXELS);
+    return [...new Set(near.map(({ label }) => label))].slice(0, 3).join("; ");
   }
 
   /** From the first moment to the last, with room for half a bar; what is short stands in ten minutes, with more room for what will come. */
@@ -203,11 +300,14 @@ export class Chart {
     return this.fromZero && low >= 0 ? [0, high + short + room] : [low - short / 2 - room, high + short / 2 + room];
   }
 
-  /** @param {number | null | undefined} index of the time that the pointer is at; without one the last */
-  #tell(index) {
+  /**
+   * @param {number | null | undefined} index of the time that the pointer is at; without one the last
+   * @param {string} [change] what was changed there
+   */
+  #tell(index, change = "") {
     const at = index ?? this.#times.length - 1;
     const [hours, end] = [this.#times[at], index === null || index === undefined ? "latest: " : ""];
-    write(this.at, hours === undefined ? "" : `${end}${localTime(hours * 1000)}`);
+    write(this.at, hours === undefined ? "" : `${end}${localTime(hours * 1000)}${change && `. ${change}`}`);
     if (this.legend.children.length !== this.#series.length) replace(this.legend, this.#series.map(entry));
     this.#series.forEach((each, number) => {
       const shown = this.legend.children[number];
@@ -219,21 +319,28 @@ export class Chart {
     });
   }
 
-  /** @param {string} title */
-  #tabulate(title) {
-    if (!this.details.open) return;
-    const heads = ["Time", ...this.#series.flatMap(({ label, low }) => (low ? [label, `${label}, from`, `${label}, to`] : [label]))];
+  #heads() {
+    return ["Time", ...this.#series.flatMap(({ label, low }) => (low ? [label, `${label}, from`, `${label}, to`] : [label]))];
+  }
+
+  /** All that is shown, the newest first: the time and the values. @returns {number[][]} */
+  #rows() {
     const columns = this.#data().slice(1);
     const order = this.#series.flatMap((each) => (each.low ? [0, 2, 1] : [0]));
     let first = 0;
     const places = order.map((offset, number) => (offset === 0 ? (first = number) : first + offset));
-    const rows = this.#times.map((time, row) => [time, ...places.map((place) => columns[place][row])]).reverse();
+    return this.#times.map((time, row) => [time, ...places.map((place) => columns[place][row])]).reverse();
+  }
+
+  #tabulate() {
+    if (!this.details.open) return;
+    const [heads, rows] = [this.#heads(), this.#rows()];
     update(
       this.table,
       h(
         "table",
         {},
-        h("caption", { class: "unseen" }, title || this.table.getAttribute("aria-label")),
+        h("caption", { class: "unseen" }, this.table.getAttribute("aria-label")),
         h(
           "thead",
           {},

@@ -3,9 +3,11 @@
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, renew, replace, update as updated, write } from "../lib/dom.js";
+import { exportButtons, ofRecords } from "../lib/export.js";
 import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { repeated } from "../lib/live.js";
+import { marksFor } from "../lib/marks.js";
 import { failed, message, note } from "../lib/notes.js";
 import { own } from "../lib/own.js";
 import { amount, button, card, facts, heading, pill, segments, table, when } from "../lib/pieces.js";
@@ -55,6 +57,7 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   let shown = null;
   /** @type {any} what the report says of it, once it is over */
   let report = null;
+  const marks = marksFor(api, signal);
   const watching = new AbortController();
   const title = h("span");
   const status = h("div", { class: "stack", "aria-live": "polite" });
@@ -73,13 +76,13 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   const fetched = async () => {
     const asked = api.get(address, { ...ALWAYS, window: VIEWS.day.window, intervalInMinutes: VIEWS.day.minutes }, signal);
     const isKnown = report?.value.length;
-    [shown, report] = await Promise.all([asked, isKnown ? report : api.get(`${address}/report`, {}, signal)]);
+    [shown, report] = await Promise.all([asked, isKnown ? report : api.get(`${address}/report`, {}, signal), marks.refresh()]);
   };
   /** @type {any} the results with the course that is drawn */
   let course = null;
   const drawCourse = () => {
     const inSlot = course?.content.value.filter((/** @type {any} */ each) => each.slotId === slot) ?? [];
-    chart.show(ofResults(inSlot, (each) => titleOf(each, report)));
+    chart.show({ ...ofResults(inSlot, (each) => titleOf(each, report)), marks: marks.known() });
   };
   const follow = async () => {
     if (!shown.content.value.length) return;
@@ -144,6 +147,7 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
             )
           : null,
         resultTable(inSlot, { best: shown.optimalPolicy, report, apply }),
+        exportButtons("Results of the evaluation", () => ofRecords(inSlot)),
       ),
     );
     if (course) drawCourse();

@@ -1,9 +1,11 @@
 /** The model's versions: rolling back to one; export, import and reset of the model. */
 
+import { remember } from "../lib/address.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, renew, replace, update as updated } from "../lib/dom.js";
-import { field, form } from "../lib/form.js";
-import { count, counted } from "../lib/format.js";
+import { exportButtons, ofRecords } from "../lib/export.js";
+import { field, form, select } from "../lib/form.js";
+import { count, counted, difference, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
 import { note } from "../lib/notes.js";
 import { amount, button, card, download, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
@@ -20,7 +22,9 @@ const KINDS = {
 };
 
 /** @param {Page} page */
-export async function show({ api, root, signal, onError }) {
+export async function show(page) {
+  const { api, root, signal, onError } = page;
+  const comparing = comparison(page);
   let known = 0;
   let isWhole = false;
   const versions = h("div");
@@ -51,12 +55,19 @@ export async function show({ api, root, signal, onError }) {
         ["It knows", counted(known, "event")],
       ]),
     );
+    comparing.offer(listed.value);
     const draw = () => {
       const { value } = listed;
       const shown = isWhole ? value : value.slice(0, FIRST);
       const all = button(`Show all ${value.length}`, () => ((isWhole = true), draw()), { class: "small" });
       renew(versions, shown, () =>
-        value.length ? [tableOf(shown, restore), value.length > shown.length ? h("p", {}, all) : null] : nothingYet(),
+        value.length
+          ? [
+              tableOf(shown, restore),
+              value.length > shown.length ? h("p", {}, all) : null,
+              exportButtons("Versions", () => ofRecords(value)),
+            ]
+          : nothingYet(),
       );
     };
     draw();
@@ -91,6 +102,7 @@ export async function show({ api, root, signal, onError }) {
       card("Import a model", importForm(api, update)),
     ),
     card("Versions", versions),
+    comparing.element,
   );
   await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;
 }
@@ -116,6 +128,103 @@ function tableOf(versions, restore) {
             "aria-label": `Roll back to ${kept.version}`,
           }),
     ]),
+  );
+}
+
+/**
+ * Two versions side by side: what they are, what each earned, and what moved most between them.
+ *
+ * @param {Page} page
+ */
+function comparison({ api, signal, query }) {
+  const from = field({ name: "from", label: "From", control: select([], "") });
+  const to = field({ name: "to", label: "To", control: select([], "") });
+  const found = h("div", { class: "stack", "aria-live": "polite" });
+  let asked = { from: query.get("from") ?? "", to: query.get("to") ?? "" };
+  const submit = async () => {
+    const before = asked;
+    asked = { from: from.control.value, to: to.control.value };
+    remember("models", { before, now: asked });
+    const [compared, { models, lookedAt }] = await Promise.all([
+      api.get("models/compare", asked, signal),
+      api.get("events", { top: 1 }, signal),
+    ]);
+    replace(found, sideBySide(compared, models, lookedAt), movedTable(compared));
+  };
+  const element = h(
+    "section",
+    { class: "card", hidden: true },
+    h("header", {}, h("h2", {}, "Compare two versions")),
+    form({ content: [h("div", { class: "fields" }, from.element, to.element)], fields: () => [from, to], submit, action: "Compare" }),
+    found,
+  );
+  let isFirst = true;
+  const offer = (/** @type {any[]} */ versions) => {
+    element.hidden = versions.length < 2;
+    const names = versions.map(({ version }) => version);
+    const chosen = [from.control.value || asked.from || names[1], to.control.value || asked.to || names[0]];
+    [from, to].forEach(({ control }, at) => {
+      renew(control, names, () => names.map((name) => h("option", { value: name }, name)));
+      control.value = chosen[at];
+    });
+    if (isFirst && asked.from && asked.to) element.querySelector("form")?.requestSubmit();
+    isFirst = false;
+  };
+  return { element, offer };
+}
+
+/**
+ * @param {any} compared
+ * @param {any[]} models what each model earned
+ * @param {any} lookedAt
+ */
+function sideBySide(compared, models, lookedAt) {
+  const both = [compared.from, compared.to];
+  const earned = both.map(({ version }) => models.find((each) => each.modelVersion === version));
+  return [
+    table(
+      "Both versions",
+      ["", "From", "To"],
+      [
+        ["Version", ...both.map(({ version }) => h("code", {}, version))],
+        ["Published", ...both.map(({ publishedAt }) => when(publishedAt))],
+        ["Made", ...both.map(({ kind }) => kind)],
+        ["Events learned", ...both.map(({ learned }) => amount(count(learned)))],
+        ["Log up to", ...both.map(({ window }) => when(window.until))],
+        [
+          "Earned per event that it chose",
+          ...earned.map((each) => amount(each ? `${reward(each.averageReward)} over ${counted(each.events, "event")}` : "–")),
+        ],
+      ],
+    ),
+    h("p", { class: "faint" }, `What a version earned is of the newest ${counted(lookedAt.events, "event")}.`),
+  ];
+}
+
+/** @param {any} compared */
+function movedTable({ moved, events }) {
+  if (!moved.length) return h("p", { class: "faint" }, "No learned event is kept by which they could be compared.");
+  return h(
+    "div",
+    { class: "stack" },
+    h("h3", {}, "What moved most"),
+    h(
+      "p",
+      { class: "faint" },
+      `What each feature adds to the estimate of what was shown, on average of the events that have it. Of the newest ${counted(events, "learned event")}.`,
+    ),
+    table(
+      "What moved most",
+      ["Feature", "#Before", "#After", "#Change", "#Events"],
+      moved.map((/** @type {any} */ each) => [
+        h("code", {}, each.name),
+        amount(reward(each.before)),
+        amount(reward(each.after)),
+        amount(difference(each.after, each.before).replace(/ \(.*/, "")),
+        amount(count(each.events)),
+      ]),
+    ),
+    exportButtons("What moved between two models", () => ofRecords(moved)),
   );
 }
 

@@ -1,15 +1,18 @@
 /** How the loop does: what it earns against the baseline and chance, its traffic, its model, and what is in its way. */
 
+import { remember } from "../lib/address.js";
 import { Chart } from "../lib/chart.js";
 import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { ago, count, counted, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
 import { liftWords } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
+import { marksFor } from "../lib/marks.js";
 import { amount, card, empty, facts, heading, pill, segments, snippet, table } from "../lib/pieces.js";
+import { USUAL, rangePicker, shownTime, timeBefore, timeWords } from "../lib/range.js";
 import { checklist } from "./checklist.js";
 import { rankExample, rewardExample, sdkExample } from "./examples.js";
 import { LOST_REWARDS, whySkipped } from "./reasons.js";
-import { Samples, column, complete, ofPolicies, secondsAt } from "./series.js";
+import { Samples, behind, column, complete, ofPolicies, secondsAt, within } from "./series.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -17,14 +20,6 @@ const EVERY_MS = 4_000;
 const MARKS = { good: "✓", warn: "!", bad: "✕", wait: "…" };
 const IMPORTED = "Imported from another log; not ranked here";
 const SAID = { good: "Fine", warn: "Worth a look", bad: "Not right", wait: "Waiting" };
-
-/** @type {Record<string, { title: string, words: string, hours: number, minutes: number }>} */
-const RANGES = {
-  hour: { title: "Hour", words: "in the last hour", hours: 1, minutes: 5 },
-  day: { title: "Day", words: "in the last day", hours: 24, minutes: 5 },
-  week: { title: "Week", words: "in the last week", hours: 168, minutes: 60 },
-  month: { title: "30 days", words: "in the last 30 days", hours: 720, minutes: 1440 },
-};
 
 /** What may lie between two marks of an axis that is told to a tenth, to a thousandth, and in units of time. */
 const TENTHS = steps(0.1);
@@ -35,14 +30,19 @@ const SPANS = [
 
 /** What was seen of each loop since it was signed in to. @type {WeakMap<object, Samples>} */
 const seen = new WeakMap();
-let range = "day";
-let view = "cumulative";
+const CUMULATIVE = "cumulative";
+const EACH = "timeseries";
+
+/** How the overview was looked at last. @type {import("../lib/range.js").Chosen & { view: string, isCompared: boolean }} */
+let looked = { range: USUAL, view: CUMULATIVE, isCompared: false };
 
 /** @param {Page} page */
-export async function show({ api, root, signal, onError }) {
+export async function show({ api, root, signal, query, onError }) {
+  if (query.size) looked = lookOf(query);
   const figures = h("dl", { class: "figures", "aria-label": "Figures" });
   const body = h("div", { class: "parts" });
-  const charts = chartsFor(api, signal);
+  const charts = chartsFor(api, signal, (since, until) => picker.pick({ since: since.toISOString(), until: until.toISOString() }));
+  const marks = marksFor(api, signal);
   const checks = h("ul", { class: "checks" });
   const fates = h("div");
   const model = h("div", { class: "stack" });
@@ -63,25 +63,26 @@ export async function show({ api, root, signal, onError }) {
     ),
   );
   const update = async () => {
-    const asked = range;
-    const { hours, minutes } = RANGES[asked];
-    const until = new Date();
-    const since = new Date(until.getTime() - hours * 3_600_000);
-    const [status, found] = await Promise.all([
-      api.get("status", {}, signal),
-      api.get("figures", { since: since.toISOString(), until: until.toISOString(), interval: minutes }, signal),
-    ]);
-    if (asked !== range) return; // another one was chosen meanwhile, and is asked for already
+    const asked = looked;
+    const shown = shownTime(asked);
+    const earlier = asked.isCompared ? timeBefore(shown) : null;
+    const figuresOf = (/** @type {import("../lib/range.js").Shown} */ { since, until, minutes }) =>
+      api.get("figures", { since: since.toISOString(), until: until.toISOString(), interval: minutes }, signal);
+    const [status, found, former] = await Promise.all([api.get("status", {}, signal), figuresOf(shown), earlier && figuresOf(earlier)]);
+    if (asked !== looked) return; // something else was chosen meanwhile, and is asked for already
     body.removeAttribute("aria-busy");
     const { loop } = status;
     write(
       known,
       loop.importedEvents ? `The model knows ${counted(loop.publishedModelLearned, "event")}, of the log that was imported.` : "",
     );
-    updated(figures, tiles(loop, found, RANGES[asked].words));
+    updated(figures, tiles(loop, found, timeWords(shown)));
     start.hidden = loop.counters?.ranked !== 0;
     charts.element.hidden = !start.hidden;
-    charts.show(found, { minutes, since, until: new Date(found.watermark ?? until) });
+    const until = found.watermark ? new Date(Math.min(Date.parse(found.watermark), shown.until.getTime())) : shown.until;
+    const before = earlier && { ...earlier, points: former.timeseries };
+    const draw = () => charts.show(found, { ...shown, until }, { before, marks: marks.known() });
+    draw();
     const list = checklist(loop);
     renew(checks, list, () => list.map(checked));
     anew.hidden = !loop.anew;
@@ -92,18 +93,33 @@ export async function show({ api, root, signal, onError }) {
       [loop.modelVersion, loop.publishedModelVersion, loop.publishedModelLearned, loop.learningMode, loop.apprentice, found.latency],
       () => ofModel(loop, found),
     );
+    if (await marks.refresh(loop.publishedModelVersion)) draw();
   };
   let again = () => {};
-  charts.onView(() => again());
-  const ranges = segments(
-    "Time shown",
-    Object.entries(RANGES).map(([name, { title }]) => [name, title]),
-    range,
-    (name) => {
-      range = name;
-      body.setAttribute("aria-busy", "true");
-      again();
+  const look = (/** @type {Partial<typeof looked>} */ changes) => {
+    const before = queryOf(looked);
+    looked = { ...looked, ...changes };
+    remember("overview", { before, now: queryOf(looked) });
+    charts.look();
+    body.setAttribute("aria-busy", "true");
+    again();
+  };
+  charts.onView((view) => look({ view }));
+  const picker = rangePicker({
+    chosen: looked,
+    onChange: ({ range = null, since = null, until = null }) => look({ range, since, until }),
+  });
+  const compare = h(
+    "button",
+    {
+      type: "button",
+      "aria-pressed": String(looked.isCompared),
+      onclick: () => {
+        look({ isCompared: !looked.isCompared, ...(looked.isCompared ? {} : { view: EACH }) });
+        compare.setAttribute("aria-pressed", String(looked.isCompared));
+      },
     },
+    "Period before",
   );
   replace(
     body,
@@ -118,10 +134,31 @@ export async function show({ api, root, signal, onError }) {
       h("div", { class: "stack" }, card("Events by result", fates), card("Model and latency", model)),
     ),
   );
-  replace(root, heading("Overview", null, [ranges]), body);
+  replace(
+    root,
+    heading("Overview", null, [h("div", { class: "segments", role: "group", "aria-label": "Compare with" }, compare), picker.bar]),
+    picker.panel,
+    body,
+  );
   const watch = repeated(update, { everyMs: EVERY_MS, signal, onError });
   again = watch;
   await watch.first;
+}
+
+/** @param {URLSearchParams} query */
+function lookOf(query) {
+  return {
+    range: query.get("range"),
+    since: query.get("since"),
+    until: query.get("until"),
+    view: query.get("view") === EACH ? EACH : CUMULATIVE,
+    isCompared: query.has("before"),
+  };
+}
+
+/** @param {typeof looked} look */
+function queryOf({ range, since, until, view, isCompared }) {
+  return { range: since ? null : (range ?? USUAL), since, until, view: view === EACH ? EACH : null, before: isCompared ? "1" : null };
 }
 
 /** @param {number} least */
@@ -149,8 +186,9 @@ function samplesOf(api) {
 /**
  * @param {import("../lib/api.js").Api} api
  * @param {AbortSignal} signal
+ * @param {(since: Date, until: Date) => void} onRange
  */
-function chartsFor(api, signal) {
+function chartsFor(api, signal, onRange) {
   const rewards = new Chart({
     title: "Average reward",
     format: reward,
@@ -160,6 +198,7 @@ function chartsFor(api, signal) {
     height: 260,
     level: "h2",
     empty: "No event of this time is learned yet. An event counts when its reward wait time is over.",
+    onRange,
   });
   const traffic = new Chart({
     title: "Traffic per minute",
@@ -170,6 +209,7 @@ function chartsFor(api, signal) {
     least: 0.5,
     height: 170,
     level: "h2",
+    onRange,
   });
   const exploration = new Chart({
     title: "Exploration",
@@ -180,6 +220,7 @@ function chartsFor(api, signal) {
     least: 0.05,
     height: 170,
     level: "h2",
+    onRange,
   });
   const apprentice = new Chart({
     title: "Apprentice: agrees with your own choice",
@@ -190,6 +231,7 @@ function chartsFor(api, signal) {
     least: 0.05,
     height: 200,
     level: "h2",
+    onRange,
   });
   const ofApprentice = h(
     "div",
@@ -202,17 +244,32 @@ function chartsFor(api, signal) {
         "It is ready for Online mode when the line stays high, or when an evaluation says that it earns more.",
     ),
   );
-  const lag = new Chart({ title: "Lag", format: seconds, signal, fromZero: true, steps: SPANS, least: 10, height: 170, level: "h2" });
-  let changed = () => {};
-  const views = segments(
-    "Time range of a point",
-    [
-      ["cumulative", "Since the start"],
-      ["timeseries", "Each interval"],
-    ],
-    view,
-    (name) => ((view = name), changed()),
-  );
+  const lag = new Chart({
+    title: "Lag",
+    format: seconds,
+    signal,
+    fromZero: true,
+    steps: SPANS,
+    least: 10,
+    height: 170,
+    level: "h2",
+    onRange,
+  });
+  let changed = (/** @type {string} */ _view) => {};
+  const views = h("div");
+  const look = () =>
+    renew(views, looked.view, () =>
+      segments(
+        "Time range of a point",
+        [
+          [CUMULATIVE, "Since the start"],
+          [EACH, "Each interval"],
+        ],
+        looked.view,
+        (name) => changed(name),
+      ),
+    );
+  look();
   rewards.element.querySelector("header")?.append(views);
   const small = [traffic, exploration, lag].map((each) => h("div", { class: "card" }, each.element));
   return {
@@ -228,34 +285,60 @@ function chartsFor(api, signal) {
       ofApprentice,
       h("div", { class: "columns three" }, small),
     ),
-    onView: (/** @type {() => void} */ listener) => (changed = listener),
-    show: (/** @type {any} */ found, /** @type {{ minutes: number, since: Date, until: Date }} */ range) => {
+    look,
+    onView: (/** @type {(view: string) => void} */ listener) => (changed = listener),
+    /**
+     * @param {any} found
+     * @param {import("../lib/range.js").Shown} range
+     * @param {{ before: { points: any[], minutes: number, shiftSeconds: number } | null, marks: import("../lib/marks.js").Mark[] }} beside
+     */
+    show: (found, range, { before, marks }) => {
       const samples = samplesOf(api);
       samples.add(found);
-      rewards.show(ofPolicies(view === "cumulative" ? samples.after(found) : found.timeseries));
+      const former = (/** @type {number[]} */ times, /** @type {(point: any) => number | null} */ member) =>
+        before ? behind(times, before, member) : [];
+      const isEach = looked.view === EACH;
+      const earned = ofPolicies(isEach ? found.timeseries : within(samples.after(found), range));
+      if (isEach) earned.series.push(...former(earned.times, (each) => each.averageReward));
+      rewards.show({ ...earned, marks });
       const buckets = complete(found.timeseries, range);
       const times = buckets.map(secondsAt);
       const known = found.timeseries;
       traffic.show({
         times,
+        marks,
         series: [
           { label: "Events", colour: "online", shape: "bars", values: buckets.map((each) => each.events / minutesOf(each, range)) },
           { label: "Rewards", colour: "baseline", dash: [8, 4], values: buckets.map((each) => each.rewards / minutesOf(each, range)) },
+          ...former(times, (each) => each.events / (before?.minutes ?? 1)),
         ],
       });
       const matches = column(known, (each) => each.matchRate);
+      const learnedAt = known.map(secondsAt);
       exploration.show({
-        times: known.map(secondsAt),
-        series: [{ label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) }],
+        times: learnedAt,
+        marks,
+        series: [
+          { label: "Share explored", colour: "third", shape: "area", values: column(known, (each) => each.explorationShare) },
+          ...former(learnedAt, (each) => each.explorationShare),
+        ],
       });
       ofApprentice.hidden = !matches.some((each) => each !== null);
       apprentice.show({
-        times: ofApprentice.hidden ? [] : known.map(secondsAt),
-        series: [{ label: "Same choice", colour: "baseline", shape: "area", values: matches }],
+        times: ofApprentice.hidden ? [] : learnedAt,
+        marks,
+        series: [
+          { label: "Same choice", colour: "baseline", shape: "area", values: matches },
+          ...former(learnedAt, (each) => each.matchRate ?? null),
+        ],
       });
       lag.show({
-        times: known.map(secondsAt),
-        series: [{ label: "Behind", colour: "fourth", shape: "area", values: column(known, (each) => each.lagSeconds) }],
+        times: learnedAt,
+        marks,
+        series: [
+          { label: "Behind", colour: "fourth", shape: "area", values: column(known, (each) => each.lagSeconds) },
+          ...former(learnedAt, (each) => each.lagSeconds),
+        ],
       });
     },
   };

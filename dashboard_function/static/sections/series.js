@@ -125,6 +125,17 @@ export function complete(buckets, { minutes, since, until }) {
 }
 
 /**
+ * Give the points of a time, and of the bucket that ends behind it.
+ *
+ * @param {any[]} points
+ * @param {{ minutes: number, since: Date, until: Date }} range
+ */
+export function within(points, { minutes, since, until }) {
+  const [first, last] = [since.getTime() / 1000, until.getTime() / 1000 + minutes * 60];
+  return points.filter((point) => secondsAt(point) >= first && secondsAt(point) <= last);
+}
+
+/**
  * One member of each bucket.
  *
  * @param {any[]} buckets
@@ -132,6 +143,28 @@ export function complete(buckets, { minutes, since, until }) {
  */
 export function column(buckets, member) {
   return buckets.map((bucket) => (bucket.isEmpty ? null : (member(bucket) ?? null)));
+}
+
+/** How the period before is drawn, behind what is shown. */
+const BEFORE = { label: "Period before", colour: "edge", dash: [2, 3] };
+
+/**
+ * Give a series of the period before, at the times of the one that is shown; null where nothing is known.
+ *
+ * @param {number[]} times
+ * @param {{ points: any[], minutes: number, shiftSeconds: number }} before
+ * @param {(point: any) => number | null | undefined} member
+ * @param {string} [label]
+ * @returns {Series[]} none where nothing at all is known
+ */
+export function behind(times, { points, minutes, shiftSeconds }, member, label = BEFORE.label) {
+  const step = minutes * 60;
+  const known = new Map(points.map((point) => [secondsAt(point), point]));
+  const values = times.map((time) => {
+    const point = known.get(Math.floor((time - shiftSeconds) / step) * step);
+    return point ? (member(point) ?? null) : null;
+  });
+  return values.some((each) => each !== null) ? [{ ...BEFORE, label, values }] : [];
 }
 
 /** @param {any} point */
