@@ -20,7 +20,9 @@ const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
 // Call `perform` with the loop of ENDPOINT and KEY, or with an app that is started for it, with short waits.
 export async function onStage(perform, { short = SHORT.count } = {}) {
-  const { values } = parseArgs({ options: { short: { type: "boolean" }, seed: { type: "string", default: "0" }, anyway: { type: "boolean" } } });
+  const { values } = parseArgs({
+    options: { short: { type: "boolean" }, seed: { type: "string", default: "0" }, anyway: { type: "boolean" } },
+  });
   const visits = values.short ? { count: short, seconds: (SHORT.seconds * short) / SHORT.count } : LONG;
   const { endpoint, key, stop } = process.env.ENDPOINT ? await givenApp(values.anyway) : await ownApp();
   try {
