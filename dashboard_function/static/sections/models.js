@@ -7,7 +7,7 @@ import { exportButtons, ofRecords } from "../lib/export.js";
 import { field, form, select } from "../lib/form.js";
 import { count, counted, difference, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
-import { note } from "../lib/notes.js";
+import { failed, note } from "../lib/notes.js";
 import { amount, button, card, download, empty, facts, heading, pill, table, when } from "../lib/pieces.js";
 
 /** @typedef {import("../sections.js").Page} Page */
@@ -167,7 +167,7 @@ function comparison({ api, signal, query }) {
       renew(control, names, () => names.map((name) => h("option", { value: name }, name)));
       control.value = chosen[at];
     });
-    if (isFirst && asked.from && asked.to) element.querySelector("form")?.requestSubmit();
+    if (isFirst && asked.from && asked.to) submit().catch((error) => failed(error, "Compare two versions"));
     isFirst = false;
   };
   return { element, offer };
