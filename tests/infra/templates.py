@@ -39,6 +39,9 @@ REACHED = {("host", "blob"), ("host", "queue"), ("data", "blob"), ("data", "tabl
 
 TELEMETRY = {"APPLICATIONINSIGHTS_CONNECTION_STRING", "APPLICATIONINSIGHTS_AUTHENTICATION_STRING"}
 
+PAGES = {"AzureWebJobsDisableHomepage"}
+"""What has the Functions host leave the address `/` to the app."""
+
 NOT_ON_FLEX = re.findall(
     r"\w+",
     """
@@ -253,7 +256,7 @@ def every_module_gets_what_it_asks_for(project: Project) -> Iterator[str]:
 
 
 def every_setting_is_set_and_no_other(project: Project) -> Iterator[str]:
-    expected = SETTINGS | ACCOUNTS | TELEMETRY
+    expected = SETTINGS | ACCOUNTS | TELEMETRY | PAGES
     yield from (f"the setting {name} is not set" for name in expected - project.settings.keys())
     yield from (f"the setting {name} is known to nobody" for name in project.settings.keys() - expected)
     for name, expression in project.settings.items():
