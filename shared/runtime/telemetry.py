@@ -84,6 +84,8 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "advice is given without a part of the log": ("error",),
         "the live figures cannot be read and start again from zero: %s": ("figures",),
         "the breakdown cannot be read and starts again from zero: %s": ("breakdown",),
+        "a change of the loop is not confirmed in the list of changes: %s": ("file",),
+        "the list of the loop's changes cannot be read and starts again: %s": ("file",),
         "%s: events that arrive behind the watermark are not learned": ("lookback",),
         "too many rewards are late or unknown; the oldest are forgotten and stay counted as they are": ("rewards",),
         "the log was not mirrored: %s": ("copied", "waiting"),

@@ -93,7 +93,7 @@ class FileChangeLog:
         try:
             return msgspec.json.decode(file.data, type=_File).changes, file.etag
         except (msgspec.MsgspecError, RecursionError) as damage:
-            logger.error("the list of the loop's changes cannot be read and begins anew: %s", damage, extra={"file": self._name})
+            logger.error("the list of the loop's changes cannot be read and starts again: %s", damage, extra={"file": self._name})
             return (), file.etag
 
 

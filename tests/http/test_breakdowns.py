@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.running import run
 from tests.http.building import ON_ONE_HOST, counters, rank, refused, reward
+from tests.http.own_loops import OwnLoop, own_loop
 from tests.http.test_figures import SHORT
 from tests.running import HostKind, RunningApp
 from tests.stores import NewStorage
@@ -43,7 +44,13 @@ def learned(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
         yield running
 
 
-def told(app: RunningApp, path: str) -> Any:
+@pytest.fixture
+def own(shared: RunningApp) -> Iterator[OwnLoop]:
+    with own_loop(shared) as loop:
+        yield loop
+
+
+def told(app: RunningApp | OwnLoop, path: str) -> Any:
     answer = app.request("GET", path)
     assert answer.status == 200, answer.body
     return answer.json
@@ -132,11 +139,11 @@ def test_a_loop_without_a_feature_says_so(quiet):
     assert told(quiet, "/figures/crossed")["actions"] == []
 
 
-def test_the_feature_is_kept_told_and_taken_back(quiet):
-    assert "breakdownFeature" not in told(quiet, PLACE)
-    assert quiet.request("PUT", PLACE, {**FULL, "breakdownFeature": "a.b"}).json["breakdownFeature"] == "a.b"
-    assert quiet.request("PUT", PLACE, FULL).json["breakdownFeature"] == "a.b"
-    assert "breakdownFeature" not in told(quiet, "/personalizer/v1.1-preview.3/configurations/service")
-    assert "breakdownFeature" not in quiet.request("PUT", PLACE, {**FULL, "breakdownFeature": ""}).json
-    too_long = quiet.request("PUT", PLACE, {**FULL, "breakdownFeature": "x" * 257})
+def test_the_feature_is_kept_told_and_taken_back(own):
+    assert "breakdownFeature" not in told(own, PLACE)
+    assert own.request("PUT", PLACE, {**FULL, "breakdownFeature": "a.b"}).json["breakdownFeature"] == "a.b"
+    assert own.request("PUT", PLACE, FULL).json["breakdownFeature"] == "a.b"
+    assert "breakdownFeature" not in told(own, "/personalizer/v1.1-preview.3/configurations/service")
+    assert "breakdownFeature" not in own.request("PUT", PLACE, {**FULL, "breakdownFeature": ""}).json
+    too_long = own.request("PUT", PLACE, {**FULL, "breakdownFeature": "x" * 257})
     refused(too_long, 400, "InvalidServiceConfiguration", target="breakdownFeature")

@@ -84,10 +84,10 @@ async def test_one_that_comes_later_gets_the_next_connections_until_it_has_as_ma
     await asyncio.gather(*(place.connect() for _ in range(30)))
     assert late.has == set()
     again = Taker(place._listener.dup())
-    place.takers.append(again)
     for _ in range(6):
         await place.connect()
     assert len(again.has) >= 5
+    again.accepting.close()
     again.accepting._listener.close()
 
 

@@ -224,7 +224,9 @@ def _kind(schema: Node) -> str:
         return f"array of {_kind(schema['items'])}{_bounds(schema)}"
     if isinstance(schema.get("additionalProperties"), Mapping):
         return f"object of {_kind(schema['additionalProperties'])}"
-    return f"{_text(schema.get('format') or schema.get('type', 'anything'))}{_bounds(schema)}"
+    kinds = schema.get("type", "anything")
+    kind = kinds if isinstance(kinds, str) else " or ".join(kinds)
+    return f"{_text(schema.get('format') or kind)}{_bounds(schema)}"
 
 
 def _bounds(schema: Node) -> str:
