@@ -47,6 +47,30 @@ def test_actions_are_listed_searched_and_counted(visit, shown):
     expect(visit.page.get_by_role("heading", name="No action is called so")).to_be_visible(timeout=WITHIN_MS)
 
 
+def test_how_actions_and_segments_are_looked_at_is_a_link(visit, shown):
+    visit.sign_in()
+    for section, searched, name in (("Actions", "Search actions", "What is shown"), ("Segments", "Search values", "Which segment gains")):
+        visit.go(section)
+        table = visit.page.get_by_role("table", name=name, exact=True)
+        first = table.get_by_role("rowheader").last.inner_text()
+        visit.page.get_by_role("searchbox", name=searched).fill(first)
+        expect(table.get_by_role("rowheader")).to_have_text([first], timeout=WITHIN_MS)
+        visit.page.get_by_role("button", name="7 days", exact=True).click()
+        visit.page.get_by_role("combobox", name="Order").select_option("lastSeen")
+        link = visit.page.evaluate("location.hash")
+        assert "days=7" in link
+        assert "sort=lastSeen" in link
+        visit.go("Events")
+        visit.page.evaluate("link => { location.hash = link; }", link)
+        expect(visit.page.get_by_role("searchbox", name=searched)).to_have_value(first, timeout=WITHIN_MS)
+        expect(visit.page.get_by_role("button", name="7 days", exact=True)).to_have_attribute("aria-pressed", "true")
+        expect(visit.page.get_by_role("combobox", name="Order")).to_have_value("lastSeen")
+        expect(table.get_by_role("rowheader")).to_have_text([first], timeout=WITHIN_MS)
+        visit.page.evaluate("section => { location.hash = `#/${section}?days=constructor&sort=nonsense`; }", section.lower())
+        expect(visit.page.get_by_role("searchbox", name=searched)).to_have_value("", timeout=WITHIN_MS)
+        expect(table.get_by_role("rowheader").first).to_be_visible(timeout=WITHIN_MS)
+
+
 def test_segments_tell_what_is_shown_to_whom_and_who_gains(visit, visiting, shown, axe):
     visit.sign_in()
     visit.go("Segments")

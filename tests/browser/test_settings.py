@@ -131,6 +131,8 @@ def test_a_model_is_exported_reset_and_imported(visit, app, taught, tmp_path):
     assert loop_of(app)["publishedModelVersion"] is None
     visit.page.get_by_label("Signed archive").set_input_files(archive)
     visit.button("Import").click()
+    expect(visit.page.get_by_role("dialog")).to_contain_text("The present model knows 0 events")
+    visit.confirm("Import")
     visit.says("The model is published.")
     assert loop_of(app)["publishedModelVersion"] is not None
 
@@ -142,6 +144,7 @@ def test_a_file_that_is_no_model_is_refused_in_the_services_words(visit, tmp_pat
     (tmp_path / "model.vw.zip").write_bytes(b"nonsense")
     visit.page.get_by_label("Signed archive").set_input_files(tmp_path / "model.vw.zip")
     visit.button("Import").click()
+    visit.confirm("Import")
     expect(visit.page.get_by_role("alert")).to_contain_text("archive")
 
 

@@ -18,7 +18,7 @@ const SORTS = [
 
 /** @param {Page} page */
 export function show(page) {
-  const { controls, content } = rows(page, { path: "figures/actions", label: "Search actions", sorts: SORTS, draw });
+  const { controls, content } = rows(page, { name: "actions", path: "figures/actions", label: "Search actions", sorts: SORTS, draw });
   replace(
     page.root,
     heading(

@@ -1,5 +1,6 @@
 /** What the sections on actions and on segments have in common: how rows are asked for, and how figures are written. */
 
+import { remember } from "../lib/address.js";
 import { h, renew, svg } from "../lib/dom.js";
 import { count, counted, interval, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
@@ -12,6 +13,7 @@ const STEP = 50;
 const MOST = 500;
 const TYPING_MS = 250;
 const DAY_MS = 86_400_000;
+const LONGEST = 90;
 const WIDTH = 120;
 const HEIGHT = 24;
 
@@ -24,24 +26,27 @@ const RANGES = [
 ];
 
 /**
- * Rows that can be searched, sorted, and shown in parts; asked for again now and then.
+ * Rows that can be searched, sorted, and shown in parts; asked for again now and then. How they are looked at is in the address.
  *
  * @param {Page} page
- * @param {{ path: string, label: string, sorts: [string, string][], draw: (found: any) => Element[] }} options
+ * @param {{ name: string, path: string, label: string, sorts: [string, string][], draw: (found: any) => Element[], onRange?: () => void }} options
  */
-export function rows({ api, signal, onError }, { path, label, sorts, draw }) {
+export function rows({ api, query, signal, onError }, { name, path, label, sorts, draw, onRange = () => {} }) {
   const content = h("div", { class: "stack" });
   const search = h("input", { type: "search", "aria-label": label, placeholder: label, maxlength: 256, autocomplete: "off" });
-  let days = "";
-  let sort = sorts[0][0];
+  search.value = query.get("search") ?? "";
+  let days = oneOf(RANGES, query.get("days"), "");
+  let sort = oneOf(sorts, query.get("sort"), sorts[0][0]);
   let top = STEP;
+  const looked = () => ({ days, sort: sort === sorts[0][0] ? null : sort, search: search.value });
+  let before = looked();
   const more = () => {
     top = Math.min(top + STEP, MOST);
     update();
   };
   const ask = async () => {
-    const query = { top: String(top), sort, search: search.value, ...sinceDays(days) };
-    const found = await api.get(path, query, signal);
+    const asked = { top: String(top), sort, search: search.value, ...sinceDays(days) };
+    const found = await api.get(path, asked, signal);
     const isCut = found.value.length < found.matched;
     renew(content, [found, isCut], () => [
       ...draw(found),
@@ -57,12 +62,15 @@ export function rows({ api, signal, onError }, { path, label, sorts, draw }) {
   });
   const begin = () => {
     top = STEP;
+    const now = looked();
+    remember(name, { before, now });
+    before = now;
     update();
   };
   const order = h(
     "select",
     { "aria-label": "Order" },
-    sorts.map(([name, text]) => h("option", { value: name }, text)),
+    sorts.map(([value, text]) => h("option", { value, selected: value === sort }, text)),
   );
   order.addEventListener("change", () => {
     sort = order.value;
@@ -71,8 +79,25 @@ export function rows({ api, signal, onError }, { path, label, sorts, draw }) {
   const range = segments("Range", RANGES, days, (chosen) => {
     days = chosen;
     begin();
+    onRange();
   });
-  return { controls: h("div", { class: "actions" }, range, search, order), content };
+  return { controls: h("div", { class: "actions" }, range, search, order), content, days: () => days };
+}
+
+/**
+ * Give what an address says if it is one of these.
+ *
+ * @param {[string, string][]} known values with their words
+ * @param {string | null} said
+ * @param {string} otherwise
+ */
+function oneOf(known, said, otherwise) {
+  return known.some(([value]) => value === said) ? String(said) : otherwise;
+}
+
+/** Say in words which range that is. @param {string} days */
+export function rangeWords(days) {
+  return days === "1" ? "in the last day" : `in the last ${days || LONGEST} days`;
 }
 
 /** @param {string} days "" for all that is kept */

@@ -99,7 +99,7 @@ export async function show(page) {
           remove,
         ),
       ),
-      card("Import a model", importForm(api, update)),
+      card("Import a model", importForm({ api, signal, known: () => known, update })),
     ),
     card("Versions", versions),
     comparing.element,
@@ -236,11 +236,8 @@ function nothingYet() {
   );
 }
 
-/**
- * @param {import("../lib/api.js").Api} api
- * @param {() => Promise<void>} update
- */
-function importForm(api, update) {
+/** @param {{ api: import("../lib/api.js").Api, signal: AbortSignal, known: () => number, update: () => Promise<void> }} section */
+function importForm({ api, signal, known, update }) {
   const file = h("input", { type: "file", accept: ".zip,application/zip" });
   const archive = field({
     name: "file",
@@ -255,6 +252,8 @@ function importForm(api, update) {
       file.focus();
       return;
     }
+    const text = `The model in ${chosen.name} is published and served within seconds. The present model knows ${counted(known(), "event")}; it stays in the list of versions.`;
+    if (!(await confirmed({ title: "Import this model?", text, action: "Import", isDangerous: false }, signal))) return;
     await api.put("personalizer/model", chosen.slice());
     note("The model is published.");
     file.value = "";

@@ -5,7 +5,7 @@ import { count, percent, reward } from "../lib/format.js";
 import { liftWords } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
 import { amount, card, empty, heading, table } from "../lib/pieces.js";
-import { average, events, figure, others, rows, source } from "./breakdown.js";
+import { average, events, figure, others, rangeWords, rows, sinceDays, source } from "./breakdown.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -24,20 +24,29 @@ const SORTS = [
 /** @param {Page} page */
 export function show(page) {
   const { api, root, signal, onError } = page;
-  const { controls, content } = rows(page, { path: "figures/segments", label: "Search values", sorts: SORTS, draw });
   const shown = h("div");
+  let again = () => {};
+  const found = rows(page, {
+    name: "segments",
+    path: "figures/segments",
+    label: "Search values",
+    sorts: SORTS,
+    draw,
+    onRange: () => again(),
+  });
   const ask = async () => {
-    const found = await api.get("figures/crossed", { actions: LINES, values: COLUMNS }, signal);
-    renew(shown, found, () => (found.actions.length ? crossed(found) : null));
+    const days = found.days();
+    const cells = await api.get("figures/crossed", { actions: LINES, values: COLUMNS, ...sinceDays(days) }, signal);
+    if (days === found.days()) renew(shown, [cells, days], () => (cells.actions.length ? crossed(cells, rangeWords(days)) : null));
   };
   replace(
     root,
     heading("Segments", "What is shown to whom, and who gains, by the values of one feature of the context."),
-    controls,
-    content,
+    found.controls,
+    found.content,
     shown,
   );
-  repeated(ask, { everyMs: EVERY_MS, signal, onError });
+  again = repeated(ask, { everyMs: EVERY_MS, signal, onError });
 }
 
 /** @param {any} found */
@@ -86,12 +95,15 @@ function named(value) {
   return value === null ? h("span", { class: "faint" }, "no value") : value || h("span", { class: "faint" }, "empty text");
 }
 
-/** @param {any} found */
-function crossed(found) {
+/**
+ * @param {any} found
+ * @param {string} during
+ */
+function crossed(found, during) {
   const heads = ["Action", ...found.values.map((/** @type {any} */ each) => `#${each.value ?? "no value"}`)];
   const cell = (/** @type {any} */ each) =>
     each ? figure(percent(each.share), `${reward(each.averageReward)} of ${count(each.events)}`) : amount("–");
   const lines = found.actions.map((/** @type {any} */ each) => [each.id, ...each.cells.map(cell)]);
-  const note = `The share of each action among the events of a value; below it, the average reward and the number of events. These are the ${LINES} most frequent actions and the ${COLUMNS} most frequent values at most, in the last 90 days. A dash stands for ${found.mostEventsOfOthers ? `${count(found.mostEventsOfOthers)} events at most` : "none"}.`;
+  const note = `The share of each action among the events of a value; below it, the average reward and the number of events. These are the ${LINES} most frequent actions and the ${COLUMNS} most frequent values at most, ${during}. A dash stands for ${found.mostEventsOfOthers ? `${count(found.mostEventsOfOthers)} events at most` : "none"}.`;
   return card("What is shown to whom", table("What is shown to whom", heads, lines), h("p", { class: "faint" }, note), source(found));
 }
