@@ -196,8 +196,9 @@ def test_after_a_few_visits_the_likeliest_story_is_said_to_be_a_guess(demo):
 
 @pytest.mark.parametrize("buttons", [["Click it", "Skip it"], ["Skip it", "Click it"], ["Click it", "Click it", "Ask again"]], ids="+".join)
 def test_buttons_that_are_used_at_once_reward_one_event_once(demo, buttons):
-    demo.play()
+    demo.until(lambda: demo.loop()["counters"]["pending"] == 0)
     before = demo.loop()["counters"]
+    demo.play()
     demo.page.evaluate(
         "names => names.forEach(name => [...document.querySelectorAll('button')].find(e => e.innerText === name).click())", buttons
     )

@@ -64,7 +64,7 @@ def test_policies_and_features_of_an_evaluation_may_be_called_so(visit: Visit, a
     results = visit.page.get_by_role("table").filter(has_text="The baseline").first
     for name in NAMES[:4]:
         expect(results).to_contain_text(name, timeout=90_000)
-    assert visit.page.locator(".legend").filter(has_text="__proto__").count() >= 1
+    expect(visit.page.locator(".legend").filter(has_text="__proto__").first).to_be_visible(timeout=90_000)
     visit.open("#/features/toString")
     visit.heading("constructor")
     expect(visit.page.locator("main")).to_contain_text("user.constructor", timeout=90_000)

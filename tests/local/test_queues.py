@@ -169,11 +169,11 @@ async def test_a_poison_queues_function_that_fails_leaves_the_message_there(plac
 
 async def test_a_long_run_keeps_its_message_hidden_even_when_it_keeps_the_loop_busy(place):
     async def busy(call: QueueCall) -> None:
-        time.sleep(3)  # noqa: ASYNC251 - a function that does just that
+        time.sleep(8)  # noqa: ASYNC251 - a function that does just that
 
     await place.send("long", queue="jobs")
     place.functions.do = busy
-    first, second = place.host(held_for=SECOND), place.host(held_for=SECOND)
+    first, second = place.host(held_for=4 * SECOND), place.host(held_for=4 * SECOND)
     first.start()
     second.start()
     await empty(place)

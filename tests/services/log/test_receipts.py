@@ -157,7 +157,7 @@ async def test_an_unknown_event_is_not_found_and_the_answer_names_what_was_looke
     await learn(one)
     with pytest.raises(ResourceNotFoundError, match="from 2026-05-17T00:00:00Z to 2026-05-17T12:00:16Z") as refused:
         await one.receipts.find("nobody")
-    assert "there is more" not in str(refused.value)
+    assert "was not searched" not in str(refused.value)
 
 
 async def test_an_event_of_a_deleted_log_is_not_found_and_the_answer_says_why(one, clock):
@@ -217,7 +217,7 @@ async def test_a_search_that_is_cut_short_says_so(one, clock, monkeypatch):
     clock.pass_(3 * 3600)
     await one.rank(*[f"e{number}" for number in range(20)])
     monkeypatch.setattr(receipts, "_DECISIONS", 10)
-    with pytest.raises(ResourceNotFoundError, match=r"there is more.*around="):
+    with pytest.raises(ResourceNotFoundError, match=r"the rest of the log was not searched.*around="):
         await one.receipts.find("old")
     found: Receipt = await one.receipts.find("e3")
     assert found.searched.is_cut
@@ -250,7 +250,7 @@ async def test_the_joined_log_is_looked_through_up_to_a_number_of_chunks(one, mo
     await forget_hot(one)
     monkeypatch.setattr(receipts, "_CHUNKS", 2)
     assert (await of(one, "e3")).fate is Fate.LEARNED
-    with pytest.raises(ResourceNotFoundError, match="there is more"):
+    with pytest.raises(ResourceNotFoundError, match="the rest of the log was not searched"):
         await one.receipts.find("e0")
     assert (await of(one, "e0", around=T0 - timedelta(minutes=59, seconds=50))).fate is Fate.LEARNED
 
