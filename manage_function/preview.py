@@ -31,6 +31,7 @@ async def preview_loop(call: Call) -> func.HttpResponse:
     tier, changes = body.to_tier(), body.to_changes()
     services = await call.deployment.find(call.loop)
     if services is None:
+        await call.deployment.loops.check_new(call.loop, tier, changes)
         return answer(200, _of_a_new_one(call.loop))
     loops, record = call.deployment.loops, await call.deployment.loops.read(call.loop)
     found = _members(await services.previewer.preview_of(lambda present: loops.changed(present, tier, changes)))

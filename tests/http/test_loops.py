@@ -129,12 +129,15 @@ def test_a_loop_needs_no_body(managed, name):
 def test_a_body_that_breaks_a_rule_makes_no_loop(managed, name, body, code, target):
     answer = administer(managed, "PUT", f"/loops/{name}", body)
     assert (answer.status, answer.json["error"]["code"], answer.json["error"].get("target")) == (400, code, target)
+    told = administer(managed, "POST", f"/loops/{name}/preview", body)
+    assert (told.status, told.json["error"]["code"], told.json["error"].get("target")) == (400, code, target)
     assert administer(managed, "GET", f"/loops/{name}").status == 404
 
 
 @pytest.mark.parametrize("wrong", ["1news", "news-x", "x" * 32, "newsx0001", "a%2Fb", "caf%C3%A9", "a.b"])
 def test_a_name_that_no_loop_can_have_is_refused(managed, wrong):
-    refused(administer(managed, "PUT", f"/loops/{wrong}", {}), 400, "InvalidRequest", naming="the loop's name", target="loop")
+    for method, place in (("PUT", f"/loops/{wrong}"), ("POST", f"/loops/{wrong}/preview")):
+        refused(administer(managed, method, place, {}), 400, "InvalidRequest", naming="the loop's name", target="loop")
     assert administer(managed, "GET", f"/loops/{wrong}").status == 404
     assert administer(managed, "DELETE", f"/loops/{wrong}").status == 404
     assert administer(managed, "POST", f"/loops/{wrong}/keys/1/regenerate").status == 404

@@ -16,6 +16,7 @@ from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
+from shared.api.configuration import ConfigurationChanges
 from shared.api.lenient import mended
 from shared.api.logs import LINES
 from shared.api.openapi.catalogue import DESCRIBED
@@ -91,6 +92,8 @@ def is_read_leniently(case) -> bool:
     read = mended(sent, described.body.kind)
     parts: dict[str, type[BaseModel]] = {"actions": RankableAction, "policies": PolicyContract}
     inner = [(each, mended(each, parts[name])) for name in parts for each in sent.get(name) or [] if isinstance(sent[name], list)]
+    if isinstance(settings := sent.get("configuration"), dict):
+        inner.append((settings, mended(settings, ConfigurationChanges)))
     return read != sent or any(before != after for before, after in inner)
 
 

@@ -73,6 +73,12 @@ class Loops:
 
         return await self._kept(name, change)
 
+    async def check_new(self, name: str, tier: Tier | None, changes: Mapping[str, Any]) -> None:
+        """Raise what `put` would raise of a loop that is not there; nothing is made."""
+        check_loop_name(name)
+        await self._make_sure_there_is_room(name)
+        self._put(await self._read(name), tier, changes, (new_key(), new_key()), self._clock.now())
+
     def tag(self, record: LoopRecord) -> str:
         """Give the tag of a loop as it is: of this life of it, its tier and its configuration."""
         return tag_of(record.life, record.tier.value, configuration_tag(record.settings(self._defaults)))
@@ -85,11 +91,7 @@ class Loops:
         return await self._kept(name, lambda record, keys, now: self._taken_over(record, wanted, keys, now, again=again))
 
     async def _kept(self, name: str, change: Callable[[LoopRecord, tuple[str, str], datetime], LoopRecord]) -> Kept:
-        if not is_loop_name(name):
-            raise InvalidRequestError(
-                "the loop's name: must be a lower-case letter and at most 30 letters or digits, and not end in x and four digits",
-                target="loop",
-            )
+        check_loop_name(name)
         await self._make_sure_there_is_room(name)
         keys = (new_key(), new_key())
         now = self._clock.now()
@@ -156,6 +158,15 @@ class Loops:
         record = _born(record, Tier.S0, keys, now) if is_new else record
         taken = taken_over(record, wanted, again=again, defaults=self._defaults, check_mirror=self._check_mirror, now=now)
         return taken.overriding({"resets": 0}) if is_new else taken
+
+
+def check_loop_name(name: str) -> None:
+    """Raise `InvalidRequestError` for what no loop may be called."""
+    if not is_loop_name(name):
+        raise InvalidRequestError(
+            "the loop's name: must be a lower-case letter and at most 30 letters or digits, and not end in x and four digits",
+            target="loop",
+        )
 
 
 def _born(record: LoopRecord, tier: Tier, keys: tuple[str, str], now: datetime) -> LoopRecord:
