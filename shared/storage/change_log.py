@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from shared.domain.changes import MOST_TOLD, Change, ChangeKind, Member
-from shared.domain.errors import BusyError, ConflictError, PersonalizerError
+from shared.domain.errors import BusyError, ConflictError, NewerFormatError, PersonalizerError
 from shared.storage import names
 from shared.storage.files import ETag, Files
 
@@ -39,13 +39,16 @@ class _Note(msgspec.Struct, frozen=True, omit_defaults=True):
     leaves: str = ""
 
 
-class _File(msgspec.Struct, frozen=True):
+class _Format(msgspec.Struct, frozen=True):
     format: int = FORMAT
+
+
+class _File(_Format, frozen=True):
     changes: tuple[_Note, ...] = ()
 
 
 class FileChangeLog:
-    """The changes of one life of a loop."""
+    """The changes of one life of a loop. A list of a later release is left as it is: whoever reads or adds raises `NewerFormatError`."""
 
     def __init__(self, files: Files, *, loop: str) -> None:
         self._name = names.changes_file(loop)
@@ -91,6 +94,8 @@ class FileChangeLog:
         if file is None:
             return (), None
         try:
+            if (found := msgspec.json.decode(file.data, type=_Format).format) > FORMAT:
+                raise NewerFormatError("the list of the loop's changes", found=found, known=FORMAT)
             return msgspec.json.decode(file.data, type=_File).changes, file.etag
         except (msgspec.MsgspecError, RecursionError) as damage:
             logger.error("the list of the loop's changes cannot be read and starts again: %s", damage, extra={"file": self._name})

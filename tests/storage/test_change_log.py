@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from shared.domain.changes import MOST_TOLD, Change, ChangeKind, Member
-from shared.domain.errors import ConflictError
+from shared.domain.errors import ConflictError, NewerFormatError
 from shared.domain.loop import LoopRecord
 from shared.storage import names
-from shared.storage.change_log import LARGEST, FileChangeLog
+from shared.storage.change_log import FORMAT, LARGEST, FileChangeLog
 from shared.storage.files import Files
 from shared.storage.loop_store import FileLoopStore
 from tests.builders import T0
@@ -130,8 +130,22 @@ async def test_a_damaged_list_begins_anew_and_hinders_no_change(account, store):
     assert len(await store.changes(AFTER)) == 1
 
 
+async def test_a_list_of_a_later_format_is_refused_and_left_as_it_is(account, store):
+    files = Files(account, names.MODELS)
+    later = orjson.dumps({"format": FORMAT + 1, "changes": {"another": "shape"}})
+    await files.replace(names.changes_file("default"), later, expected=None)
+    with pytest.raises(NewerFormatError):
+        await store.changes(BEFORE)
+    with pytest.raises(NewerFormatError):
+        await store.write(AFTER, expected=None, change=change())
+    kept = await files.read(names.changes_file("default"))
+    assert kept is not None
+    assert kept.data == later
+    assert await store.read("default") is None
+
+
 async def test_kinds_and_members_of_a_later_release_hinder_nothing(account, store):
-    later = orjson.dumps({"format": 2, "changes": [{"id": "x", "at": T0, "by": "key 1", "kind": "weather", "mood": 1}], "more": 1})
+    later = orjson.dumps({"format": FORMAT, "changes": [{"id": "x", "at": T0, "by": "key 1", "kind": "weather", "mood": 1}], "more": 1})
     await overwrite(account, names.MODELS, names.changes_file("default"), later)
     await store.write(AFTER, expected=None, change=change())
     assert [each.kind for each in await store.changes(AFTER)] == [ChangeKind.SETTINGS]
