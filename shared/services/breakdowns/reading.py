@@ -167,7 +167,6 @@ class LiveBreakdown:
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
-        self._read: tuple[str, Kept] | None = None  # under a name that tells the content
 
     async def actions(self, query: Query) -> Listing:
         """Tell what was shown; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`."""
@@ -200,13 +199,8 @@ class LiveBreakdown:
         return None if stored is None else stored[0]
 
     async def _kept(self, name: str) -> Kept | None:
-        if not name:
-            return None
-        if self._read is not None and self._read[0] == name:
-            return self._read[1]
-        kept = await asyncio.to_thread(load, await self._store.breakdown(name))
-        self._read = name, kept
-        return kept
+        """Read it each time: it may have megabytes, and there may be a hundred loops that somebody once looked at."""
+        return await asyncio.to_thread(load, await self._store.breakdown(name)) if name else None
 
 
 def _watermark(pointer: Pointer | None) -> datetime | None:
