@@ -13,6 +13,7 @@ from shared.domain.errors import ConflictError
 from shared.storage.opening import named, open_storage
 from shared.storage.ports import AbsentError, Row, Storage
 from shared.storage.settings import FolderSettings
+from tests.simulation.engine import MemoryStorage, Stored
 
 _SPAWN = multiprocessing.get_context("spawn")
 _SECONDS = 60.0
@@ -30,12 +31,28 @@ class Deployment:
         return open_storage(FolderSettings(Path(self.place), make=True) if self.engine == "embedded" else named(self.place))
 
 
+@dataclass(frozen=True)
+class InMemory:
+    """Storage in memory, which only this process can open; ``stored`` is what is in it."""
+
+    stored: Stored
+
+    def open(self) -> Storage:
+        """Open it once more, as a process of a simulation does."""
+        return MemoryStorage(self.stored)
+
+
 def row(partition: str, name: str, **columns: Any) -> Row:
     return {"PartitionKey": partition, "RowKey": name, **(columns or {"Payload": b"x"})}
 
 
 async def in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
-    """Do this in as many processes at the same time, and give what each came to; all have to come to something."""
+    """Do this in as many processes at the same time, and give what each came to; all have to come to something.
+
+    Storage in memory is opened as often by one process.
+    """
+    if isinstance(arguments[0][0], InMemory):
+        return await asyncio.gather(*(work(*each) for each in arguments))
     return await asyncio.to_thread(_in_processes, work, *arguments)
 
 

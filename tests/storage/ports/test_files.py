@@ -1,7 +1,6 @@
 """The laws of files, for every engine."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +11,7 @@ from shared.storage.embedded import catalogue
 from shared.storage.embedded.times import since_start
 from shared.storage.ports import Content, FileStore, NotModified, Storage
 from tests.ports import count_up, in_processes, take_lease, write_once
+from tests.storage.ports.conftest import Wait
 
 pytestmark = [
     pytest.mark.long,
@@ -234,10 +234,10 @@ async def test_letting_go_of_a_lease_that_is_anothers_by_now_takes_it_from_nobod
 
 
 @pytest.fixture
-def wait(engine: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Awaitable[None]]:
+def wait(wait: Wait, engine: str, monkeypatch: pytest.MonkeyPatch) -> Wait:
     """Let so many seconds pass: of a store of this machine without a wait, since it counts them by the machine's clock."""
     if engine != "embedded":
-        return asyncio.sleep
+        return wait
     waited: list[float] = []
     monkeypatch.setattr(catalogue, "since_start", lambda: since_start() + sum(waited))
 

@@ -1,6 +1,5 @@
 """The laws of queues, for every engine."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -47,29 +46,29 @@ async def test_messages_are_received_once_and_as_many_as_are_asked_for(queue):
     assert list(await queue.receive(most=32, hidden_for=MINUTE)) == []
 
 
-async def test_a_message_is_seen_after_its_delay(queue):
+async def test_a_message_is_seen_after_its_delay(queue, wait):
     await queue.send("later", after=SECOND)
     assert list(await queue.receive(most=1, hidden_for=MINUTE)) == []
-    await asyncio.sleep(2.2)
+    await wait(2.2)
     assert [message.text for message in await queue.receive(most=1, hidden_for=MINUTE)] == ["later"]
 
 
-async def test_a_message_whose_life_is_over_is_gone_with_the_next_one_at_the_latest(queue):
+async def test_a_message_whose_life_is_over_is_gone_with_the_next_one_at_the_latest(queue, wait):
     """Those without a life, and one that is held, stay."""
     await queue.send("for ever")
     [held] = await queue.receive(most=1, hidden_for=MINUTE)
     for number in range(3):
         await queue.send(f"short {number}", life=SECOND)
-    await asyncio.sleep(2.2)
+    await wait(2.2)
     await queue.send("next", life=SECOND)
     assert [message.text for message in await queue.receive(most=32, hidden_for=MINUTE)] == ["next"]
     await queue.delete(held)
 
 
-async def test_a_message_that_is_not_deleted_is_received_again_and_counted(queue):
+async def test_a_message_that_is_not_deleted_is_received_again_and_counted(queue, wait):
     await queue.send("again")
     [first] = await queue.receive(most=1, hidden_for=SECOND)
-    await asyncio.sleep(2.2)
+    await wait(2.2)
     [second] = await queue.receive(most=1, hidden_for=MINUTE)
     assert (second.id, second.dequeue_count) == (first.id, 2)
     with pytest.raises(StorageUnavailableError):
@@ -79,12 +78,12 @@ async def test_a_message_that_is_not_deleted_is_received_again_and_counted(queue
     await queue.delete(second)
 
 
-async def test_a_deleted_message_is_gone(queue):
+async def test_a_deleted_message_is_gone(queue, wait):
     await queue.send("x")
     [message] = await queue.receive(most=1, hidden_for=SECOND)
     await queue.delete(message)
     await queue.delete(message)
-    await asyncio.sleep(2.2)
+    await wait(2.2)
     assert list(await queue.receive(most=1, hidden_for=SECOND)) == []
     with pytest.raises(StorageUnavailableError):
         await queue.hide(message, during=MINUTE)
@@ -98,11 +97,11 @@ async def test_a_hidden_message_is_shown_at_once_by_hiding_it_for_no_time(queue)
     assert again.dequeue_count == 2
 
 
-async def test_who_hides_a_message_for_longer_deletes_it_by_the_new_receipt(queue):
+async def test_who_hides_a_message_for_longer_deletes_it_by_the_new_receipt(queue, wait):
     await queue.send("x")
     [message] = await queue.receive(most=1, hidden_for=SECOND)
     longer = await queue.hide(message, during=MINUTE)
-    await asyncio.sleep(2.2)
+    await wait(2.2)
     assert list(await queue.receive(most=1, hidden_for=MINUTE)) == []
     assert (longer.id, longer.text, longer.dequeue_count) == (message.id, "x", 1)
     await queue.delete(longer)
