@@ -13,6 +13,7 @@ import orjson
 
 from shared.domain.errors import UnreadableError
 from shared.domain.events import Action, Features, JoinedEvent, Observation, Proposal, Situation
+from shared.domain.order import chosen_first
 
 
 def situation_text(situation: Situation) -> bytes:
@@ -188,17 +189,6 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
 
 def _proposed(proposal: Proposal) -> dict[str, object]:
     return {"a": proposal.action + 1, "p": proposal.probability, "lesson": proposal.is_lesson}
-
-
-def chosen_first(probabilities: Sequence[float], chosen: int) -> list[int]:
-    """Order action indices: the chosen one, then the others from likely to unlikely, ties as requested.
-
-    >>> chosen_first([0.1, 0.2, 0.7], 1)
-    [1, 2, 0]
-    """
-    others = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)  # stable in reverse as well
-    others.remove(chosen)
-    return [chosen, *others]
 
 
 def _observation(observation: Observation) -> dict[str, object]:

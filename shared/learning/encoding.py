@@ -7,6 +7,7 @@ the feature. An action's id is a feature too, and the context carries a constant
 also gives the effect of an action alone.
 """
 
+import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.events import Action, Features, JsonValue, Situation
@@ -172,8 +172,8 @@ class Encoder:
 
     def _action(self, action: Action) -> Row:
         try:
-            text = action.text or orjson.dumps((action.id, action.features))
-        except TypeError:  # not from JSON: a Mapping that is no dict, a number beyond 64 bits
+            text = action.text or json.dumps((action.id, action.features)).encode()
+        except (TypeError, ValueError, RecursionError):  # not from JSON: a Mapping that is no dict
             return self._encoded(action)
         row = self._remembered_actions.get(text)
         if row is None:

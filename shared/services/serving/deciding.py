@@ -5,25 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.domain.events import Action, Decision, Features, LearningMode, Proposal, Situation
-from shared.domain.loop import ApprenticeLearning
+from shared.domain.events import Action, Decision, Features, Situation
 from shared.joining.dsjson import CommonText, situation_text
+from shared.learning.choosing import choose
 from shared.learning.encoding import CommonRows, EncodedSituation, Encoders
-from shared.learning.exploration import draw
-from shared.learning.policy import Policy
 from shared.services.serving.model_server import Served
 
 Scored = tuple[str, float]
 """An action's id, and what reward the model expects of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """What to show, what it is drawn from, and, in Apprentice mode, what the policy would have shown."""
-
-    action: int
-    probabilities: tuple[float, ...]
-    proposal: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +49,7 @@ class Decider:
             encoded, text = self._encoders.of(served.model.interactions).encode(situation), situation_text(situation)
         else:
             encoded, text = common.encoded(situation), common.written(situation)
-        choice = _choice(situation, encoded, served, event_id)
+        choice = choose(situation, encoded, basis=served, event_id=event_id)
         proposal = choice.proposal
         return Decision(
             event_id=event_id,
@@ -87,28 +76,6 @@ class Decider:
         """Encode and write what the situations of one call's slots share."""
         rows = self._encoders.of(served.model.interactions).common(context, actions)
         return Common(len(context), rows, CommonText.of(context, actions))
-
-
-def _choice(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
-    """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown."""
-    mode = served.settings.learning_mode
-    if mode is LearningMode.ONLINE:
-        return _drawn(situation, encoded, served, event_id)
-    baseline = situation.baseline
-    certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
-    if mode is LearningMode.LOGGING_ONLY:
-        return _Choice(baseline, certain)
-    drawn = _drawn(situation, encoded, served, event_id)
-    is_lesson = served.settings.apprentice_learning is ApprenticeLearning.IMITATE
-    return _Choice(baseline, certain, Proposal(drawn.action, drawn.probabilities[drawn.action], is_lesson))
-
-
-def _drawn(situation: Situation, encoded: EncodedSituation, served: Served, event_id: str) -> _Choice:
-    settings = served.settings
-    policy = Policy(served.model, exploration_percentage=settings.exploration_percentage, arguments=served.arguments)
-    probabilities = policy.probabilities(encoded, situation.allowed)
-    seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
-    return _Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
 
 
 def best_first(situation: Situation, scores: Sequence[float]) -> tuple[Scored, ...]:

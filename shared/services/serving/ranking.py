@@ -6,8 +6,8 @@ from typing import Final
 
 from shared.domain.clock import Clock
 from shared.domain.events import Decision, LearningMode, Situation
+from shared.domain.order import laid_out
 from shared.domain.ports import EventLog
-from shared.joining.dsjson import chosen_first
 from shared.learning.encoding import Encoders
 from shared.learning.explanation import explain_all
 from shared.services.serving.deciding import Decider, Scored, best_first, new_event_id
@@ -76,9 +76,7 @@ def _reasons(situation: Situation, served: Served) -> tuple[Reasons, ...]:
 
 def ranking(situation: Situation, decision: Decision, reasons: tuple[Reasons, ...] = ()) -> Ranking:
     """Lay out the answer: excluded actions stay where they were, the others follow the chosen one from likely to unlikely."""
-    allowed = situation.allowed
-    order = iter([index for index in chosen_first(decision.probabilities, decision.chosen) if allowed[index]])
-    places = [next(order) if may else index for index, may in enumerate(allowed)]
+    places = laid_out(situation.allowed, decision.probabilities, decision.chosen)
     return Ranking(
         event_id=decision.event_id,
         reward_action_id=situation.actions[decision.chosen].id,
