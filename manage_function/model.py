@@ -2,9 +2,11 @@
 
 import azure.functions as func
 
+from shared.api.conditions import etag
 from shared.api.flags import read_flag
 from shared.api.model import ComparisonBody, ModelPropertiesBody, ModelVersionBody, ModelVersionsBody, read_comparison
 from shared.api.model_archive import LARGEST_ARCHIVE, MODEL, open_archive, write_archive
+from shared.api.serving import ServingBody
 from shared.runtime.assembly.process import MODELS_IN_HAND
 from shared.runtime.http import MUCH, QUERY_VERSION, Call, Operation, answer, attachment
 
@@ -38,6 +40,19 @@ async def properties(call: Call) -> func.HttpResponse:
     return answer(200, ModelPropertiesBody.write(await call.services.keeper.times()))
 
 
+async def serving(call: Call) -> func.HttpResponse:
+    """Answer with all that a client needs to decide by itself; 304 to who has it already."""
+    offer = await call.services.handing_out.offer()
+    headers = {"Cache-Control": "no-cache", **etag(offer.tag)}
+    if offer.tag in call.request.headers.get("if-none-match", ""):
+        return answer(304, headers=headers)
+    async with call.deployment.rooms[MODELS_IN_HAND].place():
+        model = await call.services.handing_out.model(offer)
+        seconds = offer.poll_interval.total_seconds()
+        body = ServingBody.write(offer.settings, version=offer.version, model=model, poll_seconds=seconds, ticket=offer.ticket)
+        return answer(200, body, headers=headers)
+
+
 async def versions(call: Call) -> func.HttpResponse:
     """Answer with the versions that are kept."""
     return answer(200, ModelVersionsBody.write(await call.services.keeper.versions()))
@@ -68,6 +83,7 @@ OPERATIONS = (
         room=MODELS_IN_HAND,
     ),
     Operation("model_delete", "DELETE", "model", delete, time=MUCH),
+    Operation("models_serving", "GET", "models/serving", serving, versioned=False, time=MUCH),
     Operation("model_properties", "GET", "model/properties", properties),
     Operation("models_compare", "GET", "models/compare", compare, versioned=False, time=MUCH, room=MODELS_IN_HAND),
     Operation("model_versions", "GET", "model/versions", versions, time=MUCH),

@@ -346,6 +346,14 @@ class ModelSigner(Protocol):
         ...
 
 
+class Sealer(Protocol):
+    """Seals what is given to callers and comes back from them; raises as `ModelSigner`."""
+
+    async def seal(self, text: bytes) -> bytes:
+        """Give 32 bytes that only this deployment can make of the text: the same every time, in every process."""
+        ...
+
+
 class ModelFeed(Protocol):
     """The published model as a polling thread reads it: blocking calls that move no bytes when nothing is new.
 

@@ -22,7 +22,7 @@ from shared.runtime.assembly.log import (
     build_retention,
 )
 from shared.runtime.assembly.loops import build_adviser, build_configurator, build_previewer, build_progress
-from shared.runtime.assembly.models import build_comparer, build_keeper, build_store
+from shared.runtime.assembly.models import build_comparer, build_handing_out, build_keeper, build_store
 from shared.runtime.assembly.serving import Serving, build_uploads
 from shared.runtime.assembly.training import build_retrainer, build_trainer
 from shared.runtime.settings import AppSettings
@@ -38,6 +38,7 @@ class LoopServices(Serving):
     store = cached_property(build_store)
     keeper = cached_property(build_keeper)
     comparer = cached_property(build_comparer)
+    handing_out = cached_property(build_handing_out)
 
     trainer = cached_property(build_trainer)
     retrainer = cached_property(build_retrainer)

@@ -6,6 +6,7 @@ Further certificates whose signatures are trusted may lie beside it, as DER.
 
 import asyncio
 import hashlib
+import hmac
 import logging
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -37,15 +38,17 @@ LARGEST_CERTIFICATE: Final = 16 * 1024
 _NAME: Final = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Open Personalizer model signer")])
 _FOR_EVER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)  # RFC 5280, 4.1.2.5: there is no good date
 _HASH: Final = hashes.SHA512()
+_SEALS: Final = b"seals of Open Personalizer"
 _PADDING: Final = padding.PKCS1v15()  # without chance: the same model has the same signature
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Signer:
-    """The deployment's own key, and its certificate."""
+    """The deployment's own key, its certificate, and what texts are sealed with."""
 
     key: rsa.RSAPrivateKey
     certificate: bytes
+    secret: bytes
 
 
 class FileModelSigner:
@@ -61,6 +64,10 @@ class FileModelSigner:
         signer = await self._own()
         signature = await asyncio.to_thread(signer.key.sign, model, _PADDING, _HASH)
         return SignedModel(model, signer.certificate, signature)
+
+    async def seal(self, text: bytes) -> bytes:
+        """Make a code of the text and of a secret that comes from the deployment's key: `shared.domain.ports.Sealer`."""
+        return hmac.digest((await self._own()).secret, text, "sha256")
 
     async def verify(self, signed: SignedModel) -> None:
         """Accept what a trusted key has signed; only certificates that are stored here are looked into."""
@@ -144,7 +151,8 @@ def _read(text: bytes) -> _Signer:
         raise UnreadableError(f"the key for signing models, {names.signing_file()}, cannot be read") from cause
     if not isinstance(key, rsa.RSAPrivateKey) or certificate.public_key() != key.public_key():
         raise UnreadableError(f"the key for signing models, {names.signing_file()}, and its certificate do not belong together")
-    return _Signer(key, certificate.public_bytes(Encoding.DER))
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return _Signer(key, certificate.public_bytes(Encoding.DER), hmac.digest(private, _SEALS, "sha256"))
 
 
 def _verify(signer: bytes, signature: bytes, model: Iterable[bytes]) -> None:

@@ -37,6 +37,7 @@ from shared.api.preview import LoopPreviewResponse, PreviewRequest, PreviewRespo
 from shared.api.rank import RankRequest, RankResponse
 from shared.api.receipts import ReceiptBody
 from shared.api.reward import RewardRequest
+from shared.api.serving import ServingBody
 from shared.api.status import StatusResponse
 from shared.api.times import TIME_SCHEMA
 from shared.api.wire import EVENT_ID_SCHEMA, MAX_EVENT_ID_LENGTH
@@ -405,6 +406,36 @@ _MODEL_RESTORE: Final = Described(
     description="Publishes a copy of it as a new version. No body is needed.",
     answers=(Answer(200, "The copy.", ModelVersionBody, {**_VERSION, "kind": "restored", "parent": _VERSION["version"]}),),
     errors=(errors.UnusableModelError,),
+)
+
+_MODELS_SERVING: Final = Described(
+    "Model",
+    "Read all that a client needs to decide by itself",
+    description="With If-None-Match, and the tag of the last answer, the answer is 304 without a body as long as there is nothing new. "
+    "docs/how-to/decide-in-your-process.md tells what a client does with it.",
+    parameters=(Parameter("If-None-Match", {"type": "string"}, "The tag of the last answer: 304 if it is still so.", place="header"),),
+    answers=(
+        Answer(
+            200,
+            "The model, the settings, and the ticket that decisions are sent back with.",
+            ServingBody,
+            {
+                "algorithm": 1,
+                "loop": "default",
+                "modelVersion": "",
+                "settings": {
+                    "learningMode": "Online",
+                    "apprenticeLearning": "Imitate",
+                    "explorationPercentage": 0.2,
+                    "policyArguments": "--cb_explore_adf",
+                },
+                "pollSeconds": 10.0,
+                "ticket": "qGAfZ5y1mVQ",
+                "model": None,
+            },
+            headers={"ETag": "The tag of what is served, for If-None-Match."},
+        ),
+    ),
 )
 
 _MODELS_COMPARE: Final = Described(
@@ -1161,6 +1192,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "model_properties": _MODEL_PROPERTIES,
         "model_versions": _MODEL_VERSIONS,
         "model_restore": _MODEL_RESTORE,
+        "models_serving": _MODELS_SERVING,
         "models_compare": _MODELS_COMPARE,
         "logs_properties": _LOGS_PROPERTIES,
         "logs_delete": _LOGS_DELETE,

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from shared.runtime.pruning_store import PruningModelStore
     from shared.services.models.comparing import Comparer
     from shared.services.models.keeper import ModelKeeper
+    from shared.services.serving.handing_out import HandingOut
+    from shared.services.serving.tickets import Tickets
     from shared.storage.signing_keys import FileModelSigner
 
 
@@ -34,6 +36,21 @@ def build_keeper(loop: "LoopServices") -> "ModelKeeper":
 
     changes = FileChangeLog(Files(loop.storage, names.MODELS), loop=loop.place)
     return ModelKeeper(loop.log, loop.joined, loop.store, loop.configuration, loop.common.signer, clock=loop.clock, changes=changes)
+
+
+def build_tickets(common: "Common") -> "Tickets":
+    """Give what writes and reads tickets."""
+    from shared.services.serving.tickets import Tickets
+
+    return Tickets(common.signer)
+
+
+def build_handing_out(loop: "LoopServices") -> "HandingOut":
+    """Give what hands out the model that is served."""
+    from shared.services.serving.handing_out import HandingOut
+
+    interval = loop.settings.model_poll_interval
+    return HandingOut(loop.models, loop.store, loop.common.tickets, place=loop.place, poll_interval=interval)
 
 
 def build_comparer(loop: "LoopServices") -> "Comparer":

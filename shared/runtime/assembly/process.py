@@ -18,7 +18,7 @@ from shared.domain.clock import Clock, SystemClock
 from shared.domain.ports import JobQueue
 from shared.runtime.assembly.log import check_mirror
 from shared.runtime.assembly.loops import build_loops
-from shared.runtime.assembly.models import build_signer
+from shared.runtime.assembly.models import build_signer, build_tickets
 from shared.runtime.settings import AppSettings
 from shared.services.process.concurrency import FewAtATime, collector_at_rest, keep_memory_together
 from shared.services.process.sharing import Shared
@@ -55,6 +55,7 @@ class Common:
 
     loops = cached_property(build_loops)
     signer = cached_property(build_signer)
+    tickets = cached_property(build_tickets)
 
     def check_mirror(self, uri: str) -> None:
         """Refuse a container that the log cannot be copied to; raises `InvalidRequestError`."""

@@ -295,6 +295,11 @@ class ModelServer:
             self._count(served.model)
         return served
 
+    @property
+    def has_looked(self) -> bool:
+        """Whether a look is over, so that what is served is not only what a process begins with."""
+        return self._looked.is_set()
+
     def watch(self) -> bool:
         """See to it that this is polled for; tells whether what is known is fresh."""
         return self._is_stopped or self._polling.watch(self)
