@@ -1,6 +1,6 @@
 """What names an analysis: the id in its path, and the name that a client gave its request."""
 
-from shared.api.wire import MAX_EVENT_ID_LENGTH
+from shared.api.rules import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import RequestError
 from shared.runtime.http import Call
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import azure.functions as func
 
 from shared.api.receipts import DecisionReceiptBody, OptionBody, ReasonBody, ReceiptBody, RewardReceiptBody, SearchedBody, read_around
-from shared.api.wire import MAX_EVENT_ID_LENGTH
+from shared.api.rules import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import InvalidRequestError
 from shared.runtime.assembly.process import SEARCHES
 from shared.runtime.http import MUCH, Call, Operation, answer

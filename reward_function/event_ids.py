@@ -1,6 +1,6 @@
 """The event id of a path."""
 
-from shared.api.wire import MAX_EVENT_ID_LENGTH
+from shared.api.rules import MAX_EVENT_ID_LENGTH
 from shared.domain.errors import RequestError
 from shared.runtime.http import Call
 

@@ -8,7 +8,8 @@ import orjson
 from pydantic import Field, StringConstraints
 
 from shared.api.lenient import Source
-from shared.api.rank import MAX_ID_LENGTH, ActionReader, RankRequest
+from shared.api.rank import ActionReader, RankRequest
+from shared.api.rules import MAX_ID_LENGTH
 from shared.api.times import Time
 from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, validated
 from shared.domain.errors import (

@@ -1,7 +1,7 @@
 """Multi-slot Rank and Reward on the wire."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import orjson
 from pydantic import Field, StringConstraints, WithJsonSchema
@@ -10,23 +10,18 @@ from shared.api.features import MAX_PLACES, MAX_VALUES
 from shared.api.lenient import Source
 from shared.api.rank import (
     ACTIONS_SCHEMA,
-    MAX_ACTIONS,
-    MAX_ID_LENGTH,
     ActionReader,
-    Checked,
     FeatureObjects,
     Ids,
     Scored,
     ScoredAction,
-    checked,
     places_left_out,
     written_scores,
 )
+from shared.api.rules import MAX_ACTIONS, MAX_ID_LENGTH, MAX_SLOTS, Checked, checked, refuse
 from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.slots import MultiSlotSituation, Slot
-
-MAX_SLOTS = 50
 
 SlotId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)]
 
@@ -71,7 +66,7 @@ class MultiSlotRankRequest(WireModel):
         features = [slot.checked(number) for number, slot in enumerate(self.slots)]
         total = context.values * len(self.slots) + sum([each.values for each in read]) + sum([each.values for each in features])
         if total > MAX_VALUES:
-            _refuse("slots", f"actions, slots and, for each slot, the context may hold at most {MAX_VALUES} feature values, not {total}")
+            refuse("slots", f"actions, slots and, for each slot, the context may hold at most {MAX_VALUES} feature values, not {total}")
         slots = tuple([slot.to_slot(own) for slot, own in zip(self.slots, features, strict=True)])
         left_out = (*places_left_out(context, read), *[place for own in features for place in own.left_out])[:MAX_PLACES]
         return MultiSlotSituation(tuple(context.objects), tuple([each.action for each in read]), slots, left_out)
@@ -118,7 +113,3 @@ class MultiSlotRewardRequest(WireModel):
     """The body of POST multislot/events/{eventId}/reward."""
 
     reward: Annotated[list[SlotReward], Field(min_length=1, max_length=MAX_SLOTS)]
-
-
-def _refuse(where: str, what: str) -> NoReturn:
-    raise InvalidRankRequestError(f"{where}: {what}", target=where)

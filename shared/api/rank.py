@@ -1,25 +1,21 @@
 """Rank on the wire."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import orjson
 from pydantic import Field, InstanceOf, StringConstraints, WithJsonSchema
 from typing_extensions import TypedDict
 
-from shared.api.features import MAX_PLACES, MAX_VALUES, count_values, has_value, problem, with_names
+from shared.api.features import MAX_PLACES, MAX_VALUES, has_value
 from shared.api.lenient import Source
+from shared.api.rules import MAX_ACTIONS, MAX_ID_LENGTH, Checked, checked, refuse
 from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.events import Action, Situation
 from shared.domain.recent import Recent
 from shared.joining.dsjson import action_text
-
-MAX_ACTIONS = 50
-MAX_ID_LENGTH = 256
-MAX_PLACE_LENGTH = 200
-"""Feature names are part of the places that errors name, and may be as long as the body."""
 
 _REMEMBERED_ACTIONS = 1 << 12
 _LONGEST_REMEMBERED = 1 << 10
@@ -60,7 +56,7 @@ class RankRequest(WireModel):
         read = [reader.read(given, number, source) for number, given in enumerate(self.actions)]
         total = context.values + sum([each.values for each in read])
         if total > MAX_VALUES:
-            _refuse("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {total}")
+            refuse("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {total}")
         actions = tuple([each.action for each in read])
         self._check_ids(actions)
         left_out = places_left_out(context, read)
@@ -71,17 +67,9 @@ class RankRequest(WireModel):
         for index, action in enumerate(actions):
             first = places.setdefault(action.id, index)
             if first != index:
-                _refuse(f"actions[{index}].id", f"actions[{first}] has the same id")
+                refuse(f"actions[{index}].id", f"actions[{first}] has the same id")
         if self.excluded_actions and places.keys() <= set(self.excluded_actions):
-            _refuse("excludedActions", "at least one action must not be excluded")
-
-
-class Checked(NamedTuple):
-    """Feature objects that break no rule, how many values they have, and where features without a name were left out."""
-
-    objects: Sequence[dict[str, Any]]
-    values: int
-    left_out: tuple[str, ...] = ()
+            refuse("excludedActions", "at least one action must not be excluded")
 
 
 class ReadAction(NamedTuple):
@@ -241,7 +229,7 @@ def _read(given: object, index: int, source: Source | bytes | None = None) -> Re
     where = f"actions[{index}]."
     features = checked(action.features, f"{where}features")
     if not has_value(features.objects):
-        _refuse(f"{where}features", "an action needs at least one feature that is not null")
+        refuse(f"{where}features", "an action needs at least one feature that is not null")
     read = Action(action.id, tuple(features.objects), action_text(action.id, features.objects))
     return ReadAction(read, features.values, _within(features.left_out, where))
 
@@ -250,24 +238,7 @@ def _within(places: Sequence[str], where: str) -> tuple[str, ...]:
     return tuple([place.removeprefix(where) for place in places]) if places else ()
 
 
-def checked(objects: FeatureObjects, where: str) -> Checked:
-    """Check the features at this place of a body, without those that have no name; raises `InvalidRankRequestError`."""
-    count = count_values(objects)
-    if count is not None:
-        return Checked(objects, count)
-    named, left_out = with_names(objects, where)
-    count = count_values(named)
-    if count is None:
-        _refuse(*(problem(named, where) or (where, "these features break a rule")))
-    return Checked(named, count, left_out)
-
-
 def places_left_out(context: Checked, actions: Sequence[ReadAction]) -> tuple[str, ...]:
     """Give where features without a name were left out: three places of all."""
     of_actions = [f"actions[{index}].{place}" for index, each in enumerate(actions) if each.left_out for place in each.left_out]
     return (*context.left_out, *of_actions)[:MAX_PLACES] if of_actions or context.left_out else ()
-
-
-def _refuse(where: str, what: str) -> NoReturn:
-    place = where if len(where) <= MAX_PLACE_LENGTH else f"{where[:MAX_PLACE_LENGTH]}..."
-    raise InvalidRankRequestError(f"{place}: {what}", target=place)

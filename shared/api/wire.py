@@ -10,28 +10,17 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from shared.api.lenient import EMPTY_IS_NONE, Source, mended, place_of_no_number
+from shared.api.rules import MAX_EVENT_ID_LENGTH, NO_EVENT_ID, can_be_in_a_path, with_slashes
 from shared.domain.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
-
-MAX_EVENT_ID_LENGTH = 256
-_ENCODED_SLASH = re.compile("%2F", re.IGNORECASE)
-
-
-def with_slashes(text: str) -> str:
-    """Decode slashes, which hosts leave encoded in the path when they decode all else.
-
-    >>> with_slashes("a%2Fb c")
-    'a/b c'
-    """
-    return _ENCODED_SLASH.sub("/", text)
 
 
 def _can_be_in_a_path(event_id: str) -> str:
-    """Refuse what no Reward call could name: a dot segment is resolved away, and a NUL is refused by servers.
+    """Refuse what no Reward call could name.
 
     An id with an encoded slash in it is taken as its Reward call will be: hosts do not tell whether the slash was encoded once or twice.
     """
-    if event_id in {".", ".."} or "\0" in event_id:
-        raise PydanticCustomError("event_id", "An event id may not be '.' or '..' nor hold a NUL: no Reward call could name it")
+    if not can_be_in_a_path(event_id):
+        raise PydanticCustomError("event_id", NO_EVENT_ID)
     return with_slashes(event_id)
 
 

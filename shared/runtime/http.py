@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from shared.api.errors import ErrorDetail, ErrorResponse
-from shared.api.wire import WireModel, check_encoding, with_slashes
+from shared.api.rules import with_slashes
+from shared.api.wire import WireModel, check_encoding
 from shared.domain.changes import ADMINISTRATOR, called_by
 from shared.domain.errors import (
     BodyTooLargeError,

@@ -37,10 +37,11 @@ from shared.api.preview import LoopPreviewResponse, PreviewRequest, PreviewRespo
 from shared.api.rank import RankRequest, RankResponse
 from shared.api.receipts import ReceiptBody
 from shared.api.reward import RewardRequest
+from shared.api.rules import MAX_EVENT_ID_LENGTH
 from shared.api.serving import ServingBody
 from shared.api.status import StatusResponse
 from shared.api.times import TIME_SCHEMA
-from shared.api.wire import EVENT_ID_SCHEMA, MAX_EVENT_ID_LENGTH
+from shared.api.wire import EVENT_ID_SCHEMA
 from shared.domain import errors
 from shared.domain.changes import MOST_TOLD
 from shared.domain.evaluation import INTERVALS, Window

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.api.multislot import MAX_SLOTS
+from shared.api.rules import MAX_SLOTS
 from shared.domain.errors import UnreadableError
 from shared.domain.events import SkipReason
 from shared.domain.loop import LearningPolicy
