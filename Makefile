@@ -12,6 +12,9 @@ USABLE = $(BIN)/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))
 # One lock for every supported Python and system; Microsoft's worker knows Python 3.13 alone.
 LOCK = $(BIN)/uv pip compile --quiet --no-config --universal --generate-hashes --python-version $(1) $(if $(UPGRADE),--upgrade)
 
+# What failed beside other tests runs once more, alone, and is named.
+ALONE = $(BIN)/python -m tests.alone
+
 # A virtual environment that was not finished, or whose Python is gone, counts as not installed and is made anew.
 ifneq ($(shell $(USABLE) && echo yes),yes)
 $(shell rm -f $(VENV)/.installed-*)
@@ -33,14 +36,14 @@ demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and 
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's engine start an Azurite
-	$(BIN)/python -m pytest -n 4 --dist loadscope
+	$(BIN)/python -m pytest -n 4 --dist loadscope || $(ALONE)
 
 exhaustive: export PYTHONDONTWRITEBYTECODE =
 exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sweeps, of which `make test` runs representatives
-	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive
+	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive || $(ALONE) -m exhaustive
 
 sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go if it is installed (the first time takes minutes)
-	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk
+	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk || $(ALONE)
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"

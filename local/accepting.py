@@ -54,6 +54,12 @@ class Accepting:
         self._loop.remove_reader(self._listener)
         if self._due is not None:
             self._due.cancel()
+            self._due = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it lets others go first just now."""
+        return self._due is not None
 
     def _listen(self) -> None:
         self._due = None
