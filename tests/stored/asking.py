@@ -21,6 +21,9 @@ _LEFT_OUT: Final = frozenset({"modelAgeSeconds", "latency", "searched", "message
 _MEANT: Final = frozenset({"nonZeroProbability", "aggregateTimeWindow"})
 """Members of evaluations that mean something else now: a count of rounds instead of a share, the length of a bucket."""
 
+_OF_THE_ENGINE: Final = frozenset({"mirror"})
+"""Members that depend on where the storage is: an address of the emulator is a mirror beside the emulator alone."""
+
 _RENAMED: Final = {"random": "baselineRand"}
 """Policies that have another name now."""
 
@@ -138,7 +141,7 @@ def differences(then: Any, now: Any, where: str = "", *, within: float = _DIFFER
     """Name what is not said any more as it was then; more may be said, and numbers may differ by this part."""
     if isinstance(then, dict) and isinstance(now, dict):
         missing = [f"{where}/{name}: is missing" for name in then if name not in now]
-        both = [name for name in then if name in now and name not in _MEANT]
+        both = [name for name in then if name in now and name not in _MEANT | _OF_THE_ENGINE]
         return missing + [each for name in both for each in differences(then[name], now[name], f"{where}/{name}", within=within)]
     if isinstance(then, list) and isinstance(now, list):
         if len(then) != len(now):

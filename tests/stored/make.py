@@ -17,7 +17,7 @@ from tests.stored.kinds import KINDS
 from tests.stored.releases import Release
 from tests.stored.story import ADMIN, SETTINGS, Story
 
-WAITED = 170.0
+WAITED = 300.0
 """Seconds between what was written last and when what is waiting is learned."""
 
 

@@ -11,7 +11,7 @@ from shared.runtime.settings import AppSettings, read_settings
 from tests.stores import settings_of
 
 FOLDER: Final = Path(__file__).parent
-NEWEST: Final = "b5522d5"
+NEWEST: Final = "78a452a"
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ def test_what_a_release_stored_is_read_as_it_read_it(release, kind):
 @every_release
 def test_every_blob_has_a_reader_here_or_is_opened_with_the_whole_storage(release):
     known = {"configuration", "pointer", "models", "states", "log", "figures", "breakdown", "lookback", "board", "lane-0-0", "report"}
-    with_the_whole = {"evaluations", "importances", "usage", "mirror", "trainer", "quarantine", "signer", "timers"}
+    with_the_whole = {"evaluations", "importances", "usage", "mirror", "trainer", "quarantine", "signer", "timers", "changes"}
     parts = [set(Path(blob["name"].replace(".", "/")).parts) for blob in blobs(release.folder)]
     assert all(each & (known | with_the_whole) for each in parts)
 
