@@ -50,12 +50,12 @@ class Crosses:
 
     def sums(self, table: Floats | Floats32) -> Floats:
         """Multiply by a table [k, m], where the cells are places in m: gives [k, n]."""
-        return np.stack([np.add.reduceat(column.take(self.cells) * self.values, self.starts[:-1]) for column in table])
+        return np.stack([np.add.reduceat(_times(column.take(self.cells), self.values), self.starts[:-1]) for column in table])
 
     def spread(self, of_events: Floats, size: int) -> Floats:
         """Multiply the transpose by [k, n]: gives [k, size]."""
         sizes = np.diff(self.starts)
-        return np.stack([np.bincount(self.cells, np.repeat(column, sizes) * self.values, size) for column in of_events])
+        return np.stack([np.bincount(self.cells, _times(np.repeat(column, sizes), self.values), size) for column in of_events])
 
     def joined(self, later: "Crosses") -> "Crosses":
         """Give the crosses of these events and then those of the later ones."""
@@ -69,6 +69,11 @@ class Crosses:
         """Give those of the events from ``first`` up to ``last``."""
         starts = self.starts[first : last + 1]
         return Crosses(self.cells[starts[0] : starts[-1]], self.values[starts[0] : starts[-1]], starts - starts[0])
+
+
+def _times(fresh: Floats | Floats32, values: Floats) -> Floats:
+    """Multiply an array that nobody else has, in its own memory where it is of that type."""
+    return np.multiply(fresh, values, out=fresh if fresh.dtype == values.dtype else None)
 
 
 def counted(batch: Batch) -> Positions:

@@ -112,7 +112,8 @@ class Learner:
         self._learn_local(block, contexts, anew=changed)
         self._learn_joint(block, waves, anew=changed)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        self.shared.solve(of_window, targets, self._noise(len(self.window)), self.window.counts, new=len(block))
+        noise = self._noise(len(self.window)) if self.shared.is_open else None
+        self.shared.solve(of_window, targets, noise, self.window.counts, new=len(block))
 
     def _begin_anew(self) -> None:
         """Have the steady members know no more than the recent ones."""

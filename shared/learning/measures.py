@@ -152,6 +152,7 @@ class Samples:
     """The first values of each numeric feature, in the order in which the features were met."""
 
     values: dict[int, list[float]] = field(default_factory=dict)
+    _known: dict[int, tuple[int, Measure]] = field(default_factory=dict)  # each feature's, and by how many of its values
 
     def observe(self, hashes: Hashes, values: npt.NDArray[np.float32]) -> bool:
         """Keep what is still wanted of arrays of shape [n]; tells whether any measure changes by it."""
@@ -166,11 +167,19 @@ class Samples:
     def measures(self) -> Measures:
         """Measure each feature by the largest power of two of its first values."""
         features = sorted(self.values)
-        measured = [_measure(self.values[feature]) for feature in features]
+        measured = [self._measure(feature) for feature in features]
         edges = np.full((len(features), EDGES), np.inf)
         for row, measure in zip(edges, measured, strict=True):
             row[: len(measure.edges)] = measure.edges
         return Measures(np.array(features, dtype=np.uint32), np.array([measure.size for measure in measured]), edges)
+
+    def _measure(self, feature: int) -> Measure:
+        """Measure one feature, unless it has been measured by as many values before."""
+        sample = self.values[feature]
+        count = _measured(len(sample))
+        if self._known.get(feature, (0, UNKNOWN))[0] != count:
+            self._known[feature] = (count, _measure(sample[:count]))
+        return self._known[feature][1]
 
     def _wanted(self, hashes: Hashes, values: npt.NDArray[np.float32]) -> Iterable[tuple[int, float]]:
         """Leave out, without a step in Python for each of their values, the features that have enough."""
@@ -191,7 +200,7 @@ def _measured(count: int) -> int:
 
 
 def _measure(sample: list[float]) -> Measure:
-    first = np.array(sample[: _measured(len(sample))])
+    first = np.array(sample)
     size = _size(float(np.abs(first).max()), is_full=len(first) == SAMPLE)
     if len(first) < _LEAST_SAMPLE:
         return Measure(size)

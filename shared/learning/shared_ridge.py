@@ -100,10 +100,13 @@ class SharedRidge:
             squares *= np.repeat(counts, np.diff(crosses.starts))
         self.settled[touched] = np.minimum(self.settled[touched] + np.bincount(crosses.cells, squares), _SUREST)
         self.anchors[touched, 0] = self.weights[touched, STEADY]
-        self.anchors[touched, 1:] = self.weights[touched, 2:]
+        if self.is_open:
+            self.anchors[touched, 1:] = self.weights[touched, 2:]
 
-    def solve(self, window: Crosses, rewards: Floats, noise: Floats, counts: Floats | None = None, *, new: int | None = None) -> None:
-        """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS].
+    def solve(
+        self, window: Crosses, rewards: Floats, noise: Floats | None, counts: Floats | None = None, *, new: int | None = None
+    ) -> None:
+        """Fit the window: ``rewards`` [n], and the draws' standard normal ``noise`` [n, DRAWS], which is needed only where there are draws.
 
         Each event counts once, or as many times as ``counts`` [n] say. The last ``new`` events came since it was solved before; all of
         them, unless that is told.
@@ -111,21 +114,22 @@ class SharedRidge:
         cells, crosses = _compact(window)
         iterations = _iterations(len(crosses), len(crosses) if new is None else new)
         counts = np.ones(len(crosses)) if counts is None else counts
-        self._solve_steady(cells, crosses, np.column_stack([rewards, noise / np.sqrt(counts)[:, None]]), counts, iterations)
+        targets = rewards[None] if noise is None or not self.is_open else np.vstack([rewards, noise.T / np.sqrt(counts)])
+        self._solve_steady(cells, crosses, targets, counts, iterations)
         old = max(len(crosses) - LATEST, 0)
         self._solve_recent(cells, crosses.cut(old, len(crosses)), rewards[old:], counts[old:], iterations)
 
     def _solve_steady(self, cells: Positions, crosses: Crosses, targets: Floats, counts: Floats, iterations: int) -> None:
-        """Fit the steady answer and the draws, for ``targets`` [n, 1 + DRAWS]: the mean of so many draws' noise beside each reward."""
-        draws = DRAWS if self.is_open else 0
-        columns = [STEADY, *range(2, 2 + draws)]
+        """Fit the steady answer and the draws, for ``targets`` [1 or 1 + DRAWS, n]: the rewards, and the mean of so many events' noise."""
+        columns = [STEADY, *range(2, 1 + len(targets))]
         settled, ridge = self.settled[cells].astype(np.float64), self.precision
-        means = np.empty((1 + draws, len(cells)))
-        means[0] = self.anchors[cells, 0]
-        means[1:] = (self.anchors[cells, 1 : 1 + draws] + prior_draws(cells, ridge)[:, :draws] * (settled == 0.0)[:, None]).T
-        start = self.weights.T[np.ix_(columns, cells)].astype(np.float64)
-        problem = _Problem(crosses, targets[:, : 1 + draws].T, counts, ridge + settled, means)
-        self.weights[np.ix_(cells, columns)] = problem.solved(start, iterations).T
+        means = self.anchors.T[: len(columns)].take(cells, axis=1).astype(np.float64)
+        if len(columns) > 1:
+            means[1:] += prior_draws(cells, ridge).T * (settled == 0.0)
+        start = np.stack([self.weights[:, column].take(cells) for column in columns]).astype(np.float64)
+        solved = _Problem(crosses, targets, counts, ridge + settled, means).solved(start, iterations)
+        for column, weights in zip(columns, solved, strict=True):
+            self.weights[cells, column] = weights
 
     def _solve_recent(self, cells: Positions, crosses: Crosses, rewards: Floats, counts: Floats, iterations: int) -> None:
         importances = counts * FORGETTING ** np.arange(len(crosses) - 1, -1, -1.0)
@@ -182,17 +186,22 @@ class _Problem:
         crosses, importances, precisions, size = self.crosses, self.importances, self.precisions, start.shape[1]
         squares = Crosses(crosses.cells, crosses.values**2, crosses.starts)
         diagonal = precisions + squares.spread(importances[None], size)[0]
-        weights = start
+        weights = start.copy()
         residuals = crosses.spread(importances * (self.targets - crosses.sums(weights)), size) + precisions * (self.means - weights)
         conditioned = residuals / diagonal
-        directions = conditioned
+        directions = conditioned.copy()
         lengths = np.einsum("km,km->k", residuals, conditioned)
-        for _ in range(iterations):
-            curved = crosses.spread(importances * crosses.sums(directions), size) + precisions * directions
+        buffer = np.empty_like(weights)
+        for step in range(1, iterations + 1):
+            curved = crosses.spread(importances * crosses.sums(directions), size)
+            curved += np.multiply(precisions, directions, out=buffer)
             steps = lengths / np.maximum(np.einsum("km,km->k", directions, curved), _TINY)
-            weights = weights + steps[:, None] * directions
-            residuals = residuals - steps[:, None] * curved
-            conditioned = residuals / diagonal
+            weights += np.multiply(steps[:, None], directions, out=buffer)
+            if step == iterations:
+                break  # no further direction is wanted
+            residuals -= np.multiply(steps[:, None], curved, out=buffer)
+            np.divide(residuals, diagonal, out=conditioned)
             before, lengths = lengths, np.einsum("km,km->k", residuals, conditioned)
-            directions = conditioned + (lengths / np.maximum(before, _TINY))[:, None] * directions
+            directions *= (lengths / np.maximum(before, _TINY))[:, None]
+            directions += conditioned
         return weights

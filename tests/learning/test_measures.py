@@ -103,6 +103,18 @@ def test_a_measure_is_taken_anew_when_twice_as_many_values_are_there():
     assert len(kept.values[NUMBER]) == SAMPLE
 
 
+@given(st.lists(st.tuples(st.sampled_from([NUMBER, OTHER]), values), min_size=1, max_size=70), st.lists(st.booleans(), min_size=70))
+def test_measures_do_not_depend_on_when_they_were_taken_before(sample, asked):
+    often, once = Samples(), Samples()
+    for (name, value), is_asked in zip(sample, asked, strict=False):
+        for kept in (often, once):
+            kept.observe(np.array([name], np.uint32), np.array([value], np.float32))
+        if is_asked:
+            often.measures()
+    for given_now, given_once in zip(*[(each.hashes, each.sizes, each.edges) for each in (often.measures(), once.measures())], strict=True):
+        assert given_now.tobytes() == given_once.tobytes()
+
+
 def test_a_few_values_or_a_few_different_ones_have_no_quantiles():
     assert measured(range(1, 8)).edges == ()
     assert len(measured(range(1, 9)).edges) == EDGES

@@ -125,6 +125,19 @@ def test_beyond_so_many_weights_there_are_no_draws():
     assert not ridge.anchors[:, 1:].any()
 
 
+def test_where_there_are_no_draws_no_noise_is_needed():
+    window = crosses_of([[cell] for cell in range(OPEN_CELLS + 1)])
+    rewards, noise = np.random.default_rng(11).normal(size=(2, len(window)))
+    with_noise, without = SharedRidge(), SharedRidge()
+    for ridge, given in ((with_noise, np.tile(noise[:, None], DRAWS)), (without, None)):
+        ridge.meet(window)
+        ridge.solve(window, rewards, given)
+        ridge.settle(window)
+    for name in ("weights", "anchors", "settled"):
+        assert getattr(with_noise, name).tobytes() == getattr(without, name).tobytes()
+    assert without.weights.any()
+
+
 # --- what leaves the window ---
 
 
