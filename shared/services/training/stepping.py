@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.attempt import NOTED
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.events import Decision, EventKey, JoinedEvent, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Opened, Pointer, Provenance, Reports, Segment, Sighting
+from shared.domain.ledger import LEFT_BEHIND, Counters, Opened, Origin, Pointer, Provenance, Reports, Segment, Sighting
 from shared.domain.lookback import Lookback
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
@@ -275,7 +275,7 @@ class Stepper:
         if work.content is None:
             return new
         now, version = self._clock.now(), work.content.version(new.sequence)
-        origin = pointer.origin if pointer.origin.at > EPOCH else replace(pointer.origin, at=now)
+        origin = pointer.origin if pointer.origin.at > EPOCH else _begun(pointer, now)
         provenance = Provenance(
             parent=pointer.version,
             since=plan.since,
@@ -318,6 +318,14 @@ class Stepper:
             logger.error("there are too many segments behind the watermark; events that arrive among the oldest are not learned")
         lookback = Lookback(decisions.at_most(most), observations.at_most(most), found.unknown, found.late)
         return _Remembered(lookback, forgotten)
+
+
+def _begun(pointer: Pointer, at: datetime) -> Origin:
+    """Give where a line of models begins of which no beginning is known: behind the chunks from which nothing was learned.
+
+    Where there is a model already, an earlier release began it, with the log.
+    """
+    return Origin(chunk="" if pointer.version else pointer.chunk, at=at)
 
 
 def _learn(learner: Learner | None, batch: Batch | None) -> Content | None:

@@ -14,8 +14,10 @@ from shared.storage import names
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage
-from tests.builders import T0
+from tests.builders import T0, after, decision
+from tests.clocks import SetClock
 from tests.kept_models import LOOP, delete_chunk, learn
+from tests.reliability.world import event_log, trainer
 from tests.stores import NewStorage, opened, overwrite
 
 
@@ -172,6 +174,21 @@ async def test_without_its_beginning_the_log_goes_on_from_the_oldest_kept_state_
     done = await steps(replay, route)
     assert [step.version for step in done if step.version] == versions[1:]
     assert not [step for step in done if step.differing]
+
+
+async def test_a_chunk_that_taught_nothing_before_the_first_model_is_not_needed(account, log, replay):
+    """As when the log was deleted since, or the chunk was older than the log is kept."""
+    clock = SetClock(T0)
+    hot = event_log(account, clock)
+    for at, deferred in ((10, True), (70, False)):
+        clock.at = after(at)
+        await hot.append_decision(decision(f"e{at}", at=clock.at, deferred=deferred))
+        await trainer(account, after(at + 50), store=LOOP).run()
+    first, second = await log.chain()
+    await delete_chunk(account, first)
+    route = await replay.plan()
+    assert (route.start, route.missing, list(route.chunks)) == ("", "", [second])
+    assert [(step.version, step.differing) for step in await steps(replay, route)] == [(route.version, [])]
 
 
 async def test_a_chunk_without_which_no_kept_state_will_do_is_named(replay, versions, log, account):
