@@ -17,6 +17,7 @@ from shared.runtime.auth import check_key, is_known, refusal
 from shared.runtime.latency import Latencies
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
+from shared.services.serving.model_server import Polling
 from shared.storage.copying.mark import check_whole
 from shared.storage.ports import Storage
 
@@ -46,10 +47,15 @@ class _Absent:
 
 
 class Deployment:
-    """All loops of the app in this process: what serves one is built when it is first asked for, and let go when it is deleted."""
+    """All loops of the app in this process: what serves one is built when it is first asked for, and let go when it is deleted.
 
-    def __init__(self, settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None) -> None:
-        self._common = common = build_common(settings, storage=storage, clock=clock)
+    ``storage``, ``clock`` and ``polling`` take the place of the real ones, for tests.
+    """
+
+    def __init__(
+        self, settings: AppSettings, *, storage: Storage | None = None, clock: Clock | None = None, polling: Polling | None = None
+    ) -> None:
+        self._common = common = build_common(settings, storage=storage, clock=clock, polling=polling)
         self.settings, self.storage, self.host_storage, self.clock = settings, common.storage, common.host_storage, common.clock
         self.polling, self.shared, self.store, self.jobs = common.polling, common.shared, common.store, common.jobs
         self.rooms = build_rooms()

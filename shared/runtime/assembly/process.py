@@ -62,8 +62,8 @@ class Common:
         check_mirror(self, uri)
 
 
-def build_common(settings: AppSettings, *, storage: Storage | None, clock: Clock | None) -> Common:
-    """Open storage and divide memory; ``storage`` and ``clock`` take the place of the real ones."""
+def build_common(settings: AppSettings, *, storage: Storage | None, clock: Clock | None, polling: Polling | None = None) -> Common:
+    """Open storage and divide memory; ``storage``, ``clock`` and ``polling`` take the place of the real ones."""
     storage = storage or open_storage(settings.storage)
     host_storage = storage if settings.host_storage == settings.storage else open_storage(settings.host_storage)
     return Common(
@@ -71,7 +71,7 @@ def build_common(settings: AppSettings, *, storage: Storage | None, clock: Clock
         storage=storage,
         host_storage=host_storage,
         clock=clock or SystemClock(),
-        polling=Polling(settings.model_poll_interval),
+        polling=polling or Polling(settings.model_poll_interval),
         store=FileLoopStore(storage),
         jobs=QueuedJobs(host_storage),
         actions=ActionReader(),

@@ -1,0 +1,111 @@
+"""Plays schedules.
+
+`python -m tests.simulation SEED` plays one, tells of it, and makes it short if it fails. `python -m tests.simulation FIRST:LAST` plays many
+on two cores, and tells which failed. `--planted NAME` plays with a fault of `tests.simulation.planted` in the service.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+_ALIKE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""So that a seed stands for the same in every process."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
+    parser.add_argument("seeds", help="a seed, or FIRST:LAST (without the last)")
+    parser.add_argument("--planted", default="", help="a fault to play with")
+    parser.add_argument("--processes", type=int, default=2, help="how many play many seeds")
+    parser.add_argument("--stride", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--enough", type=int, default=0, help="stop after so many failures")
+    asked = parser.parse_args()
+    if any(os.environ.get(name) != value for name, value in _ALIKE.items()):
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, **_ALIKE})
+    first, _, last = asked.seeds.partition(":")
+    if not last:
+        return _one(int(first), asked.planted)
+    if asked.stride:
+        return _lane(range(int(first), int(last), asked.stride), asked.planted)
+    return _many(int(first), int(last), asked)
+
+
+def _one(seed: int, planted: str) -> int:
+    from tests.simulation.virtual import install
+
+    install()
+    from tests.simulation.plan import drawn
+    from tests.simulation.planted import plant
+    from tests.simulation.shrinking import shrunk
+    from tests.simulation.world import play
+
+    plant(planted)
+    played = play(drawn(seed))
+    if played.broken:
+        print(f"seed {seed} fails; made short:")
+        played = shrunk(played)
+    print(*played.told(), sep="\n")
+    return bool(played.broken)
+
+
+def _lane(seeds: range, planted: str) -> int:
+    """Play one seed after the other, a line of JSON for each."""
+    from tests.simulation.virtual import install
+
+    install()
+    from tests.simulation.plan import drawn
+    from tests.simulation.planted import plant
+    from tests.simulation.world import play
+
+    plant(planted)
+    for seed in seeds:
+        played = play(drawn(seed))
+        print(json.dumps({"seed": seed, "broken": played.broken, "calls": played.calls, "faults": len(played.faults)}), flush=True)
+    return 0
+
+
+def _many(first: int, last: int, asked: argparse.Namespace) -> int:
+    import time
+
+    began = time.monotonic()
+    count = calls = faults = failures = 0
+    for each in _played(first, last, asked):
+        count, calls, faults = count + 1, calls + each["calls"], faults + each["faults"]
+        if each["broken"]:
+            failures += 1
+            print(f"seed {each['seed']}:", *each["broken"][:4], sep="\n    ", flush=True)
+            if asked.enough and failures >= asked.enough:
+                break
+    seconds = time.monotonic() - began
+    rate = f"{count} schedules in {seconds:.0f} s, {count / seconds:.1f} a second"
+    print(f"{rate}; {calls} calls of storage, {faults} faults; {failures} failed")
+    return bool(failures)
+
+
+def _played(first: int, last: int, asked: argparse.Namespace) -> Iterator[dict]:
+    """Have the seeds played by processes, each of which takes every second one, or every third."""
+    command = [sys.executable, "-m", "tests.simulation", "--stride", str(asked.processes), "--planted", asked.planted]
+    lanes = [subprocess.Popen([*command, f"{first + lane}:{last}"], stdout=subprocess.PIPE) for lane in range(asked.processes)]
+    waiting = lanes[:]
+    try:
+        while waiting:
+            for lane in waiting[:]:
+                assert lane.stdout is not None
+                line = lane.stdout.readline()
+                if line:
+                    yield json.loads(line)
+                elif lane.wait():
+                    raise SystemExit("a process that played seeds broke")
+                else:
+                    waiting.remove(lane)
+    finally:
+        for lane in lanes:
+            lane.kill()
+            lane.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,203 @@
+"""What was promised to whom, and whether it was kept: the invariants of the documentation, after everything had its last chance."""
+
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from shared.domain.errors import PersonalizerError
+from shared.domain.events import JoinedEvent, SkipReason
+from shared.domain.ledger import Counters
+from shared.joining.chunks import ChunkName
+from shared.joining.reading import read_line
+from shared.runtime.loop_services import LoopServices
+from shared.runtime.settings import AppSettings
+from shared.services.models.replay import Replay
+from tests.simulation.plan import Plan, Step
+from tests.simulation.process import Process
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+APART: Final = timedelta(seconds=4)
+"""By which two processes may see the time differently (docs/decisions/clocks.md), and a little more."""
+
+
+@dataclass
+class Promise:
+    """A call: when it was made, and when it was answered with success, if it was."""
+
+    step: Step
+    made_at: datetime
+    kept_at: datetime | None = None
+    refusal: PersonalizerError | None = None
+
+    @property
+    def event(self) -> str:
+        return str(self.step.arguments.get("event", ""))
+
+    @property
+    def is_acknowledged(self) -> bool:
+        return self.kept_at is not None
+
+
+class Auditor:
+    """Knows what was asked and what was acknowledged, and looks at what came of it."""
+
+    def __init__(self, plan: Plan, settings: AppSettings) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._promises: dict[str, list[Promise]] = defaultdict(list)
+        self.waiting: list[str] = []
+
+    def asked(self, step: Step, at: datetime) -> Promise:
+        promise = Promise(step, at)
+        self._promises[step.what].append(promise)
+        return promise
+
+    async def audit(self, world: "World") -> list[str]:
+        """Tell what was not kept."""
+        broken = [f"nobody waits for ever: {each}" for each in self.waiting]
+        broken += [
+            f"no call is refused for a mistake that it has not: {each.step}: {each.refusal!r}"
+            for promises in self._promises.values()
+            for each in promises
+            if each.refusal is not None
+        ]
+        broken += await world.present(0).begin(self._of_storage(world.present(0)))
+        for number in range(len(world.processes)):
+            broken += await world.present(number).begin(_served(world.present(number)))
+        return broken
+
+    async def _of_storage(self, process: Process) -> list[str]:
+        """Look at what is stored, as any process sees it."""
+        broken: list[str] = []
+        services = await process.services("default")
+        assert services is not None
+        progress = await services.progress.read()
+        events = [event async for event in _joined(services)]
+        broken += self._decisions(events)
+        first = [event for event in events if event.skip is not SkipReason.DUPLICATE]
+        broken += self._rewards(first)
+        if not self._promises["delete_log"]:
+            broken += self._counters(events, first, progress.counters)
+        if progress.pending or progress.pending_rewards:
+            broken.append(f"nothing waits for ever once faults end: {progress.pending} decisions, {progress.pending_rewards} rewards")
+        broken += await _replayed(services)
+        return broken
+
+    # --- decisions -------------------------------------------------------------------------------------------------------
+
+    def _decisions(self, events: list[JoinedEvent]) -> Iterator[str]:
+        ranked: dict[str, list[Promise]] = defaultdict(list)
+        for promise in self._promises["rank"]:
+            ranked[promise.event].append(promise)
+        found = Counter(event.decision.event_id for event in events)
+        once = Counter(event.decision.event_id for event in events if event.skip is not SkipReason.DUPLICATE)
+        for event_id in found.keys() - ranked.keys():
+            yield f"the log holds what was asked for alone: {event_id} was not"
+        for event_id, calls in ranked.items():
+            certain = [each for each in calls if self._is_certainly_logged(each)]
+            possible = [each for each in calls if self._is_possibly_logged(each)]
+            if not len(certain) <= found[event_id] <= len(possible):
+                times = f"{found[event_id]} times of {len(certain)} to {len(possible)}"
+                yield f"each stored decision is in the log once: {event_id} is there {times}"
+            if once[event_id] > 1 or (certain and not once[event_id]):
+                yield f"of an event one decision counts: {event_id} counts {once[event_id]} times"
+
+    def _is_certainly_logged(self, promise: Promise) -> bool:
+        """Whether it was acknowledged, and every deletion that was tried was over before it was asked for."""
+        return promise.is_acknowledged and all(
+            each.is_acknowledged and each.kept_at is not None and each.kept_at + APART < promise.made_at
+            for each in self._promises["delete_log"]
+        )
+
+    def _is_possibly_logged(self, promise: Promise) -> bool:
+        """Whether no deletion that was acknowledged began after it was answered."""
+        return not any(
+            each.is_acknowledged and promise.kept_at is not None and promise.kept_at + APART < each.made_at
+            for each in self._promises["delete_log"]
+        )
+
+    # --- rewards ---------------------------------------------------------------------------------------------------------
+
+    def _rewards(self, events: list[JoinedEvent]) -> Iterator[str]:
+        placed: Counter[float] = Counter()
+        where: dict[float, str] = {}
+        for event in events:
+            values = [each.reward for each in event.observations if each.reward is not None]
+            placed.update(values)
+            where.update(dict.fromkeys(values, event.decision.event_id))
+            if abs(event.reward - sum(values)) > 1e-6:
+                yield f"a reward is the sum of what was observed: {event.decision.event_id} has {event.reward} of {values}"
+        for promise in self._promises["reward"]:
+            value, event_id = promise.step.arguments["value"], promise.event
+            if placed[value] > 1:
+                yield f"a reward counts once: {value} of {event_id} counts {placed[value]} times"
+            if placed[value] and where[value] != event_id:
+                yield f"a reward is its own event's: {value} of {event_id} is at {where[value]}"
+            if not placed[value] and self._is_surely_in_time(promise):
+                yield f"a reward in time is placed: {value} of {event_id} is not"
+
+    def _counters(self, events: list[JoinedEvent], first: list[JoinedEvent], counters: Counters) -> Iterator[str]:
+        """Look at counters that no deletion has changed."""
+        learned = sum(event.skip is None for event in events)
+        skipped = Counter(event.skip.value for event in events if event.skip is not None)
+        if (learned, skipped) != (counters.learned, Counter(counters.skipped)):
+            yield f"counters tell what the log holds: {counters} of {learned} learned and {dict(skipped)} skipped"
+        used = [each.reward for event in first for each in event.observations if each.reward is not None]
+        acknowledged = {each.step.arguments["value"] for each in self._promises["reward"] if each.is_acknowledged}
+        unsure = sum(value not in acknowledged for value in used)  # one that arrived behind everything counts in the join alone
+        if not 0 <= len(used) + counters.late_rewards + counters.unknown_rewards - counters.rewards <= unsure:
+            yield f"each reward is placed, late or unknown: {len(used)} are placed of {counters}"
+
+    def _has_a_clock_that_is_set(self, promise: Promise) -> bool:
+        """Whether the process that was asked may have thought that it was another time: it hears so with storage's next answer."""
+        return any(each.what == "set_clock" and each.process == promise.step.process for each in self._plan.steps)
+
+    def _is_surely_in_time(self, reward: Promise) -> bool:
+        calls = [each for each in self._promises["rank"] if each.event == reward.event]
+        if len(calls) != 1 or not self._is_certainly_logged(calls[0]) or not self._is_certainly_logged(reward):
+            return False
+        if self._has_a_clock_that_is_set(reward) or self._has_a_clock_that_is_set(calls[0]):
+            return False
+        made = calls[0].made_at
+        return (
+            reward.kept_at is not None
+            and made - timedelta(seconds=100) < reward.made_at
+            and reward.kept_at + APART < made + timedelta(seconds=self._plan.wait)
+        )
+
+
+async def _replayed(services: LoopServices) -> list[str]:
+    stored = await services.store.pointer()
+    if stored is None or not stored[0].version:
+        return []
+    replay = Replay(services.joined, services.store)
+    try:
+        steps = [step async for step in replay.run(await replay.plan())]
+    except PersonalizerError as error:
+        made_of = (await services.joined.models())[stored[0].version]
+        if ChunkName.parse(made_of.chunk).generation < stored[0].log.generation:
+            return []  # the log that it was made of was deleted
+        return [f"a model is rebuilt from the log: {error!r}"]
+    return [f"a model is rebuilt to the byte: {step.version} has another {', '.join(step.differing)}" for step in steps if step.differing]
+
+
+async def _served(process: Process) -> list[str]:
+    services = await process.services("default")
+    assert services is not None
+    broken = []
+    stored, served = await services.store.pointer(), services.models._served
+    if stored is not None and served.version != stored[0].version:
+        broken.append(f"each process serves what is published: {process.life.name} serves {served.version!r} and {served.error}")
+    if served.settings != await services.configurator.read():
+        broken.append(f"each process follows the settings: {process.life.name} does not")
+    return broken
+
+
+async def _joined(services: LoopServices) -> AsyncIterator[JoinedEvent]:
+    for name in reversed(await services.joined.chain()):
+        for line in (await services.joined.chunk(name)).splitlines():
+            yield read_line(line)

@@ -1,0 +1,168 @@
+"""A network between processes and storage whose calls take their time, and fail in every way that is known.
+
+A call arrives a while after it was sent, and its answer a while after that: others' calls come between. What becomes of a call is drawn
+by the process's own chance, the same number of draws for each call, so that one fault can be taken out of a schedule and leaves
+the others as they were.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from random import Random
+from typing import Any, Final, TypeVar
+
+from shared.domain.errors import StorageUnavailableError
+from shared.storage.clocks import StorageTime
+from tests.simulation.network import Call, date_of
+from tests.simulation.virtual import BEGIN, Life, VirtualLoop, current
+
+Answer = TypeVar("Answer")
+TRIES: Final = 4
+"""As the SDK's."""
+READ_TIMEOUT: Final = 8.0
+"""Seconds after which a client takes an answer for lost."""
+LATEST: Final = 20.0
+"""Seconds after which nothing arrives any more."""
+_PAUSES: Final = (0.2, 2.2, 4.2)
+_NOBODY: Final = Context()
+
+
+class Kind(StrEnum):
+    """What may become of a call."""
+
+    REFUSED = "refused: storage answered 429, 500 or 503, and did nothing"
+    TORN = "torn: the connection broke before storage had all of it"
+    LOST = "lost: storage did it, and the answer was lost"
+    SILENT = "silent: storage did it, and no answer came"
+    LATE = "late: it arrived when the client had given it up"
+    TWICE = "twice: it arrived a second time, later"
+    SLOW = "slow: call and answer took seconds"
+
+
+@dataclass(frozen=True, order=True)
+class Fault:
+    """One thing that went wrong: ``number`` counts the calls of that life of a process."""
+
+    life: str
+    number: int
+    kind: Kind = field(compare=False)
+    call: str = field(compare=False, default="")
+
+    def __str__(self) -> str:
+        return f"{self.life} call {self.number} ({self.call}): {self.kind.value}"
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How storage is: how often a call fails, which faults there are, and how long calls take."""
+
+    rate: float = 0.0
+    kinds: tuple[Kind, ...] = tuple(Kind)
+    usual: float = 0.005
+    spread: float = 4.0
+
+
+@dataclass(eq=False)
+class Refused:
+    """An answer that says nothing of what was asked."""
+
+
+class SimulatedNetwork:
+    """Brings calls by the loop's time; ``without`` are faults that are left out."""
+
+    def __init__(self, loop: VirtualLoop, weather: Weather, *, without: frozenset[tuple[str, int]] = frozenset()) -> None:
+        self._loop = loop
+        self._weather = weather
+        self._without = without
+        self.is_calm = False
+        self.met: list[Fault] = []
+
+    async def bring(self, call: Call, apply: Callable[[], Answer], time: StorageTime) -> Answer:
+        life = current.get()
+        assert life is not None
+        kind, there, back = self._drawn(life, call)
+        for attempt in range(TRIES):
+            if attempt:
+                await asyncio.sleep(_PAUSES[attempt - 1])
+            sent = time.leaving()
+            answer, date = await self._sent(kind if attempt == 0 else None, apply, there, back)
+            if date:
+                time.note(date, sent=sent)
+            if not isinstance(answer, Refused):
+                return _given(answer)  # type: ignore[no-any-return]  # what ``apply`` gave
+        raise StorageUnavailableError("storage did not answer")
+
+    def bring_at_once(self, call: Call, apply: Callable[[], Answer], time: StorageTime) -> Answer:
+        """Do what `bring` does for a thread that waits: at one moment, without another try."""
+        life = current.get()
+        assert life is not None
+        kind, _, _ = self._drawn(life, call)
+        sent = time.leaving()
+        if kind in {Kind.REFUSED, Kind.TORN, Kind.LATE}:
+            raise StorageUnavailableError("storage did not answer")
+        answer = _done(apply)
+        if kind in {Kind.LOST, Kind.SILENT}:
+            raise StorageUnavailableError("storage did not answer")
+        time.note(self._date(), sent=sent)
+        return _given(answer)  # type: ignore[no-any-return]  # likewise
+
+    def _drawn(self, life: Life, call: Call) -> tuple[Kind | None, float, float]:
+        weather = self._weather
+        life.calls += 1
+        fate, there, back = life.chance.random(), life.chance.random(), life.chance.random()
+        there, back = (weather.usual * weather.spread ** (2 * each - 1) for each in (there, back))
+        if self.is_calm:
+            return None, 0.001 * there, 0.001 * back
+        if fate >= weather.rate or (life.name, life.calls) in self._without:
+            return None, there, back
+        kind = weather.kinds[int(fate / weather.rate * len(weather.kinds))]
+        self.met.append(Fault(life.name, life.calls, kind, f"{call.verb} {call.place} {call.name}".strip()))
+        if kind is Kind.SLOW:
+            there, back = 0.5 + there * 100 % 3, 0.5 + back * 100 % 3
+        return kind, there, back
+
+    async def _sent(self, kind: Kind | None, apply: Callable[[], Any], there: float, back: float) -> tuple[Any, str]:
+        loop = self._loop
+        if kind is None or kind in {Kind.SLOW, Kind.TWICE}:
+            answer = loop.create_future()
+            loop.call_later(there, self._arrive, apply, answer, back, context=_NOBODY)
+            if kind is Kind.TWICE:
+                loop.call_later(there + LATEST * Random(there).random(), _done, apply, context=_NOBODY)
+            return await answer  # type: ignore[no-any-return]  # what `_arrive` gives
+        if kind is Kind.LATE:
+            loop.call_later(READ_TIMEOUT + (LATEST - READ_TIMEOUT) * Random(there).random(), _done, apply, context=_NOBODY)
+            await asyncio.sleep(READ_TIMEOUT)
+            return Refused(), ""
+        if kind in {Kind.LOST, Kind.SILENT}:
+            loop.call_later(there, _done, apply, context=_NOBODY)
+            await asyncio.sleep(READ_TIMEOUT if kind is Kind.SILENT else there + back)
+            return Refused(), ""
+        await asyncio.sleep(there + back)
+        return Refused(), self._date() if kind is Kind.REFUSED else ""
+
+    def _arrive(self, apply: Callable[[], Any], answer: "asyncio.Future[tuple[Any, str]]", back: float) -> None:
+        self._loop.call_later(back, _answer, answer, (_done(apply), self._date()), context=_NOBODY)
+
+    def _date(self) -> str:
+        return date_of(BEGIN + timedelta(seconds=self._loop.time()))
+
+
+def _answer(answer: "asyncio.Future[Any]", given: tuple[Any, str]) -> None:
+    if not answer.done():  # nobody waits for it any more
+        answer.set_result(given)
+
+
+def _done(apply: Callable[[], Any]) -> Any:
+    try:
+        return apply()
+    except Exception as error:  # noqa: BLE001 - it is the answer
+        return error
+
+
+def _given(answer: Any) -> Any:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

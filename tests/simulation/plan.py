@@ -1,0 +1,159 @@
+"""What a seed stands for: processes with their clocks, how storage is, and what everybody does at what time."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, Final
+
+from tests.simulation.faults import Kind, Weather
+
+KEYS: Final = ("first-key", "second-key")
+NOON, MIDNIGHT = 0.0, 12 * 3_600.0
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How wrong a process's clock is: seconds ahead, seconds gained in one, and how finely it tells the time."""
+
+    offset: float = 0.0
+    drift: float = 0.0
+    tick: float = 1e-6
+
+
+@dataclass(frozen=True, order=True)
+class Step:
+    """Something that is begun at a time, by a process; ``number`` tells it from all others of its plan."""
+
+    at: float
+    number: int
+    process: int
+    what: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    def __str__(self) -> str:
+        told = "".join(f" {name}={value}" for name, value in self.arguments.items())
+        return f"{self.at:8.3f} process {self.process} #{self.number} {self.what}{told}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule before it is played; ``without`` are faults that are left out (of which life, at which call)."""
+
+    seed: int
+    start: float
+    settings: Mapping[str, str]
+    clocks: tuple[Clock, ...]
+    weather: Weather
+    steps: tuple[Step, ...]
+    without: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def wait(self) -> float:
+        return float(self.settings["PERSONALIZER_REWARD_WAIT_TIME"].strip("PTS"))
+
+    @property
+    def last(self) -> float:
+        return max([step.at for step in self.steps], default=0.0)
+
+    def keeping(self, steps: tuple[Step, ...]) -> "Plan":
+        return replace(self, steps=steps)
+
+
+def drawn(seed: int) -> Plan:
+    """Draw a schedule."""
+    chance = Random(seed)
+    length = chance.choice((60.0, 150.0, 300.0))
+    wait = chance.choice((5, 20, 60))
+    processes = chance.choice((1, 2, 2, 3))
+    settings = {
+        "PERSONALIZER_KEYS": ",".join(KEYS),
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "PERSONALIZER_REWARD_WAIT_TIME": f"PT{wait}S",
+        "PERSONALIZER_REWARD_AGGREGATION": "sum",
+        "PERSONALIZER_MODEL_EXPORT_FREQUENCY": chance.choice(("PT1S", "PT60S")),
+        "PERSONALIZER_MODEL_POLL_INTERVAL": chance.choice(("PT5S", "PT10S", "PT30S")),
+        "PERSONALIZER_INGEST_GRACE": chance.choice(("PT0S", "PT10S", "PT30S")),
+        "PERSONALIZER_LOG_SHARDS": chance.choice(("1", "2")),
+        "PERSONALIZER_MODELS_KEPT": chance.choice(("1", "2", "20")),
+    }
+    tick = chance.choice((1e-6, 1e-6, 0.001, 1.0))
+    skew = chance.choice((0.0, 0.5, 1.5, 90.0))
+    clocks = tuple(Clock(chance.uniform(-skew, skew), chance.uniform(-2e-4, 2e-4), tick) for _ in range(processes))
+    start = chance.choice((NOON, NOON, NOON + 59.0, MIDNIGHT - length / 2))
+    drawing = _Drawing(chance, length, wait, processes)
+    steps = tuple(sorted(drawing.steps()))
+    weather = Weather(
+        rate=chance.choice((0.0, 0.01, 0.05, 0.15)),
+        kinds=tuple(chance.sample(list(Kind), k=chance.choice((1, 3, len(Kind))))),
+        usual=chance.choice((0.002, 0.02, 0.3)),
+        spread=chance.choice((2.0, 8.0)),
+    )
+    return Plan(seed, start, settings, clocks, weather, steps)
+
+
+class _Drawing:
+    """Draws steps."""
+
+    def __init__(self, chance: Random, length: float, wait: float, processes: int) -> None:
+        self._chance = chance
+        self._length = length
+        self._wait = wait
+        self._processes = processes
+        self._number = 0
+        self._rewards = 0
+
+    def steps(self) -> Iterator[Step]:
+        chance = self._chance
+        for number in range(chance.choice((4, 12, 30))):
+            yield from self._event(f"e{number}")
+        for _ in range(chance.choice((0, 2))):
+            yield self._reward("nobody", self._moment())
+        for at in self._now_and_then(chance.choice((20.0, 60.0))):
+            yield self._step(at, "train")
+        for what, times in (("retain", (0, 1, 3)), ("delete_log", (0, 0, 1, 2)), ("crash", (0, 0, 1, 3)), ("configure", (0, 0, 1))):
+            for _ in range(chance.choice(times)):
+                yield self._step(self._moment(), what, **self._more(what))
+        for _ in range(chance.choice((0, 0, 1, 2))):
+            yield self._step(self._moment(), "freeze", seconds=chance.choice((1.0, 12.0, 45.0, 150.0, 400.0)))
+        for _ in range(chance.choice((0, 0, 0, 1))):
+            yield self._step(self._moment(), "set_clock", seconds=chance.uniform(-120.0, 120.0))
+
+    def _more(self, what: str) -> dict[str, Any]:
+        if what == "crash":
+            return {"seconds": self._chance.choice((0.1, 5.0, 60.0))}
+        if what == "configure":
+            return {"exploration_percentage": self._chance.choice((0.0, 0.5))}
+        return {}
+
+    def _event(self, event_id: str) -> Iterator[Step]:
+        chance, at = self._chance, self._moment()
+        deferred = chance.random() < 0.15
+        yield self._step(at, "rank", event=event_id, deferred=deferred)
+        if chance.random() < 0.15:
+            yield self._step(at + chance.choice((0.0, 0.01, 1.0, 40.0)), "rank", event=event_id, deferred=deferred)
+        if deferred and chance.random() < 0.7:
+            yield self._step(at + chance.uniform(0.0, 1.3 * self._wait), "activate", event=event_id)
+        if chance.random() < 0.75:
+            for _ in range(chance.choice((1, 1, 2))):
+                yield self._reward(event_id, max(at + chance.choice((-1.0, 0.0, 0.5, self._wait * 1.5 * chance.random())), 0.0))
+
+    def _reward(self, event_id: str, at: float) -> Step:
+        self._rewards += 1
+        return self._step(at, "reward", event=event_id, value=self._rewards / 1_000)
+
+    def _now_and_then(self, every: float) -> Iterator[float]:
+        at = self._chance.random() * every
+        while at < self._length:
+            yield at
+            if self._chance.random() < 0.3:  # two at once
+                yield at + self._chance.choice((0.0, 0.05))
+            at += every
+
+    def _moment(self) -> float:
+        """Draw a time; often the same as others have."""
+        at = self._chance.random() * self._length
+        return at if self._chance.random() < 0.6 else at // 10 * 10
+
+    def _step(self, at: float, what: str, **arguments: Any) -> Step:
+        self._number += 1
+        return Step(at, self._number, self._chance.randrange(self._processes), what, arguments)
