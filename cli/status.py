@@ -58,9 +58,17 @@ def _print(found: dict[str, Any]) -> None:
             learned_up_to=loop["watermark"],
             lag_in_seconds=None if loop["lagSeconds"] is None else round(loop["lagSeconds"], 1),
             **told,
+            **_uploads(loop.get("uploads")),
             error=loop["error"] or (None if found["apiStatus"] == _WELL else found["apiStatusMessage"]),
         ),
         markup=False,
     )
     for each in loop["advice"] or ():
         out.print(f"\n{each['message']}", markup=False)
+
+
+def _uploads(found: dict[str, Any] | None) -> dict[str, int]:
+    """Tell of decisions that clients made by themselves, if any were sent to the process that answers."""
+    if found is None:
+        return {}
+    return {"verified": found["stored"]} | {f"refused, {code}": count for code, count in found["refused"].items()}

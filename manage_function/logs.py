@@ -4,7 +4,9 @@ import asyncio
 
 import azure.functions as func
 
+from shared.api.decisions import DecisionsResponse, read_decisions
 from shared.api.logs import DateRange, LogsProperties, check_lines, read_interactions, read_observations
+from shared.runtime.assembly.process import BATCHES
 from shared.runtime.http import MUCH, QUERY_VERSION, WORK, Call, Operation, answer
 
 _UPLOADS = ("v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
@@ -30,6 +32,13 @@ async def interactions(call: Call) -> func.HttpResponse:
     return answer(204)
 
 
+async def decisions(call: Call) -> func.HttpResponse:
+    """Take a batch of decisions that are made once more; 200, and what came of them, once those that came out the same are stored."""
+    check_lines(call.request.headers.get("content-type", ""))
+    batch = await asyncio.to_thread(read_decisions, call.body, call.services.actions)
+    return answer(200, DecisionsResponse.write(await call.services.verified.decisions(batch)))
+
+
 async def observations(call: Call) -> func.HttpResponse:
     """Take a batch of rewards and activations; 204 once all of them are stored."""
     check_lines(call.request.headers.get("content-type", ""))
@@ -42,5 +51,16 @@ OPERATIONS = (
     Operation("logs_properties", "GET", "logs/properties", properties, time=MUCH),
     Operation("logs_delete", "DELETE", "logs", delete, time=WORK),
     Operation("logs_interactions", "POST", "logs/interactions", interactions, reads_json=False, versions=_UPLOADS, appends=True),
+    Operation(
+        "logs_decisions",
+        "POST",
+        "logs/decisions",
+        decisions,
+        reads_json=False,
+        versioned=False,
+        room=BATCHES,
+        time=MUCH,
+        appends=True,
+    ),
     Operation("logs_observations", "POST", "logs/observations", observations, reads_json=False, versions=_UPLOADS, appends=True),
 )

@@ -7,7 +7,7 @@ import azure.functions as func
 from pydantic import TypeAdapter
 
 from shared.advice.advice import Advice
-from shared.api.status import AdviceBody, AnewBody, ApprenticeBody, CountersBody, LoopProgressBody, MirrorBody, StatusResponse
+from shared.api.status import AdviceBody, AnewBody, ApprenticeBody, CountersBody, LoopProgressBody, MirrorBody, StatusResponse, UploadsBody
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.checkpoint import AnewProgress
 from shared.domain.clock import SystemClock
@@ -41,8 +41,8 @@ async def _told(services: LoopServices) -> func.HttpResponse:
         mirror = await _mirror(services, served)
         advice = await services.adviser.advice(progress, mirror_error=(mirror.error or "") if mirror else "")
     except PersonalizerError as error:
-        return _degraded(served, str(error))
-    loop = _loop(served, progress, advice, mirror)
+        return _degraded(services, served, str(error))
+    loop = _loop(services, served, progress, advice, mirror)
     if served.error is not None:
         return answer(200, _response("Degraded", f"The newest model is not served: {served.error}", loop))
     return answer(200, _response("Valid", "The service is running and your key is valid.", loop))
@@ -64,8 +64,8 @@ async def _mirror(services: LoopServices, served: Served) -> MirrorBody | None:
     )
 
 
-def _degraded(served: Served, reason: str) -> func.HttpResponse:
-    return answer(200, _response("Degraded", f"The loop's progress cannot be read: {reason}", _loop(served, None)))
+def _degraded(services: LoopServices, served: Served, reason: str) -> func.HttpResponse:
+    return answer(200, _response("Degraded", f"The loop's progress cannot be read: {reason}", _loop(services, served, None)))
 
 
 def _response(api_status: str, message: str, loop: LoopProgressBody) -> StatusResponse:
@@ -73,7 +73,11 @@ def _response(api_status: str, message: str, loop: LoopProgressBody) -> StatusRe
 
 
 def _loop(
-    served: Served, progress: Progress | None, advice: Sequence[Advice] | None = None, mirror: MirrorBody | None = None
+    services: LoopServices,
+    served: Served,
+    progress: Progress | None,
+    advice: Sequence[Advice] | None = None,
+    mirror: MirrorBody | None = None,
 ) -> LoopProgressBody:
     age = None if served.published_at is None else (SystemClock().now() - served.published_at).total_seconds()
     watermark = None if progress is None else progress.watermark
@@ -95,8 +99,16 @@ def _loop(
         advice=None
         if advice is None
         else [AdviceBody(code=each.code, message=each.message, feature=each.feature or None) for each in advice],
+        uploads=_uploads(services),
         error=served.error,
     )
+
+
+def _uploads(services: LoopServices) -> UploadsBody | None:
+    counts = services.uploaded
+    if counts is None:
+        return None
+    return UploadsBody(stored=counts.stored, repeated=counts.repeated, refused={code.value: n for code, n in counts.refused.items()})
 
 
 def _counters(progress: Progress) -> CountersBody:

@@ -59,10 +59,19 @@ class MirrorBody(WireModel):
     next_try_at: str | None
 
 
+class UploadsBody(WireModel):
+    """The decisions of clients that the answering process verified since it started; ``refused`` counts lines by their code."""
+
+    stored: int
+    repeated: int
+    refused: dict[str, int]
+
+
 class LoopProgressBody(WireModel):
     """How far a loop has come. ``modelVersion`` is what the answering process serves, ``publishedModelLearned`` is of the newest.
 
-    ``counters`` are of the loop's own events. ``importedEvents`` others were taken into its log, and models learn both.
+    ``counters`` are of the loop's own events. ``importedEvents`` others were taken into its log, and models learn both. ``uploads`` is null
+    while the process was sent none.
     """
 
     name: str
@@ -80,6 +89,7 @@ class LoopProgressBody(WireModel):
     anew: AnewBody | None
     mirror: MirrorBody | None
     advice: list[AdviceBody] | None
+    uploads: UploadsBody | None
     error: str | None
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what Rank never sees
     from shared.domain.checkpoint import AnewProgress, Checkpoint
     from shared.domain.evaluation import Listed
     from shared.domain.models import SignedModel
+    from shared.domain.uploads import Refusal
 
 
 class EventLog(Protocol):
@@ -351,6 +352,14 @@ class Sealer(Protocol):
 
     async def seal(self, text: bytes) -> bytes:
         """Give 32 bytes that only this deployment can make of the text: the same every time, in every process."""
+        ...
+
+
+class RefusedLines(Protocol):
+    """Where lines of clients that were refused are kept for a person to look at; raises `StorageUnavailableError`."""
+
+    async def keep(self, refused: "Sequence[Refusal]", at: datetime) -> None:
+        """Keep a copy of them, of some if they are many."""
         ...
 
 

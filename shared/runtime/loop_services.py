@@ -6,6 +6,7 @@ How a part is put together is in `shared.runtime.assembly`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.api.rank import ActionReader
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord
@@ -23,10 +24,13 @@ from shared.runtime.assembly.log import (
 )
 from shared.runtime.assembly.loops import build_adviser, build_configurator, build_previewer, build_progress
 from shared.runtime.assembly.models import build_comparer, build_handing_out, build_keeper, build_store
-from shared.runtime.assembly.serving import Serving, build_uploads
+from shared.runtime.assembly.serving import Serving, build_uploads, build_verified
 from shared.runtime.assembly.training import build_retrainer, build_trainer
 from shared.runtime.settings import AppSettings
 from shared.storage.ports import Storage
+
+if TYPE_CHECKING:
+    from shared.services.serving.verified_uploads import Counts
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class LoopServices(Serving):
     """The use cases of one loop, on real storage."""
 
     uploads = cached_property(build_uploads)
+    verified = cached_property(build_verified)
 
     store = cached_property(build_store)
     keeper = cached_property(build_keeper)
@@ -102,11 +107,18 @@ class LoopServices(Serving):
         own = self.settings.client_digests if self.record.name == DEFAULT_LOOP else ()
         return self.record.client_keys or own
 
+    @property
+    def uploaded(self) -> "Counts | None":
+        """What came of the decisions that clients sent to this process; None while there were none."""
+        return self.verified.counts if "verified" in vars(self) else None
+
     def let_go(self) -> None:
         """Keep nothing at hand of this loop any more, and poll for it no more: it is gone, or nobody asks for it. Any thread may say so."""
         self.models.stop()
         self.log.close()
-        trainer = vars(self).get("trainer")  # if it was ever asked for
+        if "verified" in vars(self):  # if it was ever asked for
+            self.verified.close()
+        trainer = vars(self).get("trainer")
         if trainer is not None:
             trainer.close()
 

@@ -321,6 +321,11 @@ def quarantine_file(loop: str, table: str, key: SegmentKey) -> str:
     return f"{quarantine_prefix(loop)}{table}/{key.partition}/{name}"
 
 
+def refused_file(loop: str, at: datetime, digest: str) -> str:
+    """Name a copy of lines that were refused at that time, so that it sorts, and is dropped, among the copies of segments of that time."""
+    return f"{quarantine_prefix(loop)}decisions/{row_time(at)}-{digest}"
+
+
 def loop_prefix(loop: str) -> str:
     """Give what the names of all files of a loop begin with."""
     return f"{LOOPS}{loop}/"

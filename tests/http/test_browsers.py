@@ -135,6 +135,8 @@ NOT_FOR_PAGES = [
     ("GET", path("events/e1")),
     ("GET", path("status")),
     ("GET", "/figures"),
+    ("GET", "/models/serving"),
+    ("POST", "/logs/decisions"),
     ("GET", "/status"),
     ("GET", "/loops"),
     ("POST", "/loops/default/keys/client/regenerate"),

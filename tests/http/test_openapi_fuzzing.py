@@ -53,7 +53,11 @@ DECISION = st.sampled_from("ab").map(
     lambda chosen: rank_body(chosen, eventId="e1", ranking=[{"id": chosen, "probability": 1.0}], rewardActionId=chosen)
 )
 OTHER = st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text(max_size=5), max_size=3)
-BATCH = st.sampled_from([REWARD | ACTIVATION, DECISION, REWARD | DECISION | OTHER]).flatmap(
+VERIFIED = st.sampled_from("ab").map(
+    lambda chosen: rank_body(chosen, eventId="e1", rewardActionId=chosen, probability=1.0, timestamp="2026-05-17T12:00:00Z")
+)
+TOLD = st.sampled_from([{"sentAt": "2026-05-17T12:00:00Z"}, {"ticket": None}, {"ticket": "made up"}, {"sentAt": 7, "ticket": "x"}])
+BATCH = st.sampled_from([REWARD | ACTIVATION, DECISION, VERIFIED | TOLD, REWARD | DECISION | VERIFIED | OTHER]).flatmap(
     lambda line: st.lists(line.map(json.dumps), max_size=4)
 )
 

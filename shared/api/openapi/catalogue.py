@@ -19,6 +19,7 @@ from shared.api.breakdowns import (
 )
 from shared.api.changes import ChangesBody
 from shared.api.configuration import ConfigurationRequest, ConfigurationRequest11, ConfigurationResponse, SetRequest, UnsetRequest
+from shared.api.decisions import DecisionLine, DecisionsResponse
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import EvaluationBody, EvaluationContract, EvaluationPage, OldEvaluation, PolicyReferenceContract
 from shared.api.events import DEFAULT_TOP, EventsResponse
@@ -499,6 +500,33 @@ _LOGS_INTERACTIONS: Final = Described(
     ),
     answers=(_DONE,),
     errors=(errors.InvalidRankRequestError, errors.EventTooLargeError, errors.UnsupportedMediaTypeError),
+)
+_LOGS_DECISIONS: Final = Described(
+    "Log",
+    "Log decisions that a client made by itself, verified",
+    description="The first line may tell when the batch is sent; a line with a ticket is for the decisions behind it. "
+    "The service makes each decision once more, and stores those that come out the same. At most 1,000 lines. "
+    "docs/how-to/decide-in-your-process.md has the rules.",
+    body=Body(
+        description="JSON, one decision a line.",
+        media_type=LINES[0],
+        line=DecisionLine,
+        example='{"ticket": null}\n{"eventId": "e1", "actions": [{"id": "pasta", "features": [{"taste": "salty"}]}], '
+        '"rewardActionId": "pasta", "probability": 1.0, "timestamp": "2026-05-17T11:59:59Z"}\n',
+    ),
+    answers=(
+        Answer(
+            200,
+            "How many decisions were stored, or had been stored before, and the lines that were refused.",
+            DecisionsResponse,
+            {
+                "stored": 998,
+                "repeated": 0,
+                "refused": [{"line": 7, "eventId": "e6", "code": "NotReproduced", "message": "the service chooses 'b' (probability 0.9)"}],
+            },
+        ),
+    ),
+    errors=(errors.EventTooLargeError, errors.UnsupportedMediaTypeError),
 )
 _LOGS_OBSERVATIONS: Final = Described(
     "Log",
@@ -1130,6 +1158,7 @@ _PROGRESS: Final[dict[str, Any]] = {
             "feature": "user.mail",
         },
     ],
+    "uploads": {"stored": 998, "repeated": 0, "refused": {"NotReproduced": 1}},
     "error": None,
 }
 _STATUS: Final = Described(
@@ -1198,6 +1227,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "logs_properties": _LOGS_PROPERTIES,
         "logs_delete": _LOGS_DELETE,
         "logs_interactions": _LOGS_INTERACTIONS,
+        "logs_decisions": _LOGS_DECISIONS,
         "logs_observations": _LOGS_OBSERVATIONS,
         "receipt": _RECEIPT,
         "changes": _CHANGES,

@@ -34,7 +34,8 @@ _TRAINED_EVERY: Final = timedelta(minutes=10)
 SEARCHES: Final = "searches"
 REPORTS: Final = "reports"
 MODELS_IN_HAND: Final = "models"
-ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MODELS_IN_HAND: 2})
+BATCHES: Final = "batches"
+ROOMS: Final[Mapping[str, int]] = MappingProxyType({SEARCHES: 2, REPORTS: 4, MODELS_IN_HAND: 2, BATCHES: 4})
 """How many calls of a kind that reads much a process answers at a time."""
 
 

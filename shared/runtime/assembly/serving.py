@@ -22,7 +22,9 @@ from shared.storage.loop_store import FileUsage
 from shared.storage.polling import FileModelFeed, StoredConfiguration
 
 if TYPE_CHECKING:
+    from shared.runtime.loop_services import LoopServices
     from shared.services.serving.uploads import Uploads
+    from shared.services.serving.verified_uploads import VerifiedUploads
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,20 @@ def build_uploads(loop: Serving) -> "Uploads":
     common = loop.common
     grace, encoders = common.settings.upload_grace, common.shared.encoders
     return Uploads(loop.log, loop.models, clock=loop.clock, grace=grace, encoders=encoders)
+
+
+def build_verified(loop: "LoopServices") -> "VerifiedUploads":
+    """Give what stores the decisions of clients that come out the same here."""
+    from shared.services.serving.deciding import Decider
+    from shared.services.serving.kept_models import KeptModels
+    from shared.services.serving.verified_uploads import Means, VerifiedUploads
+    from shared.services.serving.verifying import Verifier
+    from shared.storage.refused_lines import FileRefusedLines
+
+    shared, grace = loop.common.shared, loop.common.settings.upload_grace
+    means = Means(loop.common.tickets, KeptModels(loop.store, shared.models), FileRefusedLines(loop.storage, loop=loop.place))
+    verifier = Verifier(Decider(shared.encoders))
+    return VerifiedUploads(loop.log, loop.models, means, verifier, place=loop.place, clock=loop.clock, grace=grace)
 
 
 def _at_first(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
@@ -65,7 +66,8 @@ class MultiSlotRanker:
         `BacklogFullError`, and then nothing was acknowledged.
         """
         served = await self._models.served()
-        decisions = list(self._decide(asked, served, event_id=event_id or new_event_id(), deferred=deferred))
+        named, now = event_id or new_event_id(), self._clock.now()
+        decisions = list(decide_slots(self._decider, asked, served, event_id=named, at=now, deferred=deferred))
         await self._log.append_decisions(decisions)
         filled = [FilledSlot(each.slot, asked.actions[each.chosen].id) for each in decisions]
         if is_scored:
@@ -82,15 +84,19 @@ class MultiSlotRanker:
             yield replace(each, scored=tuple([one for one in scored if one[0] in may]))
             filling.take(each.reward_action_id)
 
-    def _decide(self, asked: MultiSlotSituation, served: Served, *, event_id: str, deferred: bool) -> Iterator[Decision]:
-        now, size = self._clock.now(), 0
-        common = self._decider.common(asked.context, asked.actions, served)
-        filling = Filling(asked)
-        for slot in asked.slots:
-            asked_here = filling.situation(slot)
-            decision = self._decider.decide(asked_here, served, event_id=event_id, at=now, deferred=deferred, common=common)
-            size += len(decision.situation)
-            if size > MOST_BYTES:
-                raise EventTooLargeError("the event is too large to be logged: send fewer slots, or fewer or shorter features")
-            filling.take(asked.actions[decision.chosen].id)
-            yield decision
+
+def decide_slots(
+    decider: Decider, asked: MultiSlotSituation, served: Served, *, event_id: str, at: datetime, deferred: bool
+) -> Iterator[Decision]:
+    """Decide one slot after another; raises `EventTooLargeError` when their situations together are."""
+    size = 0
+    common = decider.common(asked.context, asked.actions, served)
+    filling = Filling(asked)
+    for slot in asked.slots:
+        asked_here = filling.situation(slot)
+        decision = decider.decide(asked_here, served, event_id=event_id, at=at, deferred=deferred, common=common)
+        size += len(decision.situation)
+        if size > MOST_BYTES:
+            raise EventTooLargeError("the event is too large to be logged: send fewer slots, or fewer or shorter features")
+        filling.take(asked.actions[decision.chosen].id)
+        yield decision

@@ -28,18 +28,18 @@ class Uploads:
         self._log = log
         self._models = models
         self._clock = clock
-        self._oldest = grace / 2
+        self._grace = grace
         self._encoder = (encoders or Encoders()).of(EVERYTHING)
 
     async def interactions(self, batch: Sequence[Interaction]) -> None:
         """Return once these decisions, at least one, are stored; raises as `shared.domain.ports.EventLog.append_decisions`."""
         mode = (await self._models.served()).settings.learning_mode
-        times = self._times([each.at for each in batch])
+        times = times_of([each.at for each in batch], now=self._clock.now(), grace=self._grace)
         await self._log.append_decisions(await asyncio.to_thread(self._decisions, batch, times, mode))
 
     async def observations(self, batch: Sequence[Report]) -> None:
         """Return once these rewards and activations, at least one, are stored; raises as `interactions`."""
-        times = self._times([each.at for each in batch])
+        times = times_of([each.at for each in batch], now=self._clock.now(), grace=self._grace)
         observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(batch, times, strict=True)]
         await self._log.append_observations(observed)
 
@@ -59,8 +59,9 @@ class Uploads:
             encoded=self._encoder.encode(each.situation).logged(each.chosen),
         )
 
-    def _times(self, told: Sequence[datetime | None]) -> list[datetime]:
-        now = self._clock.now()
-        oldest = now - self._oldest
-        floors = [min(oldest + number * _STEP, now) for number in range(len(told))]
-        return [now if at is None else min(max(at, floor), now) for at, floor in zip(told, floors, strict=True)]
+
+def times_of(told: Sequence[datetime | None], *, now: datetime, grace: timedelta) -> list[datetime]:
+    """Give the times that count for those that clients tell: none is ahead, and none is older than half the grace."""
+    oldest = now - grace / 2
+    floors = [min(oldest + number * _STEP, now) for number in range(len(told))]
+    return [now if at is None else min(max(at, floor), now) for at, floor in zip(told, floors, strict=True)]

@@ -146,7 +146,17 @@ ROWS: Final = [
 ]
 
 WITHOUT_EFFECT: Final = {
-    *("rank", "multislot_rank", "reward", "multislot_reward", "activate", "multislot_activate", "logs_interactions", "logs_observations"),
+    *(
+        "rank",
+        "multislot_rank",
+        "reward",
+        "multislot_reward",
+        "activate",
+        "multislot_activate",
+        "logs_decisions",
+        "logs_interactions",
+        "logs_observations",
+    ),
     *("preview", "loops_preview"),
     *("evaluations_create", "evaluations_put", "evaluations_delete", "importances_put", "importances_delete"),
 }
