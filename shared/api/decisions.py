@@ -8,10 +8,11 @@ from pydantic import Field, StringConstraints
 
 from shared.api.lenient import Source
 from shared.api.logs import MAX_LINES
-from shared.api.multislot import MAX_SLOTS, MultiSlotRankRequest, SlotId
-from shared.api.rank import MAX_ID_LENGTH, ActionReader, RankRequest
+from shared.api.multislot import MultiSlotRankRequest, SlotId
+from shared.api.rank import ActionReader, RankRequest
+from shared.api.rules import MAX_EVENT_ID_LENGTH, MAX_ID_LENGTH, MAX_SLOTS
 from shared.api.times import Time
-from shared.api.wire import BYTE_ORDER_MARK, MAX_EVENT_ID_LENGTH, EventId, WireModel, compressed, not_json, one_of, validated
+from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, one_of, validated
 from shared.domain.errors import InvalidRankRequestError, InvalidRequestError, RequestError
 from shared.domain.uploads import Accepted, Batch, Claim, Refusal, RefusalCode, Shown
 
