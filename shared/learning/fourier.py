@@ -5,7 +5,7 @@ The inner product of two contexts' waves approaches a Gaussian kernel of the dis
 context has three features or fifty.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from math import pi, sqrt
 from statistics import NormalDist
@@ -29,6 +29,15 @@ _DENSE_CELLS: Final = 1 << 22
 _ENTRIES_AT_ONCE: Final = 1 << 15  # of features times waves
 """Both bound the memory of `summed`."""
 
+_REMEMBERED: Final = 2048
+"""Features whose frequencies are remembered, a megabyte of them."""
+
+_LITTLE: Final = 8
+"""What is new is remembered where it is this part of what is, at least: to lay out all of them for a few takes longer than these."""
+
+Spread = Callable[[Hashes], Floats32]
+"""Gives the frequencies of features, [n, WAVES]."""
+
 
 def gaussians(keys: Hashes, count: int) -> Floats32:
     """Give ``count`` standard normal numbers for each key, shape [n, count]: the same in every process, and without a state.
@@ -46,27 +55,73 @@ def frequencies(hashes: Hashes) -> Floats32:
     return gaussians(hashes, WAVES) * np.float32(_SPREAD)
 
 
-def summed(spread: Callable[[Hashes], Floats32], hashes: Hashes, values: Floats32, starts: Positions) -> Floats32:
+def summed(spreads: Sequence[Spread], hashes: Hashes, values: Floats32, starts: Positions) -> list[Floats32]:
     """Add up the frequencies of each row's features times their values, shape [rows, WAVES]: the angles of its waves.
 
-    Row i has the entries ``starts[i]`` up to ``starts[i + 1]``, at least one, and names a feature once; ``spread`` gives features'
-    frequencies. Rows have few distinct features in common: one product does it where their values fit into a dense table. What has the
-    value 0, as ids of described actions have, is left out of it.
+    Row i has the entries ``starts[i]`` up to ``starts[i + 1]``, at least one, and names a feature once; each of ``spreads`` gives other
+    frequencies, and so other angles. Rows have few distinct features in common: one product does it where their values fit into a dense
+    table. What has the value 0, as ids of described actions have, is left out of it.
     """
     used, count = np.flatnonzero(values), len(starts) - 1
     features, places = distinct(hashes[used])
     if count * len(features) <= _DENSE_CELLS:
         dense = np.zeros((count, len(features)), dtype=np.float32)
         dense[np.repeat(np.arange(count), np.diff(starts))[used], places] = values[used]
-        return dense @ spread(features)
+        return [dense @ spread(features) for spread in spreads]
     features, places = distinct(hashes)
-    angles = np.empty((count, WAVES), dtype=np.float32)
+    angles = [np.empty((count, WAVES), dtype=np.float32) for _ in spreads]
     for first, last in _pieces(starts):
         entries = slice(starts[first], starts[last])
         known, own = present(places[entries], len(features))
-        weighted = spread(features[known])[own] * values[entries, None]
-        angles[first:last] = np.add.reduceat(weighted, starts[first:last] - entries.start, axis=0)
+        for of_spread, spread in zip(angles, spreads, strict=True):
+            weighted = spread(features[known])[own] * values[entries, None]
+            of_spread[first:last] = np.add.reduceat(weighted, starts[first:last] - entries.start, axis=0)
     return angles
+
+
+class Remembering:
+    """Gives the frequencies of features, and remembers many that it gave lately, since most features come again.
+
+    It has room for ``most`` of them, and all threads may share it.
+    """
+
+    def __init__(self, spread: Spread, *, most: int = _REMEMBERED) -> None:
+        self._spread = spread
+        self._most = most
+        self._kept = np.zeros(0, np.uint32), np.zeros((0, WAVES), np.float32)
+
+    def __call__(self, hashes: Hashes) -> Floats32:
+        """Give the frequencies of distinct features, ascending, shape [n, WAVES]."""
+        features, kept = self._kept  # both at once: another thread may put others there
+        if len(hashes) > self._most or not len(features):
+            return self._remember(hashes, self._spread(hashes))
+        at = np.searchsorted(features, hashes)
+        is_new = features.take(at, mode="clip") != hashes
+        given = kept.take(at, axis=0, mode="clip")
+        if is_new.any():
+            given[is_new] = self._spread(hashes[is_new])
+            if np.count_nonzero(is_new) * _LITTLE >= len(features):
+                self._remember(*self._merged(hashes, given, is_new))
+        return given
+
+    @property
+    def count(self) -> int:
+        """How many features are remembered."""
+        return len(self._kept[0])
+
+    def _merged(self, hashes: Hashes, given: Floats32, is_new: npt.NDArray[np.bool_]) -> tuple[Hashes, Floats32]:
+        """Give what is kept and what is new, or what was asked for alone where that is too much."""
+        features, kept = self._kept
+        if len(features) + np.count_nonzero(is_new) > self._most:
+            return hashes, given
+        both = np.concatenate([features, hashes[is_new]])
+        order = np.argsort(both)
+        return both[order], np.concatenate([kept, given[is_new]])[order]
+
+    def _remember(self, features: Hashes, frequencies: Floats32) -> Floats32:
+        if len(features) <= self._most:
+            self._kept = features, frequencies
+        return frequencies
 
 
 def _pieces(starts: Positions) -> Iterator[tuple[int, int]]:

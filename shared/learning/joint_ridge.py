@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from shared.learning.encoding import Batch, Floats, Floats32, Hashes
-from shared.learning.fourier import WAVES, gaussians, summed
+from shared.learning.encoding import Floats, Floats32, Hashes
+from shared.learning.fourier import WAVES, Spread, gaussians, summed
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions
 from shared.learning.shared_ridge import DRAWS, FORGETTING
@@ -82,30 +82,18 @@ class JointRidge:
         return self.steady.solved(prior_draws()), self.recent.solved(prior_draws())
 
 
-def joint_waves(batch: Batch, measures: Measures) -> Floats32:
-    """Give the waves of each event's context and chosen action together, shape [n, SIZE]."""
-    ranked = measures.ranked(batch.context_hashes, batch.context_values).astype(np.float32)
-    ranked[batch.context_starts[:-1]] = 0.0  # the constant is no feature to be similar in
-    angles = summed(joint_frequencies, batch.context_hashes, ranked, batch.context_starts)
-    angles /= widths(np.diff(batch.context_starts) - 1)
-    angles += action_angles(batch.action_hashes, batch.action_values, batch.action_starts, measures)
-    waves = np.empty((len(batch), SIZE), dtype=np.float32)
-    waves[:, 0] = 1.0
-    np.cos(angles, out=waves[:, 1 : 1 + WAVES])
-    np.sin(angles, out=waves[:, 1 + WAVES :])
-    waves[:, 1:] *= np.float32(AMPLITUDE)
-    return waves
-
-
-def action_angles(hashes: Hashes, values: npt.NDArray[np.float32], starts: Positions, measures: Measures) -> Floats32:
+def action_angles(
+    hashes: Hashes, values: npt.NDArray[np.float32], starts: Positions, measures: Measures, spread: Spread | None = None
+) -> Floats32:
     """Give the angles of actions, shape [n, WAVES]; action i has the entries ``starts[i]`` up to ``starts[i + 1]``, its id first.
 
-    The id is a feature only where an action has no other: beside others it would keep items apart that are alike.
+    The id is a feature only where an action has no other: beside others it would keep items apart that are alike. ``spread`` gives
+    what `joint_frequencies` does.
     """
     ranked = measures.ranked(hashes, values).astype(np.float32)
     others = np.diff(starts) - 1
     ranked[starts[:-1]] = others == 0
-    angles = summed(joint_frequencies, hashes, ranked, starts)
+    angles = summed([spread or joint_frequencies], hashes, ranked, starts)[0]
     angles /= widths(others)
     return angles
 

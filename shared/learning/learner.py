@@ -13,10 +13,11 @@ import numpy as np
 from shared.learning.averaging import Losses
 from shared.learning.crosses import Crosses, counted, crossed
 from shared.learning.encoding import Batch, Floats, Floats32, Hashes, no_events
+from shared.learning.event_waves import EventWaves
 from shared.learning.fourier import gaussians
 from shared.learning.interactions import EVERYTHING, Interactions
-from shared.learning.joint_ridge import JointRidge, joint_waves
-from shared.learning.local_ridge import LocalRidge, arms_of, contexts_of
+from shared.learning.joint_ridge import JointRidge
+from shared.learning.local_ridge import LocalRidge, arms_of
 from shared.learning.measures import Measures, Samples
 from shared.learning.model import Mixture, Model, Parts
 from shared.learning.segments import starts_of
@@ -92,11 +93,10 @@ class Learner:
     def _learn_block(self, block: Batch) -> None:
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         crosses = crossed(block, self.measures, self.interactions)
-        contexts = contexts_of(block, self.measures)
-        waves = joint_waves(block, self.measures)
+        waves = EventWaves.of(block, self.measures)
         shared = self.shared.predict(crosses)
-        own = self.local.predict(contexts, arms_of(block), shared)
-        self.losses.add(np.column_stack([shared, own, self.joint.predict(waves)]), rewards, block.counts)
+        own = self.local.predict(waves.own, arms_of(block), shared)
+        self.losses.add(np.column_stack([shared, own, self.joint.predict(waves.joint)]), rewards, block.counts)
         if self.learned - self.begun >= _LASTING and self.losses.show_change():
             self._begin_anew()
 
@@ -104,13 +104,11 @@ class Learner:
         changed |= self.samples.observe(block.action_hashes, block.action_values)
         if changed:
             self.measures = self.samples.measures()
-            crosses, contexts = crossed(block, self.measures, self.interactions), contexts_of(block, self.measures)
-            waves = joint_waves(block, self.measures)
+            crosses = crossed(block, self.measures, self.interactions)
         self.shared.meet(crosses)
         self.learned += len(block)
         of_window = self._slide(block, crosses, anew=changed)
-        self._learn_local(block, contexts, anew=changed)
-        self._learn_joint(block, waves, anew=changed)
+        self._learn_waves(block, None if changed else waves)
         targets = np.clip(self.window.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
         noise = self._noise(len(self.window)) if self.shared.is_open else None
         self.shared.solve(of_window, targets, noise, self.window.counts, new=len(block))
@@ -136,35 +134,35 @@ class Learner:
         self.window, self._crosses = window.cut(leaving, len(window)), crosses.cut(leaving, len(crosses))
         return self._crosses
 
-    def _learn_local(self, block: Batch, contexts: Floats32, *, anew: bool) -> None:
-        """Add the block; or, when numbers are measured otherwise now and all events are still there, all of them anew."""
-        if anew and len(self.window) == self.learned:
-            self.local = LocalRidge()
-            block, contexts = self.window, contexts_of(self.window, self.measures)
-        self.local.learn(*self._for_local(block, contexts), last=self.learned)
+    def _learn_waves(self, block: Batch, waves: EventWaves | None) -> None:
+        """Add the block to the parts on waves.
+
+        Without its ``waves``, since numbers are measured otherwise now: all events anew, if they are still there.
+        """
+        if waves is None and len(self.window) == self.learned:
+            self.local, self.joint, block = LocalRidge(), JointRidge(), self.window
+        own, joint = waves or EventWaves.of(block, self.measures)
+        self.local.learn(*self._for_local(block, own), last=self.learned)
+        joint, rewards = self._weighted(block, joint)
+        self.joint.learn(joint, np.column_stack([rewards, self._noise(len(block), of=_OF_JOINT)]), learned=self.learned)
 
     def remember_window(self) -> None:
         """Take the window as the latest events of the actions' own parts: a state of an earlier release tells of no others."""
-        self.local.remember(*self._for_local(self.window, contexts_of(self.window, self.measures)), last=self.learned)
+        self.local.remember(*self._for_local(self.window, EventWaves.of(self.window, self.measures).own), last=self.learned)
 
-    def _for_local(self, block: Batch, contexts: Floats32) -> tuple[Floats32, Hashes, Floats]:
+    def _for_local(self, block: Batch, own: Floats32) -> tuple[Floats32, Hashes, Floats]:
         """Give waves, actions and targets of the latest events."""
-        rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        if block.counts is not None:
-            roots = np.sqrt(block.counts)
-            contexts, rewards = contexts * roots.astype(np.float32)[:, None], rewards * roots
-        return contexts, arms_of(block), np.column_stack([rewards, self._noise(len(block))])
+        own, rewards = self._weighted(block, own)
+        return own, arms_of(block), np.column_stack([rewards, self._noise(len(block))])
 
-    def _learn_joint(self, block: Batch, waves: Floats32, *, anew: bool) -> None:
-        """Do likewise."""
-        if anew and len(self.window) == self.learned:
-            self.joint = JointRidge()
-            block, waves = self.window, joint_waves(self.window, self.measures)
+    @staticmethod
+    def _weighted(block: Batch, waves: Floats32) -> tuple[Floats32, Floats]:
+        """Give waves and rewards of events, times the root of how many each stands for."""
         rewards = np.clip(block.rewards, -_LARGEST_REWARD, _LARGEST_REWARD)
-        if block.counts is not None:
-            roots = np.sqrt(block.counts)
-            waves, rewards = waves * roots.astype(np.float32)[:, None], rewards * roots
-        self.joint.learn(waves, np.column_stack([rewards, self._noise(len(block), of=_OF_JOINT)]), learned=self.learned)
+        if block.counts is None:
+            return waves, rewards
+        roots = np.sqrt(block.counts)
+        return waves * roots.astype(np.float32)[:, None], rewards * roots
 
     def _noise(self, events: int, *, of: int = 0) -> Floats:
         """Give the latest events' noise, [n, DRAWS]: an event keeps its own, another one for each kind of part."""

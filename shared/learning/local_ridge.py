@@ -14,8 +14,7 @@ from typing import Final
 import numpy as np
 
 from shared.learning.encoding import NO_ID, Batch, Floats, Floats32, Hashes
-from shared.learning.fourier import WAVES, frequencies, gaussians, summed, waves
-from shared.learning.measures import Measures
+from shared.learning.fourier import WAVES, gaussians
 from shared.learning.segments import Positions, starts_of
 from shared.learning.shared_ridge import DRAWS, LATEST
 from shared.learning.sums import PRECISION, Rows, Sums
@@ -142,14 +141,6 @@ class LocalRidge:
                 return None
             del self.arms[next(action for action, arm in self.arms.items() if arm.seen == longest_unseen)]
         return self.arms.setdefault(action, Arm())
-
-
-def contexts_of(batch: Batch, measures: Measures) -> Floats32:
-    """Give the waves of each event's context, shape [n, SIZE]."""
-    ranked = measures.ranked(batch.context_hashes, batch.context_values).astype(np.float32)
-    ranked[batch.context_starts[:-1]] = 0.0  # the constant is no feature to be similar in
-    angles = summed(frequencies, batch.context_hashes, ranked, batch.context_starts)
-    return waves(angles, np.diff(batch.context_starts) - 1)
 
 
 def arms_of(batch: Batch) -> Hashes:

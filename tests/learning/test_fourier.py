@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.learning import fourier
-from shared.learning.fourier import WAVES, frequencies, gaussians, phases, waves
+from shared.learning.fourier import WAVES, Remembering, frequencies, gaussians, phases, waves
 
 REPOSITORY = Path(__file__).parents[2]
 KEYS = np.random.default_rng(1).integers(0, 1 << 32, 4000, dtype=np.uint32) | np.uint32(1)
@@ -79,7 +81,17 @@ def test_what_has_no_value_turns_no_wave(monkeypatch, cells):
     values = np.random.default_rng(9).normal(size=60).astype(np.float32)
     values[starts[:-1]] = 0.0
     expected = np.add.reduceat(fourier.frequencies(hashes) * values[:, None], starts[:-1])
-    given = fourier.summed(fourier.frequencies, hashes, values, starts)
+    given = fourier.summed([fourier.frequencies], hashes, values, starts)[0]
     np.testing.assert_allclose(given, expected, atol=1e-4)
-    nothing = fourier.summed(fourier.frequencies, hashes, 0.0 * values, starts)
+    nothing = fourier.summed([fourier.frequencies], hashes, 0.0 * values, starts)[0]
     assert not nothing.any()
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), max_size=8))
+def test_frequencies_that_are_remembered_are_those_that_are_computed(asked):
+    """With room for thirty: more than that is asked for at once, a few new ones, and others than before."""
+    remembering = Remembering(frequencies, most=30)
+    for first, count in asked:
+        hashes = np.arange(first, first + count, dtype=np.uint32)
+        assert remembering(hashes).tobytes() == frequencies(hashes).tobytes()
+        assert remembering.count <= 30

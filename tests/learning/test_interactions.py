@@ -9,11 +9,11 @@ from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.crosses import crossed, groups_of
 from shared.learning.encoding import CONSTANT, ENCODER_VERSION, NO_ID, WIDTH, Encoder, is_encoded_for, to_batch
+from shared.learning.event_waves import EventWaves
 from shared.learning.explanation import explain
 from shared.learning.interactions import CONSTANT_GROUP, EVERYTHING, Interactions
-from shared.learning.joint_ridge import joint_waves
 from shared.learning.learner import Learner
-from shared.learning.local_ridge import arms_of, contexts_of
+from shared.learning.local_ridge import arms_of
 from shared.learning.measures import Measures
 from tests.learning.building import any_features, entries
 
@@ -132,8 +132,8 @@ def test_rank_sees_what_the_learner_sees(arguments):
     asked = encoded(of(arguments))
     batch = to_batch([asked.logged(0), asked.logged(1)], rewards=[0, 0], probabilities=[1, 1])
     shared = learner.shared.predict(crossed(batch, learner.measures, learner.interactions))
-    local = learner.local.predict(contexts_of(batch, learner.measures), arms_of(batch), shared)
-    joint = learner.joint.predict(joint_waves(batch, learner.measures))
+    local = learner.local.predict(EventWaves.of(batch, learner.measures).own, arms_of(batch), shared)
+    joint = learner.joint.predict(EventWaves.of(batch, learner.measures).joint)
     assert not learner.joint.waiting
     assert model.scores(asked).mean == pytest.approx(np.hstack([shared, local, joint]) @ learner.losses.shares(), abs=1e-3)
     explanation = explain(model, ASKED, 0)

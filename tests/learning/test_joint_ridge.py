@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shared.learning.encoding import Batch
+from shared.learning.event_waves import EventWaves
 from shared.learning.fourier import WAVES
 from shared.learning.joint_ridge import (
     AMPLITUDE,
@@ -14,7 +15,6 @@ from shared.learning.joint_ridge import (
     action_angles,
     as_partners,
     as_turns,
-    joint_waves,
     prior_draws,
     turned,
 )
@@ -28,7 +28,7 @@ RNG = np.random.default_rng(3)
 
 
 def waves_of(batch: Batch) -> Any:
-    return joint_waves(batch, Measures.none())
+    return EventWaves.of(batch, Measures.none()).joint
 
 
 def targets_of(count: int) -> Any:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.learning.local_ridge import ARMS, ROWS, SIZE, LocalRidge, arms_of, contexts_of, prior_draws
+from shared.learning.event_waves import EventWaves
+from shared.learning.local_ridge import ARMS, ROWS, SIZE, LocalRidge, arms_of, prior_draws
 from shared.learning.measures import Measures
 from shared.learning.shared_ridge import DRAWS, FORGETTING, LATEST
 from shared.learning.sums import PRECISION, Rows, Sums
@@ -15,7 +16,7 @@ STALE = 4096
 
 
 def waves_of(seed, events):
-    return contexts_of(random_batch(seed, events), Measures.none())
+    return EventWaves.of(random_batch(seed, events), Measures.none()).own
 
 
 def targets_of(seed, events):
@@ -202,14 +203,14 @@ def test_a_new_action_takes_the_place_of_the_one_that_was_not_shown_the_longest(
 def test_a_context_has_its_waves_in_whatever_company():
     batch = many_crosses(14, 400)
     measures = Measures.none()
-    together = contexts_of(batch, measures)
+    together = EventWaves.of(batch, measures).own
     for at in (0, 1, 399):
-        np.testing.assert_allclose(contexts_of(batch.cut(at, at + 1), measures)[0], together[at], atol=1e-5)
+        np.testing.assert_allclose(EventWaves.of(batch.cut(at, at + 1), measures).own[0], together[at], atol=1e-5)
 
 
 def test_contexts_are_the_more_alike_the_more_they_share():
     def waves(**features):
-        return contexts_of(batch_of([encoded({"u": features}).logged(0)], [0]), Measures.none())[0, 1:]
+        return EventWaves.of(batch_of([encoded({"u": features}).logged(0)], [0]), Measures.none()).own[0, 1:]
 
     base = waves(a="x", b="x", c="x", d="x")
     likeness = [
@@ -223,7 +224,7 @@ def test_contexts_are_the_more_alike_the_more_they_share():
 
 def test_contexts_without_features_are_all_alike():
     batch = batch_of([encoded({}).logged(0)] * 2, [0, 0])
-    alike = contexts_of(batch, Measures.none())
+    alike = EventWaves.of(batch, Measures.none()).own
     assert np.isfinite(alike).all()
     assert alike[0].tolist() == alike[1].tolist()
 

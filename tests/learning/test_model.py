@@ -10,8 +10,8 @@ from shared.domain.events import Action, Features, Situation
 from shared.learning import scorer
 from shared.learning.crosses import cells, crossed
 from shared.learning.encoding import Encoder
-from shared.learning.joint_ridge import joint_waves
-from shared.learning.local_ridge import arms_of, contexts_of
+from shared.learning.event_waves import EventWaves
+from shared.learning.local_ridge import arms_of
 from shared.learning.model import MEMBERS, Mixture, Model, Parts
 from shared.learning.shared_ridge import DRAWS
 from shared.learning.sizes import bytes_in
@@ -160,8 +160,8 @@ def test_rank_sees_what_the_learner_sees():
     learner.learn(batch_of([asked.logged(0), asked.logged(1)] * 10, [0.3, 0.9] * 10))
     batch = batch_of([asked.logged(0), asked.logged(1)], [0.0, 0.0])
     shared = learner.shared.predict(crossed(batch, learner.measures))
-    local = learner.local.predict(contexts_of(batch, learner.measures), arms_of(batch), shared)
-    joint = learner.joint.predict(joint_waves(batch, learner.measures))
+    local = learner.local.predict(EventWaves.of(batch, learner.measures).own, arms_of(batch), shared)
+    joint = learner.joint.predict(EventWaves.of(batch, learner.measures).joint)
     assert not learner.joint.waiting
     for shares, predicted in zip(np.eye(MEMBERS).tolist(), [*shared.T, *local.T, *joint.T], strict=True):
         assert mixed(learner, *shares).scores(asked).mean == pytest.approx(predicted, abs=1e-3)
