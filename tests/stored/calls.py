@@ -1,6 +1,8 @@
 """The app in this process: its functions called as a host would call them, with a clock that is set."""
 
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -52,14 +54,23 @@ class App:
             app.register_functions(blueprint)
         self._functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
 
-    async def call(self, method: str, path: str, body: object = None, *, key: str, media_type: str = "application/json") -> Answer:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str,
+        media_type: str = "application/json",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """Send a request; what is not bytes goes as JSON."""
         parts = urlsplit(f"/{path}")
         sent = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         request = func.HttpRequest(
             method=method,
             url=f"{_HOST}/{path}",
-            headers={"Ocp-Apim-Subscription-Key": key, "Content-Type": media_type},
+            headers={"Ocp-Apim-Subscription-Key": key, "Content-Type": media_type, **headers},
             params=dict(parse_qsl(parts.query)),
             route_params={"path": unquote(parts.path).strip("/")},
             body=sent,
