@@ -1,19 +1,29 @@
 """``python -m cli figures``: what a loop of the running service has shown, to whom, and which segment gains."""
 
+import time
+import uuid
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 import typer
 from rich.markup import escape
 
 from cli import options
-from cli.output import console, print_json, table
+from cli.output import console, print_json, spinner, table
 from cli.service import Service
 from shared.api.breakdowns import CROSSED, LARGEST_PAGE, MOST_CROSSED, PAGE
+from shared.domain.clock import EPOCH, SystemClock
+from shared.domain.errors import UnreadableError
 from shared.domain.words import counted
 
 app = typer.Typer(no_args_is_help=True, help="The shown actions, the segments that they are shown to, and the segments that gain.")
+
+
+_UNDER_WAY: Final = ("NotSubmitted", "Running")
+_LOOK_SECONDS: Final = 1.0
 
 
 class Sort(StrEnum):
@@ -28,6 +38,9 @@ class Sort(StrEnum):
 
 Since = Annotated[datetime | None, options.time_option("--since", "Only hours and days that begin at this time or later (ISO 8601, UTC).")]
 Until = Annotated[datetime | None, options.time_option("--until", "Only hours and days that begin before.")]
+Count = Annotated[
+    str, typer.Option("--count", metavar="ID", help="Of a count of the log (`figures counted`), in place of what the trainer counted.")
+]
 Search = Annotated[str, typer.Option("--search", metavar="TEXT", help="Only those whose text holds this, in any case.")]
 Sorted_ = Annotated[Sort, typer.Option("--sort", help="The order.")]
 Ascending = Annotated[bool, typer.Option("--ascending", help="The least or earliest first.")]
@@ -36,26 +49,36 @@ Skip = Annotated[int, typer.Option("--skip", min=0, help="Leave out so many rows
 Most = Annotated[int, typer.Option(min=1, max=MOST_CROSSED, help="At most so many, the most frequent ones.")]
 
 
-@app.command()
-def actions(
-    since: Since = None,
-    until: Until = None,
-    search: Search = "",
-    sort: Sorted_ = Sort.EVENTS,
-    ascending: Ascending = False,
-    top: Top = PAGE,
-    skip: Skip = 0,
-    loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = "",
-    key: options.Key = "",
-    as_json: options.Json = False,
-) -> None:
-    """Tell what is shown: each action with its share, average reward, and when it was seen first and last."""
-    query = _range(since, until) | _rows(search, sort, ascending, top, skip)
-    found = Service.of_loop(endpoint, key, loop).beside("figures/actions", query=query)
-    if as_json:
-        print_json(found)
-        return
+def _rows(path: str, tell: Callable[[dict[str, Any]], None]) -> Callable[..., None]:
+    """Make the command that reads rows from this path, and tells them."""
+
+    def command(
+        since: Since = None,
+        until: Until = None,
+        count: Count = "",
+        search: Search = "",
+        sort: Sorted_ = Sort.EVENTS,
+        ascending: Ascending = False,
+        top: Top = PAGE,
+        skip: Skip = 0,
+        loop: options.Loop = options.THE_LOOP,
+        endpoint: options.Endpoint = "",
+        key: options.Key = "",
+        as_json: options.Json = False,
+    ) -> None:
+        order = "asc" if ascending else "desc"
+        chosen = {"search": search, "sort": sort.value, "order": order, "top": str(top), "skip": str(skip)}
+        query = _range(since, until, count) | chosen
+        found = Service.of_loop(endpoint, key, loop).beside(_path(path, count), query=query)
+        if as_json:
+            print_json(found)
+        else:
+            tell(found)
+
+    return command
+
+
+def _tell_actions(found: dict[str, Any]) -> None:
     numbers = ["events", "share", "average reward", "95% interval"]
     listed = table("action", *numbers, "first seen", "last seen", right=numbers)
     for each in found["value"]:
@@ -63,26 +86,7 @@ def actions(
     _print(found, listed, "action")
 
 
-@app.command()
-def segments(
-    since: Since = None,
-    until: Until = None,
-    search: Search = "",
-    sort: Sorted_ = Sort.EVENTS,
-    ascending: Ascending = False,
-    top: Top = PAGE,
-    skip: Skip = 0,
-    loop: options.Loop = options.THE_LOOP,
-    endpoint: options.Endpoint = "",
-    key: options.Key = "",
-    as_json: options.Json = False,
-) -> None:
-    """Tell which segment gains: reward and lift by the values of the chosen feature (`config set breakdownFeature=NAME`)."""
-    query = _range(since, until) | _rows(search, sort, ascending, top, skip)
-    found = Service.of_loop(endpoint, key, loop).beside("figures/segments", query=query)
-    if as_json:
-        print_json(found)
-        return
+def _tell_segments(found: dict[str, Any]) -> None:
     if _is_without_feature(found):
         return
     numbers = ["events", "share", "average reward", "95% interval", "baseline"]
@@ -93,10 +97,19 @@ def segments(
     _print(found, listed, "value")
 
 
+app.command("actions", help="Tell what is shown: each action with its share, average reward, and when it was seen first and last.")(
+    _rows("actions", _tell_actions)
+)
+app.command(
+    "segments", help="Tell which segment gains: reward and lift by the values of the chosen feature (`config set breakdownFeature=NAME`)."
+)(_rows("segments", _tell_segments))
+
+
 @app.command()
 def crossed(
     since: Since = None,
     until: Until = None,
+    count: Count = "",
     actions: Most = CROSSED,
     values: Most = CROSSED,
     loop: options.Loop = options.THE_LOOP,
@@ -105,8 +118,8 @@ def crossed(
     as_json: options.Json = False,
 ) -> None:
     """Tell what is shown to whom: the share of each action among the events of each value, and its average reward there."""
-    query = _range(since, until) | {"actions": str(actions), "values": str(values)}
-    found = Service.of_loop(endpoint, key, loop).beside("figures/crossed", query=query)
+    query = _range(since, until, count) | {"actions": str(actions), "values": str(values)}
+    found = Service.of_loop(endpoint, key, loop).beside(_path("crossed", count), query=query)
     if as_json:
         print_json(found)
         return
@@ -119,12 +132,99 @@ def crossed(
     console().print(listed)
 
 
-def _range(since: datetime | None, until: datetime | None) -> dict[str, str]:
-    return {name: time.isoformat() for name, time in (("since", since), ("until", until)) if time is not None}
+@app.command("count")
+def count_(
+    feature: Annotated[str, typer.Argument(metavar="FEATURE", help="A feature of the context, such as device or user.device.")],
+    since: options.Since = None,
+    until: options.Until = None,
+    name: Annotated[str, typer.Option("--name", metavar="TEXT", help="What it is called in lists; the feature if it is left out.")] = "",
+    job_id: Annotated[str, typer.Option("--id", metavar="ID", help="Its id; one is made if it is left out.")] = "",
+    is_left: Annotated[bool, typer.Option("--no-wait", help="Do not wait for it; print its id.")] = False,
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Count a range of the log by a feature that need not be the chosen one, and tell which segment gained. Ctrl-C cancels it."""
+    service, job_id = Service.of_loop(endpoint, key, loop), job_id or str(uuid.uuid4())
+    times = {"startTime": (since or EPOCH).isoformat(), "endTime": (until or SystemClock().now()).isoformat()}
+    service.place("PUT", _one(job_id), {"name": name or feature, "feature": feature, **times})
+    if is_left:
+        print_json({"id": job_id}) if as_json else console().print(job_id, markup=False)
+        return
+    done = _waited_for(service, job_id)
+    if done["status"] != "Succeeded":
+        raise UnreadableError(done.get("description") or f"the count ended as {done['status']}")
+    found = service.beside(f"{_one(job_id)}/segments", query={})
+    if as_json:
+        print_json(found)
+        return
+    _tell_segments(found)
+    console().print(f"\n{done['description']} Its id: {job_id}", markup=False)
 
 
-def _rows(search: str, sort: Sort, ascending: bool, top: int, skip: int) -> dict[str, str]:
-    return {"search": search, "sort": sort.value, "order": "asc" if ascending else "desc", "top": str(top), "skip": str(skip)}
+@app.command("counted")
+def counted_(
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """List what was counted from the log, or is being counted, the newest first."""
+    found = Service.of_loop(endpoint, key, loop).beside("breakdowns", query={})
+    if as_json:
+        print_json(found)
+        return
+    listed = table("id", "name", "feature", "from", "until", "status")
+    for each in found["value"]:
+        ends = [_minute(each[name]) for name in ("startTime", "endTime")]
+        listed.add_row(*[escape(each[name]) for name in ("id", "name", "feature")], *ends, each["status"])
+    console().print(listed)
+
+
+@app.command()
+def forget(
+    job_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a count.")],
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Delete what was counted from the log, or cancel a count that is under way."""
+    Service.of_loop(endpoint, key, loop).place("DELETE", _one(job_id))
+    if as_json:
+        print_json({"id": job_id})
+    else:
+        console().print(f"{job_id} is deleted.", markup=False)
+
+
+def _waited_for(service: Service, job_id: str) -> dict[str, Any]:
+    """Wait until it is over; one that nobody waits for any more is cancelled."""
+    try:
+        with spinner("It waits for its turn.") as tell:
+            while True:
+                found: dict[str, Any] = service.beside(_one(job_id), query={})
+                if found["status"] not in _UNDER_WAY:
+                    return found
+                tell(found.get("description") or "It waits for its turn.")
+                time.sleep(_LOOK_SECONDS)
+    except KeyboardInterrupt:
+        service.place("DELETE", _one(job_id))
+        raise
+
+
+def _one(job_id: str) -> str:
+    return f"breakdowns/{quote(job_id, safe='')}"
+
+
+def _path(name: str, count: str) -> str:
+    return f"{_one(count)}/{name}" if count else f"figures/{name}"
+
+
+def _range(since: datetime | None, until: datetime | None, count: str) -> dict[str, str]:
+    if count and (since or until):
+        raise typer.BadParameter("a count has a range of its own: leave out --since and --until")
+    return {name: at.isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
 
 
 def _is_without_feature(found: dict[str, Any]) -> bool:

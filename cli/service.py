@@ -55,7 +55,11 @@ class Service:
 
     def beside(self, path: str, *, query: Mapping[str, str]) -> Any:
         """Read what the loop has beside the contract's paths, which has no version; raises as `root`."""
-        return self.root("GET", f"{self._loop_path()}{path}", query=query)
+        return self.place("GET", path, query=query)
+
+    def place(self, method: str, path: str, body: object = None, *, query: Mapping[str, str] | None = None) -> Any:
+        """Send a request to such a path; raises as `root`."""
+        return self.root(method, f"{self._loop_path()}{path}", body, query=query)
 
     def content(self, path: str, *, query: Mapping[str, str]) -> bytes:
         """Read what is no JSON; raises as `root`."""

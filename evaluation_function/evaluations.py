@@ -5,7 +5,6 @@ from urllib.parse import quote
 
 import azure.functions as func
 
-from evaluation_function.ids import job_id_of, request_id_of
 from shared.api.evaluation_report import EvaluationReportBody
 from shared.api.evaluations import (
     EvaluationBody,
@@ -24,6 +23,7 @@ from shared.domain.errors import EvaluationNotFoundError, InvalidContractError, 
 from shared.domain.evaluation import Evaluation
 from shared.runtime.assembly.process import REPORTS
 from shared.runtime.http import MUCH, PATH_VERSIONS, PREVIEWS, QUERY_VERSION, WORK, Call, Operation, answer
+from shared.runtime.ids import job_id_of, request_id_of
 
 
 async def create(call: Call) -> func.HttpResponse:

@@ -2,7 +2,6 @@
 
 import azure.functions as func
 
-from evaluation_function.ids import job_id_of, request_id_of
 from shared.api.feature_importances import (
     FeatureImportanceBody,
     FeatureImportanceContract,
@@ -13,6 +12,7 @@ from shared.api.paging import read_page
 from shared.api.wire import parse
 from shared.domain.errors import FeatureImportanceNotFoundError, InvalidContractError
 from shared.runtime.http import QUERY_VERSION, Call, Operation, answer
+from shared.runtime.ids import job_id_of, request_id_of
 
 
 async def put(call: Call) -> func.HttpResponse:

@@ -22,50 +22,58 @@ from shared.api.breakdowns import (
     read_rows_query,
 )
 from shared.runtime.http import MUCH, Call, Operation, answer
-from shared.services.breakdowns.reading import Cell, Gain, Listing, Query, Range, Row, Sort
+from shared.services.breakdowns.reading import Cell, Crossed, Gain, Listing, Query, Range, Row, Sort
 
 _LIVE = "figures"
-"""That the trainer counted it at its commits; a background job would have read the log."""
+"""That the trainer counted it at its commits."""
 
 
 async def actions(call: Call) -> func.HttpResponse:
     """Answer with what was shown."""
-    found = await call.services.breakdown.actions(_query(call))
-    body = ActionsResponse(
-        **_told(call, found),
-        **_counts(found),
-        total=SumBody(**_sum(found.total)),
-        others=SumBody(**_sum(found.others)),
-        value=[ActionBody(id=str(each.text), **_own(each)) for each in found.rows],
-    )
-    return answer(200, body)
+    return answer(200, actions_body(call, await call.services.breakdown.actions(rows_query(call)), _LIVE))
 
 
 async def segments(call: Call) -> func.HttpResponse:
     """Answer with what was earned by the values of the feature, and how much of that was gained."""
-    found = await call.services.breakdown.segments(_query(call))
-    total, others = ((_segment_sum(each) if found.feature else None) for each in (found.total, found.others))
-    body = SegmentsResponse(
-        **_told(call, found),
-        **_counts(found),
-        feature=found.feature or None,
-        total=total,
-        others=others,
-        value=[SegmentBody(value=each.text, gain=_gain(each.gain), **_own(each)) for each in found.rows],
-    )
-    return answer(200, body)
+    return answer(200, segments_body(call, await call.services.breakdown.segments(rows_query(call)), _LIVE))
 
 
 async def crossed(call: Call) -> func.HttpResponse:
     """Answer with what was shown to whom."""
     asked = read_crossed_query(call.query)
     found = await call.services.breakdown.crossed(Range(asked.since, asked.until), actions=asked.actions, values=asked.values)
+    return answer(200, crossed_body(call, found, _LIVE))
+
+
+def actions_body(call: Call, found: Listing, source: str) -> ActionsResponse:
+    """Write actions; ``source`` tells where they were counted."""
+    return ActionsResponse(
+        **_told(call, found, source),
+        **_counts(found),
+        total=SumBody(**_sum(found.total)),
+        others=SumBody(**_sum(found.others)),
+        value=[ActionBody(id=str(each.text), **_own(each)) for each in found.rows],
+    )
+
+
+def segments_body(call: Call, found: Listing, source: str) -> SegmentsResponse:
+    """Write values of the feature."""
+    total, others = ((_segment_sum(each) if found.feature else None) for each in (found.total, found.others))
+    return SegmentsResponse(
+        **_told(call, found, source),
+        **_counts(found),
+        feature=found.feature or None,
+        total=total,
+        others=others,
+        value=[SegmentBody(value=each.text, gain=_gain(each.gain), **_own(each)) for each in found.rows],
+    )
+
+
+def crossed_body(call: Call, found: Crossed, source: str) -> CrossedResponse:
+    """Write actions by values."""
     rows = zip(found.actions, found.cells, strict=True)
-    body = CrossedResponse(
-        loop=call.loop,
-        watermark=found.watermark,
-        since=found.since,
-        source=_LIVE,
+    return CrossedResponse(
+        **_told(call, found, source),
         feature=found.feature or None,
         most_events_of_others=found.floor,
         values=[CrossedValueBody(value=each.text, events=each.cell.events) for each in found.values],
@@ -76,16 +84,16 @@ async def crossed(call: Call) -> func.HttpResponse:
             for row, cells in rows
         ],
     )
-    return answer(200, body)
 
 
-def _query(call: Call) -> Query:
+def rows_query(call: Call) -> Query:
+    """Read which rows are wanted; raises `InvalidRequestError`."""
     asked = read_rows_query(call.query)
     return Query(Range(asked.since, asked.until), asked.search, Sort(asked.sort), asked.is_ascending, asked.top, asked.skip)
 
 
-def _told(call: Call, found: Listing) -> dict[str, Any]:
-    return {"loop": call.loop, "watermark": found.watermark, "since": found.since, "source": _LIVE}
+def _told(call: Call, found: Listing | Crossed, source: str) -> dict[str, Any]:
+    return {"loop": call.loop, "watermark": found.watermark, "since": found.since, "source": source}
 
 
 def _counts(found: Listing) -> dict[str, Any]:

@@ -21,6 +21,7 @@ async def properties(call: Call) -> func.HttpResponse:
 async def delete(call: Call) -> func.HttpResponse:
     """Delete the log; 204 once nobody reads anything of it any more."""
     await call.services.logs.delete()
+    await call.services.log_breakdowns.clear()
     return answer(204)
 
 

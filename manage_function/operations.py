@@ -8,6 +8,7 @@ from manage_function import (
     changes,
     configuration,
     events,
+    log_breakdowns,
     logs,
     loops,
     model,
@@ -32,6 +33,7 @@ OPERATIONS = (
     *status.OPERATIONS,
     *ALONE,
     *breakdowns.OPERATIONS,
+    *log_breakdowns.OPERATIONS,
 )
 
 

@@ -315,7 +315,7 @@ class EvaluationPage(WireModel):
 
 
 def job_members(job: Job) -> dict[str, Any]:
-    """Give the members that evaluations and feature importances share."""
+    """Give the members that all kinds of analysis share."""
     return {
         "id": job.id,
         "name": job.name,

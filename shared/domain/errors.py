@@ -215,6 +215,10 @@ class FeatureImportanceAlreadyExistsError(RequestError):
     """The id is that of a feature importance already."""
 
 
+class BreakdownAlreadyExistsError(RequestError):
+    """The id is that of a breakdown from the log already."""
+
+
 class TooManyKeptError(RequestError):
     """As many are kept as may be: some have to be deleted first."""
 
@@ -225,6 +229,14 @@ class EvaluationNotFoundError(RequestError):
 
 class FeatureImportanceNotFoundError(RequestError):
     """No feature importance of this id."""
+
+
+class BreakdownNotFoundError(RequestError):
+    """No breakdown from the log of this id."""
+
+
+class BreakdownWithoutResultError(RequestError):
+    """The breakdown from the log has no figures yet, or could not be finished: its description says why."""
 
 
 class LearningSettingsNotFoundError(RequestError):

@@ -45,10 +45,11 @@ class JobStatus(StrEnum):
 
 
 class JobKind(StrEnum):
-    """The two kinds of analysis."""
+    """The kinds of analysis."""
 
     EVALUATION = "evaluation"
     IMPORTANCE = "importance"
+    BREAKDOWN = "breakdown"
 
 
 class EvaluationKind(StrEnum):
@@ -81,7 +82,7 @@ INTERVALS: dict[Window, tuple[int, ...]] = {Window.EXPANDING: (5,), Window.ROLLI
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What both kinds of analysis have: decisions made in ``[since, until)`` are looked at.
+    """What all kinds of analysis have: decisions made in ``[since, until)`` are looked at.
 
     ``description`` says in words what there is to know beside ``status``. ``request_id`` is the client's own name for the request
     that asked for it ("": it gave none), by which a repeated one is known.
@@ -99,7 +100,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody wants analysed; of a feature importance, only the first three. See `Evaluation` for the others."""
+    """What somebody wants analysed; of other kinds than evaluations, only the first three. See `Evaluation` for the others."""
 
     name: str
     since: datetime
@@ -277,12 +278,34 @@ class FeatureImportance:
         return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until)
 
 
+# --- breakdowns from the log -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LogBreakdown:
+    """What was shown to whom in a range of the log, by the values of a ``feature``; its figures are a file of their own.
+
+    They cover decisions before ``counted_until`` (None: there are none yet), and ``events`` of them.
+    """
+
+    job: Job
+    feature: str
+    counted_until: datetime | None = None
+    events: int = 0
+
+    @property
+    def asked(self) -> tuple[str, Asked, str]:
+        """What was asked for, and by which request."""
+        return self.job.request_id, Asked(self.job.name, self.job.since, self.job.until), self.feature
+
+
 # --- what a listing tells --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An analysis as it stands in a listing: what is known of it without opening it."""
+    """An analysis as it stands in a listing: what is known of it without opening it. Only a breakdown has a ``feature``."""
 
     job: Job
     kind: EvaluationKind = EvaluationKind.MANUAL
+    feature: str = ""

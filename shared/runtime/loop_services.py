@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 from shared.api.rank import ActionReader
 from shared.domain.loop import DEFAULT_LOOP, LoopRecord
-from shared.runtime.assembly.analysis import build_analyses, build_applier, build_evaluations, build_importances, build_optimizer
+from shared.runtime.assembly.analysis import (
+    build_analyses,
+    build_applier,
+    build_evaluations,
+    build_importances,
+    build_log_breakdowns,
+    build_optimizer,
+)
 from shared.runtime.assembly.breakdowns import build_breakdown
 from shared.runtime.assembly.figures import build_figures
 from shared.runtime.assembly.log import (
@@ -66,6 +73,7 @@ class LoopServices(Serving):
 
     evaluations = cached_property(build_evaluations)
     importances = cached_property(build_importances)
+    log_breakdowns = cached_property(build_log_breakdowns)
     analyses = cached_property(build_analyses)
     applier = cached_property(build_applier)
     optimizer = cached_property(build_optimizer)

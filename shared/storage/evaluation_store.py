@@ -1,4 +1,4 @@
-"""Evaluations and feature importances in files, a file each: `shared.domain.ports.JobStore`.
+"""Evaluations, feature importances and breakdowns from the log in files, a file each: `shared.domain.ports.JobStore`.
 
 What a listing tells stands in the file's metadata as well, so that no file has to be opened for it.
 """
@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.domain.evaluation import Evaluation, FeatureImportance, Listed
+from shared.domain.evaluation import Evaluation, FeatureImportance, Listed, LogBreakdown
 from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.ports import Storage
@@ -86,6 +86,16 @@ def importance_store(storage: Storage, *, loop: str) -> FileJobStore[FeatureImpo
 
     kept = TypeAdapter(FeatureImportance)
     return FileJobStore(Files(storage, names.MODELS), names.importances_prefix(loop), kept, as_listed=as_listed)
+
+
+def breakdown_store(storage: Storage, *, loop: str) -> FileJobStore[LogBreakdown]:
+    """Give the store of a loop's breakdowns from the log."""
+
+    def as_listed(breakdown: LogBreakdown) -> Listed:
+        return Listed(breakdown.job, feature=breakdown.feature)
+
+    kept = TypeAdapter(LogBreakdown)
+    return FileJobStore(Files(storage, names.MODELS), names.log_breakdowns_prefix(loop), kept, as_listed=as_listed)
 
 
 def _written(value: Analysis, kind: TypeAdapter[Analysis]) -> bytes:

@@ -341,6 +341,11 @@ def importances_prefix(loop: str) -> str:
     return f"loops/{loop}/importances/"
 
 
+def log_breakdowns_prefix(loop: str) -> str:
+    """Give what the names of a loop's breakdowns from the log begin with."""
+    return f"loops/{loop}/breakdowns/"
+
+
 def work_prefix(loop: str) -> str:
     """Give what the names of the files begin with that a loop's analyses work with."""
     return f"loops/{loop}/analyses/"

@@ -1,15 +1,26 @@
 """Actions and segments: what is shown, to whom, and who gains, in every state."""
 
+from collections.abc import Iterator
+
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.axe import findings
-from tests.browser.traffic import learned
+from tests.browser.traffic import SETTINGS, learned
 from tests.browser.visits import PHONE, WITHIN_MS
 from tests.http.building import QUERY_VERSION, path, rank, reward
+from tests.running import RunningApp
+from tests.stores import NewStorage
 
 EVENTS = 24
 CONFIGURATION = path("configurations/service", version=QUERY_VERSION)
+
+
+@pytest.fixture(scope="module")
+def app(new_store: NewStorage) -> Iterator[RunningApp]:
+    """An app whose jobs are worked on."""
+    with RunningApp(new_store(), settings=SETTINGS, queues=True) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +97,51 @@ def test_segments_tell_what_is_shown_to_whom_and_who_gains(visit, visiting, show
                 expect(other.page.get_by_role("table", name=name, exact=True)).to_be_visible(timeout=WITHIN_MS)
                 assert other.is_as_wide_as_the_screen()
                 assert findings(other, axe) == []
+
+
+def test_a_feature_that_was_not_chosen_is_counted_from_the_log(visit, visiting, shown, axe):
+    visit.refusals.add(400)
+    visit.sign_in()
+    visit.go("Segments")
+    visit.page.get_by_role("link", name="Count from the log").click()
+    visit.heading("Count from the log")
+    visit.button("Start").click()
+    assert "at least 1 character" in visit.error_of("Feature of the context")
+    visit.page.get_by_label("Feature of the context").fill("user.colour")
+    visit.button("Start").click()
+    visit.heading("user.colour")
+    gains = visit.page.get_by_role("table", name="Which segment gains")
+    expect(gains.get_by_role("rowheader")).to_have_text(["no value"], timeout=WITHIN_MS)
+    visit.says(f"{EVENTS} events of this range counted")
+    visit.says("Counted from the log: decisions from")
+    expect(visit.page.get_by_role("table", name="What is shown to whom")).to_be_visible(timeout=WITHIN_MS)
+    link = visit.page.evaluate("location.hash")
+    for options in ({"color_scheme": "dark"}, {"size": PHONE, "has_touch": True, "is_mobile": True}):
+        with visiting(bypass_csp=True, **options) as other:
+            other.sign_in()
+            other.page.evaluate("link => { location.hash = link; }", link)
+            expect(other.page.get_by_role("table", name="Which segment gains")).to_be_visible(timeout=WITHIN_MS)
+            assert other.is_as_wide_as_the_screen()
+            assert findings(other, axe) == []
+    visit.go("Segments")
+    expect(visit.page.get_by_role("link", name="user.colour")).to_be_visible(timeout=WITHIN_MS)
+    visit.button("Delete user.colour").click()
+    visit.confirm("Delete")
+    expect(visit.page.get_by_role("link", name="user.colour")).to_have_count(0, timeout=WITHIN_MS)
+
+
+def test_a_count_that_is_under_way_says_so_and_can_be_cancelled(visit, app, shown):
+    body = {"name": "long", "feature": "x", "startTime": "2026-01-01", "endTime": "2100-01-01"}
+    told = {"id": "long", "creationTime": "2026-01-02", "status": "Running", "events": 0, "description": "Under way: 1 of 9 chunks done."}
+    visit.page.route(
+        "**/breakdowns/long", lambda route: route.fulfill(json={**body, **told}) if route.request.method == "GET" else route.continue_()
+    )
+    assert app.request("PUT", "/breakdowns/long", body).status == 200
+    visit.sign_in()
+    visit.page.evaluate("location.hash = '#/segments/long'")
+    visit.heading("long")
+    visit.says("Under way: 1 of 9 chunks done.")
+    visit.button("Cancel").click()
+    visit.says("Cancelled.")
+    visit.heading("Segments")
+    assert app.request("GET", "/breakdowns/long").status == 404

@@ -10,6 +10,7 @@ from tests.cli.running import run
 from tests.http.building import ON_ONE_HOST, counters, rank, refused, reward
 from tests.http.own_loops import OwnLoop, own_loop
 from tests.http.test_figures import SHORT
+from tests.patience import PATIENCE
 from tests.running import HostKind, RunningApp
 from tests.stores import NewStorage
 
@@ -29,7 +30,7 @@ FULL = {
 @pytest.fixture(scope="module")
 def learned(host: HostKind, new_store: NewStorage) -> Iterator[RunningApp]:
     """An app that has learned some events of two devices, those with a phone all rewarded."""
-    with RunningApp(new_store(), kind=host, settings=SHORT) as running:
+    with RunningApp(new_store(), kind=host, settings=SHORT, queues=True) as running:
         assert running.request("PUT", PLACE, {**FULL, "breakdownFeature": "user.device"}).status == 200
         for number in range(EVENTS):
             device = "phone" if number % 4 else "tv"
@@ -147,3 +148,124 @@ def test_the_feature_is_kept_told_and_taken_back(own):
     assert "breakdownFeature" not in own.request("PUT", PLACE, {**FULL, "breakdownFeature": ""}).json
     too_long = own.request("PUT", PLACE, {**FULL, "breakdownFeature": "x" * 257})
     refused(too_long, 400, "InvalidServiceConfiguration", target="breakdownFeature")
+
+
+# --- from the log --------------------------------------------------------------------------------------------------------
+
+RANGE = {"startTime": "2020-01-01", "endTime": "2100-01-01"}
+ASKED = {"name": "first", "feature": "user.device", **RANGE}
+
+
+def is_over(app: RunningApp, job_id: str) -> Any:
+    """Wait until a breakdown from the log is over, and give it."""
+    until = time.monotonic() + PATIENCE
+    while (found := told(app, f"/breakdowns/{job_id}"))["status"] in ("NotSubmitted", "Running"):
+        assert time.monotonic() < until, found
+        time.sleep(0.2)
+    return found
+
+
+@ON_ONE_HOST
+def test_a_job_counts_from_the_log_what_the_trainer_counts(learned):
+    assert learned.request("PUT", "/breakdowns/same", ASKED).status == 200
+    found = is_over(learned, "same")
+    assert (found["status"], found["events"], found["feature"]) == ("Succeeded", EVENTS, "user.device")
+    for table in ("actions", "segments", "crossed"):
+        mine, theirs = told(learned, f"/breakdowns/same/{table}"), told(learned, f"/figures/{table}")
+        assert (mine["source"], theirs["source"]) == ("log", "figures")
+        assert mine["since"] == "2020-01-01T00:00:00Z"
+        assert mine["watermark"] == found["countedUntil"] <= theirs["watermark"]
+        told_apart = {"source", "since", "watermark", "intervalInMinutes"}
+        assert without_trends({name: each for name, each in mine.items() if name not in told_apart}) == without_trends(
+            {name: each for name, each in theirs.items() if name not in told_apart}
+        )
+    assert [each["value"] for each in told(learned, "/breakdowns/same/segments?sort=averageReward&top=1")["value"]] == ["phone"]
+    assert "same" in {each["id"] for each in told(learned, "/breakdowns")["value"]}
+
+
+def without_trends(found: Any) -> Any:
+    if isinstance(found, list):
+        return [without_trends(each) for each in found]
+    if isinstance(found, dict):
+        return {name: without_trends(each) for name, each in found.items() if name != "trend"}
+    return found
+
+
+@ON_ONE_HOST
+def test_a_feature_that_nothing_has_gives_one_row(learned):
+    learned.request("PUT", "/breakdowns/none", {**ASKED, "feature": "nobody.has.it"})
+    is_over(learned, "none")
+    assert [(each["value"], each["events"]) for each in told(learned, "/breakdowns/none/segments")["value"]] == [(None, EVENTS)]
+
+
+@ON_ONE_HOST
+def test_the_command_line_asks_the_log_too(learned):
+    at = ("--endpoint", learned.base_url, "--key", learned.key)
+    text = run("figures", "count", "user.device", "--id", "by-hand", *at).text
+    assert "phone" in text
+    assert "40 events of this range counted" in text
+    assert run("figures", "counted", "--json", *at).json == told(learned, "/breakdowns")
+    for table in ("actions", "segments", "crossed"):
+        assert run("figures", table, "--count", "by-hand", "--json", *at).json == told(learned, f"/breakdowns/by-hand/{table}")
+    assert run("figures", "forget", "by-hand", *at).code == 0
+    refused(learned.request("GET", "/breakdowns/by-hand"), 404, "BreakdownNotFound", target="breakdownId")
+
+
+def test_a_range_without_events_is_over_at_once(quiet):
+    assert quiet.request("PUT", "/breakdowns/empty", {**ASKED, "startTime": "2019-01-12", "endTime": "2019-01-19"}).status == 200
+    assert told(quiet, "/breakdowns/empty")["status"] == "Succeeded"
+    found = told(quiet, "/breakdowns/empty/segments")
+    assert (found["value"], found["feature"], found["total"]["events"]) == ([], "user.device", 0)
+    assert told(quiet, "/breakdowns/empty/actions")["count"] == 0
+    assert told(quiet, "/breakdowns/empty/crossed")["actions"] == []
+    assert quiet.request("DELETE", "/breakdowns/empty").status == 204
+
+
+def test_one_that_waits_has_no_figures_yet(own):
+    assert rank(own).status == 201
+    own.request("PUT", "/breakdowns/waiting", ASKED)
+    for table in ("actions", "segments", "crossed"):
+        refused(own.request("GET", f"/breakdowns/waiting/{table}"), 409, "BreakdownWithoutResult", naming="waiting", target="breakdownId")
+
+
+def test_an_id_is_taken_once_and_a_listing_goes_from_page_to_page(own):
+    headers = {"x-ms-client-request-id": "one"}
+    assert [own.request("PUT", "/breakdowns/b0", ASKED, headers=headers).status for _ in range(2)] == [200, 200]
+    refused(own.request("PUT", "/breakdowns/b0", ASKED), 400, "BreakdownAlreadyExists", naming="b0", target="breakdownId")
+    refused(
+        own.request("PUT", "/breakdowns/b0", {**ASKED, "feature": "x"}, headers=headers),
+        400,
+        "BreakdownAlreadyExists",
+        target="breakdownId",
+    )
+    own.request("PUT", "/breakdowns/b1", ASKED)
+    first = told(own, "/breakdowns?maxpagesize=1")
+    assert [each["id"] for each in first["value"]] == ["b1"]
+    last = own.request("GET", first["nextLink"].partition(own.name)[2]).json
+    assert ([each["id"] for each in last["value"]], "nextLink" in last) == (["b0"], False)
+
+
+@pytest.mark.parametrize(
+    ("members", "place"),
+    [
+        ({"name": ""}, "name"),
+        ({"feature": ""}, "feature"),
+        ({"feature": "x" * 257}, "feature"),
+        ({"feature": None}, "feature"),
+        ({"startTime": "x"}, "startTime"),
+        ({"endTime": "2019-01-01"}, "endTime"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_naming_the_field(quiet, members, place):
+    refused(quiet.request("PUT", "/breakdowns/broken", {**ASKED, **members}), 400, "InvalidContract", naming=place, target=place)
+
+
+def test_what_is_not_there_is_not_found(quiet):
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/actions"), ("GET", "/segments"), ("GET", "/crossed")):
+        refused(quiet.request(method, f"/breakdowns/none{path}"), 404, "BreakdownNotFound", naming="none", target="breakdownId")
+
+
+def test_they_are_deleted_with_the_log(own):
+    own.request("PUT", "/breakdowns/mine", ASKED)
+    assert own.request("DELETE", "/personalizer/logs?api-version=2022-09-01-preview").status == 204
+    assert told(own, "/breakdowns")["value"] == []

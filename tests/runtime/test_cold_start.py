@@ -26,6 +26,7 @@ NOT_FOR_RANK = (
     "evaluation_function.importances",
     "manage_function.configuration",
     "manage_function.figures",
+    "manage_function.log_breakdowns",
     "manage_function.logs",
     "manage_function.model",
     "manage_function.openapi",

@@ -31,10 +31,10 @@ export function written(name, argument = "", query = {}) {
  * Put the view that is looked at into the address. The button Back leads to the one before it.
  *
  * @param {string} name
- * @param {{ before: Record<string, string | null | undefined>, now: Record<string, string | null | undefined> }} queries
+ * @param {{ before: Record<string, string | null | undefined>, now: Record<string, string | null | undefined>, argument?: string }} queries
  */
-export function remember(name, { before, now }) {
-  const [old, next] = [written(name, "", before), written(name, "", now)];
+export function remember(name, { before, now, argument = "" }) {
+  const [old, next] = [written(name, argument, before), written(name, argument, now)];
   if (next === old) return;
   history.replaceState(null, "", old);
   history.pushState(null, "", next);

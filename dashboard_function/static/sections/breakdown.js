@@ -9,6 +9,8 @@ import { button, segments, when } from "../lib/pieces.js";
 /** @typedef {import("../sections.js").Page} Page */
 
 const EVERY_MS = 10_000;
+/** Longer than anybody looks at a page, and as long as a timer can be. */
+const NEVER_MS = 2 ** 31 - 1;
 const STEP = 50;
 const MOST = 500;
 const TYPING_MS = 250;
@@ -28,10 +30,19 @@ const RANGES = [
 /**
  * Rows that can be searched, sorted, and shown in parts; asked for again now and then. How they are looked at is in the address.
  *
+ * @typedef {{
+ *   name: string,
+ *   path: string,
+ *   label: string,
+ *   sorts: [string, string][],
+ *   draw: (found: any) => Element[],
+ *   onRange?: () => void,
+ *   isFixed?: boolean,
+ * }} RowOptions `isFixed` where the rows never change, and have one range
  * @param {Page} page
- * @param {{ name: string, path: string, label: string, sorts: [string, string][], draw: (found: any) => Element[], onRange?: () => void }} options
+ * @param {RowOptions} options
  */
-export function rows({ api, query, signal, onError }, { name, path, label, sorts, draw, onRange = () => {} }) {
+export function rows({ api, query, signal, onError, argument }, { name, path, label, sorts, draw, onRange = () => {}, isFixed = false }) {
   const content = h("div", { class: "stack" });
   const search = h("input", { type: "search", "aria-label": label, placeholder: label, maxlength: 256, autocomplete: "off" });
   search.value = query.get("search") ?? "";
@@ -54,7 +65,7 @@ export function rows({ api, query, signal, onError }, { name, path, label, sorts
       isCut && top >= MOST ? h("p", { class: "faint" }, `The first ${count(MOST)} of ${count(found.matched)}. Search for others.`) : null,
     ]);
   };
-  const update = repeated(ask, { everyMs: EVERY_MS, signal, onError });
+  const update = repeated(ask, { everyMs: isFixed ? NEVER_MS : EVERY_MS, signal, onError });
   let typing = 0;
   search.addEventListener("input", () => {
     clearTimeout(typing);
@@ -63,7 +74,7 @@ export function rows({ api, query, signal, onError }, { name, path, label, sorts
   const begin = () => {
     top = STEP;
     const now = looked();
-    remember(name, { before, now });
+    remember(name, { before, now, argument });
     before = now;
     update();
   };
@@ -81,7 +92,7 @@ export function rows({ api, query, signal, onError }, { name, path, label, sorts
     begin();
     onRange();
   });
-  return { controls: h("div", { class: "actions" }, range, search, order), content, days: () => days };
+  return { controls: h("div", { class: "actions" }, isFixed ? null : range, search, order), content, days: () => days };
 }
 
 /**
@@ -113,6 +124,8 @@ export function sinceDays(days) {
  * @param {any} found
  */
 export function source(found) {
+  if (found.source === "log")
+    return h("p", { class: "faint" }, "Counted from the log: decisions from ", when(found.since), " to ", when(found.watermark), ".");
   return h(
     "p",
     { class: "faint" },

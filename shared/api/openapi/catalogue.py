@@ -27,6 +27,7 @@ from shared.api.events import MOST as MOST_EVENTS
 from shared.api.feature_importances import FeatureImportanceBody, FeatureImportanceContract, FeatureImportancePage
 from shared.api.figures import INTERVALS as FIGURES_INTERVALS
 from shared.api.figures import FiguresResponse
+from shared.api.log_breakdowns import BreakdownBody, BreakdownContract, BreakdownPage
 from shared.api.logs import LINES, InteractionLine, LogsProperties, ObservationLine
 from shared.api.loops import KeyResponse, LoopBody, LoopRequest, LoopsResponse
 from shared.api.model import DEFAULT_MOVED, MOST_MOVED, ComparisonBody, ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
@@ -70,6 +71,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Schema, str, Any]]] = MappingProxyType
         "eventId": (EVENT_ID_SCHEMA, "The event's id, percent-encoded, also a slash in it.", "75269AD0-BFEE-4598-8196-C57383D38E10"),
         "evaluationId": (_ID, "The evaluation's id, percent-encoded.", "b58c6d92-b727-48c1-9487-4be2782c9e0a"),
         "featureImportanceId": (_ID, "The feature importance's id, percent-encoded.", "myFeatureImportanceId"),
+        "breakdownId": (_ID, "The breakdown's id, percent-encoded.", "byDevice"),
         "modelVersion": (
             {"type": "string", "minLength": 1},
             "A version that `model/versions` lists.",
@@ -958,13 +960,19 @@ _SHARED_PARAMETERS: Final = (
     Parameter("since", TIME_SCHEMA, "Only hours and days that begin at this time or later."),
     Parameter("until", TIME_SCHEMA, "Only hours and days that begin before; later than `since`."),
 )
-_ROWS_PARAMETERS: Final = (
-    *_SHARED_PARAMETERS,
+_CHOSEN_ROWS: Final = (
     Parameter("search", {"type": "string", "maxLength": LONGEST_SEARCH}, "A part of the text, in any case."),
     Parameter("sort", {"type": "string", "enum": [*SORTS], "default": SORTS[0]}, "The order of the rows."),
     Parameter("order", {"type": "string", "enum": [*ORDERS]}, "`desc`, but `asc` for `id`, if it is left out."),
     Parameter("top", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}, "At most so many rows."),
     Parameter("skip", {"type": "integer", "minimum": 0, "maximum": LARGEST, "default": 0}, "So many rows are left out at the beginning."),
+)
+_ROWS_PARAMETERS: Final = (*_SHARED_PARAMETERS, *_CHOSEN_ROWS)
+_CROSSED_PARAMETERS: Final = tuple(
+    [
+        Parameter(name, {"type": "integer", "minimum": 1, "maximum": MOST_CROSSED, "default": CROSSED}, f"At most so many {name}.")
+        for name in ("actions", "values")
+    ]
 )
 _BROKEN_DOWN: Final = (
     "The trainer counts it at each commit, for 90 days: by hours today and yesterday, else by days. "
@@ -992,6 +1000,27 @@ _GAIN: Final[dict[str, Any]] = {
 }
 _BREAKDOWN: Final[dict[str, Any]] = {"loop": "default", "watermark": _LATER, "since": _NOON, "source": "figures"}
 _COUNTS: Final[dict[str, Any]] = {"intervalInMinutes": 1440, "count": 4, "matched": 4, "mostEventsOfOthers": 0}
+_ACTIONS: Final[dict[str, Any]] = {
+    **_COUNTS,
+    "total": _EARNED,
+    "others": _EARNED,
+    "value": [{**_EARNED, **_SEEN, "id": "pasta"}],
+}
+_SEGMENTS: Final[dict[str, Any]] = {
+    **_COUNTS,
+    "feature": "user.device",
+    "total": {**_EARNED, "gain": _GAIN},
+    "others": {**_EARNED, "gain": _GAIN},
+    "value": [{**_EARNED, **_SEEN, "value": "phone", "gain": _GAIN}],
+}
+_CROSSED: Final[dict[str, Any]] = {
+    "feature": "user.device",
+    "mostEventsOfOthers": 0,
+    "values": [{"value": "phone", "events": 300}],
+    "actions": [
+        {"id": "pasta", "events": 300, "cells": [{name: value for name, value in _EARNED.items() if name != "trend"}]},
+    ],
+}
 _FIGURES_ACTIONS: Final = Described(
     "Figures",
     "Read what was shown",
@@ -1002,7 +1031,7 @@ _FIGURES_ACTIONS: Final = Described(
             200,
             "The actions as of the latest commit.",
             ActionsResponse,
-            {**_BREAKDOWN, **_COUNTS, "total": _EARNED, "others": _EARNED, "value": [{**_EARNED, **_SEEN, "id": "pasta"}]},
+            {**_BREAKDOWN, **_ACTIONS},
         ),
     ),
     errors=(errors.InvalidRequestError,),
@@ -1018,14 +1047,7 @@ _FIGURES_SEGMENTS: Final = Described(
             200,
             "The values as of the latest commit; `feature` is null as long as none is chosen and counted.",
             SegmentsResponse,
-            {
-                **_BREAKDOWN,
-                **_COUNTS,
-                "feature": "user.device",
-                "total": {**_EARNED, "gain": _GAIN},
-                "others": {**_EARNED, "gain": _GAIN},
-                "value": [{**_EARNED, **_SEEN, "value": "phone", "gain": _GAIN}],
-            },
+            {**_BREAKDOWN, **_SEGMENTS},
         ),
     ),
     errors=(errors.InvalidRequestError,),
@@ -1034,34 +1056,93 @@ _FIGURES_CROSSED: Final = Described(
     "Figures",
     "Read what was shown to whom",
     description=f"The most frequent actions by the most frequent values of the feature, in whole days. {_BROKEN_DOWN}",
-    parameters=(
-        *_SHARED_PARAMETERS,
-        *(
-            Parameter(name, {"type": "integer", "minimum": 1, "maximum": MOST_CROSSED, "default": CROSSED}, f"At most so many {name}.")
-            for name in ("actions", "values")
-        ),
-    ),
+    parameters=(*_SHARED_PARAMETERS, *_CROSSED_PARAMETERS),
     answers=(
         Answer(
             200,
             "A cell for each action and value; `share` is that of the value's events.",
             CrossedResponse,
-            {
-                **_BREAKDOWN,
-                "feature": "user.device",
-                "mostEventsOfOthers": 0,
-                "values": [{"value": "phone", "events": 300}],
-                "actions": [
-                    {
-                        "id": "pasta",
-                        "events": 300,
-                        "cells": [{name: value for name, value in _EARNED.items() if name != "trend"}],
-                    }
-                ],
-            },
+            {**_BREAKDOWN, **_CROSSED},
         ),
     ),
     errors=(errors.InvalidRequestError,),
+)
+
+# --- breakdowns from the log -----------------------------------------------------------------------------------------
+
+_FROM_LOG: Final[dict[str, Any]] = {**_BREAKDOWN, "source": "log"}
+_COUNTED_FROM_LOG: Final = "A background job counted it from the log. `since` and `watermark` are the ends of the range that it covers."
+_NO_RESULT: Final = (errors.InvalidRequestError, errors.BreakdownNotFoundError, errors.BreakdownWithoutResultError)
+_BREAKDOWNS_PUT: Final = Described(
+    "Figures",
+    "Count a range of the log by a feature",
+    description="A background job reads the log and counts by the values of a feature that need not be the loop's `breakdownFeature`. "
+    "Rewards are as the loop's present settings make them.",
+    parameters=(_REQUEST_ID,),
+    body=Body(
+        BreakdownContract,
+        "`feature` names one of the context, such as `device` or `user.device`. The end is later than the start.",
+        {"name": "may", "feature": "user.device", "startTime": _NOON, "endTime": _LATER},
+    ),
+    answers=(Answer(200, "It is started; there is no body."),),
+    errors=(errors.InvalidContractError, errors.BreakdownAlreadyExistsError, errors.TooManyKeptError),
+)
+_BREAKDOWNS_GET: Final = Described(
+    "Figures",
+    "Read how far a breakdown from the log is",
+    answers=(
+        Answer(
+            200,
+            "The breakdown without its figures; `description` says how far it is, or how many events it counted.",
+            BreakdownBody,
+            {**_JOB, "feature": "user.device", "status": "Running", "events": 0},
+        ),
+    ),
+    errors=(errors.BreakdownNotFoundError,),
+)
+_BREAKDOWNS_ACTIONS: Final = Described(
+    "Figures",
+    "Read what was shown in a range of the log",
+    description=_COUNTED_FROM_LOG,
+    parameters=_CHOSEN_ROWS,
+    answers=(Answer(200, "The actions.", ActionsResponse, {**_FROM_LOG, **_ACTIONS}),),
+    errors=_NO_RESULT,
+)
+_BREAKDOWNS_SEGMENTS: Final = Described(
+    "Figures",
+    "Read which segment gained in a range of the log",
+    description=_COUNTED_FROM_LOG,
+    parameters=_CHOSEN_ROWS,
+    answers=(Answer(200, "The values of the feature.", SegmentsResponse, {**_FROM_LOG, **_SEGMENTS}),),
+    errors=_NO_RESULT,
+)
+_BREAKDOWNS_CROSSED: Final = Described(
+    "Figures",
+    "Read what was shown to whom in a range of the log",
+    description=_COUNTED_FROM_LOG,
+    parameters=_CROSSED_PARAMETERS,
+    answers=(Answer(200, "A cell for each action and value.", CrossedResponse, {**_FROM_LOG, **_CROSSED}),),
+    errors=_NO_RESULT,
+)
+_BREAKDOWNS_LIST: Final = Described(
+    "Figures",
+    "List the breakdowns from the log",
+    parameters=_PAGING,
+    answers=(
+        Answer(
+            200,
+            "A page of them, newest first; `nextLink` is the address of the next page.",
+            BreakdownPage,
+            {"value": [{**_JOB, "feature": "user.device", "status": "Running"}]},
+        ),
+    ),
+)
+_BREAKDOWNS_DELETE: Final = Described(
+    "Figures",
+    "Delete a breakdown from the log",
+    description="One that is under way is cancelled.",
+    answers=(_DONE,),
+    errors=(errors.BreakdownNotFoundError,),
 )
 
 # --- loops -----------------------------------------------------------------------------------------------------------
@@ -1255,6 +1336,13 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "figures_actions": _FIGURES_ACTIONS,
         "figures_segments": _FIGURES_SEGMENTS,
         "figures_crossed": _FIGURES_CROSSED,
+        "breakdowns_put": _BREAKDOWNS_PUT,
+        "breakdowns_get": _BREAKDOWNS_GET,
+        "breakdowns_actions": _BREAKDOWNS_ACTIONS,
+        "breakdowns_segments": _BREAKDOWNS_SEGMENTS,
+        "breakdowns_crossed": _BREAKDOWNS_CROSSED,
+        "breakdowns_list": _BREAKDOWNS_LIST,
+        "breakdowns_delete": _BREAKDOWNS_DELETE,
         "status": _STATUS,
         "service_status": _SERVICE_STATUS,
         "openapi": _OPENAPI,

@@ -1,11 +1,11 @@
-"""Evaluations and feature importances: who asks for them, who works on them, and who puts their policies to use."""
+"""Analyses of the log: who asks for them, who works on them, and who puts policies to use that they found."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from shared.runtime.loop_services import LoopServices
     from shared.services.analysis.applying import Applier
-    from shared.services.analysis.evaluations import Evaluations, FeatureImportances
+    from shared.services.analysis.evaluations import Evaluations, FeatureImportances, LogBreakdowns
     from shared.services.analysis.optimizing import Optimizer
     from shared.services.analysis.running import Runner
 
@@ -26,13 +26,22 @@ def build_importances(loop: "LoopServices") -> "FeatureImportances":
     return FeatureImportances(importance_store(loop.storage, loop=loop.place), loop.logs, loop.analyses, clock=loop.clock)
 
 
+def build_log_breakdowns(loop: "LoopServices") -> "LogBreakdowns":
+    """Give what takes requests for breakdowns from the log and reads their results."""
+    from shared.services.analysis.evaluations import LogBreakdowns
+    from shared.storage.evaluation_store import breakdown_store
+
+    return LogBreakdowns(breakdown_store(loop.storage, loop=loop.place), loop.logs, loop.analyses, clock=loop.clock)
+
+
 def build_analyses(loop: "LoopServices") -> "Runner":
-    """Give what does the steps of evaluations and feature importances."""
+    """Give what does the steps of all of them."""
     from shared.domain.evaluation import JobKind
+    from shared.services.analysis.counting import Counting
     from shared.services.analysis.evaluating import Evaluating
     from shared.services.analysis.running import Means, Runner
     from shared.services.analysis.weighing import Weighing
-    from shared.storage.evaluation_store import evaluation_store, importance_store
+    from shared.storage.evaluation_store import breakdown_store, evaluation_store, importance_store
     from shared.storage.work_files import StoredWorkFiles
 
     common, storage, place = loop.common, loop.storage, loop.place
@@ -40,7 +49,8 @@ def build_analyses(loop: "LoopServices") -> "Runner":
     means = Means(loop.record.name, loop.joined, files, common.jobs, loop.configuration, loop.clock, common.turn)
     evaluating = Evaluating(evaluation_store(storage, loop=place), lambda analysis, name: loop.applier.promote(analysis, name))
     weighing = Weighing(importance_store(storage, loop=place))
-    return Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: weighing})
+    counting = Counting(breakdown_store(storage, loop=place))
+    return Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: weighing, JobKind.BREAKDOWN: counting})
 
 
 def build_applier(loop: "LoopServices") -> "Applier":

@@ -22,6 +22,7 @@ from shared.joining.chunks import compressed, decompressed
 from shared.learning import artifact
 from shared.learning.interactions import Interactions
 from shared.learning.learner import Learner
+from shared.services.analysis.counting_lane import AnyLane, CountingLane
 from shared.services.analysis.features import Feature
 from shared.services.analysis.lane import Contender, Counts, Lane, Lineup, SlotSums
 from shared.services.analysis.results import Found
@@ -72,7 +73,7 @@ def run_of(kind: JobKind, job: Job) -> str:
 class LanePlan:
     """Whom a lane compares, and on which features it learns; ``begins`` names the lane whose learner it goes on with ("": from nothing).
 
-    ``without`` and ``values_kept`` are as in `shared.services.analysis.lane.Lineup`.
+    ``without``, ``values_kept`` and ``counts_by`` are as in `shared.services.analysis.lane.Lineup`.
     """
 
     contenders: tuple[Contender, ...]
@@ -80,6 +81,7 @@ class LanePlan:
     begins: str = ""
     without: Feature | None = None
     values_kept: int = 0
+    counts_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Board:
             minutes=self.minutes,
             without=planned.lanes[lane].without,
             values_kept=planned.lanes[lane].values_kept,
+            counts_by=planned.lanes[lane].counts_by,
         )
 
     def after(self, stage: int, lane: int, progress: Progress) -> "Board":
@@ -206,7 +209,7 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a lane stands after so many steps: what it has summed, and its learner's state as bytes.
+    """How a lane stands after so many steps: what it has summed, and its learner's state, or what it counts, as bytes.
 
     ``left_out`` names chunks that could not be used. ``attempt`` tells apart workers that did the same step, of whom one is first.
     """
@@ -223,21 +226,23 @@ class Standing:
     values: tuple[float, ...] = ()
 
     @staticmethod
-    def of(lane: Lane, *, step: int, chunks: int, is_over: bool, left_out: tuple[str, ...]) -> "Standing":
+    def of(lane: AnyLane, *, step: int, chunks: int, is_over: bool, left_out: tuple[str, ...]) -> "Standing":
         """Note how a lane stands."""
-        state = artifact.dump_state(lane.learner)
+        state = lane.state()
         counts = replace(lane.counts)
         values = tuple(lane.values.tolist())
         return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, secrets.token_hex(8), values)
 
-    def lane(self, lineup: Lineup) -> Lane:
-        """Put the lane back on its way."""
+    def lane(self, lineup: Lineup) -> AnyLane:
+        """Put the lane back on its way; raises `UnreadableError`, or `NewerFormatError`."""
+        if lineup.counts_by:
+            return CountingLane.of(lineup, replace(self.counts), self.state)
         learner = artifact.load_learner(self.state) if self.state else Learner.cold(lineup.interactions)
         return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64))
 
     def found(self, contenders: tuple[Contender, ...]) -> Found:
         """Give what came of it."""
-        return Found(contenders, self.sums, self.rewards, self.values, self.counts)
+        return Found(contenders, self.sums, self.rewards, self.values, self.counts, b"" if contenders else self.state)
 
     def written(self) -> bytes:
         """Write it: sums, compressed, and then the learner."""
@@ -274,6 +279,7 @@ class _Kept:
     contenders: tuple[Contender, ...]
     sums: dict[str, dict[str, Any]]
     rewards: tuple[float, float]
+    counted: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +291,12 @@ class _Report:
 def write_found(found: tuple[Found, ...]) -> bytes:
     """Write what all lanes came to, without their learners."""
     kept = [
-        _Kept(each.contenders, {slot: sums.plain() for slot, sums in each.sums.items()}, (each.rewards.lowest, each.rewards.highest))
+        _Kept(
+            each.contenders,
+            {slot: sums.plain() for slot, sums in each.sums.items()},
+            (each.rewards.lowest, each.rewards.highest),
+            each.counted,
+        )
         for each in found
     ]
     return compressed(msgspec.json.encode(_Report(tuple(kept))))
@@ -296,7 +307,12 @@ def read_found(data: bytes) -> tuple[Found, ...]:
     report = _read(decompressed(data), _Report, "the sums of an analysis")
     return tuple(
         [
-            Found(each.contenders, {slot: SlotSums.of_plain(sums) for slot, sums in each.sums.items()}, Range(*each.rewards))
+            Found(
+                each.contenders,
+                {slot: SlotSums.of_plain(sums) for slot, sums in each.sums.items()},
+                Range(*each.rewards),
+                counted=each.counted,
+            )
             for each in report.lanes
         ]
     )

@@ -1,15 +1,19 @@
-"""Evaluations and feature importances: asked for, listed, deleted, and a policy of one put to use."""
+"""Evaluations, feature importances and breakdowns from the log: asked for, listed, deleted, and a policy of one put to use."""
 
 import asyncio
 import logging
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Generic, Protocol, TypeVar
 
-from shared.domain.clock import Clock, earlier
+from shared.domain.clock import EPOCH, Clock, earlier
 from shared.domain.errors import (
+    BreakdownAlreadyExistsError,
+    BreakdownNotFoundError,
+    BreakdownWithoutResultError,
     ConflictError,
     EvaluationAlreadyExistsError,
     EvaluationNotFoundError,
@@ -31,6 +35,7 @@ from shared.domain.evaluation import (
     JobKind,
     JobStatus,
     Listed,
+    LogBreakdown,
     PolicyResult,
     Report,
     Verdict,
@@ -41,6 +46,10 @@ from shared.domain.ports import JobStore
 from shared.domain.recent import Recent
 from shared.services.analysis.judging import judged, with_lifts
 from shared.services.analysis.results import Found, Part, parts, report, with_one_series, with_series
+from shared.services.breakdowns import from_log
+from shared.services.breakdowns.files import Kept
+from shared.services.breakdowns.reading import Crossed, Listing, Query, Range, crossing, listing_of_actions, listing_of_segments
+from shared.services.breakdowns.window import Breakdown
 from shared.services.log.logs import DateRange
 
 logger = logging.getLogger(__name__)
@@ -61,7 +70,7 @@ _MOST_POINTS = 20_000
 _LONGEST_NAME = 2_000
 _IDS = uuid.UUID("0d5bd3a5-51f1-4ea3-9d3c-1c1f2f3b8a55")
 
-Analysis = TypeVar("Analysis", bound=Evaluation | FeatureImportance)
+Analysis = TypeVar("Analysis", bound=Evaluation | FeatureImportance | LogBreakdown)
 
 
 class LoggedRange(Protocol):
@@ -287,6 +296,60 @@ class FeatureImportances(_Analyses[FeatureImportance]):
     async def submit(self, asked: Asked, *, request_id: str, job_id: str) -> FeatureImportance:
         """Ask for a feature importance; raises `FeatureImportanceAlreadyExistsError` and `TooManyKeptError`."""
         return await self._keep(FeatureImportance(await self._job(asked, job_id, request_id)))
+
+
+class LogBreakdowns(_Analyses[LogBreakdown]):
+    """The breakdowns from the log of a loop."""
+
+    noun = "Breakdown"
+    kind = JobKind.BREAKDOWN
+    parameter = "breakdownId"
+    already_exists = BreakdownAlreadyExistsError
+    not_found = BreakdownNotFoundError
+
+    async def submit(self, asked: Asked, feature: str, *, request_id: str, job_id: str) -> LogBreakdown:
+        """Ask for a breakdown; raises `BreakdownAlreadyExistsError` and `TooManyKeptError`."""
+        return await self._keep(LogBreakdown(await self._job(asked, job_id, request_id), feature))
+
+    async def actions(self, job_id: str, query: Query) -> Listing:
+        """Tell what was shown; raises as `read`, and `BreakdownWithoutResultError`."""
+        asked, minutes, kept = await self._counted(job_id)
+        found = await asyncio.to_thread(listing_of_actions, kept, asked.counted_until, replace(query, range=Range(), minutes=minutes))
+        return replace(found, since=asked.job.since, feature=asked.feature)
+
+    async def segments(self, job_id: str, query: Query) -> Listing:
+        """Tell what was earned by the values of the feature; raises as `actions`."""
+        asked, minutes, kept = await self._counted(job_id)
+        found = await asyncio.to_thread(listing_of_segments, kept, asked.counted_until, replace(query, range=Range(), minutes=minutes))
+        return replace(found, since=asked.job.since)
+
+    async def crossed(self, job_id: str, *, actions: int, values: int) -> Crossed:
+        """Tell what was shown to whom; raises as `actions`."""
+        asked, _, kept = await self._counted(job_id)
+        found = await asyncio.to_thread(crossing, kept, asked.counted_until, Range(), actions=actions, values=values)
+        return replace(found, since=asked.job.since)
+
+    async def clear(self) -> None:
+        """Delete all: their values are from the log, which is deleted."""
+        ids = [each.job.id for each in await self.listed()]
+        for first in range(0, len(ids), _AT_ONCE):
+            await asyncio.gather(*[self._deleted(each) for each in ids[first : first + _AT_ONCE]])
+
+    async def _deleted(self, job_id: str) -> None:
+        with suppress(BreakdownNotFoundError):
+            await self.delete(job_id)
+
+    async def _counted(self, job_id: str) -> tuple[LogBreakdown, int, Kept]:
+        asked = await self.read(job_id)
+        if asked.job.status is not JobStatus.SUCCEEDED:
+            why = asked.job.description or "it waits for its turn"
+            told = f"breakdown {job_id!r} has no figures ({asked.job.status.value}): {why}"
+            raise BreakdownWithoutResultError(told, target=self.parameter)
+        found = await self._work.found(self.kind, asked.job)
+        if not found and asked.events:
+            raise BreakdownWithoutResultError(f"the figures of breakdown {job_id!r} are not there any more", target=self.parameter)
+        minutes, counted = await asyncio.to_thread(from_log.read, found[0].counted) if found else (0, Breakdown.none(asked.feature))
+        return asked, minutes, Kept(EPOCH, EPOCH, counted)
 
 
 def _detailed(evaluation: Evaluation, found: Sequence[Found]) -> Evaluation:

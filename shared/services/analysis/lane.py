@@ -28,6 +28,7 @@ from shared.evaluation.rounds import Rounds
 from shared.evaluation.series import MINUTES
 from shared.evaluation.sums import Floats, Largest, Summed, Sums
 from shared.evaluation.tally import Tally
+from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoder
 from shared.learning.interactions import EVERYTHING, Interactions
@@ -71,7 +72,7 @@ class Lineup:
 
     ``exploration_percentage`` is the loop's, under which the policies would be served, and ``minutes`` the length of the finest buckets.
     ``without`` is a feature that is left out of everything. Where ``values_kept`` are not 0, the first policy's doubly robust value of
-    so many rounds is kept, and the lane is over then.
+    so many rounds is kept, and the lane is over then. A lane that ``counts_by`` a feature compares nobody: it counts events by its values.
     """
 
     contenders: tuple[Contender, ...]
@@ -82,6 +83,7 @@ class Lineup:
     minutes: int = MINUTES
     without: Feature | None = None
     values_kept: int = 0
+    counts_by: str = ""
 
 
 def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy], *, has_present: bool = True) -> tuple[Contender, ...]:
@@ -271,6 +273,10 @@ class Lane:
             way.sums[slot] = way.sums[slot] + mine if slot in way.sums else mine
         way.scored += len(block)
         block.begin_anew()
+
+    def state(self) -> bytes:
+        """Write all that is to be kept beside the sums: the learner."""
+        return artifact.dump_state(self.learner)
 
     @property
     def has_enough(self) -> bool:

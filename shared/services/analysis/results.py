@@ -30,7 +30,8 @@ _SELDOM: Final = 0.001
 class Found:
     """What is left of a lane when it is over: whom it compared, by slot the sums of all of them, and the range of rewards.
 
-    ``values`` are those that it kept of its rounds, if any, and ``counts`` the events that it met.
+    ``values`` are those that it kept of its rounds, if any, ``counts`` the events that it met, and ``counted`` what a lane that only counts
+    has come to, as bytes.
     """
 
     contenders: tuple[Contender, ...]
@@ -38,6 +39,7 @@ class Found:
     rewards: Range
     values: tuple[float, ...] = ()
     counts: Counts = field(default_factory=Counts)
+    counted: bytes = b""
 
     @staticmethod
     def of(lane: Lane) -> "Found":

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from shared.domain.clock import Clock, earlier, later
 from shared.domain.errors import BusyError, ConflictError, PersonalizerError, UnavailableError, UnreadableError
-from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus
+from shared.domain.evaluation import Evaluation, FeatureImportance, Job, JobKind, JobStatus, LogBreakdown
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import JobQueue, JobStore, LoopConfiguration, WorkFiles
@@ -22,8 +22,8 @@ from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
 from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
+from shared.services.analysis.counting_lane import AnyLane
 from shared.services.analysis.features import MOST_FEATURES, features_of
-from shared.services.analysis.lane import Lane
 from shared.services.analysis.results import Found
 from shared.services.analysis.turns import TURNS, Place, has_turn
 from shared.services.models.publishing import reward_settings, settings_text
@@ -32,7 +32,7 @@ from shared.services.training.retraining import Begun
 
 logger = logging.getLogger(__name__)
 
-Analysis = Evaluation | FeatureImportance
+Analysis = Evaluation | FeatureImportance | LogBreakdown
 
 LONGEST: Final = timedelta(hours=24)
 """A job that is not over after so long has timed out."""
@@ -348,7 +348,7 @@ class Runner:
             )
         )
 
-    async def _take(self, lane: Lane, name: str, rewards: LoopSettings) -> bool:
+    async def _take(self, lane: AnyLane, name: str, rewards: LoopSettings) -> bool:
         """Take a lane over one chunk, and tell whether it could be used; raises `UnreadableError` for one that is not there any more."""
         try:
             text = await self._log.chunk(name)
@@ -606,7 +606,7 @@ def sampled(text: bytes) -> list[JoinedEvent]:
     return events
 
 
-def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
+def take(lane: AnyLane, text: bytes, rewards: LoopSettings) -> None:
     """Take a lane over a chunk's lines under these reward settings; raises `UnreadableError`, and then nothing has changed."""
     lane.take(rejoin(event, rewards) for event in read_lines(text))
 
@@ -614,7 +614,8 @@ def take(lane: Lane, text: bytes, rewards: LoopSettings) -> None:
 def last_of(board: Board) -> list[str]:
     """Name the files that stay when a run is over: the plan, the sums, and the lanes of the last stage whose learner may be put online."""
     stage = len(board.stages) - 1
-    return ["board", "report", *[lane_file(stage, place) for place, lane in enumerate(board.stage.lanes) if not lane.values_kept]]
+    learned = [place for place, lane in enumerate(board.stage.lanes) if lane.contenders and not lane.values_kept]
+    return ["board", "report", *[lane_file(stage, place) for place in learned]]
 
 
 def _lane(message: Message) -> str:

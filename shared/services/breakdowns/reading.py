@@ -53,7 +53,10 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which rows are wanted: those whose text holds ``search``, whatever its case, in order, from the ``skip``-th on at most ``top``."""
+    """Which rows are wanted: those whose text holds ``search``, whatever its case, in order, from the ``skip``-th on at most ``top``.
+
+    ``minutes`` is how long the buckets of trends are (0: an hour or a day, as there are).
+    """
 
     range: Range = Range()
     search: str = ""
@@ -61,6 +64,7 @@ class Query:
     is_ascending: bool = False
     top: int = 50
     skip: int = 0
+    minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +260,7 @@ def _empty_listing(watermark: datetime | None, query: Query) -> Listing:
 
 def _listing(table: Table[Any], since: datetime, watermark: datetime | None, query: Query, *, feature: str) -> Listing:
     found = _view(table, query.range)
-    sums, minutes = _by_place(found), _trend_minutes(found, watermark)
+    sums, minutes = _by_place(found), query.minutes or _trend_minutes(found, watermark)
     wanted = query.search.casefold()
     texts = [_text(key, is_value=bool(feature)) for key in found.keys.texts]
     there = np.flatnonzero(sums.events[: len(texts)] > 0.0)
@@ -385,7 +389,7 @@ class _Describe:
 def _cells(sums: Earned, total: float, ends: Ends) -> list[Cell]:
     means, interval = ratio(sums.rewards, sums.events), clopper_pearson(_own(sums, ends))
     return [
-        Cell(int(n), n / total if total else None, _number(means[place]), _ends(interval, place))
+        Cell(round(n), n / total if total else None, _number(means[place]), _ends(interval, place))
         for place, n in enumerate(sums.events.tolist())
     ]
 

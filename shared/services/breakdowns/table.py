@@ -149,6 +149,10 @@ class Table(Generic[Kind]):
         others = float(younger.sums.events[younger.places == OTHER].sum())  # an event of what is not kept is among these
         return replace(younger._only(np.flatnonzero(left)), floor=min(younger.floor, others))
 
+    def coarser(self, minutes: int) -> "Table[Kind]":
+        """Put together the cells of each so many minutes, counted from 1970."""
+        return replace(self, begins=self.begins // minutes * minutes)._gathered()
+
     def _by_key(self, column: Floats) -> Floats:
         named = self.places >= 0
         return np.bincount(self.places[named], weights=column[named], minlength=len(self.keys)).astype(np.float64)

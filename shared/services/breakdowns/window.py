@@ -69,25 +69,29 @@ def split_pair(key: str) -> tuple[str, str]:
 
 
 def broken_down(events: Sequence[JoinedEvent], columns: Logged, feature: str) -> Breakdown:
-    """Break down those of a window's events that are learned; ``columns`` are these as columns."""
+    """Break down those of a window's events that are learned; ``columns`` are these as columns.
+
+    An event that stands for several counts as so many.
+    """
     reader = KeyReader(feature)
-    keys = [reader.read(event.decision) for event in events if event.skip is None]
+    learned = [event for event in events if event.skip is None]
+    keys = [reader.read(event.decision) for event in learned]
+    counts = np.array([event.weight for event in learned], dtype=np.float64)
     minutes = (columns.seconds // 60.0).astype(np.int64)
     rewards = np.clip(columns.rewards, -LARGEST_REWARD, LARGEST_REWARD)
-    earned = Earned(np.ones(len(columns)), rewards, rewards**2)
+    earned = Earned(counts, counts * rewards, counts * rewards**2)
     actions = Table.of([None if each is None else each[0] for each in keys], minutes, rewards, earned)
     if not feature:
         return Breakdown(feature, actions, nothing(Compared), nothing(Earned))
-    values = Table.of([None if each is None else each[1] for each in keys], minutes, rewards, _compared(earned, columns, rewards))
+    values = Table.of([None if each is None else each[1] for each in keys], minutes, rewards, _compared(earned, columns, rewards, counts))
     pairs = Table.of([None if each is None else pair_key(*each) for each in keys], minutes, rewards, earned)
     return Breakdown(feature, actions, values, pairs)
 
 
-def _compared(earned: Earned, columns: Logged, rewards: Floats) -> Compared:
+def _compared(earned: Earned, columns: Logged, rewards: Floats, counts: Floats) -> Compared:
     rounds, held = rounds_of(columns)[_BASELINE]
     w = np.zeros(len(columns))
     w[held] = rounds.weights
-    wr = w * rewards
-    return Compared(
-        earned.events, earned.rewards, earned.squares, held.astype(np.float64), w, w * w, wr, w * wr, wr * wr, baseline_bounds(columns)
-    )
+    w *= counts
+    wr, known = w * rewards, counts * held
+    return Compared(earned.events, earned.rewards, earned.squares, known, w, w * w, wr, w * wr, wr * wr, baseline_bounds(columns) * counts)
