@@ -43,6 +43,7 @@ def _decision(receipt: DecisionReceipt, told: Circumstances | None) -> DecisionR
         probability=decision.probabilities[decision.chosen],
         model_version=decision.model_version or None,
         learning_mode=decision.mode.value,
+        is_held_out=None if decision.holdout is None else decision.holdout.is_held_out,
         defer_activation=decision.deferred,
         activated_at=receipt.activated_at,
         fate=receipt.fate.value,

@@ -18,7 +18,7 @@ from shared.api.wire import WireModel, one_of, parse, read_json, validated
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidConfigurationError
 from shared.domain.events import LearningMode
-from shared.domain.loop import MAX_FEATURE, LoopSettings, RewardAggregation
+from shared.domain.loop import MAX_FEATURE, MOST_HOLDOUT, LoopSettings, RewardAggregation
 
 MAX_AGGREGATION: Final = 256
 MAX_URI: Final = 4_096
@@ -30,6 +30,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Days = Annotated[int, _NUMBER_OF_DAYS]
 DefaultReward = Annotated[Number, WithJsonSchema({"type": "number", "minimum": -1, "maximum": 1})]
 Share = Annotated[Number, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+HoldoutShare = Annotated[Number, WithJsonSchema({"type": "number", "minimum": 0, "maximum": MOST_HOLDOUT})]
 Aggregation = Annotated[str, StringConstraints(max_length=MAX_AGGREGATION), one_of(RewardAggregation)]
 Mode = Annotated[str, one_of(LearningMode)]
 RetentionDays = Annotated[Days, WithJsonSchema({"type": "integer", "minimum": -1, "maximum": 2**31 - 1})]
@@ -53,6 +54,7 @@ SETTINGS: Final[Mapping[str, str]] = MappingProxyType(
         "is_inference_explainability_enabled": "is_inference_explainability_enabled",
         "model_retrain_days": "model_retrain_days",
         "breakdown_feature": "breakdown_feature",
+        "holdout_percentage": "holdout_percentage",
     }
 )
 """Which member is which field of `LoopSettings`."""
@@ -91,10 +93,11 @@ class ConfigurationRequest11(ConfigurationRequest10):
 
 
 class ConfigurationRequest(ConfigurationRequest11):
-    """The body of PUT configurations/service in 2022-09-01-preview; the last member is not Azure's."""
+    """The body of PUT configurations/service in 2022-09-01-preview; the last two members are not Azure's."""
 
     model_retrain_days: RetrainDays
     breakdown_feature: FeatureName | None = None
+    holdout_percentage: HoldoutShare | None = None
 
 
 class ConfigurationChanges(_Changes):
@@ -115,6 +118,7 @@ class ConfigurationChanges(_Changes):
     is_inference_explainability_enabled: bool | None = None
     model_retrain_days: RetrainDays | None = None
     breakdown_feature: FeatureName | None = None
+    holdout_percentage: HoldoutShare | None = None
 
 
 class ApprenticeMetricsBody(WireModel):
@@ -147,6 +151,7 @@ class ConfigurationResponse(WireModel):
     latest_apprentice_mode_metrics: ApprenticeMetricsBody | None = None
     model_retrain_days: int | None = None
     breakdown_feature: str | None = None
+    holdout_percentage: float | None = None
 
 
 _REQUESTS: Final[Mapping[str, type[_Changes]]] = MappingProxyType(
@@ -159,7 +164,7 @@ _REQUESTS: Final[Mapping[str, type[_Changes]]] = MappingProxyType(
     }
 )
 _OF_1_0 = frozenset(ConfigurationRequest10.model_fields)
-_ONLY_LATEST = frozenset({"model_retrain_days", "breakdown_feature"})
+_ONLY_LATEST = frozenset({"model_retrain_days", "breakdown_feature", "holdout_percentage"})
 
 
 def read_configuration(body: bytes, version: str) -> dict[str, Any]:
@@ -234,6 +239,7 @@ def write_configuration(
     members = {name: getattr(settings, field) for name, field in SETTINGS.items()}
     members["log_mirror_sas_uri"] = settings.log_mirror_sas_uri or None
     members["breakdown_feature"] = settings.breakdown_feature or None
+    members["holdout_percentage"] = settings.holdout_percentage or None
     members["last_configuration_edit_date"] = settings.edited_at
     if metrics is not None and metrics.rewards and processed_until is not None:
         members["latest_apprentice_mode_metrics"] = _metrics(metrics, processed_until)

@@ -40,6 +40,7 @@ class OptionBody(WireModel):
 class DecisionReceiptBody(WireModel):
     """A decision and its fate: ``learned``, ``pending``, ``skipped`` or ``notKept``.
 
+    ``isHeldOut`` tells which side of the standing experiment it is on, and is left out if the loop had none.
     ``contextFeatures`` and ``actions`` are left out for decisions that are too many or too large to be told at once.
     """
 
@@ -49,6 +50,7 @@ class DecisionReceiptBody(WireModel):
     probability: float
     model_version: str | None = None
     learning_mode: Annotated[str, one_of(LearningMode)]
+    is_held_out: bool | None = None
     defer_activation: bool
     activated_at: Time | None = None
     fate: Annotated[str, one_of(("learned", "pending", "skipped", "notKept"))]

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from shared.api.wire import WireModel, one_of
 from shared.domain.events import LearningMode
-from shared.domain.loop import ApprenticeLearning, LoopSettings
+from shared.domain.loop import MOST_HOLDOUT, ApprenticeLearning, LoopSettings
 
 ALGORITHM: Final = 1
 """The number of the algorithm by which a decision is made of a request, a model and settings: docs/internals/the-decision.md."""
@@ -20,6 +20,7 @@ class DecidingSettings(WireModel):
     apprentice_learning: Annotated[str, one_of(ApprenticeLearning)]
     exploration_percentage: Annotated[float, Field(ge=0.0, le=1.0)]
     policy_arguments: str
+    holdout_percentage: Annotated[float, Field(ge=0.0, le=MOST_HOLDOUT)]
 
 
 class ServingBody(WireModel):
@@ -45,6 +46,7 @@ class ServingBody(WireModel):
                 apprentice_learning=settings.apprentice_learning.value,
                 exploration_percentage=settings.exploration_percentage,
                 policy_arguments=settings.policy.arguments,
+                holdout_percentage=settings.holdout_percentage,
             ),
             poll_seconds=poll_seconds,
             ticket=ticket,

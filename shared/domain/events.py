@@ -82,13 +82,26 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdout:
+    """That a decision was part of the standing experiment: ``share`` of the events are held out and shown the baseline.
+
+    ``chance`` is the same for an event of one choice, and for the first slot; for a later slot it is the chance that the event is held
+    out as far as the slots before it tell. The decision's probabilities are mixed by it (`shared.learning.holdout`).
+    """
+
+    share: float
+    chance: float
+    is_held_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The logged answer to one Rank call, or to one slot of it ("": it has none).
 
     ``probabilities`` are what the choice was drawn from, in request order; ``chosen`` is an index into them.
     ``situation`` is the request's context and actions as JSON text (`shared.joining.dsjson` gives its shape) and
     ``encoded`` what Rank computed from it (`shared.learning.encoding`), with the action that is learned about: neither is parsed
-    again on the way to the model. ``proposal`` is there in Apprentice mode only.
+    again on the way to the model. ``proposal`` is there in Apprentice mode only, ``holdout`` in Online mode while the loop has one.
     """
 
     event_id: str
@@ -102,6 +115,7 @@ class Decision:
     encoded: bytes
     slot: str = ""
     proposal: Proposal | None = None
+    holdout: Holdout | None = None
 
     @property
     def key(self) -> EventKey:

@@ -22,6 +22,9 @@ LONGEST_EXPORT: Final = timedelta(days=1)
 MOST_LIVES: Final = 9_999
 MAX_ARGUMENTS: Final = 1_024
 MAX_POLICY_NAME: Final = 256
+LEAST_HOLDOUT: Final = 0.001
+MOST_HOLDOUT: Final = 0.9
+"""Of the share of events that are held out, where there is one: one event of a smaller part would stand for thousands."""
 MAX_FEATURE: Final = 256
 """Characters of the name of a feature that rewards are told apart by."""
 
@@ -59,7 +62,8 @@ class LoopSettings:
     ``resets`` counts how often the model was to be forgotten and learned again from the log; the trainer does so when it is ahead of the
     published pointer's. ``retrains_last_days`` says that the owner has set ``model_retrain_days``: then these days are learned again
     (0: none), and nothing that is older. ``log_retention_days`` of -1 keep the joined log for ever.
-    ``breakdown_feature`` names the context's feature by whose values rewards are told apart ("": none).
+    ``breakdown_feature`` names the context's feature by whose values rewards are told apart ("": none). ``holdout_percentage`` is the share
+    of the events of Online mode that are shown the application's own choice (0: none).
 
     Raises `SettingsError`, naming the field, for a value out of its range.
     """
@@ -84,6 +88,7 @@ class LoopSettings:
     auto_optimization_start: datetime | None = None
     is_inference_explainability_enabled: bool = False
     breakdown_feature: str = ""
+    holdout_percentage: float = 0.0
     edited_at: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -97,8 +102,22 @@ class LoopSettings:
             raise SettingsError("explorationPercentage: must be between 0 and 1")
         if not timedelta(seconds=1) <= self.model_export_frequency <= LONGEST_EXPORT:
             raise SettingsError("modelExportFrequency: must be between 1 second and 1 day")
+        if not is_holdout(self.holdout_percentage):
+            raise SettingsError(f"holdoutPercentage: must be {HOLDOUT_RANGE}")
         if len(self.breakdown_feature) > MAX_FEATURE:
             raise SettingsError(f"breakdownFeature: must have at most {MAX_FEATURE} characters")
+
+
+HOLDOUT_RANGE: Final = f"0, or from {LEAST_HOLDOUT} to {MOST_HOLDOUT}"
+
+
+def is_holdout(share: float) -> bool:
+    """Whether this share of the events may be held out.
+
+    >>> [is_holdout(share) for share in (0.0, 0.1, 1.0, 1e-6, float("nan"))]
+    [True, True, False, False, False]
+    """
+    return share == 0.0 or LEAST_HOLDOUT <= share <= MOST_HOLDOUT
 
 
 class Tier(StrEnum):

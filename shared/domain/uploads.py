@@ -24,6 +24,7 @@ class Basis:
     apprentice_learning: ApprenticeLearning
     exploration_percentage: float
     arguments: str
+    holdout_percentage: float = 0.0
 
     @classmethod
     def of(cls, place: str, version: str, settings: LoopSettings) -> Self:
@@ -35,6 +36,7 @@ class Basis:
             settings.apprentice_learning,
             settings.exploration_percentage,
             settings.policy.arguments,
+            settings.holdout_percentage,
         )
 
     @classmethod
@@ -50,6 +52,7 @@ class Basis:
             apprentice_learning=self.apprentice_learning,
             exploration_percentage=self.exploration_percentage,
             policy=LearningPolicy(arguments=self.arguments),
+            holdout_percentage=self.holdout_percentage,
         )
 
 

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Action, Features, JoinedEvent, Observation, Proposal, Situation
+from shared.domain.events import Action, Features, Holdout, JoinedEvent, Observation, Proposal, Situation
 from shared.domain.order import chosen_first
 
 
@@ -182,6 +182,8 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
         head["Slot"] = decision.slot
     if decision.proposal is not None:
         head["Proposed"] = _proposed(decision.proposal)
+    if decision.holdout is not None:
+        head["Holdout"] = _held(decision.holdout)
     if event.skip is not None:
         head |= {"_skipLearn": True, "SkipReason": event.skip}
     return orjson.dumps(head, option=orjson.OPT_UTC_Z)[:-1], b',"c":', decision.situation, b"}\n"
@@ -189,6 +191,10 @@ def _parts(event: JoinedEvent) -> tuple[bytes, ...]:
 
 def _proposed(proposal: Proposal) -> dict[str, object]:
     return {"a": proposal.action + 1, "p": proposal.probability, "lesson": proposal.is_lesson}
+
+
+def _held(holdout: Holdout) -> dict[str, object]:
+    return {"share": holdout.share, "p": holdout.chance, "held": holdout.is_held_out}
 
 
 def _observation(observation: Observation) -> dict[str, object]:

@@ -8,7 +8,7 @@ import msgspec
 
 from shared.domain.clock import in_utc
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
+from shared.domain.events import Decision, Holdout, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -30,6 +30,16 @@ class _Proposed(msgspec.Struct):
     lesson: bool
 
 
+_Share = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+_Chance = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class _Held(msgspec.Struct):
+    share: _Share
+    p: _Chance
+    held: bool
+
+
 class _Line(
     msgspec.Struct,
     rename={
@@ -42,6 +52,7 @@ class _Line(
         "state": "VWState",
         "slot": "Slot",
         "proposed": "Proposed",
+        "held": "Holdout",
         "skip": "SkipReason",
     },
 ):
@@ -60,6 +71,7 @@ class _Line(
     c: msgspec.Raw
     slot: str = ""
     proposed: _Proposed | None = None
+    held: _Held | None = None
     skip: SkipReason | None = None
     pdrop: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.0
 
@@ -107,6 +119,7 @@ def read_line(line: bytes) -> JoinedEvent:
         encoded=b"",
         slot=read.slot,
         proposal=None if read.proposed is None else _proposal(read.proposed, len(read.a)),
+        holdout=None if read.held is None else Holdout(read.held.share, read.held.p, read.held.held),
     )
     observations = tuple([_observation(report, read.slot) for report in read.o])
     return JoinedEvent(decision, reward=0.0 - read.cost, observations=observations, skip=read.skip, pdrop=read.pdrop)

@@ -6,11 +6,12 @@ The service and applications that decide in their own process both call it, so t
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.domain.events import LearningMode, Proposal, Situation
+from shared.domain.events import Holdout, LearningMode, Proposal, Situation
 from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.learning.arguments import PolicyArguments
 from shared.learning.encoding import EncodedSituation
 from shared.learning.exploration import draw
+from shared.learning.holdout import is_held_out, mixed
 from shared.learning.model import Model
 from shared.learning.policy import Policy
 
@@ -41,16 +42,19 @@ class Choice:
     action: int
     probabilities: tuple[float, ...]
     proposal: Proposal | None = None
+    holdout: Holdout | None = None
 
 
-def choose(situation: Situation, encoded: EncodedSituation, *, basis: Basis, event_id: str) -> Choice:
+def choose(situation: Situation, encoded: EncodedSituation, *, basis: Basis, event_id: str, chance: float | None = None) -> Choice:
     """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown.
 
-    ``encoded`` is the situation as the encoder for the model's interactions gives it.
+    ``encoded`` is the situation as the encoder for the model's interactions gives it. In a call for several slots, ``chance`` is that of
+    the event to be held out as far as the slots before this one tell (`shared.learning.holdout.later_chance`); None for the first one.
     """
     mode = basis.settings.learning_mode
     if mode is LearningMode.ONLINE:
-        return _drawn(situation, encoded, basis, event_id)
+        drawn = _drawn(situation, encoded, basis, event_id)
+        return _with_holdout(drawn, situation, basis.settings, event_id, chance) if basis.settings.holdout_percentage else drawn
     baseline = situation.baseline
     certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
     if mode is LearningMode.LOGGING_ONLY:
@@ -66,3 +70,11 @@ def _drawn(situation: Situation, encoded: EncodedSituation, basis: Basis, event_
     probabilities = policy.probabilities(encoded, situation.allowed)
     seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
     return Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
+
+
+def _with_holdout(drawn: Choice, situation: Situation, settings: LoopSettings, event_id: str, chance: float | None) -> Choice:
+    """Show the application's own choice if the event is held out; either way the probabilities are those of both together."""
+    share, baseline = settings.holdout_percentage, situation.baseline
+    holdout = Holdout(share, share if chance is None else chance, is_held_out(share, loop=settings.name, event_id=event_id))
+    probabilities = mixed(drawn.probabilities, baseline=baseline, chance=holdout.chance)
+    return Choice(baseline if holdout.is_held_out else drawn.action, probabilities, holdout=holdout)

@@ -2,8 +2,8 @@
 
 ``{"format": 2, "settings": {...}, "keys": [...], ...}``: ``settings`` has any of `LoopSettings`' fields but the name, durations in
 ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format. Format 3 has ``client_keys``;
-a record without them is written as format 2, which earlier releases read. Format 4 has a ``breakdown_feature`` among its settings; only
-a record with one is written so.
+a record without them is written as format 2, which earlier releases read. Format 4 has a ``breakdown_feature`` among its settings, and
+format 5 a ``holdout_percentage``; only a record with one is written so.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.errors import NewerFormatError, SettingsError, UnreadableError
 from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
 
-FORMAT = 4
+FORMAT = 5
+_WITHOUT_HOLDOUT = 4
 _WITHOUT_FEATURE = 3
 _WITHOUT_CLIENT_KEYS = 2
 _SETTINGS = TypeAdapter(LoopSettings)
@@ -32,10 +33,17 @@ def write_record(record: LoopRecord) -> bytes:
     beside = _RECORD.dump_python(replace(record, overrides={}), mode="json", include=_BESIDE_SETTINGS)
     if not record.client_keys:
         del beside["client_keys"]
-    older = _WITHOUT_FEATURE if record.client_keys else _WITHOUT_CLIENT_KEYS
-    written = FORMAT if "breakdown_feature" in record.overrides else older
-    document = {"format": written, "settings": {name: settings[name] for name in record.overrides}, **beside}
+    document = {"format": _format_of(record), "settings": {name: settings[name] for name in record.overrides}, **beside}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+
+
+def _format_of(record: LoopRecord) -> int:
+    """Give the earliest format that has all that is in the record."""
+    if "holdout_percentage" in record.overrides:
+        return FORMAT
+    if "breakdown_feature" in record.overrides:
+        return _WITHOUT_HOLDOUT
+    return _WITHOUT_FEATURE if record.client_keys else _WITHOUT_CLIENT_KEYS
 
 
 def read_record(name: str, text: bytes) -> LoopRecord:

@@ -18,7 +18,7 @@ from isal import isal_zlib
 
 from shared.domain.clock import from_micros, to_micros
 from shared.domain.errors import EventTooLargeError, InvalidRequestError, UnreadableError
-from shared.domain.events import Decision, LearningMode, Observation, Proposal
+from shared.domain.events import Decision, Holdout, LearningMode, Observation, Proposal
 from shared.storage.sightings import Sightings
 
 MAX_EVENTS = 4_000
@@ -150,13 +150,15 @@ def decode_decisions(row: Row) -> list[Decision]:
                 features,
                 slot,
                 proposal,
+                holdout,
             )
-            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features, slot, proposal in zip(
+            for event_id, at, version, mode, probabilities, chosen, deferred, situation, features, slot, proposal, holdout in zip(
                 *(columns[name] for name in ("id", "at", "version", "mode", "probabilities", "chosen", "deferred")),
                 situations,
                 encoded,
                 _slots(columns),
                 _proposals(columns),
+                _holdouts(columns),
                 strict=True,
             )
         ]
@@ -199,6 +201,7 @@ _KINDS: Mapping[str, frozenset[type]] = {
     "probabilities": frozenset({list}),
     "reward": frozenset({float, int, type(None)}),
     "proposal": frozenset({list, type(None)}),
+    "holdout": frozenset({list, type(None)}),
 }
 """What a column may hold: a checksum says that a row is as it was written, not who wrote it."""
 
@@ -218,6 +221,7 @@ def _pack_decisions(decisions: Sequence[Decision]) -> bytes:
         "deferred": [decision.deferred for decision in decisions],
         **_slot_column(decisions),
         **_proposal_column(decisions),
+        **_holdout_column(decisions),
     }
     situations = [decision.situation for decision in decisions]
     if "slot" in columns:
@@ -270,6 +274,26 @@ def _proposal(action: object, probability: object, is_lesson: object) -> Proposa
     if not (isinstance(action, int) and isinstance(probability, float | int) and isinstance(is_lesson, bool)):
         raise TypeError("a proposal is not valid")
     return Proposal(action, probability, is_lesson)
+
+
+def _holdout_column(decisions: Sequence[Decision]) -> dict[str, object]:
+    """Give the column of holdouts: none where there are none. A release that does not know it reads the rest."""
+    holdouts = [each and (each.share, each.chance, each.is_held_out) for each in [decision.holdout for decision in decisions]]
+    return {"holdout": holdouts} if any(holdouts) else {}
+
+
+def _holdouts(columns: Mapping[str, Any]) -> Sequence[Holdout | None]:
+    if "holdout" not in columns:
+        return [None] * len(columns["id"])
+    return [_holdout(*each) if each else None for each in columns["holdout"]]
+
+
+def _holdout(share: object, chance: object, is_held_out: object) -> Holdout:
+    if not (isinstance(share, float | int) and isinstance(chance, float | int) and isinstance(is_held_out, bool)):
+        raise TypeError("a holdout is not valid")
+    if not (0.0 < share < 1.0 and 0.0 <= chance <= 1.0):
+        raise ValueError("a holdout's shares are not valid")
+    return Holdout(share, chance, is_held_out)
 
 
 def _without_ends(decisions: Sequence[Decision]) -> tuple[list[int], list[bytes]]:

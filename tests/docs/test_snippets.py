@@ -276,7 +276,7 @@ def test_the_joined_log_is_read_as_printed_and_a_line_has_the_members_that_are_t
     code = f"{given(reader, snippet.text)}\nprint(json.dumps(events))"
     events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, JOINED_LOG)))
     assert [(event["EventId"], event["_label_cost"]) for event in events] == [(event_id, -0.5) for event_id in LEARNED]
-    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed"} == members_of_a_line()
+    assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed", "Holdout"} == members_of_a_line()
 
 
 def members_of_a_line() -> set[str]:

@@ -44,6 +44,7 @@ def test_before_the_first_model_there_are_settings_and_a_ticket(own):
         "apprenticeLearning": "Imitate",
         "explorationPercentage": 0.3,
         "policyArguments": "--cb_explore_adf",
+        "holdoutPercentage": 0.0,
     }
     assert 0 < len(body["ticket"]) <= 8192
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.api.rank import ActionReader, read_rank
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Action, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
+from shared.domain.events import Action, Holdout, JoinedEvent, LearningMode, Observation, Proposal, SkipReason
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import line, read_situation, situation_text
 from shared.joining.foreign.reader import DsjsonReader, Read
@@ -108,13 +108,15 @@ def own_events() -> st.SearchStrategy[JoinedEvent]:
     )
     modes = st.sampled_from(LearningMode)
 
-    def built(asked, reports, mode, deferred, reward, skip, proposal, pdrop) -> JoinedEvent:
+    def built(asked, reports, mode, deferred, reward, skip, proposal, holdout, pdrop) -> JoinedEvent:
         count = len({action.id for action in asked.actions})
         asked = replace(asked, actions=tuple({action.id: action for action in asked.actions}.values()))
         mode = LearningMode.LOGGING_ONLY if skip is SkipReason.LOGGING_ONLY else mode
         made = decision(asked=asked, probabilities=(0.7, *[0.3 / (count - 1)] * (count - 1)) if count > 1 else (1.0,), deferred=deferred)
         proposal = replace(proposal, action=proposal.action % count) if proposal is not None else None
-        return JoinedEvent(replace(made, mode=mode, proposal=proposal, encoded=b""), 0.0 + reward, tuple(reports), skip, pdrop)
+        return JoinedEvent(
+            replace(made, mode=mode, proposal=proposal, holdout=holdout, encoded=b""), 0.0 + reward, tuple(reports), skip, pdrop
+        )
 
     skips = st.none() | st.sampled_from([SkipReason.DUPLICATE, SkipReason.NOT_ACTIVATED, SkipReason.LOGGING_ONLY])
     proposals = st.none() | st.builds(Proposal, st.integers(0, 9), st.floats(0, 1), st.booleans())
@@ -127,6 +129,7 @@ def own_events() -> st.SearchStrategy[JoinedEvent]:
         st.floats(-1, 1),
         skips,
         proposals,
+        st.none() | st.builds(Holdout, st.floats(0.001, 0.9), st.floats(0, 1), st.booleans()),
         st.just(0.0) | st.floats(0, 1, exclude_max=True),
     )
 
@@ -376,6 +379,7 @@ ODD = {
     "outcomes without slots": orjson.dumps({**SLOTS, "c": NAMESPACES["c"]}),
     "no outcome at all": orjson.dumps({**SLOTS, "_outcomes": [{"_a": [0], "_p": [1.0]}]}),
     "a slot without actions": orjson.dumps({**SLOTS, "_outcomes": [{"_label_cost": 0.0, "_a": [], "_p": []}]}),
+    "a holdout of all events": orjson.dumps({**PERSONALIZER, "Holdout": {"share": 1.0, "p": 0.5, "held": True}}),
     "a proposal that was not there": orjson.dumps({**PERSONALIZER, "Proposed": {"a": 3, "p": 0.5, "lesson": True}}),
 }
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.domain.clock import EARLIEST, LATEST
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Action, Decision, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
+from shared.domain.events import Action, Decision, Holdout, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
 from shared.joining.chunks import compressed, decompressed
 from shared.joining.dsjson import action_text, line, lines, read_situation, situation_text
 from shared.joining.reading import read_line, read_lines
@@ -52,6 +52,7 @@ def joined_events(draw) -> JoinedEvent:
         encoded=b"",
         slot=slot,
         proposal=draw(st.none() | st.builds(Proposal, st.integers(0, count - 1), st.floats(0, 1), st.booleans())),
+        holdout=draw(st.none() | st.builds(Holdout, st.floats(0.001, 0.9), st.floats(0, 1), st.booleans())),
     )
     observations = tuple(Observation(event_id, at, reward, slot if reward is not None else "") for at, reward in reports)
     return JoinedEvent(made, draw(rewards), observations, draw(st.none() | st.sampled_from(SkipReason)))
@@ -129,6 +130,9 @@ WHOLE = orjson.loads(line(JoinedEvent(decision(), 1.0, (observation(),))))
         {"EventId": 1},
         {"Proposed": {"a": 1}},
         {"Proposed": {"a": 3, "p": 0.5, "lesson": True}},
+        {"Holdout": {"share": 0.1, "p": 0.1}},
+        {"Holdout": {"share": 0.0, "p": 0.1, "held": True}},
+        {"Holdout": {"share": 0.1, "p": 1.1, "held": True}},
     ],
     ids=str,
 )

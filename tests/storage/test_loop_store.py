@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -102,7 +103,7 @@ def test_a_record_that_cannot_be_used_is_refused(text):
 
 def test_a_record_of_a_later_release_is_refused_by_name():
     with pytest.raises(NewerFormatError, match="configuration"):
-        read_record("default", b'{"format": 5}')
+        read_record("default", b'{"format": 6}')
 
 
 def test_a_record_shows_no_keys():
@@ -174,7 +175,7 @@ async def test_a_record_that_cannot_be_read_any_more_leaves_the_last_one_in_forc
     await store.write(record, expected=None)
     configuration = StoredConfiguration(account, defaults=LoopSettings())
     assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
-    for text in (b'{"format": 5}', b"nonsense", b'{"format": 2, "settings": {"default_reward": 7}}'):
+    for text in (b'{"format": 6}', b"nonsense", b'{"format": 2, "settings": {"default_reward": 7}}'):
         await put_text(account, text)
         with pytest.raises(UnreadableError):
             await asyncio.to_thread(configuration.read)
@@ -212,7 +213,8 @@ async def test_a_count_that_cannot_be_read_grants_nothing(account, text, error):
         await FileUsage(account, place="default").grant("202611", wanted=1, limit=1)
 
 
-def test_only_a_record_with_a_feature_is_one_that_earlier_releases_refuse():
-    plain, chosen = LoopRecord("news", {"default_reward": 0.5}), LoopRecord("news", {"breakdown_feature": "user.device"})
-    assert [orjson.loads(write_record(each))["format"] for each in (plain, chosen)] == [2, 4]
-    assert read_record("news", write_record(chosen)) == chosen
+def test_only_a_record_with_a_feature_or_a_holdout_is_one_that_earlier_releases_refuse():
+    settings: list[dict[str, Any]] = [{"default_reward": 0.5}, {"breakdown_feature": "user.device"}, {"holdout_percentage": 0.1}]
+    records = [LoopRecord("news", each) for each in (*settings, settings[1] | settings[2])]
+    assert [orjson.loads(write_record(each))["format"] for each in records] == [2, 4, 5, 5]
+    assert [read_record("news", write_record(each)) for each in records] == records

@@ -11,7 +11,7 @@ from isal import isal_zlib
 
 from shared.domain.clock import from_micros
 from shared.domain.errors import EventTooLargeError, UnreadableError
-from shared.domain.events import Decision, LearningMode, Observation, Proposal
+from shared.domain.events import Decision, Holdout, LearningMode, Observation, Proposal
 from shared.domain.identity import fingerprint
 from shared.storage.names import FORMAT
 from shared.storage.segments import (
@@ -42,6 +42,7 @@ decisions = st.builds(
     encoded=st.binary(max_size=300),
     slot=st.just("") | texts,
     proposal=st.none() | st.builds(Proposal, st.integers(0, 49), st.floats(0, 1), st.booleans()),
+    holdout=st.none() | st.builds(Holdout, st.floats(0.001, 0.9), st.floats(0, 1), st.booleans()),
 )
 observations = st.builds(Observation, event_id=texts, observed_at=times, reward=st.none() | st.floats(-1, 1), slot=st.just("") | texts)
 

@@ -432,6 +432,7 @@ _MODELS_SERVING: Final = Described(
                     "apprenticeLearning": "Imitate",
                     "explorationPercentage": 0.2,
                     "policyArguments": "--cb_explore_adf",
+                    "holdoutPercentage": 0.0,
                 },
                 "pollSeconds": 10.0,
                 "ticket": "qGAfZ5y1mVQ",

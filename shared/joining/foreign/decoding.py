@@ -9,7 +9,7 @@ import msgspec
 
 from shared.domain.errors import KindNotReadError, NoLogError, UnreadableError
 from shared.domain.events import SkipReason
-from shared.joining.foreign.line import LINE, Line, Outcome, Proposed, Report, State, as_float, refuse
+from shared.joining.foreign.line import LINE, Held, Line, Outcome, Proposed, Report, State, as_float, refuse
 
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -178,6 +178,10 @@ def _proposed(value: Any, _: str) -> Proposed | None:
     return msgspec.convert(value, Proposed | None)
 
 
+def _held(value: Any, _: str) -> Held | None:
+    return msgspec.convert(value, Held | None)
+
+
 def _skip(value: Any, _: str) -> SkipReason | None:
     return msgspec.convert(value, SkipReason | None)
 
@@ -277,6 +281,7 @@ _LINE_MEMBERS: Final[dict[str, tuple[str, Callable[[Any, str], Any]]]] = {
     "_ba": ("baselines", _positions),
     "Slot": ("slot", _some_text),
     "Proposed": ("proposed", _proposed),
+    "Holdout": ("held", _held),
     "SkipReason": ("skip", _skip),
     "RewardValue": ("dangling", _whatever),
     "EnqueuedTimeUtc": ("queued_at", _whatever),

@@ -50,6 +50,14 @@ class Proposed(msgspec.Struct):
     lesson: bool
 
 
+class Held(msgspec.Struct):
+    """Whether the event was held out, of what share of events, and with what chance as its slot found it; as this service logs it."""
+
+    share: float
+    p: float
+    held: bool
+
+
 class Line(
     msgspec.Struct,
     rename={
@@ -70,6 +78,7 @@ class Line(
         "baselines": "_ba",
         "slot": "Slot",
         "proposed": "Proposed",
+        "held": "Holdout",
         "skip": "SkipReason",
         "dangling": "RewardValue",
         "queued_at": "EnqueuedTimeUtc",
@@ -104,6 +113,7 @@ class Line(
     baselines: list[int] | None = None
     slot: str = ""
     proposed: Proposed | None = None
+    held: Held | None = None
     skip: SkipReason | None = None
     dangling: object = None
     queued_at: object = None

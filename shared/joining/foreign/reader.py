@@ -16,12 +16,12 @@ import orjson
 
 from shared.domain.clock import EPOCH
 from shared.domain.errors import UnreadableError
-from shared.domain.events import Decision, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
+from shared.domain.events import Decision, Holdout, JoinedEvent, LearningMode, Observation, Proposal, Situation, SkipReason
 from shared.joining.dsjson import situation_text
 from shared.joining.foreign.asked import Asked, AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
-from shared.joining.foreign.line import MAX_ID_LENGTH, Line, Proposed, Report, as_float, refuse
+from shared.joining.foreign.line import MAX_ID_LENGTH, Held, Line, Proposed, Report, as_float, refuse
 from shared.joining.foreign.runs import ApprenticeRuns, has_original, says_apprentice, sign_of
 from shared.joining.foreign.terms import Terms
 
@@ -203,6 +203,7 @@ def _decision(line: Line, head: _Head, choice: Choice) -> Decision:
         encoded=b"",
         slot=choice.situation.slot,
         proposal=None if line.proposed is None else _proposal(line.proposed, len(choice.probabilities)),
+        holdout=None if line.held is None else _holdout(line.held),
     )
 
 
@@ -210,6 +211,12 @@ def _proposal(proposed: Proposed, count: int) -> Proposal:
     if not 1 <= proposed.a <= count or not 0.0 <= proposed.p <= 1.0:
         refuse("an action was proposed that was not there")
     return Proposal(proposed.a - 1, proposed.p, proposed.lesson)
+
+
+def _holdout(held: Held) -> Holdout:
+    if not (0.0 < held.share < 1.0 and 0.0 <= held.p <= 1.0):
+        refuse("the shares of its holdout are not valid")
+    return Holdout(held.share, held.p, held.held)
 
 
 def _joined(line: Line, decision: Decision, choice: Choice) -> JoinedEvent:

@@ -25,7 +25,7 @@ from shared.domain.errors import (
     RequestError,
     ResourceNotFoundError,
 )
-from shared.domain.loop import LONGEST_EXPORT, LONGEST_WAIT, LearningPolicy, LoopRecord, LoopSettings
+from shared.domain.loop import HOLDOUT_RANGE, LONGEST_EXPORT, LONGEST_WAIT, LearningPolicy, LoopRecord, LoopSettings, is_holdout
 from shared.domain.mirror import expires_at
 from shared.domain.ports import LoopStore
 from shared.learning.arguments import is_multi_slot, parse_arguments
@@ -259,6 +259,8 @@ def _check_ranges(new: Mapping[str, Any]) -> None:
     for name, (field, low, high, words, error) in _RANGES.items():
         if name in new and not low <= new[name] <= high:
             raise error(f"{field}: must be {words}", target=field)
+    if not is_holdout(new.get("holdout_percentage", 0.0)):
+        raise InvalidConfigurationError(f"holdoutPercentage: must be {HOLDOUT_RANGE}", target="holdoutPercentage")
 
 
 _RANGES: Final[Mapping[str, tuple[str, Any, Any, str, type[RequestError]]]] = {

@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from shared.domain.events import Action, Decision, Features, Situation
 from shared.joining.dsjson import CommonText, situation_text
 from shared.learning.choosing import choose
 from shared.learning.encoding import CommonRows, EncodedSituation, Encoders
+from shared.learning.holdout import later_chance
 from shared.services.serving.model_server import Served
 
 Scored = tuple[str, float]
@@ -17,11 +18,22 @@ Scored = tuple[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What the situations of one call's slots share, encoded and written once: all actions, and the first ``objects`` of the contexts."""
+    """What the situations of one call's slots share, encoded and written once: all actions, and the first ``objects`` of the contexts.
+
+    ``chance`` is that of the event to be held out, as the next slot finds it (None: that is the first one).
+    """
 
     objects: int
     rows: CommonRows
     text: CommonText
+    chance: float | None = None
+
+    def after(self, situation: Situation, decision: Decision) -> "Common":
+        """Give what the slots share behind this one, where that was decided."""
+        if decision.holdout is None:
+            return self
+        chances, baseline = decision.probabilities, situation.baseline
+        return replace(self, chance=later_chance(decision.holdout.chance, chances, baseline=baseline, chosen=decision.chosen))
 
     def encoded(self, situation: Situation) -> EncodedSituation:
         """Encode one of them."""
@@ -43,13 +55,14 @@ class Decider:
     ) -> Decision:
         """Choose an action; the same event id, slot, situation and model give the same choice.
 
-        ``common`` is what the situation shares with others of its call, and changes nothing in what is decided.
+        ``common`` is what the situation shares with others of its call; but for its chance it changes nothing in what is decided.
         """
         if common is None:
             encoded, text = self._encoders.of(served.model.interactions).encode(situation), situation_text(situation)
         else:
             encoded, text = common.encoded(situation), common.written(situation)
-        choice = choose(situation, encoded, basis=served, event_id=event_id)
+        chance = None if common is None else common.chance
+        choice = choose(situation, encoded, basis=served, event_id=event_id, chance=chance)
         proposal = choice.proposal
         return Decision(
             event_id=event_id,
@@ -63,6 +76,7 @@ class Decider:
             encoded=encoded.logged(proposal.action if proposal is not None and proposal.is_lesson else choice.action),
             slot=situation.slot,
             proposal=proposal,
+            holdout=choice.holdout,
         )
 
     def scores(self, situation: Situation, served: Served, *, common: Common | None = None) -> tuple[float, ...]:

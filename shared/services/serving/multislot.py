@@ -95,6 +95,7 @@ def decide_slots(
     for slot in asked.slots:
         asked_here = filling.situation(slot)
         decision = decider.decide(asked_here, served, event_id=event_id, at=at, deferred=deferred, common=common)
+        common = common.after(asked_here, decision)
         size += len(decision.situation)
         if size > MOST_BYTES:
             raise EventTooLargeError("the event is too large to be logged: send fewer slots, or fewer or shorter features")

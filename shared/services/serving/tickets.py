@@ -47,6 +47,7 @@ class Tickets:
 
 
 def _document(basis: Basis) -> dict[str, object]:
+    held = {"holdout": basis.holdout_percentage} if basis.holdout_percentage else {}
     return {
         "format": _FORMAT,
         "loop": basis.place,
@@ -55,6 +56,7 @@ def _document(basis: Basis) -> dict[str, object]:
         "apprentice": basis.apprentice_learning.value,
         "exploration": basis.exploration_percentage,
         "arguments": basis.arguments,
+        **held,
     }
 
 
@@ -66,4 +68,5 @@ def _basis(document: dict[str, Any]) -> Basis:
         ApprenticeLearning(document["apprentice"]),
         document["exploration"],
         document["arguments"],
+        document.get("holdout", 0.0),
     )

@@ -1,0 +1,79 @@
+"""The standing holdout by HTTP: the setting, the answers of Rank, and the receipts."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.http.building import rank, refused
+from tests.http.own_loops import QUICK, OwnLoop, own_loop
+from tests.http.test_breakdowns import FULL, PLACE, told
+from tests.running import RunningApp
+
+SHARE = 0.5
+
+
+@pytest.fixture
+def own(shared: RunningApp) -> Iterator[OwnLoop]:
+    with own_loop(shared) as loop:
+        yield loop
+
+
+@pytest.fixture(scope="module")
+def held(shared: RunningApp) -> Iterator[OwnLoop]:
+    with own_loop(shared, **QUICK, holdoutPercentage=SHARE) as loop:
+        yield loop
+
+
+def test_the_share_is_kept_told_and_taken_back(own):
+    assert "holdoutPercentage" not in told(own, PLACE)
+    assert own.request("PUT", PLACE, {**FULL, "holdoutPercentage": 0.05}).json["holdoutPercentage"] == 0.05
+    assert own.request("PUT", PLACE, FULL).json["holdoutPercentage"] == 0.05, "a client that does not know it leaves it as it is"
+    assert "holdoutPercentage" not in told(own, "/personalizer/v1.1-preview.3/configurations/service")
+    assert "holdoutPercentage" not in own.request("PUT", PLACE, {**FULL, "holdoutPercentage": 0}).json
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.0001, 0.91, 1, 1e308])
+def test_a_share_that_cannot_be_is_refused_and_changes_nothing(own, share):
+    answer = own.request("PUT", PLACE, {**FULL, "holdoutPercentage": share})
+    refused(answer, 400, "InvalidServiceConfiguration", target="holdoutPercentage")
+    assert "from 0.001 to 0.9" in answer.json["error"]["message"]
+    assert "holdoutPercentage" not in told(own, PLACE)
+
+
+def test_who_is_held_out_sees_the_first_action_with_its_true_probability_and_the_receipt_says_so(held):
+    shown: dict[bool, set[str]] = {True: set(), False: set()}
+    for number in range(40):
+        answer = rank(held, eventId=f"e{number}").json
+        receipt = told(held, f"/personalizer/events/e{number}?api-version=2022-09-01-preview")
+        (decision,) = receipt["decisions"]
+        first = decision["actions"][0]["id"]
+        chances = {each["id"]: each["probability"] for each in answer["ranking"]}
+        others = [chance for each, chance in chances.items() if each != first]
+        assert (decision["rewardActionId"], decision["probability"]) == (answer["rewardActionId"], chances[answer["rewardActionId"]])
+        assert others == pytest.approx([(1.0 - SHARE) / len(chances)] * len(others)), "nothing is learned yet"
+        assert chances[first] == pytest.approx(SHARE + (1.0 - SHARE) / len(chances))
+        shown[decision["isHeldOut"]].add(answer["rewardActionId"])
+        assert rank(held, eventId=f"e{number}").json == answer
+        assert not decision["isHeldOut"] or answer["rewardActionId"] == first
+    assert len(shown[True]) == 1
+    assert len(shown[False]) > 1
+
+
+def test_a_loop_without_a_holdout_says_nothing_of_one(own):
+    assert rank(own, eventId="e1").status == 201
+    (decision,) = told(own, "/personalizer/events/e1?api-version=2022-09-01-preview")["decisions"]
+    assert "isHeldOut" not in decision
+
+
+def test_another_share_is_in_force_at_once_and_the_model_stays(held):
+    asked = {"configuration": {"holdoutPercentage": 0.9}}
+    version = "?api-version=2022-09-01-preview"
+    beforehand = held.request("POST", f"/personalizer/configurations/preview{version}", asked).json
+    assert beforehand["isLearnedAgain"] is False
+    assert beforehand["changes"] == [{"member": "holdoutPercentage", "before": SHARE, "after": 0.9}]
+    try:
+        assert held.request("POST", f"/personalizer/configurations/set{version}", asked).json["holdoutPercentage"] == 0.9
+        answer = rank(held, eventId="with-another-share").json
+        assert max(each["probability"] for each in answer["ranking"]) > 0.9
+    finally:
+        held.request("POST", f"/personalizer/configurations/set{version}", {"configuration": {"holdoutPercentage": SHARE}})
