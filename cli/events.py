@@ -42,7 +42,7 @@ def list_(
     late: Annotated[bool | None, typer.Option("--late/--not-late", help="Only events with, or without, a late reward.")] = None,
     explored: Annotated[
         bool | None,
-        typer.Option("--explored/--not-explored", help="Only events that showed another action than the likeliest, or the others."),
+        typer.Option("--explored/--not-explored", help="Only events where chance chose, or those that showed the likeliest action."),
     ] = None,
     since: Annotated[datetime | None, options.time_option("--since", "Only events that were ranked from then on.")] = None,
     until: Annotated[datetime | None, options.time_option("--until", "Only events that were ranked before.")] = None,

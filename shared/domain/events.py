@@ -26,6 +26,10 @@ class LearningMode(StrEnum):
     LOGGING_ONLY = "LoggingOnly"
 
 
+EQUALLY_LIKELY: Final = 1.0 - 1e-6
+"""The part of the highest probability from which on another one counts as equal to it: sums of probabilities are rounded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One of the things that could be shown.
@@ -126,6 +130,12 @@ class Decision:
     def learned_action(self) -> int:
         """Index of the action that the model learns about, which ``encoded`` holds."""
         return self.proposal.action if self.proposal is not None and self.proposal.is_lesson else self.chosen
+
+    @property
+    def is_explored(self) -> bool:
+        """Whether chance chose: another action was drawn than the likeliest, or several were the likeliest."""
+        highest = max(self.probabilities) * EQUALLY_LIKELY
+        return self.probabilities[self.chosen] < highest or sum(each >= highest for each in self.probabilities) > 1
 
     @property
     def is_imitated(self) -> bool:

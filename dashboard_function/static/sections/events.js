@@ -103,7 +103,7 @@ export async function show(page) {
 const QUESTIONS = [
   ["rewarded", "Reward", "with a reward", "without a reward"],
   ["late", "Late rewards", "with a late reward", "without a late reward"],
-  ["explored", "Explored", "another than the likeliest action", "the likeliest action"],
+  ["explored", "Explored", "chance chose", "the likeliest action"],
 ];
 
 /**

@@ -596,7 +596,11 @@ _EVENTS: Final = Described(
         Parameter("action", {"type": "string"}, "Only events that showed this action."),
         Parameter("rewarded", {"type": "boolean"}, "Only events with a reward, or only those without one."),
         Parameter("late", {"type": "boolean"}, "Only events with a reward that came too late, or only those without one."),
-        Parameter("explored", {"type": "boolean"}, "Only events that showed another action than the likeliest, or only the others."),
+        Parameter(
+            "explored",
+            {"type": "boolean"},
+            "Only events where chance chose, as another action was shown than the likeliest, or several were as likely; or the others.",
+        ),
         Parameter("since", TIME_SCHEMA, "Only events that were ranked from then on."),
         Parameter("until", TIME_SCHEMA, "Only events that were ranked before."),
         Parameter("top", {"type": "integer", "minimum": 1, "maximum": MOST_EVENTS, "default": DEFAULT_TOP}, "Number of events."),

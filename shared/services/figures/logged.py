@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from shared.domain.events import Decision, JoinedEvent, LearningMode
+from shared.domain.events import EQUALLY_LIKELY, Decision, JoinedEvent, LearningMode
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Floats
 from shared.joining.dsjson import read_situation
@@ -22,9 +22,10 @@ class Logged:
     """n learned events, in the order of the log; every column has the shape [n].
 
     ``seconds`` are those since 1970 at which it was decided, ``chosen``, ``highest`` and ``least`` probabilities: of what was drawn, of
-    the likeliest action, and of the unlikeliest that could be drawn. ``possible`` counts the actions that could be drawn; an event
-    ``is_certain`` if one of several had all chances. ``entropy`` is in nats, ``baseline`` the probability of the application's own choice,
-    and ``is_baseline`` tells that it was drawn. In Apprentice mode something ``is_proposed``, and ``is_imitated`` if it is what was shown.
+    the likeliest action, and of the unlikeliest that could be drawn. ``likeliest`` counts the actions that none is likelier than, and
+    ``possible`` those that could be drawn; an event ``is_certain`` if one of several had all chances. ``entropy`` is in nats,
+    ``baseline`` the probability of the application's own choice, and ``is_baseline`` tells that it was drawn. In Apprentice mode
+    something ``is_proposed``, and ``is_imitated`` if it is what was shown.
     """
 
     seconds: Floats
@@ -32,6 +33,7 @@ class Logged:
     chosen: Floats
     highest: Floats
     least: Floats
+    likeliest: Integers
     possible: Integers
     entropy: Floats
     baseline: Floats
@@ -47,9 +49,15 @@ class Logged:
 
     @property
     def explored(self) -> Flags:
-        """Whether another action was drawn than the likeliest."""
-        explored: Flags = self.chosen < self.highest
+        """Whether chance chose: another action was drawn than the likeliest, or several were the likeliest."""
+        explored: Flags = ~self.is_best | (self.likeliest > 1)
         return explored
+
+    @property
+    def is_best(self) -> Flags:
+        """Whether no action was likelier than the one that was drawn."""
+        found: Flags = self.chosen >= self.highest
+        return found
 
 
 def logged(events: Sequence[JoinedEvent]) -> Logged:
@@ -61,6 +69,7 @@ def logged(events: Sequence[JoinedEvent]) -> Logged:
     chances = np.fromiter(chain.from_iterable([each.probabilities for each in decisions]), np.float64, count=int(counts.sum()))
     chosen = starts + np.array([each.chosen for each in decisions], dtype=np.int64)
     may = chances > 0.0
+    highest = _of_each(np.maximum, chances, starts)
     possible = _of_each(np.add, may.astype(np.int64), starts)
     is_apprentice = [each.mode is LearningMode.APPRENTICE for each in decisions]
     baseline = _baselines(decisions, may, starts)
@@ -68,8 +77,9 @@ def logged(events: Sequence[JoinedEvent]) -> Logged:
         seconds=np.array([each.decided_at.timestamp() for each in decisions], dtype=np.float64),
         rewards=np.array([event.reward for event in learned], dtype=np.float64),
         chosen=chances[chosen],
-        highest=_of_each(np.maximum, chances, starts),
+        highest=highest,
         least=_of_each(np.minimum, np.where(may, chances, np.inf), starts),
+        likeliest=_of_each(np.add, (chances >= np.repeat(highest * EQUALLY_LIKELY, counts)).astype(np.int64), starts),
         possible=possible,
         entropy=-_of_each(np.add, chances * np.log(np.where(may, chances, 1.0)), starts),
         baseline=chances[baseline],

@@ -12,7 +12,7 @@ from shared.services.figures.logged import Flags, Logged
 class Figures:
     """Sums over learned events. A mean is a quotient of two of them, after they were summed over the windows in question.
 
-    ``explored`` counts the events where another action was drawn than the likeliest. ``best_…`` weigh the events as the policy that always
+    ``explored`` counts the events where chance chose. ``best_…`` weigh the events as the policy that always
     takes the likeliest would have met them, ``baseline_…`` as that which takes the caller's first action: each by one over the
     probability of what was drawn if that policy would have taken it, else by 0. Rewards over weights is its estimated mean reward
     (self-normalised importance sampling). Slots have a baseline of their own each and are left out of that one.
@@ -29,7 +29,7 @@ class Figures:
 
 def figures(events: Logged) -> Figures:
     """Sum over the events."""
-    best = _weights(events, ~events.explored)
+    best = _weights(events, events.is_best)
     baseline = _weights(events, events.is_baseline & ~events.is_slot)
     return Figures(
         learned=len(events),

@@ -72,8 +72,8 @@ class Event:
 
     @property
     def is_explored(self) -> bool:
-        """Whether another action was drawn than the likeliest."""
-        return self.decision.probabilities[self.decision.chosen] < max(self.decision.probabilities)
+        """Whether chance chose."""
+        return self.decision.is_explored
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Survey:
         self.events += 1
         self.first, self.last = min(at, self.first or at), max(at, self.last or at)
         self.offered += len(decision.probabilities)
-        self.explored += decision.probabilities[decision.chosen] < max(decision.probabilities)
+        self.explored += decision.is_explored
         _count(self.models, decision.model_version)
         if decision.slot:
             _count(self.slots, decision.slot)

@@ -50,6 +50,7 @@ def _timeline(chances: np.ndarray, chosen: np.ndarray, rewards: np.ndarray) -> T
         chosen=chances[some, chosen],
         highest=chances.max(axis=1),
         least=chances.min(axis=1),
+        likeliest=np.ones(events, dtype=np.int64),
         possible=np.full(events, 3),
         entropy=np.zeros(events),
         baseline=chances[:, 0],

@@ -53,8 +53,22 @@ def test_in_apprentice_mode_all_three_are_the_baseline():
     assert astuple(found) == (1, 0, 0.5, 1.0, 0.5, 1.0, 0.5)
 
 
-def test_several_equally_likely_actions_explore_nothing():
-    assert figures([joined(1.0, chosen=1, probabilities=(0.5, 0.5))]).explored == 0
+@pytest.mark.parametrize(
+    ("probabilities", "chosen", "is_explored"),
+    [
+        ((0.5, 0.5), 1, True),
+        ((0.3333333, 0.3333333, 0.3333334), 2, True),
+        ((0.4, 0.4, 0.2), 0, True),
+        ((0.5, 0.5, 0.0), 0, True),
+        ((0.6, 0.2, 0.2), 0, False),
+        ((0.6, 0.2, 0.2), 1, True),
+        ((1.0, 0.0), 0, False),
+        ((1.0,), 0, False),
+    ],
+)
+def test_chance_chose_where_another_was_drawn_than_the_likeliest_or_several_were(probabilities, chosen, is_explored):
+    event = joined(1.0, chosen=chosen, probabilities=probabilities)
+    assert (figures([event]).explored, event.decision.is_explored) == (int(is_explored), is_explored)
 
 
 events = st.lists(st.builds(joined, st.floats(-1, 1), chosen=st.integers(0, 1)), max_size=20)
