@@ -154,6 +154,7 @@ class LoopRecord:
     ``overrides`` are fields of `LoopSettings` that take the place of the app's. ``keys`` are digests (`key_digest`) of the two
     subscription keys, none while the app's own are in force, and ``client_keys`` that of its client key. A loop lives once more each time
     it is created again under its name: nothing of an earlier life is read, and ``remains`` names what is still to be erased.
+    Where it ``has_apps_policy``, only the name of the policy among the overrides is the loop's: its arguments are the app's.
     """
 
     name: str
@@ -165,6 +166,7 @@ class LoopRecord:
     deleted_at: datetime | None = None
     remains: tuple[Remains, ...] = ()
     client_keys: tuple[str, ...] = field(default=(), repr=False)
+    has_apps_policy: bool = False
 
     @property
     def is_there(self) -> bool:
@@ -183,7 +185,10 @@ class LoopRecord:
     def settings(self, defaults: LoopSettings) -> LoopSettings:
         """Give the settings in force: the app's, overridden; raises `SettingsError`."""
         is_set = defaults.retrains_last_days or "model_retrain_days" in self.overrides
-        return replace(defaults, **{**self.overrides, "name": self.name, "retrains_last_days": is_set})
+        own = {**self.overrides, "name": self.name, "retrains_last_days": is_set}
+        if self.has_apps_policy and "policy" in own:
+            own["policy"] = replace(own["policy"], arguments=defaults.policy.arguments)
+        return replace(defaults, **own)
 
     def overriding(self, changes: Mapping[str, Any]) -> "LoopRecord":
         """Override these fields too."""

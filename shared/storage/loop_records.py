@@ -3,7 +3,8 @@
 ``{"format": 2, "settings": {...}, "keys": [...], ...}``: ``settings`` has any of `LoopSettings`' fields but the name, durations in
 ISO 8601, and every member but the format may be missing. Format 1 was the settings alone, beside the format. Format 3 has ``client_keys``;
 a record without them is written as format 2, which earlier releases read. Format 4 has a ``breakdown_feature`` among its settings, and
-format 5 a ``holdout_percentage``; only a record with one is written so.
+format 5 a ``holdout_percentage``; only a record with one is written so. A policy that ``is_apps`` follows the app's arguments; earlier
+releases do not know that member, and keep the arguments that stand beside it.
 """
 
 from collections.abc import Mapping
@@ -18,21 +19,24 @@ from shared.domain.errors import NewerFormatError, SettingsError, UnreadableErro
 from shared.domain.loop import OVERRIDABLE, LoopRecord, LoopSettings
 
 FORMAT = 5
+_IS_APPS = "is_apps"
 _WITHOUT_HOLDOUT = 4
 _WITHOUT_FEATURE = 3
 _WITHOUT_CLIENT_KEYS = 2
 _SETTINGS = TypeAdapter(LoopSettings)
 _RECORD = TypeAdapter(LoopRecord)
 _TIME: TypeAdapter[datetime | None] = TypeAdapter(datetime | None)
-_BESIDE_SETTINGS = {field.name for field in fields(LoopRecord)} - {"name", "overrides"}
+_BESIDE_SETTINGS = {field.name for field in fields(LoopRecord)} - {"name", "overrides", "has_apps_policy"}
 
 
 def write_record(record: LoopRecord) -> bytes:
     """Write a record; equal records give equal bytes."""
-    settings = _SETTINGS.dump_python(record.settings(LoopSettings()), mode="json")
+    settings = _SETTINGS.dump_python(replace(record, has_apps_policy=False).settings(LoopSettings()), mode="json")
     beside = _RECORD.dump_python(replace(record, overrides={}), mode="json", include=_BESIDE_SETTINGS)
     if not record.client_keys:
         del beside["client_keys"]
+    if record.has_apps_policy:
+        settings["policy"][_IS_APPS] = True
     document = {"format": _format_of(record), "settings": {name: settings[name] for name in record.overrides}, **beside}
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
 
@@ -56,7 +60,8 @@ def read_record(name: str, text: bytes) -> LoopRecord:
         settings = document if found == 1 else document.pop("settings", {})
         beside = {} if found == 1 else _known(document, _BESIDE_SETTINGS)
         overrides = _overrides(_known(settings, OVERRIDABLE))
-        return replace(_RECORD.validate_python({"name": name, **beside}), overrides=overrides)
+        has_apps_policy = "policy" in settings and bool(settings["policy"].get(_IS_APPS))
+        return replace(_RECORD.validate_python({"name": name, **beside}), overrides=overrides, has_apps_policy=has_apps_policy)
     except (orjson.JSONDecodeError, ValidationError, SettingsError, LookupError, AttributeError, TypeError, ValueError) as cause:
         raise UnreadableError(f"the stored configuration cannot be read: {cause}") from cause
 

@@ -9,6 +9,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from shared.domain.errors import BusyError, ConflictError, NewerFormatError, UnreadableError
 from shared.domain.events import LearningMode
@@ -218,3 +219,14 @@ def test_only_a_record_with_a_feature_or_a_holdout_is_one_that_earlier_releases_
     records = [LoopRecord("news", each) for each in (*settings, settings[1] | settings[2])]
     assert [orjson.loads(write_record(each))["format"] for each in records] == [2, 4, 5, 5]
     assert [read_record("news", write_record(each)) for each in records] == records
+
+
+def test_a_policy_that_follows_the_app_is_read_back_and_by_earlier_releases_as_it_was_then():
+    policy = LearningPolicy("reset", "--cb_explore_adf --softmax")
+    record = LoopRecord("news", {"policy": policy}, has_apps_policy=True)
+    text = write_record(record)
+    assert read_record("news", text) == record
+    stored = orjson.loads(text)
+    assert (stored["format"], stored["settings"]["policy"]) == (2, {"name": policy.name, "arguments": policy.arguments, "is_apps": True})
+    assert TypeAdapter(LoopSettings).validate_python(stored["settings"]).policy == policy, "so do earlier releases read it"
+    assert read_record("news", write_record(LoopRecord("news", {"policy": policy}))).has_apps_policy is False

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from shared.domain.changes import Change as MadeChange
@@ -117,7 +118,7 @@ def with_policy(record: LoopRecord, policy: LearningPolicy, *, defaults: LoopSet
     parse_arguments(policy.arguments)
     old = record.settings(defaults)
     if policy == old.policy:
-        return record
+        return replace(record, has_apps_policy=False).overriding({"policy": policy}) if record.has_apps_policy else record
     if old.is_auto_optimization_enabled and is_multi_slot(policy.arguments):
         raise AutoOptimizationError(
             "arguments: a policy for several slots (--ccb_explore_adf) needs isAutoOptimizationEnabled to be false first",
@@ -126,7 +127,12 @@ def with_policy(record: LoopRecord, policy: LearningPolicy, *, defaults: LoopSet
     changes = {"policy": policy, "edited_at": now}
     if parse_arguments(policy.arguments).interactions != parse_arguments(old.policy.arguments).interactions:
         changes["resets"] = old.resets + 1
-    return record.overriding(changes)
+    return replace(record, has_apps_policy=False).overriding(changes)
+
+
+def with_apps_policy(record: LoopRecord, name: str, *, defaults: LoopSettings, now: datetime) -> LoopRecord:
+    """Give the record with the app's own arguments, also where they change later, under this name; raises as `with_policy`."""
+    return replace(with_policy(record, LearningPolicy(name, defaults.policy.arguments), defaults=defaults, now=now), has_apps_policy=True)
 
 
 _BESIDE_CONFIGURATION: Final = {"name", "policy", "resets", "edited_at"}
@@ -210,18 +216,23 @@ class Configurator:
 
     async def set_policy(self, policy: LearningPolicy, *, only_if: Condition = ANY) -> LearningPolicy:
         """Explore by this policy from now on; raises as `with_policy`, and `PreconditionFailedError`."""
+        return await self._with_policy(partial(with_policy, policy=policy), only_if)
 
+    async def reset_policy(self, *, only_if: Condition = ANY) -> LearningPolicy:
+        """Go back to the arguments of the app, under a new random name as Azure gave; raises as `set_policy`.
+
+        If the app's arguments change, the loop's do, as those of a loop whose policy was never set.
+        """
+        return await self._with_policy(partial(with_apps_policy, name=secrets.token_hex(16)), only_if)
+
+    async def _with_policy(self, make: Callable[..., LoopRecord], only_if: Condition) -> LearningPolicy:
         def change(record: LoopRecord) -> LoopRecord:
-            changed = with_policy(record, policy, defaults=self._defaults, now=self._clock.now())
+            changed = make(record, defaults=self._defaults, now=self._clock.now())
             if changed != record:
                 only_if.check(policy_tag(record.settings(self._defaults).policy), "the policy")
             return changed
 
         return (await self.edit(change)).policy
-
-    async def reset_policy(self, *, only_if: Condition = ANY) -> LearningPolicy:
-        """Go back to the arguments of the app, under a new random name as Azure gave; raises as `set_policy`."""
-        return await self.set_policy(LearningPolicy(secrets.token_hex(16), self._defaults.policy.arguments), only_if=only_if)
 
     async def edit(self, change: Callable[[LoopRecord], LoopRecord]) -> LoopSettings:
         """Change the loop's record as by `shared.services.loops.records.edit`, and serve what came of it."""

@@ -328,6 +328,22 @@ async def test_a_reset_policy_has_the_apps_arguments_and_a_new_name_each_time(st
     assert len({first.name, second.name, "mine", "default"}) == 4
 
 
+async def test_after_a_reset_a_change_of_the_apps_arguments_takes_effect_until_a_policy_is_set_again(store, model):
+    def app(arguments: str) -> Configurator:
+        defaults = replace(DEFAULTS, policy=LearningPolicy("default", arguments))
+        return Configurator(store, model, defaults=defaults, clock=SetClock(T0), check_mirror=accept_all)
+
+    before, after_change = app("--cb_explore_adf --softmax"), app("--cb_explore_adf --epsilon 0.3")
+    await before.set_policy(LearningPolicy("mine", "--cb_explore_adf"))
+    name = (await before.reset_policy()).name
+    assert (await after_change.read()).policy == LearningPolicy(name, "--cb_explore_adf --epsilon 0.3")
+    await after_change.configure({"exploration_percentage": 0.4})
+    assert (await app("--cb_explore_adf --first 2").read()).policy == LearningPolicy(name, "--cb_explore_adf --first 2")
+    own = LearningPolicy(name, "--cb_explore_adf --epsilon 0.3")
+    await after_change.set_policy(own)
+    assert (await before.read()).policy == own
+
+
 # --- what follows the app again ---------------------------------------------------------------------------------------------
 
 
