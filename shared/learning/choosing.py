@@ -4,16 +4,19 @@ The service and applications that decide in their own process both call it, so t
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.domain.events import Holdout, LearningMode, Proposal, Situation
 from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.learning.arguments import PolicyArguments
 from shared.learning.encoding import EncodedSituation
-from shared.learning.exploration import draw
+from shared.learning.exploration import draw, is_drawn
 from shared.learning.holdout import is_held_out, mixed
 from shared.learning.model import Model
 from shared.learning.policy import Policy
+
+ROUNDING: Final = 0.001
+"""How far sums of probabilities may be apart on two processors: γ, which is large, multiplies the last digits of scores."""
 
 
 class Basis(Protocol):
@@ -45,15 +48,24 @@ class Choice:
     holdout: Holdout | None = None
 
 
-def choose(situation: Situation, encoded: EncodedSituation, *, basis: Basis, event_id: str, chance: float | None = None) -> Choice:
+def choose(
+    situation: Situation,
+    encoded: EncodedSituation,
+    *,
+    basis: Basis,
+    event_id: str,
+    chance: float | None = None,
+    shown: int | None = None,
+) -> Choice:
     """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown.
 
     ``encoded`` is the situation as the encoder for the model's interactions gives it. In a call for several slots, ``chance`` is that of
     the event to be held out as far as the slots before this one tell (`shared.learning.holdout.later_chance`); None for the first one.
+    An action that another processor has drawn, and that was ``shown``, is chosen if rounding alone may make the difference.
     """
     mode = basis.settings.learning_mode
     if mode is LearningMode.ONLINE:
-        drawn = _drawn(situation, encoded, basis, event_id)
+        drawn = _drawn(situation, encoded, basis, event_id, shown)
         return _with_holdout(drawn, situation, basis.settings, event_id, chance) if basis.settings.holdout_percentage else drawn
     baseline = situation.baseline
     certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
@@ -64,12 +76,14 @@ def choose(situation: Situation, encoded: EncodedSituation, *, basis: Basis, eve
     return Choice(baseline, certain, Proposal(drawn.action, drawn.probabilities[drawn.action], is_lesson))
 
 
-def _drawn(situation: Situation, encoded: EncodedSituation, basis: Basis, event_id: str) -> Choice:
-    settings = basis.settings
-    policy = Policy(basis.model, exploration_percentage=settings.exploration_percentage, arguments=basis.arguments)
+def _drawn(situation: Situation, encoded: EncodedSituation, basis: Basis, event_id: str, shown: int | None = None) -> Choice:
+    loop = basis.settings.name
+    policy = Policy(basis.model, exploration_percentage=basis.settings.exploration_percentage, arguments=basis.arguments)
     probabilities = policy.probabilities(encoded, situation.allowed)
     seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
-    return Choice(draw(probabilities, loop=settings.name, event_id=seed), probabilities)
+    if shown is not None and is_drawn(shown, probabilities, loop=loop, event_id=seed, tolerance=ROUNDING):
+        return Choice(shown, probabilities)
+    return Choice(draw(probabilities, loop=loop, event_id=seed), probabilities)
 
 
 def _with_holdout(drawn: Choice, situation: Situation, settings: LoopSettings, event_id: str, chance: float | None) -> Choice:

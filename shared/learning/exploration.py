@@ -217,6 +217,18 @@ def draw(probabilities: Sequence[float], *, loop: str, event_id: str) -> int:
     return drawn
 
 
+def is_drawn(action: int, probabilities: Sequence[float], *, loop: str, event_id: str, tolerance: float) -> bool:
+    """Tell whether `draw` gives this action, or would with probabilities whose sums differ by no more than the tolerance.
+
+    >>> [is_drawn(each, [0.25, 0.75, 0.0], loop="default", event_id="e1", tolerance=0.001) for each in range(3)]
+    [False, True, False]
+    """
+    if probabilities[action] <= 0.0:
+        return False
+    first = sum(probabilities[:action])
+    return first - tolerance <= _chance(loop, event_id) < first + probabilities[action] + tolerance
+
+
 def _chance(loop: str, event_id: str) -> float:
     name = loop.encode()
     seed = b"".join((len(name).to_bytes(4, "little"), name, event_id.encode()))  # the length keeps the two apart

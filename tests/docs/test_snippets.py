@@ -90,6 +90,8 @@ SPOILING = ("docs/concepts/evaluations.md", "docs/how-to/joined-log.md")
 LEARNED = ("first", "second")
 SAYS = {
     "docs/concepts/evaluations.md:5": r"(?s)the baseline.*chance.*square",
+    "docs/how-to/decide-in-your-process.md:2": r'(?s)etag: ".*modelVersion.*"stored":1,"repeated":0,"refused":\[\{"line":3,.*NotReproduced',
+    "docs/how-to/decide-in-your-process.md:3": r"204",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
     f"{OWN_PAGE}:6": r"after 150 visitors: \d+ of the last 10",
     "docs/migrate-from-azure-personalizer.md:1": r"(?s)key 1.*40 events were imported.*\nKeep ",

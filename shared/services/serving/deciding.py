@@ -50,19 +50,28 @@ class Decider:
     def __init__(self, encoders: Encoders | None = None) -> None:
         self._encoders = encoders or Encoders()
 
-    def decide(
-        self, situation: Situation, served: Served, *, event_id: str, at: datetime, deferred: bool, common: Common | None = None
+    def decide(  # noqa: PLR0913 - it is all that a decision is made of
+        self,
+        situation: Situation,
+        served: Served,
+        *,
+        event_id: str,
+        at: datetime,
+        deferred: bool,
+        common: Common | None = None,
+        shown: str | None = None,
     ) -> Decision:
         """Choose an action; the same event id, slot, situation and model give the same choice.
 
         ``common`` is what the situation shares with others of its call; but for its chance it changes nothing in what is decided.
+        ``shown`` is the id of the action that a client has chosen: it is taken if rounding alone may have made a difference.
         """
         if common is None:
             encoded, text = self._encoders.of(served.model.interactions).encode(situation), situation_text(situation)
         else:
             encoded, text = common.encoded(situation), common.written(situation)
         chance = None if common is None else common.chance
-        choice = choose(situation, encoded, basis=served, event_id=event_id, chance=chance)
+        choice = choose(situation, encoded, basis=served, event_id=event_id, chance=chance, shown=_place(situation, shown))
         proposal = choice.proposal
         return Decision(
             event_id=event_id,
@@ -90,6 +99,12 @@ class Decider:
         """Encode and write what the situations of one call's slots share."""
         rows = self._encoders.of(served.model.interactions).common(context, actions)
         return Common(len(context), rows, CommonText.of(context, actions))
+
+
+def _place(situation: Situation, shown: str | None) -> int | None:
+    if shown is None:
+        return None
+    return next((place for place, action in enumerate(situation.actions) if action.id == shown), None)
 
 
 def best_first(situation: Situation, scores: Sequence[float]) -> tuple[Scored, ...]:

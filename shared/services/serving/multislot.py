@@ -85,16 +85,26 @@ class MultiSlotRanker:
             filling.take(each.reward_action_id)
 
 
-def decide_slots(
-    decider: Decider, asked: MultiSlotSituation, served: Served, *, event_id: str, at: datetime, deferred: bool
+def decide_slots(  # noqa: PLR0913 - it is all that decisions are made of
+    decider: Decider,
+    asked: MultiSlotSituation,
+    served: Served,
+    *,
+    event_id: str,
+    at: datetime,
+    deferred: bool,
+    shown: Sequence[str] = (),
 ) -> Iterator[Decision]:
-    """Decide one slot after another; raises `EventTooLargeError` when their situations together are."""
+    """Decide one slot after another; raises `EventTooLargeError` when their situations together are.
+
+    ``shown`` has for each slot what a client has chosen, as in `Decider.decide`.
+    """
     size = 0
     common = decider.common(asked.context, asked.actions, served)
     filling = Filling(asked)
-    for slot in asked.slots:
+    for slot, told in zip(asked.slots, shown or (None,) * len(asked.slots), strict=True):
         asked_here = filling.situation(slot)
-        decision = decider.decide(asked_here, served, event_id=event_id, at=at, deferred=deferred, common=common)
+        decision = decider.decide(asked_here, served, event_id=event_id, at=at, deferred=deferred, common=common, shown=told)
         common = common.after(asked_here, decision)
         size += len(decision.situation)
         if size > MOST_BYTES:

@@ -19,8 +19,8 @@ from shared.services.serving.multislot import MOST_BYTES, check_multi_slot, deci
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """How wrong a client's clock may be."""
 
-TOLERANCE: Final = 1e-6
-"""How far a probability may be from the service's: on other processors the last digits differ."""
+TOLERANCE: Final = 0.01
+"""The part of it by which a probability may differ from the service's: on other processors the last digits of scores differ."""
 
 MOST_DECISIONS: Final = 5_000
 """Of a batch, those of slots one by one: the work on a batch is bounded."""
@@ -131,11 +131,12 @@ class Verifier:
         return made if claim.ticket else [replace(each, mode=terms.mode) for each in made]
 
     def _again(self, claim: Claim, served: Served, *, at: datetime) -> Iterator[Decision]:
-        if isinstance(claim.asked, MultiSlotSituation):
+        asked, event_id, deferred, shown = claim.asked, claim.event_id, claim.deferred, [each.action_id for each in claim.shown]
+        if isinstance(asked, MultiSlotSituation):
             check_multi_slot(served.settings)
-            yield from decide_slots(self._decider, claim.asked, served, event_id=claim.event_id, at=at, deferred=claim.deferred)
+            yield from decide_slots(self._decider, asked, served, event_id=event_id, at=at, deferred=deferred, shown=shown)
         else:
-            yield self._decider.decide(claim.asked, served, event_id=claim.event_id, at=at, deferred=claim.deferred)
+            yield self._decider.decide(asked, served, event_id=event_id, at=at, deferred=deferred, shown=shown[0])
 
 
 def _difference(claim: Claim, made: Sequence[Decision]) -> str:
@@ -153,7 +154,7 @@ def _differs(told: Shown, decision: Decision, ids: Sequence[str]) -> str:
     chosen, probability = ids[decision.chosen], decision.probabilities[decision.chosen]
     if told.action_id != chosen:
         return f"the service chooses {chosen!r} (probability {probability!r})"
-    if not abs(told.probability - probability) <= TOLERANCE:
+    if not abs(told.probability - probability) <= TOLERANCE * probability:
         return f"the probability of {chosen!r} is {probability!r}, not {told.probability!r}"
     return ""
 

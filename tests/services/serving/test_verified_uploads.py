@@ -18,6 +18,7 @@ from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.uploads import Accepted, Basis, RefusalCode
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
+from shared.learning.exploration import draw
 from shared.learning.model import Model
 from shared.services.process.sharing import Shared
 from shared.services.serving.deciding import Decider
@@ -235,15 +236,45 @@ async def test_what_does_not_come_out_the_same_is_refused_and_the_rest_is_stored
     shown = client.decide("shown")
     shown["rewardActionId"] = next(each for each in "abcd" if each != shown["rewardActionId"])
     likelier = client.decide("likelier")
-    likelier["probability"] = min(likelier["probability"] + 2e-6, 1.0) if likelier["probability"] < 0.5 else likelier["probability"] - 2e-6
+    likelier["probability"] *= 0.98
     nearly = client.decide("nearly")
-    nearly["probability"] -= 5e-7
+    nearly["probability"] *= 0.995
     renamed = {**client.decide("one name"), "eventId": "another name 7"}
     another = {**client.decide("context"), "contextFeatures": [{"user": {"segment": "s2", "age": 99}}]}
     accepted = await service.take(client, good, shown, likelier, nearly, another)
     assert codes(accepted) == [(3, RefusalCode.NOT_REPRODUCED), (4, RefusalCode.NOT_REPRODUCED), (6, RefusalCode.NOT_REPRODUCED)]
     assert [each.event_id for each in await service.stored()] == ["good", "nearly"]
     assert (await service.take(client, *[{**renamed, "eventId": f"another {number}"} for number in range(60)])).stored < 60
+
+
+async def test_what_another_processor_rounds_otherwise_is_stored(service, one):
+    """Its scores differ in their last digits, and so where one action's part of the draw ends and the next one's begins."""
+    client = Client(
+        one, settings=replace(LOOP, exploration_percentage=1.0, policy=LearningPolicy(arguments="--cb_explore_adf --epsilon 1"))
+    )
+    here, there, too_far = (0.25,) * 4, (0.2509, 0.2491, 0.25, 0.25), (0.2524, 0.2476, 0.25, 0.25)
+    names = [f"e{number}" for number in range(6_000)]
+    lines = [{**client.decide(each), **shown(there, each)} for each in otherwise(names, here, there)]
+    assert len(lines) > 2
+    assert (await service.take(client, *lines)).stored == len(lines)
+    assert {each.event_id: ACTIONS[each.chosen]["id"] for each in await service.stored()} == {
+        line["eventId"]: line["rewardActionId"] for line in lines
+    }
+    others = [
+        {**client.decide(each), **shown(too_far, each)} for each in otherwise(names, here, too_far) if not otherwise([each], here, there)
+    ]
+    refused = await service.take(client, *others)
+    assert {each.code for each in refused.refused} == {RefusalCode.NOT_REPRODUCED}
+    assert refused.stored < len(others) / 2  # those that fall right behind what rounding may do
+
+
+def otherwise(names: Sequence[str], here: Sequence[float], there: Sequence[float]) -> list[str]:
+    return [each for each in names if draw(here, loop=LOOP.name, event_id=each) != draw(there, loop=LOOP.name, event_id=each)]
+
+
+def shown(probabilities: Sequence[float], event_id: str) -> dict[str, Any]:
+    chosen = draw(probabilities, loop=LOOP.name, event_id=event_id)
+    return {"rewardActionId": ACTIONS[chosen]["id"], "probability": probabilities[chosen]}
 
 
 async def test_a_line_that_cannot_be_read_is_refused_alone(service, client):
