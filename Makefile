@@ -21,7 +21,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test exhaustive sdks quick check format bench speed quality infra docs lock audit clean
+.PHONY: help setup run demo test exhaustive simulate sdks quick check format bench speed quality infra docs lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,9 @@ test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's e
 exhaustive: export PYTHONDONTWRITEBYTECODE =
 exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sweeps, of which `make test` runs representatives
 	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive || $(ALONE) -m exhaustive
+
+simulate: $(VENV)/.installed-dev ## play schedules of several processes, crashes and faults in virtual time, on two cores (SEEDS=FIRST:LAST; ARGS)
+	@exec $(BIN)/python -m tests.simulation $(or $(SEEDS),0:1000) $(ARGS)
 
 sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go if it is installed (the first time takes minutes)
 	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk || $(ALONE)

@@ -1,7 +1,7 @@
 """Plays schedules.
 
 `python -m tests.simulation SEED` plays one, tells of it, and makes it short if it fails. `python -m tests.simulation FIRST:LAST` plays many
-on two cores, and tells which failed. `--planted NAME` plays with a fault of `tests.simulation.planted` in the service.
+on two cores, and tells which failed. `--planted NAME` plays with a fault of `tests.simulation.planted` until `--enough` fail.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 _ALIKE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -18,10 +19,10 @@ _ALIKE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS":
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("seeds", help="a seed, or FIRST:LAST (without the last)")
-    parser.add_argument("--planted", default="", help="a fault to play with")
+    parser.add_argument("--planted", default="", help="faults to play with, one after the other, separated by commas")
     parser.add_argument("--processes", type=int, default=2, help="how many play many seeds")
     parser.add_argument("--stride", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("--enough", type=int, default=0, help="stop after so many failures")
+    parser.add_argument("--enough", type=int, default=0, help="how many failures of a process are enough")
     asked = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in _ALIKE.items()):
         os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, **_ALIKE})
@@ -29,65 +30,78 @@ def main() -> int:
     if not last:
         return _one(int(first), asked.planted)
     if asked.stride:
-        return _lane(range(int(first), int(last), asked.stride), asked.planted)
+        return _lane(range(int(first), int(last), asked.stride), asked.planted, asked.enough)
     return _many(int(first), int(last), asked)
 
 
-def _one(seed: int, planted: str) -> int:
+def _one(seed: int, fault: str) -> int:
     from tests.simulation.virtual import install
 
     install()
     from tests.simulation.plan import drawn
-    from tests.simulation.planted import plant
+    from tests.simulation.planted import planted
     from tests.simulation.shrinking import shrunk
     from tests.simulation.world import play
 
-    plant(planted)
-    played = play(drawn(seed))
-    if played.broken:
-        print(f"seed {seed} fails; made short:")
-        played = shrunk(played)
+    with planted(fault):
+        played = play(drawn(seed))
+        if played.broken:
+            print(f"seed {seed} fails; made short:")
+            played = shrunk(played)
     print(*played.told(), sep="\n")
     return bool(played.broken)
 
 
-def _lane(seeds: range, planted: str) -> int:
-    """Play one seed after the other, a line of JSON for each."""
+def _lane(seeds: range, faults: str, enough: int) -> int:
+    """Play one seed after the other, a line of JSON for each; with each of the planted faults, until enough have failed."""
     from tests.simulation.virtual import install
 
     install()
     from tests.simulation.plan import drawn
-    from tests.simulation.planted import plant
+    from tests.simulation.planted import planted
     from tests.simulation.world import play
 
-    plant(planted)
-    for seed in seeds:
-        played = play(drawn(seed))
-        print(json.dumps({"seed": seed, "broken": played.broken, "calls": played.calls, "faults": len(played.faults)}), flush=True)
+    for fault in faults.split(","):
+        failures = 0
+        for seed in seeds:
+            began = time.process_time()
+            with planted(fault):
+                played = play(drawn(seed))
+            told = {"planted": fault, "seed": seed, "broken": played.broken, "calls": played.calls, "faults": len(played.faults)}
+            print(json.dumps({**told, "seconds": time.process_time() - began}), flush=True)
+            failures += bool(played.broken)
+            if enough and failures >= enough:
+                break
     return 0
 
 
 def _many(first: int, last: int, asked: argparse.Namespace) -> int:
-    import time
-
-    began = time.monotonic()
+    began, worked = time.monotonic(), 0.0
     count = calls = faults = failures = 0
     for each in _played(first, last, asked):
-        count, calls, faults = count + 1, calls + each["calls"], faults + each["faults"]
+        count, calls, faults, worked = count + 1, calls + each["calls"], faults + each["faults"], worked + each["seconds"]
         if each["broken"]:
             failures += 1
-            print(f"seed {each['seed']}:", *each["broken"][:4], sep="\n    ", flush=True)
-            if asked.enough and failures >= asked.enough:
-                break
+            print(f"{each['planted']} seed {each['seed']}:".strip(), *each["broken"][:4], sep="\n    ", flush=True)
     seconds = time.monotonic() - began
-    rate = f"{count} schedules in {seconds:.0f} s, {count / seconds:.1f} a second"
+    rate = f"{count} schedules in {seconds:.0f} s, {count / max(worked, 0.001):.1f} for each second of a processor"
     print(f"{rate}; {calls} calls of storage, {faults} faults; {failures} failed")
     return bool(failures)
 
 
 def _played(first: int, last: int, asked: argparse.Namespace) -> Iterator[dict]:
     """Have the seeds played by processes, each of which takes every second one, or every third."""
-    command = [sys.executable, "-m", "tests.simulation", "--stride", str(asked.processes), "--planted", asked.planted]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.simulation",
+        "--stride",
+        str(asked.processes),
+        "--enough",
+        str(asked.enough),
+        "--planted",
+        asked.planted,
+    ]
     lanes = [subprocess.Popen([*command, f"{first + lane}:{last}"], stdout=subprocess.PIPE) for lane in range(asked.processes)]
     waiting = lanes[:]
     try:

@@ -1,12 +1,12 @@
 """What was promised to whom, and whether it was kept: the invariants of the documentation, after everything had its last chance."""
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from shared.domain.errors import PersonalizerError
+from shared.domain.errors import AccessDeniedError, PersonalizerError, ResourceNotFoundError, SettingsError, UnusableModelError
 from shared.domain.events import JoinedEvent, SkipReason
 from shared.domain.ledger import Counters
 from shared.joining.chunks import ChunkName
@@ -14,11 +14,17 @@ from shared.joining.reading import read_line
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
 from shared.services.models.replay import Replay
-from tests.simulation.plan import Plan, Step
+from shared.storage.names import DayTable
+from tests.simulation.engine import Stored
+from tests.simulation.plan import KEYS, Plan, Step
 from tests.simulation.process import Process
+from tests.simulation.steps import DEFAULT, OTHER, admitted, train
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+DEFAULT_REWARD: Final = 0.5
+"""As plans set it."""
 
 APART: Final = timedelta(seconds=4)
 """By which two processes may see the time differently (docs/decisions/clocks.md), and a little more."""
@@ -32,10 +38,16 @@ class Promise:
     made_at: datetime
     kept_at: datetime | None = None
     refusal: PersonalizerError | None = None
+    answer: object = None
 
     @property
     def event(self) -> str:
         return str(self.step.arguments.get("event", ""))
+
+    @property
+    def events(self) -> list[str]:
+        """The events that it is to be logged for."""
+        return self.step.arguments["events"] if self.step.what == "upload" else [self.event]
 
     @property
     def is_acknowledged(self) -> bool:
@@ -63,20 +75,23 @@ class Auditor:
             f"no call is refused for a mistake that it has not: {each.step}: {each.refusal!r}"
             for promises in self._promises.values()
             for each in promises
-            if each.refusal is not None
+            if each.refusal is not None and not _is_deserved(each)
         ]
         broken += await world.present(0).begin(self._of_storage(world.present(0)))
         for number in range(len(world.processes)):
             broken += await world.present(number).begin(_served(world.present(number)))
+            broken += await world.present(number).begin(self._keys(world.present(number)))
+        for promise, stored in world.backups:
+            broken += await self._restored(world, promise, stored)
         return broken
 
     async def _of_storage(self, process: Process) -> list[str]:
         """Look at what is stored, as any process sees it."""
         broken: list[str] = []
-        services = await process.services("default")
+        services = await process.deployment.fresh(DEFAULT)
         assert services is not None
         progress = await services.progress.read()
-        events = [event async for event in _joined(services)]
+        events = await _joined(services)
         broken += self._decisions(events)
         first = [event for event in events if event.skip is not SkipReason.DUPLICATE]
         broken += self._rewards(first)
@@ -85,14 +100,58 @@ class Auditor:
         if progress.pending or progress.pending_rewards:
             broken.append(f"nothing waits for ever once faults end: {progress.pending} decisions, {progress.pending_rewards} rewards")
         broken += await _replayed(services)
+        broken += await _gone(process, services)
+        broken += await self._evaluations(services)
+        return broken
+
+    async def _restored(self, world: "World", promise: Promise, stored: Stored) -> list[str]:
+        """Look at what a copy gives when it is put to use: all that was acknowledged before it was begun, whole."""
+        if self._promises["delete_log"]:
+            return []
+        process = world.opened(stored)
+        await process.begin(train(process, {}))
+        services = await process.begin(process.deployment.fresh(DEFAULT))
+        assert services is not None
+        found = Counter(
+            [event.decision.event_id for event in await process.begin(_joined(services)) if event.skip is not SkipReason.DUPLICATE]
+        )
+        ranked = [
+            each for each in [*self._promises["rank"], *self._promises["upload"]] if each.kept_at and each.kept_at + APART < promise.made_at
+        ]
+        lost = {event_id for each in ranked for event_id in each.events if found[event_id] != 1}
+        broken = [f"a copy has all that was acknowledged before it: {event_id} counts {found[event_id]} times" for event_id in sorted(lost)]
+        return [*broken, *[f"of a copy: {each}" for each in await process.begin(_replayed(services))]]
+
+    async def _evaluations(self, services: LoopServices) -> list[str]:
+        broken = []
+        for promise in self._promises["evaluate"]:
+            if promise.is_acknowledged:
+                status = (await services.evaluations.read(str(promise.answer))).job.status
+                if not status.is_over:
+                    broken.append(f"each evaluation comes to an end: {promise.answer} is {status}")
+        return broken
+
+    async def _keys(self, process: Process) -> list[str]:
+        """Look which keys open the default loop, one poll after the calm began."""
+        changes = self._promises["new_key"]
+        if not any(each.is_acknowledged for each in changes):
+            return []
+        told = [str(each.answer) for each in changes if each.is_acknowledged]
+        opening = [key for key in (*KEYS, *told) if await _opens(process, key)]
+        broken = [f"a key that was revoked opens nothing: {process.life.name} lets {KEYS[1]} in"] if KEYS[1] in opening else []
+        if KEYS[0] not in opening:
+            broken.append(f"a key opens until it is revoked: {process.life.name} refuses {KEYS[0]}")
+        if len(opening) > len(KEYS) or (len(changes) == 1 and told[0] not in opening):
+            broken.append(f"of the second keys the last one opens: {process.life.name} lets {len(opening)} in")
         return broken
 
     # --- decisions -------------------------------------------------------------------------------------------------------
 
     def _decisions(self, events: list[JoinedEvent]) -> Iterator[str]:
         ranked: dict[str, list[Promise]] = defaultdict(list)
-        for promise in self._promises["rank"]:
-            ranked[promise.event].append(promise)
+        for promise in self._decided:
+            for event_id in promise.events:
+                ranked[event_id].append(promise)
         found = Counter(event.decision.event_id for event in events)
         once = Counter(event.decision.event_id for event in events if event.skip is not SkipReason.DUPLICATE)
         for event_id in found.keys() - ranked.keys():
@@ -120,6 +179,14 @@ class Auditor:
             for each in self._promises["delete_log"]
         )
 
+    @property
+    def _decided(self) -> list[Promise]:
+        return [*self._promises["rank"], *self._promises["upload"]]
+
+    @property
+    def _all_rewards(self) -> list[Promise]:
+        return [*self._promises["reward"], *self._promises["upload_rewards"]]
+
     # --- rewards ---------------------------------------------------------------------------------------------------------
 
     def _rewards(self, events: list[JoinedEvent]) -> Iterator[str]:
@@ -129,9 +196,9 @@ class Auditor:
             values = [each.reward for each in event.observations if each.reward is not None]
             placed.update(values)
             where.update(dict.fromkeys(values, event.decision.event_id))
-            if abs(event.reward - sum(values)) > 1e-6:
+            if abs(event.reward - sum(values)) > 1e-6 and (values or event.reward != DEFAULT_REWARD):
                 yield f"a reward is the sum of what was observed: {event.decision.event_id} has {event.reward} of {values}"
-        for promise in self._promises["reward"]:
+        for promise in self._all_rewards:
             value, event_id = promise.step.arguments["value"], promise.event
             if placed[value] > 1:
                 yield f"a reward counts once: {value} of {event_id} counts {placed[value]} times"
@@ -147,7 +214,7 @@ class Auditor:
         if (learned, skipped) != (counters.learned, Counter(counters.skipped)):
             yield f"counters tell what the log holds: {counters} of {learned} learned and {dict(skipped)} skipped"
         used = [each.reward for event in first for each in event.observations if each.reward is not None]
-        acknowledged = {each.step.arguments["value"] for each in self._promises["reward"] if each.is_acknowledged}
+        acknowledged = {each.step.arguments["value"] for each in self._all_rewards if each.is_acknowledged}
         unsure = sum(value not in acknowledged for value in used)  # one that arrived behind everything counts in the join alone
         if not 0 <= len(used) + counters.late_rewards + counters.unknown_rewards - counters.rewards <= unsure:
             yield f"each reward is placed, late or unknown: {len(used)} are placed of {counters}"
@@ -157,17 +224,31 @@ class Auditor:
         return any(each.what == "set_clock" and each.process == promise.step.process for each in self._plan.steps)
 
     def _is_surely_in_time(self, reward: Promise) -> bool:
-        calls = [each for each in self._promises["rank"] if each.event == reward.event]
+        calls = [each for each in self._decided if reward.event in each.events]
         if len(calls) != 1 or not self._is_certainly_logged(calls[0]) or not self._is_certainly_logged(reward):
             return False
         if self._has_a_clock_that_is_set(reward) or self._has_a_clock_that_is_set(calls[0]):
             return False
-        made = calls[0].made_at
+        made = calls[0].made_at - timedelta(seconds=calls[0].step.arguments.get("age", 0.0))
         return (
             reward.kept_at is not None
             and made - timedelta(seconds=100) < reward.made_at
             and reward.kept_at + APART < made + timedelta(seconds=self._plan.wait)
         )
+
+
+def _is_deserved(promise: Promise) -> bool:
+    """Whether a call may be refused so: a loop or a model was not there; there was nothing to copy, or another copy was under way."""
+    deserved = SettingsError if promise.step.what == "back_up" else (ResourceNotFoundError, UnusableModelError)
+    return isinstance(promise.refusal, deserved)
+
+
+async def _opens(process: Process, key: str) -> bool:
+    try:
+        await admitted(process, key=key)
+    except AccessDeniedError:
+        return False
+    return True
 
 
 async def _replayed(services: LoopServices) -> list[str]:
@@ -185,8 +266,37 @@ async def _replayed(services: LoopServices) -> list[str]:
     return [f"a model is rebuilt to the byte: {step.version} has another {', '.join(step.differing)}" for step in steps if step.differing]
 
 
+async def _gone(process: Process, services: LoopServices) -> list[str]:
+    """Look whether there is anything left of a log that was deleted: no table and no chunk of an older generation, and no file beside."""
+    stored = await services.store.pointer()
+    if stored is None:
+        return []
+    generation = stored[0].log.generation
+    found = [each for each in map(DayTable.parse, await process.storage.rows.tables()) if each is not None]
+    tables = [each.name for each in found if each.loop == DEFAULT and each.generation < generation]
+    chunks = [name for name in await services.joined.sizes() if ChunkName.parse(name).generation < generation]
+    left = [f"deleted means gone: {name} is there" for name in [*tables, *chunks]]
+    left += [f"deleted means gone: {name} is there" for name in await _of_ended_lives(process)]
+    kept = len(await services.store.replaced())
+    if kept > max(services.settings.models_kept, 2):
+        left.append(f"what a commit needs no more is removed: {kept} models are there")
+    return left
+
+
+async def _of_ended_lives(process: Process) -> list[str]:
+    """List what is there of the lives of the other loop that are over: only its record may be."""
+    if OTHER not in await process.deployment.names():
+        return []
+    record = await process.deployment.record(OTHER)
+    ended = tuple(f"{OTHER}x{life:04d}" for life in range(1, record.life + (not record.is_there)))
+    left = [name for name in await process.storage.rows.tables() if name.startswith(ended)]
+    for area in await process.storage.areas():
+        left += [entry.name async for entry in process.storage.files(area).listing("loops/") if entry.name.split("/")[1] in ended]
+    return left
+
+
 async def _served(process: Process) -> list[str]:
-    services = await process.services("default")
+    services = await process.deployment.fresh(DEFAULT)
     assert services is not None
     broken = []
     stored, served = await services.store.pointer(), services.models._served
@@ -197,7 +307,6 @@ async def _served(process: Process) -> list[str]:
     return broken
 
 
-async def _joined(services: LoopServices) -> AsyncIterator[JoinedEvent]:
-    for name in reversed(await services.joined.chain()):
-        for line in (await services.joined.chunk(name)).splitlines():
-            yield read_line(line)
+async def _joined(services: LoopServices) -> list[JoinedEvent]:
+    chunks = [await services.joined.chunk(name) for name in reversed(await services.joined.chain())]
+    return [read_line(line) for chunk in chunks for line in chunk.splitlines()]

@@ -57,6 +57,18 @@ class Stored:
         return next(self.numbers)
 
 
+def copied(stored: Stored) -> Stored:
+    """Give what is stored at this moment, to be changed by itself."""
+    return replace(
+        stored,
+        tables={name: dict(rows) for name, rows in stored.tables.items()},
+        dropped=dict(stored.dropped),
+        areas={area: {name: replace(file) for name, file in files.items()} for area, files in stored.areas.items()},
+        queues={name: dict(messages) for name, messages in stored.queues.items()},
+        traffic=Traffic(),
+    )
+
+
 class MemoryStorage:
     """One opening of storage in memory, by one process."""
 

@@ -3,12 +3,26 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import MappingProxyType
 from typing import Any, Final
 
 from tests.simulation.faults import Kind, Weather
 
 KEYS: Final = ("first-key", "second-key")
 NOON, MIDNIGHT = 0.0, 12 * 3_600.0
+_OFTEN: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        "retain": (0, 1, 3),
+        "delete_log": (0, 0, 1, 2),
+        "crash": (0, 0, 1, 3),
+        "configure": (0, 0, 0, 1),
+        "delete_model": (0, 0, 0, 1),
+        "restore_model": (0, 0, 0, 1),
+        "new_key": (0, 0, 0, 1, 2),
+        "back_up": (0, 0, 0, 0, 1, 2),
+    }
+)
+"""How often each is done in a schedule: one of these numbers."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +124,16 @@ class _Drawing:
             yield self._reward("nobody", self._moment())
         for at in self._now_and_then(chance.choice((20.0, 60.0))):
             yield self._step(at, "train")
-        for what, times in (("retain", (0, 1, 3)), ("delete_log", (0, 0, 1, 2)), ("crash", (0, 0, 1, 3)), ("configure", (0, 0, 1))):
+        for what, times in _OFTEN.items():
             for _ in range(chance.choice(times)):
                 yield self._step(self._moment(), what, **self._more(what))
+        yield from self._uploads(chance.choice((0, 0, 1, 4)))
+        yield from self._other_loop()
+        for number in range(chance.choice((0, 0, 0, 0, 1))):
+            at = self._moment()
+            yield self._step(at, "evaluate", id=f"evaluation{number}")
+            for _ in range(4):
+                yield self._step(at + self._chance.random() * 60.0, "work")
         for _ in range(chance.choice((0, 0, 1, 2))):
             yield self._step(self._moment(), "freeze", seconds=chance.choice((1.0, 12.0, 45.0, 150.0, 400.0)))
         for _ in range(chance.choice((0, 0, 0, 1))):
@@ -122,8 +143,24 @@ class _Drawing:
         if what == "crash":
             return {"seconds": self._chance.choice((0.1, 5.0, 60.0))}
         if what == "configure":
-            return {"exploration_percentage": self._chance.choice((0.0, 0.5))}
+            return self._chance.choice(({"exploration_percentage": 0.0}, {"exploration_percentage": 0.5}, {"default_reward": 0.5}))
         return {}
+
+    def _uploads(self, count: int) -> Iterator[Step]:
+        for number in range(count):
+            at, events = self._moment(), [f"u{number}-{place}" for place in range(self._chance.choice((1, 3)))]
+            yield self._step(at, "upload", events=events, age=self._chance.choice((0.0, 1.0, 40.0)))
+            if self._chance.random() < 0.7:
+                yield self._reward(events[0], at + self._chance.choice((0.5, self._wait * self._chance.random())), "upload_rewards")
+
+    def _other_loop(self) -> Iterator[Step]:
+        """Make a loop and delete it, once or twice, and rank in it all the time."""
+        for _ in range(self._chance.choice((0, 0, 0, 1, 2))):
+            yield self._step(self._moment(), "make_loop")
+            if self._chance.random() < 0.8:
+                yield self._step(self._moment(), "delete_loop")
+            for number in range(5):
+                yield self._step(self._moment(), "rank_other", event=f"o{number}")
 
     def _event(self, event_id: str) -> Iterator[Step]:
         chance, at = self._chance, self._moment()
@@ -137,9 +174,9 @@ class _Drawing:
             for _ in range(chance.choice((1, 1, 2))):
                 yield self._reward(event_id, max(at + chance.choice((-1.0, 0.0, 0.5, self._wait * 1.5 * chance.random())), 0.0))
 
-    def _reward(self, event_id: str, at: float) -> Step:
+    def _reward(self, event_id: str, at: float, what: str = "reward") -> Step:
         self._rewards += 1
-        return self._step(at, "reward", event=event_id, value=self._rewards / 1_000)
+        return self._step(at, what, event=event_id, value=self._rewards / 1_000)
 
     def _now_and_then(self, every: float) -> Iterator[float]:
         at = self._chance.random() * every

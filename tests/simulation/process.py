@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from shared.domain.patience import unlimited
-from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
 from shared.runtime.wiring import Deployment
 from shared.services.serving.model_server import Polling, Refreshable
@@ -25,15 +24,15 @@ Answer = TypeVar("Answer")
 class Process:
     """One life of a process, and what runs in it."""
 
-    def __init__(self, life: Life, settings: AppSettings, stored: Stored, network: SimulatedNetwork) -> None:
+    def __init__(self, life: Life, settings: AppSettings, stored: Stored, network: SimulatedNetwork, backup: Stored) -> None:
         self.life = life
         self.network = network
         self.storage = OpenedStorage(stored, network=network, time=StorageTime(life, monotonic=life.monotonic))
+        self.backup = OpenedStorage(backup, network=network, time=StorageTime(life, monotonic=life.monotonic))
         self.settings = settings
         self.context = copy_context()
         self.context.run(current.set, life)
         self.deployment = self.context.run(self._made)
-        self.training: set[str] = set()
 
     def _made(self) -> Deployment:
         self.polling = SimulatedPolling(self.settings.model_poll_interval)
@@ -49,11 +48,7 @@ class Process:
 
     def end(self) -> None:
         """Be gone: nothing that it was about to do is done."""
-        self.life.ended = True
-
-    async def services(self, loop: str) -> LoopServices | None:
-        """Give the services of a loop by its record as it is stored now, as timers do."""
-        return await self.deployment.fresh(loop)
+        self.life.ended = self.life.loop.has_seen_an_end = True
 
 
 class OpenedStorage(MemoryStorage):

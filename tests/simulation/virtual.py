@@ -68,6 +68,7 @@ class VirtualLoop:
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[float, int, asyncio.Handle]] = []
         self.errors: list[str] = []
+        self.has_seen_an_end = False
         self.events = 0
 
     # --- what a simulation does with it ----------------------------------------------------------------------------------
@@ -173,7 +174,9 @@ class VirtualLoop:
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        if "destroyed" not in context["message"]:  # a process ended in the middle of it
+        if "destroyed" in context["message"]:  # a process ended in the middle of it
+            return
+        if not (self.has_seen_an_end and "never retrieved" in context["message"]):  # what it left behind is cleared up anywhere
             self.errors.append(f"{context['message']}: {context.get('exception')!r}")
 
 

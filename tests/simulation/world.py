@@ -2,30 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, Final
 
-from shared.domain.clock import TimeLimit
 from shared.domain.errors import PersonalizerError, UnavailableError
 from shared.domain.patience import patience
-from shared.runtime.auth import HEADER
-from shared.runtime.fanout import train_turn
-from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import read_settings
-from tests.builders import situation
-from tests.simulation.auditor import Auditor
-from tests.simulation.engine import Stored
+from tests.simulation.auditor import Auditor, Promise
+from tests.simulation.engine import Stored, copied
 from tests.simulation.faults import Fault, SimulatedNetwork
-from tests.simulation.plan import KEYS, Clock, Plan, Step
+from tests.simulation.plan import Clock, Plan, Step
 from tests.simulation.process import Process
+from tests.simulation.steps import STEPS
 from tests.simulation.virtual import BEGIN, Life, StuckError, VirtualLoop
 
-LOOP: Final = "default"
 _ANSWERED_WITHIN: Final = 150.0
 """Seconds of calm after which whoever called has an answer."""
+
+_HIDDEN: Final = 600.0
+"""Seconds after which a message is seen again whose process has ended."""
 
 
 @dataclass
@@ -61,6 +58,8 @@ def play(plan: Plan) -> Played:
         played.broken += world.loop.run(world.loop.create_task(world.play()))
     except StuckError as stuck:
         played.broken.append(f"nothing waits for ever: {stuck}")
+    except Exception as error:  # noqa: BLE001 - whatever it is, it should not have come up
+        played.broken.append(f"once faults have ended, everything can be done: {error!r}")
     played.broken += [f"nothing breaks on an error of its own: {error}" for error in world.loop.errors]
     played.calls = sum(world.stored.traffic.calls.values())
     world.close()
@@ -78,6 +77,8 @@ class World:
         plan = self.plan
         self.loop = VirtualLoop(plan.start)
         self.stored = Stored(now=self.now, name_is_kept=timedelta(seconds=40))
+        self.backup = Stored(now=self.now)
+        self.backups: list[tuple[Promise, Stored]] = []
         self.network = SimulatedNetwork(self.loop, plan.weather, without=plan.without)
         self.settings = read_settings(plan.settings)
         self.lives = [0 for _ in plan.clocks]
@@ -100,6 +101,11 @@ class World:
         assert process is not None
         return process
 
+    def opened(self, stored: Stored) -> Process:
+        """Give a process on another storage, as after a restore."""
+        life = Life("restored", self.loop, Random(0))
+        return Process(life, self.settings, stored, self.network, Stored(now=self.now))
+
     # --- the course of it ------------------------------------------------------------------------------------------------
 
     async def play(self) -> list[str]:
@@ -120,7 +126,7 @@ class World:
         name = f"p{number}.{self.lives[number]}"
         chance = Random(f"{self.plan.seed} {name}")
         life = Life(name, self.loop, chance, self.offsets[number], clock.drift, clock.tick)
-        self.processes[number] = Process(life, self.settings, self.stored, self.network)
+        self.processes[number] = Process(life, self.settings, self.stored, self.network, self.backup)
 
     def _begin(self, step: Step) -> None:
         process = self.processes[step.process]
@@ -129,8 +135,7 @@ class World:
         if step.what in {"crash", "freeze", "set_clock"}:
             self._happen(step, process, step.arguments["seconds"])
             return
-        work: Callable[[Process, Step], Awaitable[None]] = getattr(self, step.what)
-        task = process.begin(self._told(process, step, work))
+        task = process.begin(self._told(process, step))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
@@ -150,17 +155,19 @@ class World:
         if self.processes[number] is None:
             self._start(number)
 
-    async def _told(self, process: Process, step: Step, work: Callable[[Process, Step], Awaitable[None]]) -> None:
+    async def _told(self, process: Process, step: Step) -> None:
         promise = self.auditor.asked(step, self.now())
         try:
             with patience(timedelta(seconds=20), each=timedelta(seconds=10)):
-                await work(process, step)
+                promise.answer = await STEPS[step.what](process, step.arguments)
         except UnavailableError:
             return
         except PersonalizerError as error:
             promise.refusal = error
             return
         promise.kept_at = self.now()
+        if step.what == "back_up":
+            self.backups.append((promise, copied(self.backup)))
 
     async def _calm_down(self) -> None:
         """End all faults, have what is under way end, and let everything be done that is due, by one who lives."""
@@ -175,50 +182,22 @@ class World:
         behind = max(map(abs, self.offsets)) + self.plan.wait + self.settings.lookback.total_seconds() + 30.0
         await asyncio.sleep(max(behind, 30.0))
         await self._last_chance()
-        await asyncio.sleep(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)) + 10.0)
+        await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), _HIDDEN) + 10.0)
         await self._last_chance()
 
     async def _last_chance(self) -> None:
         number = self.plan.seed % len(self.processes)
-        for what in ("train", "retain", "train"):
-            process, work = self.present(number), getattr(self, what)
-            await process.begin(work(process, Step(0.0, 0, number, what)))
+        does = ["train", "retain", "train"]
+        if any(step.what == "evaluate" for step in self.plan.steps):
+            does += ["sweep", "work"]
+        for what in does:
+            process = self.present(number)
+            await process.begin(STEPS[what](process, {}))
         for each in range(len(self.processes)):
             await self.present(each).begin(self._looked(self.present(each)))
 
     async def _looked(self, process: Process) -> None:
-        services = await process.services(LOOP)
-        assert services is not None
-        await asyncio.to_thread(services.models.refresh)
-
-    # --- steps -----------------------------------------------------------------------------------------------------------
-
-    async def _admitted(self, process: Process) -> LoopServices:
-        return await process.deployment.admit(LOOP, {HEADER.lower(): KEYS[0]})
-
-    async def rank(self, process: Process, step: Step) -> None:
-        services = await self._admitted(process)
-        await services.ranker.rank(situation(), event_id=step.arguments["event"], deferred=step.arguments["deferred"])
-
-    async def reward(self, process: Process, step: Step) -> None:
-        await (await self._admitted(process)).rewarder.reward(step.arguments["event"], step.arguments["value"])
-
-    async def activate(self, process: Process, step: Step) -> None:
-        await (await self._admitted(process)).rewarder.activate(step.arguments["event"])
-
-    async def train(self, process: Process, step: Step) -> None:
-        services = await process.services(LOOP)
-        if services is not None:
-            await train_turn(services, TimeLimit(timedelta(minutes=1)))
-
-    async def retain(self, process: Process, step: Step) -> None:
-        services = await process.services(LOOP)
-        if services is not None:
-            await services.retention.run()
-        await process.deployment.erase(LOOP)
-
-    async def delete_log(self, process: Process, step: Step) -> None:
-        await (await self._admitted(process)).logs.delete()
-
-    async def configure(self, process: Process, step: Step) -> None:
-        await (await self._admitted(process)).configurator.configure(step.arguments)
+        for loop in await process.deployment.names():
+            services = await process.deployment.find(loop)
+            if services is not None:
+                await asyncio.to_thread(services.models.refresh)

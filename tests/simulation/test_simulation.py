@@ -1,0 +1,50 @@
+"""Schedules that seeds draw keep all promises, and the faults that are planted do not go unnoticed.
+
+Time is virtual in a process of its own, since the service's modules take it when they are imported.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+LONG = pytest.mark.timeout(3_600)
+"""A minute of work, on a machine that may be busy with others'."""
+
+
+async def simulated(*arguments: str) -> tuple[int | None, str]:
+    """Give the exit code of the command, and what it tells."""
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE)
+    told, _ = await process.communicate()
+    return process.returncode, told.decode()
+
+
+@LONG
+@pytest.mark.long
+async def test_schedules_of_several_processes_with_crashes_and_faults_keep_every_promise():
+    code, told = await simulated("0:150", "--processes", "1")
+    assert "150 schedules" in told
+    assert code == 0, told
+
+
+@LONG
+@pytest.mark.exhaustive
+async def test_many_schedules_keep_every_promise():
+    code, told = await simulated("150:2150")
+    assert code == 0, told
+
+
+async def test_a_seed_is_always_the_same_schedule():
+    first, second = await asyncio.gather(simulated("11"), simulated("11"))
+    assert first == second
+    assert "process 0" in first[1]
+
+
+@pytest.mark.parametrize("fault", ["acknowledged-before-the-put", "duplicates-not-looked-for"])
+async def test_a_planted_fault_is_found(fault):
+    code, told = await simulated("0:2000", "--processes", "1", "--enough", "1", "--planted", fault)
+    assert code == 1, told
+    assert f"{fault} seed" in told
