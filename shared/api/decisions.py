@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
+import msgspec
 import orjson
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError
 
 from shared.api.lenient import Source
 from shared.api.logs import MAX_LINES
 from shared.api.multislot import MultiSlotRankRequest, SlotId
-from shared.api.rank import ActionReader, RankRequest
+from shared.api.rank import NULL, ActionReader, RankRequest, member
 from shared.api.rules import MAX_EVENT_ID_LENGTH, MAX_ID_LENGTH, MAX_SLOTS
 from shared.api.times import Time
 from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, one_of, validated
@@ -47,6 +48,37 @@ class DecisionLine(RankRequest):
     reward_action_id: ActionId
     probability: Probability
     timestamp: Time
+
+
+class _Outline(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
+    """A decision in which each member, and each action, is left as text."""
+
+    event_id: msgspec.Raw
+    actions: list[msgspec.Raw]
+    reward_action_id: msgspec.Raw
+    probability: msgspec.Raw
+    timestamp: msgspec.Raw
+    context_features: msgspec.Raw = NULL
+    excluded_actions: msgspec.Raw = NULL
+    defer_activation: msgspec.Raw = NULL
+
+
+_OUTLINE = msgspec.json.Decoder(_Outline)
+
+
+def _outlined(line: bytes) -> DecisionLine:
+    outline = _OUTLINE.decode(line)
+    document = {
+        "eventId": member(outline.event_id),
+        "actions": outline.actions,
+        "rewardActionId": member(outline.reward_action_id),
+        "probability": member(outline.probability),
+        "timestamp": member(outline.timestamp),
+        "contextFeatures": member(outline.context_features),
+        "excludedActions": member(outline.excluded_actions),
+        "deferActivation": member(outline.defer_activation),
+    }
+    return DecisionLine.model_validate(document, by_alias=True, by_name=False)
 
 
 class FilledLine(WireModel):
@@ -138,7 +170,14 @@ class _Reading:
         self.unread: list[Refusal] = []
 
     def take(self, number: int, line: bytes) -> None:
-        """Read a line; what cannot be read is noted."""
+        """Read a line, as a rule without parsing the actions that the reader knows; what cannot be read is noted."""
+        try:
+            self.claims.append(self._of_one(number, _outlined(line), line))
+        except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError, ValidationError, RequestError):
+            self._take_with_care(number, line)
+
+    def _take_with_care(self, number: int, line: bytes) -> None:
+        """Read a line that may be something else, or be odd; say what is wrong with it."""
         document: Any = None
         try:
             document = orjson.loads(line)
@@ -170,7 +209,9 @@ class _Reading:
             return Claim(
                 number, several.event_id, asked, bool(several.defer_activation), several.timestamp, tuple(shown), self._ticket, line
             )
-        one = validated(document, DecisionLine, InvalidRankRequestError, source=source)
+        return self._of_one(number, validated(document, DecisionLine, InvalidRankRequestError, source=source), line, source)
+
+    def _of_one(self, number: int, one: DecisionLine, line: bytes, source: Source | None = None) -> Claim:
         only = Shown("", one.reward_action_id, one.probability)
         situation = one.to_situation(self._reader, source)
         return Claim(number, one.event_id, situation, bool(one.defer_activation), one.timestamp, (only,), self._ticket, line)

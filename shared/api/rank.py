@@ -19,7 +19,8 @@ from shared.joining.dsjson import action_text
 
 _REMEMBERED_ACTIONS = 1 << 12
 _LONGEST_REMEMBERED = 1 << 10
-_NULL = msgspec.Raw(b"null")
+NULL = msgspec.Raw(b"null")
+"""Stands for a member that is not there."""
 
 FeatureObjects = Annotated[list[Annotated[InstanceOf[dict[str, Any]], WithJsonSchema({"type": "object"})]], Field(fail_fast=True)]
 """Not copied while they are checked: `shared.api.features` has their rules."""
@@ -109,10 +110,10 @@ class _Outline(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=Fa
     """A body in which each member, and each action, is left as text."""
 
     actions: list[msgspec.Raw]
-    context_features: msgspec.Raw = _NULL
-    excluded_actions: msgspec.Raw = _NULL
-    event_id: msgspec.Raw = _NULL
-    defer_activation: msgspec.Raw = _NULL
+    context_features: msgspec.Raw = NULL
+    excluded_actions: msgspec.Raw = NULL
+    event_id: msgspec.Raw = NULL
+    defer_activation: msgspec.Raw = NULL
 
 
 _OUTLINE = msgspec.json.Decoder(_Outline)
@@ -137,17 +138,17 @@ def _outlined(body: bytes) -> RankRequest:
     outline = _OUTLINE.decode(body)
     document = {
         "actions": outline.actions,
-        "contextFeatures": _member(outline.context_features),
-        "excludedActions": _member(outline.excluded_actions),
-        "eventId": _member(outline.event_id),
-        "deferActivation": _member(outline.defer_activation),
+        "contextFeatures": member(outline.context_features),
+        "excludedActions": member(outline.excluded_actions),
+        "eventId": member(outline.event_id),
+        "deferActivation": member(outline.defer_activation),
     }
     return validated(document, RankRequest, InvalidRankRequestError, source=body)
 
 
-def _member(text: msgspec.Raw) -> Any:
+def member(text: msgspec.Raw) -> Any:
     """Parse a member at its own depth, lest more nesting be read than where the body is parsed as a whole."""
-    return None if text is _NULL else orjson.loads(b"[%b]" % bytes(text))[0]
+    return None if text is NULL else orjson.loads(b"[%b]" % bytes(text))[0]
 
 
 class RankedAction(TypedDict):

@@ -3,6 +3,7 @@
 The service and applications that decide in their own process both call it, so their answers are the same to the last bit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -48,7 +49,7 @@ class Choice:
     holdout: Holdout | None = None
 
 
-def choose(
+def choose(  # noqa: PLR0913 - it is all that a choice is made of
     situation: Situation,
     encoded: EncodedSituation,
     *,
@@ -56,30 +57,43 @@ def choose(
     event_id: str,
     chance: float | None = None,
     shown: int | None = None,
+    probabilities: Sequence[float] | None = None,
 ) -> Choice:
     """Draw by the policy; outside Online mode the application's own choice is shown, whatever the policy would have shown.
 
     ``encoded`` is the situation as the encoder for the model's interactions gives it. In a call for several slots, ``chance`` is that of
     the event to be held out as far as the slots before this one tell (`shared.learning.holdout.later_chance`); None for the first one.
-    An action that another processor has drawn, and that was ``shown``, is chosen if rounding alone may make the difference.
+    An action that another processor has drawn, and that was ``shown``, is chosen if rounding alone may make the difference. The policy's
+    ``probabilities`` are given if they are known already.
     """
     mode = basis.settings.learning_mode
     if mode is LearningMode.ONLINE:
-        drawn = _drawn(situation, encoded, basis, event_id, shown)
+        drawn = _drawn(situation, encoded, basis, event_id, shown, probabilities)
         return _with_holdout(drawn, situation, basis.settings, event_id, chance) if basis.settings.holdout_percentage else drawn
     baseline = situation.baseline
     certain = tuple([float(index == baseline) for index in range(len(situation.actions))])
     if mode is LearningMode.LOGGING_ONLY:
         return Choice(baseline, certain)
-    drawn = _drawn(situation, encoded, basis, event_id)
+    drawn = _drawn(situation, encoded, basis, event_id, None, probabilities)
     is_lesson = basis.settings.apprentice_learning is ApprenticeLearning.IMITATE
     return Choice(baseline, certain, Proposal(drawn.action, drawn.probabilities[drawn.action], is_lesson))
 
 
-def _drawn(situation: Situation, encoded: EncodedSituation, basis: Basis, event_id: str, shown: int | None = None) -> Choice:
+def policy_of(basis: Basis) -> Policy:
+    """Give the policy that choices are drawn by."""
+    return Policy(basis.model, exploration_percentage=basis.settings.exploration_percentage, arguments=basis.arguments)
+
+
+def _drawn(
+    situation: Situation,
+    encoded: EncodedSituation,
+    basis: Basis,
+    event_id: str,
+    shown: int | None,
+    known: Sequence[float] | None,
+) -> Choice:
     loop = basis.settings.name
-    policy = Policy(basis.model, exploration_percentage=basis.settings.exploration_percentage, arguments=basis.arguments)
-    probabilities = policy.probabilities(encoded, situation.allowed)
+    probabilities = tuple(known) if known is not None else policy_of(basis).probabilities(encoded, situation.allowed)
     seed = f"{event_id}\0{situation.slot}" if situation.slot else event_id
     if shown is not None and is_drawn(shown, probabilities, loop=loop, event_id=seed, tolerance=ROUNDING):
         return Choice(shown, probabilities)

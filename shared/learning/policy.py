@@ -54,6 +54,17 @@ class Policy:
             return tuple(explore.uniform(allowed).tolist())
         return self.chances(self.model.scores(encoded), allowed)
 
+    def probabilities_of_many(self, encoded: Sequence[EncodedSituation], allowed: Sequence[Sequence[bool]]) -> list[tuple[float, ...]]:
+        """Do as `probabilities` for many situations, faster."""
+        if self.model.is_cold:
+            return [tuple(explore.uniform(each).tolist()) for each in allowed]
+        given: list[tuple[float, ...]] = [()] * len(encoded)
+        for places, scores in self.model.scores_of_many(encoded):
+            may = np.array([allowed[place] for place in places.tolist()], dtype=np.bool_)
+            for place, chances in zip(places.tolist(), self.chances_of_many(scores, may).tolist(), strict=True):
+                given[place] = tuple(chances)
+        return given
+
     def chances(self, scores: Scores, allowed: Sequence[bool]) -> tuple[float, ...]:
         """Do so by scores that the model, which is not cold, gave already."""
         if isinstance(self.arguments.exploration, Adaptive):

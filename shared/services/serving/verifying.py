@@ -8,11 +8,11 @@ from hashlib import blake2b
 from typing import Final
 
 from shared.domain.errors import EventTooLargeError, RequestError
-from shared.domain.events import Decision, LearningMode
+from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.recent import Recent
 from shared.domain.slots import MultiSlotSituation
 from shared.domain.uploads import Claim, Refusal, RefusalCode, Shown
-from shared.services.serving.deciding import Decider
+from shared.services.serving.deciding import Decider, Estimate
 from shared.services.serving.model_server import Served
 from shared.services.serving.multislot import MOST_BYTES, check_multi_slot, decide_slots
 
@@ -79,12 +79,13 @@ class Verifier:
         """Sort a batch's claims; raises `EventTooLargeError` for more than is decided at a time."""
         if sum(len(each.shown) for each in claims) > MOST_DECISIONS:
             raise EventTooLargeError(f"these lines have more than {MOST_DECISIONS} slots to decide on: send fewer lines at a time")
+        estimates = self._estimates(claims, terms)
         decisions: list[Decision] = []
         refused: list[Refusal] = []
         known: dict[bytes, Known] = {}
         repeated = size = 0
         for claim in claims:
-            made = self._decided(claim, terms)
+            made = self._decided(claim, terms, estimates.get(claim.line))
             if isinstance(made, Refusal):
                 refused.append(made)
                 continue
@@ -111,7 +112,16 @@ class Verifier:
         before = self._lately.get(mark)
         return before if before is not None and terms.now - before.at <= terms.remembers else None
 
-    def _decided(self, claim: Claim, terms: Terms) -> Refusal | list[Decision]:
+    def _estimates(self, claims: Sequence[Claim], terms: Terms) -> dict[int, Estimate]:
+        """Compute together, by line, what decisions without slots take that were made by the same."""
+        found: dict[int, Estimate] = {}
+        for ticket, served in terms.bases.items():
+            if isinstance(served, Served):
+                asked = {each.line: each.asked for each in claims if each.ticket == ticket and isinstance(each.asked, Situation)}
+                found.update(zip(asked, self._decider.estimates([*asked.values()], served), strict=True))
+        return found
+
+    def _decided(self, claim: Claim, terms: Terms, estimate: Estimate | None) -> Refusal | list[Decision]:
         """Decide once more, if the claim may be; refuse what does not come out the same."""
         age = terms.sent_at - claim.at
         if age > terms.oldest:
@@ -122,7 +132,7 @@ class Verifier:
         if not isinstance(basis, Served):
             return Refusal.of(claim, *basis)
         try:
-            made = list(self._again(claim, basis, at=terms.now - max(age, timedelta(0))))
+            made = list(self._again(claim, basis, estimate, at=terms.now - max(age, timedelta(0))))
         except RequestError as error:
             return Refusal.of(claim, RefusalCode.INVALID_LINE, str(error))
         difference = _difference(claim, made)
@@ -130,13 +140,13 @@ class Verifier:
             return Refusal.of(claim, RefusalCode.NOT_REPRODUCED, difference)
         return made if claim.ticket else [replace(each, mode=terms.mode) for each in made]
 
-    def _again(self, claim: Claim, served: Served, *, at: datetime) -> Iterator[Decision]:
+    def _again(self, claim: Claim, served: Served, estimate: Estimate | None, *, at: datetime) -> Iterator[Decision]:
         asked, event_id, deferred, shown = claim.asked, claim.event_id, claim.deferred, [each.action_id for each in claim.shown]
         if isinstance(asked, MultiSlotSituation):
             check_multi_slot(served.settings)
             yield from decide_slots(self._decider, asked, served, event_id=event_id, at=at, deferred=deferred, shown=shown)
         else:
-            yield self._decider.decide(asked, served, event_id=event_id, at=at, deferred=deferred, shown=shown[0])
+            yield self._decider.decide(asked, served, event_id=event_id, at=at, deferred=deferred, shown=shown[0], estimate=estimate)
 
 
 def _difference(claim: Claim, made: Sequence[Decision]) -> str:

@@ -8,6 +8,7 @@ import pytest
 from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.loop import ApprenticeLearning, LoopSettings
 from shared.learning import artifact
+from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoder
 from shared.learning.model import Model
 from shared.services.serving.deciding import Decider
@@ -59,3 +60,21 @@ def test_what_is_logged_encoded_is_what_will_be_learned_about(model, learning):
         assert decision.proposal.is_lesson == (learning is ApprenticeLearning.IMITATE)
         assert decision.learned_action == (decision.proposal.action if decision.proposal.is_lesson else decision.chosen)
         assert decision.encoded == Encoder().encode(ASKED).logged(decision.learned_action)
+
+
+@pytest.mark.parametrize("mode", LearningMode)
+@pytest.mark.parametrize("arguments", ["", "--epsilon 0.3", "--softmax --lambda 3", "--bag 4", "--regcb"])
+def test_what_is_computed_for_many_situations_together_is_decided_by_as_what_is_computed_for_each(model, mode, arguments):
+    settings = LoopSettings(learning_mode=mode, exploration_percentage=1.0, holdout_percentage=0.3)
+    served = Served("v1", T0, model, settings, arguments=parse_arguments(f"--cb_explore_adf {arguments}"))
+    asked = [ASKED, situation("a"), situation(*"abcdefgh"), replace(ASKED, excluded=frozenset("bc")), ASKED]
+    decider = Decider()
+    for number, (each, estimate) in enumerate(zip(asked, decider.estimates(asked, served), strict=True)):
+        one = decider.decide(each, served, event_id=f"e{number}", at=T0, deferred=False)
+        other = decider.decide(each, served, event_id=f"e{number}", at=T0, deferred=False, estimate=estimate)
+        assert replace(other, probabilities=one.probabilities, proposal=one.proposal) == one
+        assert other.probabilities == pytest.approx(one.probabilities)
+        if one.proposal is not None:
+            assert other.proposal is not None
+            assert other.proposal.action == one.proposal.action
+            assert other.proposal.probability == pytest.approx(one.proposal.probability)
