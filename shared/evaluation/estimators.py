@@ -16,6 +16,9 @@ _RIDGE: Final = 1e-6
 _STILL: Final = 1e-12
 """A variance that is a rounding error."""
 
+_FEW: Final = 100.0
+"""Effective rounds with which α and β of `calibrated_doubly_robust` count half: fitted to fewer, they follow chance."""
+
 
 def ips(moments: Moments) -> Floats:
     """Weigh each reward by w: unbiased, and noisy (Horvitz & Thompson 1952; Li et al. 2011, arXiv 1003.5956)."""
@@ -42,11 +45,22 @@ def self_normalised_doubly_robust(moments: Moments) -> Floats:
     return direct(moments) + ratio(moments.d - moments.expected, moments.w)
 
 
-def calibrated_doubly_robust(moments: Moments) -> Floats:
+def calibrated_doubly_robust(moments: Moments, *, largest_weight: float = np.inf) -> Floats:
     """Do as `doubly_robust` does, with predictions α + β q of which this log's noise is least (Vlassis et al. 2019; Owen 2013, 8.9).
 
     α alone would be nearly `snips`, β = 1 alone `doubly_robust`: with many rounds it is no noisier than either, however bad q is.
+    With few effective rounds (Σw)²/Σw² (Kish 1965) it leans on `cressie_read`, which fits nothing.
     """
+    effective = np.nan_to_num(ratio(moments.w**2, moments.ww))
+    share = effective**2 / (effective**2 + _FEW**2)
+    fitted = np.clip(np.nan_to_num(fitted_doubly_robust(moments)), moments.lowest_reward, moments.highest_reward)
+    is_one = np.abs(moments.w - moments.rounds) <= _STILL * moments.rounds  # the mean weight: nothing has to be reweighed
+    plain = np.where(is_one, snips(moments), cressie_read(moments, largest_weight=largest_weight))
+    return share * fitted + (1.0 - share) * plain
+
+
+def fitted_doubly_robust(moments: Moments) -> Floats:
+    """Give the part of `calibrated_doubly_robust` that is fitted: a regression of w r on w − 1 and e, whose means are known to be 0."""
     n = moments.rounds
     w, e, wr = ratio(moments.w, n), ratio(moments.e, n), ratio(moments.wr, n)
     of_w, of_e, both = ratio(moments.ww, n) - w * w, ratio(moments.ee, n) - e * e, ratio(moments.we, n) - w * e

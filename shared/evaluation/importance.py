@@ -11,17 +11,19 @@ import numpy as np
 from shared.evaluation.estimators import ratio
 from shared.evaluation.intervals import ALPHA, Interval
 from shared.evaluation.rounds import Rounds
-from shared.evaluation.special import normal_quantile
+from shared.evaluation.special import f_quantile
 from shared.evaluation.sums import Floats, Summed, Sums
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Loss(Sums):
-    """Sums of what is lost in a round, of its square, and of the whole policy's value."""
+    """Sums of what is lost in a round, of its second, third and fourth power, and of the whole policy's value."""
 
     rounds: Summed
     lost: Summed
     squares: Summed
+    cubes: Summed
+    fourths: Summed
     whole: Summed
 
     @staticmethod
@@ -33,14 +35,23 @@ class Loss(Sums):
     def of_values(whole: Floats, without: Floats) -> "Loss":
         """Compare values of the same rounds, [n] and [F, n]."""
         lost = whole - without
-        ones = np.ones(lost.shape)
-        return Loss(ones.sum(axis=-1), lost.sum(axis=-1), (lost * lost).sum(axis=-1), (ones * whole).sum(axis=-1))
+        ones, squares = np.ones(lost.shape), lost * lost
+        sums = [each.sum(axis=-1) for each in (ones, lost, squares, squares * lost, squares * squares, ones * whole)]
+        return Loss(*sums)
 
     def difference(self, *, alpha: float = ALPHA) -> Interval:
-        """Give the interval of the mean loss, taken for normally distributed."""
-        mean = ratio(self.lost, self.rounds)
-        variance = np.maximum(ratio(self.squares, self.rounds) - mean**2, 0.0)
-        half = normal_quantile(1.0 - alpha / 2.0) * np.sqrt(ratio(variance, np.where(self.rounds > 1.0, self.rounds - 1.0, 0.0)))
+        """Give the interval of the mean loss by Student's t.
+
+        Its degrees of freedom are those of the variance that was seen, 2n/(kurtosis − 1) (Satterthwaite 1946; Box 1953): where a few rounds
+        make nearly all of it, it is known no better than from so few.
+        """
+        n = self.rounds
+        mean, second, third, fourth = (ratio(each, n) for each in (self.lost, self.squares, self.cubes, self.fourths))
+        variance = np.maximum(second - mean**2, 0.0)
+        around = np.maximum(fourth - 4.0 * mean * third + 6.0 * mean**2 * second - 3.0 * mean**4, 0.0)
+        excess = np.maximum(np.nan_to_num(ratio(around, variance**2)) - 1.0, 0.0)
+        freedom = np.clip(np.nan_to_num(ratio(2.0 * n, excess), nan=np.inf), 1.0, np.maximum(n - 1.0, 1.0))
+        half = np.sqrt(f_quantile(1.0 - alpha, freedom) * ratio(variance, np.where(n > 1.0, n - 1.0, 0.0)))
         return Interval(mean - half, mean + half)
 
 

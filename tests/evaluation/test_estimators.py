@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from benchmarks.coverage_worlds import WORLDS, draw
 from shared.domain.errors import UnreadableError
+from shared.evaluation.estimators import fitted_doubly_robust
 from shared.evaluation.health import WeightHealth
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Rounds
@@ -75,7 +77,7 @@ def test_calibration_is_the_regression_on_what_is_known_to_be_0():
     rounds = random_choices(5, n=400).rounds
     known = np.stack([rounds.weights - 1.0, rounds.weights * rounds.predicted - rounds.expected, np.ones(400)], axis=-1)
     coefficients = np.linalg.lstsq(known, rounds.weights * rounds.rewards, rcond=None)[0]
-    assert float(closed_forms(Moments.of(rounds))["calibrated_dr"]) == pytest.approx(coefficients[2], abs=1e-5)
+    assert float(fitted_doubly_robust(Moments.of(rounds))) == pytest.approx(coefficients[2], abs=1e-5)
 
 
 @pytest.mark.parametrize("predicted", [0.0, 0.3], ids=["no predictions", "the same for all"])
@@ -84,6 +86,21 @@ def test_calibration_does_without_useful_predictions(predicted):
     rounds = Rounds.of(logged=choices.mu, target=choices.pi, rewards=choices.rewards, predicted=predicted, expected=predicted)
     found = closed_forms(Moments.of(rounds))
     assert float(found["calibrated_dr"]) == pytest.approx(float(found["snips"]), abs=0.02)
+
+
+@pytest.mark.parametrize("events", [300, 1_000])
+def test_calibration_follows_no_chance_where_few_rounds_tell_of_the_policy(events):
+    rare = next(each for each in WORLDS if each.name == "rare")
+    squares: dict[str, list[float]] = {"calibrated_dr": [], "cressie_read": [], "fitted": []}
+    for seed in range(60):
+        log = draw(rare, events=events, seed=seed)
+        moments = Moments.of(log.rounds("baseline"))
+        found = {**closed_forms(moments, largest_weight=log.largest["baseline"]), "fitted": fitted_doubly_robust(moments)}
+        for name, of_logs in squares.items():
+            of_logs.append((float(found[name]) - log.truths["baseline"]) ** 2)
+    error = {name: float(np.sqrt(np.mean(of_logs))) for name, of_logs in squares.items()}
+    assert error["calibrated_dr"] < 1.2 * error["cressie_read"]
+    assert error["calibrated_dr"] < 0.9 * error["fitted"]
 
 
 def test_nothing_is_known_of_no_rounds():
