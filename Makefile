@@ -21,7 +21,7 @@ $(shell rm -f $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test exhaustive simulate sdks quick check format bench speed quality infra docs lock audit clean
+.PHONY: help setup run demo client test exhaustive simulate sdks quick check format bench speed quality infra docs lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ run: $(VENV)/.installed-local $(if $(filter azurite,$(STORAGE)),$(VENV)/.install
 
 demo: $(VENV)/.installed-local ## simulate traffic through the official SDK and draw the learning curve (DATA, ENDPOINT, KEY)
 	@DATA="$(DATA)" ENDPOINT="$(ENDPOINT)" KEY="$(KEY)" exec $(BIN)/python -m examples.demo
+
+client: | environment ## build the Python package for applications that decide in their own process, in dist/
+	@$(BIN)/python client/backend.py dist
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's engine start an Azurite
@@ -91,7 +94,7 @@ audit: $(AUDIT)/.installed ## look for known faults in the deployed packages, an
 	$(AUDIT)/bin/cyclonedx-py requirements requirements.txt --output-reproducible --output-file .local/contents.cdx.json
 
 clean: ## remove installed packages and caches; the service's data and keys in .local stay
-	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) .local/azurite .local/go examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(WORKER) $(INFRA) $(AUDIT) dist .local/azurite .local/go examples/javascript/node_modules tests/browser/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed-local: requirements/local.txt | environment

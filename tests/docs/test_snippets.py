@@ -243,6 +243,7 @@ def folder(reader: Reader, own_store: Path, tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "log.json.gz").write_bytes(compressed(lines(some_events())))
     for name in ("cli", "infra", "shared", "examples"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
+    (tmp_path / "open_personalizer").symlink_to(REPOSITORY / "client" / "open_personalizer")  # as if it were installed
     yield tmp_path
     for started in tmp_path.glob("*.pid"):
         with contextlib.suppress(ProcessLookupError):
@@ -321,7 +322,7 @@ def environment(reader: Reader, page: str) -> dict[str, str]:
     kept = {name: value for name, value in kept.items() if not name.startswith(("PERSONALIZER_", "AzureWebJobs"))}
     app = reader.app
     endpoint, key = (f"{app.base_url}/loops/spoilt", reader.spoilt) if page in SPOILING else (app.base_url, app.key)
-    told = {"ENDPOINT": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first"}
+    told = {"ENDPOINT": endpoint, "KEY": key, "ADMIN_KEY": ADMIN, "EVENT_ID": "first", "XDG_STATE_HOME": "state"}
     if page in WITH_STORAGE:
         told |= settings_of(reader.storage)
     if page in (*WITH_STORAGE, *WITH_SERVICE):

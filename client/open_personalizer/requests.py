@@ -1,0 +1,243 @@
+"""Requests: checked by the service's own rules, as the service would read them from JSON."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, NoReturn
+
+from open_personalizer.errors import InvalidRequestError
+from shared.api.features import MAX_VALUES, has_value
+from shared.api.rules import (
+    MAX_ACTIONS,
+    MAX_EVENT_ID_LENGTH,
+    MAX_ID_LENGTH,
+    MAX_SLOTS,
+    NO_EVENT_ID,
+    Checked,
+    can_be_in_a_path,
+    checked,
+    refuse,
+    with_slashes,
+)
+from shared.domain import events, slots
+from shared.domain.recent import Recent
+
+Features = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""One object of features, or several: ``{"name": value}`` or ``{"namespace": {"name": value}}``, as in the body of a Rank call."""
+
+LONGEST_LINE: Final = 900_000
+"""Bytes of a decision as it is sent: a batch takes 1 MiB."""
+
+_REMEMBERED: Final = 1 << 12
+_LONGEST_REMEMBERED: Final = 1 << 12
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_write = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+class Action:
+    """One of the things that could be shown, checked and written once: calls with known actions need not do so again.
+
+    ``features`` are kept as they are now. Raises `InvalidRequestError`.
+    """
+
+    __slots__ = ("known", "text", "values")
+
+    def __init__(self, id: str, features: Features) -> None:
+        self.text = _json({"id": id, "features": _listed(features, "features")}, "action")
+        read = json.loads(self.text)
+        check_id(read["id"], "id")
+        of_action = _checked(read["features"], "features")
+        if not has_value(of_action.objects):
+            refuse("features", "an action needs at least one feature that is not null")
+        self.values = of_action.values
+        self.known = events.Action(read["id"], tuple(of_action.objects), self.text)
+
+    @property
+    def id(self) -> str:
+        """The id, by which the action is chosen."""
+        return self.known.id
+
+    @property
+    def features(self) -> tuple[Mapping[str, Any], ...]:
+        """The features, as the service reads them."""
+        return self.known.features
+
+    def __repr__(self) -> str:
+        return f"Action({self.id!r}, {list(self.features)!r})"
+
+
+class Slot(NamedTuple):
+    """A place to fill; ``baseline_action`` is the id of the action that the application itself would show there."""
+
+    id: str
+    baseline_action: str
+    features: Features = ()
+    excluded: Sequence[str] = ()
+
+
+class Asked(NamedTuple):
+    """A call for one slot, and its text on the wire, without the brackets around it."""
+
+    situation: events.Situation
+    text: bytes
+
+
+class AskedSlots(NamedTuple):
+    """A call for several slots, and its text on the wire, without the brackets around it."""
+
+    situation: slots.MultiSlotSituation
+    text: bytes
+
+
+class Reader:
+    """Reads requests, and remembers actions that were met lately."""
+
+    def __init__(self) -> None:
+        self._recent: Recent[Action] = Recent(size=_REMEMBERED, longest=_LONGEST_REMEMBERED)
+
+    def read(self, context: Features, actions: Sequence[Action | Mapping[str, Any]], excluded: Sequence[str]) -> Asked:
+        """Read a call for one slot; raises `InvalidRequestError`."""
+        given, text = _context(context)
+        read = self._actions(actions)
+        _check_values(given.values + sum([each.values for each in read]))
+        situation = events.Situation(tuple(given.objects), tuple([each.known for each in read]), _excluded(excluded))
+        if excluded:
+            if not any(situation.allowed):
+                refuse("excludedActions", "at least one action must not be excluded")
+            text += b',"excludedActions":' + _json(list(excluded), "excludedActions")
+        return Asked(situation, text + _actions_text(read))
+
+    def read_slots(self, context: Features, actions: Sequence[Action | Mapping[str, Any]], given_slots: Sequence[Slot]) -> AskedSlots:
+        """Read a call for several slots; raises `InvalidRequestError`."""
+        given, text = _context(context)
+        read = self._actions(actions)
+        if not 1 <= len(given_slots) <= MAX_SLOTS:
+            refuse("slots", f"there must be 1 to {MAX_SLOTS} slots, not {len(given_slots)}")
+        written = [_slot(slot, number) for number, slot in enumerate(given_slots)]
+        features = [_checked(each["features"], f"slots[{number}].features") for number, each in enumerate(written)]
+        _check_values(given.values * len(written) + sum([each.values for each in read]) + sum([each.values for each in features]))
+        asked = tuple(
+            [
+                slots.Slot(each["id"], each["baselineAction"], tuple(own.objects), frozenset(each["excludedActions"]))
+                for each, own in zip(written, features, strict=True)
+            ]
+        )
+        situation = slots.MultiSlotSituation(tuple(given.objects), tuple([each.known for each in read]), asked)
+        return AskedSlots(situation, text + _actions_text(read) + b',"slots":' + _json(written, "slots"))
+
+    def _actions(self, actions: Sequence[Action | Mapping[str, Any]]) -> Sequence[Action]:
+        if not 1 <= len(actions) <= MAX_ACTIONS:
+            refuse("actions", f"there must be 1 to {MAX_ACTIONS} actions, not {len(actions)}")
+        read = [each if type(each) is Action else self._action(each, index) for index, each in enumerate(actions)]
+        if len({each.known.id for each in read}) < len(read):
+            _refuse_equal_ids(read)
+        return read
+
+    def _action(self, given: object, index: int) -> Action:
+        if not isinstance(given, Mapping) or not given.keys() >= {"id", "features"}:
+            refuse(f"actions[{index}]", "must be an Action, or a mapping with 'id' and 'features'")
+        text = _json({"id": given["id"], "features": _listed(given["features"], f"actions[{index}].features")}, f"actions[{index}]")
+        known = self._recent.get(text)
+        if known is None:
+            try:
+                known = Action(given["id"], given["features"])
+            except InvalidRequestError as cause:
+                place = f"actions[{index}].{cause.target}" if cause.target else f"actions[{index}]"
+                raise type(cause)(f"actions[{index}].{cause}", target=place) from cause
+            self._recent.put(text, known)
+        return known
+
+
+def check_id(given: object, where: str) -> str:
+    """Give an id that the wire can carry; raises `InvalidRequestError`."""
+    if not isinstance(given, str) or not 1 <= len(given) <= MAX_ID_LENGTH:
+        refuse(where, f"must be a text of 1 to {MAX_ID_LENGTH} characters")
+    return given
+
+
+def event_id_of(given: str | None) -> str:
+    """Give the event id as the service takes it, a new one where there is none; raises `InvalidRequestError`."""
+    if given is None or given == "":
+        return secrets.token_hex(16)
+    if not isinstance(given, str) or len(given) > MAX_EVENT_ID_LENGTH:
+        refuse("eventId", f"must be a text of at most {MAX_EVENT_ID_LENGTH} characters")
+    if not can_be_in_a_path(given):
+        refuse("eventId", NO_EVENT_ID)
+    return with_slashes(given)
+
+
+def text_of(given: str, where: str) -> bytes:
+    """Write a text as JSON; raises `InvalidRequestError` for what is no Unicode."""
+    return _json(given, where)
+
+
+def _context(context: Features) -> tuple[Checked, bytes]:
+    listed = _listed(context, "contextFeatures")
+    text = _json(listed, "contextFeatures")
+    objects = listed if all(map(_is_plain, listed)) else json.loads(text)
+    return _checked(objects, "contextFeatures"), b'"contextFeatures":' + text
+
+
+def _checked(objects: Sequence[Any], where: str) -> Checked:
+    for index, each in enumerate(objects):
+        if not isinstance(each, dict):
+            refuse(f"{where}[{index}]", "Input should be a JSON object")
+    return checked(objects, where)
+
+
+def _check_values(total: int) -> None:
+    if total > MAX_VALUES:
+        refuse("actions", f"context and actions may hold at most {MAX_VALUES} feature values together, not {total}")
+
+
+def _excluded(given: Sequence[str]) -> frozenset[str]:
+    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+        refuse("excludedActions", "must be ids of actions")
+    return frozenset(given)
+
+
+def _slot(slot: Slot, number: int) -> dict[str, Any]:
+    where = f"slots[{number}]"
+    if not isinstance(slot, Slot):
+        refuse(where, "must be a Slot")
+    return {
+        "id": check_id(slot.id, f"{where}.id"),
+        "baselineAction": check_id(slot.baseline_action, f"{where}.baselineAction"),
+        "features": json.loads(_json(_listed(slot.features, f"{where}.features"), f"{where}.features")),
+        "excludedActions": sorted(_excluded(slot.excluded)),
+    }
+
+
+def _actions_text(actions: Sequence[Action]) -> bytes:
+    return b',"actions":[' + b",".join([each.text for each in actions]) + b"]"
+
+
+def _refuse_equal_ids(actions: Sequence[Action]) -> NoReturn:
+    ids = [each.id for each in actions]
+    index = next(index for index, each in enumerate(ids) if each in ids[:index])
+    refuse(f"actions[{index}].id", f"actions[{ids.index(ids[index])}] has the same id")
+
+
+def _listed(features: Features, where: str) -> list[Any]:
+    if isinstance(features, Mapping):
+        return [features if type(features) is dict else dict(features)]
+    if not isinstance(features, list | tuple):
+        refuse(where, "must be a mapping, or a list of mappings")
+    return [dict(each) if isinstance(each, Mapping) and type(each) is not dict else each for each in features]
+
+
+def _is_plain(value: object) -> bool:
+    """Whether this is what would be read from its own JSON: no kind that is merely written as if it were one of JSON's."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(name) is str and (type(each) in _PLAIN or _is_plain(each)) for name, each in value.items())  # type: ignore[attr-defined]
+    if kind is list:
+        return all(type(each) in _PLAIN or _is_plain(each) for each in value)  # type: ignore[attr-defined]
+    return kind in _PLAIN
+
+
+def _json(value: object, where: str) -> bytes:
+    try:
+        return _write(value).encode()
+    except (TypeError, ValueError, RecursionError) as cause:
+        raise InvalidRequestError(f"{where}: cannot be written as JSON: {cause}", target=where) from cause
