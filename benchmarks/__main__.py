@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import append, behind, cold, delay, evaluation, many, rank, reload, scale, steady, store, train
+from benchmarks import append, behind, cold, delay, evaluation, many, rank, reload, scale, steady, store, train, verify
 from benchmarks.table import Line, show
 from local.azurite import running_azurite
 
@@ -24,6 +24,7 @@ BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {
     "many": many.run,
     "steady": steady.run,
     "cold": cold.run,
+    "verify": verify.run,
 }
 
 
