@@ -58,7 +58,7 @@ def _tag(tag: Node, forms: Sequence[Form]) -> str:
 def _operation(forms: Sequence[Form]) -> str:
     _, _, operation = forms[-1]
     described = operation.get("description", "")
-    facts = [f"* {each}" for each in [*_parameters(forms), *_bodies(forms), *_answers(forms), _refusals(forms)] if each]
+    facts = [f"* {each}" for each in [*_parameters(forms), *_bodies(forms), *_answers(forms), _following(forms), _refusals(forms)] if each]
     return "\n".join([f"### {operation['summary']}", "", *([described, ""] if described else []), *_paths(forms), *facts, ""])
 
 
@@ -119,6 +119,14 @@ def _answers(forms: Sequence[Form]) -> Iterator[str]:
                 kinds = [_kind(content["schema"]) for content in answer.get("content", {}).values()]
                 found[f"**{status}**{''.join(f' {kind}' for kind in kinds)}: {answer['description']}"] = None
     yield from found
+
+
+def _following(forms: Sequence[Form]) -> str:
+    """Name the operations that may follow on an answer, each once."""
+    summaries = {operation["operationId"]: operation["summary"] for _, _, operation in _forms(document())}
+    links = [link for _, _, operation in forms for answer in operation["responses"].values() for link in answer.get("links", {}).values()]
+    found = dict.fromkeys(summaries[link["operationId"]] for link in links)
+    return f"may be followed by: {'; '.join(found)}" if found else ""
 
 
 def _refusals(forms: Sequence[Form]) -> str:

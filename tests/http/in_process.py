@@ -60,10 +60,17 @@ class Process:
         self._runner.run(self.deployment.close())
 
     def ask(
-        self, name: str, to: Sent, body: Any = None, *, headers: Mapping[str, str] = MappingProxyType({}), query: str = "", **values: str
+        self,
+        name: str | Said,
+        to: Sent,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        query: str = "",
+        **values: str,
     ) -> Answer:
         """Call an operation; whatever the answer is, it is one that the description has, and no failure."""
-        asked = operation(name)
+        asked = operation(name) if isinstance(name, str) else name
         before = "" if asked.operation["tags"] == ["Loops"] or to.loop == "default" else f"/loops/{to.loop}"
         quoted: Any = {key: quote(value, safe="") for key, value in values.items()}
         address = before + asked.address(**quoted)

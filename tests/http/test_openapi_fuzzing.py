@@ -1,6 +1,8 @@
 """What the description of the API allows is answered as it says, and so is what it forbids: drawn from it by schemathesis."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from unittest import SkipTest
@@ -23,7 +25,7 @@ from shared.api.openapi.catalogue import DESCRIBED
 from shared.api.policy import PolicyContract
 from shared.api.rank import RankableAction
 from tests.http.building import KEY, rank_body
-from tests.http.described import DescribedApp, described_app, document, said
+from tests.http.described import ADMIN, DescribedApp, described_app, document, said
 
 IDS = {each.operation["operationId"] for each in said()}
 TWINS = sorted(name for name in IDS if f"{name}_2022" in IDS)
@@ -127,3 +129,51 @@ def test_every_request_is_answered_as_described(operation, whole, described, ses
         test(described=described, session=session)
     except SkipTest as cause:
         pytest.fail(f"nothing could be sent: {cause}")
+
+
+CHAINS = {
+    "Rank and reward": {("rank", "reward"), ("rank", "activate"), ("rank", "receipt"), ("reward", "receipt"), ("activate", "receipt")},
+    "Several slots": {("multislot_rank", "multislot_reward"), ("multislot_rank", "multislot_activate"), ("multislot_rank", "receipt")},
+    "Evaluations": {
+        *(("evaluations_put", name) for name in ("evaluations_get", "evaluations_report", "evaluations_delete")),
+        *(("evaluations_create", name) for name in ("evaluations_get_old", "evaluations_report", "evaluations_delete")),
+        ("importances_put", "importances_get"),
+        ("importances_put", "importances_delete"),
+    },
+    "Loops": {("loops_put", "loops_get"), ("loops_put", "loops_preview"), ("loops_put", "keys_regenerate"), ("loops_put", "loops_delete")},
+}
+"""By tag: which calls follow on which. That each of them can is a law of tests/http/test_openapi_links.py."""
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("tag", CHAINS)
+def test_schemathesis_follows_the_links_of_the_description(tag, described, tmp_path):
+    """As a user runs it: no server error and nothing undescribed on any chain of calls."""
+    base, key = ("", ADMIN) if tag == "Loops" else ("/loops/slots", described.slots_key)
+    settings_file, report = tmp_path / "schemathesis.toml", tmp_path / "report.ndjson"
+    settings_file.write_text("[phases.stateful.inference]\nalgorithms = []\n", "utf-8")  # the links that are described, and no guesses
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(settings_file), "run", f"{described.app.base_url}/openapi.json"),
+        *("--url", f"{described.app.base_url}{base}", "--header", f"{KEY}: {key}"),
+        *("--include-tag", tag, "--include-tag", "Log", "--phases", "stateful", "--mode", "positive", "--checks", CHECKS),
+        *("--max-examples", "60", "--seed", "1", "--no-color", "--report", "ndjson", "--report-ndjson-path", str(report)),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    gone = CHAINS[tag] & followed(report.read_text("utf-8").splitlines())
+    assert len(gone) > len(CHAINS[tag]) // 3  # which ones is left to chance that no seed fixes
+
+
+def followed(report: list[str]) -> set[tuple[str, str]]:
+    """Give which operations followed on which, by a link and with success."""
+    names = {f"{each.method} {each.path}": each.operation["operationId"].removesuffix("_2022") for each in said()}
+    recorded = [found["ScenarioFinished"]["recorder"] for found in map(json.loads, report) if "ScenarioFinished" in found]
+    links = {
+        tuple(case["transition"]["id"].split(" -> "))
+        for each in recorded
+        for number, case in each.get("cases", {}).items()
+        if case.get("transition") and case["is_transition_applied"] and each["interactions"][number]["response"]["status_code"] < 300
+    }
+    return {(names[source], names[target]) for source, _, target in links}

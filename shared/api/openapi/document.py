@@ -8,6 +8,7 @@ from typing import Any, Final
 from shared.api.errors import ErrorResponse
 from shared.api.openapi.catalogue import PATH_PARAMETERS, TAGS
 from shared.api.openapi.described import JSON, Answer, Body, Endpoint, Parameter, Refusal
+from shared.api.openapi.links import linked
 from shared.api.openapi.schemas import Components
 
 OPENAPI: Final = "3.1.0"
@@ -114,7 +115,8 @@ class _Writer:
             written["parameters"] = parameters
         if described.body is not None:
             written["requestBody"] = self._body(described.body)
-        written["responses"] = {str(answer.status): self._answer(answer) for answer in described.answers} | self._refused(endpoint.refusals)
+        answers = {str(answer.status): self._answer(endpoint, answer) for answer in described.answers}
+        written["responses"] = answers | self._refused(endpoint.refusals)
         written["security"] = _SECURITY[endpoint.key]
         if endpoint.key == "administrator":
             written["servers"] = _SERVERS[:1]
@@ -131,11 +133,13 @@ class _Writer:
         described = {"description": body.description} if body.description else {}
         return {**described, "required": body.required, "content": {body.media_type: content}}
 
-    def _answer(self, answer: Answer) -> dict[str, Any]:
+    def _answer(self, endpoint: Endpoint, answer: Answer) -> dict[str, Any]:
         headers = {name: {"description": text, "schema": {"type": "string"}} for name, text in answer.headers.items()}
         written: dict[str, Any] = {"description": answer.description, "headers": {**_REQUEST_ID, **headers}}
         if answer.content_type:
             written["content"] = {answer.content_type: self._content(answer)}
+        if links := linked(endpoint, answer.status, self._endpoints):
+            written["links"] = links
         return written
 
     def _content(self, answer: Answer) -> dict[str, Any]:

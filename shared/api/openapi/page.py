@@ -45,6 +45,7 @@ class _Operation:
 
     method: str
     paths: Sequence[str]
+    ids: Sequence[str]
     described: Node
 
     @property
@@ -52,9 +53,18 @@ class _Operation:
         return f"operation-{self.described['operationId']}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What operations refer to: the document's components, and where on the page each operation is, by its id."""
+
+    components: Node
+    anchors: Mapping[str, str]
+
+
 def page(document: Node) -> str:
     """Write the page for a document of `shared.api.openapi.document`."""
     operations = _operations(document)
+    known = _Known(document["components"], {each: operation.anchor for operation in operations for each in operation.ids})
     by_tag = {tag["name"]: [each for each in operations if tag["name"] in each.described["tags"]] for tag in document["tags"]}
     info, components = document["info"], document["components"]
     return _PAGE.substitute(
@@ -64,7 +74,7 @@ def page(document: Node) -> str:
         openapi=_text(document["openapi"]),
         style=_STYLE,
         contents=_list(f'<a href="#{anchor}">{_text(name)}</a>' for name, anchor in _sections(by_tag)),
-        operations="\n".join(_tag(tag, by_tag[tag["name"]], components) for tag in document["tags"]),
+        operations="\n".join(_tag(tag, by_tag[tag["name"]], known) for tag in document["tags"]),
         keys=_table("Headers", ("key", "header", "meaning"), [_key(*each) for each in components["securitySchemes"].items()]),
         errors=_table("Codes", ("status", "code", "meaning"), _codes(document)),
         schemas="\n".join(_schema(name, schema) for name, schema in components["schemas"].items()),
@@ -88,9 +98,8 @@ def _names_no_version(form: tuple[str, str, Node]) -> bool:
 def _operation_of(forms: Sequence[tuple[str, str, Node]]) -> _Operation:
     _, method, described = forms[-1]
     parameters = {each["name"]: each for _, _, form in forms for each in form.get("parameters", ())}
-    return _Operation(
-        method.upper(), [_with_query(path, form) for path, _, form in forms], {**described, "parameters": [*parameters.values()]}
-    )
+    paths, ids = [_with_query(path, form) for path, _, form in forms], [form["operationId"] for _, _, form in forms]
+    return _Operation(method.upper(), paths, ids, {**described, "parameters": [*parameters.values()]})
 
 
 def _with_query(path: str, described: Node) -> str:
@@ -103,12 +112,12 @@ def _sections(by_tag: Mapping[str, Sequence[_Operation]]) -> Iterator[tuple[str,
     yield from (("Keys", "keys"), ("Errors", "errors"), ("Schemas", "schemas"))
 
 
-def _tag(tag: Node, operations: Sequence[_Operation], components: Node) -> str:
-    told = "\n".join(_operation(each, components) for each in operations)
+def _tag(tag: Node, operations: Sequence[_Operation], known: _Known) -> str:
+    told = "\n".join(_operation(each, known) for each in operations)
     return f'<section id="{_anchor(tag["name"])}">\n<h2>{_text(tag["name"])}</h2>\n{_paragraph(tag["description"])}\n{told}\n</section>'
 
 
-def _operation(operation: _Operation, components: Node) -> str:
+def _operation(operation: _Operation, known: _Known) -> str:
     described = operation.described
     paths = "".join(f'<span class="path"><code>{_text(path)}</code></span>' for path in operation.paths)
     parts = [
@@ -117,7 +126,8 @@ def _operation(operation: _Operation, components: Node) -> str:
         _paragraph(_needs(described["security"])),
         _parameters(described.get("parameters", ())),
         _request(described.get("requestBody")),
-        _answers(described["responses"], components),
+        _answers(described["responses"], known.components),
+        _following(described["responses"], known.anchors),
     ]
     return f'<details id="{operation.anchor}">\n{_lines(parts)}\n</details>'
 
@@ -159,6 +169,13 @@ def _answers(responses: Node, components: Node) -> str:
     examples = [_example(content) for status, each in resolved.items() if status < "3" for content in each.get("content", {}).values()]
     told = _table("Answers", ("status", "content", "meaning"), rows)
     return "\n".join([told, *(f"<h4>Example of an answer</h4>\n{each}" for each in examples if each)])
+
+
+def _following(responses: Node, anchors: Mapping[str, str]) -> str:
+    """List the operations that may follow on an answer."""
+    links = {each["operationId"]: each["description"] for response in responses.values() for each in response.get("links", {}).values()}
+    items = [f'<a href="#{anchors[name]}">{_text(description)}</a>' for name, description in links.items()]
+    return f"<h4>Calls that may follow</h4>\n{_list(items)}" if items else ""
 
 
 def _resolved(response: Node, components: Node) -> Node:
