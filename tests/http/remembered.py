@@ -38,6 +38,8 @@ class Shown:
     reward: float | None = None
     is_default: bool | None = None
     taken: "Sequence[Told]" = ()
+    counts_first: bool = False
+    """Whether the earliest of its rewards alone was counted."""
 
 
 @dataclass(eq=False)
@@ -97,7 +99,7 @@ class Remembered:
         mine = [each for each in self._of(shown) if shown.at - EARLY <= each.at <= shown.at + rules.wait]
         shown.taken = [each for each in mine if each.value is not None]
         values = [each.value for each in shown.taken]
-        shown.is_default = not values
+        shown.is_default, shown.counts_first = not values, rules.aggregation == "earliest"
         shown.reward = AGGREGATIONS[rules.aggregation](values) if values else rules.default
         shown.reason = self._reason(shown, mine, rules)
         shown.fate = "skipped" if shown.reason else "learned"
@@ -159,9 +161,22 @@ class Remembered:
         """Give the decisions of an event's receipt: what is known of each before rewards are looked at."""
         return [_receipt(each) for each in sorted(self.shown, key=lambda each: each.at) if each.event == event]
 
-    def rewards(self, event: str) -> list[tuple[datetime, float, str | None]]:
-        """Give all rewards that were sent for an event."""
-        return [(each.at, each.value, each.slot) for each in self.told if each.event == event and each.value is not None]
+    def outcomes(self, event: str, rules: Rules) -> list[list[tuple[datetime, float, str]]]:
+        """Tell, for each decision of an event, what became of the rewards that were sent for it."""
+        shown = sorted([each for each in self.shown if each.event == event], key=lambda each: each.at)
+        return [
+            [self._outcome(told, each, rules) for told in self._of(each) if told.at >= each.at - EARLY and told.value is not None]
+            for each in shown
+        ]
+
+    def _outcome(self, told: Told, shown: Shown, rules: Rules) -> tuple[datetime, float, str]:
+        value = told.value or 0.0
+        if shown.fate == "pending":
+            return told.at, value, "late" if told.at > shown.at + rules.wait else "pending"
+        if told not in shown.taken:
+            return told.at, value, "late"
+        is_counted = shown.fate == "learned" and (told is shown.taken[0] or not shown.counts_first)
+        return told.at, value, "counted" if is_counted else "unused"
 
     def learned(self) -> Counter[str]:
         """Count the learned events of the log as it is, by their action."""

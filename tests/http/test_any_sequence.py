@@ -518,6 +518,10 @@ class AnySequence(RuleBasedStateMachine):
         got = [{name: each.get(name) for name in want} for each, want in zip(found, expected, strict=False)]
         assert (got, len(found)) == (expected, len(expected)), (found, expected)
         assert not [each for each in found if each["fate"] == "pending" and "reward" in each]
+        since = self.clock.now() - timedelta(hours=20)  # older ones may be gone from the hot log, if they were not counted
+        for each, outcomes in zip(found, loop.memory.outcomes(event, loop.rules), strict=True):
+            told = [(datetime.fromisoformat(one["observedAt"]), one["value"], one["outcome"]) for one in each["rewards"]]
+            assert sorted(one for one in told if one[0] >= since) == sorted(one for one in outcomes if one[0] >= since), (each, outcomes)
 
     def _check_log(self, loop: Loop) -> None:
         memory = loop.memory

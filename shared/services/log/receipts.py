@@ -6,6 +6,7 @@ Both searches are bounded, and the answer says how far they went; a hint of the 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,11 +20,13 @@ from shared.domain.ledger import ModelKind, Pointer, Provenance, Segment, Segmen
 from shared.domain.lookback import Seen
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.domain.ports import EventLog, JoinedLog, LoopConfiguration, ModelStore
+from shared.joining.aggregation import aggregate
 from shared.joining.chunks import ChunkName
 from shared.joining.join import EARLY
 from shared.joining.reading import read_line
 from shared.services.log.chains import latest
 from shared.services.loops.progress import AHEAD
+from shared.services.models.publishing import reward_settings
 from shared.services.training.lookbacks import remembered
 from shared.services.training.windows import Limits
 
@@ -162,8 +165,9 @@ class Receipts:
         waiting = await self._waiting(hot, pointer)
         decisions = [*_of_hot(hot, cold, waiting, loop, limits=self._limits), *_of_cold(hot, cold)]
         decisions = [replace(each, learned_in=_model(each, models)) for each in decisions]
-        decisions = [_with_rewards(each, hot.observations, loop) for each in _in_order(decisions)]
-        return Receipt(event_id, decisions, _loose(decisions, hot.observations, pointer), hot.damaged, searched)
+        joined_by = [_joined_by(each, models, loop) for each in decisions]
+        decisions = [_with_rewards(each, hot.observations, loop, how) for each, how in zip(decisions, joined_by, strict=True)]
+        return Receipt(event_id, _in_order(decisions), _loose(decisions, hot.observations, pointer), hot.damaged, searched)
 
     async def _waiting(self, hot: _Hot, pointer: Pointer | None) -> AbstractSet[SegmentKey]:
         """Tell which segments no commit has dealt with; what was remembered is read only for one that is just behind the watermark."""
@@ -342,10 +346,26 @@ def _model(receipt: DecisionReceipt, models: Mapping[str, Provenance]) -> str:
     return min((name for name, each in models.items() if each.chunk == receipt.chunk and each.kind is ModelKind.TRAINED), default="")
 
 
-def _with_rewards(receipt: DecisionReceipt, observations: Sequence[Observation], loop: LoopSettings) -> DecisionReceipt:
+def _joined_by(receipt: DecisionReceipt, models: Mapping[str, Provenance], loop: LoopSettings) -> RewardAggregation:
+    """Tell how the decision's rewards became one: the loop's settings may have changed since.
+
+    The model that was trained on it knows, while it is kept. Else the reward itself tells.
+    """
+    if receipt.learned_in:
+        with suppress(UnreadableError):
+            return reward_settings(models[receipt.learned_in].settings).reward_aggregation
+    rewards = [each.observation.reward for each in receipt.rewards if each.observation.reward is not None]
+    ways = [loop.reward_aggregation, *RewardAggregation]
+    fitting = (each for each in ways if rewards and aggregate(rewards, each) == receipt.reward)
+    return next(fitting, loop.reward_aggregation)
+
+
+def _with_rewards(
+    receipt: DecisionReceipt, observations: Sequence[Observation], loop: LoopSettings, joined_by: RewardAggregation
+) -> DecisionReceipt:
     """Say of each reward what became of it: those the join gave to the decision, and those observed later."""
     decision = receipt.decision
-    given = [_judged(each, index, receipt, loop) for index, each in enumerate(receipt.rewards)]
+    given = [_judged(each, index, receipt, joined_by) for index, each in enumerate(receipt.rewards)]
     known = {(each.observation.observed_at, each.observation.reward) for each in given}
     mine = [each for each in observations if each.key == decision.key and each.observed_at >= decision.decided_at - EARLY]
     others = [each for each in mine if not each.is_activation and (each.observed_at, each.reward) not in known]
@@ -357,10 +377,10 @@ def _with_rewards(receipt: DecisionReceipt, observations: Sequence[Observation],
     return replace(receipt, rewards=(*given, *later), activated_at=receipt.activated_at or min(activations, default=None))
 
 
-def _judged(reward: RewardReceipt, index: int, receipt: DecisionReceipt, loop: LoopSettings) -> RewardReceipt:
+def _judged(reward: RewardReceipt, index: int, receipt: DecisionReceipt, joined_by: RewardAggregation) -> RewardReceipt:
     if receipt.fate is Fate.SKIPPED:
         return replace(reward, outcome=Outcome.UNUSED, reason=f"the decision was skipped: {receipt.reason}")
-    if index and loop.reward_aggregation is RewardAggregation.EARLIEST:
+    if index and joined_by is RewardAggregation.EARLIEST:
         return replace(reward, outcome=Outcome.UNUSED, reason="an earlier one counts (rewardAggregation)")
     return reward
 

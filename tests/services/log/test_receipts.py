@@ -7,6 +7,7 @@ import pytest
 
 from shared.domain.errors import ResourceNotFoundError
 from shared.domain.events import LearningMode
+from shared.domain.loop import RewardAggregation
 from shared.services.log import receipts
 from shared.services.log.receipts import DecisionReceipt, Fate, Outcome, Receipt
 from shared.storage import names
@@ -40,6 +41,13 @@ async def forget_hot(process: Process) -> None:
     """Let the hot log's tables of today go."""
     for name in await process.tables():
         await process.account.rows.drop(name)
+
+
+async def forget_models(process: Process) -> None:
+    """Let all models go, as if many others had been published since."""
+    files = process.account.files(names.MODELS)
+    for name in [each.name async for each in files.listing("") if "/models/" in each.name]:
+        await files.delete(name)
 
 
 async def test_an_event_that_waits_says_until_when(one):
@@ -82,6 +90,23 @@ async def test_of_several_rewards_the_earliest_counts(one):
     found = await of(one)
     assert [(each.observation.reward, each.outcome) for each in found.rewards] == [(0.25, Outcome.COUNTED), (1.0, Outcome.UNUSED)]
     assert "rewardAggregation" in found.rewards[1].reason
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+@pytest.mark.parametrize(
+    ("when_learned", "since"), [("sum", "earliest"), ("earliest", "sum"), ("earliest", "max"), ("average", "earliest")]
+)
+async def test_which_rewards_counted_is_told_as_it_was_when_the_event_was_learned(one, is_kept, when_learned, since):
+    one.configuration.loop = replace(LOOP, reward_aggregation=RewardAggregation(when_learned))
+    await log(one, decision(), observation(reward=0.25, at=after(1)), observation(reward=1.0, at=after(2)))
+    await learn(one)
+    one.configuration.loop = replace(LOOP, reward_aggregation=RewardAggregation(since))
+    if not is_kept:
+        await forget_models(one)
+    found = await of(one)
+    second = Outcome.UNUSED if when_learned == "earliest" else Outcome.COUNTED
+    assert [each.outcome for each in found.rewards] == [Outcome.COUNTED, second]
+    assert bool(found.learned_in) == is_kept
 
 
 async def test_a_repeated_decision_is_told_beside_the_first(one, clock):
