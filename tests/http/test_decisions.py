@@ -1,6 +1,7 @@
 """Decisions of clients over HTTP: what the service decides for the same request is stored, and all else is refused by its line."""
 
 import gzip
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ import orjson
 import pytest
 
 from tests.http.building import ON_ONE_HOST, actions, counters, path, rank, rank_body, refused
-from tests.http.own_loops import QUICK, OwnLoop, own_loop
+from tests.http.own_loops import ADMIN, QUICK, OwnLoop, own_loop
 from tests.http.test_logs import learned, receipt
 from tests.http.test_model import learn
 from tests.http.test_serving import serving
@@ -92,6 +93,23 @@ def test_another_loops_decisions_are_refused(own, shared):
         line = as_ranked(other, "e1")
         answer = send(own, first(other), line)
         assert [each["code"] for each in answer.json["refused"]] == ["TicketOfAnotherLoop"]
+
+
+def test_a_ticket_of_an_earlier_life_of_the_loop_is_refused(shared):
+    name = f"again{secrets.token_hex(6)}"
+
+    def made() -> OwnLoop:
+        answer = shared.request("PUT", f"/loops/{name}", {"configuration": QUICK}, headers=ADMIN)
+        assert answer.status == 201
+        return OwnLoop(shared, name, answer.json["keys"][0])
+
+    earlier = made()
+    ticket, line = first(earlier), as_ranked(earlier, "e1")
+    assert shared.request("DELETE", f"/loops/{name}", headers=ADMIN).status == 204
+    later = made()
+    assert [each["code"] for each in send(later, ticket, line).json["refused"]] == ["TicketOfAnotherLoop"]
+    assert send(later, first(later), line).json["stored"] == 1
+    shared.request("DELETE", f"/loops/{name}", headers=ADMIN)
 
 
 def test_several_slots_are_decided_as_the_service_does(own):

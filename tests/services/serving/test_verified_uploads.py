@@ -205,6 +205,18 @@ async def test_what_was_decided_without_a_ticket_had_equal_probabilities(account
     process.models.stop()
 
 
+async def test_a_share_that_is_held_out_is_decided_as_the_service_does_and_never_without_a_ticket(account, clock):
+    process = Process(account, clock, loop=replace(LOOP, holdout_percentage=0.5))
+    service, client = Service(process), Client(process)
+    await service.publish()
+    assert (await service.take(client, *[client.decide(f"e{number}") for number in range(30)])).stored == 30
+    held = [each.holdout.is_held_out for each in await service.stored() if each.holdout is not None]
+    assert (len(held), 5 < sum(held) < 25) == (30, True)
+    alone = Client(process, version="", settings=LOOP)
+    assert (await service.take(alone, *[alone.decide(f"f{number}") for number in range(30)], ticket=None)).stored == 30
+    process.models.stop()
+
+
 async def test_a_batch_may_hold_decisions_by_several_tickets(service, one):
     newer, older, alone = Client(one), Client(one, version=""), Client(one, version="")
     tickets = [orjson.dumps({"ticket": each}) for each in (await service.tickets.write(older.basis), None)]
