@@ -93,9 +93,10 @@ class InteractionLine(RankRequest):
 
 
 class ObservationLine(WireModel):
-    """A reward, of an event or of one of its slots, or an activation."""
+    """A reward, of an event or of one of its slots, or an activation. With an ``id`` it may be sent again, and is stored once."""
 
     event_id: EventId
+    id: Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None = None
     value: Annotated[float, Field(ge=-1.0, le=1.0, allow_inf_nan=False)] | None = None
     slot_id: Annotated[str, StringConstraints(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
     activate: bool | None = None
@@ -107,7 +108,7 @@ class ObservationLine(WireModel):
             raise InvalidRewardRequestError('value: needed is either a value or "activate": true', target="value")
         if self.activate and self.slot_id is not None:
             raise InvalidRewardRequestError("slotId: an activation is for the whole event", target="slotId")
-        return Report(self.event_id, self.value, self.slot_id or "", self.timestamp)
+        return Report(self.event_id, self.value, self.slot_id or "", self.timestamp, self.id or "")
 
 
 def check_lines(content_type: str) -> None:

@@ -74,12 +74,16 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A reward that a client observed, for an event or one slot of it, or (``reward`` is None) the activation of the event."""
+    """A reward that a client observed, for an event or one slot of it, or (``reward`` is None) the activation of the event.
+
+    ``id`` tells it from others that say the same ("": nothing does).
+    """
 
     event_id: str
     reward: float | None
     slot: str
     at: datetime | None
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,13 @@ within half the grace; what it says is older is taken for that old.
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Final
 
 from shared.domain.clock import Clock
 from shared.domain.events import Decision, LearningMode, Observation
 from shared.domain.ports import EventLog
+from shared.domain.recent import Recent
 from shared.domain.uploads import Interaction, Report
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoders
@@ -19,6 +22,9 @@ from shared.services.serving.model_server import ModelServer
 
 _STEP = timedelta(microseconds=1)
 """Between two lines of a batch that count as equally old: their order stays."""
+
+_REMEMBERED: Final = 1 << 14
+_MARK: Final = 16
 
 
 class Uploads:
@@ -30,6 +36,7 @@ class Uploads:
         self._clock = clock
         self._grace = grace
         self._encoder = (encoders or Encoders()).of(EVERYTHING)
+        self._reported: Recent[bool] = Recent(size=_REMEMBERED, longest=_MARK)
 
     async def interactions(self, batch: Sequence[Interaction]) -> None:
         """Return once these decisions, at least one, are stored; raises as `shared.domain.ports.EventLog.append_decisions`."""
@@ -38,10 +45,20 @@ class Uploads:
         await self._log.append_decisions(await asyncio.to_thread(self._decisions, batch, times, mode))
 
     async def observations(self, batch: Sequence[Report]) -> None:
-        """Return once these rewards and activations, at least one, are stored; raises as `interactions`."""
-        times = times_of([each.at for each in batch], now=self._clock.now(), grace=self._grace)
-        observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(batch, times, strict=True)]
+        """Return once these rewards and activations, at least one, are stored; raises as `interactions`.
+
+        What has an id, and was stored by this process lately, is not stored again.
+        """
+        marks = dict.fromkeys(mark for each in batch if (mark := _mark(each)))
+        new = {mark for mark in marks if self._reported.get(mark) is None}
+        fresh = [each for each in batch if not (mark := _mark(each)) or _taken(new, mark)]
+        if not fresh:
+            return
+        times = times_of([each.at for each in fresh], now=self._clock.now(), grace=self._grace)
+        observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(fresh, times, strict=True)]
         await self._log.append_observations(observed)
+        for mark in marks:
+            self._reported.put(mark, True)
 
     def _decisions(self, batch: Sequence[Interaction], times: Sequence[datetime], mode: LearningMode) -> list[Decision]:
         return [self._decision(each, at, mode) for each, at in zip(batch, times, strict=True)]
@@ -65,3 +82,19 @@ def times_of(told: Sequence[datetime | None], *, now: datetime, grace: timedelta
     oldest = now - grace / 2
     floors = [min(oldest + number * _STEP, now) for number in range(len(told))]
     return [now if at is None else min(max(at, floor), now) for at, floor in zip(told, floors, strict=True)]
+
+
+def _mark(report: Report) -> bytes:
+    """Tell a report that has an id from all others; b"" for one that has none."""
+    if not report.id:
+        return b""
+    parts = (report.id, report.event_id, report.slot, repr(report.reward))
+    return blake2b("\0".join([f"{len(each)} {each}" for each in parts]).encode("utf-8", "surrogatepass"), digest_size=_MARK).digest()
+
+
+def _taken(new: set[bytes], mark: bytes) -> bool:
+    """Take one out of what is new; tells whether it was there."""
+    if mark not in new:
+        return False
+    new.remove(mark)
+    return True

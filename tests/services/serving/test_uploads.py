@@ -72,6 +72,27 @@ async def test_a_batch_is_joined_with_its_rewards_and_learned(one):
     assert (await one.receipts.find("e25")).decisions[0].used_default
 
 
+async def test_a_reward_with_an_id_that_is_sent_again_is_stored_once(one):
+    first, second = {"eventId": "e1", "value": 0.5, "id": "r1"}, {"eventId": "e1", "value": 0.5, "id": "r2"}
+    others = [{**first, "eventId": "e2"}, {**first, "value": 1.0}, {**first, "slotId": "top"}]
+    await observe(one, first, first)
+    await observe(one, first)
+    await observe(one, second, first, *others)
+    await observe(one, second, *others)
+    assert [(each.event_id, each.reward, each.slot) for each in await observed(one)] == [
+        ("e1", 0.5, ""),
+        ("e1", 0.5, ""),
+        ("e2", 0.5, ""),
+        ("e1", 1.0, ""),
+        ("e1", 0.5, "top"),
+    ]
+
+
+async def test_rewards_without_an_id_are_all_stored(one):
+    await observe(one, *[{"eventId": "e1", "value": 0.5, "timestamp": "2026-05-17"}] * 3)
+    assert len(await observed(one)) == 3
+
+
 async def test_an_activation_and_the_reward_of_a_slot_are_stored_as_such(one):
     await observe(one, {"eventId": "e1", "activate": True}, {"eventId": "e1", "value": -0.5, "slotId": "top"})
     assert [(each.event_id, each.reward, each.slot) for each in await observed(one)] == [("e1", None, ""), ("e1", -0.5, "top")]
