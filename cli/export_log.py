@@ -15,8 +15,9 @@ from isal import igzip
 from cli import options
 from cli.output import console, print_json, steps_progress
 from cli.storage import run, stored_loop
-from cli.table_files import CsvText, ParquetFiles
+from cli.table_files import ParquetFiles
 from shared.domain.clock import EPOCH, LATEST
+from shared.joining.csv_rows import CsvText
 from shared.services.log.exporting import Exported, Exporter
 
 

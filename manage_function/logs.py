@@ -5,9 +5,11 @@ import asyncio
 import azure.functions as func
 
 from shared.api.decisions import DecisionsResponse, read_decisions
+from shared.api.log_download import CURSOR, EVENTS, JSON_LINES, MEDIA_TYPES, Download, read_download
 from shared.api.logs import DateRange, LogsProperties, check_lines, read_interactions, read_observations
-from shared.runtime.assembly.process import BATCHES
-from shared.runtime.http import MUCH, QUERY_VERSION, WORK, Call, Operation, answer
+from shared.joining.csv_rows import CsvText
+from shared.runtime.assembly.process import BATCHES, REPORTS
+from shared.runtime.http import MUCH, QUERY_VERSION, WORK, Call, Operation, answer, attachment
 
 _UPLOADS = ("v1.1-preview.2", "v1.1-preview.3", QUERY_VERSION)
 
@@ -48,7 +50,24 @@ async def observations(call: Call) -> func.HttpResponse:
     return answer(204)
 
 
+async def lines(call: Call) -> func.HttpResponse:
+    """Answer with a piece of the log, and where the next one begins."""
+    asked = read_download(call.query)
+    piece = await call.services.downloads.piece(asked.since, asked.until, cursor=asked.cursor)
+    body = await asyncio.to_thread(_written, piece.text, asked)
+    headers = {EVENTS: str(piece.events)} | ({CURSOR: piece.following} if piece.following else {})
+    return attachment(body, name=f"log.{asked.format}", media_type=MEDIA_TYPES[asked.format], headers=headers)
+
+
+def _written(text: bytes, asked: Download) -> bytes:
+    if asked.format == JSON_LINES:
+        return text
+    table = CsvText(for_spreadsheets=asked.for_spreadsheets)
+    return b"".join([b"" if asked.cursor else table.head, *table.body(text)])
+
+
 OPERATIONS = (
+    Operation("logs_lines", "GET", "log/lines", lines, versioned=False, time=MUCH, room=REPORTS),
     Operation("logs_properties", "GET", "logs/properties", properties, time=MUCH),
     Operation("logs_delete", "DELETE", "logs", delete, time=WORK),
     Operation("logs_interactions", "POST", "logs/interactions", interactions, reads_json=False, versions=_UPLOADS, appends=True),

@@ -312,12 +312,19 @@ def answer(status: int, body: WireModel | bytes | None = None, *, headers: Mappi
     return func.HttpResponse(content, status_code=status, headers={**all_headers, "Content-Type": _JSON}, mimetype="application/json")
 
 
-def attachment(content: bytes, *, name: str, modified_at: datetime | None) -> func.HttpResponse:
+def attachment(
+    content: bytes,
+    *,
+    name: str,
+    modified_at: datetime | None = None,
+    media_type: str = _BYTES,
+    headers: Mapping[str, str] | None = None,
+) -> func.HttpResponse:
     """Make a response that a client saves as a file of this name."""
-    headers = {**_ALWAYS, "Content-Disposition": f"attachment; filename={name}", "Content-Type": _BYTES}
+    given = {**_ALWAYS, "Content-Disposition": f"attachment; filename={name}", "Content-Type": media_type, **(headers or {})}
     if modified_at is not None:
-        headers["Last-Modified"] = format_datetime(modified_at.astimezone(UTC), usegmt=True)
-    return func.HttpResponse(content, status_code=200, headers=headers, mimetype=_BYTES)
+        given["Last-Modified"] = format_datetime(modified_at.astimezone(UTC), usegmt=True)
+    return func.HttpResponse(content, status_code=200, headers=given, mimetype=media_type.partition(";")[0])
 
 
 def page(content: bytes, *, headers: Mapping[str, str]) -> func.HttpResponse:

@@ -21,6 +21,7 @@ from shared.runtime.assembly.analysis import (
 from shared.runtime.assembly.breakdowns import build_breakdown
 from shared.runtime.assembly.figures import build_figures
 from shared.runtime.assembly.log import (
+    build_downloads,
     build_joined_log,
     build_latest_events,
     build_logs,
@@ -57,6 +58,7 @@ class LoopServices(Serving):
 
     joined = cached_property(build_joined_log)
     logs = cached_property(build_logs)
+    downloads = cached_property(build_downloads)
     receipts = cached_property(build_receipts)
     reasons = cached_property(build_reasons)
     latest_events = cached_property(build_latest_events)

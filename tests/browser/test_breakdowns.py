@@ -145,3 +145,55 @@ def test_a_count_that_is_under_way_says_so_and_can_be_cancelled(visit, app, show
     visit.says("Cancelled.")
     visit.heading("Segments")
     assert app.request("GET", "/breakdowns/long").status == 404
+
+
+def test_a_range_of_the_log_is_downloaded_and_the_choice_is_a_link(visit, visiting, app, shown, axe):
+    visit.sign_in()
+    visit.go("Log")
+    for chosen, name, path_ in (("dsjson", "jsonl", "/log/lines"), ("spreadsheet", "csv", "/log/lines?format=csv&spreadsheet=true")):
+        visit.page.get_by_label("Format").select_option(chosen)
+        with visit.page.expect_download() as begun:
+            visit.button("Download").click()
+        assert begun.value.suggested_filename.endswith(f".{name}")
+        assert begun.value.path().read_bytes() == app.request("GET", path_).body
+        visit.says(f"{EVENTS} events downloaded.")
+    visit.page.get_by_label("Until").fill("2001-01-02T00:00")
+    visit.page.get_by_label("From").fill("2001-01-01T00:00")
+    visit.page.get_by_label("Format").select_option("csv")
+    link = visit.page.evaluate("location.hash")
+    assert "format=csv" in link
+    for options in ({"color_scheme": "dark"}, {"size": PHONE, "has_touch": True, "is_mobile": True}):
+        with visiting(bypass_csp=True, **options) as other:
+            other.sign_in()
+            other.page.evaluate("link => { location.hash = link; }", link)
+            expect(other.page.get_by_label("From")).to_have_value("2001-01-01T00:00", timeout=WITHIN_MS)
+            expect(other.page.get_by_label("Format")).to_have_value("csv")
+            assert other.is_as_wide_as_the_screen()
+            assert findings(other, axe) == []
+
+
+def test_a_download_goes_from_piece_to_piece_can_be_stopped_and_says_at_which_field_it_is_refused(visit, shown):
+    visit.refusals.add(400)
+    visit.sign_in()
+    visit.go("Log")
+    pieces = {"": ("one\n", "a:1"), "a:1": ("two\n", "a:2"), "a:2": ("three\n", "")}
+
+    def answer(route):
+        cursor = route.request.url.partition("cursor=")[2].replace("%3A", ":")
+        text, following = pieces[cursor]
+        headers = {"x-personalizer-events": "1"} | ({"x-personalizer-next": following} if following else {})
+        route.fulfill(body=text, headers=headers)
+
+    visit.page.route("**/log/lines*", answer)
+    with visit.page.expect_download() as begun:
+        visit.button("Download").click()
+    assert begun.value.path().read_text() == "one\ntwo\nthree\n"
+    visit.page.unroute("**/log/lines*")
+    let_go = visit.hold("**/log/lines*")
+    visit.button("Download").click()
+    visit.button("Stop").click()
+    visit.says("Stopped. No file was written.")
+    let_go()
+    visit.page.get_by_label("Until").fill("2001-01-02T00:00")
+    visit.button("Download").click()
+    assert "later than" in visit.error_of("Until")

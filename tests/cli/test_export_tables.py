@@ -15,11 +15,12 @@ import pyarrow.parquet
 import pytest
 
 from cli import table_files
-from cli.rows import COLUMNS, Kind
 from shared.domain.events import Action, Features, JoinedEvent, Proposal, Situation, SkipReason
 from shared.domain.loop import LoopRecord
+from shared.joining import csv_rows
 from shared.joining.dsjson import line
 from shared.joining.reading import read_lines
+from shared.joining.rows import COLUMNS, Kind
 from shared.storage.cold_log import FileColdLog
 from shared.storage.loop_store import FileLoopStore
 from shared.storage.ports import Storage
@@ -145,7 +146,7 @@ async def test_for_a_spreadsheet_no_text_is_a_formula_and_without_it_none_is_cha
     assert (rows[1]["action"], rows[1]["baseline_action"], rows[4]["slot"]) == (f"'{ODD[0]}", f"'{ODD[0]}", "'=side")
     assert not [cell for row in rows for name, cell in row.items() if cell.startswith(("=", "+", "@", "\t", "\r"))]
     assert [row["reward"] for row in rows if row["reward"].startswith("-")] == ["-1.0"]  # a number is no formula
-    cell = table_files.CsvText(for_spreadsheets=True)._cell
+    cell = csv_rows.CsvText(for_spreadsheets=True)._cell
     assert [cell(Kind.TEXT, each) for each in (*FORMULAS, "a=1", "")] == [*(f"'{each}" for each in FORMULAS), "a=1", ""]
     assert table(await exported(storage, "--format", "csv"))[4]["slot"] == "=side"
 
@@ -171,7 +172,7 @@ async def test_parquet_holds_the_same_rows_with_types(storage, events, tmp_path)
     texts = table(await exported(storage, "--format", "csv"))
     kinds = {column.name: column.kind for column in COLUMNS}
     for row, text in zip(found, texts, strict=True):
-        assert {name: table_files._written(kinds[name], value) for name, value in row.items()} == text
+        assert {name: csv_rows.written(kinds[name], value) for name, value in row.items()} == text
     assert found[0]["timestamp"] == datetime(2026, 5, 17, 12, 0, 0, 250_000, tzinfo=UTC)
     assert (found[0]["rewards"], found[0]["action_number"], found[0]["deferred"], found[0]["slot"]) == ([1.0, -0.5], 2, False, None)
 
@@ -179,7 +180,7 @@ async def test_parquet_holds_the_same_rows_with_types(storage, events, tmp_path)
 async def test_days_are_files_of_their_own_and_few_are_open_at_a_time(storage, account, tmp_path, monkeypatch):
     """Events that come back to a day whose file is closed go to a further file of it."""
     monkeypatch.setattr(table_files, "_OPEN_FILES", 2)
-    monkeypatch.setattr(table_files, "_ROWS", 2)
+    monkeypatch.setattr(csv_rows, "_ROWS", 2)
     days = [0, 1, 2, 0, 0, 0, 2, 0]
     moved = [JoinedEvent(decision(str(number), at=T0 + timedelta(days=day)), 0.0) for number, day in enumerate(days)]
     (tmp_path / "in.json").write_bytes(b"".join(map(line, moved)))
@@ -219,7 +220,7 @@ async def test_what_cannot_be_is_told_before_anything_is_read(arguments, names):
 
 
 async def test_a_table_that_is_not_whole_does_not_appear(storage, account, events, tmp_path, monkeypatch):
-    monkeypatch.setattr("cli.rows._rewards", lambda event: 1 / 0 if event.decision.event_id == "tomorrow" else [])
+    monkeypatch.setattr("shared.joining.rows._rewards", lambda event: 1 / 0 if event.decision.event_id == "tomorrow" else [])
     for name in ("log.csv", "log.parquet"):
         with pytest.raises(ZeroDivisionError):
             await run_async("export", "--out", str(tmp_path / name), environment=settings_of(storage))

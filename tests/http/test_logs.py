@@ -1,5 +1,7 @@
 """The log's properties, deletion and batches, and receipts, over HTTP."""
 
+import csv
+import io
 import random
 import threading
 import time
@@ -331,3 +333,41 @@ def test_a_mirror_elsewhere_is_refused_by_each_versions_name(quiet):
         settings = quiet.request("GET", place).json | {"logMirrorEnabled": True, "logMirrorSasUri": "https://169.254.169.254/x?sp=w&sig=s"}
         code = "InvalidSasUri" if version == VERSIONS[-1] else "InvalidContainer"
         refused(quiet.request("PUT", place, settings), 400, code, naming="host of Azure Blob storage", target="logMirrorSasUri")
+
+
+# --- the log in pieces ---------------------------------------------------------------------------------------------------
+
+
+def test_the_log_comes_as_lines_and_as_a_table(own):
+    for number in range(3):
+        rank(own, eventId=f"e{number}")
+        reward(own, f"e{number}", float(number == 1))
+    learned(own, 3)
+    answer = own.request("GET", "/log/lines")
+    assert (answer.status, answer.headers["content-type"], answer.headers["x-personalizer-events"]) == (200, "application/x-ndjson", "3")
+    assert "x-personalizer-next" not in answer.headers
+    found = [orjson.loads(line) for line in answer.body.splitlines()]
+    assert {each["EventId"] for each in found} == {"e0", "e1", "e2"}
+    table = own.request("GET", "/log/lines?format=CSV")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(table.body.decode())))
+    assert {row["event_id"]: float(row["reward"]) for row in rows} == {"e0": 0.0, "e1": 1.0, "e2": 0.0}
+    assert own.request("GET", "/log/lines?until=2020-01-01").body == b""
+
+
+@pytest.mark.parametrize(
+    ("query", "target"),
+    [
+        ("format=parquet", "format"),
+        ("spreadsheet=perhaps", "spreadsheet"),
+        ("since=x", "since"),
+        ("since=2026-01-02&until=2026-01-01", "until"),
+        ("cursor=x", "cursor"),
+    ],
+)
+def test_lines_that_make_no_sense_are_refused(quiet, query, target):
+    refused(quiet.request("GET", f"/log/lines?{query}"), 400, "InvalidRequest", target=target)
+
+
+def test_a_part_of_the_log_that_is_gone_is_not_found(quiet):
+    refused(quiet.request("GET", "/log/lines?cursor=a:1"), 404, "ResourceNotFound", naming="begin the download again")

@@ -142,6 +142,23 @@ export class Api {
     return (await this.#call("GET", path, { query })).blob();
   }
 
+  /**
+   * Fetch a piece of a file that comes in several.
+   *
+   * @param {string} path
+   * @param {Query} query
+   * @param {AbortSignal} signal
+   */
+  async piece(path, query, signal) {
+    const response = await this.#call("GET", path, { query, signal });
+    const content = await response.blob();
+    return {
+      content,
+      events: Number(response.headers.get("x-personalizer-events")),
+      next: response.headers.get("x-personalizer-next") ?? "",
+    };
+  }
+
   /** What it takes to sign in to it on the other page, or again. */
   signIn() {
     return { key: this.#key, loop: this.loop };

@@ -176,8 +176,9 @@ export function momentField({ name, label, hint, at = null }) {
  * Two fields for `startTime` and `endTime`.
  *
  * @param {{ since: Date, until: Date } | null} logged the range that is logged, if anything is
+ * @param {{ since: Date, until: Date } | null} chosen the one to begin with, if it is another
  */
-export function rangeFields(logged) {
+export function rangeFields(logged, chosen = null) {
   const start = momentField({ name: "startTime", label: "From", hint: "In your local time." });
   const end = momentField({ name: "endTime", label: "Until", hint: "In your local time." });
   const set = (/** @type {Date} */ since, /** @type {Date} */ until) => {
@@ -186,7 +187,8 @@ export function rangeFields(logged) {
   };
   const last = (/** @type {number} */ hours) => () => set(new Date(Date.now() - hours * HOUR_MS), new Date(Date.now() + MINUTE_MS));
   const whole = () => logged && set(logged.since, new Date(logged.until.getTime() + MINUTE_MS));
-  if (logged) whole();
+  if (chosen) set(chosen.since, chosen.until);
+  else if (logged) whole();
   else last(24)();
   return {
     fields: [start, end],

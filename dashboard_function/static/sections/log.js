@@ -5,6 +5,7 @@ import { h, replace } from "../lib/dom.js";
 import { counted, duration } from "../lib/format.js";
 import { message, note } from "../lib/notes.js";
 import { button, card, empty, facts, heading, when } from "../lib/pieces.js";
+import { downloadCard } from "./download.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -60,6 +61,7 @@ export async function show(page) {
           h("p", {}, "Every answered Rank call is logged. ", h("a", { href: "#/overview" }, "Send the first one.")),
           settings,
         ),
+    dateRange ? downloadCard(page, { since: new Date(dateRange.from), until: new Date(dateRange.to) }) : null,
     dateRange
       ? card(
           "Delete",

@@ -28,6 +28,7 @@ from shared.api.feature_importances import FeatureImportanceBody, FeatureImporta
 from shared.api.figures import INTERVALS as FIGURES_INTERVALS
 from shared.api.figures import FiguresResponse
 from shared.api.log_breakdowns import BreakdownBody, BreakdownContract, BreakdownPage
+from shared.api.log_download import CURSOR, EVENTS, JSON_LINES, MEDIA_TYPES
 from shared.api.logs import LINES, InteractionLine, LogsProperties, ObservationLine
 from shared.api.loops import KeyResponse, LoopBody, LoopRequest, LoopsResponse
 from shared.api.model import DEFAULT_MOVED, MOST_MOVED, ComparisonBody, ModelPropertiesBody, ModelVersionBody, ModelVersionsBody
@@ -488,6 +489,33 @@ _LOGS_DELETE: Final = Described(
     description="When the call is answered, everything that was logged before is no longer read. It is removed from storage soon after. "
     "The model stays.",
     answers=(_DONE,),
+)
+_LOGS_LINES: Final = Described(
+    "Log",
+    "Download a part of the log",
+    description="The joined log: events with their rewards, once their reward wait time is over. An answer has some megabytes at most. "
+    f"If there is more, its header `{CURSOR}` is the `cursor` of the next call with the same query. All pieces together are the file that "
+    "`cli export` writes.",
+    parameters=(
+        Parameter("since", TIME_SCHEMA, "Only events that were ranked at this time or later."),
+        Parameter("until", TIME_SCHEMA, "Only events that were ranked before; later than `since`."),
+        Parameter(
+            "format",
+            {"type": "string", "enum": [*MEDIA_TYPES], "default": JSON_LINES},
+            "`dsjson` is a JSON object on each line, `csv` a table with a row for each event or slot.",
+        ),
+        Parameter("spreadsheet", {"type": "boolean", "default": False}, "In CSV, an apostrophe before texts that look like formulas."),
+        Parameter("cursor", {"type": "string"}, f"The header `{CURSOR}` of the piece before."),
+    ),
+    answers=(
+        Answer(
+            200,
+            "Lines of the log, or rows. Only the first piece of a table has its head.",
+            media_type=MEDIA_TYPES[JSON_LINES],
+            headers={CURSOR: "The next piece's `cursor`; the last piece has none.", EVENTS: "The number of lines of the log in it."},
+        ),
+    ),
+    errors=(errors.InvalidRequestError, errors.ResourceNotFoundError),
 )
 _LOGS_INTERACTIONS: Final = Described(
     "Log",
@@ -1312,6 +1340,7 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "models_compare": _MODELS_COMPARE,
         "logs_properties": _LOGS_PROPERTIES,
         "logs_delete": _LOGS_DELETE,
+        "logs_lines": _LOGS_LINES,
         "logs_interactions": _LOGS_INTERACTIONS,
         "logs_decisions": _LOGS_DECISIONS,
         "logs_observations": _LOGS_OBSERVATIONS,

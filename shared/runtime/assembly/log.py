@@ -8,6 +8,7 @@ from shared.storage.hot_log import LogSettings
 if TYPE_CHECKING:
     from shared.runtime.assembly.process import Common
     from shared.runtime.loop_services import LoopServices
+    from shared.services.log.downloading import Downloads
     from shared.services.log.erasure import Erasure
     from shared.services.log.latest import LatestEvents
     from shared.services.log.logs import Logs
@@ -65,6 +66,14 @@ def build_latest_events(loop: "LoopServices") -> "LatestEvents":
     from shared.services.log.latest import LatestEvents
 
     return LatestEvents(loop.log, loop.joined, loop.store, loop.configuration, clock=loop.clock)
+
+
+def build_downloads(loop: "LoopServices") -> "Downloads":
+    """Give what hands out the log."""
+    from shared.services.log.downloading import Downloads
+    from shared.services.log.exporting import Exporter
+
+    return Downloads(Exporter(loop.joined))
 
 
 def build_reasons(loop: "LoopServices") -> "Reasons":
