@@ -1,6 +1,7 @@
 """HTTP: the live figures, and how fast this process answers."""
 
 from datetime import datetime
+from typing import Any
 
 import azure.functions as func
 
@@ -64,7 +65,8 @@ def _lift(lift: Lift) -> LiftBody:
 
 
 def _point(point: Point) -> PointBody:
-    of_apprentice = {} if point.match_rate is None else {"match_rate": point.match_rate}
+    told = {"match_rate": point.match_rate, "proposed_reward": point.proposed_reward}
+    of_apprentice: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
     return PointBody(
         time_stamp=point.at,
         events=point.events,

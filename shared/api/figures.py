@@ -82,6 +82,7 @@ class PointBody(WireModel):
     lag_seconds: float | None
     policies: list[PolicyBody]
     match_rate: float | None = None
+    proposed_reward: Ends | None = None
 
 
 class CumulatedBody(WireModel):

@@ -57,12 +57,17 @@ def test_how_often_the_apprentice_agrees_is_a_chart_over_time_where_there_is_one
         answer = route.fetch().json()
         for number, point in enumerate(answer["timeseries"]):
             point["matchRate"] = 0.25 if number == 0 else 0.5
+            point["proposedReward"] = [0.2, 0.6]
         answer["timeseries"] = [{**answer["timeseries"][0], "timeStamp": "2026-01-01T00:00:00Z", "matchRate": 0.75}, *answer["timeseries"]]
         route.fulfill(json=answer)
 
     visit.page.route("**/figures*", of_an_apprentice)
     expect(chart.get_by_role("img")).to_have_attribute(
         "aria-label", re.compile(r"Same choice: last \d+%, between 25% and 75%"), timeout=WITHIN_MS
+    )
+    earned = visit.page.get_by_role("region", name="Apprentice: what the policy's choices can have earned")
+    expect(earned.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(r"Policy, at least: last 0\.200.*Policy, at most: last 0\.600"), timeout=WITHIN_MS
     )
     visit.page.unroute_all(behavior="ignoreErrors")
 

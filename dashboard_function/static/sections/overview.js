@@ -233,10 +233,27 @@ function chartsFor(api, signal, onRange) {
     level: "h2",
     onRange,
   });
+  const proposed = new Chart({
+    title: "Apprentice: what the policy's choices can have earned",
+    format: reward,
+    signal,
+    steps: THOUSANDTHS,
+    least: 0.05,
+    height: 200,
+    level: "h2",
+    onRange,
+  });
   const ofApprentice = h(
     "div",
     { class: "card", hidden: true },
     apprentice.element,
+    proposed.element,
+    h(
+      "p",
+      { class: "faint" },
+      "Where both chose the same, the reward is known. Nothing tells what the policy's other choices would have earned, as they were never shown: " +
+        "the lines are the least and the most that is possible. Online mode finds out.",
+    ),
     h(
       "p",
       { class: "faint" },
@@ -330,6 +347,16 @@ function chartsFor(api, signal, onRange) {
         series: [
           { label: "Same choice", colour: "baseline", shape: "area", values: matches },
           ...former(learnedAt, (each) => each.matchRate ?? null),
+        ],
+      });
+      const [least, most] = [0, 1].map((end) => column(known, (each) => each.proposedReward?.[end] ?? null));
+      proposed.show({
+        times: ofApprentice.hidden ? [] : learnedAt,
+        marks,
+        series: [
+          { label: "Your own choice earned", colour: "baseline", dash: [8, 4], values: column(known, (each) => each.averageReward) },
+          { label: "Policy, at least", colour: "online", values: least, low: least, high: most },
+          { label: "Policy, at most", colour: "online", values: most },
         ],
       });
       lag.show({

@@ -73,7 +73,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A bucket, which begins ``at`` a time. Rates are over its learned events, and None without any."""
+    """A bucket, which begins ``at`` a time. Rates are over its learned events, and None without any.
+
+    Where all of them are of Apprentice mode, ``proposed_reward`` has the least and the most that the proposals can have earned on average.
+    """
 
     at: datetime
     events: int
@@ -85,6 +88,7 @@ class Point:
     exploration_share: float | None
     entropy: float | None
     match_rate: float | None
+    proposed_reward: Ends | None
     lag_seconds: float | None
     policies: Sequence[PolicyFigures]
 
@@ -210,10 +214,29 @@ def _lift(moments: Moments, activity: Activity, events: int) -> Lift:
 def _points(timeline: Timeline, shown: Integers) -> list[Point]:
     activity, moments = timeline.activity.taken(shown), timeline.moments.taken((slice(None), shown))
     policies = _policies(moments, at_one_look(moments, bounds(activity)))
-    return [_point(begin, activity, number, policies[number]) for number, begin in enumerate(timeline.begins[shown].tolist())]
+    shown_alone = moments.taken(_ONLINE)
+    return [
+        _point(begin, activity, number, policies[number], _proposed_reward(activity.taken(number), shown_alone.taken(number)))
+        for number, begin in enumerate(timeline.begins[shown].tolist())
+    ]
 
 
-def _point(begin: int, activity: Activity, number: int, policies: Sequence[PolicyFigures]) -> Point:
+def _proposed_reward(activity: Activity, shown: Moments) -> Ends | None:
+    """Tell what the proposals of a bucket can have earned on average, from what the application's own choices earned.
+
+    Where both were the same, so was the reward. How much of all rewards that is, is not counted, nor what other proposals would have
+    earned: each can be as low or as high as rewards are.
+    """
+    events, same, total = float(activity.events), float(activity.imitated), float(shown.rewards)
+    if not events or activity.proposed != events:
+        return None
+    low, high = min(float(shown.lowest_reward), 0.0), max(float(shown.highest_reward), 1.0)
+    others = events - same
+    least, most = max(same * low, total - others * high), min(same * high, total - others * low)
+    return (least + others * low) / events, (most + others * high) / events
+
+
+def _point(begin: int, activity: Activity, number: int, policies: Sequence[PolicyFigures], proposed_reward: Ends | None) -> Point:
     sums = activity.taken(number)
     events = float(sums.events)
 
@@ -231,6 +254,7 @@ def _point(begin: int, activity: Activity, number: int, policies: Sequence[Polic
         exploration_share=mean(sums.explored),
         entropy=mean(sums.entropy),
         match_rate=float(sums.imitated / sums.proposed) if sums.proposed else None,
+        proposed_reward=proposed_reward,
         lag_seconds=mean(sums.lag_seconds),
         policies=policies,
     )

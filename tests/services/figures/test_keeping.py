@@ -75,6 +75,28 @@ async def test_they_agree_with_the_counters(one):
     assert found.cumulated[-1].policies[0].interval == found.totals.policies[0].interval
 
 
+async def test_what_proposals_can_have_earned_is_told_by_its_ends_where_nothing_else_was_shown(one):
+    for number in range(10):
+        proposed = 0 if number < 8 else 1
+        await one.log.append_decision(apprentice(f"e{number}", at=one.clock.now(), proposed=proposed))
+    await one.reward("e0", "e1", "e8")
+    one.clock.pass_(WAIT + 1)
+    await one.train()
+    (point,) = [each for each in (await report(one)).points if each.events]
+    assert point.match_rate == 0.8
+    assert point.average_reward == pytest.approx(0.3)
+    assert point.proposed_reward is not None
+    assert point.proposed_reward == pytest.approx((0.1, 0.5)), "it earned 2 or so of 8 where both agreed, and 0 to 2 where they did not"
+    least, most = point.proposed_reward
+    assert least <= 2 / 10 <= (2 + 2) / 10 <= most, "the truth lies between"
+
+
+async def test_where_the_policy_chose_nothing_is_told_of_proposals(one):
+    await one.log.append_decision(apprentice("a", at=one.clock.now()))
+    await window(one, "c", "d")
+    assert [each.proposed_reward for each in (await report(one)).points if each.events] == [None]
+
+
 def _summed(found: Report) -> dict[str, int]:
     sums: dict[str, int] = {}
     for point in found.points:

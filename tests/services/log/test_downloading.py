@@ -1,6 +1,7 @@
 """The log handed out in pieces: together they are the whole range, none is large, and a place that is gone is said to be gone."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,12 @@ def log_of(*sizes: int) -> Log:
     return Log(Fate(), parts)
 
 
+def of(log: Any) -> Downloads:
+    return Downloads(Exporter(log))
+
+
 async def pieces(log: Log, since: datetime | None = None, until: datetime | None = None) -> list[Piece]:
-    downloads = Downloads(Exporter(log))
+    downloads = of(log)
     found = [await downloads.piece(since, until)]
     while found[-1].following:
         found.append(await downloads.piece(since, until, cursor=found[-1].following))
@@ -53,19 +58,19 @@ async def test_a_range_without_events_is_one_empty_piece():
 async def test_what_came_meanwhile_does_not_move_the_place(monkeypatch):
     monkeypatch.setattr(downloading, "MOST_LINES", 7)
     log = log_of(10, 10)
-    first = await Downloads(Exporter(log)).piece(None, None)
+    first = await of(log).piece(None, None)
     log.add(EVENTS[20:30])
-    second = await Downloads(Exporter(log)).piece(None, None, cursor=first.following)
+    second = await of(log).piece(None, None, cursor=first.following)
     assert first.text + second.text == lines(EVENTS[:14])
 
 
 async def test_a_place_that_is_gone_or_was_never_there_is_refused(monkeypatch):
     monkeypatch.setattr(downloading, "MOST_LINES", 7)
     log = log_of(10, 10)
-    first = await Downloads(Exporter(log)).piece(None, None)
+    first = await of(log).piece(None, None)
     log.texts.pop(next(iter(log.texts)))
     with pytest.raises(ResourceNotFoundError, match="not there any more"):
-        await Downloads(Exporter(log)).piece(None, None, cursor=first.following)
+        await of(log).piece(None, None, cursor=first.following)
     for nonsense in ("x", ":", "a:b", "a:-1", "a:1 ", "é:1", "x" * 500 + ":1"):
         with pytest.raises(InvalidRequestError):
-            await Downloads(Exporter(log)).piece(None, None, cursor=nonsense)
+            await of(log).piece(None, None, cursor=nonsense)
