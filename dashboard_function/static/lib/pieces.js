@@ -40,10 +40,12 @@ export function card(title, ...content) {
  * @param {string} title
  */
 export function loading(title) {
-  return [
-    h("header", { class: "head" }, h("h1", { tabindex: "-1" }, title)),
-    h("p", { class: "loading faint", role: "status" }, "Loading…"),
-  ];
+  return [h("header", { class: "head" }, h("h1", { tabindex: "-1" }, title)), loadingPart()];
+}
+
+/** What stands where a part of a page is on its way. */
+export function loadingPart() {
+  return h("p", { class: "loading faint", role: "status" }, "Loading…");
 }
 
 /**

@@ -4,7 +4,7 @@ import { remember } from "../lib/address.js";
 import { h, renew, svg } from "../lib/dom.js";
 import { count, counted, interval, percent, reward } from "../lib/format.js";
 import { repeated } from "../lib/live.js";
-import { button, segments, when } from "../lib/pieces.js";
+import { button, loadingPart, segments, when } from "../lib/pieces.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -43,7 +43,7 @@ const RANGES = [
  * @param {RowOptions} options
  */
 export function rows({ api, query, signal, onError, argument }, { name, path, label, sorts, draw, onRange = () => {}, isFixed = false }) {
-  const content = h("div", { class: "stack" });
+  const content = h("div", { class: "stack" }, loadingPart());
   const search = h("input", { type: "search", "aria-label": label, placeholder: label, maxlength: 256, autocomplete: "off" });
   search.value = query.get("search") ?? "";
   let days = oneOf(RANGES, query.get("days"), "");

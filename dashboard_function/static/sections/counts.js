@@ -5,7 +5,7 @@ import { field, form } from "../lib/form.js";
 import { newId } from "../lib/ids.js";
 import { repeated } from "../lib/live.js";
 import { note } from "../lib/notes.js";
-import { button, card, heading, when } from "../lib/pieces.js";
+import { button, card, heading, loadingPart, when } from "../lib/pieces.js";
 import { loggedRange, rangeFields } from "../lib/range.js";
 import { rows } from "./breakdown.js";
 import { JOB_MS, isOver, jobTable, listed, removed, statusPill, statusText } from "./jobs.js";
@@ -124,7 +124,7 @@ export async function showCount(page, kind) {
  */
 function counted(page, address) {
   const { api, signal, onError } = page;
-  const shown = h("div");
+  const shown = h("div", {}, loadingPart());
   const found = rows(page, {
     name: "segments",
     path: `${address}/segments`,

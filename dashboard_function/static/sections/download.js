@@ -62,7 +62,15 @@ export function downloadCard({ api, query, signal }, logged) {
     const kind = FORMATS[format.control.value];
     const stopping = new AbortController();
     const told = h("span", {}, "The first events are on their way.");
-    replace(progress, h("p", { class: "actions" }, told, button("Stop", async () => stopping.abort(), { class: "small" })));
+    replace(
+      progress,
+      h(
+        "p",
+        { class: "actions" },
+        told,
+        button("Stop", async () => stopping.abort(), { class: "small" }),
+      ),
+    );
     try {
       const file = await fetched(api, { since, until, ...kind.query }, AbortSignal.any([signal, stopping.signal]), (events, bytes) =>
         write(told, `${counted(events, "event")}, ${count(Math.ceil(bytes / MEGABYTE))} MB.`),
@@ -76,11 +84,7 @@ export function downloadCard({ api, query, signal }, logged) {
   };
   const content = form({
     content: [range.element, format.element],
-    fields: () => [
-      { ...range.fields[0], name: "since" },
-      { ...range.fields[1], name: "until" },
-      format,
-    ],
+    fields: () => [{ ...range.fields[0], name: "since" }, { ...range.fields[1], name: "until" }, format],
     submit,
     action: "Download",
   });

@@ -392,7 +392,9 @@ function tiles(loop, found, during) {
     tile(
       "Explored",
       percent(explored.mean),
-      explored.events ? `chosen by chance ${during}; entropy ${decimal(meanOf(found.timeseries, "entropy").mean, 2)}` : `nothing learned ${during}`,
+      explored.events
+        ? `chosen by chance ${during}; entropy ${decimal(meanOf(found.timeseries, "entropy").mean, 2)}`
+        : `nothing learned ${during}`,
     ),
     tile(
       "Model age",
