@@ -3,6 +3,7 @@
 import atexit
 import logging
 import os
+import secrets
 import threading
 import time
 import weakref
@@ -339,7 +340,7 @@ def observation(event_id: str, value: float, slot: str | None) -> Record:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
     if not isfinite(number) or not -1.0 <= number <= 1.0:
         raise InvalidRequestError(f"value: must be a number from -1 to 1, not {value!r}", target="value")
-    line = b'{"eventId":%b,"value":%b' % (_named(event_id), repr(float(number)).encode())
+    line = b'{"eventId":%b,"id":"%b","value":%b' % (_named(event_id), _new_id(), repr(float(number)).encode())
     if slot is not None:
         line += b',"slotId":' + text_of(check_id(slot, "slotId"), "slotId")
     return Record(False, time.time(), line)
@@ -356,6 +357,11 @@ def not_stored(engine: Engine, record: Record) -> NotStoredError:
     if engine.queue.withdraw(record):
         return NotStoredError(f"the service has not stored this in time; it is not tried any more{why}")
     return NotStoredError(f"the service has not confirmed in time that it stored this; it may store it yet{why}")
+
+
+def _new_id() -> bytes:
+    """Make an id by which the service knows a line again whose answer was lost."""
+    return secrets.token_hex(8).encode()
 
 
 def _named(event_id: str) -> bytes:

@@ -71,12 +71,13 @@ def test_what_was_ranked_rewarded_and_activated_reaches_the_service(service, cli
     assert (line["eventId"], line["rewardActionId"], line["excludedActions"]) == ("e1", answer.reward_action_id, ["a1"])
     assert line["deferActivation"] is True
     assert line["probability"] == answer.probability == 0.5
-    told = [{name: value for name, value in each.items() if name != "timestamp"} for each in service.observations]
+    told = [{name: value for name, value in each.items() if name not in ("timestamp", "id")} for each in service.observations]
     assert told == [
         {"eventId": "e1", "activate": True},
         {"eventId": "e1", "value": 0.5},
         {"eventId": "e2", "value": 1.0, "slotId": "top"},
     ]
+    assert len({each["id"] for each in service.observations if "value" in each}) == 2
 
 
 @pytest.mark.parametrize("promise", PROMISES)
