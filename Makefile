@@ -68,7 +68,7 @@ bench: $(VENV)/.installed-dev ## measure speed, each figure beside a floor of th
 	$(BIN)/python -m benchmarks
 
 speed: $(VENV)/.installed-dev ## measure Rank and training beside Vowpal Wabbit, in one process
-	$(BIN)/python -m benchmarks.speed
+	PYTHONPATH=client $(BIN)/python -m benchmarks.speed
 
 quality: $(VENV)/.installed-dev ## measure the rewards in made worlds and on the data sets in the folder DATA (ARGS: --vw, --against FOLDER, ...)
 	$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") $(ARGS)

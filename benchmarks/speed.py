@@ -98,7 +98,7 @@ def rank(*, quick: bool) -> list[Line]:
         traffic = Traffic(actions=actions, seed=1)
         log = log_of((traffic.situation() for _ in range(200 if quick else 5_000)), seed=2)
         ours, vw = Ours(), VowpalWabbit(ARGUMENTS, log.situations)
-        _learn(ours, log.encoded)
+        learn(ours, log.encoded)
         texts = [logged(situation_json(situation), choice.chosen) for situation, choice in zip(log.situations, log.choices, strict=True)]
         vw.learn(texts, *log.encoded[1:])
         for name, calls in _calls(ours, traffic, count=40 if quick else 2_000).items():
@@ -150,6 +150,13 @@ def _ranked(measure: str, calls: Sequence[Call], vw: VowpalWabbit, goal: Goal | 
         _faster("rank", f"{measure}: {name}", percentile(ours, share), percentile(theirs, share), goal if name == "p50" else None)
         for name, share in (("p50", 0.5), ("p99", 0.99))
     ]
+
+
+def client(*, quick: bool) -> list[Line]:
+    """Measure calls in the application's process, by the Python client."""
+    from benchmarks import client as in_process
+
+    return in_process.run(quick=quick)
 
 
 def train(*, quick: bool) -> list[Line]:
@@ -214,7 +221,7 @@ def load(*, quick: bool) -> list[Line]:
     """Measure a cold start's part that is ours: the artifact, read and ready, and the process that holds it."""
     traffic = Traffic(actions=10, seed=5)
     ours = Ours()
-    _learn(ours, log_of((traffic.situation() for _ in range(200 if quick else 5_000)), seed=6).encoded)
+    learn(ours, log_of((traffic.situation() for _ in range(200 if quick else 5_000)), seed=6).encoded)
     lines: list[Line] = []
     for name, model in (("trained", ours.dump()), ("largest", largest_model())):
         measure = f"{name} model, {len(model) / 1e6:.1f} MB"
@@ -284,9 +291,9 @@ def _point(shape: Shape, *, quick: bool) -> _Point:
     log = log_of(islice(made(shape, seed=7), 64 if quick else WINDOW), seed=8)
     vw = VowpalWabbit(ARGUMENTS, log.situations)
     arguments = f"{ARGUMENTS} {interactions(log.situations)}"
-    learned = median(timed(partial(_learn, Ours(), log.encoded))[0] for _ in range(_ROUNDS))
+    learned = median(timed(partial(learn, Ours(), log.encoded))[0] for _ in range(_ROUNDS))
     ours = Ours()
-    _learn(ours, log.encoded)
+    learn(ours, log.encoded)
     with tempfile.TemporaryDirectory() as folder:
         vw_learned = _file_driver(arguments, log.write(Path(folder) / "events.json"))
     ranked = log.situations[: 20 if quick else 500]
@@ -335,7 +342,7 @@ def in_turn(pairs: Iterable[tuple[Callable[[], object], Callable[[], object]]]) 
 Encoded = tuple[Sequence[bytes], Sequence[float], Sequence[float]]
 
 
-def _learn(ours: Ours, encoded: Encoded) -> None:
+def learn(ours: Ours, encoded: Encoded) -> None:
     """Learn and publish as the trainer does, window by window."""
     for window in _windows(encoded, WINDOW):
         _publish(ours, window)
@@ -360,7 +367,7 @@ def _faster(benchmark: str, measure: str, ours: float, theirs: float, goal: Goal
     return Line(benchmark, measure, f"{1e6 * ours:,.1f} µs", f"{1e6 * theirs:,.1f} µs", theirs / ours, goal)
 
 
-BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {"rank": rank, "train": train, "load": load, "cost": cost}
+BENCHMARKS: Mapping[str, Callable[..., list[Line]]] = {"rank": rank, "client": client, "train": train, "load": load, "cost": cost}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,16 +1,16 @@
 """Decisions, and the lines that report them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from threading import Lock
 from time import time
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from open_personalizer.errors import InvalidRequestError
 from open_personalizer.rankings import FilledSlot, Ranking, SlotsRanking
 from open_personalizer.records import Record
-from open_personalizer.requests import LONGEST_LINE, Action, Asked, AskedSlots, Features, Reader, Slot, event_id_of, text_of
+from open_personalizer.requests import LONGEST_LINE, Action, Asked, AskedSlots, EventIds, Features, Reader, Slot, text_of
 from open_personalizer.serving import Basis
 from shared.domain.slots import Filling
 from shared.learning.arguments import is_multi_slot
@@ -23,8 +23,7 @@ AnswerOf = TypeVar("AnswerOf", Ranking, SlotsRanking)
 _is_multi_slot = lru_cache(maxsize=32)(is_multi_slot)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided(Generic[AnswerOf]):
+class Decided(NamedTuple, Generic[AnswerOf]):
     """An answer, the record that reports it, and the answer to give where that cannot be kept."""
 
     answer: AnswerOf
@@ -38,6 +37,7 @@ class Deciding:
     def __init__(self) -> None:
         self._reader = Reader()
         self._encoders = Encoders()
+        self._ids = EventIds()
         self._scoring = Lock()
         """A model scores for one thread at a time."""
 
@@ -53,10 +53,10 @@ class Deciding:
     ) -> Decided[Ranking]:
         """Decide for one slot; raises `InvalidRequestError`."""
         asked = self._reader.read(context, actions, excluded)
-        named = event_id_of(event_id)
+        named = self._ids.of(event_id)
         answer = self._ranked(asked, basis, named)
         chosen = b',"rewardActionId":%b,"probability":%b' % (
-            text_of(answer.reward_action_id, "actions"),
+            asked.actions[answer.index].id_text,
             repr(answer.probability).encode(),
         )
         record = _record(basis, named, asked.text, chosen, deferred=deferred)
@@ -76,7 +76,7 @@ class Deciding:
         if basis.ticket is not None and not _is_multi_slot(basis.settings.policy.arguments):
             raise InvalidRequestError("slots: this loop ranks one slot in a call: its learning policy needs --ccb_explore_adf for several")
         asked = self._reader.read_slots(context, actions, slots)
-        named = event_id_of(event_id)
+        named = self._ids.of(event_id)
         answer = self._filled(asked, basis, named)
         filled = b",".join(
             [

@@ -3,6 +3,7 @@
 import json
 from enum import Enum, StrEnum
 from math import inf, nan
+from threading import Thread
 from types import MappingProxyType
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from open_personalizer import Action, InvalidRequestError, Slot
-from open_personalizer.requests import Reader, event_id_of
+from open_personalizer.requests import EventIds, Reader, event_id_of
 
 from shared.api.multislot import read_multi_slot_rank
 from shared.api.rank import ActionReader, read_rank
@@ -143,7 +144,17 @@ def test_event_ids_that_no_reward_could_name_are_refused(wrong):
 def test_an_event_id_is_taken_as_the_service_takes_it():
     assert event_id_of("a%2fb") == "a/b"
     assert event_id_of("e1") == "e1"
-    assert len(event_id_of(None)) == len(event_id_of("")) == 32
+
+
+def test_new_event_ids_are_all_different_in_every_thread():
+    ids, found = EventIds(), list[str]()
+    threads = [Thread(target=lambda: found.extend([ids.of(given) for given in (None, "") for _ in range(500)])) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(set(found)) == 4_000
+    assert {len(each) for each in found} == {32}
 
 
 def test_a_call_for_several_slots_is_read_as_the_service_reads_it():
