@@ -13,7 +13,7 @@ from shared.domain.events import Decision, EventKey, Observation
 from shared.domain.identity import fingerprint
 from shared.domain.ledger import LogEpoch, Opened, Pointer, Reports, Segment, SegmentHead, Sighting, Sought
 from shared.domain.ports import ModelFeed
-from shared.storage import names
+from shared.storage import names, queries
 from shared.storage.clocks import LogClock
 from shared.storage.columns import Keys
 from shared.storage.epochs import Hearing
@@ -215,9 +215,13 @@ class RowEventLog:
     # --- days ------------------------------------------------------------------------------------------------------------
 
     async def earliest(self) -> datetime | None:
-        """Tell the first day that has a table, or when the log was deleted on that day."""
-        days = [table.day for table in await self.day_tables()]
-        return max(datetime.combine(min(days), time(), tzinfo=UTC), self._epoch.since) if days else None
+        """Tell the first day that has a table, or when the log was deleted on that day.
+
+        Tables of older generations count as well for the days on which a writer that has not heard of the deletion may go on in them.
+        """
+        epoch = self._epoch
+        days = [table.day for table in await self._all_tables() if table.generation in queries.generations(epoch, table.day)]
+        return max(datetime.combine(min(days), time(), tzinfo=UTC), epoch.since) if days else None
 
     async def day_tables(self) -> list[names.DayTable]:
         """List the tables of this loop's log: those of the generation that is written now."""

@@ -194,6 +194,18 @@ async def test_an_event_of_a_deleted_log_is_not_found_and_the_answer_says_why(on
         await one.receipts.find("e1")
 
 
+@pytest.mark.parametrize("seconds", [1, DAY / 2])
+async def test_what_a_process_stores_that_has_not_heard_of_a_deletion_is_found(one, other, clock, seconds):
+    await log(other, decision())
+    clock.pass_(seconds)
+    await one.logs.delete()
+    clock.pass_(1)
+    await log(other, decision(at=clock.now()), observation(reward=1.0, at=clock.now()))
+    found = await of(one)
+    assert (found.decision.decided_at, found.fate) == (clock.now(), Fate.PENDING)
+    assert [each.outcome for each in found.rewards] == [Outcome.PENDING]
+
+
 async def test_when_the_hot_log_is_gone_the_joined_log_tells(one):
     await log(one, decision(chosen=1), observation(reward=1.0))
     await learn(one)
