@@ -100,6 +100,7 @@ class AnySequence(RuleBasedStateMachine):
         self.far = Process(self.folder, self.clock, self.runner)
         self.loops: dict[str, Loop] = {}
         self.gone: list[Sent] = []
+        self.names, self.events = NAMES, EVENTS
         self.exported: list[tuple[bytes, bytes]] = []
         self._begin("default", [KEY, "the-second-key"])
         self.touched = "default"
@@ -137,8 +138,12 @@ class AnySequence(RuleBasedStateMachine):
             return self.far.ask(name, Sent(loop.name, loop.heard[0]), body, **others)
         return self.near.ask(name, loop.sent, body, **others)
 
+    def _event(self, name: str) -> str:
+        return self.events[EVENTS.index(name) % len(self.events)]
+
     def _there(self, name: str) -> Loop | None:
         """Give a loop that is there; one that is not has to be gone for everybody."""
+        name = self.names[NAMES.index(name) % len(self.names)]
         if name in self.loops:
             return self.loops[name]
         assert self.near.ask("loops_get", Sent("default", ADMIN), loop=name).status == 404
@@ -148,8 +153,10 @@ class AnySequence(RuleBasedStateMachine):
                 assert self.near.ask("configuration_get", each).status == 404
         return None
 
-    @initialize(change=changes)
-    def make_loops(self, change: dict[str, Any]) -> None:
+    @initialize(change=changes, loops=st.sampled_from([1, 3]), events=st.sampled_from([1, 2, 5]))
+    def make_loops(self, change: dict[str, Any], loops: int, events: int) -> None:
+        """Much happens to the same events of the same loop only where there are few."""
+        self.names, self.events = NAMES[:loops], EVENTS[:events]
         self.make_or_change_a_loop("news", change)
         self.make_or_change_a_loop("pages", {})
         self.change_the_policy("pages", ARGUMENTS[-1], "several")
@@ -161,6 +168,7 @@ class AnySequence(RuleBasedStateMachine):
         loop = self._there(at)
         if loop is None:
             return
+        event = self._event(event)
         body = {
             "contextFeatures": [{"user": {"segment": "s1"}}],
             "actions": actions(*order),
@@ -186,6 +194,7 @@ class AnySequence(RuleBasedStateMachine):
         loop = self._there(at)
         if loop is None:
             return
+        event = self._event(event)
         slots = [{"id": slot, "baselineAction": each} for slot, each in zip(SLOTS, order, strict=False)][: 2 if several else 1]
         body = {
             "contextFeatures": [{"user": {"segment": "s2"}}],
@@ -211,12 +220,14 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(at=at, event=events, value=values, far=st.booleans())
     def reward(self, at: str, event: str, value: float, far: bool) -> None:
+        event = self._event(event)
         if loop := self._there(at):
             assert self._ask("reward", loop, {"value": value}, process=self.far if far else self.near, eventId=event).status == 204
             loop.memory.told.append(Told(event, self.clock.now(), value))
 
     @rule(at=at, event=events, found=st.dictionaries(st.sampled_from(SLOTS), values, min_size=1))
     def reward_slots(self, at: str, event: str, found: dict[str, float]) -> None:
+        event = self._event(event)
         if loop := self._there(at):
             body = {"reward": [{"slotId": slot, "value": value} for slot, value in found.items()]}
             answer = self._ask("multislot_reward", loop, body, eventId=event)
@@ -226,6 +237,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(at=at, event=events, several=st.booleans())
     def activate(self, at: str, event: str, several: bool) -> None:
+        event = self._event(event)
         if loop := self._there(at):
             answer = self._ask("multislot_activate" if several else "activate", loop, eventId=event)
             assert answer.status == (400 if several and not loop.several else 204), answer
@@ -234,6 +246,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(at=at, batch=st.lists(st.tuples(events, values | st.none()), min_size=1, max_size=4))
     def upload_observations(self, at: str, batch: list[tuple[str, float | None]]) -> None:
+        batch = [(self._event(event), value) for event, value in batch]
         if loop := self._there(at):
             documents = [{"eventId": event, **({"activate": True} if value is None else {"value": value})} for event, value in batch]
             assert self._ask("logs_observations", loop, lines(*documents)).status == 204
@@ -241,6 +254,7 @@ class AnySequence(RuleBasedStateMachine):
 
     @rule(at=at, batch=st.dictionaries(events, st.sampled_from(IDS), min_size=1, max_size=3), deferred=st.booleans())
     def upload_interactions(self, at: str, batch: dict[str, str], deferred: bool) -> None:
+        batch = {self._event(event): action for event, action in batch.items()}
         if loop := self._there(at):
             ranking = [{"id": each, "probability": 1 / len(IDS)} for each in IDS]
             documents = [
@@ -471,13 +485,13 @@ class AnySequence(RuleBasedStateMachine):
             self.gone = [each for each in self.gone if each.loop != name] + [Sent(name, key) for key in loop.keys]
             self.touched = "default"
             self._there(name)
-            self.far.poll()  # what it acknowledges until then is lost with the loop
+            self.processes_poll()  # what the other one acknowledges until then is lost with the loop
 
     @rule(at=at, number=st.sampled_from(["1", "2"]))
     def make_a_key(self, at: str, number: str) -> None:
         if loop := self._there(at):
             self._tick()
-            answer = self.near.ask("keys_regenerate", Sent("default", ADMIN), loop=at, number=number)
+            answer = self.near.ask("keys_regenerate", Sent("default", ADMIN), loop=loop.name, number=number)
             assert answer.status == 200, answer
             loop.ended.add(loop.keys[int(number) - 1])
             loop.keys[int(number) - 1] = answer.json["key"]
@@ -486,7 +500,7 @@ class AnySequence(RuleBasedStateMachine):
     def keys_that_were_replaced_open_nothing(self, at: str, far: bool) -> None:
         if loop := self._there(at):
             for key in loop.ended.difference(loop.heard if far else ()):
-                answer = (self.far if far else self.near).ask("configuration_get", Sent(at, key))
+                answer = (self.far if far else self.near).ask("configuration_get", Sent(loop.name, key))
                 assert answer.status == 401, answer
 
     # --- what holds at any time ------------------------------------------------------------------------------------------
