@@ -7,6 +7,7 @@ One machine draws sequences of calls to two processes of the app on one storage,
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -100,7 +101,8 @@ class AnySequence(RuleBasedStateMachine):
         self.far = Process(self.folder, self.clock, self.runner)
         self.loops: dict[str, Loop] = {}
         self.gone: list[Sent] = []
-        self.names, self.events = NAMES, EVENTS
+        self.names: Sequence[str] = NAMES
+        self.events: Sequence[str] = EVENTS
         self.exported: list[tuple[bytes, bytes]] = []
         self._begin("default", [KEY, "the-second-key"])
         self.touched = "default"
