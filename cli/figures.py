@@ -106,6 +106,35 @@ app.command(
 
 
 @app.command()
+def experiment(
+    loop: options.Loop = options.THE_LOOP,
+    endpoint: options.Endpoint = "",
+    key: options.Key = "",
+    as_json: options.Json = False,
+) -> None:
+    """Tell what the holdout has shown: the loop beside your own choice (`config set holdoutPercentage=0.05`)."""
+    found = Service.of_loop(endpoint, key, loop).beside("figures", query={"interval": "1440"}).get("experiment")
+    if as_json:
+        print_json(found)
+        return
+    out = console()
+    if found is None:
+        out.print("No event of a holdout is learned yet. Choose the share to hold out: config set holdoutPercentage=0.05", markup=False)
+        return
+    numbers = ["events", "average reward", "95% interval"]
+    listed = table("side", *numbers, right=numbers)
+    for name, side in (("the loop's choice", found["learned"]), ("your own choice, held out", found["baseline"])):
+        ends = side["confidenceInterval"]
+        between = "" if ends is None else f"{_number(ends[0])} to {_number(ends[1])}"
+        listed.add_row(name, f"{side['events']:,}", _number(side["expectedReward"]), between)
+    out.print(listed)
+    split, events = found["split"], counted(found["events"], "event")
+    out.print(f"\nLift: {_lift(found['lift'])}", markup=False)
+    out.print(f"Held out: {split['found']:.2%} of {events}; {split['asked']:.2%} was asked for (p = {split['pValue']:.3f})", markup=False)
+    out.print(_proven(found), markup=False)
+
+
+@app.command()
 def crossed(
     since: Since = None,
     until: Until = None,
@@ -269,6 +298,20 @@ def _between(ends: list[float | None] | None, form: str) -> str:
     """Tell an interval, whose ends may be unknown."""
     low, high = ("?" if end is None else format(end, form) for end in ends or (None, None))
     return f" ({low} to {high})"
+
+
+_PROVEN: Final = {
+    "better": "The loop earns more than your own choice.",
+    "worse": "The loop earns less than your own choice.",
+    "notKnown": "It is not known yet which of the two earns more.",
+}
+
+
+def _proven(found: dict[str, Any]) -> str:
+    if not found["split"]["isAsAsked"]:
+        return "The split is not what was asked for, so no figure here is worth anything. Do events of one side get lost?"
+    since = found["provenSince"]
+    return _PROVEN[found["verdict"]] + (f" This has been proven since {_minute(since)}." if since else "")
 
 
 def _value(value: str | None) -> str:

@@ -7,6 +7,7 @@ import azure.functions as func
 
 from shared.api.figures import (
     CumulatedBody,
+    ExperimentBody,
     FiguresResponse,
     LatenciesBody,
     LatencyBody,
@@ -14,12 +15,15 @@ from shared.api.figures import (
     MatchBody,
     PointBody,
     PolicyBody,
+    SideBody,
+    SplitBody,
     TotalsBody,
     WeighedPolicyBody,
     read_figures_query,
 )
 from shared.runtime.http import Call, answer
 from shared.runtime.latency import RANK, REWARD, Latencies, Spread
+from shared.services.figures.experiment import Experiment, Side
 from shared.services.figures.lifts import Lift
 from shared.services.figures.reading import Point, PolicyFigures, Query, Report, Totals
 
@@ -43,7 +47,26 @@ def _body(loop: str, now: datetime, interval: int, report: Report, latency: Late
         timeseries=[_point(each) for each in report.points],
         cumulative=[CumulatedBody(time_stamp=each.at, policies=[_policy(one) for one in each.policies]) for each in report.cumulated],
         latency=latency,
+        **({} if report.experiment is None else {"experiment": _experiment(report.experiment)}),
     )
+
+
+def _experiment(found: Experiment) -> ExperimentBody:
+    return ExperimentBody(
+        since=found.since,
+        until=found.until,
+        events=found.events,
+        baseline=_side(found.baseline),
+        learned=_side(found.learned),
+        lift=_lift(found.lift),
+        split=SplitBody(asked=found.split.asked, found=found.split.found, p_value=found.split.p_value, is_as_asked=found.split.is_as_asked),
+        verdict=found.verdict.value,
+        proven_since=found.proven_since,
+    )
+
+
+def _side(side: Side) -> SideBody:
+    return SideBody(events=side.events, expected_reward=side.expected_reward, confidence_interval=side.interval)
 
 
 def _totals(totals: Totals) -> TotalsBody:

@@ -10,8 +10,9 @@ from pydantic import WithJsonSchema
 
 from shared.api.paging import refuse
 from shared.api.times import Time, read_time
-from shared.api.wire import WireModel
+from shared.api.wire import WireModel, one_of
 from shared.domain.errors import InvalidRequestError
+from shared.domain.experiment import Verdict
 
 INTERVALS: Final = (5, 60, 1440)
 
@@ -92,6 +93,37 @@ class CumulatedBody(WireModel):
     policies: list[PolicyBody]
 
 
+class SideBody(WireModel):
+    """One side of the experiment: what it earned an event."""
+
+    events: int
+    expected_reward: float | None
+    confidence_interval: Ends | None
+
+
+class SplitBody(WireModel):
+    """The share that was to be held out and the one that was, with the chance of so large a difference; it holds at any time."""
+
+    asked: float
+    found: float
+    p_value: float
+    is_as_asked: bool
+
+
+class ExperimentBody(WireModel):
+    """The standing holdout as an experiment. All intervals hold at all looks at once."""
+
+    since: Time
+    until: Time
+    events: int
+    baseline: SideBody
+    learned: SideBody
+    lift: LiftBody
+    split: SplitBody
+    verdict: Annotated[str, one_of(Verdict)]
+    proven_since: Time | None
+
+
 class LatencyBody(WireModel):
     """How long calls took, in milliseconds; null if there were none."""
 
@@ -121,9 +153,10 @@ class FiguresResponse(WireModel):
     timeseries: list[PointBody]
     cumulative: list[CumulatedBody]
     latency: LatenciesBody
+    experiment: ExperimentBody | None = None
 
     def to_wire(self) -> bytes:
-        """Write as JSON; what is not known is null, and without Apprentice mode's events there are no members about them."""
+        """Write as JSON; what is not known is null. Of Apprentice mode and of a holdout there are members only if there were events."""
         return self.model_dump_json(by_alias=True, exclude_unset=True).encode()
 
 

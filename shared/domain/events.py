@@ -133,7 +133,9 @@ class Decision:
 
     @property
     def is_explored(self) -> bool:
-        """Whether chance chose: another action was drawn than the likeliest, or several were the likeliest."""
+        """Whether the policy's chance chose: another action was drawn than the likeliest, or several were the likeliest."""
+        if self.holdout is not None and self.holdout.is_held_out:
+            return False
         highest = max(self.probabilities) * EQUALLY_LIKELY
         return self.probabilities[self.chosen] < highest or sum(each >= highest for each in self.probabilities) > 1
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.building import rank, refused
+from tests.cli.running import run
+from tests.http.building import counters, rank, refused, reward
 from tests.http.own_loops import QUICK, OwnLoop, own_loop
 from tests.http.test_breakdowns import FULL, PLACE, told
+from tests.http.test_model import until
 from tests.running import RunningApp
 
 SHARE = 0.5
@@ -77,3 +79,28 @@ def test_another_share_is_in_force_at_once_and_the_model_stays(held):
         assert max(each["probability"] for each in answer["ranking"]) > 0.9
     finally:
         held.request("POST", f"/personalizer/configurations/set{version}", {"configuration": {"holdoutPercentage": SHARE}})
+
+
+def test_figures_tell_the_experiment_and_leave_it_out_without_one(own, held):
+    assert "experiment" not in told(own, "/figures")
+    for number in range(20):
+        event = f"learned-{number}"
+        assert rank(held, eventId=event).status == 201
+        assert reward(held, event, 1.0).status == 204
+    until(held, lambda _: _learned(held) >= 20)
+    found = told(held, "/figures")["experiment"]
+    assert found["events"] == found["baseline"]["events"] + found["learned"]["events"] >= 20
+    assert found["split"]["isAsAsked"]
+    assert (found["verdict"], found["provenSince"]) == ("notKnown", None)
+    printed = run("figures", "experiment", "--endpoint", held.app.base_url, "--loop", held.name, "--key", held.key).text
+    assert "your own choice, held out" in printed
+    assert "It is not known yet which of the two earns more." in printed
+    assert (
+        "No event of a holdout" in run("figures", "experiment", "--endpoint", own.app.base_url, "--loop", own.name, "--key", own.key).text
+    )
+
+
+def _learned(app: OwnLoop) -> int:
+    app.request("POST", "/admin/functions/train")
+    learned: int = counters(app)["learned"]
+    return learned

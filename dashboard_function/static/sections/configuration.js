@@ -62,7 +62,7 @@ export async function show(page) {
       signal,
       content: [
         card("Rewards", of("rewardWaitTime", "defaultReward", "rewardAggregation")),
-        card("Decisions", of("learningMode", "explorationPercentage", "isInferenceExplainabilityEnabled")),
+        card("Decisions", of("learningMode", "explorationPercentage", "holdoutPercentage", "isInferenceExplainabilityEnabled")),
         card("Model", of("modelExportFrequency", "modelRetrainDays")),
         card("Figures", of("breakdownFeature")),
         card("Log", of("logRetentionDays", "logMirrorEnabled", "logMirrorSasUri")),
@@ -108,6 +108,12 @@ function settingsOf(configuration) {
       "Exploration",
       of,
       "Largest share of calls that may show something other than the best-known action (0.2 = 20 %).",
+    ),
+    number(
+      "holdoutPercentage",
+      "Holdout",
+      (name) => of(name) ?? 0,
+      "Share of events that show your own choice, to see at any time whether the loop earns more: 0 (none), or 0.001 to 0.9. Only in Online mode.",
     ),
     check(
       "isInferenceExplainabilityEnabled",

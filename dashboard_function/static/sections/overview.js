@@ -3,7 +3,7 @@
 import { remember } from "../lib/address.js";
 import { Chart } from "../lib/chart.js";
 import { h, renew, replace, update as updated, write } from "../lib/dom.js";
-import { ago, count, counted, decimal, duration, interval, milliseconds, percent, reward } from "../lib/format.js";
+import { ago, count, counted, decimal, duration, interval, localTime, milliseconds, percent, reward } from "../lib/format.js";
 import { liftWords } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
 import { marksFor } from "../lib/marks.js";
@@ -19,6 +19,12 @@ import { Samples, behind, column, complete, ofPolicies, secondsAt, within } from
 const EVERY_MS = 4_000;
 const MARKS = { good: "✓", warn: "!", bad: "✕", wait: "…" };
 const IMPORTED = "Imported from another log; not ranked here";
+/** @type {Record<string, string>} */
+const PROVEN = {
+  better: "The loop earns more than your own choice.",
+  worse: "The loop earns less than your own choice.",
+  notKnown: "It is not known yet which of the two earns more.",
+};
 const SAID = { good: "Fine", warn: "Worth a look", bad: "Not right", wait: "Waiting" };
 
 /** What may lie between two marks of an axis that is told to a tenth, to a thousandth, and in units of time. */
@@ -47,6 +53,7 @@ export async function show({ api, root, signal, query, onError }) {
   const fates = h("div");
   const model = h("div", { class: "stack" });
   const anew = h("div", { hidden: true });
+  const experiment = h("div", { hidden: true });
   const known = h("p", { class: "known" });
   const start = empty(
     "Nothing has been ranked yet",
@@ -87,6 +94,8 @@ export async function show({ api, root, signal, query, onError }) {
     renew(checks, list, () => list.map(checked));
     anew.hidden = !loop.anew;
     renew(anew, loop.anew, () => (loop.anew ? ofAnew(loop.anew) : null));
+    experiment.hidden = !found.experiment;
+    renew(experiment, found.experiment, () => (found.experiment ? ofExperiment(found.experiment) : null));
     renew(fates, [loop.counters, loop.importedEvents], () => (loop.counters ? became(loop) : null));
     renew(
       model,
@@ -127,6 +136,7 @@ export async function show({ api, root, signal, query, onError }) {
     anew,
     start,
     charts.element,
+    experiment,
     h(
       "div",
       { class: "columns" },
@@ -484,6 +494,38 @@ function ofAnew({ chunks, chunksDone, chunksLeftOut, learned, begunAt }) {
         )
       : h("p", {}, "It starts with the trainer's next run."),
     h("p", { class: "faint" }, "Settings have changed that decide what is learned. Rank uses the old model until the new one is ready."),
+  );
+}
+
+/** @param {any} experiment */
+function ofExperiment({ since, until, events, baseline, learned, lift, split, verdict, provenSince }) {
+  const found = liftWords(lift);
+  const row = (/** @type {string} */ name, /** @type {any} */ side) => [
+    name,
+    amount(count(side.events)),
+    amount(reward(side.expectedReward)),
+    amount(side.confidenceInterval ? interval(side.confidenceInterval) : "–"),
+  ];
+  const said = split.isAsAsked
+    ? PROVEN[verdict] + (provenSince ? ` This has been proven since ${localTime(new Date(provenSince))}.` : "")
+    : "The split is not what was asked for, so no figure here is worth anything. Do events of one side get lost, for example before they are activated?";
+  return card(
+    "Holdout: the loop beside your own choice",
+    h("p", { class: split.isAsAsked ? "" : "bad" }, said),
+    table(
+      "Both sides of the holdout",
+      ["", "#Events", "#Average reward", "#95% interval"],
+      [row("The loop's choice", learned), row("Your own choice, held out", baseline)],
+    ),
+    facts([
+      ["Lift", h("span", { class: found.kind }, `${found.value} ${found.more}`)],
+      [
+        "Held out",
+        `${percent(split.found)} of ${counted(events, "event")}; ${percent(split.asked)} was asked for (p = ${decimal(split.pValue, 3)})`,
+      ],
+      ["Events from", `${localTime(new Date(since))} to ${localTime(new Date(until))}`],
+    ]),
+    h("p", { class: "faint" }, "The intervals hold at every moment, however often you look."),
   );
 }
 

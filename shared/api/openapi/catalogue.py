@@ -978,6 +978,23 @@ _FIGURES: Final = Described(
                     }
                 ],
                 "cumulative": [{"timeStamp": "2026-05-17T00:00:00Z", "policies": [_POLICY_FIGURES]}],
+                "experiment": {
+                    "since": _NOON,
+                    "until": _NOON,
+                    "events": 1200,
+                    "baseline": {"events": 118, "expectedReward": 0.3, "confidenceInterval": [0.21, 0.38]},
+                    "learned": {"events": 1082, "expectedReward": 0.43, "confidenceInterval": [0.39, 0.47]},
+                    "lift": {
+                        "value": 0.43,
+                        "confidenceInterval": [0.03, 1.24],
+                        "difference": 0.13,
+                        "differenceInterval": [0.01, 0.26],
+                        "moreEvents": 43000,
+                    },
+                    "split": {"asked": 0.1, "found": 0.0983, "pValue": 1.0, "isAsAsked": True},
+                    "verdict": "better",
+                    "provenSince": _NOON,
+                },
                 "latency": {
                     "since": _NOON,
                     "rank": {"count": 800, "p50Ms": 3.1, "p95Ms": 6.4, "p99Ms": 11.2},

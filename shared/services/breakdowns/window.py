@@ -14,7 +14,8 @@ from shared.services.breakdowns.keys import KeyReader
 from shared.services.breakdowns.table import Compared, Earned, Table, nothing
 from shared.services.figures.logged import Logged
 from shared.services.figures.timeline import POLICIES
-from shared.services.figures.window import LARGEST_REWARD, baseline_bounds, rounds_of
+from shared.services.figures.trial import LARGEST_REWARD
+from shared.services.figures.window import baseline_bounds, rounds_of
 
 MOST_ACTIONS: Final = 2_000
 MOST_VALUES: Final = 200

@@ -14,16 +14,21 @@ from shared.domain.errors import UnreadableError
 from shared.evaluation.moments import Moments
 from shared.learning import npz
 from shared.services.figures.timeline import POLICIES, Activity, Timeline
+from shared.services.figures.trial import Trial
 
-VERSION: Final = 1
+VERSION: Final = 2
 """A change of the columns, their order or their meaning is another one."""
+
+_WITHOUT_TRIAL: Final = 1
+"""Of figures without an experiment, which earlier releases read."""
 
 MOST_BUCKETS: Final = 10_000
 """Many more than there can be: what has more is damaged."""
 
 _LEVEL: Final = 1
-_DTYPES: Final = {npz.HEADER: "<i8", "begins": "<i8", "activity": "<f8", "moments": "<f8"}
-_COLUMNS: Final = 1 + len(fields(Activity)) + len(POLICIES) * len(fields(Moments))
+_EARLIER: Final = {npz.HEADER: "<i8", "begins": "<i8", "activity": "<f8", "moments": "<f8"}
+_DTYPES: Final = {**_EARLIER, "trial": "<f8"}
+_COLUMNS: Final = 1 + len(fields(Activity)) + len(POLICIES) * len(fields(Moments)) + len(fields(Trial))
 _LARGEST: Final = 8 * MOST_BUCKETS * _COLUMNS + 10_000
 
 
@@ -38,13 +43,15 @@ class Kept:
 def dump(kept: Kept) -> bytes:
     """Write them; the same figures give the same bytes."""
     timeline = kept.timeline
+    version, dtypes = (VERSION, _DTYPES) if timeline.trial.events.any() else (_WITHOUT_TRIAL, _EARLIER)
     arrays = {
-        npz.HEADER: np.array([VERSION, to_micros(kept.since)]),
+        npz.HEADER: np.array([version, to_micros(kept.since)]),
         "begins": timeline.begins,
         "activity": np.stack([getattr(timeline.activity, each.name) for each in fields(Activity)]),
         "moments": np.stack([getattr(timeline.moments, each.name) for each in fields(Moments)]),
+        "trial": np.stack([getattr(timeline.trial, each.name) for each in fields(Trial)]),
     }
-    return igzip.compress(npz.write(arrays, _DTYPES), _LEVEL, mtime=0)
+    return igzip.compress(npz.write(arrays, dtypes), _LEVEL, mtime=0)
 
 
 def load(data: bytes) -> Kept:
@@ -53,14 +60,21 @@ def load(data: bytes) -> Kept:
         plain = gzip.decompress(data)
     except (zlib.error, EOFError, OSError) as cause:
         raise UnreadableError(f"not a file of figures: {cause}") from cause
-    arrays = npz.read(plain, _DTYPES, what="file of figures", version=VERSION, largest=_LARGEST)
+    is_earlier = npz.version_of(plain) == _WITHOUT_TRIAL
+    version, dtypes = (_WITHOUT_TRIAL, _EARLIER) if is_earlier else (VERSION, _DTYPES)
+    arrays = npz.read(plain, dtypes, what="file of figures", version=version, largest=_LARGEST)
     header, begins = arrays[npz.HEADER], arrays["begins"]
-    shapes = {"activity": (len(fields(Activity)), len(begins)), "moments": (len(fields(Moments)), len(POLICIES), len(begins))}
+    arrays.setdefault("trial", np.zeros(len(fields(Trial)) * len(begins)))
+    shapes = {
+        "activity": (len(fields(Activity)), len(begins)),
+        "moments": (len(fields(Moments)), len(POLICIES), len(begins)),
+        "trial": (len(fields(Trial)), len(begins)),
+    }
     sound = all(len(arrays[name]) == np.prod(shape) for name, shape in shapes.items())
     if not sound or len(header) != 2 or np.any(np.diff(begins) <= 0) or not 0 <= header[1] <= _latest():
         raise UnreadableError("a file of figures whose parts do not fit together")
-    activity, moments = (arrays[name].reshape(shape) for name, shape in shapes.items())
-    return Kept(from_micros(int(header[1])), Timeline(begins, Activity(*activity), Moments(*moments)))
+    activity, moments, trial = (arrays[name].reshape(shape) for name, shape in shapes.items())
+    return Kept(from_micros(int(header[1])), Timeline(begins, Activity(*activity), Moments(*moments), Trial(*trial)))
 
 
 def _latest() -> int:

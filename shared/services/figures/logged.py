@@ -14,6 +14,8 @@ from shared.evaluation.sums import Floats
 from shared.joining.dsjson import read_situation
 
 Flags = npt.NDArray[np.bool_]
+_DIGITS = 12
+"""Of probabilities that were mixed and taken apart again: which one is the largest must not hang on the last bit."""
 Column = TypeVar("Column", bound=npt.NDArray[Any])
 
 
@@ -21,8 +23,9 @@ Column = TypeVar("Column", bound=npt.NDArray[Any])
 class Logged:
     """n learned events, in the order of the log; every column has the shape [n].
 
-    ``seconds`` are those since 1970 at which it was decided, ``chosen``, ``highest`` and ``least`` probabilities: of what was drawn, of
-    the likeliest action, and of the unlikeliest that could be drawn. ``likeliest`` counts the actions that none is likelier than, and
+    ``seconds`` are those since 1970 at which it was decided, ``chosen`` and ``least`` probabilities: of what was drawn, and of the
+    unlikeliest that could be drawn. ``drawn`` and ``highest`` are the policy's own, which a holdout is not mixed into: of what was drawn,
+    and of the likeliest action. ``likeliest`` counts the actions that none is likelier than, and
     ``possible`` those that could be drawn; an event ``is_certain`` if one of several had all chances. ``entropy`` is in nats,
     ``baseline`` the probability of the application's own choice, and ``is_baseline`` tells that it was drawn. In Apprentice mode
     something ``is_proposed``, and ``is_imitated`` if it is what was shown.
@@ -31,6 +34,7 @@ class Logged:
     seconds: Floats
     rewards: Floats
     chosen: Floats
+    drawn: Floats
     highest: Floats
     least: Floats
     likeliest: Integers
@@ -43,20 +47,21 @@ class Logged:
     is_proposed: Flags
     is_imitated: Flags
     is_slot: Flags
+    is_held_out: Flags
 
     def __len__(self) -> int:
         return len(self.seconds)
 
     @property
     def explored(self) -> Flags:
-        """Whether chance chose: another action was drawn than the likeliest, or several were the likeliest."""
-        explored: Flags = ~self.is_best | (self.likeliest > 1)
+        """Whether chance chose: the policy drew another action than its likeliest, or several were the likeliest."""
+        explored: Flags = (~self.is_best | (self.likeliest > 1)) & ~self.is_held_out
         return explored
 
     @property
     def is_best(self) -> Flags:
-        """Whether no action was likelier than the one that was drawn."""
-        found: Flags = self.chosen >= self.highest
+        """Whether no action was likelier to the policy than the one that was shown."""
+        found: Flags = self.drawn >= self.highest
         return found
 
 
@@ -69,17 +74,19 @@ def logged(events: Sequence[JoinedEvent]) -> Logged:
     chances = np.fromiter(chain.from_iterable([each.probabilities for each in decisions]), np.float64, count=int(counts.sum()))
     chosen = starts + np.array([each.chosen for each in decisions], dtype=np.int64)
     may = chances > 0.0
-    highest = _of_each(np.maximum, chances, starts)
     possible = _of_each(np.add, may.astype(np.int64), starts)
     is_apprentice = [each.mode is LearningMode.APPRENTICE for each in decisions]
     baseline = _baselines(decisions, may, starts)
+    own = _own_chances(decisions, chances, counts, baseline)
+    highest = _of_each(np.maximum, own, starts)
     return Logged(
         seconds=np.array([each.decided_at.timestamp() for each in decisions], dtype=np.float64),
         rewards=np.array([event.reward for event in learned], dtype=np.float64),
         chosen=chances[chosen],
+        drawn=own[chosen],
         highest=highest,
         least=_of_each(np.minimum, np.where(may, chances, np.inf), starts),
-        likeliest=_of_each(np.add, (chances >= np.repeat(highest * EQUALLY_LIKELY, counts)).astype(np.int64), starts),
+        likeliest=_of_each(np.add, (own >= np.repeat(highest * EQUALLY_LIKELY, counts)).astype(np.int64), starts),
         possible=possible,
         entropy=-_of_each(np.add, chances * np.log(np.where(may, chances, 1.0)), starts),
         baseline=chances[baseline],
@@ -89,7 +96,20 @@ def logged(events: Sequence[JoinedEvent]) -> Logged:
         is_proposed=np.array([each.proposal is not None for each in decisions], dtype=np.bool_),
         is_imitated=np.array([each.is_imitated for each in decisions], dtype=np.bool_),
         is_slot=np.array([bool(each.slot) for each in decisions], dtype=np.bool_),
+        is_held_out=np.array([each.holdout is not None and each.holdout.is_held_out for each in decisions], dtype=np.bool_),
     )
+
+
+def _own_chances(decisions: Sequence[Decision], chances: Floats, counts: Integers, baseline: Integers) -> Floats:
+    """Give the policy's own probabilities, without what a holdout has mixed in; 0 where that is all that there was."""
+    if not any(each.holdout for each in decisions):
+        return chances
+    mixed = np.array([each.holdout.chance if each.holdout else 0.0 for each in decisions], dtype=np.float64)
+    own = chances.copy()
+    own[baseline] -= mixed
+    rest = np.repeat(1.0 - mixed, counts)
+    unmixed: Floats = np.where(rest > 0.0, np.round(own / np.where(rest > 0.0, rest, 1.0), _DIGITS), 0.0)
+    return np.where(np.repeat(mixed > 0.0, counts), unmixed, chances)
 
 
 def _of_each(merge: np.ufunc, values: Column, starts: Integers) -> Column:

@@ -21,6 +21,7 @@ from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Floats
 from shared.services.figures.bands import anytime, at_one_look, bounds, estimates
+from shared.services.figures.experiment import Experiment, experiment_of
 from shared.services.figures.files import Kept, load
 from shared.services.figures.lifts import Estimated, Lift, lift_of
 from shared.services.figures.timeline import POLICIES, Activity, Timeline, lengths, starts_of
@@ -110,6 +111,7 @@ class Report:
     totals: Totals
     points: Sequence[Point]
     cumulated: Sequence[Cumulated]
+    experiment: Experiment | None = None
 
 
 class LiveFigures:
@@ -141,7 +143,7 @@ class LiveFigures:
         found = self._told.get(name)
         if found is None:
             times = kept.since if kept is not None else None, pointer.watermark if pointer is not None else None
-            found = Report(*times, _totals(whole), _points(whole, shown), _cumulated(whole, shown))
+            found = Report(*times, _totals(whole), _points(whole, shown), _cumulated(whole, shown), _experiment(timeline, watermark))
             self._told.put(name, found)
         return found
 
@@ -168,6 +170,14 @@ class LiveFigures:
         kept = load(await self._store.figures(name))
         self._read = name, kept
         return kept
+
+
+def _experiment(timeline: Timeline, watermark: datetime) -> Experiment | None:
+    """Read the experiment off the finest buckets: when it was proven does not hang on what is shown."""
+    length = lengths(timeline.begins, watermark)
+    oldest = timeline.begins[np.argmax(length > 0)] if (length > 0).any() else _minute(watermark)
+    ends = np.where(length > 0, timeline.begins + length, oldest)
+    return experiment_of(timeline, np.minimum(ends, _minute(watermark)).astype(np.int64))
 
 
 def _counted(timeline: Timeline, since: datetime) -> Counters:

@@ -12,6 +12,7 @@ from shared.evaluation.buckets import ranged, spread
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Largest, Summed, Sums
+from shared.services.figures.trial import Trial
 
 POLICIES: Final = ("online", "baseline1", "random")
 """In the order of the moments: as it was logged, the application's own choice, and any action with the same chance."""
@@ -58,17 +59,22 @@ class Activity(Sums):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Timeline:
-    """The sums of those buckets that hold something: ``begins`` [B] in minutes since 1970, in order, moments [P, B]."""
+    """The sums of those buckets that hold something: ``begins`` [B] in minutes since 1970, in order, moments [P, B].
+
+    ``trial`` are the sums of the experiment with a holdout.
+    """
 
     begins: Integers
     activity: Activity
     moments: Moments
+    trial: Trial
 
     @staticmethod
     def none() -> "Timeline":
         """Give the one without buckets."""
         activity = Activity(*(np.zeros(0) for _ in fields(Activity)))
-        return Timeline(np.zeros(0, dtype=np.int64), activity, Moments(*(np.zeros((len(POLICIES), 0)) for _ in fields(Moments))))
+        moments = Moments(*(np.zeros((len(POLICIES), 0)) for _ in fields(Moments)))
+        return Timeline(np.zeros(0, dtype=np.int64), activity, moments, Trial.none())
 
     def __len__(self) -> int:
         return len(self.begins)
@@ -76,7 +82,7 @@ class Timeline:
     def __add__(self, other: "Timeline") -> "Timeline":
         begins = np.union1d(self.begins, other.begins)
         mine, others = self._spread(begins), other._spread(begins)
-        return Timeline(begins, mine.activity + others.activity, mine.moments + others.moments)
+        return Timeline(begins, mine.activity + others.activity, mine.moments + others.moments, mine.trial + others.trial)
 
     def folded(self, watermark: datetime) -> "Timeline":
         """Put buckets together that are too old to stand alone by this time; again, or at an earlier time, changes nothing."""
@@ -88,11 +94,11 @@ class Timeline:
         if np.array_equal(kept, self.begins):
             return self
         ends = np.append(firsts[1:], len(begins))
-        return Timeline(kept, ranged(self.activity, firsts, ends), ranged(self.moments, firsts, ends))
+        return Timeline(kept, ranged(self.activity, firsts, ends), ranged(self.moments, firsts, ends), ranged(self.trial, firsts, ends))
 
     def _spread(self, begins: Integers) -> "Timeline":
         at, size = np.searchsorted(begins, self.begins), len(begins)
-        return Timeline(begins, spread(self.activity, at, size), spread(self.moments, at, size))
+        return Timeline(begins, spread(self.activity, at, size), spread(self.moments, at, size), spread(self.trial, at, size))
 
 
 def lengths(begins: Integers, watermark: datetime) -> Integers:

@@ -19,6 +19,7 @@ from shared.evaluation.series import MINUTES, Series
 from shared.evaluation.sums import Floats
 from shared.services.figures.logged import Flags, Logged
 from shared.services.figures.timeline import FINE, Activity, Timeline, stacked, starts_of
+from shared.services.figures.trial import LARGEST_REWARD, Trial, Tried
 
 SKIPPED: Final = MappingProxyType(
     {
@@ -31,8 +32,7 @@ SKIPPED: Final = MappingProxyType(
 """The columns of what was not learned; what was deleted with the log takes the figures with it."""
 
 LARGEST_WEIGHT: Final = 2.0**30
-LARGEST_REWARD: Final = 1e6
-"""As far as weights and rewards count: their fourth powers must not overflow. No policy of ours comes near the former."""
+"""As far as weights count, as `LARGEST_REWARD` does for rewards: their fourth powers must not overflow. No policy of ours comes near."""
 
 _INSTANT: Final = timedelta(microseconds=1)
 _MINUTE: Final = timedelta(minutes=1)
@@ -47,15 +47,25 @@ class Span:
     wait: timedelta
 
 
-def window(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counters, span: Span) -> Timeline:
-    """Give the sums of a window's events, those that are learned as columns, and of what was counted in it."""
+def window(columns: Logged, skipped: Sequence[JoinedEvent], counters: Counters, span: Span, tried: Tried | None = None) -> Timeline:
+    """Give the sums of a window's events, those that are learned as columns, and of what was counted in it.
+
+    ``tried`` are those of them that were part of the experiment with a holdout.
+    """
     decided = _minutes(columns.seconds)
     passed_over = _minutes(np.array([event.decision.decided_at.timestamp() for event in skipped], dtype=np.float64))
     last = np.array([(span.until - _INSTANT - EPOCH) // _MINUTE] if _counts(counters) else [], dtype=np.int64)
     begins = np.unique(np.concatenate([_begins(minutes) for minutes in (decided, passed_over, last)]))
     places = _Places(len(begins), *(np.searchsorted(begins, _begins(minutes)) for minutes in (decided, passed_over, last)))
     moments = [_spread(Series.of(rounds, decided[held]), begins) for rounds, held in rounds_of(columns)]
-    return Timeline(begins, _activity(columns, skipped, counters, span, places), stacked(moments))
+    return Timeline(begins, _activity(columns, skipped, counters, span, places), stacked(moments), _trial(tried, begins))
+
+
+def _trial(tried: Tried | None, begins: Integers) -> Trial:
+    """Sum up the experiment; its events are among the learned ones, so each has its bucket."""
+    if tried is None or not len(tried):
+        return Trial.none(len(begins))
+    return tried.sums(np.searchsorted(begins, _begins(_minutes(tried.seconds))), len(begins))
 
 
 def _counts(counters: Counters) -> bool:
@@ -137,8 +147,8 @@ def _is_open(columns: Logged) -> Flags:
 
 
 def _is_known(columns: Logged) -> Flags:
-    """Tell which events can tell of the baseline: those, and those of Apprentice mode, where it was shown for certain."""
-    found: Flags = (~columns.is_certain | columns.is_apprentice) & (columns.chosen > 0.0)
+    """Tell which events can tell of the baseline: those, and those where it was shown for certain: of Apprentice mode, or held out."""
+    found: Flags = (~columns.is_certain | columns.is_apprentice | columns.is_held_out) & (columns.chosen > 0.0)
     return found
 
 

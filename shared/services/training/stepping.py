@@ -33,6 +33,7 @@ from shared.services.figures.keeping import FigureKeeper
 from shared.services.figures.logged import logged
 from shared.services.figures.sums import Figures, figures
 from shared.services.figures.timeline import Timeline
+from shared.services.figures.trial import Tried
 from shared.services.figures.window import Span, window
 from shared.services.models.publishing import Content, beginner, digest, settings_text, write_version
 from shared.services.process.concurrency import collector_at_rest, give_memory_back, together
@@ -343,7 +344,11 @@ def _let_go(events: deque[JoinedEvent]) -> Iterator[JoinedEvent]:
 def _figures(joined: Joined, span: Span, feature: str) -> tuple[Figures, Timeline, Breakdown]:
     columns = logged(joined.events)
     skipped = [event for event in joined.events if event.skip is not None]
-    return figures(columns), window(columns, skipped, joined.counters, span), broken_down(joined.events, columns, feature)
+    return (
+        figures(columns),
+        window(columns, skipped, joined.counters, span, Tried.of(joined.events)),
+        broken_down(joined.events, columns, feature),
+    )
 
 
 def _counted(counters: Counters) -> dict[str, int]:

@@ -48,6 +48,7 @@ def _timeline(chances: np.ndarray, chosen: np.ndarray, rewards: np.ndarray) -> T
         seconds=np.asarray(T0.timestamp() + 300.0 * (some * LOOKS // events), dtype=np.float64),
         rewards=rewards,
         chosen=chances[some, chosen],
+        drawn=chances[some, chosen],
         highest=chances.max(axis=1),
         least=chances.min(axis=1),
         likeliest=np.ones(events, dtype=np.int64),
@@ -60,6 +61,7 @@ def _timeline(chances: np.ndarray, chosen: np.ndarray, rewards: np.ndarray) -> T
         is_proposed=none,
         is_imitated=none,
         is_slot=none,
+        is_held_out=none,
     )
     return window(columns, (), Counters(), Span(T0, T0, timedelta(0)))
 

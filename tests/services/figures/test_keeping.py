@@ -176,7 +176,7 @@ async def test_damaged_ones_stop_no_training_and_begin_anew(one, other, caplog, 
 
 async def test_those_of_a_newer_release_are_refused_and_kept(one, other, monkeypatch):
     await window(one, "a")
-    monkeypatch.setattr(files, "VERSION", 2)
+    monkeypatch.setattr(files, "_WITHOUT_TRIAL", 3)
     data = files.dump(files.Kept(T0, Timeline.none()))
     monkeypatch.undo()
     await put(one, data)

@@ -21,6 +21,7 @@ from shared.services.figures import files
 from shared.services.figures.files import Kept, dump, load
 from shared.services.figures.logged import logged
 from shared.services.figures.timeline import BEFORE, DAY, FINE, HOUR, POLICIES, Activity, Timeline, lengths
+from shared.services.figures.trial import Trial
 from shared.services.figures.window import LARGEST_WEIGHT, SKIPPED, Span, window
 from tests.builders import T0, after, apprentice, decision
 
@@ -198,7 +199,7 @@ def test_a_loop_s_whole_life_has_a_bounded_size():
     """An event every five minutes for three years: the days, hours and five minutes that are kept, and the margins of whole ones."""
     begins = np.arange((T0 - EPOCH) // timedelta(minutes=5), (T0 + timedelta(days=1095) - EPOCH) // timedelta(minutes=5)) * 5
     activity = Activity(*(np.ones(len(begins)) for _ in fields(Activity)))
-    found = Timeline(begins, activity, Moments(*(np.ones((3, len(begins))) for _ in fields(Moments))))
+    found = Timeline(begins, activity, Moments(*(np.ones((3, len(begins))) for _ in fields(Moments))), Trial.none(len(begins)))
     folded = found.folded(T0 + timedelta(days=1095))
     assert len(folded) < 2 * 288 + 12 + 58 * 24 + 24 + 670 + 2
     assert folded.activity.events.sum() == len(begins)
@@ -217,10 +218,10 @@ def test_a_file_gives_back_what_was_written_to_the_bit(given_events):
 
 
 def test_a_file_of_a_newer_release_is_refused_as_such(monkeypatch):
-    monkeypatch.setattr(files, "VERSION", 2)
+    monkeypatch.setattr(files, "_WITHOUT_TRIAL", 3)
     data = dump(Kept(T0, timeline(joined())))
     monkeypatch.undo()
-    with pytest.raises(NewerFormatError, match="format version 2"):
+    with pytest.raises(NewerFormatError, match="format version 3"):
         load(data)
 
 
