@@ -16,7 +16,7 @@ from shared.learning.joint_ridge import JointRidge
 from shared.learning.local_ridge import SIZE, LocalRidge, prior_draws
 from shared.learning.measures import Measures
 from shared.learning.scorer import Places, Scorer, Scores, Weights
-from shared.learning.shared_ridge import DRAWS, FORGETTING, RECENT, STEADY, SharedRidge
+from shared.learning.shared_ridge import DRAWS, FORGETTING, SharedRidge
 
 _LEAST_SHARE: Final = 0.02
 """A kind of part with less of a share has nothing to say about what is uncertain."""
@@ -98,9 +98,9 @@ class Model:
         of_shared, of_local, of_joint = mixture.kinds
         asked = _asked(mixture, shared_has_draws=shared.is_open)
         met = np.flatnonzero(shared.met)
-        weights = shared.weights[met].astype(np.float64)
-        mean = (mixture.steady * weights[:, STEADY] + mixture.recent * weights[:, RECENT]) / of_shared if of_shared else weights[:, STEADY]
-        columns = [mean, *(weights[:, 2:].T if asked is _SHARED else ())]
+        steady, recent, *draws = shared.columns(met, draws=asked == _SHARED)
+        both = mixture.steady * steady.astype(np.float64) + mixture.recent * recent.astype(np.float64)
+        mean = both / of_shared if of_shared else steady
         arms = _arms(local, mixture, draws=asked is _LOCAL) if of_local else _no_arms()
         return Model(
             learned,
@@ -109,7 +109,7 @@ class Model:
             of_local,
             shared.precision,
             met.astype(np.uint32),
-            np.column_stack(columns).astype(np.float32),
+            np.column_stack([mean.astype(np.float32), *draws]),
             *arms,
             of_joint,
             _joint(joint, mixture, draws=asked is _JOINT) if of_joint or asked is _JOINT else no_joint(),

@@ -69,6 +69,10 @@ class SharedRidge:
         """The ridge: how sure the learner is from the start that weights are 0."""
         return max(_LEAST_PRECISION, _PRECISION * self.squares / max(self.learned, 1))
 
+    def columns(self, cells: Positions, *, draws: bool) -> list[Floats32]:
+        """Give the steady and the recent weights of these cells, and perhaps the draws' deviations, [n] each."""
+        return [column.take(cells) for column in self.weights.T[: 2 + DRAWS if draws else 2]]
+
     def predict(self, crosses: Crosses) -> Floats:
         """Give the steady and the recent prediction of each event, shape [n, 2]."""
         return crosses.sums(self.weights.T[:2]).T
