@@ -51,6 +51,9 @@ _WORDS: Final = {True: "true", False: "false", None: "null"}
 _OBJECT: Final = (dict, Mapping)  # dict first: the abstract class is slow to ask
 _PLAIN: Final = frozenset({str, int, float, bool, list, type(None)})  # what is surely no object: quicker to ask
 _HEADER_WORDS: Final = 2
+_LETTERS: Final = 1 << 10
+"""First letters of namespaces of which is remembered whether they are left out."""
+
 _ENCODERS: Final = 32
 
 _Key = str | tuple[str, ...]
@@ -133,6 +136,7 @@ class Encoder:
         self._old: dict[_Key, int] = {}
         self._remembered_actions: Recent[Row] = Recent(size=_CACHED_ACTIONS, longest=_LARGEST_CACHED_ACTION)
         self._places: dict[str, list[int]] = {}
+        self._left_out: dict[str, dict[str, bool]] = {"c": {}, "a": {}}
 
     def share(self, encoders: int) -> None:
         """Remember, from now on, no more than is left to each of so many encoders."""
@@ -203,9 +207,17 @@ class Encoder:
 
     def _used(self, side: str, features: Features) -> Features:
         """Leave out the namespaces that say nothing here."""
-        leaves_out, of_context = self.interactions.leaves_out, side == "c"
-        letters = {name: name[:1] if isinstance(value, _OBJECT) and name else UNNAMED for name, value in features.items()}
-        return {name: value for name, value in features.items() if not leaves_out(letters[name], of_context=of_context)}
+        known, used = self._left_out[side], {}
+        for name, value in features.items():
+            letter = name[:1] if type(value) not in _PLAIN and isinstance(value, _OBJECT) and name else UNNAMED
+            is_left_out = known.get(letter)
+            if is_left_out is None:
+                is_left_out = self.interactions.leaves_out(letter, of_context=side == "c")
+                if len(known) < _LETTERS:
+                    known[letter] = is_left_out
+            if not is_left_out:
+                used[name] = value
+        return used
 
     def _add_namespaces(self, entries: dict[int, float], side: str, features: Features) -> None:
         bare: dict[str, JsonValue] = {}

@@ -519,6 +519,9 @@ class _Pairs:
 
     def _look_up(self, names: Hashes, contexts: Places, actions: Places, known: npt.NDArray[np.bool_]) -> None:
         """Look up what is missing; for a feature that was met before, of all actions at once, since more will be asked for."""
+        if not known.any():
+            self._look_up_all(names, contexts, actions)
+            return
         met, is_new = known.any(axis=1), ~known.any(axis=0)
         self._look_up_all(names[~met], contexts[~met], actions)
         self._look_up_all(names[met], contexts[met], actions[is_new])
