@@ -30,9 +30,12 @@ FORGETTING: Final = 0.998
 """Of what is recent, per event: as if some 500 were remembered."""
 
 _ITERATIONS: Final = 5
-_FEW_ITERATIONS: Final = ((0.1, 5), (0.01, 3), (0.0, 2))
-"""Steps of conjugate gradients; for a long window by what part of it is new at least: few new events move the last answer little."""
+_ITERATIONS_OF_LONG: Final = 3
+_FEWEST_ITERATIONS: Final = 2
+"""Steps of conjugate gradients: for a short window, for a long one, and for a long one of which hardly anything is new. Few new events
+move the last answer little."""
 
+_HARDLY_ANYTHING: Final = 0.01
 _LONG: Final = 2048
 LATEST: Final = 2048
 """Of events before the latest so many, forgetting has left less than a sixtieth: they do not count for what is recent."""
@@ -156,11 +159,11 @@ def _iterations(events: int, new: int) -> int:
     """Give how many steps a window of so many events takes.
 
     >>> _iterations(2047, 20), _iterations(4096, 2048), _iterations(4096, 100), _iterations(4096, 20)
-    (5, 5, 3, 2)
+    (5, 3, 3, 2)
     """
     if events < _LONG:
         return _ITERATIONS
-    return next(count for share, count in _FEW_ITERATIONS if new >= share * events)
+    return _ITERATIONS_OF_LONG if new >= _HARDLY_ANYTHING * events else _FEWEST_ITERATIONS
 
 
 def _compact(window: Crosses) -> tuple[Positions, Crosses]:
