@@ -1,33 +1,21 @@
-"""The breakdown in storage: written before each commit under a name made from its content, and named by the pointer, as live figures are.
-
-So it is part of the commit: a window counts once, whatever is stopped, and a trainer that was beaten changes nothing.
-"""
+"""The breakdown in storage, as `shared.services.figures.committed` says."""
 
 import asyncio
 import logging
 from datetime import datetime, timedelta
 
-from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.clock import EPOCH
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer
-from shared.domain.ports import ModelStore
-from shared.learning.sizes import bytes_in
 from shared.services.breakdowns.files import Kept, dump, load
 from shared.services.breakdowns.window import Breakdown
-from shared.services.models.publishing import digest
+from shared.services.figures.committed import Keeper
 
 logger = logging.getLogger(__name__)
 
 
-class BreakdownKeeper:
-    """Adds windows to a loop's breakdown, and keeps what it wrote last while the budget has room for it."""
-
-    def __init__(self, store: ModelStore, budget: Budget | None = None) -> None:
-        self._store = store
-        self._budget = budget or Budget(UNBOUNDED)
-        self.used_at = self._budget.monotonic()
-        self._warm: tuple[str, Kept] | None = None  # under a name that tells the content, so it is right whoever committed it
+class BreakdownKeeper(Keeper[Kept]):
+    """Adds windows to a loop's breakdown."""
 
     async def add(self, pointer: Pointer, window: Breakdown, *, until: datetime) -> str:
         """Write the breakdown with this window's, and give the name that the next pointer is to have for it.
@@ -37,29 +25,9 @@ class BreakdownKeeper:
         if window.actions.is_empty:
             return pointer.breakdown
         before = await self._before(pointer.breakdown)
-        kept, data = await asyncio.to_thread(_added, before, window, until)
-        name = f"{pointer.sequence + 1:08d}-{digest(data)}"
-        await self._store.write_breakdown(name, data)
-        self._warm, self.used_at = (name, kept), self._budget.monotonic()
-        self._budget.hold(self, bytes_in(kept))
-        return name
+        return await self._write(pointer, lambda: _added(before, window, until), self._store.write_breakdown)
 
-    def close(self) -> None:
-        """Keep nothing any more."""
-        self._warm = None
-        self._budget.drop(self)
-
-    def let_go(self) -> int:
-        """Read it when it is needed again."""
-        self._warm = None
-        return 0
-
-    async def _before(self, name: str) -> Kept | None:
-        if not name:
-            return None
-        warm = self._warm
-        if warm is not None and warm[0] == name:
-            return warm[1]
+    async def _stored(self, name: str) -> Kept | None:
         try:
             return await asyncio.to_thread(load, await self._store.breakdown(name))
         except (NewerFormatError, UnreadableError) as error:

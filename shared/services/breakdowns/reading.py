@@ -10,7 +10,6 @@ from typing import Any, Final
 import numpy as np
 
 from shared.domain.clock import EPOCH
-from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.ports import ModelStore
 from shared.evaluation.buckets import merged
@@ -23,6 +22,7 @@ from shared.services.breakdowns.files import Kept, load
 from shared.services.breakdowns.keys import value_of
 from shared.services.breakdowns.table import DAY, HOUR, HOURS_KEPT, OTHER, Compared, Earned, Table
 from shared.services.breakdowns.window import split_pair
+from shared.services.figures.latest import latest
 
 LEAST_EFFECTIVE: Final = 50.0
 """Events that have to stand behind what the baseline would have earned before a gain is told."""
@@ -188,23 +188,11 @@ class LiveBreakdown:
         return await asyncio.to_thread(crossing, kept, _watermark(pointer), span, actions=actions, values=values)
 
     async def _latest(self) -> tuple[Pointer | None, Kept | None]:
-        pointer = await self._pointer()
-        while pointer is not None:
-            try:
-                return pointer, await self._kept(pointer.breakdown)
-            except UnreadableError:  # gone, if there was another commit meanwhile
-                named, pointer = pointer.breakdown, await self._pointer()
-                if pointer is not None and pointer.breakdown == named:
-                    raise
-        return None, None
+        return await latest(self._store, named=lambda pointer: pointer.breakdown, read=self._kept)
 
-    async def _pointer(self) -> Pointer | None:
-        stored = await self._store.pointer()
-        return None if stored is None else stored[0]
-
-    async def _kept(self, name: str) -> Kept | None:
+    async def _kept(self, name: str) -> Kept:
         """Read it each time: it may have megabytes, and there may be a hundred loops that somebody once looked at."""
-        return await asyncio.to_thread(load, await self._store.breakdown(name)) if name else None
+        return await asyncio.to_thread(load, await self._store.breakdown(name))
 
 
 def _watermark(pointer: Pointer | None) -> datetime | None:

@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 
 from shared.domain.clock import EPOCH
-from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.ports import ModelStore
 from shared.domain.recent import Recent
@@ -23,6 +22,7 @@ from shared.evaluation.sums import Floats
 from shared.services.figures.bands import anytime, at_one_look, bounds, estimates
 from shared.services.figures.experiment import Experiment, experiment_of
 from shared.services.figures.files import Kept, load
+from shared.services.figures.latest import latest
 from shared.services.figures.lifts import Estimated, Lift, lift_of
 from shared.services.figures.timeline import POLICIES, Activity, Timeline, lengths, starts_of
 from shared.services.figures.window import SKIPPED
@@ -148,23 +148,9 @@ class LiveFigures:
         return found
 
     async def _latest(self) -> tuple[Pointer | None, Kept | None]:
-        pointer = await self._pointer()
-        while pointer is not None:
-            try:
-                return pointer, await self._kept(pointer.figures)
-            except UnreadableError:  # gone, if there was another commit meanwhile and retention came by
-                named, pointer = pointer.figures, await self._pointer()
-                if pointer is not None and pointer.figures == named:
-                    raise
-        return None, None
+        return await latest(self._store, named=lambda pointer: pointer.figures, read=self._kept)
 
-    async def _pointer(self) -> Pointer | None:
-        stored = await self._store.pointer()
-        return None if stored is None else stored[0]
-
-    async def _kept(self, name: str) -> Kept | None:
-        if not name:
-            return None
+    async def _kept(self, name: str) -> Kept:
         if self._read is not None and self._read[0] == name:
             return self._read[1]
         kept = load(await self._store.figures(name))
