@@ -223,12 +223,15 @@ def crossing(kept: Kept | None, watermark: datetime | None, span: Range, *, acti
     found = _view(kept.breakdown.pairs, query.range)
     pairs = {split_pair(text): place for place, text in enumerate(found.keys.texts)}
     sums, ends = _by_place(found), (found.lowest, found.highest)
+    places = [[pairs.get((str(row.text), "" if value.text is None else f"={value.text}")) for value in rows.rows] for row in columns.rows]
+    told = sorted({place for line in places for place in line if place is not None and sums.events[place]})
+    by_place = dict(zip(told, _cells(sums.taken(np.array(told, dtype=np.int64)), np.nan, ends), strict=True))
 
-    def cell(action: str | None, value: str | None, column: Row) -> Cell | None:
-        place = pairs.get((str(action), "" if value is None else f"={value}"))
-        return None if place is None or not sums.events[place] else _cells(sums.taken(np.array([place])), column.cell.events, ends)[0]
+    def cell(place: int | None, value: Row) -> Cell | None:
+        found = by_place.get(-1 if place is None else place)
+        return found and replace(found, share=found.events / value.cell.events if value.cell.events else None)
 
-    cells = [[cell(action.text, value.text, value) for value in rows.rows] for action in columns.rows]
+    cells = [[cell(place, value) for place, value in zip(line, rows.rows, strict=True)] for line in places]
     return Crossed(rows.since, watermark, rows.feature, columns.rows, rows.rows, cells, _floor(found))
 
 
