@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.examples.performing import MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed, wanted
+from tests.examples.performing import IN_PROCESS, MOST_FAILED, SCENARIOS, SETTINGS, SHARE, USUAL_SHARE, Told, environment, performed, wanted
 from tests.examples.test_demo_command import KEY, Service
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY, RunningApp
@@ -25,13 +25,13 @@ def told(request: pytest.FixtureRequest, new_store: NewStorage) -> dict[str, Tol
         return performed({name: command(name) for name in wanted(request)}, app, REPOSITORY)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, *IN_PROCESS])
 @pytest.mark.sweep(keep=2)
 def test_an_example_ends_well_above_picking_blindly(told, name):
     assert told[name].share >= SHARE.get(name, USUAL_SHARE), told[name].text
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, *IN_PROCESS])
 @pytest.mark.sweep(keep=2)
 def test_an_example_prints_a_curve_and_nearly_all_calls_are_answered_in_time(told, name):
     lines = told[name].text.splitlines()
@@ -49,6 +49,14 @@ def test_the_apprentice_goes_online_once_it_chooses_as_the_rule(told, name):
     assert since
     reward, rule = map(float, since.groups())
     assert ("That is less than the rule." in after) == (reward < rule) or abs(reward - rule) < 0.001
+
+
+@pytest.mark.parametrize("name", ["model_routing"])
+def test_the_router_tells_what_one_model_for_all_would_have_earned(told, name):
+    line = told[name].text.splitlines()[-1]
+    alone = re.findall(r"(cheap|balanced|strong) (-?\d\.\d{3})", line)
+    assert [model for model, _ in alone] == ["cheap", "balanced", "strong"]
+    assert max(float(reward) for _, reward in alone) < told[name].best
 
 
 @pytest.mark.parametrize("name", ["news", "movies", "products"])
