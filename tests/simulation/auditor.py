@@ -18,7 +18,7 @@ from shared.storage.names import DayTable
 from tests.simulation.engine import Stored
 from tests.simulation.plan import KEYS, Plan, Step
 from tests.simulation.process import Process
-from tests.simulation.steps import DEFAULT, OTHER, admitted, train
+from tests.simulation.steps import DEFAULT, IMPORTED, OTHER, TAKEN, admitted, train
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -81,6 +81,7 @@ class Auditor:
         for number in range(len(world.processes)):
             broken += await world.present(number).begin(_served(world.present(number)))
             broken += await world.present(number).begin(self._keys(world.present(number)))
+        broken += await world.present(0).begin(self._imported(world.present(0)))
         for promise, stored in world.backups:
             broken += await self._restored(world, promise, stored)
         return broken
@@ -121,6 +122,20 @@ class Auditor:
         lost = {event_id for each in ranked for event_id in each.events if found[event_id] != 1}
         broken = [f"a copy has all that was acknowledged before it: {event_id} counts {found[event_id]} times" for event_id in sorted(lost)]
         return [*broken, *[f"of a copy: {each}" for each in await process.begin(_replayed(services))]]
+
+    async def _imported(self, process: Process) -> list[str]:
+        """Look at the loop that a log was imported into, perhaps by two at once: each of its events is there once."""
+        services = await process.deployment.fresh(TAKEN)
+        if services is None:
+            return []
+        found = Counter([event.decision.event_id for event in await _joined(services)])
+        broken = [f"an event is imported once: {event_id} is there {times} times" for event_id, times in found.items() if times > 1]
+        if any(each.is_acknowledged for each in self._promises["import_log"]) and len(found) != IMPORTED:
+            broken.append(f"a log is imported whole: {len(found)} of {IMPORTED} events are there")
+        stored = await services.store.pointer()
+        if stored is not None and stored[0].imported != len(found):
+            broken.append(f"imported events are counted: {stored[0].imported} of {len(found)}")
+        return [*broken, *[f"of a loop with an imported log: {each}" for each in await _replayed(services)]]
 
     async def _evaluations(self, services: LoopServices) -> list[str]:
         broken = []

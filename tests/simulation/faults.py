@@ -26,6 +26,8 @@ READ_TIMEOUT: Final = 8.0
 """Seconds after which a client takes an answer for lost."""
 LATEST: Final = 20.0
 """Seconds after which nothing arrives any more."""
+LASTING: Final = 0.4
+"""Of the faults, the part that does not pass before the client gives up."""
 _PAUSES: Final = (0.2, 2.2, 4.2)
 _NOBODY: Final = Context()
 
@@ -84,11 +86,12 @@ class SimulatedNetwork:
         life = current.get()
         assert life is not None
         kind, there, back = self._drawn(life, call)
+        lasts = self._lasts(life, kind)
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(_PAUSES[attempt - 1])
             sent = time.leaving()
-            answer, date = await self._sent(kind if attempt == 0 else None, apply, there, back)
+            answer, date = await self._sent(kind if attempt == 0 or lasts else None, apply, there, back)
             if date:
                 time.note(date, sent=sent)
             if not isinstance(answer, Refused):
@@ -123,6 +126,10 @@ class SimulatedNetwork:
         if kind is Kind.SLOW:
             there, back = 0.5 + there * 100 % 3, 0.5 + back * 100 % 3
         return kind, there, back
+
+    def _lasts(self, life: Life, kind: Kind | None) -> bool:
+        """Whether it goes wrong at every try: then the caller hears that storage does not answer, and storage may have done it."""
+        return life.chance.random() < LASTING and kind is not None
 
     async def _sent(self, kind: Kind | None, apply: Callable[[], Any], there: float, back: float) -> tuple[Any, str]:
         loop = self._loop

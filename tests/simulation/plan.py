@@ -129,6 +129,8 @@ class _Drawing:
                 yield self._step(self._moment(), what, **self._more(what))
         yield from self._uploads(chance.choice((0, 0, 1, 4)))
         yield from self._other_loop()
+        for at in [self._moment()] * chance.choice((0, 0, 0, 0, 2)):
+            yield self._step(at + chance.choice((0.0, 10.0)), "import_log")
         for number in range(chance.choice((0, 0, 0, 0, 1))):
             at = self._moment()
             yield self._step(at, "evaluate", id=f"evaluation{number}")

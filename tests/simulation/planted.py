@@ -10,7 +10,6 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.domain.errors import StorageUnavailableError
 from shared.runtime.settings import AppSettings
 from shared.services.log.logs import Logs
 from shared.services.serving.model_server import ModelServer
@@ -88,13 +87,14 @@ def _learner_of_another_version() -> None:
 
 
 def _sent_again_under_another_name() -> None:
-    """A row whose answer was lost is sealed and sent anew."""
+    """A row whose answer does not come within a second is sent anew, as another row."""
     real = HotLog._put
 
     async def put(self: Any, row: Any, sealed_at: Any) -> int:
         try:
-            return await real(self, row, sealed_at)
-        except StorageUnavailableError:
+            async with asyncio.timeout(1.0):
+                return await real(self, row, sealed_at)
+        except TimeoutError:
             self._rows += 1
             time, writer, number, rest = row["RowKey"].split("-", 3)
             return await real(self, {**row, "RowKey": f"{time}-{writer}-{int(number) + 500:06d}-{rest}"}, sealed_at)

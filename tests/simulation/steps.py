@@ -3,27 +3,39 @@
 from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
+from functools import cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from shared.domain.clock import TimeLimit
 from shared.domain.errors import UnavailableError
 from shared.domain.evaluation import Asked
+from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy
 from shared.domain.uploads import Interaction, Report
+from shared.joining.dsjson import lines
 from shared.runtime.auth import HEADER
 from shared.runtime.fanout import train_turn
 from shared.runtime.loop_services import LoopServices
 from shared.services.analysis.board import Message
+from shared.services.importing.importer import Importer, Pace
 from shared.storage import names
 from shared.storage.copying.copying import Copier
-from tests.builders import situation
+from tests.builders import decision, observation, situation
+from tests.services.importing.reading_files import MemoryFile
 from tests.simulation.plan import KEYS
 from tests.simulation.process import Process
+from tests.simulation.virtual import BEGIN
 
 DEFAULT: Final = "default"
 OTHER: Final = "other"
 """A loop that comes and goes."""
+
+TAKEN: Final = "taken"
+"""A loop that a log is imported into."""
+
+IMPORTED: Final = 20
+_SMALL: Final = Pace(first=5, events=5, commit=10)
 
 MOST_TRIES: Final = 5
 """As host.json has it."""
@@ -124,6 +136,23 @@ async def evaluate(process: Process, asked: Arguments) -> str:
     return evaluation.job.id
 
 
+async def import_log(process: Process, asked: Arguments) -> None:
+    """Take a log of another service into a loop of its own, which is made where it is not there."""
+    kept = await process.deployment.loops.put(TAKEN, None, {})
+    await process.deployment.note(kept.record)
+    services = await process.deployment.find(TAKEN)
+    assert services is not None
+    importer = Importer(services.log, services.joined, services.store, services.configuration, clock=services.clock, pace=_SMALL)
+    await importer.run([MemoryFile("log.dsjson", log_of_others())])
+
+
+@cache
+def log_of_others() -> bytes:
+    """Write the log that is imported: `IMPORTED` events of the day before."""
+    made = [decision(f"i{number}", at=BEGIN - timedelta(days=1) + timedelta(seconds=number)) for number in range(IMPORTED)]
+    return lines([JoinedEvent(each, 0.25, (observation(each.event_id, 0.25, at=each.decided_at),)) for each in made])
+
+
 async def back_up(process: Process, asked: Arguments) -> None:
     """Copy the whole deployment to another storage."""
     await Copier(process.storage, process.backup, source_id="simulated").run()
@@ -194,6 +223,7 @@ STEPS: Final[Mapping[str, Callable[[Process, Arguments], Coroutine[Any, Any, obj
             delete_loop,
             rank_other,
             evaluate,
+            import_log,
             back_up,
             work,
             train,
