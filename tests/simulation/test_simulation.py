@@ -4,12 +4,18 @@ Time is virtual in a process of its own, since the service's modules take it whe
 """
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.simulation.planted import PLANTED
+
 REPOSITORY = Path(__file__).parents[2]
+COMMON = {"acknowledged-before-the-put", "duplicates-not-looked-for"}
+"""Planted faults that are found within a few schedules."""
+
 LONG = pytest.mark.timeout(3_600)
 """A minute of work, on a machine that may be busy with others'."""
 
@@ -43,8 +49,14 @@ async def test_a_seed_is_always_the_same_schedule():
     assert "process 0" in first[1]
 
 
-@pytest.mark.parametrize("fault", ["acknowledged-before-the-put", "duplicates-not-looked-for"])
+@LONG
+@pytest.mark.parametrize("fault", [pytest.param(each, marks=[] if each in COMMON else pytest.mark.exhaustive) for each in sorted(PLANTED)])
 async def test_a_planted_fault_is_found(fault):
     code, told = await simulated("0:2000", "--processes", "1", "--enough", "1", "--planted", fault)
     assert code == 1, told
     assert f"{fault} seed" in told
+
+
+def test_the_page_tells_of_each_planted_fault():
+    page = (REPOSITORY / "docs" / "internals" / "simulation.md").read_text("utf-8")
+    assert set(re.findall(r"^\| `([a-z-]+)`: ", page, re.MULTILINE)) == set(PLANTED)
