@@ -35,6 +35,7 @@ class Promise:
     """A call: when it was made, and when it was answered with success, if it was."""
 
     step: Step
+    life: str
     made_at: datetime
     kept_at: datetime | None = None
     refusal: PersonalizerError | None = None
@@ -53,6 +54,11 @@ class Promise:
     def is_acknowledged(self) -> bool:
         return self.kept_at is not None
 
+    def is_surely_before(self, other: "Promise") -> bool:
+        """Whether this was over when the other was asked for, as all see it; one process sees it exactly."""
+        apart = timedelta(0) if self.life == other.life else APART
+        return self.kept_at is not None and self.kept_at + apart < other.made_at
+
 
 class Auditor:
     """Knows what was asked and what was acknowledged, and looks at what came of it."""
@@ -63,8 +69,8 @@ class Auditor:
         self._promises: dict[str, list[Promise]] = defaultdict(list)
         self.waiting: list[str] = []
 
-    def asked(self, step: Step, at: datetime) -> Promise:
-        promise = Promise(step, at)
+    def asked(self, step: Step, life: str, at: datetime) -> Promise:
+        promise = Promise(step, life, at)
         self._promises[step.what].append(promise)
         return promise
 
@@ -182,17 +188,13 @@ class Auditor:
 
     def _is_certainly_logged(self, promise: Promise) -> bool:
         """Whether it was acknowledged, and every deletion that was tried was over before it was asked for."""
-        return promise.is_acknowledged and all(
-            each.is_acknowledged and each.kept_at is not None and each.kept_at + APART < promise.made_at
-            for each in self._promises["delete_log"]
-        )
+        deletions = self._promises["delete_log"]
+        return promise.is_acknowledged and all(each.is_surely_before(promise) for each in deletions)
 
     def _is_possibly_logged(self, promise: Promise) -> bool:
         """Whether no deletion that was acknowledged began after it was answered."""
-        return not any(
-            each.is_acknowledged and promise.kept_at is not None and promise.kept_at + APART < each.made_at
-            for each in self._promises["delete_log"]
-        )
+        deletions = [each for each in self._promises["delete_log"] if each.is_acknowledged]
+        return not any(promise.is_surely_before(each) for each in deletions)
 
     @property
     def _decided(self) -> list[Promise]:

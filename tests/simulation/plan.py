@@ -127,6 +127,9 @@ class _Drawing:
         for what, times in _OFTEN.items():
             for _ in range(chance.choice(times)):
                 yield self._step(self._moment(), what, **self._more(what))
+        yield from self._around_a_deletion(chance.choice((0, 0, 0, 1, 2)))
+        if self._processes > 1 and chance.random() < 0.1:
+            yield from self._stale_writer()
         yield from self._uploads(chance.choice((0, 0, 1, 4)))
         yield from self._other_loop()
         for at in [self._moment()] * chance.choice((0, 0, 0, 0, 2)):
@@ -147,6 +150,24 @@ class _Drawing:
         if what == "configure":
             return self._chance.choice(({"exploration_percentage": 0.0}, {"exploration_percentage": 0.5}, {"default_reward": 0.5}))
         return {}
+
+    def _around_a_deletion(self, count: int) -> Iterator[Step]:
+        """Delete the log, and rank just before and after that in the same process."""
+        for number in range(count):
+            at, process = self._moment(), self._chance.randrange(self._processes)
+            yield self._step(at, "delete_log", process=process)
+            for place, later in enumerate((-0.3, 0.2, 0.4, 0.8)):
+                yield self._step(max(at + later, 0.0), "rank", process=process, event=f"d{number}-{place}", deferred=False)
+
+    def _stale_writer(self) -> Iterator[Step]:
+        """Let a process stand still while the log is deleted, and go on when the old tables are dropped."""
+        at, still = self._moment(), self._chance.uniform(140.0, 260.0)
+        yield self._step(at, "rank", process=0, event="s", deferred=False)
+        yield self._step(at + 0.5, "freeze", process=0, seconds=still)
+        yield self._step(at + 1.0, "delete_log", process=1)
+        for place in range(3):
+            yield self._step(at + 0.5 + still + self._chance.random(), "retain", process=1)
+            yield self._step(at + 0.5 + still + self._chance.random(), "rank", process=0, event=f"s{place}", deferred=False)
 
     def _uploads(self, count: int) -> Iterator[Step]:
         for number in range(count):
@@ -193,6 +214,6 @@ class _Drawing:
         at = self._chance.random() * self._length
         return at if self._chance.random() < 0.6 else at // 10 * 10
 
-    def _step(self, at: float, what: str, **arguments: Any) -> Step:
+    def _step(self, at: float, what: str, *, process: int | None = None, **arguments: Any) -> Step:
         self._number += 1
-        return Step(at, self._number, self._chance.randrange(self._processes), what, arguments)
+        return Step(at, self._number, self._chance.randrange(self._processes) if process is None else process, what, arguments)

@@ -11,15 +11,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from shared.runtime.settings import AppSettings
-from shared.services.log.logs import Logs
 from shared.services.serving.model_server import ModelServer
 from shared.services.training.stepping import Stepper
 from shared.storage.event_log import RowEventLog
 from shared.storage.files import Files
 from shared.storage.hot_log import HotLog
-
-_MICROSECOND: Final = timedelta(microseconds=1)
-
 
 _real: "list[tuple[type, str, object]]" = []
 
@@ -47,14 +43,13 @@ def _no_condition() -> None:
     _put(Files, "replace", replace)
 
 
-def _cut_too_late() -> None:
-    """A deletion cuts a microsecond behind what it told the writers."""
-    real = Logs._switch
+def _cut_without_parting() -> None:
+    """A deletion cuts at the time of the clock, whatever was sealed up to then."""
 
-    async def switch(self: Logs, cut: Any) -> Any:
-        return await real(self, cut + _MICROSECOND)
+    async def cut(self: Any) -> Any:
+        return self._clock.now()
 
-    _put(Logs, "_switch", switch)
+    _put(RowEventLog, "cut", cut)
 
 
 def _short_lookback() -> None:
@@ -156,7 +151,7 @@ def _put(owner: type, name: str, method: object) -> None:
 PLANTED: Final[Mapping[str, Callable[[], None]]] = MappingProxyType(
     {
         "no-condition": _no_condition,
-        "cut-too-late": _cut_too_late,
+        "cut-without-parting": _cut_without_parting,
         "short-lookback": _short_lookback,
         "acknowledged-before-the-put": _acknowledged_before_the_put,
         "learner-of-another-version": _learner_of_another_version,

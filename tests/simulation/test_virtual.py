@@ -15,8 +15,8 @@ def begin(life: Life, work) -> "asyncio.Task[None]":
     return context.run(life.loop.create_task, work, context=context)
 
 
-def life(loop: VirtualLoop, name: str, **clock: float) -> Life:
-    return Life(name, loop, Random(0), **clock)
+def life(loop: VirtualLoop, name: str, *, offset: float = 0.0, drift: float = 0.0, tick: float = 1e-6) -> Life:
+    return Life(name, loop, Random(0), offset, drift, tick)
 
 
 def test_an_hour_passes_at_once():

@@ -156,7 +156,7 @@ class World:
             self._start(number)
 
     async def _told(self, process: Process, step: Step) -> None:
-        promise = self.auditor.asked(step, self.now())
+        promise = self.auditor.asked(step, process.life.name, self.now())
         try:
             with patience(timedelta(seconds=20), each=timedelta(seconds=10)):
                 promise.answer = await STEPS[step.what](process, step.arguments)
