@@ -10,9 +10,9 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from shared.runtime.settings import AppSettings
-from shared.services.serving.model_server import ModelServer
+from shared.services.training.room import Room
 from shared.services.training.stepping import Stepper
+from shared.storage.clocks import LogClock
 from shared.storage.event_log import RowEventLog
 from shared.storage.files import Files
 from shared.storage.hot_log import HotLog
@@ -52,9 +52,14 @@ def _cut_without_parting() -> None:
     _put(RowEventLog, "cut", cut)
 
 
-def _short_lookback() -> None:
-    """The trainer looks back for stragglers over half a second alone."""
-    _put(AppSettings, "lookback", property(lambda _: timedelta(seconds=0.5)))
+def _window_too_early() -> None:
+    """A window is learned twenty seconds before its time."""
+    real = Room.plan
+
+    async def plan(self: Room, pointer: Any, lookback: Any, *, horizon: Any, most: Any) -> Any:
+        return await real(self, pointer, lookback, horizon=horizon + timedelta(seconds=20), most=most)
+
+    _put(Room, "plan", plan)
 
 
 def _acknowledged_before_the_put() -> None:
@@ -106,17 +111,9 @@ def _generation_left() -> None:
     _put(RowEventLog, "sweep", sweep)
 
 
-def _nobody_asks_for_deletions() -> None:
-    """A writer that has not heard for long whether the log was deleted does not ask."""
-
-    async def confirm(self: RowEventLog) -> None:
-        return
-
-    _put(RowEventLog, "confirm", confirm)
-
-
-def _too_late_and_acknowledged() -> None:
-    """A row that came too late after its sealing is acknowledged."""
+def _own_clock() -> None:
+    """Rows are sealed by the own clock, however wrong it is."""
+    _put(LogClock, "now", lambda self: self._own.now())
     _put(HotLog, "_check_sealed", lambda self, sealed_at: None)
 
 
@@ -129,20 +126,6 @@ def _duplicates_not_looked_for() -> None:
     _put(RowEventLog, "sightings", sightings)
 
 
-def _model_given_up() -> None:
-    """A model that could not be loaded is not wanted any more until another is published."""
-    real = ModelServer._refresh_model
-
-    def refresh(self: Any, *, wants_model: bool) -> None:
-        try:
-            real(self, wants_model=wants_model)
-        except Exception:
-            self._wanted = None
-            raise
-
-    _put(ModelServer, "_refresh_model", refresh)
-
-
 def _put(owner: type, name: str, method: object) -> None:
     _real.append((owner, name, vars(owner)[name]))
     setattr(owner, name, method)
@@ -152,14 +135,12 @@ PLANTED: Final[Mapping[str, Callable[[], None]]] = MappingProxyType(
     {
         "no-condition": _no_condition,
         "cut-without-parting": _cut_without_parting,
-        "short-lookback": _short_lookback,
+        "window-too-early": _window_too_early,
         "acknowledged-before-the-put": _acknowledged_before_the_put,
         "learner-of-another-version": _learner_of_another_version,
         "sent-again-under-another-name": _sent_again_under_another_name,
         "generation-left": _generation_left,
-        "nobody-asks-for-deletions": _nobody_asks_for_deletions,
-        "too-late-and-acknowledged": _too_late_and_acknowledged,
+        "own-clock": _own_clock,
         "duplicates-not-looked-for": _duplicates_not_looked_for,
-        "model-given-up": _model_given_up,
     }
 )

@@ -13,7 +13,7 @@ import pytest
 from tests.simulation.planted import PLANTED
 
 REPOSITORY = Path(__file__).parents[2]
-COMMON = {"acknowledged-before-the-put", "duplicates-not-looked-for"}
+COMMON = {"duplicates-not-looked-for", "generation-left", "learner-of-another-version"}
 """Planted faults that are found within a few schedules."""
 
 LONG = pytest.mark.timeout(3_600)
@@ -31,15 +31,15 @@ async def simulated(*arguments: str) -> tuple[int | None, str]:
 @LONG
 @pytest.mark.long
 async def test_schedules_of_several_processes_with_crashes_and_faults_keep_every_promise():
-    code, told = await simulated("0:150", "--processes", "1")
-    assert "150 schedules" in told
+    code, told = await simulated("0:120", "--processes", "1")
+    assert "120 schedules" in told
     assert code == 0, told
 
 
 @LONG
 @pytest.mark.exhaustive
 async def test_many_schedules_keep_every_promise():
-    code, told = await simulated("150:2150")
+    code, told = await simulated("120:2120")
     assert code == 0, told
 
 
