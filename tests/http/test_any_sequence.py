@@ -137,7 +137,12 @@ class AnySequence(RuleBasedStateMachine):
         self._tick()
         self.touched = loop.name
         if process is self.far:
-            return self.far.ask(name, Sent(loop.name, loop.heard[0]), body, **others)
+            answer = self.far.ask(name, Sent(loop.name, loop.heard[0]), body, **others)
+            if answer.status != 401:
+                return answer
+            assert loop.heard[0] in loop.ended  # it may hear of new keys before it polls, as when it trains the loop
+            loop.heard = [*loop.keys]
+            return self.far.ask(name, loop.sent, body, **others)
         return self.near.ask(name, loop.sent, body, **others)
 
     def _event(self, name: str) -> str:
@@ -269,7 +274,7 @@ class AnySequence(RuleBasedStateMachine):
 
     # --- what time brings ------------------------------------------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([0.5, 2, 20, 100, 700, 4000, 20000, 100000]))
+    @rule(seconds=st.sampled_from([0.5, 2, 20, 80, 100, 700, 4000, 20000, 100000]))
     def time_passes(self, seconds: float) -> None:
         self.clock.pass_(seconds)
 
