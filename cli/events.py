@@ -113,6 +113,7 @@ def _print(receipt: dict[str, Any]) -> None:
                 probability=f"{decision['probability']:.4g}",
                 model=decision.get("modelVersion") or "none yet",
                 learning_mode=decision["learningMode"],
+                held_out={None: None, True: "yes: your own choice was shown", False: "no"}[decision.get("isHeldOut")],
                 activated_at=decision.get("activatedAt"),
                 fate=decision["fate"],
                 reason=decision.get("reason"),

@@ -59,3 +59,11 @@ def test_the_overview_tells_what_the_holdout_has_shown_in_every_appearance(visit
             expect(visit.page.get_by_text(re.compile(r"50(\.0)?\s?% was asked for"))).to_be_visible()
             assert visit.is_as_wide_as_the_screen()
             assert findings(visit, axe) == []
+
+
+def test_the_receipt_of_an_event_tells_its_side(visit, app, shown):
+    held = [app.request("GET", path(f"events/e{number}", version=QUERY_VERSION)).json["decisions"][0]["isHeldOut"] for number in range(12)]
+    visit.sign_in()
+    for is_held_out, words in ((True, "held out: your own choice was shown"), (False, "not held out")):
+        visit.page.evaluate("link => { location.hash = link; }", f"#/events/e{held.index(is_held_out)}")
+        expect(visit.page.get_by_text(words, exact=True)).to_be_visible(timeout=WITHIN_MS)

@@ -1,5 +1,6 @@
 """The standing holdout by HTTP: the setting, the answers of Rank, and the receipts."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -94,6 +95,8 @@ def test_figures_tell_the_experiment_and_leave_it_out_without_one(own, held):
     assert (found["verdict"], found["provenSince"]) == ("notKnown", None)
     printed = run("figures", "experiment", "--endpoint", held.app.base_url, "--loop", held.name, "--key", held.key).text
     assert "your own choice, held out" in printed
+    shown = run("events", "show", "learned-0", "--endpoint", held.app.base_url, "--loop", held.name, "--key", held.key).text
+    assert re.search(r"held out +(yes: your own choice was shown|no)", shown), shown
     assert "It is not known yet which of the two earns more." in printed
     assert (
         "No event of a holdout" in run("figures", "experiment", "--endpoint", own.app.base_url, "--loop", own.name, "--key", own.key).text

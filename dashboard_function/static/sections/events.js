@@ -359,6 +359,7 @@ function decisionCard(decision) {
       ["Ranked", when(decision.rankedAt, { seconds: true })],
       ["Probability", percent(decision.probability)],
       ["Mode", decision.learningMode],
+      ...("isHeldOut" in decision ? entry("Holdout", decision.isHeldOut ? "held out: your own choice was shown" : "not held out") : []),
       ["Chosen by model", decision.modelVersion ? h("code", {}, decision.modelVersion) : "none: all actions were equally likely"],
       ...(decision.deferActivation
         ? entry("Activated", decision.activatedAt ? when(decision.activatedAt, { seconds: true }) : "not yet")
