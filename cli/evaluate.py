@@ -11,23 +11,25 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from cli import options
-from cli.output import bytes_progress, console, effects, print_json, steps_progress, table
+from cli.output import bytes_progress, console, effects, known, number, print_json, span, steps_progress, table
 from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import EPOCH, LATEST, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
-from shared.domain.evaluation import RESERVED, Report
+from shared.domain.evaluation import RESERVED, Lift, Report
 from shared.domain.events import JoinedEvent
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.words import counted
 from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
-from shared.services.analysis.judging import judged, with_lifts
+from shared.services.analysis.judging import judged
 from shared.services.analysis.lane import Lane, contenders, lineups
+from shared.services.analysis.lifting import reports as reports_of
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
 from shared.services.analysis.titles import title_of
 from shared.services.importing.accounts import HowFar
@@ -89,7 +91,7 @@ def evaluate(
     asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration, Terms(assumed=probability))
     found = run(_of_files(sources, storage, asked) if sources else _of_loop(loop, storage, asked))
     shown = [each for each in found.parts if is_full or not each.slot]
-    reports = with_lifts([report(each) for each in shown])
+    reports = reports_of(shown)
     if plot is not None and shown:
         draw([curve(each) for each in shown if not each.slot], plot)
     if as_json:
@@ -217,11 +219,14 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
         for told in found.notes:
             out.print(told, markup=False)
         return
-    numbers = ["estimate", "lift", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
+    numbers = ["estimate", "95 % interval", "at any time", "rounds", "effective", "mean weight", "largest"]
     compared = table("policy", *(["slot"] if is_full else []), *numbers, right=numbers)
     for each in reports:
         compared.add_row(*_row(each, is_full=is_full))
     out.print(compared)
+    out.print()
+    if any(each.lifts for each in reports):
+        out.print(_lifts(reports, is_full=is_full))
     out.print(judged(found.parts).sentence, markup=False)
     for part in found.parts:
         if not part.slot and (note := effects(part.contender.arguments)):
@@ -235,19 +240,33 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
         out.print(told, markup=False)
 
 
+def _lifts(reports: Sequence[Report], *, is_full: bool) -> Table:
+    """Show how much more each policy earns than the one of now, event by event; with all, than every one that has lifts."""
+    numbers = ["lift", "95 % interval", "at any time", "differ in"]
+    shown = table("policy", *(["slot"] if is_full else []), "compared with", *numbers, right=numbers)
+    titles = {each.name: each.title for each in reports}
+    for each in reports:
+        for name, lift in each.lifts.items():
+            if is_full or name == each.compared_with:
+                slot = [escape(each.slot) or "all"] if is_full else []
+                differing = "" if lift.differing is None else number(lift.differing, ".1%")
+                ends = [span(ends, "+.4f") for ends in (lift.interval, lift.anytime)]
+                shown.add_row(escape(each.title), *slot, escape(titles.get(name, name)), number(lift.value, "+.4f"), *ends, differing)
+    return shown
+
+
 def _row(each: Report, *, is_full: bool) -> list[str]:
-    weight = f"{each.mean_weight:.3f}" + ("" if each.is_sound else " !")
+    weight = number(each.mean_weight, ".3f") + ("" if each.is_sound else " !")
     return [
         escape(each.title),
         *([escape(each.slot) or "all"] if is_full else []),
-        f"{each.estimates['calibrated_dr']:.4f}",
-        "" if each.lift is None else f"{each.lift:+.4f}",
-        _span(each.intervals["default"]),
-        _span(each.intervals["anytime"]),
+        number(each.estimates["calibrated_dr"], ".4f"),
+        span(each.intervals["default"], ".4f"),
+        span(each.intervals["anytime"], ".4f"),
         f"{each.rounds:,}",
-        f"{each.effective_rounds:,.0f}",
+        number(each.effective_rounds, ",.0f"),
         weight,
-        f"{each.largest_weight:.3g}",
+        number(each.largest_weight, ".3g"),
     ]
 
 
@@ -256,18 +275,14 @@ def _print_all(reports: Sequence[Report]) -> None:
     names = [escape(each.title) for each in whole]
     estimators = table("estimator", *names, right=names)
     for name in whole[0].estimates:
-        estimators.add_row(name, *[f"{each.estimates[name]:.4f}" for each in whole])
+        estimators.add_row(name, *[number(each.estimates[name], ".4f") for each in whole])
     intervals = table("95 % interval", *names, right=names)
     for name in whole[0].intervals:
-        intervals.add_row(name, *[_span(each.intervals[name]) for each in whole])
+        intervals.add_row(name, *[span(each.intervals[name], ".4f") for each in whole])
     out = console()
     out.print(estimators)
     out.print()
     out.print(intervals)
-
-
-def _span(interval: tuple[float, float]) -> str:
-    return f"{interval[0]:.4f} to {interval[1]:.4f}"
 
 
 def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *, is_full: bool) -> dict[str, Any]:
@@ -282,6 +297,15 @@ def _document(found: _Found, shown: Sequence[Part], reports: Sequence[Report], *
     }
 
 
+def _plain_lift(lift: Lift) -> dict[str, Any]:
+    return {
+        "value": lift.value,
+        "interval": lift.interval,
+        "anytimeInterval": lift.anytime,
+        "differingShare": lift.differing,
+    }
+
+
 def _plain(part: Part, each: Report, *, is_full: bool) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": each.name,
@@ -291,7 +315,9 @@ def _plain(part: Part, each: Report, *, is_full: bool) -> dict[str, Any]:
         "withoutEffect": without_effect(part.contender.arguments),
         "slot": each.slot,
         "rounds": each.rounds,
-        "lift": each.lift,
+        "lift": known(each.lift),
+        "comparedWith": each.compared_with or None,
+        "lifts": {name: _plain_lift(lift) for name, lift in each.lifts.items()},
         "estimate": each.estimates["calibrated_dr"],
         "interval": each.intervals["default"],
         "anytimeInterval": each.intervals["anytime"],

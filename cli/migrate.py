@@ -11,7 +11,7 @@ import typer
 from cli import options
 from cli.evaluate import compared
 from cli.import_log import import_logs
-from cli.output import console, facts, print_json, table, what_was_read
+from cli.output import console, facts, number, print_json, span, table, what_was_read
 from cli.service import Service
 from cli.storage import deployment, run, stored_loop
 from shared.api.configuration import SETTINGS, ConfigurationChanges, read_changes, write_configuration
@@ -336,8 +336,7 @@ def verdict(reports: Sequence[Report], loop: str, *, in_force: str = AZURE) -> s
 
 
 def _value(report: Report) -> str:
-    low, high = report.intervals["default"]
-    return f"{report.estimates['calibrated_dr']:.3f} ({low:.3f} to {high:.3f})"
+    return f"{number(report.estimates['calibrated_dr'], '.3f')} ({span(report.intervals['default'], '.3f')})"
 
 
 # --- what is told -----------------------------------------------------------------------------------------------------------
@@ -360,9 +359,8 @@ def _print(done: Moved, endpoint: str) -> None:
         listed = table("policy", *numbers, right=numbers)
         for each in done.compared:
             low, high = each.intervals["default"]
-            listed.add_row(
-                _NAMES.get(each.name, each.name), f"{each.estimates['calibrated_dr']:.4f}", f"{low:.4f}", f"{high:.4f}", f"{each.rounds:,}"
-            )
+            earns, least, most = (number(value, ".4f") for value in (each.estimates["calibrated_dr"], low, high))
+            listed.add_row(_NAMES.get(each.name, each.name), earns, least, most, f"{each.rounds:,}")
         out.print(listed)
     if done.verdict:
         out.print(done.verdict, markup=False)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -25,6 +26,8 @@ from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidPolicyConfigurationError
 from shared.learning.arguments import without_effect
 from shared.services.importing.accounts import Fate, HowFar, Remark
+
+NOT_KNOWN: Final = "not known"
 
 _MOST_FILES: Final = 40
 _PLAIN_WIDTH: Final = 4_000
@@ -73,6 +76,36 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def known(value: float | None) -> float | None:
+    """Give a number, None for what is none: not a number, or without end.
+
+    >>> known(0.5), known(float("nan")), known(float("-inf")), known(None)
+    (0.5, None, None, None)
+    """
+    return value if value is not None and isfinite(value) else None
+
+
+def number(value: float | None, form: str) -> str:
+    """Write a number in this form, and say in words if it is not known.
+
+    >>> number(0.25, "+.1%"), number(float("nan"), ".3f")
+    ('+25.0%', 'not known')
+    """
+    return NOT_KNOWN if known(value) is None else format(value, form)
+
+
+def span(ends: Sequence[float | None], form: str) -> str:
+    """Write an interval, of which one end may be all that is known, or neither.
+
+    >>> span((0.1, 0.2), ".2f"), span((0.1, float("inf")), ".2f"), span((None, 0.2), ".2f"), span((float("nan"),) * 2, ".2f")
+    ('0.10 to 0.20', 'at least 0.10', 'at most 0.20', 'not known')
+    """
+    lower, upper = (known(each) for each in ends)
+    if lower is None:
+        return NOT_KNOWN if upper is None else f"at most {format(upper, form)}"
+    return f"at least {format(lower, form)}" if upper is None else f"{format(lower, form)} to {format(upper, form)}"
 
 
 def effects(arguments: str) -> str | None:

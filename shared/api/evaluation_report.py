@@ -6,7 +6,7 @@ from typing import Annotated
 
 from shared.api.evaluations import name_of
 from shared.api.wire import WireModel, one_of
-from shared.domain.evaluation import PolicySource, Report, Verdict
+from shared.domain.evaluation import Lift, PolicySource, Report, Verdict
 
 Bounds = list[float | None]
 
@@ -23,10 +23,33 @@ class WeightsBody(WireModel):
     forced_share: float
 
 
+class LiftReportBody(WireModel):
+    """How much more an event earns than with another policy: ``confidenceInterval`` is for one look, ``anytimeInterval`` for any number.
+
+    ``differingShare`` is the share of rounds in which the two would not choose alike; null in evaluations of earlier releases.
+    """
+
+    value: float | None
+    confidence_interval: Bounds
+    anytime_interval: Bounds
+    differing_share: float | None = None
+
+    @staticmethod
+    def of(lift: Lift) -> "LiftReportBody":
+        """Write a lift."""
+        return LiftReportBody(
+            value=_number(lift.value),
+            confidence_interval=_bounds(lift.interval),
+            anytime_interval=_bounds(lift.anytime),
+            differing_share=lift.differing,
+        )
+
+
 class PolicyReportBody(WireModel):
     """All that can be said of one policy, over all slots ("") or in one; null where rounds are too few to say it.
 
     ``title`` is what it is called for people, ``lift`` how much more an event earns than with the present policy, which has none.
+    ``comparedWith`` names the policy that ``lift`` is over; ``lifts`` has that one, what was shown and the baseline, with intervals.
     """
 
     name: str
@@ -35,6 +58,8 @@ class PolicyReportBody(WireModel):
     policy_source: Annotated[str, one_of(PolicySource)]
     rounds: int
     lift: float | None = None
+    compared_with: str | None = None
+    lifts: dict[str, LiftReportBody] | None = None
     estimates: dict[str, float | None]
     intervals: dict[str, Bounds]
     weights: WeightsBody
@@ -49,6 +74,8 @@ class PolicyReportBody(WireModel):
             policy_source=report.source,
             rounds=report.rounds,
             lift=None if report.lift is None else _number(report.lift),
+            compared_with=report.compared_with or None,
+            lifts={name: LiftReportBody.of(each) for name, each in report.lifts.items()} or None,
             estimates=_numbers(report.estimates),
             intervals={name: _bounds(each) for name, each in report.intervals.items()},
             weights=WeightsBody(

@@ -1,7 +1,7 @@
 """Analyses of a range of the joined log: what was asked for, how far it has come, and what it found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -214,11 +214,26 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Lift:
+    """How much more a policy earns an event than another one, with 95 % intervals: for one look, and for any number of looks.
+
+    ``differing`` is the share of rounds in which the two would not choose alike (None: not known, as of an earlier release's evaluation,
+    whose intervals are put together from those of both policies).
+    """
+
+    value: float
+    interval: tuple[float, float]
+    anytime: tuple[float, float]
+    differing: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that can be said of one policy in one slot, or in all (""): every estimator, every interval (95 %), how far to trust them.
 
     ``title`` is what the policy is called for people, and ``lift`` how much more it earns than the present one, or than what was shown
-    where that was not valued (None: it is that one).
+    where that was not valued (None: it is that one). ``lifts`` are those over what was shown, the baseline and the present policy by
+    their names, and ``compared_with`` names the one of them that ``lift`` is over ("": none).
 
     ``forced`` is the share of rounds in which only one of several actions could be logged.
     """
@@ -238,6 +253,8 @@ class Report:
     largest_possible_weight: float
     forced: float
     lift: float | None = None
+    lifts: Mapping[str, Lift] = field(default_factory=dict)
+    compared_with: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,13 @@ def calibrated_doubly_robust(moments: Moments, *, largest_weight: float = np.inf
 def fitted_doubly_robust(moments: Moments) -> Floats:
     """Give the part of `calibrated_doubly_robust` that is fitted: a regression of w r on w − 1 and e, whose means are known to be 0."""
     n = moments.rounds
+    alpha, beta = calibration(moments)
+    return ratio(moments.wr, n) - alpha * (ratio(moments.w, n) - 1.0) - beta * ratio(moments.e, n)
+
+
+def calibration(moments: Moments) -> tuple[Floats, Floats]:
+    """Give α and β of the predictions α + β q of which the noise is least: the slopes of a regression of wr on w and e."""
+    n = moments.rounds
     w, e, wr = ratio(moments.w, n), ratio(moments.e, n), ratio(moments.wr, n)
     of_w, of_e, both = ratio(moments.ww, n) - w * w, ratio(moments.ee, n) - e * e, ratio(moments.we, n) - w * e
     with_w, with_e = ratio(moments.wwr, n) - w * wr, ratio(moments.wre, n) - e * wr
@@ -69,7 +76,7 @@ def fitted_doubly_robust(moments: Moments) -> Floats:
     determinant = np.where(of_e > _STILL, of_w * of_e - both**2, of_w)
     alpha = np.where(of_w > _STILL, ratio(np.where(of_e > _STILL, of_e * with_w - both * with_e, with_w), determinant), 0.0)
     beta = np.where(of_e > _STILL, ratio(with_e - both * alpha, of_e), 0.0)
-    return wr - alpha * (w - 1.0) - beta * e
+    return alpha, beta
 
 
 def cressie_read(moments: Moments, *, largest_weight: float = np.inf) -> Floats:

@@ -57,12 +57,12 @@ UNIT: Final = Range()
 
 def gaussian(moments: Moments, *, alpha: float = ALPHA) -> Interval:
     """Take `ips` for normally distributed: narrow, and too optimistic where large weights are rare."""
-    return _around(ips(moments), moments.wr, moments.wwrr, moments.rounds, alpha)
+    return _known_where(moments.w > 0.0, _around(ips(moments), moments.wr, moments.wwrr, moments.rounds, alpha))
 
 
 def gaussian_doubly_robust(moments: Moments, *, alpha: float = ALPHA) -> Interval:
     """Do so with `doubly_robust`."""
-    return _around(doubly_robust(moments), moments.d, moments.dd, moments.rounds, alpha)
+    return _known_where(moments.w > 0.0, _around(doubly_robust(moments), moments.d, moments.dd, moments.rounds, alpha))
 
 
 def gaussian_snips(moments: Moments, *, alpha: float = ALPHA) -> Interval:
@@ -70,12 +70,17 @@ def gaussian_snips(moments: Moments, *, alpha: float = ALPHA) -> Interval:
     value = snips(moments)
     squares = moments.wwrr - 2.0 * value * moments.wwr + value**2 * moments.ww
     half = normal_quantile(1.0 - alpha / 2.0) * ratio(np.sqrt(np.maximum(squares, 0.0)), moments.w)
-    return Interval(value - half, value + half)
+    return _known_where(moments.rounds > 1.0, Interval(value - half, value + half))
 
 
 def mean_weight(moments: Moments, *, alpha: float = ALPHA) -> Interval:
     """Give the interval of the mean weight, which has to hold 1 if the log's probabilities are true."""
     return _around(ratio(moments.w, moments.rounds), moments.w, moments.ww, moments.rounds, alpha)
+
+
+def _known_where(known: Flags, interval: Interval) -> Interval:
+    """Say nothing where no round tells of the spread: one without any would look certain."""
+    return Interval(np.where(known, interval.lower, np.nan), np.where(known, interval.upper, np.nan))
 
 
 def _around(mean: Floats, total: Floats, squares: Floats, n: Floats, alpha: float) -> Interval:

@@ -80,9 +80,8 @@ def confidence_sequence(moments: Moments, *, largest_weight: float, alpha: float
     low, high = rewards.around(moments)
     weight = np.maximum(largest_weight, moments.largest_weight)[..., None]
     powers = _unit_powers(moments, low, high - low)
-    least = _lower_end(_Bettors(powers, _depths(weight, CONSTANTS), SHARES), alpha / 2.0)
-    most = 1.0 - _lower_end(_Bettors(_mirrored(powers), _depths(weight, 1.0 - CONSTANTS), SHARES), alpha / 2.0)
-    return Interval(low + (high - low) * least, low + (high - low) * most)
+    found = sequence_of(powers, _depths(weight, CONSTANTS), _depths(weight, 1.0 - CONSTANTS), SHARES, alpha)
+    return Interval(low + (high - low) * found.lower, low + (high - low) * found.upper)
 
 
 def confidence_sequence_by_constants(
@@ -102,7 +101,29 @@ def confidence_sequence_by_constants(
     powers = _unit_powers(moments, low, high - low)
     least = _lower_end(_by_constants(powers, constants, weight, belief), alpha / 2.0)
     most = 1.0 - _lower_end(_by_constants(_mirrored(powers), 1.0 - constants, weight, belief), alpha / 2.0)
-    return Interval(low + (high - low) * least, low + (high - low) * most)
+    found = whole_where_crossed(least, most)
+    return Interval(low + (high - low) * found.lower, low + (high - low) * found.upper)
+
+
+def sequence_of(powers: Powers, depths_below: Floats, depths_above: Floats, shares: Floats, alpha: float) -> Interval:
+    """Give the interval for sums of several bettors' values [..., bettors], whose mean lies between 0 and 1.
+
+    A value is less than any such mean by ``depths_below`` [..., bettors] at most, and more by ``depths_above``.
+    """
+    least = _lower_end(_Bettors(powers, depths_below, shares), alpha / 2.0)
+    most = 1.0 - _lower_end(_Bettors(_mirrored(powers), depths_above, shares), alpha / 2.0)
+    return whole_where_crossed(least, most)
+
+
+def whole_where_crossed(least: Floats, most: Floats) -> Interval:
+    """Give 0 to 1 where every value is ruled out: then the log's probabilities are not the true ones, and nothing is known.
+
+    >>> found = whole_where_crossed(np.array([0.25, 0.75]), np.array([0.5, 0.5]))
+    >>> found.lower.tolist(), found.upper.tolist()
+    ([0.25, 0.0], [0.5, 1.0])
+    """
+    crossed = least > most
+    return Interval(np.where(crossed, 0.0, least), np.where(crossed, 1.0, most))
 
 
 def _by_constants(powers: Powers, constants: Floats, weight: Floats, belief: Floats) -> _Bettors:

@@ -807,8 +807,8 @@ _EVALUATIONS_GET: Final = Described(
 _EVALUATIONS_REPORT: Final = Described(
     "Evaluations",
     "Read an evaluation's full report",
-    description="For each policy, over all slots and in each: the figure of every estimator, every interval (95 %), and how reliable "
-    "the weights are. Azure did not have this operation.",
+    description="For each policy, over all slots and in each: how much more it earns than the present policy, what was shown and the "
+    "baseline; the figure of every estimator, every interval (95 %), and how reliable the weights are. Azure did not have this operation.",
     answers=(
         Answer(
             200,
@@ -828,6 +828,15 @@ _EVALUATIONS_REPORT: Final = Described(
                         "policySource": "Custom",
                         "rounds": 1200,
                         "lift": 0.02,
+                        "comparedWith": "present policy",
+                        "lifts": {
+                            "present policy": {
+                                "value": 0.02,
+                                "confidenceInterval": [-0.01, 0.05],
+                                "anytimeInterval": [-0.03, 0.07],
+                                "differingShare": 0.3,
+                            }
+                        },
                         "estimates": {"ips": 0.44, "snips": 0.43, "calibrated_dr": 0.43},
                         "intervals": {"default": [0.39, 0.47], "anytime": [0.35, 0.51]},
                         "weights": {

@@ -29,6 +29,9 @@ from shared.services.analysis.results import Found
 
 FORMAT: Final = 1
 
+WITH_PAIRS: Final = 2
+"""The format of sums since they compare policies round by round; those of format 1 are read as well."""
+
 _LENGTH: Final = 8
 """Bytes that tell how long a lane's sums are, which stand before its learner."""
 
@@ -73,7 +76,8 @@ def run_of(kind: JobKind, job: Job) -> str:
 class LanePlan:
     """Whom a lane compares, and on which features it learns; ``begins`` names the lane whose learner it goes on with ("": from nothing).
 
-    ``without``, ``values_kept`` and ``counts_by`` are as in `shared.services.analysis.lane.Lineup`.
+    ``without``, ``values_kept``, ``counts_by`` and ``present`` are as in `shared.services.analysis.lane.Lineup`; ``present_begins`` names
+    the lane whose learner the present policy goes on with.
     """
 
     contenders: tuple[Contender, ...]
@@ -82,6 +86,8 @@ class LanePlan:
     without: Feature | None = None
     values_kept: int = 0
     counts_by: str = ""
+    present: str | None = None
+    present_begins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +159,7 @@ class Board:
             without=planned.lanes[lane].without,
             values_kept=planned.lanes[lane].values_kept,
             counts_by=planned.lanes[lane].counts_by,
+            present=planned.lanes[lane].present,
         )
 
     def after(self, stage: int, lane: int, progress: Progress) -> "Board":
@@ -204,12 +211,15 @@ class _Header:
     rewards: tuple[float, float]
     attempt: str
     values: tuple[float, ...] = ()
-    format: int = FORMAT
+    present: int = 0
+    format: int = WITH_PAIRS
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a lane stands after so many steps: what it has summed, and its learner's state, or what it counts, as bytes.
+
+    ``present`` is the state of its companion.
 
     ``left_out`` names chunks that could not be used. ``attempt`` tells apart workers that did the same step, of whom one is first.
     """
@@ -224,6 +234,7 @@ class Standing:
     state: bytes = b""
     attempt: str = ""
     values: tuple[float, ...] = ()
+    present: bytes = b""
 
     @staticmethod
     def of(lane: AnyLane, *, step: int, chunks: int, is_over: bool, left_out: tuple[str, ...]) -> "Standing":
@@ -231,32 +242,46 @@ class Standing:
         state = lane.state()
         counts = replace(lane.counts)
         values = tuple(lane.values.tolist())
-        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, secrets.token_hex(8), values)
+        attempt = secrets.token_hex(8)
+        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, attempt, values, lane.present_state())
 
     def lane(self, lineup: Lineup) -> AnyLane:
         """Put the lane back on its way; raises `UnreadableError`, or `NewerFormatError`."""
         if lineup.counts_by:
             return CountingLane.of(lineup, replace(self.counts), self.state)
         learner = artifact.load_learner(self.state) if self.state else Learner.cold(lineup.interactions)
-        return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64))
+        present = artifact.load_learner(self.present) if self.present else Learner()
+        return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64), present)
 
     def found(self, contenders: tuple[Contender, ...]) -> Found:
         """Give what came of it."""
         return Found(contenders, self.sums, self.rewards, self.values, self.counts, b"" if contenders else self.state)
 
     def written(self) -> bytes:
-        """Write it: sums, compressed, and then the learner."""
+        """Write it: sums, compressed, then the learner, and then that of the companion."""
         sums = {slot: each.plain() for slot, each in self.sums.items()}
         rewards = (self.rewards.lowest, self.rewards.highest)
-        header = _Header(self.step, self.chunks, self.is_over, self.left_out, self.counts, sums, rewards, self.attempt, self.values)
+        header = _Header(
+            self.step,
+            self.chunks,
+            self.is_over,
+            self.left_out,
+            self.counts,
+            sums,
+            rewards,
+            self.attempt,
+            self.values,
+            present=len(self.present),
+        )
         text = compressed(msgspec.json.encode(header))
-        return b"".join((len(text).to_bytes(_LENGTH, "little"), text, self.state))
+        return b"".join((len(text).to_bytes(_LENGTH, "little"), text, self.state, self.present))
 
     @staticmethod
     def read(data: bytes) -> "Standing":
         """Inverse of `written`; raises `UnreadableError`, or `NewerFormatError`."""
         end = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
-        header = _read(decompressed(data[_LENGTH:end]), _Header, "a lane of an analysis")
+        header = _read(decompressed(data[_LENGTH:end]), _Header, "a lane of an analysis", known=WITH_PAIRS)
+        present = len(data) - header.present
         return Standing(
             header.step,
             header.chunks,
@@ -265,9 +290,10 @@ class Standing:
             header.counts,
             {slot: SlotSums.of_plain(each) for slot, each in header.sums.items()},
             Range(*header.rewards),
-            data[end:],
+            data[end:present],
             header.attempt,
             header.values,
+            data[present:],
         )
 
 
@@ -285,7 +311,7 @@ class _Kept:
 @dataclass(frozen=True, slots=True)
 class _Report:
     lanes: tuple[_Kept, ...]
-    format: int = FORMAT
+    format: int = WITH_PAIRS
 
 
 def write_found(found: tuple[Found, ...]) -> bytes:
@@ -304,7 +330,7 @@ def write_found(found: tuple[Found, ...]) -> bytes:
 
 def read_found(data: bytes) -> tuple[Found, ...]:
     """Inverse of `write_found`; raises `UnreadableError`, or `NewerFormatError`."""
-    report = _read(decompressed(data), _Report, "the sums of an analysis")
+    report = _read(decompressed(data), _Report, "the sums of an analysis", known=WITH_PAIRS)
     return tuple(
         [
             Found(
@@ -318,12 +344,12 @@ def read_found(data: bytes) -> tuple[Found, ...]:
     )
 
 
-def _read(text: bytes, kind: type[Read], what: str) -> Read:
+def _read(text: bytes, kind: type[Read], what: str, *, known: int = FORMAT) -> Read:
     try:
         found = msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError) as cause:
         raise UnreadableError(f"{what} cannot be read: {cause}") from cause
-    version = getattr(found, "format", FORMAT)
-    if version > FORMAT:
-        raise NewerFormatError(what, found=version, known=FORMAT)
+    version = getattr(found, "format", known)
+    if version > known:
+        raise NewerFormatError(what, found=version, known=known)
     return found

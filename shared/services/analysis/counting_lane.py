@@ -52,6 +52,10 @@ class AnyLane(Protocol):
         """Write all that is to be kept beside the sums."""
         ...
 
+    def present_state(self) -> bytes:
+        """Write the learner of the present policy that goes beside; nothing if there is none."""
+        ...
+
 
 @dataclass(slots=True)
 class CountingLane:
@@ -76,6 +80,10 @@ class CountingLane:
     def state(self) -> bytes:
         """Write what is counted."""
         return self.count.dump()
+
+    def present_state(self) -> bytes:
+        """Nobody goes beside."""
+        return b""
 
     @property
     def sums(self) -> Mapping[str, SlotSums]:

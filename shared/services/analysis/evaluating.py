@@ -44,7 +44,8 @@ class Evaluating:
         ends = bounds(len(chunks)) if analysis.seeks_better else (len(chunks),)
         tried = candidates(analysis.online, Letters.of(sample)) if len(ends) > 1 else ()
         compared = _searched(analysis, tried) if len(ends) > 1 else contenders(analysis.online, analysis.policies)
-        lanes = planned(lineups(compared, exploration_percentage=loop.exploration_percentage))
+        lineup = lineups(compared, exploration_percentage=loop.exploration_percentage)
+        lanes = planned(lineup if len(ends) == 1 else _alone(lineup))
         if len(ends) == 1:
             lanes += _weighed(analysis, features_of(sample, most=WEIGHED_FEATURES))
         return Stage.of(lanes, first=0, last=ends[0], since=analysis.job.since, until=analysis.job.until)
@@ -61,7 +62,8 @@ class Evaluating:
         else:
             usual = contenders(analysis.online, analysis.policies)
             compared = (*usual, *winners(tried, found, own, taken=[each.name for each in usual]))
-        going_on = planned(lineups(compared, exploration_percentage=board.exploration_percentage), board)
+        lineup = lineups(compared, exploration_percentage=board.exploration_percentage)
+        going_on = planned(lineup if stage == len(ends) - 1 else _alone(lineup), board)
         if stage == len(ends) - 1:
             going_on += _weighed(analysis, board.features[:WEIGHED_FEATURES])
         return Stage.of(going_on, first=ends[stage - 1], last=ends[stage], since=analysis.job.since, until=analysis.job.until)
@@ -111,7 +113,23 @@ def planned(lanes: Sequence[Lineup], before: Board | None = None) -> tuple[LaneP
     """Write lineups down; lanes of the stage before that learned from the same features go on."""
     known = {} if before is None else {lane.interactions: place for place, lane in enumerate(before.stage.lanes)}
     stage = 0 if before is None else len(before.stages) - 1
-    return tuple([LanePlan(each.contenders, text, _begins(known, stage, text)) for each in lanes for text in [each.interactions.text()]])
+    return tuple(
+        [
+            LanePlan(
+                each.contenders,
+                text := each.interactions.text(),
+                _begins(known, stage, text),
+                present=each.present,
+                present_begins="" if each.present is None else _begins(known, stage, parse_arguments(each.present).interactions.text()),
+            )
+            for each in lanes
+        ]
+    )
+
+
+def _alone(lanes: Sequence[Lineup]) -> list[Lineup]:
+    """Have no lane take the present policy along: while a search goes on, candidates are compared with each other only."""
+    return [replace(each, present=None) for each in lanes]
 
 
 def _begins(known: dict[str, int], stage: int, interactions: str) -> str:

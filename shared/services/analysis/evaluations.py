@@ -44,8 +44,9 @@ from shared.domain.evaluation import (
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
 from shared.domain.recent import Recent
-from shared.services.analysis.judging import judged, with_lifts
-from shared.services.analysis.results import Found, Part, parts, report, with_one_series, with_series
+from shared.services.analysis.judging import judged
+from shared.services.analysis.lifting import reports
+from shared.services.analysis.results import Found, Part, parts, with_one_series, with_series
 from shared.services.breakdowns import from_log
 from shared.services.breakdowns.files import Kept
 from shared.services.breakdowns.reading import Crossed, Listing, Query, Range, crossing, listing_of_actions, listing_of_segments
@@ -367,7 +368,7 @@ def _with_one_series(evaluation: Evaluation, found: Sequence[Found], window: Win
 def _reports(evaluation: Evaluation, found: Sequence[Found]) -> tuple[list[Report], Verdict | None]:
     by_policy = _by_policy(found)
     taken = [by_policy[each.name, each.slot] for each in evaluation.results if (each.name, each.slot) in by_policy]
-    return with_lifts([report(each) for each in taken]), judged(taken) if taken else None
+    return reports(taken), judged(taken) if taken else None
 
 
 def _by_policy(found: Sequence[Found]) -> dict[tuple[str, str], Part]:

@@ -1,24 +1,22 @@
 """What an evaluation comes to, in one sentence: whether another policy earns more than that of now, and how sure that is.
 
-Sure at 95 % is what non-overlapping intervals say that hold for all compared policies together (Bonferroni): of several policies the best
-looks better than it is.
+Sure at 95 % is a difference whose interval lies above 0. It is taken round by round, over the same events, and the intervals hold for all
+compared policies together (Bonferroni): of several policies the best looks better than it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import ceil, floor, log10
 from typing import Final
 
-from shared.domain.evaluation import PRESENT, PolicySource, Report, Verdict
+from shared.domain.evaluation import PolicySource, Verdict
 from shared.evaluation.intervals import ALPHA
-from shared.services.analysis.results import Part, interval_of, is_trusted
+from shared.services.analysis.lifting import lift_ends, present_of
+from shared.services.analysis.results import Part, is_trusted
 from shared.services.analysis.titles import called, title_of
 
 _NOTHING: Final = Verdict(
     "Keep the present policy: no decision of this range was left to chance, so there is nothing to compare policies by."
 )
-DEFAULT: Final = "calibrated_dr"
-"""The estimator that figures are told by."""
 _MOST_MORE: Final = 100
 """So many times the events that were logged are too many to wait for."""
 
@@ -29,8 +27,7 @@ def judged(found: Sequence[Part]) -> Verdict:
     Without any other policy, the present one is compared with the baseline.
     """
     whole = [each for each in found if not each.slot]
-    own = next((each for each in whole if each.contender.name == PRESENT), None)
-    own = own or next((each for each in whole if each.contender.source is PolicySource.ONLINE), None)
+    own = present_of(found)
     if own is None:
         return _NOTHING
     others = [each for each in whole if _is_other(each, own)]
@@ -40,19 +37,6 @@ def judged(found: Sequence[Part]) -> Verdict:
     return _against_baseline(own, baseline) if baseline is not None else _NOTHING
 
 
-def with_lifts(reports: Sequence[Report]) -> list[Report]:
-    """Tell of each policy how much more it earns than the present one, slot by slot."""
-    own: dict[str, Report] = {}
-    for each in reports:
-        if each.name == PRESENT or (each.source is PolicySource.ONLINE and each.slot not in own):
-            own[each.slot] = each
-    return [replace(each, lift=_lift(each, own.get(each.slot))) for each in reports]
-
-
-def _lift(report: Report, own: Report | None) -> float | None:
-    return None if own is None or report is own else report.estimates[DEFAULT] - own.estimates[DEFAULT]
-
-
 def _is_other(part: Part, own: Part) -> bool:
     """Whether a loop could be served by it instead."""
     could_be = part.contender.source in (PolicySource.CUSTOM, PolicySource.OFFLINE_EXPERIMENTATION)
@@ -60,7 +44,7 @@ def _is_other(part: Part, own: Part) -> bool:
 
 
 def _of_others(own: Part, others: Sequence[Part]) -> Verdict:
-    best, alpha = max(others, key=_mean), ALPHA / (len(others) + 1)
+    best, alpha = max(others, key=_mean), ALPHA / len(others)
     gain, ours, name = _mean(best) - _mean(own), title_of(own.contender), called(best.contender)
     if gain <= 0.0:
         is_sure = all(_lead(own, each, alpha) > 0.0 and is_trusted(each) for each in others) and is_trusted(own)
@@ -81,9 +65,8 @@ def _of_others(own: Part, others: Sequence[Part]) -> Verdict:
 
 
 def _against_baseline(own: Part, baseline: Part) -> Verdict:
-    alpha = ALPHA / 2
     ahead, behind = (own, baseline) if _mean(own) >= _mean(baseline) else (baseline, own)
-    gain, lead = _mean(ahead) - _mean(behind), _lead(ahead, behind, alpha)
+    gain, lead = _mean(ahead) - _mean(behind), _lead(ahead, behind, ALPHA)
     first, second = title_of(ahead.contender), title_of(behind.contender)
     if not (is_trusted(own) and is_trusted(baseline)):
         return Verdict(f"Not known whether {first} earns more than {second}: this log does not tell enough of what they would choose.")
@@ -103,12 +86,12 @@ def _mean(part: Part) -> float:
 
 
 def _lead(ahead: Part, behind: Part, alpha: float) -> float:
-    """Tell how far the one's lower bound is above the other's upper bound, below 0 if they overlap."""
-    return float(interval_of(ahead.moments, ahead, alpha=alpha).lower) - float(interval_of(behind.moments, behind, alpha=alpha).upper)
+    """Tell how much more the one earns at least, below 0 if it may earn less."""
+    return lift_ends(ahead, behind, alpha=alpha)[0]
 
 
 def _more(gain: float, lead: float, rounds: float) -> int | None:
-    """Tell about how many more events it takes until intervals, which shrink with the root of the events, part; None: far too many.
+    """Tell about how many more events it takes until the interval, which shrinks with the root of the events, leaves 0; None: far too many.
 
     >>> _more(0.02, -0.02, 1_000.0), _more(0.0, -0.1, 1_000.0), _more(0.001, -0.1, 1_000.0)
     (3000, None, None)

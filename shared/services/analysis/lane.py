@@ -24,6 +24,7 @@ from shared.domain.evaluation import BASELINE, ONLINE, PRESENT, RANDOM, PolicySo
 from shared.domain.events import Decision, JoinedEvent, LearningMode
 from shared.domain.loop import LearningPolicy
 from shared.evaluation.intervals import Range
+from shared.evaluation.pairs import Drawn, Pairs
 from shared.evaluation.rounds import Rounds
 from shared.evaluation.series import MINUTES
 from shared.evaluation.sums import Floats, Largest, Summed, Sums
@@ -34,6 +35,7 @@ from shared.learning.encoding import Encoder
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.policy import Policy
+from shared.services.analysis.companion import Companion, Walk
 from shared.services.analysis.features import Feature
 from shared.services.analysis.logged import Asked, LoggedEncoder
 from shared.services.analysis.scoring import Block, even
@@ -73,6 +75,8 @@ class Lineup:
     ``exploration_percentage`` is the loop's, under which the policies would be served, and ``minutes`` the length of the finest buckets.
     ``without`` is a feature that is left out of everything. Where ``values_kept`` are not 0, the first policy's doubly robust value of
     so many rounds is kept, and the lane is over then. A lane that ``counts_by`` a feature compares nobody: it counts events by its values.
+    ``present`` are the arguments of the loop's present policy if it learns from other features, and goes beside as a companion (None: it
+    does not).
     """
 
     contenders: tuple[Contender, ...]
@@ -84,6 +88,7 @@ class Lineup:
     without: Feature | None = None
     values_kept: int = 0
     counts_by: str = ""
+    present: str | None = None
 
 
 def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy], *, has_present: bool = True) -> tuple[Contender, ...]:
@@ -106,11 +111,19 @@ def lineups(compared: Sequence[Contender], *, exploration_percentage: float, **o
     The others of a lineup are as given. Raises `InvalidPolicyConfigurationError`.
     """
     parts: dict[Interactions, list[Contender]] = {}
+    present = next((each.arguments for each in compared if each.name == PRESENT), None)
     own = next((parse_arguments(each.arguments).interactions for each in compared if each.source is PolicySource.ONLINE), EVERYTHING)
     for each in compared:
         parts.setdefault(parse_arguments(each.arguments).interactions if each.is_learned else own, []).append(each)
     return [
-        Lineup(tuple(part), interactions, exploration_percentage=exploration_percentage, **others) for interactions, part in parts.items()
+        Lineup(
+            tuple(part),
+            interactions,
+            exploration_percentage=exploration_percentage,
+            present=None if any(each.name == PRESENT for each in part) else present,
+            **others,
+        )
+        for interactions, part in parts.items()
     ]
 
 
@@ -146,24 +159,34 @@ class Coverage(Sums):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class SlotSums:
-    """All that is kept of a slot's rounds."""
+    """All that is kept of a slot's rounds; ``pairs`` compare each policy with those of these names, round by round.
+
+    Earlier releases kept no pairs. Those of a part of the rounds would say nothing of all of them, so they do not merge with none.
+    """
 
     tally: Tally
     coverage: Coverage
+    pairs: Mapping[str, Pairs] = field(default_factory=dict)
 
     def __add__(self, other: "SlotSums") -> "SlotSums":
-        return SlotSums(self.tally + other.tally, self.coverage + other.coverage)
+        pairs = {name: mine + other.pairs[name] for name, mine in self.pairs.items() if name in other.pairs}
+        return SlotSums(self.tally + other.tally, self.coverage + other.coverage, pairs)
 
     def plain(self) -> dict[str, Any]:
         """Give nothing but mappings, lists and finite numbers."""
-        return {"tally": self.tally.plain(), "coverage": self.coverage.plain()}
+        pairs = {name: each.plain() for name, each in self.pairs.items()}
+        return {"tally": self.tally.plain(), "coverage": self.coverage.plain(), "pairs": pairs}
 
     @staticmethod
     def of_plain(plain: Mapping[str, Any]) -> "SlotSums":
         """Read back what `plain` gave; raises `UnreadableError` for anything else."""
-        if not isinstance(plain, Mapping) or set(plain) != {"tally", "coverage"}:
-            raise UnreadableError("the sums of a slot consist of a tally and its coverage")
-        return SlotSums(Tally.of_plain(plain["tally"]), Coverage.of_plain(plain["coverage"]))
+        if not isinstance(plain, Mapping) or set(plain) | {"pairs"} != {"tally", "coverage", "pairs"}:
+            raise UnreadableError("the sums of a slot consist of a tally, its coverage and pairs")
+        pairs = plain.get("pairs", {})
+        if not isinstance(pairs, Mapping):
+            raise UnreadableError("the pairs of a slot are named")
+        read = {str(name): Pairs.of_plain(each) for name, each in pairs.items()}
+        return SlotSums(Tally.of_plain(plain["tally"]), Coverage.of_plain(plain["coverage"]), read)
 
 
 # --- the way over the log ----------------------------------------------------------------------------------------------
@@ -193,12 +216,17 @@ class Lane:
     sums: dict[str, SlotSums] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     values: Floats = field(default_factory=lambda: np.zeros(0))
+    present: Learner = field(default_factory=Learner)
     _encoder: Encoder = field(init=False, repr=False)
     _logged: LoggedEncoder = field(init=False, repr=False)
+    _companion: Companion | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.learner.learned:
             self.learner = Learner.cold(self.lineup.interactions)
+        self._companion = _companion(self.lineup, self.present)
+        if self._companion is not None:
+            self.present = self._companion.learner
         self._encoder = Encoder(self.lineup.interactions)
         self._logged = LoggedEncoder(self._encoder, self.lineup.without)
 
@@ -207,7 +235,7 @@ class Lane:
 
         Raises `UnreadableError`, and whatever ``events`` do, and then nothing of it is scored or learned.
         """
-        way = _Way(dict(self.sums), self.values, Lessons(self._encoder))
+        way = _Way(dict(self.sums), self.values, Lessons(self._encoder), None if self._companion is None else self._companion.begin())
         block = self._block()
         for few in _pieces(events):
             way.events += len(few)
@@ -216,10 +244,12 @@ class Lane:
                     self._take(event, block, way)
             block.score()
         self._sum_up(block, way)
-        batch = way.lessons.batch()
+        batch, beside = way.lessons.batch(), None if way.beside is None else way.beside.batch()
         self.sums, self.values = way.sums, way.values
         if len(batch):
             self.learner.learn(batch)
+        if beside is not None and len(beside):
+            self.present.learn(beside)
         self.counts.events += way.events
         self.counts.scored += way.scored
         self.counts.apprentice += way.apprentice
@@ -230,7 +260,7 @@ class Lane:
         model, compared = self.learner.model(), self.lineup.contenders
         learned = [parse_arguments(each.arguments) for each in compared if each.is_learned]
         policies = [Policy(model, self.lineup.exploration_percentage, each) for each in learned]
-        return Block(model, policies, layers=1 + 2 * len(compared))
+        return Block(model, policies, layers=_layers(self.lineup))
 
     def _take(self, event: JoinedEvent, block: Block, way: "_Way") -> None:
         """Encode an event, and note what is to be learned of it, and what scored."""
@@ -239,11 +269,14 @@ class Lane:
         if len(asked.ids) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
         way.lessons.add_encoded(event, asked.encoded.logged(decision.learned_action))
-        if not self._is_scored(event):
+        is_scored = self._is_scored(event)
+        if is_scored and not block.has_room_for(len(asked.ids)):
+            self._sum_up(block, way)
+        if way.beside is not None:
+            way.beside.take(event, is_scored=is_scored)
+        if not is_scored:
             way.apprentice += self._is_apprentice(event)
             return
-        if not block.has_room_for(len(asked.ids)):
-            self._sum_up(block, way)
         way.thinned += event.weight > 1.0
         block.add(event, asked.encoded, baseline=_baseline(asked, decision))
 
@@ -263,13 +296,13 @@ class Lane:
         if not len(block):
             return
         block.score()
-        drawn = _drawn(block, self.lineup, self.range)
+        drawn = _drawn(block, self.lineup, self.range, None if way.beside is None else way.beside.chances())
         if self.lineup.values_kept:
             rounds = drawn.rounds()
             way.values = np.concatenate([way.values, rounds.counted(rounds.values)[0]])[: self.lineup.values_kept]
         for slot, rows in _by_slot(block.slots, way.sums):
             part = drawn.cut(rows)
-            mine = SlotSums(part.tally(self.lineup.minutes), part.coverage())
+            mine = SlotSums(part.tally(self.lineup.minutes), part.coverage(), part.pairs())
             way.sums[slot] = way.sums[slot] + mine if slot in way.sums else mine
         way.scored += len(block)
         block.begin_anew()
@@ -277,6 +310,10 @@ class Lane:
     def state(self) -> bytes:
         """Write all that is to be kept beside the sums: the learner."""
         return artifact.dump_state(self.learner)
+
+    def present_state(self) -> bytes:
+        """Write the learner of the companion; nothing if there is none."""
+        return b"" if self.lineup.present is None else artifact.dump_state(self.present)
 
     @property
     def has_enough(self) -> bool:
@@ -287,6 +324,16 @@ class Lane:
     def range(self) -> Range:
         """The range of rewards that predictions keep to: 0 to 1, and what was met beyond."""
         return Range(self.learner.losses.lowest, self.learner.losses.highest)
+
+
+def _layers(lineup: Lineup) -> int:
+    return 1 + 2 * len(lineup.contenders)
+
+
+def _companion(lineup: Lineup, learner: Learner) -> Companion | None:
+    if lineup.present is None:
+        return None
+    return Companion(lineup.present, lineup.exploration_percentage, _layers(lineup), learner)
 
 
 def _pieces(events: Iterable[JoinedEvent]) -> Iterator[list[JoinedEvent]]:
@@ -309,6 +356,7 @@ class _Way:
     sums: dict[str, SlotSums]
     values: Floats
     lessons: Lessons
+    beside: Walk | None
     events: int = 0
     scored: int = 0
     apprentice: int = 0
@@ -340,7 +388,8 @@ def _baseline(asked: Asked, decision: Decision) -> int:
 class _Drawn:
     """Rounds as arrays: ``logged`` [n, K], ``target`` and ``predictions`` [P, n, K], ``actions`` tells how many a round had [n].
 
-    ``counts`` [n] tell how many rounds each stands for; None: for one, all of them.
+    ``counts`` [n] tell how many rounds each stands for; None: for one, all of them. Each policy is compared with the
+    ``others`` [n, K], and ``expected`` [n, K] are what the model predicts.
     """
 
     chosen: Any
@@ -351,6 +400,8 @@ class _Drawn:
     target: Floats
     predictions: Floats
     counts: Floats | None
+    others: Mapping[str, Floats]
+    expected: Floats
 
     def cut(self, rows: Sequence[int]) -> "_Drawn":
         return _Drawn(
@@ -362,6 +413,8 @@ class _Drawn:
             self.target[:, rows],
             self.predictions[:, rows],
             None if self.counts is None else self.counts[rows],
+            {name: each[rows] for name, each in self.others.items()},
+            self.expected[rows],
         )
 
     def rounds(self) -> Rounds:
@@ -377,8 +430,12 @@ class _Drawn:
     def coverage(self) -> Coverage:
         return Coverage.of(self.logged, self.target, self.actions, self.counts)
 
+    def pairs(self) -> dict[str, Pairs]:
+        drawn = Drawn(self.chosen, self.logged, self.rewards, self.expected, self.counts)
+        return {name: Pairs.of(drawn, self.target, each) for name, each in self.others.items()}
 
-def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
+
+def _drawn(block: Block, lineup: Lineup, within: Range, beside: Floats | None) -> _Drawn:
     logged = block.logged
     target = np.zeros((len(lineup.contenders), *logged.shape))
     learned = 0
@@ -393,7 +450,8 @@ def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
             case _:
                 target[number] = block.chances(learned)
                 learned += 1
-    predicted = np.repeat(np.clip(block.predictions, within.lowest, within.highest)[None], len(lineup.contenders), axis=0)
+    expected = np.clip(block.predictions, within.lowest, within.highest)
+    predicted = np.repeat(expected[None], len(lineup.contenders), axis=0)
     predicted[[each.source is PolicySource.ONLINE for each in lineup.contenders]] = 0.0  # what was earned is known: nothing to put right
     return _Drawn(
         chosen=np.array(block.chosen),
@@ -404,4 +462,20 @@ def _drawn(block: Block, lineup: Lineup, within: Range) -> _Drawn:
         target=target,
         predictions=predicted,
         counts=None if set(block.counts) == {1.0} else np.array(block.counts),
+        others=_others(block, lineup, target, beside),
+        expected=expected,
     )
+
+
+def _others(block: Block, lineup: Lineup, target: Floats, beside: Floats | None) -> dict[str, Floats]:
+    """Give those whom each policy is compared with: what was shown, the baseline, and the present policy where there is one."""
+    if lineup.values_kept:
+        return {}
+    others = {ONLINE: block.logged, BASELINE: np.zeros(block.logged.shape)}
+    others[BASELINE][np.arange(len(block)), block.baselines] = 1.0
+    present = next((number for number, each in enumerate(lineup.contenders) if each.name == PRESENT), None)
+    if present is not None:
+        others[PRESENT] = target[present]
+    elif beside is not None:
+        others[PRESENT] = beside
+    return others

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite, nan
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from shared.evaluation import estimators, intervals
 from shared.evaluation.health import WeightHealth
 from shared.evaluation.intervals import ALPHA, Interval, Range
 from shared.evaluation.moments import Moments
+from shared.evaluation.pairs import Pairs
 from shared.evaluation.sequences import confidence_sequence
 from shared.evaluation.series import Series as SeriesOfSums
 from shared.evaluation.tally import default_interval
@@ -63,6 +65,16 @@ class Part:
         """The largest weight that could be."""
         return float(self.sums.coverage.largest_possible[0])
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the policy could have chosen what was shown in any round."""
+        return bool(self.moments.w > 0.0)
+
+    def against(self, other: "Part") -> Pairs | None:
+        """Give the sums of this policy beside another one, which are kept of what was shown, the baseline and the present policy."""
+        found = self.sums.pairs.get(other.contender.name)
+        return None if found is None else found.taken(0)
+
     def estimate(self) -> Estimate:
         """Give the default estimate, over all rounds."""
         (found,) = _estimates(self.moments.taken(None), self)
@@ -91,6 +103,7 @@ def _part(lane: Found, number: int, slot: str) -> Part:
             candidates={name: each.taken([number]) for name, each in tally.candidates.items()},
         ),
         sums.coverage.taken([number]),
+        {name: each.taken([number]) for name, each in sums.pairs.items()},
     )
     series = replace(tally.series, moments=tally.series.moments.taken(number))
     return Part(lane.contenders[number], slot, series, series.total, own, lane.rewards)
@@ -199,7 +212,7 @@ def report(part: Part, *, alpha: float = ALPHA) -> Report:
         source=part.contender.source,
         slot=part.slot,
         rounds=int(moments.rounds),
-        estimates={name: float(value[0]) for name, value in part.sums.tally.estimates(largest_weight=largest).items()},
+        estimates={name: _told(part, name, float(value[0])) for name, value in part.sums.tally.estimates(largest_weight=largest).items()},
         intervals={name: _ends(each) for name, each in _intervals(part, alpha).items()},
         mean_weight=float(health.mean),
         mean_weight_interval=_ends(health.interval),
@@ -209,6 +222,11 @@ def report(part: Part, *, alpha: float = ALPHA) -> Report:
         largest_possible_weight=largest,
         forced=float(part.sums.coverage.forced[0]) / float(moments.rounds),
     )
+
+
+def _told(part: Part, name: str, value: float) -> float:
+    """Give an estimate, nan where the log has no round that the policy could have chosen: predictions alone are told as such."""
+    return value if part.has_evidence or name == "dm" else nan
 
 
 def _intervals(part: Part, alpha: float) -> dict[str, Interval]:
@@ -289,6 +307,8 @@ def _certain(part: Part) -> WeightHealth:
 def _unsound(part: Part) -> str:
     health = _certain(part)
     lower, upper = _ends(health.interval)
+    if not isfinite(lower):
+        return f"The mean weight of {called(part.contender)} is {float(health.mean):.3f} but it has to be 1: these are too few events."
     why = (
         "its choices were shown too rarely, so trust only the interval"
         if upper < 1.0

@@ -326,9 +326,12 @@ class Runner:
 
     async def _further(self, board: Board, message: Message, standing: Standing) -> Standing:
         """Take a lane on, chunk by chunk, as far as one step goes. One chunk's events at a time are in memory."""
-        if not standing.step and (begins := board.stages[message.stage].lanes[message.lane].begins):
-            began_as = await self._before(f"{message.run}/{begins}")
+        plan = board.stages[message.stage].lanes[message.lane]
+        if not standing.step and plan.begins:
+            began_as = await self._before(f"{message.run}/{plan.begins}")
             standing = replace(standing, state=began_as.state, left_out=began_as.left_out)
+        if not standing.step and plan.present_begins:
+            standing = replace(standing, present=(await self._before(f"{message.run}/{plan.present_begins}")).state)
         lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
         stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
         names, before = board.chunks[stage.first : stage.last], lane.counts.events

@@ -6,9 +6,10 @@ import pytest
 
 from shared.domain.evaluation import PRESENT, PolicySource
 from shared.domain.loop import LearningPolicy
-from shared.services.analysis.judging import judged, with_lifts
+from shared.services.analysis.judging import judged
 from shared.services.analysis.lane import Contender, Lane, contenders, lineups
-from shared.services.analysis.results import Found, Part, optimal, parts, policy_results, report
+from shared.services.analysis.lifting import reports
+from shared.services.analysis.results import Found, Part, optimal, parts, policy_results
 from shared.services.analysis.titles import title_of
 from tests.services.analysis.logs import drawn
 
@@ -63,7 +64,7 @@ def test_what_was_shown_is_not_the_present_policy():
     assert values[PRESENT] != pytest.approx(values["online"], abs=0.005)
     assert optimal(policy_results(found)) == "learns"
     assert optimal(policy_results([each for each in found if each.contender.name != "learns"])) == PRESENT
-    lifts = {each.name: each.lift for each in with_lifts([report(each) for each in found])}
+    lifts = {each.name: each.lift for each in reports(found)}
     assert lifts[PRESENT] is None
     assert lifts["learns"] == pytest.approx(values["learns"] - values[PRESENT], abs=0.001)
 
