@@ -14,10 +14,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from cli import options
+from cli.gate import markdown, read_gate
 from cli.output import bytes_progress, console, effects, known, number, print_json, span, steps_progress, table
 from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop
+from shared.api.gates import told as told_of
 from shared.domain.clock import EPOCH, LATEST, SystemClock
 from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
 from shared.domain.evaluation import RESERVED, Lift, Report
@@ -27,6 +29,7 @@ from shared.domain.words import counted
 from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
+from shared.services.analysis.gates import ruling
 from shared.services.analysis.judging import judged
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.lifting import reports as reports_of
@@ -73,6 +76,18 @@ def evaluate(
             "--plot", metavar="FILE", dir_okay=False, help="Draw the estimates over time with their anytime-valid bands: .png or .svg."
         ),
     ] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(
+            "--gate",
+            metavar="RULES|FILE",
+            help="Exit with 1 unless each --policy keeps these rules: 'lift>0, events>=1000, weight<=50', or a JSON file with more.",
+        ),
+    ] = None,
+    summary: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", dir_okay=False, help="Write a summary in Markdown, for a pull request."),
+    ] = None,
     probability: options.Probability = None,
     storage: options.Storage = "",
     as_json: options.Json = False,
@@ -88,17 +103,39 @@ def evaluate(
         raise SettingsError("plots need matplotlib: .venv/bin/pip install -r requirements/cli.txt")
     custom = [_policy(each) for each in policy or ()]
     _check_names(custom)
+    rules = None if gate is None else read_gate(gate)
+    if rules is not None and not custom:
+        raise typer.BadParameter("--gate asks about policies: name at least one by --policy")
     asked = _Asked(tuple(custom), since or EPOCH, until or LATEST, exploration, Terms(assumed=probability))
     found = run(_of_files(sources, storage, asked) if sources else _of_loop(loop, storage, asked))
     shown = [each for each in found.parts if is_full or not each.slot]
     reports = reports_of(shown)
+    rulings = [] if rules is None else [ruling(rules, reports, each.name) for each in custom]
     if plot is not None and shown:
         draw([curve(each) for each in shown if not each.slot], plot)
+    if summary is not None:
+        _write(summary, markdown(_verdict(found), reports, rulings, events=found.events))
     if as_json:
-        print_json(_document(found, shown, reports, is_full=is_full))
+        gates = {} if rules is None else {"gate": [told_of(each) for each in rulings]}
+        print_json(_document(found, shown, reports, is_full=is_full) | gates)
     else:
         _print(found, reports, is_full=is_full)
-    raise typer.Exit(0 if shown else 1)
+        for each in rulings:
+            console().print(each.sentence, markup=False)
+    raise typer.Exit(0 if shown and all(each.is_passed for each in rulings) else 1)
+
+
+def _verdict(found: "_Found") -> str:
+    if found.parts:
+        return judged(found.parts).sentence
+    return f"No decision of the {counted(found.events, 'event')} was left to chance. So policies cannot be compared."
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as cause:
+        raise SettingsError(f"{path} cannot be written: {cause.strerror}") from cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +252,7 @@ def _print(found: _Found, reports: Sequence[Report], *, is_full: bool) -> None:
     if found.repeated:
         out.print(f"{counted(found.repeated, 'event')} came twice, with the same reward, as from a copy of a file. Each counts once.")
     if not reports:
-        out.print(f"No decision of the {counted(found.events, 'event')} was left to chance. So policies cannot be compared.")
+        out.print(_verdict(found), markup=False)
         for told in found.notes:
             out.print(told, markup=False)
         return

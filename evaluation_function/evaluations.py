@@ -88,9 +88,10 @@ async def delete(call: Call) -> func.HttpResponse:
 
 
 async def apply(call: Call) -> func.HttpResponse:
-    """Make a policy of an evaluation the loop's own; 204."""
+    """Make a policy of an evaluation the loop's own; 204, or 409 if it does not pass the gate that was set for it."""
     body = parse(call.body, PolicyReferenceContract, InvalidContractError)
-    await call.services.applier.apply(body.evaluation_id, body.policy_name)
+    gate = None if body.gate is None else body.gate.to_gate()
+    await call.services.applier.apply(body.evaluation_id, body.policy_name, gate)
     return answer(204)
 
 

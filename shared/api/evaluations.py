@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import StringConstraints, WithJsonSchema
 
 from shared.api.durations import Duration
+from shared.api.gates import GateContract
 from shared.api.paging import read_number, refuse
 from shared.api.policy import PolicyContract
 from shared.api.times import Time, read_time, written_time
@@ -76,10 +77,11 @@ class EvaluationContract(WireModel):
 
 
 class PolicyReferenceContract(WireModel):
-    """The body of POST configurations/applyFromEvaluation."""
+    """The body of POST configurations/applyFromEvaluation; with a ``gate``, which is ours, only a policy that passes is applied."""
 
     evaluation_id: Name
     policy_name: Name
+    gate: GateContract | None = None
 
 
 def _policy(given: object, number: int) -> LearningPolicy:

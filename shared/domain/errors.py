@@ -1,5 +1,6 @@
 """The error tree: facts about what went wrong, never status codes (shared/runtime/failures.py maps those)."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 
@@ -241,6 +242,14 @@ class BreakdownWithoutResultError(RequestError):
 
 class LearningSettingsNotFoundError(RequestError):
     """No policy of this name in the evaluation."""
+
+
+class GateNotPassedError(RequestError):
+    """A policy that does not keep the rules that were set for it; ``checks`` say in words of each rule what was asked and found."""
+
+    def __init__(self, message: str, *, checks: Sequence[tuple[str, str]]) -> None:
+        super().__init__(message, target="gate")
+        self.checks = tuple(checks)
 
 
 # --- models ----------------------------------------------------------------------------------------------------------

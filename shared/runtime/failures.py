@@ -56,6 +56,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.FeatureImportanceNotFoundError: (404, "FeatureImportanceNotFound"),
         errors.BreakdownNotFoundError: (404, "BreakdownNotFound"),
         errors.BreakdownWithoutResultError: (409, "BreakdownWithoutResult"),
+        errors.GateNotPassedError: (409, "GateNotPassed"),
         errors.LearningSettingsNotFoundError: (404, "LearningSettingsNotFound"),
         errors.InvalidModelImportFormatError: (400, "InvalidModelImportFormat"),
         errors.InvalidModelImportSignatureError: (400, "InvalidModelImportSignature"),

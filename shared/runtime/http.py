@@ -18,12 +18,13 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from shared.api.errors import ErrorDetail, ErrorResponse
+from shared.api.errors import ErrorDetail, ErrorPart, ErrorResponse
 from shared.api.rules import with_slashes
 from shared.api.wire import WireModel, check_encoding
 from shared.domain.changes import ADMINISTRATOR, called_by
 from shared.domain.errors import (
     BodyTooLargeError,
+    GateNotPassedError,
     InvalidRequestError,
     MethodNotAllowedError,
     OutOfOrderError,
@@ -536,7 +537,13 @@ def _refused(error: PersonalizerError, operation: Operation, request_id: str) ->
     logger.log(logging.WARNING if status >= 500 else logging.INFO, "refused", extra=facts)
     if status == INTERNAL[0]:
         return _error(status, code, "the service failed; the failure was logged under this request's id")
-    return _error(status, code, str(error), target=error.target if isinstance(error, RequestError) else None, headers=_hints(error))
+    target = error.target if isinstance(error, RequestError) else None
+    return _error(status, code, str(error), target=target, headers=_hints(error), details=_details(error))
+
+
+def _details(error: PersonalizerError) -> list[ErrorPart] | None:
+    """Give what the gate found of each of its rules."""
+    return [ErrorPart(code=code, message=text) for code, text in error.checks] if isinstance(error, GateNotPassedError) else None
 
 
 def _hints(error: PersonalizerError) -> dict[str, str]:
@@ -548,9 +555,15 @@ def _hints(error: PersonalizerError) -> dict[str, str]:
 
 
 def _error(
-    status: int, code: str, message: str, *, target: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    message: str,
+    *,
+    target: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    details: list[ErrorPart] | None = None,
 ) -> func.HttpResponse:
-    body = ErrorResponse(error=ErrorDetail(code=code, message=message, target=target))
+    body = ErrorResponse(error=ErrorDetail(code=code, message=message, target=target, details=details))
     return answer(status, body, headers={"x-ms-error-code": code, **(headers or {})})
 
 

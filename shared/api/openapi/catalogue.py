@@ -882,8 +882,13 @@ _APPLY: Final = Described(
     "Put a policy of an evaluation to use",
     body=Body(
         PolicyReferenceContract,
-        "`online`, or the name of one of the evaluation's custom policies.",
-        {"evaluationId": "b58c6d92-b727-48c1-9487-4be2782c9e0a", "policyName": "greedy"},
+        "`online`, or the name of one of the evaluation's custom policies. With a `gate`, which Azure did not have, the policy "
+        "is applied only if it keeps all rules of the gate.",
+        {
+            "evaluationId": "b58c6d92-b727-48c1-9487-4be2782c9e0a",
+            "policyName": "greedy",
+            "gate": {"leastLift": 0.0, "leastEvents": 1000, "mostWeight": 50.0, "estimators": ["dr", "snips"]},
+        },
     ),
     answers=(_DONE,),
     errors=(
@@ -892,6 +897,7 @@ _APPLY: Final = Described(
         errors.AutoOptimizationError,
         errors.EvaluationNotFoundError,
         errors.LearningSettingsNotFoundError,
+        errors.GateNotPassedError,
     ),
 )
 _IMPORTANCE: Final = {"name": "may", "startTime": _NOON, "endTime": _LATER}

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import Final, Protocol
 
-from shared.domain.errors import ConflictError
-from shared.domain.evaluation import Evaluation, Job, JobKind
+from shared.domain.errors import ConflictError, GateNotPassedError
+from shared.domain.evaluation import Evaluation, Job, JobKind, Report, Verdict
+from shared.domain.gates import Gate
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning.arguments import parse_arguments
+from shared.services.analysis.gates import ruling
 from shared.services.serving.model_server import Refreshable
 from shared.services.training.retraining import Begun, Retrainer
 
@@ -26,6 +29,10 @@ class Kept(Protocol):
 
     async def policy(self, job_id: str, name: str) -> LearningPolicy:
         """Give a policy of an evaluation that a loop can be served by."""
+        ...
+
+    async def reported(self, job_id: str) -> tuple[Sequence[Report], Verdict | None]:
+        """Say all there is to say of each policy of an evaluation; nothing before it is over."""
         ...
 
 
@@ -62,13 +69,23 @@ class Applier:
         self._retrainer = retrainer
         self._served = served
 
-    async def apply(self, job_id: str, name: str) -> None:
-        """Make a policy the loop's own; one that learns from other features than that of now comes with its model.
+    async def apply(self, job_id: str, name: str, gate: Gate | None = None) -> None:
+        """Make a policy the loop's own, if it passes the gate; one that learns from other features than that of now comes with its model.
 
         Where its model is not kept, or cannot be gone on with, the trainer begins one anew, as after any such change of policy. One that
-        learns from the same features has the model that is served already. Raises as `Evaluations.policy` and `Configurator.set_policy`.
+        learns from the same features has the model that is served already. Raises as `Evaluations.policy` and `Configurator.set_policy`,
+        and `GateNotPassedError`.
         """
-        await self._put((await self._evaluations.read(job_id)).job, await self._evaluations.policy(job_id, name))
+        job, policy = (await self._evaluations.read(job_id)).job, await self._evaluations.policy(job_id, name)
+        if gate is not None:
+            await self._check(gate, job_id, name)
+        await self._put(job, policy)
+
+    async def _check(self, gate: Gate, job_id: str, name: str) -> None:
+        ruled = ruling(gate, (await self._evaluations.reported(job_id))[0], name)
+        if not ruled.is_passed:
+            checks = [("Kept" if each.is_kept else "Broken", f"{each.rule}: {each.asked}; {each.found}.") for each in ruled.checks]
+            raise GateNotPassedError(ruled.sentence, checks=checks)
 
     async def promote(self, evaluation: Evaluation, name: str) -> bool:
         """Put a policy of an automatic evaluation to use, and tell whether that could be; doing so again changes nothing.

@@ -1,0 +1,97 @@
+"""A gate passes only a policy that keeps all of its rules, and says in words of each what was asked and found."""
+
+from dataclasses import replace
+from functools import cache
+from math import nan
+
+import pytest
+
+from shared.domain.evaluation import PRESENT, Lift, Report
+from shared.domain.gates import Gate, Looks
+from shared.domain.loop import LearningPolicy
+from shared.services.analysis.gates import ruling
+from shared.services.analysis.lane import Lane, contenders, lineups
+from shared.services.analysis.lifting import reports
+from shared.services.analysis.results import Found, parts
+from tests.services.analysis.logs import drawn
+from tests.services.analysis.test_judging import BLIND, LEARNS, compared
+
+WEIGHTS = {"mean_weight": 1.0, "mean_weight_interval": (0.95, 1.05)}
+
+
+@cache
+def told() -> tuple[Report, ...]:
+    return tuple(reports(compared(BLIND, LEARNS, events=1_500)))
+
+
+def changed(**members) -> tuple[Report, ...]:
+    return tuple([replace(each, **members) if each.name == "learns" else each for each in told()])
+
+
+def lifted(value: float, anytime: tuple[float, float], one: tuple[float, float]) -> tuple[Report, ...]:
+    return changed(lifts={PRESENT: Lift(value, one, anytime)})
+
+
+def is_passed(gate: Gate, given=None) -> bool:
+    return ruling(gate, told() if given is None else given, "learns").is_passed
+
+
+def test_a_policy_that_surely_earns_more_passes_and_the_present_one_does_not():
+    assert is_passed(Gate())
+    assert not ruling(Gate(), told(), PRESENT).is_passed
+    assert ruling(Gate(), told(), "learns").sentence == "The policy learns passes the gate."
+
+
+def test_a_candidate_is_valued_as_it_would_serve_with_its_exploration():
+    """The same policy that explores nine times out of ten earns less, and is not passed for what it would earn without."""
+    greedy = LearningPolicy("greedy", "--cb_explore_adf --epsilon 0.2")
+    made = drawn(1_000)
+    passed = {}
+    for exploration in (0.05, 0.9):
+        lanes = [Lane(each) for each in lineups(contenders(BLIND, [greedy]), exploration_percentage=exploration)]
+        for first in range(0, len(made), 100):
+            for lane in lanes:
+                lane.take(made[first : first + 100])
+        passed[exploration] = ruling(Gate(least_lift=0.1), reports(parts([Found.of(lane) for lane in lanes])), "greedy").is_passed
+    assert passed == {0.05: True, 0.9: False}
+
+
+@pytest.mark.parametrize(
+    ("gate", "rule"),
+    [
+        (Gate(least_lift=0.5), "lift"),
+        (Gate(least_events=1_501), "events"),
+        (Gate(most_weight=1.5), "weight"),
+        (Gate(least_lift=0.1, estimators=("dr_os",)), "dr_os"),
+        (Gate(estimators=("unheard of",)), "unheard of"),
+        (Gate(compared_with="nobody"), "lift"),
+    ],
+)
+def test_a_single_rule_that_is_not_kept_is_named_with_what_was_found(gate, rule):
+    given = told() if rule != "dr_os" else changed(estimates={**_own().estimates, "dr_os": 0.0})
+    ruled = ruling(gate, given, "learns")
+    assert [each.rule for each in ruled.checks if not each.is_kept] == [rule]
+    assert ruled.sentence.startswith(f"The policy learns does not pass the gate. {rule}: ")
+
+
+def _own() -> Report:
+    return next(each for each in told() if each.name == "learns")
+
+
+def test_whoever_looks_again_and_again_needs_the_interval_that_holds_at_any_time():
+    given = lifted(0.1, (-0.01, 0.2), (0.05, 0.15))
+    assert (is_passed(Gate(looks=Looks.ONE), given), is_passed(Gate(looks=Looks.MANY), given)) == (True, False)
+
+
+def test_what_is_not_known_passes_no_gate():
+    assert not is_passed(Gate(), lifted(nan, (nan, nan), (nan, nan)))
+    assert not is_passed(Gate(), changed(lifts={}))
+    assert not is_passed(Gate(), changed(mean_weight=nan))
+    assert not is_passed(Gate(estimators=("dr",)), changed(estimates={"dr": nan}))
+    assert not is_passed(Gate(), ())
+    assert "no figures" in ruling(Gate(), (), "learns").sentence
+
+
+def test_probabilities_that_may_not_be_true_pass_no_gate():
+    assert is_passed(Gate(), changed(**WEIGHTS))
+    assert not is_passed(Gate(), changed(**WEIGHTS | {"mean_weight": 1.3, "mean_weight_interval": (1.25, 1.35)}))
