@@ -67,6 +67,8 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
         expect(row.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"^−?\d\.\d{3}, between −?\d\.\d{3} to −?\d\.\d{3}$"))
     assert results.get_by_role("button", name=re.compile("^Apply")).count() == 2, "what was shown is no policy"
     expect(results.get_by_role("row").filter(has_text="What was shown")).to_contain_text(re.compile(r"[−+]\d\.\d{3} \([−+]\d+\.\d%\)"))
+    lift = re.compile(r"[−+]\d\.\d{3} \([−+]\d+\.\d%\)[−+]?\d\.\d{3} to [−+]?\d\.\d{3}")
+    expect(results.get_by_role("row").filter(has_text="greedy")).to_contain_text(lift)
     chart = visit.page.get_by_role("region", name="Expected reward over time", exact=True)
     expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("greedy: last"))
     with visit.page.expect_response(re.compile("window=Rolling&intervalInMinutes=60")):

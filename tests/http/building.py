@@ -68,8 +68,8 @@ def code_of(answer: Answer) -> str:
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     assert answer.json.keys() == {"error"}
     error = answer.json["error"]
-    assert {"code", "message"} <= error.keys() <= {"code", "message", "target"}
-    assert all(isinstance(value, str) and value for value in error.values())
+    assert {"code", "message"} <= error.keys() <= {"code", "message", "target", "details"}
+    assert all(isinstance(value, str) and value for name, value in error.items() if name != "details")
     assert answer.headers["x-ms-error-code"] == error["code"]
     return str(error["code"])
 

@@ -314,6 +314,20 @@ def test_a_policy_of_an_evaluation_becomes_the_loops_and_the_one_before_can_be_h
     assert policy(judged) == before
 
 
+def test_a_policy_that_does_not_pass_the_gate_is_not_applied_and_it_is_told_why(judged):
+    """The evaluation has no figures yet: what is not known passes no gate."""
+    before = policy(judged)
+    put(judged)
+    place = path("configurations/applyFromEvaluation", version=QUERY_VERSION)
+    body = {"evaluationId": "e1", "policyName": "mine", "gate": {"leastLift": 0.0, "leastEvents": 10}}
+    answer = judged.request("POST", place, body)
+    refused(answer, 409, "GateNotPassed", naming="does not pass the gate", target="gate")
+    assert [each["code"] for each in answer.json["error"]["details"]] == ["Broken"]
+    assert policy(judged) == before
+    for gate, where in (({"leastLyft": 0.0}, "leastLyft"), ({"estimators": ["mine"]}, "estimators"), ({"mostWeight": 0.0}, "mostWeight")):
+        refused(judged.request("POST", place, body | {"gate": gate}), 400, "InvalidContract", naming=where)
+
+
 def test_what_is_not_in_the_evaluation_changes_nothing(judged):
     before = policy(judged)
     put(judged)

@@ -46,6 +46,6 @@ function signedPercent(value) {
 }
 
 /** @param {number} value */
-function signedReward(value) {
+export function signedReward(value) {
   return `${value < 0 ? "" : "+"}${reward(value)}`;
 }

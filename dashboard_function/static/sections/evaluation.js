@@ -6,6 +6,7 @@ import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { exportButtons, ofRecords } from "../lib/export.js";
 import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
+import { signedReward } from "../lib/lift.js";
 import { repeated } from "../lib/live.js";
 import { marksFor } from "../lib/marks.js";
 import { failed, message, note } from "../lib/notes.js";
@@ -209,7 +210,7 @@ function resultTable(results, { best, report, apply }) {
           ),
           from,
           amount(reward(each.summary.expectedReward)),
-          amount(each === compared || !compared ? "–" : difference(each.summary.expectedReward, compared.summary.expectedReward)),
+          each === compared || !compared ? amount("–") : liftCell(each, compared, report),
           drawn(each.summary, { scale, mark, kind }),
           h("span", { class: "faint number" }, interval(each.summary.confidenceInterval)),
           canApply(each) ? button("Apply", () => apply(each), { class: "small", "aria-label": `Apply ${title}` }) : null,
@@ -218,9 +219,29 @@ function resultTable(results, { best, report, apply }) {
     ),
     facts([
       ["Lift, dotted line", present ? "compared with the present policy" : "compared with what was shown"],
+      ["Below a lift", "its 95% interval, from the difference event by event: surely better above 0, surely worse below"],
       ["An interval", "holds the true value in 95 of 100 evaluations"],
     ]),
   ];
+}
+
+/**
+ * How much more a policy earns, with the interval of the difference where the report has it.
+ *
+ * @param {any} result
+ * @param {any} compared
+ * @param {any} report
+ */
+function liftCell(result, compared, report) {
+  const of = report?.value.find((/** @type {any} */ each) => each.name === result.name && each.slotId === result.slotId);
+  const lift = of?.lifts?.[of.comparedWith];
+  const [low, high] = lift?.confidenceInterval ?? [null, null];
+  return h(
+    "span",
+    {},
+    amount(difference(result.summary.expectedReward, compared.summary.expectedReward)),
+    low === null || high === null ? null : h("p", { class: "faint number" }, `${signedReward(low)} to ${signedReward(high)}`),
+  );
 }
 
 /** @param {any} result */
