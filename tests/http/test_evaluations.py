@@ -324,8 +324,12 @@ def test_a_policy_that_does_not_pass_the_gate_is_not_applied_and_it_is_told_why(
     refused(answer, 409, "GateNotPassed", naming="does not pass the gate", target="gate")
     assert [each["code"] for each in answer.json["error"]["details"]] == ["Broken"]
     assert policy(judged) == before
-    for gate, where in (({"leastLyft": 0.0}, "leastLyft"), ({"estimators": ["mine"]}, "estimators"), ({"mostWeight": 0.0}, "mostWeight")):
-        refused(judged.request("POST", place, body | {"gate": gate}), 400, "InvalidContract", naming=where)
+    for gate, where in (
+        ({"leastLyft": 0.0}, "leastLyft"),
+        ({"estimators": ["mine"]}, "estimators[0]"),
+        ({"mostWeight": 0.0}, "mostWeight"),
+    ):
+        refused(judged.request("POST", place, body | {"gate": gate}), 400, "InvalidContract", naming=where, target=f"gate.{where}")
 
 
 def test_what_is_not_in_the_evaluation_changes_nothing(judged):
