@@ -71,7 +71,7 @@ class Rounds:
         try:
             found, self._etag = await self._kept(deployment).read()
         except (NewerFormatError, StorageUnavailableError) as error:
-            logger.warning("the place the place the place where the last run stopped is not known: %s", error)
+            logger.warning("the place where the last run stopped is not known: %s", error)
             return
         self._last = found or self._last
         self._noted_at = -NOTED_AFTER
