@@ -111,7 +111,11 @@ class Logs:
         raise BusyError("the trainer was at work all the time, or storage slow; repeat the call")
 
     async def _cut_off(self, pointer: Pointer, cut: datetime) -> Pointer:
-        """Give the pointer of a log that begins at the cut, as figures do; it still names a chunk, lest the next be taken for the first."""
+        """Give the pointer of a log that begins at the cut, as figures do; it still names a chunk, lest the next be taken for the first.
+
+        Where another deletion has cut later meanwhile, it begins there: what that one deleted does not come back.
+        """
+        cut = max(cut, pointer.log.since)
         dropped = await self._waiting(pointer, until=cut)
         oldest = min({pointer.log.generation, *await self._log.generations()})
         if pointer.log.generation + 1 - oldest > _MOST_GENERATIONS:

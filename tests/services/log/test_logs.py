@@ -107,6 +107,20 @@ async def test_a_deletion_soon_after_another_one_leaves_what_older_writers_go_on
     assert (await one.progress()).counters.skipped == {"logDeleted": 3}
 
 
+async def test_a_deletion_that_is_overtaken_by_a_later_one_brings_nothing_back(one, other, clock):
+    await one.rank("before")
+    cut = await one.log.cut()
+    clock.pass_(1)
+    await other.rank("between")
+    clock.pass_(1)
+    await other.logs.delete()
+    await one.logs._switch(cut)
+    for process in (one, other):
+        found = await process.progress()
+        assert (found.pending, found.counters.skipped) == (0, {"logDeleted": 2})
+        assert await process.logged() == []
+
+
 async def test_rewards_for_what_was_ranked_before_a_deletion_are_of_unknown_events(one, clock):
     await one.rank("old")
     clock.pass_(1)
