@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 from local.processes import free_port
 from shared.api.configuration import ConfigurationChanges
 from shared.api.decisions import DecisionsResponse
+from shared.api.gates import GateContract
 from shared.api.rank import ExplainedAction, RankRequest
 from shared.api.receipts import ReceiptBody
 from shared.api.wire import WireModel
@@ -150,6 +151,7 @@ SHOWN: dict[str, Callable[[str], object]] = {
     "docs/concepts/explanations.md:1": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
     "docs/concepts/features.md:1": as_body(RankRequest),
     "docs/how-to/decide-in-your-process.md:1": as_body(DecisionsResponse),
+    "docs/how-to/gate-a-policy-change.md:2": as_body(GateContract),
     "docs/how-to/look-up-an-event.md:2": as_receipt,
     "docs/how-to/joined-log.md:4": as_body(ConfigurationChanges),
     "docs/internals/configuration.md:1": lambda text: read_record("default", text.encode()),
