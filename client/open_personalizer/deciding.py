@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from threading import Lock
 from time import time
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -38,8 +37,6 @@ class Deciding:
         self._reader = Reader()
         self._encoders = Encoders()
         self._ids = EventIds()
-        self._scoring = Lock()
-        """A model scores for one thread at a time."""
 
     def rank(
         self,
@@ -91,8 +88,7 @@ class Deciding:
     def _ranked(self, asked: Asked, basis: Basis, event_id: str) -> Ranking:
         situation = asked.situation
         encoded = self._encoders.of(basis.model.interactions).encode(situation)
-        with self._scoring:
-            choice = choose(situation, encoded, basis=basis, event_id=event_id)
+        choice = choose(situation, encoded, basis=basis, event_id=event_id)
         action = situation.actions[choice.action].id
         return Ranking(event_id, action, choice.action, choice.probabilities, basis.version, True, situation.actions, situation.allowed)
 
@@ -106,8 +102,7 @@ class Deciding:
         for slot in whole.slots:
             situation = filling.situation(slot)
             encoded = common.encode(situation.context[len(whole.context) :])
-            with self._scoring:
-                choice = choose(situation, encoded, basis=basis, event_id=event_id, chance=chance)
+            choice = choose(situation, encoded, basis=basis, event_id=event_id, chance=chance)
             if choice.holdout is not None:
                 of_event, shown = choice.holdout.chance, choice.probabilities
                 chance = later_chance(of_event, shown, baseline=situation.baseline, chosen=choice.action)

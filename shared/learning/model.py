@@ -61,7 +61,7 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Model:
-    """A published model; nothing in it changes but what it remembers of features met lately (by one thread at a time).
+    """A published model; nothing in it changes but what it remembers of features met lately. May be shared between threads.
 
     ``cells`` (uint32 [n], ascending) are the crosses that were met, ``weights`` (float32 [n, 1 or 1 + DRAWS]) their weights and
     perhaps draws; ``ridge`` scales the draws of the others. ``deviation`` is that of rewards around predictions, and ``remembered``

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from math import sqrt
+from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -67,7 +68,7 @@ def shares_of_shared(local: float, joint: float) -> tuple[float, float]:
 
 
 class Scorer:
-    """Scores by a model, for one thread at a time; what it remembers changes nothing in what it gives.
+    """Scores by a model; what it remembers changes nothing in what it gives. May be shared between threads, which wait for each other.
 
     Each context feature and each action met has a place; there are as many as were needed so far. When no more may be made, all of that
     side are given anew. An action that an encoder forgot, and made anew, has the place that it had.
@@ -92,9 +93,15 @@ class Scorer:
         self._has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
         self._joint_frequencies = np.zeros((0, WAVES), dtype=np.float32)
         self._joint_actions = np.zeros((0, 2 * WAVES), dtype=np.float32)
+        self._lock = Lock()
+        """Held while places are in use: another thread might give them to other features and actions."""
 
     def scores(self, encoded: EncodedSituation) -> Scores:
         """Do what `shared.learning.model.Model.scores` says."""
+        with self._lock:
+            return self._scores(encoded)
+
+    def _scores(self, encoded: EncodedSituation) -> Scores:
         context = encoded.context
         contexts, actions = self._context_places(context.hashes), self._action_places(encoded.actions)
         if not self._share and not self._has_joint:
@@ -123,18 +130,24 @@ class Scorer:
         With the scores, [n, K] and [n, K, M], comes where each of the n stands among those given, shape [n].
         """
         for first, last in self._fitting(situations, 0, len(situations)):
-            some = _Situations.of(situations[first:last], self._measures)
-            of_features = self._context_places(tuple(some.features.tolist()))
-            contexts, actions = of_features.take(some.feature_of), self._action_places(some.actions)
-            if self._asks_shared or self._shared_share.take(actions).any():
-                self._pairs.look_up_together(some.features, of_features, np.unique(actions))
-            own = self._waves_of_many(some, contexts) if self._share else None
-            joint = self._joint_angles_of_many(some, contexts) if self._has_joint else None
-            for rows in _alike(some.widths):
-                width = int(some.widths[rows[0]])
-                asked = actions.take(some.action_starts.take(rows)[:, None] + np.arange(width))
-                for piece in _pieces_of(len(rows), self._floats(width)):
-                    yield first + rows[piece], self._scores_of_alike(some, rows[piece], asked[piece], contexts, own, joint)
+            with self._lock:
+                found = list(self._scores_of_some(situations[first:last]))
+            yield from [(first + places, scores) for places, scores in found]
+
+    def _scores_of_some(self, situations: Sequence[EncodedSituation]) -> Iterator[tuple[Places, Scores]]:
+        """Do so for situations whose features, and whose actions, all have a place at the same time."""
+        some = _Situations.of(situations, self._measures)
+        of_features = self._context_places(tuple(some.features.tolist()))
+        contexts, actions = of_features.take(some.feature_of), self._action_places(some.actions)
+        if self._asks_shared or self._shared_share.take(actions).any():
+            self._pairs.look_up_together(some.features, of_features, np.unique(actions))
+        own = self._waves_of_many(some, contexts) if self._share else None
+        joint = self._joint_angles_of_many(some, contexts) if self._has_joint else None
+        for rows in _alike(some.widths):
+            width = int(some.widths[rows[0]])
+            asked = actions.take(some.action_starts.take(rows)[:, None] + np.arange(width))
+            for piece in _pieces_of(len(rows), self._floats(width)):
+                yield rows[piece], self._scores_of_alike(some, rows[piece], asked[piece], contexts, own, joint)
 
     def _fitting(self, situations: Sequence[EncodedSituation], first: int, last: int) -> Iterator[tuple[int, int]]:
         """Cut situations into parts whose features, and whose actions, all have a place at the same time."""

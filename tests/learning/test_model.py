@@ -1,4 +1,6 @@
+import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -344,3 +346,45 @@ def test_actions_that_an_encoder_made_anew_have_the_places_that_they_had(model):
     assert again.mean.tolist() == expected.mean.tolist()
     assert bytes_in(seasoned) - before < 400_000
     assert seasoned._prepared[0]._pairs.actions == 32
+
+
+# --- in several threads ---
+
+
+def widely():
+    """Situations that have too many features and actions to remember them all."""
+    encoder = Encoder()
+    return [encoder.encode(wide_situation(number)) for number in range(60)]
+
+
+def wide_situation(number):
+    actions = [Action(f"a{each}", ({"v": {"kind": f"k{each}"}},)) for each in range(12 * number, 12 * number + 24)]
+    return Situation(({"u": {f"f{number}-{each}": f"x{each}" for each in range(80)}},), tuple(actions))
+
+
+@pytest.fixture
+def restless():
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
+@pytest.mark.parametrize("model", [OPEN, JOINT], ids=["open", "joint"])
+def test_threads_may_share_a_model(model):
+    asked, shared = widely(), anew(model)
+    alone = [anew(model).scores(each).mean.tolist() for each in asked]
+
+    def one_by_one(first):
+        return all(shared.scores(asked[place]).mean.tolist() == alone[place] for place in [*range(first, 60), *range(first)])
+
+    def together(first):
+        some = asked[first : first + 20]
+        found = {place: mean for places, scores in shared.scores_of_many(some) for place, mean in zip(places, scores.mean, strict=True)}
+        return all(mean == pytest.approx(alone[first + place], abs=1e-6) for place, mean in found.items()) and len(found) == 20
+
+    with ThreadPoolExecutor(6) as pool:
+        firsts = (0, 13, 31, 40)
+        assert all([*pool.map(one_by_one, firsts), *pool.map(together, firsts * 2)])

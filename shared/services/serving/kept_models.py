@@ -16,7 +16,10 @@ _MOST: Final = 3
 
 
 class KeptModels:
-    """The models of one loop, counted in ``budget``. They are this one's own: the scorer of a model is for one thread at a time."""
+    """The models of one loop, counted in ``budget``.
+
+    They are this one's own: Rank would wait while a batch is scored by the same one.
+    """
 
     def __init__(self, store: ModelStore, budget: Budget) -> None:
         self._store = store
