@@ -19,7 +19,10 @@ class GateContract(WireModel):
     A member that is no rule is refused: a rule with a slip of the pen must not be a rule that nobody checks.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"leastLift": 0.0, "leastEvents": 1000, "mostWeight": 50.0, "estimators": ["dr", "snips"]}]},
+    )
 
     least_lift: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     least_events: Annotated[int, Field(ge=0)] = 0

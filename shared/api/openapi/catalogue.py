@@ -884,11 +884,7 @@ _APPLY: Final = Described(
         PolicyReferenceContract,
         "`online`, or the name of one of the evaluation's custom policies. With a `gate`, which Azure did not have, the policy "
         "is applied only if it keeps all rules of the gate.",
-        {
-            "evaluationId": "b58c6d92-b727-48c1-9487-4be2782c9e0a",
-            "policyName": "greedy",
-            "gate": {"leastLift": 0.0, "leastEvents": 1000, "mostWeight": 50.0, "estimators": ["dr", "snips"]},
-        },
+        {"evaluationId": "b58c6d92-b727-48c1-9487-4be2782c9e0a", "policyName": "greedy"},
     ),
     answers=(_DONE,),
     errors=(
