@@ -235,9 +235,10 @@ class ModelKind(StrEnum):
 class Provenance:
     """What a model was made of, and how (``settings``, JSON text).
 
-    A trained one was learned from ``parent`` and one window, whose chunk it names; a retrained one from nothing and all chunks from
-    ``first`` to ``chunk``; a restored one is a copy of ``parent``, and an imported one comes from outside. ``learned`` counts the
-    events behind it, ``replaced`` names the model that was published before it, and ``origin`` tells where its line begins.
+    A trained one was learned from ``parent`` and one window, whose chunk it names, or from the chunks from ``first`` to ``chunk`` of an
+    imported log; a retrained one from nothing and all chunks from ``first`` to ``chunk``; a restored one is a copy of ``parent``, and an
+    imported one comes from outside. ``learned`` counts the events behind it, ``replaced`` names the model that was published before it,
+    and ``origin`` tells where its line begins.
     """
 
     parent: str

@@ -186,7 +186,10 @@ class Importer:
 
 @dataclass(slots=True)
 class _State:
-    """What is committed (``pointer``), under the ``loop``'s settings, and what was learned since: ``waiting`` events up to ``chunk``."""
+    """What is committed (``pointer``), under the ``loop``'s settings, and what was learned since.
+
+    That are ``waiting`` events, in the chunks from ``first`` to ``chunk``.
+    """
 
     pointer: Pointer
     etag: str | None
@@ -194,6 +197,7 @@ class _State:
     learner: Learner
     terms: Terms
     chunk: str = ""
+    first: str = ""
     waiting: int = 0
     since: datetime | None = None
     until: datetime | None = None
@@ -291,7 +295,7 @@ class _Run:
 
     def _note_chunk(self, name: str, since: datetime, until: datetime) -> None:
         state = self._state
-        state.chunk = name
+        state.chunk, state.first = name, state.first or name
         state.since = min(since, state.since or since)
         state.until = max(until, state.until or until)
         self._done = replace(self._done, since=min(since, self._done.since or since), until=max(until, self._done.until or until))
@@ -317,7 +321,7 @@ class _Run:
         except ConflictError as cause:
             raise BusyError("another commit came first. Events imported before it are kept. Import again to continue") from cause
         logger.info("log imported", extra={"loop": state.loop.name, "model_version": new.version, "learned": new.learned})
-        state.pointer, state.etag, state.waiting, state.since, state.until = new, etag, 0, None, None
+        state.pointer, state.etag, state.waiting, state.first, state.since, state.until = new, etag, 0, "", None, None
         self._done = replace(self._done, version=new.version)
 
     async def _write_model(self, new: Pointer, content: Content, since: datetime, until: datetime) -> Pointer:
@@ -334,6 +338,7 @@ class _Run:
             settings=settings_text(self._state.loop),
             published_at=now,
             replaced=old.version or old.previous,
+            first=self._state.first,
             origin=origin,
         )
         await write_version(self._store, version, content, provenance=provenance)

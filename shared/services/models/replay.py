@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from shared.domain.clock import to_micros
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.domain.ledger import ModelKind, Provenance
 from shared.domain.loop import LoopSettings
@@ -250,7 +251,30 @@ def _along(version: str, way: _Way, models: Mapping[str, Provenance], chunks: Ma
     origin = models[version].origin
     line = {models[each].chunk: each for each in _ancestors(version, models) if models[each].kind is ModelKind.TRAINED}
     _follow(models[version].chunk, origin.chunk, way, chunks, line)
-    return origin.version
+    if not way.reason or way.missing in chunks:  # links in a circle are no gap
+        return origin.version
+    return _around(way, models)
+
+
+def _around(way: _Way, models: Mapping[str, Provenance]) -> str:
+    """Leave out chunks without a lesson, one of which is missing, and give the model from which the way goes on ("": from nothing, or not).
+
+    Where a model is its parent and one window, nothing but that window's chunk leads to it, whatever chunks were written in between.
+    """
+    last = [*way.passed][-1]
+    made_of, behind = models[last], way.passed[last]
+    is_there = behind < len(way.chunks) and (not made_of.parent or made_of.parent in models)
+    if not is_there or not _is_of_one_window(made_of):
+        return ""
+    del way.chunks[behind + 1 :]
+    way.missing = way.reason = ""
+    return made_of.parent
+
+
+def _is_of_one_window(made_of: Provenance) -> bool:
+    """Whether a model has learned one chunk more than its parent; an import may have learned several."""
+    window = f"/{to_micros(made_of.since)}-{to_micros(made_of.until)}-"
+    return made_of.kind is ModelKind.TRAINED and made_of.first in {"", made_of.chunk} and window in made_of.chunk
 
 
 def _follow(last: str, first: str, way: _Way, chunks: Mapping[str, str], line: Mapping[str, str]) -> None:

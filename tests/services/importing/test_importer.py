@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.errors import BusyError, InvalidRequestError, StorageUnavailableError
+from shared.domain.errors import BusyError, InvalidRequestError, StorageUnavailableError, UnreadableError
 from shared.domain.events import JoinedEvent, LearningMode
 from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopSettings
 from shared.joining.dsjson import line
@@ -25,6 +25,7 @@ from shared.services.importing import accounts
 from shared.services.importing import importer as importing
 from shared.services.importing.accounts import HowFar
 from shared.services.importing.importer import EventIds, Imported, Importer, Pace
+from shared.services.models.replay import Replay
 from shared.services.training.lessons import lessons
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
@@ -36,6 +37,7 @@ from tests.joining import binary_logs as binary
 from tests.joining.test_foreign import NAMESPACES, PERSONALIZER, SLOTS
 from tests.joining.test_runs import imitating
 from tests.keeping import keeper, pointer_of, provenance_of, replayed
+from tests.kept_models import delete_chunk
 from tests.reliability.world import LOOP, event_log, trainer, write_log
 from tests.services.importing.reading_files import MemoryFile
 from tests.stores import opened
@@ -114,6 +116,15 @@ async def test_the_model_is_that_of_a_learner_that_was_given_the_same_and_can_be
         learner.learn(lessons(events[first : first + 30], Encoder()))
     assert await FileModelStore(account, loop=STORE).state(pointer.version) == artifact.dump_state(learner)
     assert pointer.version in await replayed(account, STORE)
+
+
+async def test_of_several_chunks_that_led_to_one_model_each_is_needed_to_rebuild_it(account):
+    await importer(account).run([MemoryFile("a.json", log_of(100))])
+    log, store = FileColdLog(account, loop=STORE), FileModelStore(account, loop=STORE)
+    third = (await log.chain())[2]
+    await delete_chunk(account, third)
+    with pytest.raises(UnreadableError, match=f"chunk {third} of the joined log is missing"):
+        await Replay(log, store).plan()
 
 
 async def test_the_model_of_a_binary_log_is_that_of_the_same_events_in_lines(account):
