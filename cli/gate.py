@@ -23,6 +23,11 @@ _LARGEST_FILE: Final = 64 * 1024
 
 def read_gate(text: str) -> Gate:
     """Read rules such as ``lift>0, events>=1000, weight<=50``, or the JSON file of this name."""
+    return read_rules(text).to_gate()
+
+
+def read_rules(text: str) -> GateContract:
+    """Read them as a service takes them."""
     if not any(each in text for each in "<>"):
         return _of_file(Path(text))
     rules: dict[str, float] = {}
@@ -50,7 +55,7 @@ def _written(rules: dict[str, float]) -> bytes:
     return json.dumps(plain).encode()
 
 
-def _of_file(path: Path) -> Gate:
+def _of_file(path: Path) -> GateContract:
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST_FILE + 1)
@@ -61,9 +66,9 @@ def _of_file(path: Path) -> Gate:
     return _parsed(text, str(path))
 
 
-def _parsed(text: bytes, where: str) -> Gate:
+def _parsed(text: bytes, where: str) -> GateContract:
     try:
-        return parse(text, GateContract, InvalidContractError).to_gate()
+        return parse(text, GateContract, InvalidContractError)
     except RequestError as cause:
         raise typer.BadParameter(f"{where}: {cause}") from cause
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from shared.domain.errors import InvalidRequestError, SettingsError, StorageUnavailableError
+from shared.domain.errors import GateNotPassedError, InvalidRequestError, SettingsError, StorageUnavailableError
 from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.auth import HEADER
 from shared.runtime.http import QUERY_VERSION
@@ -20,6 +20,7 @@ from shared.runtime.own_machine import OwnService, own_folder, read_own_service
 
 DEFAULT_ENDPOINT: Final = "http://127.0.0.1:7071"
 _VERSION: Final = {"api-version": QUERY_VERSION}
+_OF_A_GATE: Final = "GateNotPassed"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=60, connect=10)
 
 
@@ -71,7 +72,8 @@ class Service:
     def root(self, method: str, path: str, body: object = None, *, query: Mapping[str, str] | None = None) -> Any:
         """Send a request to a path under the endpoint; a ``body`` of bytes is sent as it is, any other as JSON.
 
-        Raises `InvalidRequestError`, in the service's own words, for what it refuses, `StorageUnavailableError` when it does not answer.
+        Raises `InvalidRequestError`, in the service's own words, for what it refuses, or `GateNotPassedError` where a gate was the reason,
+        and `StorageUnavailableError` when it does not answer.
         """
         return _read_answer(*self._sent(method, path, body, query=query or {}))
 
@@ -141,4 +143,7 @@ def _read_answer(status: int, text: bytes) -> Any:
     if not isinstance(error, dict):
         raise InvalidRequestError(f"the service answered {status} without saying why: is the endpoint right?")
     code = str(error.get("code"))
+    if code == _OF_A_GATE:
+        details = [each for each in error.get("details") or () if isinstance(each, dict)]
+        raise GateNotPassedError(str(error.get("message")), checks=[(str(each.get("code")), str(each.get("message"))) for each in details])
     raise InvalidRequestError(f"{error.get('message')} ({status})" if code == str(status) else f"{error.get('message')} ({status} {code})")

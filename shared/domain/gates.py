@@ -3,6 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+KEPT: Final = "Kept"
+BROKEN: Final = "Broken"
+"""The codes of rules in an answer."""
 
 
 class Looks(StrEnum):

@@ -80,6 +80,31 @@ def test_an_evaluation_is_followed_to_its_results_and_a_policy_of_it_applied(vis
     assert stored == {"name": "greedy", "arguments": "--cb_explore_adf --first 1"}
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_policy_that_has_to_be_surely_better_and_is_not_stays_unused_and_each_rule_is_shown(visiting, app, evaluated, axe, scheme):
+    """The present policy is the same as itself, so it does not surely earn more."""
+    before = app.request("GET", path("configurations/policy", version=QUERY_VERSION)).json
+    with visiting(size=PHONE, color_scheme=scheme, bypass_csp=True) as visit:
+        visit.refusals.add(409)
+        visit.sign_in()
+        visit.go("Evaluations")
+        visit.page.get_by_role("link", name=evaluated).click()
+        expect(visit.button("Apply The present policy")).to_be_visible(timeout=OVER_MS)
+        visit.button("Apply The present policy").click()
+        wish = visit.page.get_by_role("dialog").get_by_role("checkbox", name="Only if it surely earns more")
+        expect(wish).not_to_be_checked()
+        wish.check()
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []
+        visit.confirm("Apply")
+        told = visit.page.get_by_role("alert").filter(has_text="“The present policy” was not applied.")
+        expect(told.get_by_role("listitem").filter(has_text=re.compile("^Not kept – lift: it has to earn more than"))).to_be_visible()
+        expect(told.get_by_role("listitem").filter(has_text=re.compile("^Kept – mean weight: it has to be 1"))).to_be_visible()
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []
+    assert app.request("GET", path("configurations/policy", version=QUERY_VERSION)).json == before
+
+
 def test_results_are_shown_before_their_course_and_a_slow_one_is_not_waited_for(visit, evaluated):
     visit.sign_in()
     visit.go("Evaluations")

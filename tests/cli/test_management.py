@@ -156,6 +156,18 @@ def test_a_policy_is_read_replaced_and_taken_back_and_one_of_an_evaluation_appli
         "policies": [{"name": "soft", "arguments": "--cb_explore_adf --softmax"}],
     }
     assert service.request("PUT", "/personalizer/evaluations/e1?api-version=2022-09-01-preview", asked).status in (200, 201, 202)
+    refused = cli("policy", "apply", "e1", "soft", "--gate", "lift>0, events>=10")
+    assert (refused.code, "does not pass the gate" in refused.text, "figures: it has to be evaluated" in refused.text) == (1, True, True)
+    refused = cli("policy", "apply", "e1", "soft", "--gate", "lift>0", "--json")
+    (ruled,) = refused.json["gate"]
+    assert (refused.code, ruled["policyName"], ruled["isPassed"], [each["isKept"] for each in ruled["checks"]]) == (
+        1,
+        "soft",
+        False,
+        [False],
+    )
+    assert cli("policy", "apply", "e1", "soft", "--gate", "lift<0").code == 2, "a gate that cannot be read is sent nowhere"
+    assert done(cli("policy", "get", "--json")).json["arguments"] == own["arguments"], "so far nothing has changed"
     assert done(cli("policy", "apply", "e1", "soft", "--json")).json["arguments"] == "--cb_explore_adf --softmax"
     assert "EvaluationNotFound" in cli("policy", "apply", "e2", "soft").told
     assert "nonsense" in cli("policy", "set", "x=--nonsense").told

@@ -172,6 +172,26 @@ def test_a_feature_importance_tells_what_matters(app):
 
 
 @ON_ONE_HOST
+def test_a_gate_lets_the_policy_through_that_surely_earns_more_and_no_other(app):
+    assert app.request("PUT", new("gated"), {"name": "gated", **RANGE, "policies": POLICIES}).status == 200
+    until_over(app, new("gated") + query(), running=("NotSubmitted", "Running"))
+    policy, place = (path(f"configurations/{each}", version=QUERY_VERSION) for each in ("policy", "applyFromEvaluation"))
+    gate = {"leastLift": 0.0, "leastEvents": EVENTS, "mostWeight": 1_000.0, "estimators": ["dr", "snips"], "comparedWith": "baseline1"}
+    asked = {"evaluationId": "gated", "gate": gate}
+    before = app.request("GET", policy).json
+    refused = app.request("POST", place, {**asked, "policyName": "blind"})
+    assert (refused.status, refused.json["error"]["code"]) == (409, "GateNotPassed")
+    told = {each["message"].split(":")[0]: each["code"] for each in refused.json["error"]["details"]}
+    assert set(told) == {"lift", "mean weight", "events", "weight", "dr", "snips"}
+    assert (told["lift"], told["events"]) == ("Broken", "Kept")
+    assert app.request("GET", policy).json == before
+    passed = app.request("POST", place, {**asked, "policyName": "greedy"})
+    assert (passed.status, passed.body) == (204, b"")
+    assert app.request("GET", policy).json == POLICIES[0]
+    assert app.request("PUT", policy, before).json == before, "others of this file want to find it as it was"
+
+
+@ON_ONE_HOST
 def test_the_official_sdk_asks_reads_and_puts_to_use(app):
     administrator = PersonalizerAdministrationClient(app.base_url, AzureKeyCredential(app.key))
     span = {"start_time": datetime.fromisoformat(RANGE["startTime"]), "end_time": datetime.fromisoformat(RANGE["endTime"])}

@@ -5,21 +5,29 @@ const VERSION = "2022-09-01-preview";
 const KEY_HEADER = "Ocp-Apim-Subscription-Key";
 const PATIENCE_MS = 30_000;
 const LONGEST_MESSAGE = 2_000;
+const MOST_DETAILS = 50;
 
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Query */
 
-/** An answer that says no. `target` names the member of the request that is to blame, where there is one. */
+/**
+ * An answer that says no. `target` names the member of the request that is to blame, where there is one, and `details` are further facts.
+ *
+ * @typedef {{ code: string, message: string }} Detail
+ */
 export class Refusal extends Error {
   /**
    * @param {number} status
-   * @param {{ code?: string, message?: string, target?: string, retryAfter?: string | null, requestId?: string | null }} error
+   * @param {{
+   *   code?: string, message?: string, target?: string, details?: Detail[], retryAfter?: string | null, requestId?: string | null,
+   * }} error
    */
-  constructor(status, { code = String(status), message = `The service answered ${status}.`, target, retryAfter, requestId }) {
+  constructor(status, { code = String(status), message = `The service answered ${status}.`, target, details = [], retryAfter, requestId }) {
     super(message);
     this.name = "Refusal";
     this.status = status;
     this.code = code;
     this.target = target ?? null;
+    this.details = details;
     this.retryAfter = retryAfter ?? null;
     this.requestId = requestId ?? null;
   }
@@ -272,8 +280,18 @@ async function whole(response) {
 /** @param {Response} response */
 async function refusal(response) {
   const told = await response.json().catch(() => null);
-  const { code, message, target } = Object(Object(told).error);
+  const { code, message, target, details } = Object(Object(told).error);
   const text = (/** @type {unknown} */ value) => (typeof value === "string" && value ? value.slice(0, LONGEST_MESSAGE) : undefined);
   const [retryAfter, requestId] = ["Retry-After", "apim-request-id"].map((name) => response.headers.get(name));
-  return new Refusal(response.status, { code: text(code), message: text(message), target: text(target), retryAfter, requestId });
+  const facts = (Array.isArray(details) ? details : [])
+    .slice(0, MOST_DETAILS)
+    .map((each) => ({ code: text(Object(each).code) ?? "", message: text(Object(each).message) ?? "" }));
+  return new Refusal(response.status, {
+    code: text(code),
+    message: text(message),
+    target: text(target),
+    details: facts,
+    retryAfter,
+    requestId,
+  });
 }

@@ -1,9 +1,11 @@
 /** One evaluation: how far it is, what it found, and putting a policy of it to use. */
 
+import { Refusal } from "../lib/api.js";
 import { Chart } from "../lib/chart.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, renew, replace, update as updated, write } from "../lib/dom.js";
 import { exportButtons, ofRecords } from "../lib/export.js";
+import { field } from "../lib/form.js";
 import { difference, interval, reward, told } from "../lib/format.js";
 import { drawn, sharedScale } from "../lib/interval.js";
 import { signedReward } from "../lib/lift.js";
@@ -46,6 +48,9 @@ const SOURCES = {
 const OF_PRESENT = /** @type {[string, string, string]} */ (["present", "The present policy", "The loop"]);
 const NOT_APPLICABLE = ["Baseline", "Random"];
 
+/** What a policy has to show to be applied, if that is asked for: that it surely earns more, at any time. */
+const GATE = { leastLift: 0 };
+
 /**
  * @param {Page} page
  * @param {Kind} kind
@@ -62,6 +67,7 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   const watching = new AbortController();
   const title = h("span");
   const status = h("div", { class: "stack", "aria-live": "polite" });
+  const ruled = h("div", { class: "stack" });
   const results = h("div", { class: "parts" });
   const chart = new Chart({ title: TITLE, format: reward, signal, height: 260, level: "h2" });
   const views = segments(
@@ -110,10 +116,24 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
   const apply = async (/** @type {any} */ result) => {
     const policy = { name: result.name, arguments: result.arguments };
     const { message } = await api.post("personalizer/configurations/preview", { policy });
-    const text = `“${titleOf(result, report)}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
+    const title = titleOf(result, report);
+    const effect = `“${title}” becomes the loop's policy. Every process uses it within its poll interval. ${message} Its arguments: ${result.arguments}`;
+    const gated = h("input", { type: "checkbox" });
+    const hint = "It is applied only if the interval of its lift over the present policy is above 0. You may look as often as you like.";
+    const wished = field({ name: "gate", label: "Only if it surely earns more", control: gated, hint });
+    const text = h("div", { class: "stack" }, h("p", {}, effect), wished.element);
+    replace(ruled);
     if (!(await confirmed({ title: "Apply this policy?", text, action: "Apply", isDangerous: false }, signal))) return;
-    await api.post("personalizer/configurations/applyFromEvaluation", { evaluationId: shown.id, policyName: result.name });
-    note(`“${titleOf(result, report)}” is the loop's policy now.`);
+    const wish = { evaluationId: shown.id, policyName: result.name, ...(gated.checked ? { gate: GATE } : {}) };
+    try {
+      await api.post("personalizer/configurations/applyFromEvaluation", wish);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !error.details.length) throw error;
+      replace(ruled, rulesOf(title, error));
+      ruled.scrollIntoView({ block: "nearest" });
+      return;
+    }
+    note(`“${title}” is the loop's policy now.`);
   };
   const draw = () => {
     write(title, shown.name);
@@ -160,7 +180,7 @@ export async function showEvaluation({ api, root, signal, argument, onError, ent
     },
     { class: "warned" },
   );
-  replace(root, heading(title, h("a", { href: `#/${kind.place}` }, "All evaluations"), [remove]), status, results, over);
+  replace(root, heading(title, h("a", { href: `#/${kind.place}` }, "All evaluations"), [remove]), status, ruled, results, over);
   await fetched();
   draw();
   void followed();
@@ -226,6 +246,25 @@ function resultTable(results, { best, report, apply }) {
 }
 
 /**
+ * Why a policy was not applied, rule by rule.
+ *
+ * @param {string} title
+ * @param {Refusal} refusal
+ */
+function rulesOf(title, { details }) {
+  return h(
+    "div",
+    { class: "message bad", role: "alert" },
+    h("p", {}, `“${title}” was not applied. The loop's policy is as before.`),
+    h(
+      "ul",
+      {},
+      details.map(({ code, message }) => h("li", {}, h("b", {}, code === "Kept" ? "Kept" : "Not kept"), ` – ${message}`)),
+    ),
+  );
+}
+
+/**
  * How much more a policy earns, with the interval of the difference where the report has it.
  *
  * @param {any} result
@@ -236,10 +275,12 @@ function liftCell(result, compared, report) {
   const of = report?.value.find((/** @type {any} */ each) => each.name === result.name && each.slotId === result.slotId);
   const lift = of?.lifts?.[of.comparedWith];
   const [low, high] = lift?.confidenceInterval ?? [null, null];
+  const theirs = compared.summary.expectedReward;
+  const mine = typeof lift?.value === "number" ? theirs + lift.value : result.summary.expectedReward;
   return h(
     "span",
     {},
-    amount(difference(result.summary.expectedReward, compared.summary.expectedReward)),
+    amount(difference(mine, theirs)),
     low === null || high === null ? null : h("p", { class: "faint number" }, `${signedReward(low)} to ${signedReward(high)}`),
   );
 }

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from shared.domain.errors import ConflictError, GateNotPassedError
 from shared.domain.evaluation import Evaluation, Job, JobKind, Report, Verdict
-from shared.domain.gates import Gate
+from shared.domain.gates import BROKEN, KEPT, Gate
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning.arguments import parse_arguments
@@ -84,7 +84,7 @@ class Applier:
     async def _check(self, gate: Gate, job_id: str, name: str) -> None:
         ruled = ruling(gate, (await self._evaluations.reported(job_id))[0], name)
         if not ruled.is_passed:
-            checks = [("Kept" if each.is_kept else "Broken", f"{each.rule}: {each.asked}; {each.found}.") for each in ruled.checks]
+            checks = [(KEPT if each.is_kept else BROKEN, f"{each.rule}: {each.asked}; {each.found}.") for each in ruled.checks]
             raise GateNotPassedError(ruled.sentence, checks=checks)
 
     async def promote(self, evaluation: Evaluation, name: str) -> bool:

@@ -34,7 +34,7 @@ def ruling(gate: Gate, reports: Sequence[Report], policy: str) -> Ruling:
 
 def _of_lift(gate: Gate, lift: Lift | None, other: Report | None, name: str) -> Check:
     title = other.title if other is not None else name or "the present policy"
-    asked = f"it has to earn more than {gate.least_lift:+g} beyond {title}, for sure"
+    asked = f"{_asked(gate, title)}, for sure"
     if lift is None:
         return Check("lift", asked, "the two are not compared in this evaluation", is_kept=False)
     low, high = lift.anytime if gate.looks is Looks.MANY else lift.interval
@@ -42,6 +42,15 @@ def _of_lift(gate: Gate, lift: Lift | None, other: Report | None, name: str) -> 
         return Check("lift", asked, "this log does not tell it", is_kept=False)
     when = "at any time" if gate.looks is Looks.MANY else "at one look"
     return Check("lift", asked, f"it earns {lift.value:+.4f} ({low:+.4f} to {high:+.4f} {when})", low > gate.least_lift)
+
+
+def _asked(gate: Gate, other: str = "") -> str:
+    than = f" than {other}" if other else ""
+    if not gate.least_lift:
+        return f"it has to earn more{than}"
+    if gate.least_lift > 0.0:
+        return f"it has to earn over {gate.least_lift:g} more{than}"
+    return f"it must not earn {-gate.least_lift:g} less{than}"
 
 
 def _of_weights(report: Report) -> Check:
@@ -53,7 +62,7 @@ def _of_weights(report: Report) -> Check:
 
 
 def _of_estimator(gate: Gate, name: str, report: Report, other: Report | None) -> Check:
-    asked = f"it has to earn more than {gate.least_lift:+g} by this estimator as well"
+    asked = f"{_asked(gate)} by this estimator as well"
     values = [each.estimates.get(name) if each is not None else None for each in (report, other)]
     mine, theirs = values
     if mine is None or theirs is None or not isfinite(mine - theirs):

@@ -95,3 +95,15 @@ def test_what_is_not_known_passes_no_gate():
 def test_probabilities_that_may_not_be_true_pass_no_gate():
     assert is_passed(Gate(), changed(**WEIGHTS))
     assert not is_passed(Gate(), changed(**WEIGHTS | {"mean_weight": 1.3, "mean_weight_interval": (1.25, 1.35)}))
+
+
+@pytest.mark.parametrize(
+    ("least", "asked"),
+    [
+        (0.0, "it has to earn more than the present policy, for sure"),
+        (0.01, "it has to earn over 0.01 more than the present policy, for sure"),
+        (-0.01, "it must not earn 0.01 less than the present policy, for sure"),
+    ],
+)
+def test_a_gate_says_in_words_by_how_much_a_policy_has_to_be_better_or_may_be_worse(least, asked):
+    assert next(each.asked for each in ruling(Gate(least_lift=least), told(), "learns").checks if each.rule == "lift") == asked
