@@ -7,7 +7,8 @@ that has it.
 """
 
 import argparse
-import pickle
+import io
+import json
 import subprocess
 import sys
 from collections import defaultdict
@@ -27,6 +28,7 @@ from shared.evaluation.buckets import expanded
 from shared.evaluation.importance import Loss
 from shared.evaluation.intervals import Interval
 from shared.evaluation.moments import Moments
+from shared.evaluation.pairs import Drawn, Pairs, lift_interval, lift_sequence
 from shared.evaluation.rounds import Rounds
 from shared.evaluation.sequences import confidence_sequence
 from shared.evaluation.special import beta_quantile
@@ -169,18 +171,28 @@ def _live(world: World, log: Log, rounds: Mapping[str, Rounds]) -> dict[tuple[st
 
 
 def _lifts(world: World, log: Log, rounds: Mapping[str, Rounds]) -> dict[tuple[str, str], Held]:
-    """Compare with the better policy, round by round: what the importance of a feature is told by."""
+    """Compare with the better policy, round by round."""
     found = {}
-    for name in ("baseline", "chance"):
+    drawn = Drawn(log.chosen, log.logged, log.rewards, log.predictions)
+    for name in ("baseline", "chance", "shown"):
+        truth = log.truths["better"] - log.truths[name]
+        pairs = Pairs.of_parts(drawn, log.policies["better"][None], log.policies[name], _starts(len(log.chosen)))
+        looks = Pairs(expanded(pairs.moments), expanded(pairs.scope))
+        once, always = lift_interval(looks.taken((0, -1)), rewards=world.rewards), lift_sequence(looks.taken(0), rewards=world.rewards)
+        found[name, "lift"], found[name, "lift, any time"] = _held(once, truth, world), _held(always, truth, world)
         loss = Loss.of_values(rounds["better"].values, rounds[name].values)
-        found[name, "difference (features)"] = _held(loss.difference(), log.truths["better"] - log.truths[name], world)
+        found[name, "feature's importance"] = _held(loss.difference(), truth, world)
     return found
 
 
 def _looks(rounds: Rounds) -> Moments:
     """Give the sums of the log so far at each look, [looks]."""
-    ends = np.unique(np.geomspace(FIRST_LOOK, len(rounds), LOOKS).astype(np.int64))
-    return expanded(Moments.of_parts(rounds, np.concatenate([[0], ends[:-1]])))
+    return expanded(Moments.of_parts(rounds, _starts(len(rounds))))
+
+
+def _starts(events: int) -> npt.NDArray[np.int64]:
+    ends = np.unique(np.geomspace(FIRST_LOOK, events, LOOKS).astype(np.int64))
+    return np.concatenate([[0], ends[:-1]])
 
 
 def _resampled(world: World, log: Log, rounds: Mapping[str, Rounds], rng: np.random.Generator) -> dict[tuple[str, str], Held]:
@@ -209,21 +221,21 @@ def _held(interval: Interval, truth: float, world: World) -> Held:
 def elsewhere(python: Path, tasks: Sequence[tuple[World, int, int]]) -> list[Outcome]:
     """Value the same logs with Open Bandit Pipeline; raises `CalledProcessError`."""
     logs = [(world, draw(world, events=events, seed=seed), name) for world, events, seed in tasks for name in VALUED]
-    asked = [
-        {
-            "rewards": log.rewards,
-            "chosen": log.chosen,
-            "logged": np.take_along_axis(log.logged, log.chosen[:, None], axis=1)[:, 0],
-            "policy": log.policies[name],
-            "predictions": log.predictions,
-            "resamples": RESAMPLES,
+    arrays: dict[str, npt.NDArray[Any]] = {"logs": np.array(len(logs)), "resamples": np.array(RESAMPLES)}
+    for number, (_, log, name) in enumerate(logs):
+        arrays |= {
+            f"{number} rewards": log.rewards,
+            f"{number} chosen": log.chosen,
+            f"{number} logged": np.take_along_axis(log.logged, log.chosen[:, None], axis=1)[:, 0],
+            f"{number} policy": log.policies[name],
+            f"{number} predictions": log.predictions,
         }
-        for _, log, name in logs
-    ]
+    asked = io.BytesIO()
+    np.savez(asked, **arrays)  # type: ignore[arg-type]
     guest = Path(__file__).with_name("coverage_guest.py")
-    done = subprocess.run([python, guest], input=pickle.dumps(asked), stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([python, guest], input=asked.getvalue(), stdout=subprocess.PIPE, check=True)
     found = []
-    for (world, log, name), (values, ends) in zip(logs, pickle.loads(done.stdout), strict=True):
+    for (world, log, name), (values, ends) in zip(logs, json.loads(done.stdout), strict=True):
         truth = log.truths[name]
         errors = {(name, f"obp {estimator}"): (value - truth) / world.scale for estimator, value in values.items()}
         held = {

@@ -1,9 +1,11 @@
 """``python coverage_guest.py``: values the logs that it is given with Open Bandit Pipeline (obp), in an environment that has it.
 
-Reads the logs from standard input and writes estimates and intervals to standard output, both pickled: see `benchmarks.coverage`.
+Reads the logs from standard input, as arrays of numpy (NPZ), and writes estimates and intervals to standard output, as JSON: see
+`benchmarks.coverage`. Its numpy may be another one.
 """
 
-import pickle
+import io
+import json
 import sys
 from typing import Any
 
@@ -33,8 +35,9 @@ WITH_INTERVALS = ("ipw", "snipw", "dr")
 
 def main() -> None:
     """Value all logs."""
-    results = []
-    for log in pickle.load(sys.stdin.buffer):
+    arrays, results = np.load(io.BytesIO(sys.stdin.buffer.read())), []
+    for number in range(int(arrays["logs"])):
+        log = {name: arrays[f"{number} {name}"] for name in ("rewards", "chosen", "logged", "policy", "predictions")}
         asked = {
             "reward": log["rewards"],
             "action": log["chosen"],
@@ -45,10 +48,10 @@ def main() -> None:
         values = {name: float(each.estimate_policy_value(**asked)) for name, each in ESTIMATORS.items()}
         ends = {}
         for name in WITH_INTERVALS:
-            found = ESTIMATORS[name].estimate_interval(**asked, n_bootstrap_samples=log["resamples"], random_state=1)
-            ends[name] = tuple(float(found[f"95.0% CI ({end})"]) for end in ("lower", "upper"))
+            found = ESTIMATORS[name].estimate_interval(**asked, n_bootstrap_samples=int(arrays["resamples"]), random_state=1)
+            ends[name] = [float(found[f"95.0% CI ({end})"]) for end in ("lower", "upper")]
         results.append((values, ends))
-    sys.stdout.buffer.write(pickle.dumps(results))
+    json.dump(results, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,14 @@ def test_a_prediction_uses_no_reward_of_its_own_block_or_of_later_ones():
 
 @pytest.mark.exhaustive  # `tests.evaluation.test_intervals` has a smaller one
 def test_what_is_meant_to_hold_at_95_percent_does():
-    held = {"default": Count(), "anytime": Count(), "difference (features)": Count(), "live, any time": Count()}
+    held = {
+        "default": Count(),
+        "anytime": Count(),
+        "feature's importance": Count(),
+        "lift": Count(),
+        "lift, any time": Count(),
+        "live, any time": Count(),
+    }
     for seed in range(6):
         for world in WORLDS:
             found = outcome(world, 600, seed, compared=False).held
