@@ -12,12 +12,12 @@ from shared.evaluation.estimators import ratio
 from shared.evaluation.intervals import ALPHA, Interval
 from shared.evaluation.rounds import Rounds
 from shared.evaluation.special import f_quantile
-from shared.evaluation.sums import Floats, Summed, Sums
+from shared.evaluation.sums import Floats, Largest, Summed, Sums
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Loss(Sums):
-    """Sums of what is lost in a round, of its second, third and fourth power, and of the whole policy's value."""
+    """Sums of what is lost in a round, of its second, third and fourth power, and of the whole policy's value; the furthest of them."""
 
     rounds: Summed
     lost: Summed
@@ -25,6 +25,7 @@ class Loss(Sums):
     cubes: Summed
     fourths: Summed
     whole: Summed
+    furthest: Largest
 
     @staticmethod
     def of(whole: Rounds, without: Rounds) -> "Loss":
@@ -36,14 +37,15 @@ class Loss(Sums):
         """Compare values of the same rounds, [n] and [F, n]."""
         lost = whole - without
         ones, squares = np.ones(lost.shape), lost * lost
-        sums = [each.sum(axis=-1) for each in (ones, lost, squares, squares * lost, squares * squares, ones * whole)]
-        return Loss(*sums)
+        summed = [each.sum(axis=-1) for each in (ones, lost, squares, squares * lost, squares * squares, ones * whole)]
+        return Loss(*[*summed, np.abs(lost).max(axis=-1, initial=0.0)])
 
     def difference(self, *, alpha: float = ALPHA) -> Interval:
-        """Give the interval of the mean loss by Student's t.
+        """Give the interval of the mean loss by Student's t, with one more round at each end.
 
-        Its degrees of freedom are those of the variance that was seen, 2n/(kurtosis − 1) (Satterthwaite 1946; Box 1953): where a few rounds
-        make nearly all of it, it is known no better than from so few.
+        That round is as far off as any: a log may hold none of the few rounds that count. The t's degrees of
+        freedom are those of the variance that was seen, 2n/(kurtosis − 1) (Satterthwaite 1946; Box 1953): where a few rounds make nearly
+        all of it, it is known no better than from so few.
         """
         n = self.rounds
         mean, second, third, fourth = (ratio(each, n) for each in (self.lost, self.squares, self.cubes, self.fourths))
@@ -51,7 +53,8 @@ class Loss(Sums):
         around = np.maximum(fourth - 4.0 * mean * third + 6.0 * mean**2 * second - 3.0 * mean**4, 0.0)
         excess = np.maximum(np.nan_to_num(ratio(around, variance**2)) - 1.0, 0.0)
         freedom = np.clip(np.nan_to_num(ratio(2.0 * n, excess), nan=np.inf), 1.0, np.maximum(n - 1.0, 1.0))
-        half = np.sqrt(f_quantile(1.0 - alpha, freedom) * ratio(variance, np.where(n > 1.0, n - 1.0, 0.0)))
+        squares = n * variance + self.furthest**2
+        half = ratio(self.furthest + np.sqrt(f_quantile(1.0 - alpha, freedom) * squares), np.where(n > 1.0, n, 0.0))
         return Interval(mean - half, mean + half)
 
 
