@@ -119,8 +119,12 @@ def of_what_went_on(found: Iterable[str]) -> list[str]:
     """Leave out what differs because it was learned from nothing, by a learner that has got better since.
 
     That is a model begun anew, and evaluations, whose policies begin with none. What went on from a stored learner comes out as ever.
+    Of events that are learned now, those count as explored, too, where several actions were equally likely.
     """
-    return [each for each in found if not re.match(r"/again/(ranking|inferenceExplanation)|/[a-z]+/(reports|evaluations, \w+)/", each)]
+    left_out = re.compile(
+        r"/again/(ranking|inferenceExplanation)|/[a-z]+/(reports|evaluations, \w+)/|/[a-z]+/figures/timeseries/\d+/explorationShare: "
+    )
+    return [each for each in found if not left_out.match(each)]
 
 
 def without_digests(answer: Any) -> Any:
@@ -130,6 +134,21 @@ def without_digests(answer: Any) -> Any:
     if isinstance(answer, list):
         return [without_digests(each) for each in answer]
     return _DIGEST.sub(r"\1", answer) if isinstance(answer, str) else answer
+
+
+_NO_MORE: Final = "clopper_pearson|gaussian|gaussian_dr|gaussian_snips"
+"""Intervals that held less often than they say; nobody is told them any more."""
+
+_FITTED: Final = re.compile(
+    rf"/[a-z]+/reports/\d+/value/\d+/(intervals/({_NO_MORE}): is missing|(estimates/calibrated_dr|lift): )"
+    r"|/[a-z]+/reports/\d+/verdict/(sentence|moreEvents): "
+    r"|/[a-z]+/evaluations, each/\d+/content/value/\d+/timeseries/data/\d+/expectedReward: "
+)
+
+
+def of_what_is_summed(found: Iterable[str]) -> list[str]:
+    """Leave out what is said otherwise of the same sums: the default estimate fits nothing where few rounds tell of a policy."""
+    return [each for each in found if not _FITTED.match(each)]
 
 
 def of_what_is_chosen(found: Iterable[str]) -> list[str]:

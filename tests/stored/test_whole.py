@@ -13,7 +13,7 @@ from shared.storage.cold_log import FileColdLog
 from shared.storage.loop_store import FileUsage
 from shared.storage.mirror import ContainerMirror
 from tests.stored.account import blob
-from tests.stored.asking import answers, differences, of_what_is_chosen, of_what_went_on, without_digests
+from tests.stored.asking import answers, differences, of_what_is_chosen, of_what_is_summed, of_what_went_on, without_digests
 from tests.stored.calls import place, said, under
 
 pytestmark = pytest.mark.long
@@ -36,7 +36,8 @@ async def test_keys_open_what_they_opened_and_no_others_do(read):
 
 async def test_everything_says_what_it_said(read):
     known = read.release.known()
-    assert not differences(read.release.read("said"), await answers(read.deployment, read.app, known["keys"], known["events"]))
+    said_now = await answers(read.deployment, read.app, known["keys"], known["events"])
+    assert not of_what_is_summed(differences(read.release.read("said"), said_now))
 
 
 async def test_loops_that_ended_are_not_there_and_may_be_made_again(opened):
@@ -57,6 +58,22 @@ def test_what_was_waiting_is_learned_with_its_rewards_and_all_comes_out_as_it_di
     for loop, now in later.said.items():
         counters = now["status"]["loop"]["counters"]
         assert (counters["pending"], counters["ranked"]) == (0, before[loop]["status"]["loop"]["counters"]["ranked"])
+
+
+def test_an_evaluation_that_was_on_its_way_is_over_and_tells_each_lift_from_all_of_its_rounds(later):
+    """Its first half was summed without pairs. So its lifts come from the intervals of both policies, not from pairs of its second half."""
+    over = {each["id"]: each["status"] for each in later.said["default"]["evaluations"]["value"]}
+    assert over.keys() >= {"underway", "asked-for"}
+    assert {over[each] for each in ("underway", "asked-for")} == {"Succeeded"}
+    ids = [each["id"] for each in later.said["default"]["evaluations"]["value"]]
+    reports = dict(zip(ids, later.said["default"]["reports"], strict=True))
+    for job_id, has_pairs in (("underway", False), ("asked-for", True)):
+        lifts = [lift for each in reports[job_id]["value"] for lift in each["lifts"].values()]
+        assert lifts
+        assert {"differingShare" in lift for lift in lifts} == {has_pairs}, job_id
+        for lift in lifts:
+            low, high = lift["confidenceInterval"]
+            assert low <= lift["value"] <= high
 
 
 def test_the_models_that_are_gone_on_from_are_those_that_were_published(release, later):
