@@ -22,6 +22,7 @@ from cli import (
     models,
     policy,
     replay,
+    schedules,
     stats,
     status,
     weights,
@@ -33,9 +34,10 @@ DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
 _HELP = """\
 Manage learning loops: their logs, models and settings.
 
-**config**, **events**, **figures**, **keys**, **loops**, **models**, **policy** and **status** speak to the running service (--endpoint and
-a key). All other commands work on its storage (a folder or a storage account), with the app's own settings in the environment, or on
-files, and need no service. Without these options, the service of this machine (`make run`) is used. Every command prints JSON with --json.
+**config**, **events**, **figures**, **keys**, **loops**, **models**, **policy**, **schedules** and **status** speak to the running service
+(--endpoint and a key). All other commands work on its storage (a folder or a storage account), with the app's own settings in the
+environment, or on files, and need no service. Without these options, the service of this machine (`make run`) is used. Every command
+prints JSON with --json.
 
 Exit codes: 0 done, 1 done and the answer is no, 2 it could not be done, 130 stopped by Ctrl-C.
 """
@@ -65,6 +67,7 @@ def build() -> typer.Typer:
         "models": models.app,
         "events": events.app,
         "figures": figures.app,
+        "schedules": schedules.app,
     }
     for name, group in groups.items():
         app.add_typer(group, name=name)

@@ -21,7 +21,12 @@ logger = logging.getLogger(__name__)
 
 _TEN_MINUTES = "0 5/10 * * * *"
 _HOST_STORAGE = "AzureWebJobsStorage"
-NEEDS: Final = ("shared.services.analysis.running", "shared.services.analysis.applying", "shared.services.analysis.optimizing")
+NEEDS: Final = (
+    "shared.services.analysis.running",
+    "shared.services.analysis.applying",
+    "shared.services.analysis.optimizing",
+    "shared.services.analysis.scheduling",
+)
 """What is imported in a thread before the first step."""
 
 
@@ -75,3 +80,4 @@ async def _sweep(deployment: Deployment, loop: str) -> None:
     if services is not None:
         await services.analyses.sweep()
         await services.optimizer.run()
+        await services.schedules.run()

@@ -96,6 +96,16 @@ var rules = [
     fires: 'GreaterThan'
     threshold: 0
   }
+  {
+    name: 'lift-low'
+    title: 'A lift is lower than a schedule asks for'
+    severity: 3
+    every: 'PT15M'
+    over: 'PT30M'
+    query: loadTextContent('alerts/lift-low.kql')
+    fires: 'GreaterThan'
+    threshold: 0
+  }
 ]
 
 resource alert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [

@@ -67,11 +67,7 @@ class EvaluationContract(WireModel):
         """Give what is asked for; raises `RequestError` of several kinds for what a schema cannot say."""
         if self.end_time <= self.start_time:
             raise InvalidEvaluationDatesError("endTime: must be later than startTime", target="endTime")
-        if len(self.policies) > MAX_POLICIES:
-            found = f"policies: at most {MAX_POLICIES} can be compared at a time, not {len(self.policies)}"
-            raise TooManyPoliciesError(found, target="policies")
-        policies = tuple([_policy(given, number) for number, given in enumerate(self.policies)])
-        _check_names(policies)
+        policies = read_policies(self.policies)
         seeks_better = bool(self.enable_offline_experimentation or self.enable_policy_optimization)
         return Asked(self.name, self.start_time, self.end_time, policies, seeks_better)
 
@@ -82,6 +78,16 @@ class PolicyReferenceContract(WireModel):
     evaluation_id: Name
     policy_name: Name
     gate: GateContract | None = None
+
+
+def read_policies(given: Sequence[Any]) -> tuple[LearningPolicy, ...]:
+    """Read the policies that are to be compared; raises `RequestError` of several kinds."""
+    if len(given) > MAX_POLICIES:
+        found = f"policies: at most {MAX_POLICIES} can be compared at a time, not {len(given)}"
+        raise TooManyPoliciesError(found, target="policies")
+    policies = tuple([_policy(each, number) for number, each in enumerate(given)])
+    _check_names(policies)
+    return policies
 
 
 def _policy(given: object, number: int) -> LearningPolicy:

@@ -236,6 +236,10 @@ class BreakdownNotFoundError(RequestError):
     """No breakdown from the log of this id."""
 
 
+class ScheduleNotFoundError(RequestError):
+    """No schedule of evaluations of this id."""
+
+
 class BreakdownWithoutResultError(RequestError):
     """The breakdown from the log has no figures yet, or could not be finished: its description says why."""
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # what Rank never sees
     from shared.domain.checkpoint import AnewProgress, Checkpoint
     from shared.domain.evaluation import Listed
     from shared.domain.models import SignedModel
+    from shared.domain.schedules import Schedule
     from shared.domain.uploads import Refusal
 
 
@@ -461,6 +462,33 @@ class JobStore(Protocol[Analysis]):
 
     async def listed(self) -> "Sequence[Listed]":
         """List all, the newest first; an entry that cannot be read is left out."""
+        ...
+
+
+class ScheduleStore(Protocol):
+    """Where a loop's schedules of evaluations are kept, each under its id; raises `StorageUnavailableError` as the log does."""
+
+    async def read(self, schedule_id: str) -> "tuple[Schedule, str] | None":
+        """Read a schedule and its ETag; None when there is none of this id. Raises `NewerFormatError` or `UnreadableError`."""
+        ...
+
+    async def write(self, schedule: "Schedule", *, expected: str | None) -> str:
+        """Store a schedule if its ETag is still ``expected`` (None: if there is none), and give the new ETag.
+
+        Raises `ConflictError` when another write came first.
+        """
+        ...
+
+    async def delete(self, schedule_id: str) -> bool:
+        """Delete a schedule, and tell whether there was one."""
+        ...
+
+    async def count(self) -> int:
+        """Tell how many there are, whether or not they can be read."""
+        ...
+
+    async def all(self) -> "Sequence[Schedule]":
+        """Read all, the oldest first; one that cannot be read is left out."""
         ...
 
 

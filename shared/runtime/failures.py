@@ -55,6 +55,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.EvaluationNotFoundError: (404, "EvaluationNotFound"),
         errors.FeatureImportanceNotFoundError: (404, "FeatureImportanceNotFound"),
         errors.BreakdownNotFoundError: (404, "BreakdownNotFound"),
+        errors.ScheduleNotFoundError: (404, "ScheduleNotFound"),
         errors.BreakdownWithoutResultError: (409, "BreakdownWithoutResult"),
         errors.GateNotPassedError: (409, "GateNotPassed"),
         errors.LearningSettingsNotFoundError: (404, "LearningSettingsNotFound"),

@@ -17,6 +17,7 @@ from shared.runtime.assembly.analysis import (
     build_importances,
     build_log_breakdowns,
     build_optimizer,
+    build_schedules,
 )
 from shared.runtime.assembly.breakdowns import build_breakdown
 from shared.runtime.assembly.figures import build_figures
@@ -79,6 +80,7 @@ class LoopServices(Serving):
     analyses = cached_property(build_analyses)
     applier = cached_property(build_applier)
     optimizer = cached_property(build_optimizer)
+    schedules = cached_property(build_schedules)
 
     @property
     def settings(self) -> AppSettings:

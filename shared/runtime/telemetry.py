@@ -1,8 +1,8 @@
 """What the app tells Application Insights: which facts of which log messages, in what form, and when.
 
 The Functions host takes the text of a message and no more: what is given as ``extra`` does not get there. So the facts named here are
-written behind the text, as one JSON object. Nothing else is: no feature, no key and no text of a caller's. The workbook and the alerts of
-infra/ read them.
+written behind the text, as one JSON object. Nothing else is: no feature, no key and no text of a caller's, but for what an owner has called
+an analysis, a schedule, and a policy that a schedule watches. The workbook and the alerts of infra/ read them.
 
 The host also drops each message that does not belong to a call which is under way. A worker knows the call by the task that logs; a task
 that goes on for others keeps the call that it was begun in, and a thread has none. What is logged so is kept, and written in the next call
@@ -79,6 +79,10 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "a chunk is left out of an analysis: %s": ("chunk",),
         "no sample could be taken of a chunk: %s": ("chunk",),
         "an analysis ended without a result": ("job", "status"),
+        "a scheduled evaluation could not be asked for: %s": ("loop", "schedule"),
+        "a scheduled evaluation has no figures": ("loop", "schedule", "status"),
+        "a lift is lower than its schedule asks for": ("loop", "schedule", "policy", "lift", "lowest", "highest", "least"),
+        "a lift that a schedule asks for is not known": ("loop", "schedule", "policy"),
         "files of a deleted analysis are left behind for now": ("job",),
         "left out of a listing": ("file",),
         "advice is given without a part of the log": ("error",),

@@ -346,6 +346,11 @@ def log_breakdowns_prefix(loop: str) -> str:
     return f"loops/{loop}/breakdowns/"
 
 
+def schedules_prefix(loop: str) -> str:
+    """Give what the names of a loop's schedules of evaluations begin with."""
+    return f"loops/{loop}/schedules/"
+
+
 def work_prefix(loop: str) -> str:
     """Give what the names of the files begin with that a loop's analyses work with."""
     return f"loops/{loop}/analyses/"

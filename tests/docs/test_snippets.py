@@ -90,7 +90,7 @@ SPOILING = ("docs/concepts/evaluations.md", "docs/how-to/joined-log.md")
 
 LEARNED = ("first", "second")
 SAYS = {
-    "docs/concepts/evaluations.md:5": r"(?s)the baseline.*chance.*square",
+    "docs/concepts/evaluations.md:6": r"(?s)the baseline.*chance.*square",
     "docs/how-to/decide-in-your-process.md:2": r'(?s)etag: ".*modelVersion.*"stored":1,"repeated":0,"refused":\[\{"line":3,.*NotReproduced',
     "docs/how-to/decide-in-your-process.md:3": r"204",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",

@@ -41,6 +41,7 @@ from shared.api.rank import RankRequest, RankResponse
 from shared.api.receipts import ReceiptBody
 from shared.api.reward import RewardRequest
 from shared.api.rules import MAX_EVENT_ID_LENGTH
+from shared.api.schedules import ScheduleBody, ScheduleContract, ScheduleList
 from shared.api.serving import ServingBody
 from shared.api.status import StatusResponse
 from shared.api.times import TIME_SCHEMA
@@ -72,6 +73,7 @@ PATH_PARAMETERS: Final[Mapping[str, tuple[Schema, str, Any]]] = MappingProxyType
         "eventId": (EVENT_ID_SCHEMA, "The event's id, percent-encoded, also a slash in it.", "75269AD0-BFEE-4598-8196-C57383D38E10"),
         "evaluationId": (_ID, "The evaluation's id, percent-encoded.", "b58c6d92-b727-48c1-9487-4be2782c9e0a"),
         "featureImportanceId": (_ID, "The feature importance's id, percent-encoded.", "myFeatureImportanceId"),
+        "scheduleId": (_ID, "The schedule's id, percent-encoded.", "weekly"),
         "breakdownId": (_ID, "The breakdown's id, percent-encoded.", "byDevice"),
         "modelVersion": (
             {"type": "string", "minLength": 1},
@@ -896,6 +898,85 @@ _APPLY: Final = Described(
         errors.GateNotPassedError,
     ),
 )
+_PLAN: Final[dict[str, Any]] = {
+    "name": "every week",
+    "everyDays": 7,
+    "overDays": 7,
+    "startTime": _NOON,
+    "policies": [{"name": "greedy", "arguments": "--cb_explore_adf --epsilon 0.05"}],
+    "comparedWith": "baseline1",
+    "leastLifts": {"present policy": 0.02},
+}
+_SCHEDULED_RUN: Final[dict[str, Any]] = {
+    "dueTime": _NOON,
+    "startTime": "2026-05-10T11:40:00Z",
+    "endTime": "2026-05-17T11:40:00Z",
+    "evaluationId": "scheduled-3f0c9a51be-20260517T120000Z",
+    "status": "Succeeded",
+    "comparedWith": "baseline1",
+    "events": 8000,
+    "value": [
+        {
+            "name": "present policy",
+            "policySource": "Custom",
+            "expectedReward": 0.43,
+            "confidenceInterval": [0.41, 0.45],
+            "lift": 0.12,
+            "liftInterval": [0.1, 0.14],
+            "anytimeInterval": [0.08, 0.16],
+            "leastLift": 0.02,
+            "isBelow": False,
+        }
+    ],
+}
+_SCHEDULE: Final[dict[str, Any]] = {
+    **_PLAN,
+    "id": "weekly",
+    "creationTime": _NOON,
+    "nextTime": _LATER,
+    "numberOfRuns": 1,
+    "lastRun": _SCHEDULED_RUN,
+}
+_SCHEDULES_PUT: Final = Described(
+    "Evaluations",
+    "Schedule an evaluation",
+    description="Every `everyDays` an evaluation of the last `overDays` is asked for, from `startTime` on, or from now on. Decisions that "
+    "still wait for their rewards belong to the next run. The figures of the last 104 runs are kept. If the schedule exists, it is "
+    "changed, and its series stays. `leastLifts` has a lift for each policy that an alert is to watch.",
+    body=Body(
+        ScheduleContract,
+        "`comparedWith` names the policy that lifts are over. Names in `leastLifts` are those of `policies`, `present policy`, `online` "
+        "and `baseline1`, but not the one in `comparedWith`.",
+        _PLAN,
+    ),
+    answers=(Answer(200, "The schedule. A run that is due has begun.", ScheduleBody, {**_SCHEDULE, "runs": [_SCHEDULED_RUN]}),),
+    errors=(
+        errors.InvalidContractError,
+        errors.TooManyKeptError,
+        errors.TooManyPoliciesError,
+        errors.DuplicatePolicyNamesError,
+        errors.InvalidPolicyContractError,
+        errors.InvalidPolicyConfigurationError,
+    ),
+)
+_SCHEDULES_GET: Final = Described(
+    "Evaluations",
+    "Read a schedule and its series",
+    answers=(Answer(200, "The schedule, and its runs, the oldest first.", ScheduleBody, {**_SCHEDULE, "runs": [_SCHEDULED_RUN]}),),
+    errors=(errors.ScheduleNotFoundError,),
+)
+_SCHEDULES_LIST: Final = Described(
+    "Evaluations",
+    "List the schedules of evaluations",
+    answers=(Answer(200, "All of them, the oldest first, each with its last run.", ScheduleList, {"value": [_SCHEDULE]}),),
+)
+_SCHEDULES_DELETE: Final = Described(
+    "Evaluations",
+    "Delete a schedule and its series",
+    description="Evaluations that it has asked for stay.",
+    answers=(_DONE,),
+    errors=(errors.ScheduleNotFoundError,),
+)
 _IMPORTANCE: Final = {"name": "may", "startTime": _NOON, "endTime": _LATER}
 _IMPORTANCES_PUT: Final = Described(
     "Evaluations",
@@ -1388,6 +1469,10 @@ DESCRIBED: Final[Mapping[str, Described]] = MappingProxyType(
         "importances_get": _IMPORTANCES_GET,
         "importances_list": _IMPORTANCES_LIST,
         "importances_delete": _IMPORTANCES_DELETE,
+        "schedules_put": _SCHEDULES_PUT,
+        "schedules_get": _SCHEDULES_GET,
+        "schedules_list": _SCHEDULES_LIST,
+        "schedules_delete": _SCHEDULES_DELETE,
         "loops_list": _LOOPS_LIST,
         "loops_get": _LOOPS_GET,
         "loops_put": _LOOPS_PUT,

@@ -57,6 +57,7 @@ _OF_A_LOOP: Final = (
     Link("loops_delete", _LOOP, "Delete the loop."),
 )
 _IMPORTANCE: Final = _from_path("featureImportanceId")
+_SCHEDULE: Final = _from_path("scheduleId")
 
 LINKS: Final[Mapping[str, Mapping[int, Sequence[Link]]]] = MappingProxyType(
     {
@@ -84,6 +85,12 @@ LINKS: Final[Mapping[str, Mapping[int, Sequence[Link]]]] = MappingProxyType(
             200: (
                 Link("importances_get", _IMPORTANCE, "Read the feature importance."),
                 Link("importances_delete", _IMPORTANCE, "Delete the feature importance."),
+            )
+        },
+        "schedules_put": {
+            200: (
+                Link("schedules_get", _SCHEDULE, "Read the schedule."),
+                Link("schedules_delete", _SCHEDULE, "Delete the schedule."),
             )
         },
         "loops_put": {200: _OF_A_LOOP, 201: _OF_A_LOOP},

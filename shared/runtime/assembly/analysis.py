@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from shared.services.analysis.evaluations import Evaluations, FeatureImportances, LogBreakdowns
     from shared.services.analysis.optimizing import Optimizer
     from shared.services.analysis.running import Runner
+    from shared.services.analysis.scheduling import Schedules
 
 
 def build_evaluations(loop: "LoopServices") -> "Evaluations":
@@ -65,3 +66,12 @@ def build_optimizer(loop: "LoopServices") -> "Optimizer":
     from shared.services.analysis.optimizing import Optimizer
 
     return Optimizer(loop.evaluations, loop.configurator, loop.joined, loop.store, clock=loop.clock)
+
+
+def build_schedules(loop: "LoopServices") -> "Schedules":
+    """Give what asks for evaluations again and again."""
+    from shared.services.analysis.scheduling import Schedules
+    from shared.storage.schedule_store import FileScheduleStore
+
+    store = FileScheduleStore.of(loop.storage, loop=loop.place)
+    return Schedules(loop.record.name, store, loop.evaluations, loop.configurator, loop.joined, clock=loop.clock)

@@ -34,7 +34,17 @@ _RECORD: Final = "configuration.json"
 _POINTER: Final = "pointer.json"
 _LEASE: Final = "trainer.lease"
 _BOARD: Final = "/board"
-_READ_FIRST: Final = ("mirror.json", "window.json", "usage/", _POINTER, "evaluations/", "importances/", "breakdowns/", "changes.json")
+_READ_FIRST: Final = (
+    "mirror.json",
+    "window.json",
+    "usage/",
+    _POINTER,
+    "schedules/",
+    "evaluations/",
+    "importances/",
+    "breakdowns/",
+    "changes.json",
+)
 """A loop's files that name others or are replaced while it works, in the order in which they are read; boards come after these.
 
 They are written in the other order: what is ahead of what it goes by could not have come about by itself.

@@ -159,7 +159,7 @@ WITHOUT_EFFECT: Final = {
     ),
     *("preview", "loops_preview"),
     *("evaluations_create", "evaluations_put", "evaluations_delete", "importances_put", "importances_delete"),
-    *("breakdowns_put", "breakdowns_delete"),
+    *("breakdowns_put", "breakdowns_delete", "schedules_put", "schedules_delete"),
 }
 """Calls that add events, which are learned in their time, or only ask."""
 
