@@ -154,8 +154,8 @@ class Deployment:
         present = self._present.get(record.name)
         if present is None:
             return
-        present.configuration.record = record
-        if present.is_current:
+        present.configuration.note(record)
+        if record.is_there and record.place == present.place:
             await asyncio.to_thread(present.models.refresh)
         else:
             self._let_go(record.name)

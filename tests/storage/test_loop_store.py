@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from shared.domain.errors import BusyError, ConflictError, NewerFormatError, UnreadableError
+from shared.domain.errors import BusyError, ConflictError, NewerFormatError, StorageUnavailableError, UnreadableError
 from shared.domain.events import LearningMode
 from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, Remains, RewardAggregation, Tier
-from shared.storage import names
+from shared.storage import names, polling
 from shared.storage.files import Files
 from shared.storage.loop_records import read_record, write_record
 from shared.storage.loop_store import FileLoopStore, FileUsage
@@ -181,6 +181,57 @@ async def test_a_record_that_cannot_be_read_any_more_leaves_the_last_one_in_forc
         with pytest.raises(UnreadableError):
             await asyncio.to_thread(configuration.read)
         assert configuration.record == record
+
+
+async def test_a_change_that_is_told_of_late_takes_no_later_one_back(account, store):
+    """A process wrote the first change, heard of the second by polling, and is told of the first only then."""
+    first, second = (LoopRecord("default", {"default_reward": reward}, keys=("", f"k{reward}")) for reward in (0.25, 0.5))
+    await store.write(second, expected=await store.write(first, expected=None))
+    configuration = StoredConfiguration(account, defaults=LoopSettings())
+    assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
+    configuration.note(first)
+    assert configuration.record == second, "a key that was revoked since is not let in again"
+    assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
+    assert configuration.record == second
+
+
+async def test_while_storage_does_not_answer_the_change_that_was_made_here_is_in_force_until_it_does(account, store, monkeypatch):
+    first, second = (LoopRecord("default", {"default_reward": reward}) for reward in (0.25, 0.5))
+    etag = await store.write(first, expected=None)
+    configuration = StoredConfiguration(account, defaults=LoopSettings())
+    await asyncio.to_thread(configuration.read)
+    await store.write(second, expected=etag)
+    configuration.note(second)
+    with monkeypatch.context() as broken:
+        broken.setattr(polling, "_changed", _silent)
+        with pytest.raises(StorageUnavailableError):
+            configuration.read()
+    assert configuration.record == second
+    assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
+
+
+def _silent(*asked: object, **known: object) -> None:
+    raise StorageUnavailableError("storage did not answer")
+
+
+async def test_a_slow_look_takes_back_nothing_that_a_faster_one_has_found(account, store, monkeypatch):
+    first, second = (LoopRecord("default", {"default_reward": reward}) for reward in (0.25, 0.5))
+    etag = await store.write(first, expected=None)
+    configuration = StoredConfiguration(account, defaults=LoopSettings())
+    look, answers = polling._changed, []
+
+    def slow(*asked, **known):
+        answer = look(*asked, **known)
+        answers.append(answer)
+        if len(answers) == 1:  # while this answer is on its way, another thread looks
+            asyncio.run_coroutine_threadsafe(store.write(second, expected=etag), main).result()
+            assert configuration.read().default_reward == 0.5
+        return answer
+
+    main = asyncio.get_running_loop()
+    monkeypatch.setattr(polling, "_changed", slow)
+    assert (await asyncio.to_thread(configuration.read)).default_reward == 0.5
+    assert configuration.record == second
 
 
 # --- usage -----------------------------------------------------------------------------------------------------------------
