@@ -298,17 +298,18 @@ class Personalizer:
         return self._engine
 
     def _kept(self, engine: Engine, decided: Decided[AnswerOf]) -> AnswerOf:
-        record = self.awaited(decided.record)
-        waits = self._options.when_full == "wait"
+        answer, record, fallback = decided
+        options = self._options
+        self.awaited(record)
         try:
-            engine.queue.put(record, self._options.timeout if waits else 0.0)
+            engine.queue.put(record, options.timeout if options.when_full == "wait" else 0.0)
         except QueueFullError:
-            if waits:
+            if options.when_full == "wait":
                 raise
             engine.tally.count(not_logged=1)
-            return decided.fallback()
+            return fallback()
         self._wait(engine, record)
-        return decided.answer
+        return answer
 
     def _tell(self, engine: Engine, record: Record) -> None:
         self.awaited(record)

@@ -52,10 +52,8 @@ class Deciding:
         asked = self._reader.read(context, actions, excluded)
         named = self._ids.of(event_id)
         answer = self._ranked(asked, basis, named)
-        chosen = b',"rewardActionId":%b,"probability":%b' % (
-            asked.actions[answer.index].id_text,
-            repr(answer.probability).encode(),
-        )
+        place = answer.index
+        chosen = b',"rewardActionId":%b,"probability":%a' % (asked.actions[place].id_text, answer.probabilities[place])
         record = _record(basis, named, asked.text, chosen, deferred=deferred)
         return Decided(answer, record, lambda: replace(self._ranked(asked, _unlearned(basis), named), is_logged=False))
 

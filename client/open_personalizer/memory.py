@@ -17,16 +17,18 @@ class MemoryQueue:
         self._bytes = 0
         self._under_way: list[Record] = []
         self._is_closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._takers = self._putters = 0
 
     def put(self, record: Record, timeout: float | None) -> None:
         """Keep a record."""
-        with self._changed:
-            if self._is_closed or not self._has_room(record):
-                self._wait_for_room(record, timeout)
+        size = record.size
+        with self._lock:
+            if self._is_closed or not self._has_room(size):
+                self._wait_for_room(size, timeout)
             self._records.append(record)
-            self._bytes += record.size
+            self._bytes += size
             if self._takers:
                 self._changed.notify_all()
 
@@ -86,14 +88,14 @@ class MemoryQueue:
                 each.outcome.set_exception(NotStoredError("the client was closed before the service had stored this"))
         return len(lost)
 
-    def _has_room(self, record: Record) -> bool:
-        return not self._bytes or self._bytes + record.size <= self._size
+    def _has_room(self, size: int) -> bool:
+        return not self._bytes or self._bytes + size <= self._size
 
-    def _wait_for_room(self, record: Record, timeout: float | None) -> None:
+    def _wait_for_room(self, size: int, timeout: float | None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
         self._putters += 1
         try:
-            while self._is_closed or not self._has_room(record):
+            while self._is_closed or not self._has_room(size):
                 if self._is_closed:
                     raise ClosedError("this client is closed")
                 left = None if until is None else until - time.monotonic()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from open_personalizer.errors import InvalidRequestError
-from shared.api.features import MAX_VALUES, has_value
+from shared.api.features import MAX_DEPTH, MAX_VALUES, has_value
 from shared.api.rules import (
     MAX_ACTIONS,
     MAX_EVENT_ID_LENGTH,
@@ -32,6 +32,8 @@ _IDS: Final = 64
 _REMEMBERED: Final = 1 << 12
 _LONGEST_REMEMBERED: Final = 1 << 12
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_PLAIN_NUMBERS: Final = frozenset({int, float})
+_PLAIN_TEXTS: Final = frozenset({str})
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
 
@@ -197,8 +199,10 @@ def text_of(given: str, where: str) -> bytes:
 def _context(context: Features) -> tuple[Checked, bytes]:
     listed = _listed(context, "contextFeatures")
     text = _json(listed, "contextFeatures")
-    objects = listed if all(map(_is_plain, listed)) else json.loads(text)
-    return _checked(objects, "contextFeatures"), b'"contextFeatures":' + text
+    counts = [_plain_values(each, MAX_DEPTH) for each in listed]
+    if -1 in counts:
+        return _checked(json.loads(text), "contextFeatures"), b'"contextFeatures":' + text
+    return Checked(listed, sum(counts)), b'"contextFeatures":' + text
 
 
 def _checked(objects: Sequence[Any], where: str) -> Checked:
@@ -249,20 +253,29 @@ def _listed(features: Features, where: str) -> list[Any]:
     return [dict(each) if isinstance(each, Mapping) and type(each) is not dict else each for each in features]
 
 
-def _is_plain(value: object) -> bool:
-    """Whether this is what would be read from its own JSON: no kind that is merely written as if it were one of JSON's."""
-    kind = type(value)
-    if kind is dict:
-        for name, each in value.items():  # type: ignore[attr-defined]  # noqa: SIM110 - on the way of every call; a generator takes longer
-            if type(name) is not str or not (type(each) in _PLAIN or _is_plain(each)):
-                return False
-        return True
-    if kind is list:
-        for each in value:  # type: ignore[attr-defined]  # noqa: SIM110 - as above
-            if not (type(each) in _PLAIN or _is_plain(each)):
-                return False
-        return True
-    return kind in _PLAIN
+def _plain_values(features: object, depth: int) -> int:
+    """Count the values of features that are what would be read from their own JSON, and break no rule; -1 for all others.
+
+    Those have to be read and checked. A kind that is merely written as if it were one of JSON's is no plain one.
+    """
+    if type(features) is not dict or not depth:
+        return -1
+    total = 0
+    for name, value in features.items():
+        kind = type(value)
+        if type(name) is not str or not name:
+            return -1
+        if kind in _PLAIN:
+            total += 1
+            continue
+        if kind is list:
+            inside = len(value) if _PLAIN_NUMBERS.issuperset(map(type, value)) or _PLAIN_TEXTS.issuperset(map(type, value)) else -1
+        else:
+            inside = _plain_values(value, depth - 1)
+        if inside < 0:
+            return -1
+        total += inside
+    return total
 
 
 def _made_once() -> Callable[[object], str]:

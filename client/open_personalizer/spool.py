@@ -244,16 +244,18 @@ class Spool:
             raise SpoolError(f"the folder {self._folder} cannot be used: {cause}") from cause
         self._adopted: list[Journal] = []
         self._scanned = float("-inf")
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._records = self._bytes = self._putters = self._takers = 0
         self._turn = 0
         self._is_closed = False
 
     def put(self, record: Record, timeout: float | None) -> None:
         """Write a record to the disk."""
-        with self._changed:
-            if self._is_closed or not self._has_room(record):
-                self._wait_for_room(record, timeout)
+        size = record.size
+        with self._lock:
+            if self._is_closed or not self._has_room(size):
+                self._wait_for_room(size, timeout)
             try:
                 self._bytes += self._own.append(record)
             except OSError as cause:
@@ -368,14 +370,14 @@ class Spool:
                 shutil.rmtree(path, ignore_errors=True)
                 os.close(lock)
 
-    def _has_room(self, record: Record) -> bool:
-        return not self._bytes or self._bytes + record.size <= self._size
+    def _has_room(self, size: int) -> bool:
+        return not self._bytes or self._bytes + size <= self._size
 
-    def _wait_for_room(self, record: Record, timeout: float | None) -> None:
+    def _wait_for_room(self, size: int, timeout: float | None) -> None:
         until = None if timeout is None else time.monotonic() + timeout
         self._putters += 1
         try:
-            while self._is_closed or not self._has_room(record):
+            while self._is_closed or not self._has_room(size):
                 if self._is_closed:
                     raise ClosedError("this client is closed")
                 left = None if until is None else until - time.monotonic()

@@ -329,10 +329,15 @@ class Encoders:
 
     def __init__(self) -> None:
         self._of: dict[Interactions, Encoder] = {}
+        self._last: Encoder | None = None
 
     def of(self, interactions: Interactions) -> Encoder:
         """Give the encoder for these interactions, with what it remembers."""
-        return self._of.get(interactions) or self._new(interactions)
+        last = self._last
+        if last is not None and last.interactions is interactions:  # most calls ask for the same, whose hash takes time
+            return last
+        self._last = encoder = self._of.get(interactions) or self._new(interactions)
+        return encoder
 
     def _new(self, interactions: Interactions) -> Encoder:
         of = dict(list(self._of.items())[1 - _ENCODERS :])

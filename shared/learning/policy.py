@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import sqrt
 from typing import Any, Final
 
@@ -119,16 +120,22 @@ def spread(scores: Scores) -> Floats:
     count = scores.draws.shape[-1]
     if not count:
         return np.zeros(scores.mean.shape)
-    axes = "km,km->k" if scores.draws.ndim == 2 else "nkm,nkm->nk"
-    squared = np.einsum(axes, scores.draws, scores.draws, dtype=np.float64)
-    deviations: Floats = np.sqrt(squared / count)
-    return deviations
+    deviations: Floats = np.multiply(scores.draws, scores.draws, dtype=np.float64) @ _evenly(count)
+    return np.sqrt(deviations, out=deviations)
 
 
 def optimistic(scores: Scores, *, deviation: float) -> Floats:
     """Add to each estimate what it may be too low by: an action of which little is known is worth a try."""
-    mean = scores.mean.astype(np.float64)
     if not scores.draws.shape[-1]:
-        return mean
-    hopes: Floats = mean + np.minimum(_OPTIMISM * deviation * spread(scores), _LARGEST_BONUS)
+        return scores.mean.astype(np.float64)
+    hopes = spread(scores)
+    hopes *= _OPTIMISM * deviation
+    np.minimum(hopes, _LARGEST_BONUS, out=hopes)
+    hopes += scores.mean
     return hopes
+
+
+@cache
+def _evenly(count: int) -> Floats:
+    """Give so many equal weights that sum to 1."""
+    return np.full(count, 1.0 / count)

@@ -15,7 +15,7 @@ from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats
 from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
 from shared.learning.interactions import Interactions
 from shared.learning.local_ridge import SIZE
-from shared.learning.measures import UNKNOWN, Measures
+from shared.learning.measures import UNKNOWN, Measure, Measures
 from shared.learning.segments import Positions, ranges, starts_of
 from shared.learning.shared_ridge import prior_draws
 
@@ -80,8 +80,8 @@ class Scorer:
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
         self._arm_weights = model.arm_weights * _AMPLITUDES
         self._pairs = _Pairs(_Table(model), mask_of(model.interactions))
-        self._contexts: dict[int, int] = {}
-        self._frequencies = np.zeros((0, WAVES), dtype=np.float32)
+        self._contexts: dict[int, tuple[int, Measure | None]] = {}
+        """The place of each context feature, and what measures it if it is a number."""
         self._actions: dict[Row, int] = {}
         self._places_of: dict[tuple[tuple[int, ...], tuple[float, ...]], int] = {}
         self._arm_of = np.zeros(0, dtype=np.int64)
@@ -91,7 +91,9 @@ class Scorer:
         self._joint_weights = joint_ridge.as_turns(model.joint_weights)
         self._asks_shared = model.weights.shape[1] > 1
         self._has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
-        self._joint_frequencies = np.zeros((0, WAVES), dtype=np.float32)
+        self._waves = (WAVES if self._share else 0) + (WAVES if self._has_joint else 0)
+        self._frequencies = np.zeros((0, self._waves), dtype=np.float32)
+        """Of each context feature, those of the actions' own waves and those of the joint ones, as far as there are such parts."""
         self._joint_actions = np.zeros((0, 2 * WAVES), dtype=np.float32)
         self._lock = Lock()
         """Held while places are in use: another thread might give them to other features and actions."""
@@ -102,20 +104,20 @@ class Scorer:
             return self._scores(encoded)
 
     def _scores(self, encoded: EncodedSituation) -> Scores:
-        context = encoded.context
-        contexts, actions = self._context_places(context.hashes), self._action_places(encoded.actions)
-        if not self._share and not self._has_joint:
-            shared = self._shared(context, contexts, actions)
+        contexts, ranked, scaled = self._laid_out(encoded.context)
+        actions = self._action_places(encoded.actions)
+        if not self._waves:
+            shared = self._shared(encoded.context, scaled, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        ranked, parts = self._ranked(context), []
+        angles, parts = ranked @ self._frequencies.take(contexts, axis=0), []
         if self._share:
-            parts.append(self._own(ranked, contexts, actions))
+            parts.append(self._own(angles[:WAVES], actions))
         if self._has_joint:
-            parts.append(self._joint(ranked, contexts, actions))
+            parts.append(self._joint(angles[-WAVES:], actions))
         mean = parts[0][:, 0] if len(parts) == 1 else parts[0][:, 0] + parts[1][:, 0]
         shares = self._shared_share.take(actions)
-        if self._asks_shared or shares.any():
-            parts.append(shared := self._shared(context, contexts, actions))
+        if self._asks_shared or np.count_nonzero(shares):
+            parts.append(shared := self._shared(encoded.context, scaled, contexts, actions))
             shares *= shared[:, 0]
             shares += mean
             mean = shares
@@ -141,8 +143,9 @@ class Scorer:
         contexts, actions = of_features.take(some.feature_of), self._action_places(some.actions)
         if self._asks_shared or self._shared_share.take(actions).any():
             self._pairs.look_up_together(some.features, of_features, np.unique(actions))
-        own = self._waves_of_many(some, contexts) if self._share else None
-        joint = self._joint_angles_of_many(some, contexts) if self._has_joint else None
+        angles = _angles(some, contexts, self._frequencies)
+        own = _waves_of(angles[:, :WAVES]) if self._share else None
+        joint = angles[:, -WAVES:] if self._has_joint else None
         for rows in _alike(some.widths):
             width = int(some.widths[rows[0]])
             asked = actions.take(some.action_starts.take(rows)[:, None] + np.arange(width))
@@ -191,15 +194,6 @@ class Scorer:
         drawn = max(parts, key=_channels)
         return Scores(mean, drawn[..., 1:])
 
-    def _waves_of_many(self, some: "_Situations", contexts: Places) -> Floats32:
-        waves = np.empty((len(some.widths), SIZE), dtype=np.float32)
-        waves[:, 0] = 1.0
-        np.cos(_angles(some, contexts, self._frequencies), out=waves[:, 1:])
-        return waves
-
-    def _joint_angles_of_many(self, some: "_Situations", contexts: Places) -> Floats32:
-        return _angles(some, contexts, self._joint_frequencies)
-
     def _shared_of_many(self, some: "_Situations", rows: Places, contexts: Places, actions: Places) -> Floats32:
         shared = np.empty((*actions.shape, self._pairs.channels), dtype=np.float32)
         for alike in _alike(some.sizes.take(rows)):
@@ -214,69 +208,81 @@ class Scorer:
 
     # -------------------------------------------------------------------------------------------------------------------
 
-    def _joint(self, ranked: Floats32, contexts: Places, actions: Places) -> Floats32:
-        turned = joint_ridge.turned(self._joint_weights, ranked @ self._joint_frequencies.take(contexts, axis=0))
+    def _joint(self, angles: Floats32, actions: Places) -> Floats32:
+        turned = joint_ridge.turned(self._joint_weights, angles)
         joint: Floats32 = self._joint_actions.take(actions, axis=0) @ turned
         joint += self._joint_constant
         return joint
 
-    def _own(self, ranked: Floats32, contexts: Places, actions: Places) -> Floats32:
+    def _own(self, angles: Floats32, actions: Places) -> Floats32:
         waves = np.empty(SIZE, dtype=np.float32)
         waves[0] = 1.0
-        np.cos(ranked @ self._frequencies.take(contexts, axis=0), out=waves[1:])
+        np.cos(angles, out=waves[1:])
         arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
         own: Floats32 = np.matmul(arms.reshape(-1, SIZE), waves, dtype=np.float32)
         return own.reshape(len(actions), -1)
 
-    def _shared(self, context: Row, contexts: Places, actions: Places) -> Floats32:
+    def _shared(self, context: Row, scaled: Floats32, contexts: Places, actions: Places) -> Floats32:
         worths = self._pairs.worths(context.hashes, contexts, actions)
-        shared: Floats32 = self._scaled(context) @ worths.reshape(len(contexts), -1)
+        shared: Floats32 = scaled @ worths.reshape(len(contexts), -1)
         return shared.reshape(len(actions), -1)
 
-    def _scaled(self, context: Row) -> Floats32:
-        """Give the context's values put to scale."""
-        scaled, measure_of = list(context.values), self._measures.of
-        for number, name in enumerate(context.hashes):
-            if name & NUMERIC:
-                scaled[number] = measure_of(name).scaled(scaled[number])
-            elif scaled[number] != 1.0:  # something said more than once, or folded
-                scaled[number] = UNKNOWN.scaled(scaled[number])
-        return np.array(scaled, dtype=np.float32)
+    def _laid_out(self, context: Row) -> tuple[Places, Floats32, Floats32]:
+        """Give the places of the context's features, their values between their quantiles, and their values put to scale.
 
-    def _ranked(self, context: Row) -> Floats32:
-        """Give the context's values between their quantiles, over the root of their number; the constant stands for the phases."""
-        measure_of, share = self._measures.of, 1.0 / sqrt(max(len(context.hashes) - 1, 1))
-        ranked = [share] * len(context.hashes)
-        for number, (name, value) in enumerate(zip(context.hashes, context.values, strict=True)):
-            if name & NUMERIC:
-                ranked[number] = share * measure_of(name).ranked(value)
-            elif value != 1.0:
-                ranked[number] = share * UNKNOWN.scaled(value)
+        Values between quantiles are divided by the root of their number; the constant stands for the phases.
+        """
+        try:
+            places, ranked, scaled = self._told(context)
+        except KeyError:
+            self._context_places(context.hashes)
+            places, ranked, scaled = self._told(context)
         ranked[0] = 1.0
-        return np.array(ranked, dtype=np.float32)
+        numbers = np.array(ranked + scaled, dtype=np.float32)
+        return np.array(places), numbers[: len(places)], numbers[len(places) :]
+
+    def _told(self, context: Row) -> tuple[list[int], list[float], list[float]]:
+        known, share = self._contexts, 1.0 / sqrt(max(len(context.hashes) - 1, 1))
+        places, ranked, scaled = [], [], []
+        for name, value in zip(context.hashes, context.values, strict=True):
+            place, measure = known[name]
+            places.append(place)
+            if measure is not None:
+                ranked.append(share * measure.ranked(value))
+                scaled.append(measure.scaled(value))
+            elif value == 1.0:
+                ranked.append(share)
+                scaled.append(1.0)
+            else:  # something said more than once, or folded
+                worth = UNKNOWN.scaled(value)
+                ranked.append(share * worth)
+                scaled.append(worth)
+        return places, ranked, scaled
 
     def _context_places(self, names: tuple[int, ...]) -> Places:
         known = self._contexts
-        places = [known.get(name, -1) for name in names]
-        if -1 in places:
-            new = [name for name in names if name not in known]
-            if len(known) + len(new) > self._pairs.most_contexts:
-                known.clear()
-                self._pairs.forget()
-                new = list(names)
-            first = len(known)
-            known.update(zip(new, range(first, first + len(new)), strict=True))
-            self._make_room_for_contexts(len(known))
-            if self._share:
-                self._frequencies[first : len(known)] = frequencies(np.array(new, dtype=np.uint32))
-                if CONSTANT in new:
-                    self._frequencies[known[CONSTANT]] = phases()
-            if self._has_joint:
-                self._joint_frequencies[first : len(known)] = joint_ridge.joint_frequencies(np.array(new, dtype=np.uint32))
-                if CONSTANT in new:
-                    self._joint_frequencies[known[CONSTANT]] = 0.0  # it is no feature to be similar in
-            places = [known[name] for name in names]
-        return np.array(places)
+        new = [name for name in names if name not in known]
+        if len(known) + len(new) > self._pairs.most_contexts:
+            known.clear()
+            self._pairs.forget()
+            new = list(names)
+        if new:
+            self._give_context_places(new)
+        return np.array([known[name][0] for name in names])
+
+    def _give_context_places(self, new: list[int]) -> None:
+        known, measure_of, first = self._contexts, self._measures.of, len(self._contexts)
+        known.update({name: (place, measure_of(name) if name & NUMERIC else None) for place, name in enumerate(new, start=first)})
+        self._make_room_for_contexts(len(known))
+        hashes, given = np.array(new, dtype=np.uint32), self._frequencies[first : len(known)]
+        if self._share:
+            given[:, :WAVES] = frequencies(hashes)
+            if CONSTANT in new:
+                given[new.index(CONSTANT), :WAVES] = phases()
+        if self._has_joint:
+            given[:, -WAVES:] = joint_ridge.joint_frequencies(hashes)
+            if CONSTANT in new:
+                given[new.index(CONSTANT), -WAVES:] = 0.0  # it is no feature to be similar in
 
     def _action_places(self, rows: tuple[Row, ...]) -> Places:
         known = self._actions
@@ -319,10 +325,7 @@ class Scorer:
         if count <= self._pairs.contexts:
             return
         self._pairs.make_room(contexts=count)
-        if self._share:
-            self._frequencies = _longer(self._frequencies, self._pairs.contexts)
-        if self._has_joint:
-            self._joint_frequencies = _longer(self._joint_frequencies, self._pairs.contexts)
+        self._frequencies = _longer(self._frequencies, self._pairs.contexts)
 
     def _make_room_for_actions(self, count: int) -> None:
         if count <= self._pairs.actions:
@@ -399,14 +402,22 @@ class _Situations(NamedTuple):
 
 
 def _angles(some: _Situations, contexts: Places, of_features: Floats32) -> Floats32:
-    """Add up the frequencies of each context's features, shape [n, WAVES]."""
-    angles = np.empty((len(some.sizes), WAVES), dtype=np.float32)
+    """Add up the frequencies of each context's features, shape [n, waves]."""
+    angles = np.empty((len(some.sizes), of_features.shape[1]), dtype=np.float32)
     for alike in _alike(some.sizes):
         size = int(some.sizes[alike[0]])
-        for piece in _pieces_of(len(alike), size * WAVES):
+        for piece in _pieces_of(len(alike), max(size * angles.shape[1], 1)):
             entries = some.starts.take(alike[piece])[:, None] + np.arange(size)
             angles[alike[piece]] = (some.ranked.take(entries)[:, None, :] @ of_features.take(contexts.take(entries), axis=0))[:, 0]
     return angles
+
+
+def _waves_of(angles: Floats32) -> Floats32:
+    """Give the waves of n contexts by their ``angles`` [n, WAVES], shape [n, SIZE]."""
+    waves = np.empty((len(angles), SIZE), dtype=np.float32)
+    waves[:, 0] = 1.0
+    np.cos(angles, out=waves[:, 1:])
+    return waves
 
 
 def _alike(numbers: Places) -> Iterator[Places]:
@@ -508,7 +519,7 @@ class _Pairs:
         """Give what these context features, which have these places, add to these actions: [n, K], or [n, K, channels] if several."""
         pairs = contexts[:, None] * self.actions + actions
         known = self._known.take(pairs)
-        if not known.all():
+        if np.count_nonzero(known) < known.size:
             self._look_up(np.array(names, dtype=np.uint32), contexts, actions, known)
         given: Floats32 = self._flat.take(pairs, axis=0)
         return given
