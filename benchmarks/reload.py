@@ -70,11 +70,11 @@ def _line(measure: str, ours: float, floor: float) -> Line:
 class Publisher:
     """Publishes the same model under ever new versions, as the trainer does."""
 
-    def __init__(self, store: FileModelStore) -> None:
+    def __init__(self, store: FileModelStore, model: bytes | None = None) -> None:
         self._store = store
         self._sequence = 0
         self._etag: str | None = None
-        self._model = largest_model()
+        self._model = largest_model() if model is None else model
 
     async def publish(self) -> str:
         """Give the version that is published when this returns."""

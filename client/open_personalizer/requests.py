@@ -32,6 +32,8 @@ _IDS: Final = 64
 _REMEMBERED: Final = 1 << 12
 _LONGEST_REMEMBERED: Final = 1 << 12
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
+_NOTHING: Final[frozenset[str]] = frozenset()
+_DICTS: Final = frozenset({dict})
 _PLAIN_NUMBERS: Final = frozenset({int, float})
 _PLAIN_TEXTS: Final = frozenset({str})
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
@@ -218,6 +220,8 @@ def _check_values(total: int) -> None:
 
 
 def _excluded(given: Sequence[str]) -> frozenset[str]:
+    if given == ():
+        return _NOTHING
     if isinstance(given, str) or not all(isinstance(each, str) for each in given):
         refuse("excludedActions", "must be ids of actions")
     return frozenset(given)
@@ -246,8 +250,12 @@ def _refuse_equal_ids(actions: Sequence[Action]) -> NoReturn:
 
 
 def _listed(features: Features, where: str) -> list[Any]:
+    if type(features) is dict:  # quicker to ask than an abstract class
+        return [features]
+    if type(features) is list and _DICTS.issuperset(map(type, features)):
+        return features.copy()
     if isinstance(features, Mapping):
-        return [features if type(features) is dict else dict(features)]
+        return [dict(features)]
     if not isinstance(features, list | tuple):
         refuse(where, "must be a mapping, or a list of mappings")
     return [dict(each) if isinstance(each, Mapping) and type(each) is not dict else each for each in features]
