@@ -1,5 +1,7 @@
 """HTTP: the three operations of the service that are called."""
 
+import encodings.cp437
+import encodings.idna  # noqa: F401 - for names of hosts, likewise
 import json
 from base64 import b64decode
 from collections.abc import Mapping

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -26,8 +27,11 @@ from open_personalizer import (
     Slot,
 )
 
+from shared.learning.artifact import dump_model
+from shared.learning.learner import Learner
 from tests.client.service import SERVING, SETTINGS, Reply, Service, error
 from tests.client.waiting import until
+from tests.learning.building import random_batch
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY
 
@@ -282,12 +286,14 @@ def test_a_loop_for_one_slot_ranks_no_several(client):
 PROGRAM = """
 import os, sys, threading, time
 from open_personalizer import Action, Personalizer
+imported = set(sys.modules)
 endpoint, folder, promise, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 personalizer = Personalizer(endpoint, "key", promise=promise, spool=folder)
 actions = [Action("a", {"x": 1}), Action("b", {"x": 2})]
 def ranks(prefix):
     for number in range(count):
-        print(personalizer.rank({"n": number}, actions, event_id=f"{prefix}{number}").event_id, flush=True)
+        told = personalizer.rank({"n": number}, actions, event_id=f"{prefix}{number}").event_id
+        os.write(1, f"{told}\\n".encode())  # at once: a parent and its child tell in the same place
         personalizer.reward(f"{prefix}{number}", 1.0)
 """
 
@@ -354,6 +360,21 @@ sys.exit(any([*[os.waitpid(child, 0)[1] for child in children], personalizer.clo
     code, _ = run(service, tmp_path, "spooled", 30, ending)
     assert code == 0
     assert len(stored(service)) == len(set(stored(service))) == 4 * 30 + 5
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_nothing_is_imported_after_the_start_because_a_child_forked_meanwhile_could_never_import_it(service, tmp_path, promise):
+    learner = Learner.cold()
+    learner.learn(random_batch(1, 60))
+    service.serving |= {"model": b64encode(dump_model(learner)).decode(), "modelVersion": "v1"}
+    ending = """
+assert personalizer.wait_until_ready(60) and personalizer.health.model_version == "v1"
+ranks("e")
+assert personalizer.close(60) == 0
+print("late:", *set(sys.modules) - imported, flush=True)
+"""
+    code, told = run(service, tmp_path, promise, 3, ending)
+    assert (code, told[-1]) == (0, "late:")
 
 
 def test_two_processes_share_a_folder_and_nothing_is_sent_twice(service, tmp_path):
