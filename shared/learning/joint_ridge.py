@@ -128,7 +128,7 @@ def as_turns(weights: Floats32) -> Complex64:
 
 
 def as_partners(angles: Floats32) -> Floats32:
-    """Give what actions of these ``angles`` [K, WAVES] are multiplied by `turned` with, shape [K, 2 · WAVES]."""
+    """Give what `turned` is multiplied with for actions of these ``angles`` [K, WAVES], shape [K, 2 · WAVES]."""
     partners = np.empty((len(angles), WAVES, 2), dtype=np.float32)
     np.cos(angles, out=partners[:, :, 0])
     np.sin(angles, out=partners[:, :, 1])
@@ -137,20 +137,11 @@ def as_partners(angles: Floats32) -> Floats32:
 
 
 def turned(turns: Complex64, angles: Floats32) -> Floats32:
-    """Turn weights by a context's ``angles`` [WAVES]: shape [2 · WAVES, channels]; actions' partners times these are their scores."""
-    turn = np.empty(WAVES, dtype=np.complex64)
-    np.cos(angles, out=turn.real)
-    np.sin(angles, out=turn.imag)
-    both: Floats32 = (turns * turn).view(np.float32).T
-    return both
-
-
-def turned_by_many(turns: Complex64, angles: Floats32) -> Floats32:
-    """Do so by n contexts' ``angles`` [n, WAVES]: shape [n, 2 · WAVES, channels]."""
+    """Turn weights by n contexts' ``angles`` [n, WAVES]: shape [n, channels, 2 · WAVES]; actions' partners times these are their scores."""
     turn = np.empty((len(angles), 1, WAVES), dtype=np.complex64)
     np.cos(angles, out=turn.real[:, 0])
     np.sin(angles, out=turn.imag[:, 0])
-    both: Floats32 = (turns * turn).view(np.float32).swapaxes(1, 2)
+    both: Floats32 = (turns * turn).view(np.float32)
     return both
 
 

@@ -10,12 +10,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from shared.learning import joint_ridge
+from shared.learning.bends import Places
 from shared.learning.encoding import EncodedSituation, Floats32, Hashes
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.joint_ridge import JointRidge
 from shared.learning.local_ridge import SIZE, LocalRidge, prior_draws
 from shared.learning.measures import Measures
-from shared.learning.scorer import Places, Scorer, Scores, Weights
+from shared.learning.scorer import Scorer, Scores, Weights
 from shared.learning.shared_ridge import DRAWS, FORGETTING, SharedRidge
 
 _LEAST_SHARE: Final = 0.02

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning import joint_ridge
+from shared.learning.bends import Bends, Places
 from shared.learning.crosses import CELLS, Mask, cells, groups_of, mask_of
 from shared.learning.encoding import CONSTANT, NUMERIC, EncodedSituation, Floats32, Hashes, Row
-from shared.learning.fourier import AMPLITUDE, WAVES, frequencies, phases
+from shared.learning.fourier import WAVES, frequencies, phases
 from shared.learning.interactions import Interactions
-from shared.learning.local_ridge import SIZE
 from shared.learning.measures import UNKNOWN, Measure, Measures
 from shared.learning.segments import Positions, ranges, starts_of
 from shared.learning.shared_ridge import prior_draws
@@ -27,7 +27,6 @@ _MOST_ROWS: Final = 4 * ACTION_PLACES
 _FIRST_PLACES: Final = 32
 """Of each side; there are twice as many whenever more are needed: a loop of a few actions takes a hundredth of what the widest takes."""
 
-_AMPLITUDES: Final = np.array([1.0] + [AMPLITUDE] * WAVES, dtype=np.float32)
 _LOOKED_UP_AT_ONCE: Final = 3 << 17
 """Crosses: bounds the memory that the widest request takes, and what is laid out beyond what a request asks for."""
 
@@ -35,8 +34,6 @@ _FLOATS_AT_ONCE: Final = 1 << 19
 """Numbers that are laid out for several situations at a time."""
 
 _ROUNDING: Final = 1e-9
-
-Places = npt.NDArray[np.int64]
 
 
 class Scores(NamedTuple):
@@ -76,25 +73,19 @@ class Scorer:
 
     def __init__(self, model: Weights) -> None:
         self._measures = model.measures
-        self._share = model.share
+        has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
+        self._bends = Bends(model.arm_weights, model.joint_weights, has_own=bool(model.share), has_joint=has_joint)
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
-        self._arm_weights = model.arm_weights * _AMPLITUDES
         self._pairs = _Pairs(_Table(model), mask_of(model.interactions))
         self._contexts: dict[int, tuple[int, Measure | None]] = {}
         """The place of each context feature, and what measures it if it is a number."""
         self._actions: dict[Row, int] = {}
         self._places_of: dict[tuple[tuple[int, ...], tuple[float, ...]], int] = {}
-        self._arm_of = np.zeros(0, dtype=np.int64)
         self._shared_share = np.zeros(0, dtype=np.float32)
         self._shares = shares_of_shared(model.share, model.joint_share)
-        self._joint_constant = model.joint_weights[:, 0]
-        self._joint_weights = joint_ridge.as_turns(model.joint_weights)
         self._asks_shared = model.weights.shape[1] > 1
-        self._has_joint = bool(model.joint_share) or len(model.joint_weights) > 1
-        self._waves = (WAVES if self._share else 0) + (WAVES if self._has_joint else 0)
-        self._frequencies = np.zeros((0, self._waves), dtype=np.float32)
+        self._frequencies = np.zeros((0, self._bends.waves), dtype=np.float32)
         """Of each context feature, those of the actions' own waves and those of the joint ones, as far as there are such parts."""
-        self._joint_actions = np.zeros((0, 2 * WAVES), dtype=np.float32)
         self._lock = Lock()
         """Held while places are in use: another thread might give them to other features and actions."""
 
@@ -106,23 +97,17 @@ class Scorer:
     def _scores(self, encoded: EncodedSituation) -> Scores:
         contexts, ranked, scaled = self._laid_out(encoded.context)
         actions = self._action_places(encoded.actions)
-        if not self._waves:
+        if not self._bends.waves:
             shared = self._shared(encoded.context, scaled, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        angles, parts = ranked @ self._frequencies.take(contexts, axis=0), []
-        if self._share:
-            parts.append(self._own(angles[:WAVES], actions))
-        if self._has_joint:
-            parts.append(self._joint(angles[-WAVES:], actions))
-        mean = parts[0][:, 0] if len(parts) == 1 else parts[0][:, 0] + parts[1][:, 0]
+        bent = self._bends.scores(ranked @ self._frequencies.take(contexts, axis=0), actions)
         shares = self._shared_share.take(actions)
-        if self._asks_shared or np.count_nonzero(shares):
-            parts.append(shared := self._shared(encoded.context, scaled, contexts, actions))
-            shares *= shared[:, 0]
-            shares += mean
-            mean = shares
-        drawn = max(parts, key=_channels)
-        return Scores(mean, drawn[:, 1:])
+        if not self._asks_shared and not np.count_nonzero(shares):
+            return Scores(bent[:, 0], bent[:, 1:])
+        shared = self._shared(encoded.context, scaled, contexts, actions)
+        shares *= shared[:, 0]
+        shares += bent[:, 0]
+        return Scores(shares, max(bent, shared, key=_channels)[:, 1:])
 
     # --- many situations at once ---------------------------------------------------------------------------------------
 
@@ -144,13 +129,11 @@ class Scorer:
         if self._asks_shared or self._shared_share.take(actions).any():
             self._pairs.look_up_together(some.features, of_features, np.unique(actions))
         angles = _angles(some, contexts, self._frequencies)
-        own = _waves_of(angles[:, :WAVES]) if self._share else None
-        joint = angles[:, -WAVES:] if self._has_joint else None
         for rows in _alike(some.widths):
             width = int(some.widths[rows[0]])
             asked = actions.take(some.action_starts.take(rows)[:, None] + np.arange(width))
             for piece in _pieces_of(len(rows), self._floats(width)):
-                yield rows[piece], self._scores_of_alike(some, rows[piece], asked[piece], contexts, own, joint)
+                yield rows[piece], self._scores_of_alike(some, rows[piece], asked[piece], contexts, angles)
 
     def _fitting(self, situations: Sequence[EncodedSituation], first: int, last: int) -> Iterator[tuple[int, int]]:
         """Cut situations into parts whose features, and whose actions, all have a place at the same time."""
@@ -167,32 +150,19 @@ class Scorer:
 
     def _floats(self, width: int) -> int:
         """Bound how many numbers a situation of so many actions is laid out in."""
-        return width * max(self._arm_weights[0].size if self._share else 0, 2 * WAVES if self._has_joint else 0, 1)
+        return width * self._bends.size
 
-    def _scores_of_alike(
-        self, some: "_Situations", rows: Places, actions: Places, contexts: Places, own: Floats32 | None, joint: Floats32 | None
-    ) -> Scores:
+    def _scores_of_alike(self, some: "_Situations", rows: Places, actions: Places, contexts: Places, angles: Floats32) -> Scores:
         """Score situations of K actions each, which have the places ``actions`` [n, K]."""
-        parts: list[Floats32] = []
-        if own is not None:
-            arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
-            waves = own.take(rows, axis=0)[:, :, None]
-            parts.append(np.matmul(arms.reshape(len(rows), -1, SIZE), waves, dtype=np.float32).reshape(*actions.shape, -1))
-        if joint is not None:
-            turned = joint_ridge.turned_by_many(self._joint_weights, joint.take(rows, axis=0))
-            of_joint: Floats32 = self._joint_actions.take(actions, axis=0) @ turned
-            of_joint += self._joint_constant
-            parts.append(of_joint)
-        if not parts:
+        if not self._bends.waves:
             shared = self._shared_of_many(some, rows, contexts, actions)
             return Scores(shared[..., 0], shared[..., 1:])
-        mean = parts[0][..., 0] if len(parts) == 1 else parts[0][..., 0] + parts[1][..., 0]
+        bent = self._bends.scores_of_many(angles.take(rows, axis=0), actions)
         shares = self._shared_share.take(actions)
-        if self._asks_shared or shares.any():
-            parts.append(shared := self._shared_of_many(some, rows, contexts, actions))
-            mean = shares * shared[..., 0] + mean
-        drawn = max(parts, key=_channels)
-        return Scores(mean, drawn[..., 1:])
+        if not self._asks_shared and not shares.any():
+            return Scores(bent[..., 0], bent[..., 1:])
+        shared = self._shared_of_many(some, rows, contexts, actions)
+        return Scores(shares * shared[..., 0] + bent[..., 0], max(bent, shared, key=_channels)[..., 1:])
 
     def _shared_of_many(self, some: "_Situations", rows: Places, contexts: Places, actions: Places) -> Floats32:
         shared = np.empty((*actions.shape, self._pairs.channels), dtype=np.float32)
@@ -207,20 +177,6 @@ class Scorer:
         return shared
 
     # -------------------------------------------------------------------------------------------------------------------
-
-    def _joint(self, angles: Floats32, actions: Places) -> Floats32:
-        turned = joint_ridge.turned(self._joint_weights, angles)
-        joint: Floats32 = self._joint_actions.take(actions, axis=0) @ turned
-        joint += self._joint_constant
-        return joint
-
-    def _own(self, angles: Floats32, actions: Places) -> Floats32:
-        waves = np.empty(SIZE, dtype=np.float32)
-        waves[0] = 1.0
-        np.cos(angles, out=waves[1:])
-        arms = self._arm_weights.take(self._arm_of.take(actions), axis=0)
-        own: Floats32 = np.matmul(arms.reshape(-1, SIZE), waves, dtype=np.float32)
-        return own.reshape(len(actions), -1)
 
     def _shared(self, context: Row, scaled: Floats32, contexts: Places, actions: Places) -> Floats32:
         worths = self._pairs.worths(context.hashes, contexts, actions)
@@ -275,11 +231,11 @@ class Scorer:
         known.update({name: (place, measure_of(name) if name & NUMERIC else None) for place, name in enumerate(new, start=first)})
         self._make_room_for_contexts(len(known))
         hashes, given = np.array(new, dtype=np.uint32), self._frequencies[first : len(known)]
-        if self._share:
+        if self._bends.has_own:
             given[:, :WAVES] = frequencies(hashes)
             if CONSTANT in new:
                 given[new.index(CONSTANT), :WAVES] = phases()
-        if self._has_joint:
+        if self._bends.has_joint:
             given[:, -WAVES:] = joint_ridge.joint_frequencies(hashes)
             if CONSTANT in new:
                 given[new.index(CONSTANT), -WAVES:] = 0.0  # it is no feature to be similar in
@@ -315,11 +271,9 @@ class Scorer:
         entries = _Entries.of(new)
         self._pairs.add(entries, self._measures)
         arms = np.array([self._arms.get(row.hashes[0], len(self._arms)) for row in new])
-        self._arm_of[first:last] = arms
         self._shared_share[first:last] = np.where(arms < len(self._arms), *self._shares)
-        if self._has_joint:
-            angles = joint_ridge.action_angles(entries.names, entries.values, entries.starts, self._measures)
-            self._joint_actions[first:last] = joint_ridge.as_partners(angles)
+        angles = joint_ridge.action_angles(*entries, self._measures) if self._bends.has_joint else None
+        self._bends.give(first, arms, angles)
 
     def _make_room_for_contexts(self, count: int) -> None:
         if count <= self._pairs.contexts:
@@ -331,10 +285,8 @@ class Scorer:
         if count <= self._pairs.actions:
             return
         self._pairs.make_room(actions=count)
-        self._arm_of = _longer(self._arm_of, self._pairs.actions)
+        self._bends.make_room(self._pairs.actions)
         self._shared_share = _longer(self._shared_share, self._pairs.actions)
-        if self._has_joint:
-            self._joint_actions = _longer(self._joint_actions, self._pairs.actions)
 
 
 def _channels(part: Floats32) -> int:
@@ -410,14 +362,6 @@ def _angles(some: _Situations, contexts: Places, of_features: Floats32) -> Float
             entries = some.starts.take(alike[piece])[:, None] + np.arange(size)
             angles[alike[piece]] = (some.ranked.take(entries)[:, None, :] @ of_features.take(contexts.take(entries), axis=0))[:, 0]
     return angles
-
-
-def _waves_of(angles: Floats32) -> Floats32:
-    """Give the waves of n contexts by their ``angles`` [n, WAVES], shape [n, SIZE]."""
-    waves = np.empty((len(angles), SIZE), dtype=np.float32)
-    waves[:, 0] = 1.0
-    np.cos(angles, out=waves[:, 1:])
-    return waves
 
 
 def _alike(numbers: Places) -> Iterator[Places]:

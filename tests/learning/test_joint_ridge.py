@@ -78,7 +78,7 @@ def test_weights_turned_by_a_context_give_its_waves_scores_with_each_action():
     angles = context + actions
     expected = AMPLITUDE * np.hstack([np.cos(angles), np.sin(angles)]) @ weights[:, 1:].T
     partners = as_partners(actions.astype(np.float32))
-    assert partners @ turned(as_turns(weights), context.astype(np.float32)) == pytest.approx(expected, abs=1e-4)
+    assert partners @ turned(as_turns(weights), context.astype(np.float32)[None])[0].T == pytest.approx(expected, abs=1e-4)
 
 
 def test_events_are_alike_as_their_contexts_and_their_actions_are():

@@ -7,10 +7,11 @@ import numpy as np
 
 from shared.domain.events import JoinedEvent
 from shared.evaluation.sums import Floats
+from shared.learning.bends import Places
 from shared.learning.encoding import EncodedSituation
 from shared.learning.model import Model
 from shared.learning.policy import Policy
-from shared.learning.scorer import Places, Scores
+from shared.learning.scorer import Scores
 
 AT_ONCE: Final = 2048
 """Rounds that are summed up at once, ..."""
