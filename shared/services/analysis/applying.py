@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from shared.domain.errors import ConflictError, GateNotPassedError
-from shared.domain.evaluation import Evaluation, Job, JobKind, Report, Verdict
-from shared.domain.gates import BROKEN, KEPT, Gate
+from shared.domain.evaluation import PRESENT, Evaluation, Job, JobKind, Report, Verdict
+from shared.domain.gates import BROKEN, KEPT, Check, Gate
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning.arguments import parse_arguments
@@ -18,6 +19,10 @@ from shared.services.training.retraining import Begun, Retrainer
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 8
+
+_CHANGED: Final = Check(
+    PRESENT, "it has to be the policy that was compared", "the loop has had another one since this evaluation was asked for", is_kept=False
+)
 
 
 class Kept(Protocol):
@@ -76,13 +81,17 @@ class Applier:
         learns from the same features has the model that is served already. Raises as `Evaluations.policy` and `Configurator.set_policy`,
         and `GateNotPassedError`.
         """
-        job, policy = (await self._evaluations.read(job_id)).job, await self._evaluations.policy(job_id, name)
+        evaluation, policy = await self._evaluations.read(job_id), await self._evaluations.policy(job_id, name)
         if gate is not None:
-            await self._check(gate, job_id, name)
-        await self._put(job, policy)
+            await self._check(gate, evaluation, name, policy)
+        await self._put(evaluation.job, policy)
 
-    async def _check(self, gate: Gate, job_id: str, name: str) -> None:
-        ruled = ruling(gate, (await self._evaluations.reported(job_id))[0], name)
+    async def _check(self, gate: Gate, evaluation: Evaluation, name: str, policy: LearningPolicy) -> None:
+        """Raise `GateNotPassedError` unless it is passed; a repeated request finds the policy itself in force, and passes again."""
+        ruled = ruling(gate, (await self._evaluations.reported(evaluation.job.id))[0], name)
+        present = (await self._settings.read()).policy.arguments
+        if gate.compared_with in ("", PRESENT) and present not in (evaluation.online.arguments, policy.arguments):
+            ruled = replace(ruled, checks=[*ruled.checks, _CHANGED])
         if not ruled.is_passed:
             checks = [(KEPT if each.is_kept else BROKEN, f"{each.rule}: {each.asked}; {each.found}.") for each in ruled.checks]
             raise GateNotPassedError(ruled.sentence, checks=checks)

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from shared.domain.errors import LearningSettingsNotFoundError
+from shared.domain.errors import GateNotPassedError, LearningSettingsNotFoundError
 from shared.domain.evaluation import Evaluation, Job, JobKind
+from shared.domain.gates import Gate
 from shared.domain.ledger import ModelKind
 from shared.domain.loop import LearningPolicy, LoopRecord, LoopSettings
 from shared.learning import artifact
@@ -120,6 +121,20 @@ async def test_one_that_learns_from_the_same_features_has_the_model_that_is_ther
     await place.applier.apply("e1", "sharp")
     assert place.settings.loop.policy == SHARP
     assert await pointer_of(account, STORE) == before
+
+
+async def test_a_gate_that_compares_with_the_present_policy_stays_shut_once_the_loop_has_another_one(place):
+    """The name of a policy makes no difference, and who compares with another one is not kept from it."""
+    lenient = Gate(least_lift=-10.0)
+    place.settings.loop = replace(place.settings.loop, policy=LearningPolicy("otherwise called", place.settings.loop.policy.arguments))
+    for _ in range(2):
+        await place.applier.apply("e1", "sharp", lenient)
+        assert place.settings.loop.policy == SHARP, "and a request that is repeated does no harm"
+    place.settings.loop = replace(place.settings.loop, policy=BLIND)
+    with pytest.raises(GateNotPassedError, match="another one since this evaluation") as refused:
+        await place.applier.apply("e1", "sharp", lenient)
+    assert [text.split(":")[0] for code, text in refused.value.checks if code == "Broken"] == ["present policy"]
+    await place.applier.apply("e1", "sharp", replace(lenient, compared_with="online"))
 
 
 async def test_without_its_learner_the_trainer_begins_anew(place, account):
