@@ -188,17 +188,11 @@ def install() -> None:
     secrets.token_urlsafe = _urlsafe
     secrets.randbelow = lambda exclusive_upper_bound: _chance().randrange(exclusive_upper_bound)
     os.urandom = _bytes
-    _make_models_small()
+    from tests.simulation.cheap import make_cheap  # it imports some of the service
+
+    make_cheap()
     sys.unraisablehook = lambda _: None  # a process that ended left coroutines behind, whose blocks cannot be left as they should
     warnings.simplefilter("ignore")  # and others that had not begun
-
-
-def _make_models_small() -> None:
-    """Have a model of few weights, which takes a hundredth of the time: all else of it is as it is. Others take these when imported."""
-    from shared.learning import crosses, fourier
-
-    crosses.CELLS_BITS, crosses.CELLS = 8, 1 << 8  # type: ignore[misc]  # they are final for everyone else
-    fourier.WAVES = 4  # type: ignore[misc]  # likewise
 
 
 _elsewhere: Final = Random(0)

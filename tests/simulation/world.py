@@ -1,6 +1,7 @@
 """Plays a plan: processes that live and die, calls of clients, and at last a calm in which everything has its last chance."""
 
 import asyncio
+import gc
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -52,6 +53,7 @@ class Played:
 def play(plan: Plan) -> Played:
     """Play a plan from its beginning to its audit."""
     logging.disable(logging.CRITICAL)
+    gc.collect(0)  # of the schedule before, all at once: nothing is collected while one is played
     world = World(plan)
     played = Played(plan, [], world.network.met)
     try:
