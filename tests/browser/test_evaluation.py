@@ -145,3 +145,49 @@ def test_a_feature_importance_is_followed_to_its_scores_and_their_intervals(visi
     expect(first).to_have_text(re.compile(r"^user\.kind[01]\.\d{3}$"), timeout=OVER_MS)
     expect(first.get_by_title(re.compile(r"^95% interval: \d\.\d{3} to \d\.\d{3}$"))).to_be_visible()
     assert first.locator("svg line").count() == 1
+
+
+def test_a_schedule_is_made_shows_its_series_and_is_deleted(visit, app):
+    visit.sign_in()
+    visit.go("Evaluations")
+    visit.page.get_by_role("link", name="New schedule").click()
+    visit.page.get_by_label("Name", exact=True).fill("Each week")
+    visit.page.get_by_label("Over so many days of the log").fill("365")
+    visit.page.get_by_label("Alert if the lift of the present policy is lower").fill("5")
+    visit.button("Make the schedule").click()
+    visit.heading("Each week")
+    runs = visit.page.get_by_role("table", name="Runs, newest first")
+    present = runs.get_by_role("row").filter(has_text="The present policy")
+    expect(present).to_contain_text("below the alert", timeout=OVER_MS)
+    expect(present).to_contain_text(re.compile(r"[−+]\d\.\d{3}−?\d\.\d{3} to −?\d\.\d{3}"))
+    chart = visit.page.get_by_role("region", name="Lift of each run", exact=True)
+    expect(chart.get_by_role("img")).to_have_attribute("aria-label", re.compile("The present policy: last"))
+    visit.says("every 7 days, over 365 days")
+    visit.page.get_by_role("link", name="All evaluations").click()
+    listed = visit.page.get_by_role("table", name="Schedules, oldest first")
+    expect(listed.get_by_role("row").filter(has_text="Each week")).to_contain_text("lift is low")
+    visit.button("Delete the schedule Each week").click()
+    visit.confirm("Delete")
+    expect(listed).to_have_count(0)
+    assert app.request("GET", "/evaluations/schedules").json == {"value": []}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_series_is_for_everyone_and_fits_a_phone(visiting, app, axe, scheme):
+    plan = {"name": "Of a year", "everyDays": 7, "overDays": 365, "leastLifts": {"online": 5}}
+    assert app.request("PUT", "/evaluations/schedules/year", plan).status == 200
+    with visiting(size=PHONE, color_scheme=scheme, bypass_csp=True) as visit:
+        visit.sign_in()
+        visit.go("Evaluations")
+        visit.page.get_by_role("link", name="Of a year", exact=True).click()
+        expect(visit.page.get_by_role("table", name="Runs, newest first")).to_contain_text("below the alert", timeout=OVER_MS)
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []
+        visit.page.get_by_role("link", name="All evaluations").click()
+        expect(visit.page.get_by_role("table", name="Schedules, oldest first")).to_be_visible()
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []
+        visit.page.get_by_role("link", name="New schedule").click()
+        visit.heading("New schedule")
+        assert visit.is_as_wide_as_the_screen()
+        assert findings(visit, axe) == []

@@ -7,6 +7,7 @@ import { button, empty, heading } from "../lib/pieces.js";
 import { showEvaluation } from "./evaluation.js";
 import { jobTable, listed, removed } from "./jobs.js";
 import { askForEvaluation } from "./new-evaluation.js";
+import { SCHEDULES, askForSchedule, scheduleCard, showSchedule, unscheduled } from "./schedules.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -15,7 +16,10 @@ const EVERY_MS = 5_000;
 
 /** @param {Page} page */
 export async function show(page) {
-  if (page.argument === "new") await askForEvaluation(page, EVALUATIONS);
+  const schedule = page.query.get("schedule");
+  if (schedule) await showSchedule(page);
+  else if (schedule === "") askForSchedule(page);
+  else if (page.argument === "new") await askForEvaluation(page, EVALUATIONS);
   else if (page.argument) await showEvaluation(page, EVALUATIONS);
   else await list(page);
 }
@@ -23,12 +27,17 @@ export async function show(page) {
 /** @param {Page} page */
 async function list({ api, root, signal, onError }) {
   const content = h("div");
+  const schedules = h("div");
   let pages = 1;
   const remove = async (/** @type {any} */ job) => {
     if (await removed(api, EVALUATIONS, job, signal)) await update();
   };
+  const unschedule = async (/** @type {any} */ schedule) => {
+    if (await unscheduled(api, schedule, signal)) await update();
+  };
   const update = async () => {
-    const { jobs, isCut } = await listed(api, EVALUATIONS, pages, signal);
+    const [{ jobs, isCut }, { value }] = await Promise.all([listed(api, EVALUATIONS, pages, signal), api.get(SCHEDULES, {}, signal)]);
+    renew(schedules, [value], () => scheduleCard(value, unschedule));
     const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
     renew(content, [jobs, isCut], () =>
       jobs.length
@@ -47,8 +56,9 @@ async function list({ api, root, signal, onError }) {
     heading(
       "Evaluations",
       "What would other policies have earned? This is estimated from the logged events. Nobody is shown anything else for it.",
-      [newOne()],
+      [h("a", { class: "button", href: "#/evaluations?schedule=" }, "New schedule"), newOne()],
     ),
+    schedules,
     content,
   );
   await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;

@@ -62,7 +62,8 @@ export async function askForEvaluation({ api, root, signal }, { path, place }) {
   );
 }
 
-function policyRows() {
+/** Policies that somebody adds to those that are always compared. */
+export function policyRows(none = "None. The search can find some as well.") {
   /** @type {PolicyRow[]} */
   let rows = [];
   const list = h("div", { class: "stack" });
@@ -79,7 +80,7 @@ function policyRows() {
     rows.forEach((row, number) => row.fields.forEach((each) => (each.name = each.name.replace(/^policies\[\d*\]/, `policies[${number}]`))));
     replace(
       list,
-      rows.length ? null : h("p", { class: "faint" }, "None. The search can find some as well."),
+      rows.length ? null : h("p", { class: "faint" }, none),
       rows.map((row) =>
         h(
           "div",

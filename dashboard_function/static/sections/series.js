@@ -106,6 +106,36 @@ export function ofResults(results, titleOf = (each) => each.name) {
 }
 
 /**
+ * The lifts of a schedule's runs over time, those of each policy with their bands.
+ *
+ * @param {any[]} runs
+ * @param {(name: string) => string} titleOf
+ * @returns {{ times: number[], series: Series[] }}
+ */
+export function ofLifts(runs, titleOf) {
+  const known = runs
+    .filter((run) => run.value.some((/** @type {any} */ each) => each.lift !== undefined))
+    .toSorted((one, other) => Date.parse(one.dueTime) - Date.parse(other.dueTime));
+  const names = [...new Set(known.flatMap((run) => run.value.map((/** @type {any} */ each) => each.name)))];
+  let others = 0;
+  const series = names.map((name) => {
+    const at = known.map((run) => run.value.find((/** @type {any} */ each) => each.name === name));
+    const look = own(POLICIES, name) ?? { colour: OTHERS[others++ % OTHERS.length] };
+    return {
+      ...look,
+      label: titleOf(name),
+      values: at.map((each) => each?.lift ?? null),
+      low: at.map((each) => each?.liftInterval?.[0] ?? null),
+      high: at.map((each) => each?.liftInterval?.[1] ?? null),
+    };
+  });
+  return {
+    times: known.map((run) => Date.parse(run.dueTime) / 1000),
+    series: series.filter((each) => each.values.some((value) => value !== null)),
+  };
+}
+
+/**
  * Put the buckets that are left out, because nothing was in them, back in their places.
  *
  * @param {any[]} buckets
