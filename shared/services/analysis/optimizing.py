@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from shared.domain.clock import Clock
+from shared.domain.clock import Clock, later
 from shared.domain.errors import RequestError
 from shared.domain.evaluation import Asked, EvaluationKind
 from shared.domain.loop import LoopSettings
@@ -54,7 +54,8 @@ class Optimizer:
         if due is None:
             return False
         history = await self._evaluations.of_kind(EvaluationKind.AUTO)
-        if any(each.job.created_at >= due for each in history):
+        next_due = later(due, loop.auto_optimization_frequency)  # what was asked for after that, was asked for by a clock that was wrong
+        if any(due <= each.job.created_at < next_due for each in history):
             return False
         asked = await self._asked(loop, due)
         if asked is None:

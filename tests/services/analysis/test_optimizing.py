@@ -112,6 +112,16 @@ async def test_what_is_due_is_asked_for_once(office):
     assert (await office.evaluations.listed())[0].job.since == T0
 
 
+async def test_one_run_by_a_clock_that_is_far_ahead_does_not_stop_it(office):
+    office.clock.at = T0 + 100 * WEEKS
+    office.log.range = DateRange(T0 - SPAN, T0 + 100 * WEEKS)
+    assert await office.optimizer.run()
+    office.clock.at = T0 + WEEKS
+    office.log.range = DateRange(T0 - SPAN, T0 + WEEKS)
+    assert await office.optimizer.run()
+    assert not await office.optimizer.run()
+
+
 async def test_nothing_is_asked_for_without_two_weeks_of_log_or_enough_events(office):
     office.log.range = None
     assert not await office.optimizer.run()
