@@ -221,7 +221,7 @@ def is_drawn(action: int, probabilities: Sequence[float], *, loop: str, event_id
     """Tell whether `draw` gives this action, or would with probabilities whose sums differ by no more than the tolerance.
 
     >>> [is_drawn(each, [0.25, 0.75, 0.0], loop="default", event_id="e1", tolerance=0.001) for each in range(3)]
-    [False, True, False]
+    [True, False, False]
     """
     if probabilities[action] <= 0.0:
         return False

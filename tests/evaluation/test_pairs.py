@@ -195,7 +195,8 @@ def test_while_nothing_changes_bands_only_shrink(choices):
         bands.append(ends(pairs))
     for before, after in pairwise(bands):
         assert (after[0] >= before[0] - 1e-9, after[1] <= before[1] + 1e-9) == (True, True)
-        assert (after[2] >= before[2] - 1e-6, after[3] <= before[3] + 1e-6) == (True, True)
+        if after[2:] != [-1.0, 1.0]:  # nothing is told where the log contradicts its own probabilities, as a small one many times over may
+            assert (after[2] >= before[2] - 1e-6, after[3] <= before[3] + 1e-6) == (True, True)
 
 
 @settings(max_examples=25)
