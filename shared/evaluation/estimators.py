@@ -10,11 +10,11 @@ import numpy as np
 from shared.evaluation.moments import Moments
 from shared.evaluation.sums import Floats
 
-_RIDGE: Final = 1e-6
-"""Predictions that are nearly the same for all actions must not divide by nearly 0."""
+_STILL: Final = 1e-10
+"""A variance is a rounding error where it is this part of the mean square."""
 
-_STILL: Final = 1e-12
-"""A variance that is a rounding error."""
+_EVEN: Final = 1e-12
+"""A mean weight that is as near to 1 as this is 1."""
 
 _FEW: Final = 100.0
 """Effective rounds with which α and β of `calibrated_doubly_robust` count half: fitted to fewer, they follow chance."""
@@ -54,7 +54,7 @@ def calibrated_doubly_robust(moments: Moments, *, largest_weight: float = np.inf
     effective = np.nan_to_num(ratio(moments.w**2, moments.ww))
     share = effective**2 / (effective**2 + _FEW**2)
     fitted = np.clip(np.nan_to_num(fitted_doubly_robust(moments)), moments.lowest_reward, moments.highest_reward)
-    is_one = np.abs(moments.w - moments.rounds) <= _STILL * moments.rounds  # the mean weight: nothing has to be reweighed
+    is_one = np.abs(moments.w - moments.rounds) <= _EVEN * moments.rounds  # the mean weight: nothing has to be reweighed
     plain = np.where(is_one, snips(moments), cressie_read(moments, largest_weight=largest_weight))
     return share * fitted + (1.0 - share) * plain
 
@@ -67,16 +67,20 @@ def fitted_doubly_robust(moments: Moments) -> Floats:
 
 
 def calibration(moments: Moments) -> tuple[Floats, Floats]:
-    """Give α and β of the predictions α + β q of which the noise is least: the slopes of a regression of wr on w and e."""
+    """Give α and β of the predictions α + β q of which the noise is least: the slopes of a regression of wr on w and e.
+
+    β is that of the part of e which w does not tell (Frisch & Waugh 1933): so another zero or unit of rewards and predictions changes the
+    slopes as it has to, and nothing else.
+    """
     n = moments.rounds
     w, e, wr = ratio(moments.w, n), ratio(moments.e, n), ratio(moments.wr, n)
     of_w, of_e, both = ratio(moments.ww, n) - w * w, ratio(moments.ee, n) - e * e, ratio(moments.we, n) - w * e
     with_w, with_e = ratio(moments.wwr, n) - w * wr, ratio(moments.wre, n) - e * wr
-    of_w, of_e = np.maximum(of_w, 0.0) * (1.0 + _RIDGE), np.maximum(of_e, 0.0) * (1.0 + _RIDGE)
-    determinant = np.where(of_e > _STILL, of_w * of_e - both**2, of_w)
-    alpha = np.where(of_w > _STILL, ratio(np.where(of_e > _STILL, of_e * with_w - both * with_e, with_w), determinant), 0.0)
-    beta = np.where(of_e > _STILL, ratio(with_e - both * alpha, of_e), 0.0)
-    return alpha, beta
+    varies = of_w > _STILL * ratio(moments.ww, n)
+    told, slope = (np.where(varies, ratio(each, of_w), 0.0) for each in (both, with_w))
+    rest = of_e - told * both
+    beta = np.where(rest > _STILL * ratio(moments.ee, n), ratio(with_e - told * with_w, rest), 0.0)
+    return slope - beta * told, beta
 
 
 def cressie_read(moments: Moments, *, largest_weight: float = np.inf) -> Floats:

@@ -31,7 +31,7 @@ def test_the_latest_events_are_listed_and_chosen_by_what_became_of_them(visit):
     visit.page.get_by_label("Reward", exact=True).select_option("false")
     visit.button("Show").click()
     expect(rows(visit)).to_have_count(2)
-    assert re.search(r"#/events\?rewarded=false$", visit.page.url)
+    expect(visit.page).to_have_url(re.compile(r"#/events\?rewarded=false$"))
     link = visit.page.url
     visit.go("Overview")
     visit.page.evaluate("link => location.hash = new URL(link).hash", link)

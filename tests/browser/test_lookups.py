@@ -27,7 +27,7 @@ def test_an_event_is_looked_up_with_its_rewards_and_what_became_of_them(visit, a
     expect(rewards).to_contain_text(re.compile("0.500.*counted.*1.000.*not used", re.DOTALL))
     visit.says(re.compile("showed [ab]"))
     visit.says("learned")
-    assert event_id in visit.page.url
+    expect(visit.page).to_have_url(re.compile(event_id))
 
 
 def test_an_event_that_is_not_there_is_said_not_to_be(visit):
@@ -104,7 +104,7 @@ def test_an_evaluation_is_asked_for_with_refusals_at_the_policy_that_they_are_ab
     visit.button("Start the evaluation").click()
     visit.page.get_by_role("heading", level=1, name=re.compile("^Evaluation of ")).wait_for()
     (kept,) = app.request("GET", path("evaluations", version="2022-09-01-preview")).json["value"]
-    assert visit.page.url.endswith(f"#/evaluations/{kept['id']}")
+    expect(visit.page).to_have_url(re.compile(f"#/evaluations/{kept['id']}$"))
     visit.button("Delete").click()
     visit.confirm("Delete")
     visit.says("No evaluation yet")

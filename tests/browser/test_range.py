@@ -77,7 +77,7 @@ def test_who_drags_over_a_chart_sees_that_time(visit):
         visit.page.mouse.up()
     since, until = asked_times(asked.value.url)
     assert timedelta(minutes=4) < until - since < timedelta(hours=1)
-    assert re.search(RANGE, visit.page.url)
+    expect(visit.page).to_have_url(re.compile(RANGE))
 
 
 @pytest.mark.parametrize(

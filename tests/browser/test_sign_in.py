@@ -111,7 +111,7 @@ def test_signing_out_forgets_the_key(visit):
     visit.go("Models")
     visit.button("Sign out").click()
     visit.heading("Sign in")
-    assert visit.page.url.endswith("/dashboard")
+    expect(visit.page).to_have_url(re.compile("/dashboard$"))
     expect(visit.page.locator("nav")).to_be_hidden()
 
 
