@@ -16,6 +16,7 @@ from shared.api.times import Time, read_time, written_time
 from shared.api.wire import WireModel, one_of, validated
 from shared.domain.errors import (
     DuplicatePolicyNamesError,
+    InvalidContractError,
     InvalidEvaluationDatesError,
     InvalidPolicyConfigurationError,
     InvalidPolicyContractError,
@@ -51,6 +52,20 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_LENGTH
 
 
 # --- what is asked for -----------------------------------------------------------------------------------------------
+
+
+class RangeContract(WireModel):
+    """What is asked of a range of the log, under a name."""
+
+    name: Name
+    start_time: Time
+    end_time: Time
+
+    def to_asked(self) -> Asked:
+        """Give what is asked for; raises `InvalidContractError`."""
+        if self.end_time <= self.start_time:
+            raise InvalidContractError("endTime: must be later than startTime", target="endTime")
+        return Asked(self.name, self.start_time, self.end_time)
 
 
 class EvaluationContract(WireModel):

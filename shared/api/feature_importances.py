@@ -2,25 +2,14 @@
 
 from typing import Annotated
 
-from shared.api.evaluations import Name, job_members
+from shared.api.evaluations import RangeContract, job_members
 from shared.api.times import Time
 from shared.api.wire import WireModel, one_of
-from shared.domain.errors import InvalidContractError
-from shared.domain.evaluation import Asked, FeatureImportance, FeatureScore, Job, JobStatus
+from shared.domain.evaluation import FeatureImportance, FeatureScore, Job, JobStatus
 
 
-class FeatureImportanceContract(WireModel):
+class FeatureImportanceContract(RangeContract):
     """The body of PUT featureImportances/{featureImportanceId}."""
-
-    name: Name
-    start_time: Time
-    end_time: Time
-
-    def to_asked(self) -> Asked:
-        """Give what is asked for; raises `InvalidContractError`."""
-        if self.end_time <= self.start_time:
-            raise InvalidContractError("endTime: must be later than startTime", target="endTime")
-        return Asked(self.name, self.start_time, self.end_time)
 
 
 class FeatureScoreBody(WireModel):

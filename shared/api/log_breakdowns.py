@@ -4,29 +4,19 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from shared.api.evaluations import Name, job_members
+from shared.api.evaluations import RangeContract, job_members
 from shared.api.times import Time
 from shared.api.wire import WireModel, one_of
-from shared.domain.errors import InvalidContractError
-from shared.domain.evaluation import Asked, JobStatus, Listed, LogBreakdown
+from shared.domain.evaluation import JobStatus, Listed, LogBreakdown
 from shared.domain.loop import MAX_FEATURE
 
 Feature = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FEATURE)]
 
 
-class BreakdownContract(WireModel):
+class BreakdownContract(RangeContract):
     """The body of PUT breakdowns/{breakdownId}."""
 
-    name: Name
     feature: Feature
-    start_time: Time
-    end_time: Time
-
-    def to_asked(self) -> Asked:
-        """Give what is asked for beside the feature; raises `InvalidContractError`."""
-        if self.end_time <= self.start_time:
-            raise InvalidContractError("endTime: must be later than startTime", target="endTime")
-        return Asked(self.name, self.start_time, self.end_time)
 
 
 class BreakdownDetails(WireModel):

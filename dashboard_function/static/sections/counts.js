@@ -8,7 +8,7 @@ import { note } from "../lib/notes.js";
 import { button, card, heading, loadingPart, when } from "../lib/pieces.js";
 import { loggedRange, rangeFields } from "../lib/range.js";
 import { rows } from "./breakdown.js";
-import { JOB_MS, isOver, jobTable, listed, removed, statusPill, statusText } from "./jobs.js";
+import { JOB_MS, isOver, listing, removed, statusPill, statusText } from "./jobs.js";
 import { COLUMNS, LINES, SORTS, crossed, gains } from "./segment-tables.js";
 
 /** @typedef {import("../sections.js").Page} Page */
@@ -22,18 +22,9 @@ const EVERY_MS = 5_000;
  * @param {Page} page
  * @param {Kind} kind
  */
-export function countList({ api, signal, onError }, kind) {
-  const content = h("div");
-  let pages = 1;
-  const remove = async (/** @type {any} */ job) => {
-    if (await removed(api, kind, job, signal)) update();
-  };
-  const ask = async () => {
-    const { jobs, isCut } = await listed(api, kind, pages, signal);
-    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
-    renew(content, [jobs, isCut], () => (jobs.length ? card(kind.many, jobTable(jobs, kind, remove), more()) : null));
-  };
-  const update = repeated(ask, { everyMs: EVERY_MS, signal, onError });
+export function countList(page, kind) {
+  const { content, update } = listing(page, kind, { around: (...parts) => card(kind.many, ...parts) });
+  repeated(update, { everyMs: EVERY_MS, signal: page.signal, onError: page.onError });
   return content;
 }
 

@@ -1,11 +1,10 @@
 /** Evaluations: what other policies would have earned on what is logged. */
 
 import { h, renew, replace } from "../lib/dom.js";
-import { exportButtons, ofRecords } from "../lib/export.js";
 import { repeated } from "../lib/live.js";
-import { button, empty, heading } from "../lib/pieces.js";
+import { empty, heading } from "../lib/pieces.js";
 import { showEvaluation } from "./evaluation.js";
-import { jobTable, listed, removed } from "./jobs.js";
+import { listing } from "./jobs.js";
 import { askForEvaluation } from "./new-evaluation.js";
 import { SCHEDULES, askForSchedule, scheduleCard, showSchedule, unscheduled } from "./schedules.js";
 
@@ -25,32 +24,18 @@ export async function show(page) {
 }
 
 /** @param {Page} page */
-async function list({ api, root, signal, onError }) {
-  const content = h("div");
+async function list(page) {
+  const { api, root, signal, onError } = page;
+  const evaluations = listing(page, EVALUATIONS, { nothingYet });
   const schedules = h("div");
-  let pages = 1;
-  const remove = async (/** @type {any} */ job) => {
-    if (await removed(api, EVALUATIONS, job, signal)) await update();
-  };
   const unschedule = async (/** @type {any} */ schedule) => {
     if (await unscheduled(api, schedule, signal)) await update();
   };
-  const update = async () => {
-    const [{ jobs, isCut }, { value }] = await Promise.all([listed(api, EVALUATIONS, pages, signal), api.get(SCHEDULES, {}, signal)]);
+  const updateSchedules = async () => {
+    const { value } = await api.get(SCHEDULES, {}, signal);
     renew(schedules, [value], () => scheduleCard(value, unschedule));
-    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
-    renew(content, [jobs, isCut], () =>
-      jobs.length
-        ? h(
-            "div",
-            { class: "card" },
-            jobTable(jobs, EVALUATIONS, remove),
-            more(),
-            exportButtons("Evaluations", () => ofRecords(jobs)),
-          )
-        : nothingYet(),
-    );
   };
+  const update = async () => void (await Promise.all([evaluations.update(), updateSchedules()]));
   replace(
     root,
     heading(
@@ -59,7 +44,7 @@ async function list({ api, root, signal, onError }) {
       [h("a", { class: "button", href: "#/evaluations?schedule=" }, "New schedule"), newOne()],
     ),
     schedules,
-    content,
+    evaluations.content,
   );
   await repeated(update, { everyMs: EVERY_MS, signal, onError }).first;
 }

@@ -1,14 +1,13 @@
 /** Feature importances: which features of the log tell what is worth showing. */
 
 import { h, renew, replace, svg } from "../lib/dom.js";
-import { exportButtons, ofRecords } from "../lib/export.js";
 import { field, form } from "../lib/form.js";
 import { interval, localDay, reward } from "../lib/format.js";
 import { newId } from "../lib/ids.js";
 import { repeated } from "../lib/live.js";
 import { button, card, empty, heading, when } from "../lib/pieces.js";
 import { loggedRange, rangeFields } from "../lib/range.js";
-import { JOB_MS, isOver, jobTable, listed, removed, statusPill, statusText } from "./jobs.js";
+import { JOB_MS, isOver, listing, removed, statusPill, statusText } from "./jobs.js";
 
 /** @typedef {import("../sections.js").Page} Page */
 
@@ -24,27 +23,9 @@ export async function show(page) {
 }
 
 /** @param {Page} page */
-async function list({ api, root, signal, onError }) {
-  const content = h("div");
-  let pages = 1;
-  const remove = async (/** @type {any} */ job) => {
-    if (await removed(api, FEATURES, job, signal)) await update();
-  };
-  const update = async () => {
-    const { jobs, isCut } = await listed(api, FEATURES, pages, signal);
-    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
-    renew(content, [jobs, isCut], () =>
-      jobs.length
-        ? h(
-            "div",
-            { class: "card" },
-            jobTable(jobs, FEATURES, remove),
-            more(),
-            exportButtons("Feature importances", () => ofRecords(jobs)),
-          )
-        : nothingYet(),
-    );
-  };
+async function list(page) {
+  const { root, signal, onError } = page;
+  const { content, update } = listing(page, FEATURES, { nothingYet });
   replace(
     root,
     heading("Feature importances", "Which features help to choose the right action, and which could be left out.", [newOne()]),

@@ -1,7 +1,8 @@
 /** What evaluations and feature importances have in common: both are asked for, wait, run and are over. */
 
 import { confirmed } from "../lib/dialog.js";
-import { h } from "../lib/dom.js";
+import { h, renew } from "../lib/dom.js";
+import { exportButtons, ofRecords } from "../lib/export.js";
 import { told } from "../lib/format.js";
 import { message, note } from "../lib/notes.js";
 import { own } from "../lib/own.js";
@@ -70,9 +71,36 @@ export function statusText(job) {
  * @param {number} pages
  * @param {AbortSignal} signal
  */
-export async function listed(api, { path }, pages, signal) {
+async function listed(api, { path }, pages, signal) {
   const { value } = await api.get(path, { top: pages * PAGE_SIZE + 1, maxpagesize: pages * PAGE_SIZE + 1 }, signal);
   return { jobs: value.slice(0, pages * PAGE_SIZE), isCut: value.length > pages * PAGE_SIZE };
+}
+
+/**
+ * The newest of a kind, with what can be done to them: the element, and a function that asks for them again.
+ *
+ * @param {{ api: Api, signal: AbortSignal }} page
+ * @param {Kind} kind
+ * @param {{ nothingYet?: () => Element | null, around?: (...parts: (Element | null)[]) => Element }} [options]
+ */
+export function listing({ api, signal }, kind, { nothingYet = () => null, around = untitled } = {}) {
+  const content = h("div");
+  let pages = 1;
+  const remove = async (/** @type {any} */ job) => {
+    if (await removed(api, kind, job, signal)) await update();
+  };
+  const update = async () => {
+    const { jobs, isCut } = await listed(api, kind, pages, signal);
+    const more = () => (isCut ? button("Show more", () => ((pages += 1), update())) : null);
+    const exported = () => exportButtons(kind.many, () => ofRecords(jobs));
+    renew(content, [jobs, isCut], () => (jobs.length ? around(jobTable(jobs, kind, remove), more(), exported()) : nothingYet()));
+  };
+  return { content, update };
+}
+
+/** @param {(Element | null)[]} parts */
+function untitled(...parts) {
+  return h("div", { class: "card" }, ...parts);
 }
 
 /**
@@ -80,7 +108,7 @@ export async function listed(api, { path }, pages, signal) {
  * @param {Kind} kind
  * @param {(job: any) => Promise<void>} remove
  */
-export function jobTable(jobs, { place, many }, remove) {
+function jobTable(jobs, { place, many }, remove) {
   return table(
     `${many}, newest first`,
     ["Name", "From", "Until", "Asked for", "Status", ""],
