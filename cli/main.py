@@ -76,7 +76,8 @@ def build() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that the arguments name, and give its exit code."""
-    logging.getLogger().addHandler(logging.NullHandler())  # what went wrong is told once, by what is raised
+    if not logging.getLogger().handlers:
+        logging.getLogger().addHandler(logging.NullHandler())  # what went wrong is told once, by what is raised
     try:
         code = build()(args=arguments, prog_name="python -m cli", standalone_mode=False)
     except PersonalizerError as error:

@@ -15,6 +15,7 @@ from local.azurite import Azurite, running_azurite
 from tests import sweeps
 from tests.doctests import Doctests
 from tests.functions_host.workers import OWN, SETTING
+from tests.left_behind import LeftBehind
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
 from tests.stores import NewStorage, new_place, quick_folder
@@ -32,8 +33,9 @@ ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Look for examples where there are some."""
+    """Look for examples where there are some, and have each file of tests leave what others share as it was."""
     config.pluginmanager.register(Doctests())
+    config.pluginmanager.register(LeftBehind())
 
 
 def pytest_sessionstart() -> None:
