@@ -2,7 +2,10 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +19,7 @@ from shared.domain.evaluation import Report
 from shared.domain.gates import Gate, Ruling
 
 _RULES: Final = {"lift>": "leastLift", "events>=": "leastEvents", "weight<=": "mostWeight"}
-_RULE: Final = re.compile(r"(lift\s*>|events\s*>=|weight\s*<=)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)", re.IGNORECASE)
+_RULE: Final = re.compile(r"(lift\s*>|events\s*>=|weight\s*<=)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)", re.ASCII | re.IGNORECASE)
 _NO: Final = "**no**"
 _LARGEST_FILE: Final = 64 * 1024
 
@@ -28,6 +31,8 @@ def read_gate(text: str) -> Gate:
 
 def read_rules(text: str) -> GateContract:
     """Read them as a service takes them."""
+    if not text.strip():
+        raise typer.BadParameter("--gate: there is no rule: name at least one, such as 'lift>0', or a file")
     if not any(each in text for each in "<>"):
         return _of_file(Path(text))
     rules: dict[str, float] = {}
@@ -44,9 +49,12 @@ def read_rules(text: str) -> GateContract:
 
 def _number(part: str, text: str) -> float:
     try:
-        return float(text)
+        number = float(text)
     except ValueError as cause:
         raise typer.BadParameter(f"--gate: {part!r} has no number") from cause
+    if not isfinite(number):
+        raise typer.BadParameter(f"--gate: the number of {part!r} is too large")
+    return number
 
 
 def _written(rules: dict[str, float]) -> bytes:
@@ -59,18 +67,35 @@ def _of_file(path: Path) -> GateContract:
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST_FILE + 1)
-    except OSError as cause:
+    except (OSError, ValueError) as cause:  # a path with a zero byte is none
         raise typer.BadParameter(f"--gate: {path} is neither a rule such as 'lift>0' nor a file that can be read") from cause
     if len(text) > _LARGEST_FILE:
         raise typer.BadParameter(f"--gate: {path} is larger than {_LARGEST_FILE:,} bytes")
+    if not text.strip():
+        raise typer.BadParameter(f"{path}: the file is empty")
+    _check_rules_are_single(text, path)
     return _parsed(text, str(path))
+
+
+def _check_rules_are_single(text: bytes, path: Path) -> None:
+    """Refuse a rule that is written twice: of two that contradict each other, one would be left unread."""
+    with suppress(ValueError, RecursionError):  # what is no JSON is told by who parses it
+        for name, times in Counter(json.loads(text.decode("utf-8-sig"), object_pairs_hook=_names)).items():
+            if times > 1:
+                raise typer.BadParameter(f"{path}: there are two rules of {name}")
+
+
+def _names(pairs: Sequence[tuple[str, object]]) -> list[str]:
+    return [name for name, _ in pairs]
 
 
 def _parsed(text: bytes, where: str) -> GateContract:
     try:
         return parse(text, GateContract, InvalidContractError)
     except RequestError as cause:
-        raise typer.BadParameter(f"{where}: {cause}") from cause
+        told = str(cause)
+        is_whole = told.startswith("the body")
+        raise typer.BadParameter(f"{where}{told.removeprefix('the body')}" if is_whole else f"{where}: {told}") from cause
 
 
 def markdown(verdict: str, reports: Sequence[Report], rulings: Sequence[Ruling], *, events: int) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import StringConstraints, WithJsonSchema
+from pydantic import StringConstraints, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.api.durations import Duration
 from shared.api.gates import GateContract
@@ -45,6 +46,7 @@ from shared.learning.arguments import parse_arguments
 
 MAX_NAME_LENGTH = 256
 MAX_POLICIES = 10
+_LONGEST_TOLD: Final = 64
 
 POLICIES_SCHEMA = {"type": "array", "items": PolicyContract.model_json_schema(), "maxItems": MAX_POLICIES}
 
@@ -88,11 +90,25 @@ class EvaluationContract(WireModel):
 
 
 class PolicyReferenceContract(WireModel):
-    """The body of POST configurations/applyFromEvaluation; with a ``gate``, which is ours, only a policy that passes is applied."""
+    """The body of POST configurations/applyFromEvaluation; with a ``gate``, which is ours, only a policy that passes is applied.
+
+    Members that are not known are left unread, as everywhere, but for those that look like a gate: a policy must not be applied without
+    the gate that was meant for it.
+    """
 
     evaluation_id: Name
     policy_name: Name
     gate: GateContract | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_its_gate(cls, given: Any) -> Any:
+        """Refuse a member whose name is nearly that of the gate."""
+        names = given if isinstance(given, dict) else ()
+        for name in names:
+            if name != "gate" and name.lower().startswith("gate"):
+                raise PydanticCustomError("misspelt_gate", "{name} is no member; write gate", {"name": repr(name[:_LONGEST_TOLD])})
+        return given
 
 
 def read_policies(given: Sequence[Any]) -> tuple[LearningPolicy, ...]:

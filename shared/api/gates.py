@@ -11,6 +11,7 @@ Estimator = Literal[
     "ips", "snips", "dm", "dr", "calibrated_dr", "sndr", "cressie_read", "clipped_ips", "clipped_dr", "switch_dr", "dr_os", "mle"
 ]
 _MOST_ESTIMATORS = 12
+_MOST_EVENTS = 10**12
 
 
 class GateContract(WireModel):
@@ -25,7 +26,7 @@ class GateContract(WireModel):
     )
 
     least_lift: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    least_events: Annotated[int, Field(ge=0)] = 0
+    least_events: Annotated[int, Field(ge=0, le=_MOST_EVENTS)] = 0
     most_weight: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
     estimators: Annotated[list[Estimator], Field(max_length=_MOST_ESTIMATORS)] = Field(default_factory=list)
     compared_with: Literal["present policy", "online", "baseline1"] | None = None
@@ -37,7 +38,7 @@ class GateContract(WireModel):
             least_lift=self.least_lift,
             least_events=self.least_events,
             most_weight=self.most_weight,
-            estimators=tuple(self.estimators),
+            estimators=tuple(dict.fromkeys(self.estimators)),
             compared_with=self.compared_with or "",
             looks=Looks(self.looks),
         )

@@ -332,6 +332,20 @@ def test_a_policy_that_does_not_pass_the_gate_is_not_applied_and_it_is_told_why(
         refused(judged.request("POST", place, body | {"gate": gate}), 400, "InvalidContract", naming=where, target=f"gate.{where}")
 
 
+@pytest.mark.parametrize("name", ["Gate", "GATE", "gates"])
+def test_no_policy_is_applied_without_the_gate_that_was_meant_for_it(judged, name):
+    """Other members that are not known are left unread, as in the original."""
+    before = policy(judged)
+    put(judged)
+    place = path("configurations/applyFromEvaluation", version=QUERY_VERSION)
+    body = {"evaluationId": "e1", "policyName": "mine"}
+    refused(judged.request("POST", place, body | {name: {"leastLift": 5.0}}), 400, "InvalidContract", naming=f"{name!r} is no member")
+    assert policy(judged) == before
+    assert judged.request("POST", place, body | {"comment": "by hand"}).status == 204
+    assert policy(judged) == MINE
+    assert apply(judged, "online").status == 204
+
+
 def test_what_is_not_in_the_evaluation_changes_nothing(judged):
     before = policy(judged)
     put(judged)

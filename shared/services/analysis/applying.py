@@ -8,11 +8,11 @@ from typing import Final, Protocol
 
 from shared.domain.errors import ConflictError, GateNotPassedError
 from shared.domain.evaluation import PRESENT, Evaluation, Job, JobKind, Report, Verdict
-from shared.domain.gates import BROKEN, KEPT, Check, Gate
+from shared.domain.gates import BROKEN, KEPT, Check, Gate, Ruling
 from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning.arguments import parse_arguments
-from shared.services.analysis.gates import ruling
+from shared.services.analysis.gates import not_told, ruling
 from shared.services.serving.model_server import Refreshable
 from shared.services.training.retraining import Begun, Retrainer
 
@@ -88,7 +88,9 @@ class Applier:
 
     async def _check(self, gate: Gate, evaluation: Evaluation, name: str, policy: LearningPolicy) -> None:
         """Raise `GateNotPassedError` unless it is passed; a repeated request finds the policy itself in force, and passes again."""
-        ruled = ruling(gate, (await self._evaluations.reported(evaluation.job.id))[0], name)
+        reports = (await self._evaluations.reported(evaluation.job.id))[0]
+        reason = not_told(evaluation.job, reports)
+        ruled = ruling(gate, reports, name) if reason is None else Ruling(name, [reason])
         present = (await self._settings.read()).policy.arguments
         if gate.compared_with in ("", PRESENT) and present not in (evaluation.online.arguments, policy.arguments):
             ruled = replace(ruled, checks=[*ruled.checks, _CHANGED])

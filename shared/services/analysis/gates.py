@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Final
 
-from shared.domain.evaluation import Lift, Report
+from shared.domain.evaluation import Job, JobStatus, Lift, Report
 from shared.domain.gates import Check, Gate, Looks, Ruling
 
 _RARE: Final = 3.29 / 1.96
@@ -12,13 +12,15 @@ _RARE: Final = 3.29 / 1.96
 
 _NEARLY: Final = 1e-6
 
+_STANDING: Final = {JobStatus.NOT_SUBMITTED: "waiting to begin", JobStatus.RUNNING: "running"}
+
 
 def ruling(gate: Gate, reports: Sequence[Report], policy: str) -> Ruling:
     """Tell whether a policy passes, over all slots; one without figures does not."""
     whole = {each.name: each for each in reports if not each.slot}
     report = whole.get(policy)
     if report is None:
-        return Ruling(policy, [Check("figures", "it has to be evaluated", "this evaluation has no figures of it", is_kept=False)])
+        return Ruling(policy, [_without_figures("it has to be evaluated", "this evaluation has no figures of it")])
     name = gate.compared_with or report.compared_with
     other, lift = whole.get(name), report.lifts.get(name)
     checks = [_of_lift(gate, lift, other, name), _of_weights(report)]
@@ -30,6 +32,25 @@ def ruling(gate: Gate, reports: Sequence[Report], policy: str) -> Ruling:
         checks.append(Check("weight", asked, found, report.largest_weight <= gate.most_weight))
     checks += [_of_estimator(gate, each, report, other) for each in gate.estimators]
     return Ruling(policy, checks)
+
+
+def not_told(job: Job, reports: Sequence[Report]) -> Check | None:
+    """Give the rule that an evaluation without figures breaks, with the reason; None for one that has figures."""
+    if reports:
+        return None
+    if not job.status.is_over:
+        return _without_figures("the evaluation has to be over", f"it is still {_STANDING[job.status]}")
+    if job.status in (JobStatus.FAILED, JobStatus.TIMEOUT, JobStatus.CANCELED):
+        return _without_figures("the evaluation has to succeed", f"its status is {job.status}{_why(job)}")
+    return _without_figures("the evaluation has to tell something", f"it has no figures{_why(job)}")
+
+
+def _why(job: Job) -> str:
+    return f" ({job.description.rstrip('.')})" if job.description else ""
+
+
+def _without_figures(asked: str, found: str) -> Check:
+    return Check("figures", asked, found, is_kept=False)
 
 
 def _of_lift(gate: Gate, lift: Lift | None, other: Report | None, name: str) -> Check:

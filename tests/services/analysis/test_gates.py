@@ -6,13 +6,14 @@ from math import nan
 
 import pytest
 
-from shared.domain.evaluation import PRESENT, Lift, Report
+from shared.domain.evaluation import PRESENT, Job, JobStatus, Lift, Report
 from shared.domain.gates import Gate, Looks
 from shared.domain.loop import LearningPolicy
-from shared.services.analysis.gates import ruling
+from shared.services.analysis.gates import not_told, ruling
 from shared.services.analysis.lane import Lane, contenders, lineups
 from shared.services.analysis.lifting import reports
 from shared.services.analysis.results import Found, parts
+from tests.builders import T0, after
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_judging import BLIND, LEARNS, compared
 
@@ -90,6 +91,26 @@ def test_what_is_not_known_passes_no_gate():
     assert not is_passed(Gate(estimators=("dr",)), changed(estimates={"dr": nan}))
     assert not is_passed(Gate(), ())
     assert "no figures" in ruling(Gate(), (), "learns").sentence
+
+
+@pytest.mark.parametrize(
+    ("status", "description", "words"),
+    [
+        (JobStatus.NOT_SUBMITTED, "", "it is still waiting to begin"),
+        (JobStatus.RUNNING, "", "it is still running"),
+        (JobStatus.FAILED, "The log cannot be read.", "its status is Failed (The log cannot be read)"),
+        (JobStatus.CANCELED, "", "its status is Canceled"),
+        (JobStatus.TIMEOUT, "", "its status is Timeout"),
+        (JobStatus.SUCCEEDED, "No event was logged in this range.", "it has no figures (No event was logged in this range)"),
+        (JobStatus.ONLINE_POLICY_RETAINED, "", "it has no figures"),
+    ],
+)
+def test_an_evaluation_without_figures_says_how_it_stands(status, description, words):
+    job = Job("e1", "e1", T0, after(60), T0, status, description)
+    reason = not_told(job, ())
+    assert reason is not None
+    assert reason.found == words
+    assert not_told(job, told()) is None
 
 
 def test_probabilities_that_may_not_be_true_pass_no_gate():
