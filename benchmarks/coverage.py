@@ -296,8 +296,13 @@ def show(found: Sequence[Outcome]) -> bool:
         cells = _percent(whole.share), *of_sizes, f"{_percent(by_world[least].share)} ({least})", missed, _short(np.nanmean(whole.widths))
         print(_row(kind, *cells))
     _show_errors([each for each in found if each.compared], "logs that were valued elsewhere as well")
-    _show_errors(found, "all logs")
+    _show_errors([each for each in found if not _is_elsewhere(each)], "all logs")
     return any(not kind.startswith(("obp", "bootstrap")) for kind in broken)
+
+
+def _is_elsewhere(outcome: Outcome) -> bool:
+    """Whether another program has valued it, which did so with a part of the logs only."""
+    return any(estimator.startswith("obp ") for _, estimator in outcome.errors)
 
 
 Places = dict[tuple[str, int], Count]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.coverage import Count, Held, main, outcome
+from benchmarks.coverage import Count, Held, Outcome, main, outcome, show
 from benchmarks.coverage_worlds import WORLDS, draw
 from shared.evaluation.importance import Loss
 
@@ -61,6 +61,15 @@ def test_a_share_is_surely_too_low_only_with_enough_logs():
         if number < 20:
             few.add(one)
     assert few.most > 0.95 > many.most
+
+
+def test_what_is_valued_elsewhere_is_compared_on_the_logs_that_were(capsys):
+    """A part of the logs beside all of them would tell of those logs, and not of the estimator."""
+    ours = [Outcome("shop", 300, compared, {("better", "snips"): error}, {}) for compared, error in ((True, 0.1), (False, 0.2))]
+    show([*ours, Outcome("shop", 300, compared=True, errors={("better", "obp snipw"): 0.1}, held={})])
+    _, compared, whole = capsys.readouterr().out.split("Root mean square error")
+    assert "| obp snipw | 1.00 | 1.00 |" in compared
+    assert "obp" not in whole
 
 
 def test_the_tables_are_printed(capsys):
