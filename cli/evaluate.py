@@ -31,7 +31,7 @@ from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.gates import ruling
 from shared.services.analysis.judging import judged
-from shared.services.analysis.lane import Lane, contenders, lineups
+from shared.services.analysis.lane import Lane, contenders, lineups, take_together
 from shared.services.analysis.lifting import reports as reports_of
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
 from shared.services.analysis.titles import title_of
@@ -205,8 +205,7 @@ async def compared(loop: str, storage: str, policies: Sequence[LearningPolicy]) 
 def _take(lanes: Sequence[Lane], events: Iterable[JoinedEvent]) -> None:
     rest = iter(events)
     while batch := _batch(rest):
-        for lane in lanes:
-            lane.take(batch)
+        take_together(lanes, batch)
 
 
 def _batch(events: Iterator[JoinedEvent]) -> list[JoinedEvent]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from shared.domain.clock import EPOCH, to_micros
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.domain.evaluation import Job, JobKind
+from shared.domain.evaluation import PRESENT, Job, JobKind
 from shared.evaluation.intervals import Range
 from shared.evaluation.series import MINUTES
 from shared.joining.chunks import compressed, decompressed
@@ -76,8 +76,7 @@ def run_of(kind: JobKind, job: Job) -> str:
 class LanePlan:
     """Whom a lane compares, and on which features it learns; ``begins`` names the lane whose learner it goes on with ("": from nothing).
 
-    ``without``, ``values_kept``, ``counts_by`` and ``present`` are as in `shared.services.analysis.lane.Lineup`; ``present_begins`` names
-    the lane whose learner the present policy goes on with.
+    ``without``, ``values_kept``, ``counts_by`` and ``beside_present`` are as in `shared.services.analysis.lane.Lineup`.
     """
 
     contenders: tuple[Contender, ...]
@@ -86,8 +85,12 @@ class LanePlan:
     without: Feature | None = None
     values_kept: int = 0
     counts_by: str = ""
-    present: str | None = None
-    present_begins: str = ""
+    beside_present: bool = False
+
+    @property
+    def has_present(self) -> bool:
+        """Whether it values the loop's present policy."""
+        return any(each.name == PRESENT for each in self.contenders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,12 @@ class Stage:
     def is_over(self) -> bool:
         """Whether all lanes are."""
         return all(each.is_over for each in self.progress)
+
+    @property
+    def telling(self) -> int | None:
+        """The lane that values the present policy, if others are to be told of it."""
+        tells = [place for place, lane in enumerate(self.lanes) if lane.has_present]
+        return tells[0] if tells and any(lane.beside_present for lane in self.lanes) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +168,7 @@ class Board:
             without=planned.lanes[lane].without,
             values_kept=planned.lanes[lane].values_kept,
             counts_by=planned.lanes[lane].counts_by,
-            present=planned.lanes[lane].present,
+            beside_present=planned.lanes[lane].beside_present,
         )
 
     def after(self, stage: int, lane: int, progress: Progress) -> "Board":
@@ -202,6 +211,8 @@ def lane_file(stage: int, lane: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Header:
+    """``present`` is the length of what earlier releases kept behind the learner: one of the present policy, for this lane alone."""
+
     step: int
     chunks: int
     is_over: bool
@@ -219,8 +230,6 @@ class _Header:
 class Standing:
     """How a lane stands after so many steps: what it has summed, and its learner's state, or what it counts, as bytes.
 
-    ``present`` is the state of its companion.
-
     ``left_out`` names chunks that could not be used. ``attempt`` tells apart workers that did the same step, of whom one is first.
     """
 
@@ -234,7 +243,6 @@ class Standing:
     state: bytes = b""
     attempt: str = ""
     values: tuple[float, ...] = ()
-    present: bytes = b""
 
     @staticmethod
     def of(lane: AnyLane, *, step: int, chunks: int, is_over: bool, left_out: tuple[str, ...]) -> "Standing":
@@ -243,22 +251,21 @@ class Standing:
         counts = replace(lane.counts)
         values = tuple(lane.values.tolist())
         attempt = secrets.token_hex(8)
-        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, attempt, values, lane.present_state())
+        return Standing(step, chunks, is_over, left_out, counts, dict(lane.sums), lane.range, state, attempt, values)
 
     def lane(self, lineup: Lineup) -> AnyLane:
         """Put the lane back on its way; raises `UnreadableError`, or `NewerFormatError`."""
         if lineup.counts_by:
             return CountingLane.of(lineup, replace(self.counts), self.state)
         learner = artifact.load_learner(self.state) if self.state else Learner.cold(lineup.interactions)
-        present = artifact.load_learner(self.present) if self.present else Learner()
-        return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64), present)
+        return Lane(lineup, learner, dict(self.sums), replace(self.counts), np.array(self.values, dtype=np.float64))
 
     def found(self, contenders: tuple[Contender, ...]) -> Found:
         """Give what came of it."""
         return Found(contenders, self.sums, self.rewards, self.values, self.counts, b"" if contenders else self.state)
 
     def written(self) -> bytes:
-        """Write it: sums, compressed, then the learner, and then that of the companion."""
+        """Write it: sums, compressed, then the learner."""
         sums = {slot: each.plain() for slot, each in self.sums.items()}
         rewards = (self.rewards.lowest, self.rewards.highest)
         header = _Header(
@@ -271,17 +278,15 @@ class Standing:
             rewards,
             self.attempt,
             self.values,
-            present=len(self.present),
         )
         text = compressed(msgspec.json.encode(header))
-        return b"".join((len(text).to_bytes(_LENGTH, "little"), text, self.state, self.present))
+        return b"".join((len(text).to_bytes(_LENGTH, "little"), text, self.state))
 
     @staticmethod
     def read(data: bytes) -> "Standing":
         """Inverse of `written`; raises `UnreadableError`, or `NewerFormatError`."""
         end = _LENGTH + int.from_bytes(data[:_LENGTH], "little")
         header = _read(decompressed(data[_LENGTH:end]), _Header, "a lane of an analysis", known=WITH_PAIRS)
-        present = len(data) - header.present
         return Standing(
             header.step,
             header.chunks,
@@ -290,10 +295,9 @@ class Standing:
             header.counts,
             {slot: SlotSums.of_plain(each) for slot, each in header.sums.items()},
             Range(*header.rewards),
-            data[end:present],
+            data[end : len(data) - header.present],
             header.attempt,
             header.values,
-            data[present:],
         )
 
 

@@ -11,6 +11,7 @@ from shared.domain.events import JoinedEvent
 from shared.evaluation.intervals import Range
 from shared.evaluation.sums import Floats
 from shared.services.analysis.lane import Counts, Lineup, SlotSums
+from shared.services.analysis.present import Chances
 from shared.services.breakdowns.from_log import LogCount
 
 _NO_SUMS: Final[Mapping[str, SlotSums]] = MappingProxyType({})
@@ -44,16 +45,12 @@ class AnyLane(Protocol):
         """Whether there is no need to go on."""
         ...
 
-    def take(self, events: Iterable[JoinedEvent]) -> None:
-        """Take a batch; whatever ``events`` raise changes nothing."""
+    def take(self, events: Iterable[JoinedEvent], present: Chances | None = None) -> Chances | None:
+        """Take a batch; whatever ``events`` raise changes nothing. ``present``, and what it gives, are as in `Lane.take`."""
         ...
 
     def state(self) -> bytes:
         """Write all that is to be kept beside the sums."""
-        ...
-
-    def present_state(self) -> bytes:
-        """Write the learner of the present policy that goes beside; nothing if there is none."""
         ...
 
 
@@ -72,7 +69,7 @@ class CountingLane:
             count.load(state)
         return CountingLane(count, counts)
 
-    def take(self, events: Iterable[JoinedEvent]) -> None:
+    def take(self, events: Iterable[JoinedEvent], present: Chances | None = None) -> None:
         """Count a batch."""
         self.counts.events += self.count.take(events)
         self.counts.scored, self.counts.thinned = self.count.events, self.count.thinned
@@ -80,10 +77,6 @@ class CountingLane:
     def state(self) -> bytes:
         """Write what is counted."""
         return self.count.dump()
-
-    def present_state(self) -> bytes:
-        """Nobody goes beside."""
-        return b""
 
     @property
     def sums(self) -> Mapping[str, SlotSums]:

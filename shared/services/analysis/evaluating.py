@@ -119,8 +119,7 @@ def planned(lanes: Sequence[Lineup], before: Board | None = None) -> tuple[LaneP
                 each.contenders,
                 text := each.interactions.text(),
                 _begins(known, stage, text),
-                present=each.present,
-                present_begins="" if each.present is None else _begins(known, stage, parse_arguments(each.present).interactions.text()),
+                beside_present=each.beside_present,
             )
             for each in lanes
         ]
@@ -128,8 +127,8 @@ def planned(lanes: Sequence[Lineup], before: Board | None = None) -> tuple[LaneP
 
 
 def _alone(lanes: Sequence[Lineup]) -> list[Lineup]:
-    """Have no lane take the present policy along: while a search goes on, candidates are compared with each other only."""
-    return [replace(each, present=None) for each in lanes]
+    """Have no lane compare with the present policy of another: while a search goes on, candidates are compared with each other only."""
+    return [replace(each, beside_present=False) for each in lanes]
 
 
 def _begins(known: dict[str, int], stage: int, interactions: str) -> str:

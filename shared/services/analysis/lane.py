@@ -4,9 +4,8 @@ So neither a policy nor a prediction of rewards has seen its own round, and conf
 computes; it knows no storage and no job. For a log that is at hand:
 
     lanes = [Lane(lineup) for lineup in lineups(contenders, exploration_percentage=0.2)]
-    for events in batches:                      # JoinedEvents in the order of their decisions; some hundreds at a time, or as they are read
-        for lane in lanes:
-            lane.take(events)
+    for events in batches:                      # JoinedEvents in the order of their decisions, some hundreds at a time
+        take_together(lanes, events)
     for lane in lanes:
         lane.sums[""].tally.estimates()         # each estimator's value for each of lane.lineup.contenders
 """
@@ -35,9 +34,9 @@ from shared.learning.encoding import Encoder
 from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.policy import Policy
-from shared.services.analysis.companion import Companion, Walk
 from shared.services.analysis.features import Feature
 from shared.services.analysis.logged import Asked, LoggedEncoder
+from shared.services.analysis.present import Chances
 from shared.services.analysis.scoring import Block, even
 from shared.services.training.lessons import Lessons
 
@@ -75,8 +74,7 @@ class Lineup:
     ``exploration_percentage`` is the loop's, under which the policies would be served, and ``minutes`` the length of the finest buckets.
     ``without`` is a feature that is left out of everything. Where ``values_kept`` are not 0, the first policy's doubly robust value of
     so many rounds is kept, and the lane is over then. A lane that ``counts_by`` a feature compares nobody: it counts events by its values.
-    ``present`` are the arguments of the loop's present policy if it learns from other features, and goes beside as a companion (None: it
-    does not).
+    ``beside_present``: another lane values the loop's present policy, which learns from other features, and tells of each round.
     """
 
     contenders: tuple[Contender, ...]
@@ -88,7 +86,12 @@ class Lineup:
     without: Feature | None = None
     values_kept: int = 0
     counts_by: str = ""
-    present: str | None = None
+    beside_present: bool = False
+
+    @property
+    def has_present(self) -> bool:
+        """Whether the loop's present policy is one of those compared."""
+        return any(each.name == PRESENT for each in self.contenders)
 
 
 def contenders(online: LearningPolicy, custom: Sequence[LearningPolicy], *, has_present: bool = True) -> tuple[Contender, ...]:
@@ -111,7 +114,7 @@ def lineups(compared: Sequence[Contender], *, exploration_percentage: float, **o
     The others of a lineup are as given. Raises `InvalidPolicyConfigurationError`.
     """
     parts: dict[Interactions, list[Contender]] = {}
-    present = next((each.arguments for each in compared if each.name == PRESENT), None)
+    has_present = any(each.name == PRESENT for each in compared)
     own = next((parse_arguments(each.arguments).interactions for each in compared if each.source is PolicySource.ONLINE), EVERYTHING)
     for each in compared:
         parts.setdefault(parse_arguments(each.arguments).interactions if each.is_learned else own, []).append(each)
@@ -120,7 +123,7 @@ def lineups(compared: Sequence[Contender], *, exploration_percentage: float, **o
             tuple(part),
             interactions,
             exploration_percentage=exploration_percentage,
-            present=None if any(each.name == PRESENT for each in part) else present,
+            beside_present=has_present and all(each.name != PRESENT for each in part),
             **others,
         )
         for interactions, part in parts.items()
@@ -216,26 +219,23 @@ class Lane:
     sums: dict[str, SlotSums] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     values: Floats = field(default_factory=lambda: np.zeros(0))
-    present: Learner = field(default_factory=Learner)
     _encoder: Encoder = field(init=False, repr=False)
     _logged: LoggedEncoder = field(init=False, repr=False)
-    _companion: Companion | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.learner.learned:
             self.learner = Learner.cold(self.lineup.interactions)
-        self._companion = _companion(self.lineup, self.present)
-        if self._companion is not None:
-            self.present = self._companion.learner
         self._encoder = Encoder(self.lineup.interactions)
         self._logged = LoggedEncoder(self._encoder, self.lineup.without)
 
-    def take(self, events: Iterable[JoinedEvent]) -> None:
+    def take(self, events: Iterable[JoinedEvent], present: Chances | None = None) -> Chances | None:
         """Score a batch and learn it, as one window of the trainer's; of its events few at a time are in memory.
 
-        Raises `UnreadableError`, and whatever ``events`` do, and then nothing of it is scored or learned.
+        ``present`` is what the present policy would have drawn from in the rounds, where another lane values it: what that gives. Without
+        it, nobody is compared with the present policy from now on. Raises `UnreadableError`, and whatever ``events`` do, and then nothing
+        of it is scored or learned.
         """
-        way = _Way(dict(self.sums), self.values, Lessons(self._encoder), None if self._companion is None else self._companion.begin())
+        way = _Way(dict(self.sums), self.values, Lessons(self._encoder), present)
         block = self._block()
         for few in _pieces(events):
             way.events += len(few)
@@ -244,17 +244,16 @@ class Lane:
                     self._take(event, block, way)
             block.score()
         self._sum_up(block, way)
-        batch, beside = way.lessons.batch(), None if way.beside is None else way.beside.batch()
+        batch = way.lessons.batch()
         self.sums, self.values = way.sums, way.values
         if len(batch):
             self.learner.learn(batch)
-        if beside is not None and len(beside):
-            self.present.learn(beside)
         self.counts.events += way.events
         self.counts.scored += way.scored
         self.counts.apprentice += way.apprentice
         self.counts.thinned += way.thinned
         self.counts.learned += len(batch)
+        return Chances.joined(way.told) if self.lineup.has_present else None
 
     def _block(self) -> Block:
         model, compared = self.learner.model(), self.lineup.contenders
@@ -272,8 +271,6 @@ class Lane:
         is_scored = self._is_scored(event)
         if is_scored and not block.has_room_for(len(asked.ids)):
             self._sum_up(block, way)
-        if way.beside is not None:
-            way.beside.take(event, is_scored=is_scored)
         if not is_scored:
             way.apprentice += self._is_apprentice(event)
             return
@@ -296,7 +293,10 @@ class Lane:
         if not len(block):
             return
         block.score()
-        drawn = _drawn(block, self.lineup, self.range, None if way.beside is None else way.beside.chances())
+        beside = None if way.present is None else way.present.laid_out(way.scored, block.sizes, width=block.logged.shape[1])
+        drawn = _drawn(block, self.lineup, self.range, beside)
+        if self.lineup.has_present and not self.lineup.values_kept:
+            way.told.append(Chances.of(drawn.others[PRESENT], block.sizes))
         if self.lineup.values_kept:
             rounds = drawn.rounds()
             way.values = np.concatenate([way.values, rounds.counted(rounds.values)[0]])[: self.lineup.values_kept]
@@ -311,10 +311,6 @@ class Lane:
         """Write all that is to be kept beside the sums: the learner."""
         return artifact.dump_state(self.learner)
 
-    def present_state(self) -> bytes:
-        """Write the learner of the companion; nothing if there is none."""
-        return b"" if self.lineup.present is None else artifact.dump_state(self.present)
-
     @property
     def has_enough(self) -> bool:
         """Whether there is no need to go on."""
@@ -326,14 +322,16 @@ class Lane:
         return Range(self.learner.losses.lowest, self.learner.losses.highest)
 
 
+def take_together(lanes: Sequence[Lane], events: Sequence[JoinedEvent]) -> None:
+    """Take all lanes over a batch, first the one that values the present policy, of which it tells the others."""
+    told = [lane.take(events) for lane in lanes if lane.lineup.has_present]
+    for lane in lanes:
+        if not lane.lineup.has_present:
+            lane.take(events, told[0] if told and lane.lineup.beside_present else None)
+
+
 def _layers(lineup: Lineup) -> int:
     return 1 + 2 * len(lineup.contenders)
-
-
-def _companion(lineup: Lineup, learner: Learner) -> Companion | None:
-    if lineup.present is None:
-        return None
-    return Companion(lineup.present, lineup.exploration_percentage, _layers(lineup), learner)
 
 
 def _pieces(events: Iterable[JoinedEvent]) -> Iterator[list[JoinedEvent]]:
@@ -356,7 +354,8 @@ class _Way:
     sums: dict[str, SlotSums]
     values: Floats
     lessons: Lessons
-    beside: Walk | None
+    present: Chances | None
+    told: list[Chances] = field(default_factory=list)
     events: int = 0
     scored: int = 0
     apprentice: int = 0

@@ -7,7 +7,7 @@ the next step. So a message that comes twice, or a worker that dies anywhere, ch
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -24,6 +24,7 @@ from shared.joining.rejoin import rejoin
 from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
 from shared.services.analysis.counting_lane import AnyLane
 from shared.services.analysis.features import MOST_FEATURES, features_of
+from shared.services.analysis.present import PART_CHUNKS, PART_EVENTS, Chances, Part, part_file
 from shared.services.analysis.results import Found
 from shared.services.analysis.turns import TURNS, Place, has_turn
 from shared.services.models.publishing import reward_settings, settings_text
@@ -45,6 +46,9 @@ STEP_TIME: Final = timedelta(seconds=60)
 MOST_CHUNKS: Final = 100_000
 MOST_BUCKETS: Final = 2_880
 """Ten days of 5 minutes: over longer ranges the finest buckets last longer."""
+
+BEHIND: Final = timedelta(seconds=1)
+"""How long a lane waits that has come as far as the one that values the present policy."""
 
 WAIT: Final = timedelta(minutes=30)
 WAIT_STEP: Final = timedelta(seconds=5)
@@ -139,6 +143,31 @@ class _Task:
     @property
     def job(self) -> Job:
         return self.analysis.job
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """The next part of a lane's way: how many chunks it has at most, and what is ``told`` of each, if anything is."""
+
+    chunks: int
+    told: tuple[Chances | None, ...] = ()
+
+
+@dataclass(slots=True)
+class _Way:
+    """A lane on its way over a stage's chunks, of which so many are ``done``; ``told`` is of those of the last part."""
+
+    lane: AnyLane
+    names: Sequence[str]
+    rewards: LoopSettings
+    done: int
+    left_out: list[str]
+    told: list[Chances | None] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no need to go on."""
+        return self.done == len(self.names) or self.lane.has_enough
 
 
 class Runner:
@@ -311,7 +340,11 @@ class Runner:
             return  # passed on already
         if standing.step == message.step - 1 and not standing.is_over:
             async with self._turn:
-                standing = await self._further(board, message, standing)
+                further = await self._further(board, message, standing)
+            if further is None:
+                await self._queue.send(message.written(), after=BEHIND)
+                return
+            standing = further
             try:
                 await self._files.replace(_lane(message), standing.written(), expected=etag)
             except ConflictError:
@@ -324,45 +357,84 @@ class Runner:
         elif board.stage.is_over and len(board.stages) - 1 == message.stage:
             await self._advance(task, board, board_etag)
 
-    async def _further(self, board: Board, message: Message, standing: Standing) -> Standing:
-        """Take a lane on, chunk by chunk, as far as one step goes. One chunk's events at a time are in memory."""
-        plan = board.stages[message.stage].lanes[message.lane]
+    async def _further(self, board: Board, message: Message, standing: Standing) -> Standing | None:
+        """Take a lane on, part by part, as far as one step goes. One chunk's events at a time are in memory.
+
+        Gives nothing if it has come as far as the lane that values the present policy, which it compares with.
+        """
+        stage, done = board.stages[message.stage], standing.chunks
+        plan, names = stage.lanes[message.lane], board.chunks[stage.first : stage.last]
+        part = await self._part(stage, message, done)
+        if part is None and done < len(names):
+            return None
         if not standing.step and plan.begins:
             began_as = await self._before(f"{message.run}/{plan.begins}")
             standing = replace(standing, state=began_as.state, left_out=began_as.left_out)
-        if not standing.step and plan.present_begins:
-            standing = replace(standing, present=(await self._before(f"{message.run}/{plan.present_begins}")).state)
         lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
-        stage, rewards, began = board.stages[message.stage], reward_settings(board.settings), self._clock.now()
-        names, before = board.chunks[stage.first : stage.last], lane.counts.events
-        done, left_out = standing.chunks, list(standing.left_out)
-        while done < len(names) and not lane.has_enough:
-            if not await self._take(lane, names[done], rewards):
-                left_out.append(names[done])
-            done += 1
+        way = _Way(lane, names, reward_settings(board.settings), done, list(standing.left_out))
+        before, began = lane.counts.events, self._clock.now()
+        while part is not None and not way.is_over:
+            await self._take_part(way, part)
+            if stage.telling == message.lane:
+                await self._tell_of(Part(tuple(way.told)), f"{message.run}/{part_file(message.stage, done)}")
+            done = way.done
             is_enough = lane.counts.events - before >= STEP_EVENTS or done - standing.chunks >= STEP_CHUNKS
             if is_enough or self._clock.now() - began >= STEP_TIME:
                 break
+            part = await self._part(stage, message, done)
         facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
         logger.info("step of an analysis done", extra=facts)
         return await asyncio.to_thread(
-            lambda: Standing.of(
-                lane, step=message.step, chunks=done, is_over=done == len(names) or lane.has_enough, left_out=tuple(left_out)
-            )
+            lambda: Standing.of(lane, step=message.step, chunks=done, is_over=way.is_over, left_out=tuple(way.left_out))
         )
 
-    async def _take(self, lane: AnyLane, name: str, rewards: LoopSettings) -> bool:
-        """Take a lane over one chunk, and tell whether it could be used; raises `UnreadableError` for one that is not there any more."""
+    async def _part(self, stage: Stage, message: Message, first: int) -> "_Next | None":
+        """Give what there is to know of the next part of a lane's way; None while that cannot be known yet.
+
+        What was not told, although the other lane is further, never will be: an earlier release took that there.
+        """
+        telling = stage.telling
+        if telling is None or not stage.lanes[message.lane].beside_present:
+            return _Next(PART_CHUNKS if telling == message.lane else 1)
+        stored = await self._files.read(f"{message.run}/{part_file(message.stage, first)}")
+        if stored is not None:
+            told = (await asyncio.to_thread(Part.read, stored[0])).chunks
+            return _Next(len(told), told)
+        return _Next(1) if stage.progress[telling].chunks > first else None
+
+    async def _take_part(self, way: "_Way", part: "_Next") -> None:
+        """Take a lane over the chunks of a part."""
+        last, enough = min(way.done + part.chunks, len(way.names)), way.lane.counts.events + PART_EVENTS
+        way.told = []
+        for place in range(last - way.done):
+            if part.told and part.told[place] is None:
+                way.left_out.append(way.names[way.done])
+            else:
+                await self._take(way, part.told[place] if part.told else None)
+            way.done += 1
+            if way.lane.has_enough or (not part.told and way.lane.counts.events >= enough):
+                break
+
+    async def _take(self, way: "_Way", present: Chances | None) -> None:
+        """Take a lane over one chunk, if that can be used; raises `UnreadableError` for one that is not there any more."""
+        name = way.names[way.done]
         try:
             text = await self._log.chunk(name)
             with collector_at_rest():
-                await asyncio.to_thread(take, lane, text, rewards)
+                way.told.append(await asyncio.to_thread(take, way.lane, text, way.rewards, present))
         except UnreadableError as error:
             if await self._log.parent(name) is None:
                 raise UnreadableError(f"A part of the log is not there any more: {name}. It was deleted, or kept no longer.") from error
             logger.error("a chunk is left out of an analysis: %s", error, extra={"chunk": name})
-            return False
-        return True
+            way.told.append(None)
+            way.left_out.append(name)
+
+    async def _tell_of(self, part: Part, name: str) -> None:
+        """Tell the other lanes of a part; whoever did the same step before told the same."""
+        try:
+            await self._files.replace(name, await asyncio.to_thread(part.written), expected=None)
+        except ConflictError:
+            logger.info("another worker told of a part first", extra={"part": name})
 
     async def _advance(self, task: _Task, board: Board, etag: str) -> None:
         """Go on to the next stage, or to the end."""
@@ -609,9 +681,12 @@ def sampled(text: bytes) -> list[JoinedEvent]:
     return events
 
 
-def take(lane: AnyLane, text: bytes, rewards: LoopSettings) -> None:
-    """Take a lane over a chunk's lines under these reward settings; raises `UnreadableError`, and then nothing has changed."""
-    lane.take(rejoin(event, rewards) for event in read_lines(text))
+def take(lane: AnyLane, text: bytes, rewards: LoopSettings, present: Chances | None = None) -> Chances | None:
+    """Take a lane over a chunk's lines under these reward settings; raises `UnreadableError`, and then nothing has changed.
+
+    ``present``, and what it gives, are as in `shared.services.analysis.lane.Lane.take`.
+    """
+    return lane.take((rejoin(event, rewards) for event in read_lines(text)), present)
 
 
 def last_of(board: Board) -> list[str]:

@@ -10,7 +10,7 @@ from shared.domain.evaluation import PRESENT, Job, JobStatus, Lift, Report
 from shared.domain.gates import Gate, Looks
 from shared.domain.loop import LearningPolicy
 from shared.services.analysis.gates import not_told, ruling
-from shared.services.analysis.lane import Lane, contenders, lineups
+from shared.services.analysis.lane import Lane, contenders, lineups, take_together
 from shared.services.analysis.lifting import reports
 from shared.services.analysis.results import Found, parts
 from tests.builders import T0, after
@@ -51,8 +51,7 @@ def test_a_candidate_is_valued_as_it_would_serve_with_its_exploration():
     for exploration in (0.05, 0.9):
         lanes = [Lane(each) for each in lineups(contenders(BLIND, [greedy]), exploration_percentage=exploration)]
         for first in range(0, len(made), 100):
-            for lane in lanes:
-                lane.take(made[first : first + 100])
+            take_together(lanes, made[first : first + 100])
         passed[exploration] = ruling(Gate(least_lift=0.1), reports(parts([Found.of(lane) for lane in lanes])), "greedy").is_passed
     assert passed == {0.05: True, 0.9: False}
 

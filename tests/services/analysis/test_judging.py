@@ -7,7 +7,7 @@ import pytest
 from shared.domain.evaluation import PRESENT, PolicySource
 from shared.domain.loop import LearningPolicy
 from shared.services.analysis.judging import judged
-from shared.services.analysis.lane import Contender, Lane, contenders, lineups
+from shared.services.analysis.lane import Contender, Lane, contenders, lineups, take_together
 from shared.services.analysis.lifting import reports
 from shared.services.analysis.results import Found, Part, optimal, parts, policy_results
 from shared.services.analysis.titles import title_of
@@ -22,8 +22,7 @@ def gone_over(own: LearningPolicy, *others: LearningPolicy, events: int, has_pre
     lanes = [Lane(each) for each in lineups(contenders(own, others, has_present=has_present), exploration_percentage=0.2)]
     made = drawn(events)
     for first in range(0, events, 100):
-        for lane in lanes:
-            lane.take(made[first : first + 100])
+        take_together(lanes, made[first : first + 100])
     return lanes
 
 

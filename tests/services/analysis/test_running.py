@@ -30,6 +30,7 @@ PARTS = [EVENTS[first : first + 50] for first in range(0, 400, 50)]
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch):
     monkeypatch.setattr(running, "STEP_EVENTS", 100)
+    monkeypatch.setattr(running, "PART_EVENTS", 50)
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ FEW = [EVENTS[first : first + 20] for first in range(0, 80, 20)]
 @pytest.fixture
 def in_short_steps(monkeypatch):
     monkeypatch.setattr(running, "STEP_EVENTS", 40)
+    monkeypatch.setattr(running, "PART_EVENTS", 40)
 
 
 async def undisturbed(parts=FEW):
