@@ -161,16 +161,31 @@ class LogEpoch:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Chunks that were learned one after the other: from ``first``, or else from the one behind ``behind`` ("": the oldest), to ``last``.
+
+    ``rewards`` is the JSON text of the settings under which they were joined again ("": they were learned as they are).
+    """
+
+    last: str
+    behind: str = ""
+    first: str = ""
+    rewards: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Where an unbroken line of models begins: each was learned from the one before and the chunks in between, all behind ``chunk``.
 
     ``version`` is the model that it begins with ("": nothing was known), ``chunk`` the newest chunk at that time ("": there was none)
-    and ``at`` when the model began that this one goes on from.
+    and ``at`` when the model began that this one goes on from. ``path`` is all that ``version`` itself has learned, in order, beginning
+    with nothing: so it is known when that model is no longer kept. It is empty where that is not known.
     """
 
     version: str = ""
     chunk: str = ""
     at: datetime = EPOCH
+    path: tuple[Stretch, ...] = ()
 
 
 LEFT_BEHIND: Final = -1

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.domain.apprentice import ApprenticeMetrics
-from shared.domain.clock import EPOCH, Clock, days_before
+from shared.domain.clock import Clock, days_before
 from shared.domain.errors import BusyError, ConflictError, InvalidRequestError
 from shared.domain.events import JoinedEvent, LearningMode, Situation
 from shared.domain.ledger import Pointer, Provenance
@@ -34,7 +34,7 @@ from shared.learning.encoding import Encoder
 from shared.learning.learner import Learner
 from shared.services.importing.accounts import HowFar
 from shared.services.importing.files import LogFile, LogReader
-from shared.services.models.publishing import Content, beginner, beginning, digest, settings_text, write_version
+from shared.services.models.publishing import Content, beginner, beginning, digest, line_of, settings_text, write_version
 from shared.services.process.concurrency import collector_at_rest, together
 from shared.services.training.lessons import lessons
 
@@ -328,7 +328,7 @@ class _Run:
         now, old, version = self._clock.now(), self._state.pointer, content.version(new.sequence)
         if old.version.endswith(f"-{content.digest}"):
             return new  # there was nothing to learn in these chunks
-        origin = old.origin if old.origin.at > EPOCH else replace(old.origin, at=now)
+        origin = line_of(old, at=now)
         provenance = Provenance(
             parent=old.version,
             since=since,

@@ -20,13 +20,13 @@ from shared.domain.errors import (
     UnreadableError,
     UnusableModelError,
 )
-from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance
+from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance, Stretch
 from shared.domain.loop import LoopSettings
 from shared.domain.models import Exported, KeptVersion, ModelTimes, SignedModel
 from shared.domain.ports import ChangeLog, EventLog, LoopConfiguration, ModelSigner, ModelStore, PackedModel
 from shared.learning import artifact
 from shared.learning.learner import Learner
-from shared.services.models.publishing import Content, beginning, settings_text, write_version
+from shared.services.models.publishing import Content, beginning, path_of, settings_text, write_version
 from shared.services.models.replay import ColdLog
 from shared.services.training.retraining import without_model
 
@@ -38,12 +38,13 @@ _KINDS = {ModelKind.IMPORTED: ChangeKind.MODEL_IMPORTED, ModelKind.RESTORED: Cha
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """A model to be published that the trainer did not make: where it comes from, and what is known of that."""
+    """A model to be published that the trainer did not make: where it comes from, what is known of that, and all that it has learned."""
 
     content: Content
     kind: ModelKind
     source: str = ""
     made_of: Provenance | None = None
+    path: tuple[Stretch, ...] = ()
 
 
 class ModelKeeper:
@@ -145,23 +146,23 @@ class ModelKeeper:
 
         Raises `ResourceNotFoundError` for one that is not kept, `UnusableModelError`, or `BusyError` when others kept committing.
         """
-        made_of = await self._made_of(version)
+        made_of, path = await self._made_of(version)
         try:
             content = await asyncio.to_thread(_read, await self._store.state(version))
         except UnreadableError as cause:
             await self._made_of(version)  # it may be gone, if others were published meanwhile
             raise UnusableModelError(f"model {version} cannot be restored: {cause}", target="version") from cause
-        pointer = await self._publish(_Given(content, ModelKind.RESTORED, version, made_of))
+        pointer = await self._publish(_Given(content, ModelKind.RESTORED, version, made_of, path))
         for kept in await self.versions():
             if kept.version == pointer.version:
                 return kept
         raise _busy()  # gone again: others must have published a lot meanwhile
 
-    async def _made_of(self, version: str) -> Provenance:
-        made_of = (await self._joined.models()).get(version)
-        if made_of is None:
+    async def _made_of(self, version: str) -> tuple[Provenance, tuple[Stretch, ...]]:
+        models = await self._joined.models()
+        if version not in models:
             raise ResourceNotFoundError(f"there is no model {version[:80]!r} among those that are kept", target="version")
-        return made_of
+        return models[version], path_of(version, models)
 
     async def _is_published(self, version: str) -> bool:
         stored = await self._store.pointer()
@@ -182,7 +183,7 @@ class ModelKeeper:
         now, made_of = self._clock.now(), given.made_of
         version = given.content.version(pointer.sequence + 1)
         began = made_of.origin.at if made_of is not None and made_of.origin.at > EPOCH else now
-        origin = Origin(version, pointer.chunk, began)
+        origin = Origin(version, pointer.chunk, began, given.path)
         provenance = Provenance(
             parent=given.source,
             since=made_of.since if made_of else pointer.watermark,

@@ -2,19 +2,24 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 import orjson
 
 from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import SettingsError, UnreadableError
-from shared.domain.ledger import Pointer, Provenance
+from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance, Stretch
 from shared.domain.loop import LoopSettings, RewardAggregation
 from shared.domain.ports import EventLog, ModelStore
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.learner import Learner
+
+MOST_STRETCHES: Final = 8
+"""How often a model may have been gone back from before its beginning is forgotten: a file's labels have 8 KB in all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,57 @@ async def write_version(store: ModelStore, version: str, content: Content, *, pr
     await store.write_artifact(version, content.model, provenance=provenance)
 
 
+def line_of(pointer: Pointer, *, at: datetime) -> Origin:
+    """Give where the line begins that the model belongs to which is learned next: behind the newest chunk, if it is the first of its line.
+
+    Where a model is there but no beginning of its line is known, an earlier release began it, with the log.
+    """
+    known = pointer.origin if pointer.origin.at > EPOCH else Origin(at=at)
+    return replace(known, chunk=pointer.chunk) if pointer.version == known.version else known
+
+
+def path_of(version: str, models: Mapping[str, Provenance]) -> tuple[Stretch, ...]:
+    """Tell all that a model has learned, in order, beginning with nothing; empty where that is not known, or takes more than is told.
+
+    Models of earlier releases do not tell of what was before their own line. It is looked up in those that are kept.
+
+    >>> trained = Provenance("", EPOCH, EPOCH, "c2", 2, "{}")
+    >>> path_of("m3", {"m1": trained, "m3": replace(trained, parent="m1", kind=ModelKind.RESTORED)})
+    (Stretch(last='c2', behind='', first='', rewards=''),)
+    """
+    made_of = models.get(version)
+    if made_of is None:
+        return ()
+    origin, others = made_of.origin, {name: each for name, each in models.items() if name != version}
+    match made_of.kind:
+        case ModelKind.IMPORTED:
+            return ()
+        case ModelKind.RESTORED:
+            return origin.path or path_of(made_of.parent, others)
+        case ModelKind.RETRAINED:
+            return (learned_anew(made_of.first, made_of.chunk, made_of.settings),)
+        case ModelKind.TRAINED:
+            before = origin.path or path_of(origin.version, others)
+            return _followed(before, Stretch(made_of.chunk, behind=origin.chunk)) if before or not origin.version else ()
+
+
+def _followed(path: tuple[Stretch, ...], last: Stretch) -> tuple[Stretch, ...]:
+    """Put a stretch behind a path; empty if that is more than is told."""
+    before = path[-1] if path else None
+    if before is not None and before.last == last.behind and not before.rewards:
+        return (*path[:-1], replace(before, last=last.last))
+    return (*path, last) if len(path) < MOST_STRETCHES else ()
+
+
+def learned_anew(first: str, last: str, settings: str) -> Stretch:
+    """Give what a model has learned that was begun anew under these settings."""
+    try:
+        loop = reward_settings(settings)
+    except UnreadableError:
+        return Stretch(last, first=first, rewards=settings)  # whoever wants to rebuild the model hears of it
+    return Stretch(last, first=first, rewards=_text(_rewards(loop)))
+
+
 def settings_text(loop: LoopSettings) -> str:
     """Write what a model was learned under, as JSON in ASCII; nothing in it is secret.
 
@@ -74,9 +130,7 @@ def settings_text(loop: LoopSettings) -> str:
     """
     told = {
         "name": loop.name,
-        "reward_wait": loop.reward_wait.total_seconds(),
-        "default_reward": loop.default_reward,
-        "reward_aggregation": loop.reward_aggregation,
+        **_rewards(loop),
         "exploration_percentage": loop.exploration_percentage,
         "learning_mode": loop.learning_mode,
         "apprentice_learning": loop.apprentice_learning,
@@ -85,6 +139,18 @@ def settings_text(loop: LoopSettings) -> str:
         "resets": loop.resets,
         "arguments": loop.policy.arguments,
     }
+    return _text(told)
+
+
+def _rewards(loop: LoopSettings) -> dict[str, object]:
+    return {
+        "reward_wait": loop.reward_wait.total_seconds(),
+        "default_reward": loop.default_reward,
+        "reward_aggregation": loop.reward_aggregation,
+    }
+
+
+def _text(told: Mapping[str, object]) -> str:
     return json.dumps(told, sort_keys=True, separators=(",", ":"))
 
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from shared.domain.clock import to_micros
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
-from shared.domain.ledger import ModelKind, Provenance
+from shared.domain.ledger import ModelKind, Provenance, Stretch
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import ModelStore
 from shared.learning import artifact
@@ -230,7 +230,7 @@ def _back(version: str, models: Mapping[str, Provenance], chunks: Mapping[str, s
             case ModelKind.IMPORTED:
                 way.reason = f"model {version} was imported: its earlier events are not in this log"
             case ModelKind.RESTORED:
-                version = made_of.parent
+                version = _onwards(made_of.parent, made_of.origin.path, way, models, chunks)
             case ModelKind.RETRAINED:
                 version = _anew(made_of, way, chunks)
             case ModelKind.TRAINED:
@@ -252,8 +252,22 @@ def _along(version: str, way: _Way, models: Mapping[str, Provenance], chunks: Ma
     line = {models[each].chunk: each for each in _ancestors(version, models) if models[each].kind is ModelKind.TRAINED}
     _follow(models[version].chunk, origin.chunk, way, chunks, line)
     if not way.reason or way.missing in chunks:  # links in a circle are no gap
-        return origin.version
+        return _onwards(origin.version, origin.path, way, models, chunks)
     return _around(way, models)
+
+
+def _onwards(version: str, path: Sequence[Stretch], way: _Way, models: Mapping[str, Provenance], chunks: Mapping[str, str]) -> str:
+    """Give the model to go on from; in place of one that is no longer kept, follow all that it has learned, if that is known."""
+    if version in models or not path:
+        return version
+    for stretch in reversed(path):
+        before = len(way.chunks)
+        _follow(stretch.last, chunks.get(stretch.first, "") if stretch.first else stretch.behind, way, chunks, {})
+        if stretch.rewards:
+            way.rejoined |= dict.fromkeys(way.chunks[before:], stretch.rewards)
+        if way.reason:
+            break
+    return ""
 
 
 def _around(way: _Way, models: Mapping[str, Provenance]) -> str:

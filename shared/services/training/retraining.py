@@ -28,7 +28,7 @@ from shared.learning.artifact import dump_state, load_learner
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
 from shared.learning.sizes import bytes_in
-from shared.services.models.publishing import Content, beginner, settings_text, write_version
+from shared.services.models.publishing import Content, beginner, learned_anew, settings_text, write_version
 from shared.services.process.concurrency import collector_at_rest
 from shared.services.process.sharing import Shared
 from shared.services.training.lessons import Lessons
@@ -364,14 +364,15 @@ class Retrainer:
             return new
         content = await asyncio.to_thread(Content.of, learner)
         version = content.version(sequence)
-        origin = Origin(version, pointer.chunk, now)
+        told = settings_text(loop)
+        origin = Origin(version, pointer.chunk, now, (learned_anew(first, pointer.chunk, told),))
         provenance = Provenance(
             parent="",
             since=ChunkName.parse(first).since,
             until=pointer.watermark,
             chunk=pointer.chunk,
             learned=content.learned,
-            settings=settings_text(loop),
+            settings=told,
             kind=ModelKind.RETRAINED,
             published_at=now,
             replaced=replaced,

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.attempt import NOTED
-from shared.domain.clock import EPOCH, Clock
+from shared.domain.clock import Clock
 from shared.domain.events import Decision, EventKey, JoinedEvent, SkipReason
-from shared.domain.ledger import LEFT_BEHIND, Counters, Opened, Origin, Pointer, Provenance, Reports, Segment, Sighting
+from shared.domain.ledger import LEFT_BEHIND, Counters, Opened, Pointer, Provenance, Reports, Segment, Sighting
 from shared.domain.lookback import Lookback
 from shared.domain.loop import LoopSettings
 from shared.domain.ports import EventLog, ModelStore
@@ -35,7 +35,7 @@ from shared.services.figures.sums import Figures, figures
 from shared.services.figures.timeline import Timeline
 from shared.services.figures.trial import Tried
 from shared.services.figures.window import Span, window
-from shared.services.models.publishing import Content, beginner, digest, settings_text, write_version
+from shared.services.models.publishing import Content, beginner, digest, line_of, settings_text, write_version
 from shared.services.process.concurrency import collector_at_rest, give_memory_back, together
 from shared.services.process.sharing import Shared
 from shared.services.training.lessons import lessons
@@ -276,7 +276,7 @@ class Stepper:
         if work.content is None:
             return new
         now, version = self._clock.now(), work.content.version(new.sequence)
-        origin = pointer.origin if pointer.origin.at > EPOCH else _begun(pointer, now)
+        origin = line_of(pointer, at=now)
         provenance = Provenance(
             parent=pointer.version,
             since=plan.since,
@@ -319,14 +319,6 @@ class Stepper:
             logger.error("there are too many segments behind the watermark; events that arrive among the oldest are not learned")
         lookback = Lookback(decisions.at_most(most), observations.at_most(most), found.unknown, found.late)
         return _Remembered(lookback, forgotten)
-
-
-def _begun(pointer: Pointer, at: datetime) -> Origin:
-    """Give where a line of models begins of which no beginning is known: behind the chunks from which nothing was learned.
-
-    Where there is a model already, an earlier release began it, with the log.
-    """
-    return Origin(chunk="" if pointer.version else pointer.chunk, at=at)
 
 
 def _learn(learner: Learner | None, batch: Batch | None) -> Content | None:

@@ -12,7 +12,7 @@ from shared.domain.ledger import ModelKind, Pointer
 from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning import artifact
 from shared.services.models.publishing import reward_settings, settings_text
-from shared.services.models.replay import Replay
+from shared.services.models.replay import Replay, find_route
 from shared.services.training.retraining import Retrainer
 from shared.services.training.trainer import Trainer
 from shared.storage import names
@@ -295,24 +295,35 @@ async def test_a_copy_of_one_begun_anew_is_rebuilt_too(account, learned):
     assert await replayed(account, STORE) == [copied.version]
 
 
-async def test_where_the_model_it_goes_on_from_is_no_longer_kept_it_is_said_and_the_oldest_kept_one_is_begun_with(account):
+async def test_where_the_model_it_goes_on_from_is_no_longer_kept_its_chunks_are_learned_again(account):
     await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
     anew = (await pointer_of(account, STORE)).version
     await trainer(account, SECOND, store=STORE, loop=RESET, max_events=30).run()
-    store = FileModelStore(account, loop=STORE)
-    await store.delete(anew)
-    replay = Replay(FileColdLog(account, loop=STORE), store)
-    route = await replay.plan()
+    await FileModelStore(account, loop=STORE).delete(anew)
     versions = [each.version for each in await keeper(account, LATER, store=STORE).versions()]
     assert len(versions) > 1
-    assert (route.start, anew in route.reason) == (versions[-1], True)
-    assert await replayed(account, STORE) == versions[:-1][::-1]
+    assert await replayed(account, STORE) == versions[::-1]
     for version in versions[:-1]:
-        await store.delete(version)
+        await FileModelStore(account, loop=STORE).delete(version)
+    assert await replayed(account, STORE, versions[-1]) == [versions[-1]]
+
+
+async def test_what_an_earlier_release_learned_from_a_model_that_is_no_longer_kept_is_rebuilt_from_the_oldest_that_is(account):
+    await write_log(account)
+    await trainer(account, FIRST, store=STORE).run()
+    await trainer(account, FIRST, store=STORE, loop=RESET).run()
+    anew = (await pointer_of(account, STORE)).version
+    await trainer(account, SECOND, store=STORE, loop=RESET, max_events=30).run()
+    models = await FileColdLog(account, loop=STORE).models()
+    earlier = {name: replace(each, origin=replace(each.origin, path=())) for name, each in models.items() if name != anew}
+    chunks = await FileColdLog(account, loop=STORE).chunks()
+    versions = sorted(name for name, each in earlier.items() if each.origin.version == anew)
+    route = find_route(versions[-1], "", earlier, chunks)
+    assert (route.start, anew in route.reason) == (versions[0], True)
     with pytest.raises(ResourceNotFoundError, match=f"{anew} was made of is no longer kept"):
-        await replay.plan(versions[-1])
+        find_route(versions[0], "", earlier, chunks)
 
 
 # --- what a model tells of its settings ---
