@@ -1,5 +1,6 @@
 """Calls that an application would make, for the pages to show something of."""
 
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +19,16 @@ SETTINGS = {
 }
 
 
-def ranked(app: RunningApp, count: int, *, reward: float | None = 1.0) -> list[str]:
-    """Rank so many events, and reward them; gives their ids."""
-    ids = [str(app.request("POST", path("rank"), rank_body("a", "b")).json["eventId"]) for _ in range(count)]
-    if reward is not None:
-        for event_id in ids:
-            assert app.request("POST", path(f"events/{event_id}/reward"), {"value": reward}).status == 204
+def ranked(app: RunningApp, count: int, *, reward: float | None = 1.0, named: str = "") -> list[str]:
+    """Rank so many events, and reward them; gives their ids, which begin as told, so that what is drawn for them is the same each time.
+
+    A reward is sent before its event, which it may be by two minutes: so it is in time however slow the machine is.
+    """
+    ids = [f"{named}{number}" if named else secrets.token_hex(16) for number in range(count)]
+    for event_id in ids if reward is not None else ():
+        assert app.request("POST", path(f"events/{event_id}/reward"), {"value": reward}).status == 204
+    for event_id in ids:
+        assert app.request("POST", path("rank"), rank_body("a", "b", eventId=event_id)).status == 201
     return ids
 
 
