@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
@@ -10,18 +11,26 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
+PARTS: Final = 3
+"""So many processes have a browser open at a time, each for its part of the files."""
+
+_IN_A_BROWSER = re.compile(r"tests/browser/(?!test_demo\.py)")  # the demo's file alone takes as long as a part
 _OF_A_HOST = re.compile(r"::.*[\[-](local|worker)[\]-]")
 
 
 def unit_of(test: str) -> str:
-    """Name what one process runs in one go: the tests of a file, and of one host where they run in both.
+    """Name what one process runs in one go: the tests of a file, and of one host where they run in both; files share a browser.
 
     >>> unit_of("tests/http/test_rank.py::test_an_answer[worker-a body]")
     'tests/http/test_rank.py in worker'
     >>> unit_of("tests/domain/test_slots.py::test_slots[a body]")
     'tests/domain/test_slots.py'
+    >>> unit_of("tests/browser/test_changes.py::test_a_change")
+    'tests/browser, part 0'
     """
     file, _, _ = test.partition("::")
+    if _IN_A_BROWSER.match(test):
+        return f"tests/browser, part {crc32(file.encode()) % PARTS}"
     host = _OF_A_HOST.search(test)
     return f"{file} in {host[1]}" if host else file
 
@@ -37,7 +46,7 @@ def in_order(tests: Sequence[str], *, long: Sequence[str] = ()) -> list[str]:
 
     def rank(test: str) -> tuple[bool, int]:
         host = _OF_A_HOST.search(test)
-        return unit_of(test) not in first, hosts.index(host[1]) if host else len(hosts)
+        return unit_of(test) not in first and not _IN_A_BROWSER.match(test), hosts.index(host[1]) if host else len(hosts)
 
     return sorted(tests, key=rank)
 

@@ -1,4 +1,4 @@
-"""A browser and the app for each file of tests, and a visit for each test."""
+"""One browser for all files of tests that follow each other, the app for each file, and a visit for each test."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -10,24 +10,27 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
-from tests.browser.visits import FLAGS, WITHIN_MS, Visit, visited
+from tests.browser.visits import WITHIN_MS, Chromium, Visit, visited
 from tests.running import RunningApp
 from tests.stores import NewStorage
 
 Visiting = Callable[..., AbstractContextManager[Visit]]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One Chromium: the machine's. While it is open, its loop runs, and no other in this process; so it is closed before the next file."""
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Chromium]:
+    """The machine's Chromium. Its loop runs while it is open, and no other in this process: it is closed before tests of other folders."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")
     expect.set_options(timeout=WITHIN_MS)
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
+    with sync_playwright() as playwright, Chromium(playwright, path) as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Chromium) -> Browser:
+    return chromium.running()
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,34 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, Route, expect
 
 from tests.running import RunningApp
 
+UNUSED = [
+    # popups of the address bar: each page of a test would start two processes for them, which take more time than the page
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "SpareRendererForSitePerProcess",
+    # as Playwright has them: a second list takes the place of its own
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+]
+"""Features of Chromium that are off."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -20,6 +41,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(UNUSED)}",
 ]
 DESKTOP = (1280, 900)
 PHONE = (390, 844)
@@ -27,6 +49,27 @@ REFUSED = re.compile(r"Failed to load resource: the server responded with a stat
 WITHIN_MS = 60_000
 HEADINGS = {"Features": "Feature importances"}
 """Of sections that are called otherwise in the menu."""
+
+
+class Chromium:
+    """One Chromium for many files. When it has died, the next file gets another."""
+
+    def __init__(self, playwright: Playwright, path: str) -> None:
+        self._playwright, self._path = playwright, path
+        self._running: Browser | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._running:
+            self._running.close()
+
+    def running(self) -> Browser:
+        """Give the one that is open, or open it."""
+        if self._running is None or not self._running.is_connected():
+            self._running = self._playwright.chromium.launch(executable_path=self._path, args=FLAGS)
+        return self._running
 
 
 @dataclass
