@@ -6,10 +6,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import pytest
+import requests
+import schemathesis
+from schemathesis.core.transport import Response
+from schemathesis.generation.stateful.state_machine import StepOutput
+from schemathesis.specs.openapi.stateful.links import OpenApiLink
 
 from shared.api.openapi.links import LINKS
 from tests.clocks import SetClock
-from tests.http.described import SEVERAL_SLOTS, Said, resolved, said
+from tests.http.described import SEVERAL_SLOTS, Said, document, resolved, said
 from tests.http.in_process import ADMIN, KEY, Process, Sent
 from tests.running import Answer
 
@@ -135,8 +140,27 @@ def followed(new_store) -> Iterator[Followed]:
         process.close()
 
 
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    """The description as schemathesis reads it."""
+    return schemathesis.openapi.from_dict(document())
+
+
+def read_by_schemathesis(whole: Any, each: Told, answer: Answer) -> dict[str, str]:
+    """Give what another program takes from an answer by the same link."""
+    source = whole.find_operation_by_id(each.source.operation["operationId"])
+    path, query = ({one["name"]: one.get("example") for one in each.source.parameters(place)} for place in ("path", "query"))
+    body = {} if each.source.example is None else {"body": each.source.example, "media_type": "application/json"}
+    request = requests.Request(each.source.method, f"http://personalizer{each.source.address()}").prepare()
+    headers = {name: [value] for name, value in answer.headers.items()}
+    response = Response(answer.status, headers, answer.body, request, elapsed=0.0, verify=False)
+    link = OpenApiLink(each.name, each.status, each.link, source)
+    found: Any = link.extract(StepOutput(response, source.Case(path_parameters=path, query=query, **body))).parameters
+    return {name: one.value.ok() for values in found.values() for name, one in values.items()}
+
+
 @pytest.mark.parametrize("each", links(), ids=str)
-def test_every_link_can_be_followed(followed, each):
+def test_every_link_can_be_followed(followed, whole, each):
     """What the source needs is made here, so that it does not matter which tests ran before."""
     to = followed.loop(each.source)
     if each.source.operation["operationId"] == "loops_put":
@@ -147,5 +171,6 @@ def test_every_link_can_be_followed(followed, each):
     assert str(first.status) == each.status, first
     answered = first.json if first.body else None
     values = {key: value(expression, each.source, each.source.example, answered) for key, expression in each.values.items()}
+    assert read_by_schemathesis(whole, each, first) == values
     following = followed.ask(each.target, each.target.example, to=to, **values)
     assert following.status < 300, following
