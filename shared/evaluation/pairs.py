@@ -19,7 +19,7 @@ from shared.evaluation.estimators import calibration, ratio
 from shared.evaluation.intervals import ALPHA, UNIT, Interval, Range
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Rounds
-from shared.evaluation.sequences import CONSTANTS, SHARES, moved, sequence_of
+from shared.evaluation.sequences import CONSTANTS, SHARES, differences_by_constants, halved, sequence_of
 from shared.evaluation.special import f_quantile
 from shared.evaluation.sums import Floats, Largest, Summed, Sums
 
@@ -189,7 +189,7 @@ def lift_sequence(pairs: Pairs, *, alpha: float = ALPHA, rewards: Range = UNIT) 
     scale = high - low
     reach = _rounded_up(pairs.scope.reach)[..., None]
     depths = np.concatenate([reach, reach * np.maximum(CONSTANTS, 1.0 - CONSTANTS)], axis=-1)
-    found = sequence_of(_halved(_powers(moments, low, scale)), 0.5 * (1.0 + depths), 0.5 * (1.0 + depths), SHARES, alpha)
+    found = sequence_of(halved(_powers(moments, low, scale)), 0.5 * (1.0 + depths), 0.5 * (1.0 + depths), SHARES, alpha)
     return Interval(scale * (2.0 * found.lower - 1.0), scale * (2.0 * found.upper - 1.0))
 
 
@@ -200,20 +200,9 @@ def _rounded_up(reach: Floats) -> Floats:
 
 def _powers(moments: Moments, low: Floats, scale: Floats) -> list[Floats]:
     """Give the sums of powers of D for the learned predictions, and then for each constant one, for rewards put to 0..1."""
-    w, ww, n = moments.w[..., None], moments.ww[..., None], moments.rounds[..., None]
-    wr = ((moments.wr - low * moments.w) / scale)[..., None]
-    wwr = ((moments.wwr - low * moments.ww) / scale)[..., None]
-    wwrr = ((moments.wwrr - 2.0 * low * moments.wwr + low**2 * moments.ww) / scale**2)[..., None]
-    first, second = wr - CONSTANTS * w, wwrr - 2.0 * CONSTANTS * wwr + CONSTANTS**2 * ww
-    unknown = np.full(first.shape, np.nan)
     robust = (moments.rounds, moments.d, moments.dd, moments.ddd, moments.dddd)
-    constant = (n + 0.0 * first, first, second, unknown, unknown)
+    constant = differences_by_constants(moments, low, scale)
     return [
         np.concatenate([(mine / scale**degree)[..., None], others], axis=-1)
         for degree, (mine, others) in enumerate(zip(robust, constant, strict=True))
     ]
-
-
-def _halved(powers: list[Floats]) -> list[Floats]:
-    """Give the sums for (1 + D) / 2, whose mean lies between 0 and 1."""
-    return [0.5**degree * each for degree, each in enumerate(moved(powers, np.full(1, -1.0)))]

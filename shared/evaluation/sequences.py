@@ -20,6 +20,7 @@ from math import comb, log
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from shared.evaluation.intervals import ALPHA, UNIT, Interval, Range
 from shared.evaluation.moments import Moments
@@ -35,12 +36,16 @@ BLIND_SHARES: Final = np.array([0.55, 0.05, 0.2, 0.2])
 STAKES: Final = 0.9 * 0.5 ** np.arange(16.0)
 """λ b: parts of the stake with which all can be lost in one round."""
 
+SIDE_SHARES: Final = np.array([0.4, 0.3, 0.3])
+"""What the bettors with each of the constants begin with where two sides are compared."""
+
 _SHARES_OF_STAKES: Final = np.exp(-np.arange(16.0) / 3.0) / np.exp(-np.arange(16.0) / 3.0).sum()
 _WORST_SQUARE: Final = -np.log1p(-STAKES) - STAKES
 _WORST_FOURTH: Final = _WORST_SQUARE - STAKES**2 / 2.0 - STAKES**3 / 3.0
 _GRID: Final = np.linspace(0.0, 1.0, 9)[:-1]
 _STEPS: Final = 30
 
+Flags = npt.NDArray[np.bool_]
 Powers = Sequence[Floats]
 """Sums of values to the power of 0, 1, 2, 3 and 4."""
 
@@ -103,6 +108,50 @@ def confidence_sequence_by_constants(
     most = 1.0 - _lower_end(_by_constants(_mirrored(powers), 1.0 - constants, weight, belief), alpha / 2.0)
     found = whole_where_crossed(least, most)
     return Interval(low + (high - low) * found.lower, low + (high - low) * found.upper)
+
+
+def confidence_sequence_of_sides(
+    moments: Moments, *, largest_weights: Floats, beliefs: Floats, alpha: float, rewards: Range = UNIT
+) -> Interval:
+    """Give such an interval of what one side earns more than another, where chance puts each round on one side.
+
+    A round on the second side has its weight w in the sums, and one on the first side −w: so w has the mean 0, and w (r − c) the mean of
+    the difference for any constant c. ``largest_weights`` and ``beliefs`` [2, ...] are those of both sides, as in
+    `confidence_sequence_by_constants`. A bettor whose stake the weights of a side do not bound needs no belief in them.
+    """
+    low, high = rewards.around(moments)
+    scale, c = high - low, CONSTANTS
+    powers = halved(differences_by_constants(moments, low, scale))
+    first, second = largest_weights[..., None]
+    least = _lower_end(
+        _Bettors(powers, 0.5 + 0.5 * np.maximum((1.0 - c) * first, c * second), _believed(beliefs, c < 1.0, c > 0.0)), alpha / 2
+    )
+    above = 0.5 + 0.5 * np.maximum(c * first, (1.0 - c) * second)
+    most = 1.0 - _lower_end(_Bettors(_mirrored(powers), above, _believed(beliefs, c > 0.0, c < 1.0)), alpha / 2)
+    found = whole_where_crossed(least, most)
+    return Interval(scale * (2.0 * found.lower - 1.0), scale * (2.0 * found.upper - 1.0))
+
+
+def _believed(beliefs: Floats, first: Flags, second: Flags) -> Floats:
+    """Give the shares of bettors who need to believe in the weights of the first side, and of the second one."""
+    one, other = beliefs[..., None]
+    return np.asarray(SIDE_SHARES * np.where(first, one, 1.0) * np.where(second, other, 1.0))
+
+
+def differences_by_constants(moments: Moments, low: Floats, scale: Floats) -> Powers:
+    """Give the sums of powers of w (r − c) for each of the constants, [..., constants], for rewards put to 0..1; none from the third on."""
+    w, ww, n = moments.w[..., None], moments.ww[..., None], moments.rounds[..., None]
+    wr = ((moments.wr - low * moments.w) / scale)[..., None]
+    wwr = ((moments.wwr - low * moments.ww) / scale)[..., None]
+    wwrr = ((moments.wwrr - 2.0 * low * moments.wwr + low**2 * moments.ww) / scale**2)[..., None]
+    first, second = wr - CONSTANTS * w, wwrr - 2.0 * CONSTANTS * wwr + CONSTANTS**2 * ww
+    unknown = np.full(first.shape, np.nan)
+    return (n + 0.0 * first, first, second, unknown, unknown)
+
+
+def halved(powers: Powers) -> Powers:
+    """Give the sums for (1 + D) / 2, whose mean lies between 0 and 1."""
+    return [0.5**degree * each for degree, each in enumerate(moved(powers, np.full(1, -1.0)))]
 
 
 def sequence_of(powers: Powers, depths_below: Floats, depths_above: Floats, shares: Floats, alpha: float) -> Interval:

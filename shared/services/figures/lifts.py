@@ -60,15 +60,49 @@ def lift_of(own: Estimated, other: Estimated, *, events: float) -> Lift:
     >>> round(found.value, 2), round(found.lower, 2), round(found.upper, 2), found.more_events
     (1.4, 0.9, 2.15, 200000)
     """
-    fewest = min(own.effective_events, other.effective_events)
-    if own.reward is None or other.reward is None or own.interval is None or other.interval is None or fewest < LEAST_EFFECTIVE:
-        return Lift(more_events=_more(events, LEAST_EFFECTIVE / fewest if fewest > 0.0 else None))
-    difference = own.reward - other.reward
+    if own.interval is None or other.interval is None:
+        return _not_known(own, other, events)
     ends = own.interval[0] - other.interval[1], own.interval[1] - other.interval[0]
+    return _lift(own, other, ends, (_lowest(own.interval[0], other.interval), _highest(own.interval[1], other.interval)), events)
+
+
+def lift_between(own: Estimated, other: Estimated, ends: tuple[float, float], *, events: float, least: float = 0.0) -> Lift:
+    """Compare two policies, where the difference of what they earn has an interval of its own.
+
+    The ends hold with the chance that this one and the other policy's hold. No policy earns less than ``least``.
+
+    >>> found = lift_between(Estimated(0.6, (0.57, 0.63), 5000.0), Estimated(0.25, (0.2, 0.3), 500.0), (0.3, 0.4), events=5000)
+    >>> round(found.value, 2), round(found.lower, 2), round(found.upper, 2), found.difference_interval
+    (1.4, 1.0, 2.0, (0.3, 0.4))
+    """
+    if other.interval is None:
+        return _not_known(own, other, events)
+    lower, upper = _part(ends[0], other.interval, is_of_most=ends[0] >= 0.0), _part(ends[1], other.interval, is_of_most=ends[1] < 0.0)
+    if least >= 0.0:
+        lower = -1.0 if lower is None else max(lower, -1.0)
+    return _lift(own, other, ends, (lower, upper), events)
+
+
+def _part(difference: float, other: tuple[float, float], *, is_of_most: bool) -> float | None:
+    """Take a difference as a part of the most that the other one earns, or of the least; none where that is not above 0."""
+    earned = other[1] if is_of_most else other[0]
+    return difference / earned if earned >= LEAST_REWARD else None
+
+
+def _lift(own: Estimated, other: Estimated, ends: tuple[float, float], parts: tuple[float | None, float | None], events: float) -> Lift:
+    fewest = min(own.effective_events, other.effective_events)
+    if own.reward is None or other.reward is None or fewest < LEAST_EFFECTIVE:
+        return _not_known(own, other, events)
+    difference = own.reward - other.reward
     if other.reward < LEAST_REWARD:
         return Lift(difference=difference, difference_interval=ends)
-    value, lower, upper = difference / other.reward, _lowest(own.interval[0], other.interval), _highest(own.interval[1], other.interval)
+    value, (lower, upper) = difference / other.reward, parts
     return Lift(value, lower, upper, difference, ends, _more(events, _squared(_half(value, lower, upper))))
+
+
+def _not_known(own: Estimated, other: Estimated, events: float) -> Lift:
+    fewest = min(own.effective_events, other.effective_events)
+    return Lift(more_events=_more(events, LEAST_EFFECTIVE / fewest if fewest > 0.0 else None))
 
 
 def _lowest(least: float, other: tuple[float, float]) -> float | None:

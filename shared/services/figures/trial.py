@@ -76,6 +76,20 @@ class Trial(Sums):
         }
         return Moments(**{**dict.fromkeys(Moments.__dataclass_fields__, none), **sums, **own})
 
+    @property
+    def difference(self) -> Moments:
+        """Give what the interval of the difference is made of, [B]: an event of the baseline's side has its weight with a minus sign."""
+        of_sides = {name: (getattr(self, f"baseline_{name}"), getattr(self, f"learned_{name}")) for name in _POWERS}
+        sums = {name: learned + baseline * (1.0 if name.startswith("ww") else -1.0) for name, (baseline, learned) in of_sides.items()}
+        unknown = np.full(self.events.shape, np.nan)
+        own = {
+            "rounds": self.events,
+            "largest_weight": np.maximum(self.baseline_bound, self.learned_bound),
+            "lowest_reward": self.lowest_reward,
+            "highest_reward": self.highest_reward,
+        }
+        return Moments(**{**dict.fromkeys(Moments.__dataclass_fields__, unknown), **sums, **own})
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tried:

@@ -10,7 +10,7 @@ from shared.domain.events import Holdout, JoinedEvent, SkipReason
 from shared.domain.experiment import Verdict
 from shared.domain.ledger import Counters
 from shared.evaluation.estimators import snips
-from shared.services.figures.experiment import DOUBTED, Experiment, anytime, experiment_of, proven, split_p_values
+from shared.services.figures.experiment import DOUBTED, Experiment, anytime, anytime_difference, experiment_of, proven, split_p_values
 from shared.services.figures.files import Kept, dump, load
 from shared.services.figures.logged import logged
 from shared.services.figures.timeline import FINE, Timeline
@@ -194,13 +194,32 @@ def simulated(loops: int, *, share: float, pays: tuple[float, float], events: in
     return Trial(**merged), truth
 
 
+@pytest.mark.parametrize(("share", "least"), [(0.05, 0.1), (0.25, 0.2)])
+def test_the_difference_is_known_closer_than_by_the_intervals_of_both_sides(share, least):
+    """By that much at the last look, on average."""
+    trial, _ = simulated(20, share=share, pays=(0.3, 0.4), events=8_000)
+    last = trial.taken((slice(None), -1))
+    own, sides = anytime_difference(last), anytime(last)
+    apart = (sides.upper - sides.lower).sum(axis=0)
+    assert (1.0 - (own.upper - own.lower) / apart).mean() >= least
+
+
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.9])
+@pytest.mark.parametrize("rewards", [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (-5.0, 5.0)])
+def test_any_share_and_rewards_that_are_all_the_same_have_an_interval_around_the_difference(share, rewards):
+    events = [joined(number, rewards[not held], is_held_out=held, share=share) for number, held in enumerate([True, False] * 60)]
+    told = found(*events).lift
+    low, high = told.difference_interval or (-20.0, 20.0)
+    assert low <= rewards[1] - rewards[0] <= high
+    assert told.lower is None or told.upper is None or told.value is None or told.lower <= told.value <= told.upper
+
+
 @pytest.mark.parametrize("loops", [30, pytest.param(1_000, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("pays", [(0.3, 0.4), (0.3, 0.3)])
 def test_the_lift_is_estimated_without_bias_and_its_band_holds_at_all_looks(loops, pays):
     trial, truth = simulated(loops, share=0.1, pays=pays)
-    interval = anytime(trial)
-    lower, upper = interval.lower[1] - interval.upper[0], interval.upper[1] - interval.lower[0]
-    held = ((lower <= truth) & (truth <= upper)).all(axis=1)
+    interval = anytime_difference(trial)
+    held = ((interval.lower <= truth) & (truth <= interval.upper)).all(axis=1)
     assert held.mean() >= 0.95
     if pays[0] == pays[1]:
         assert (proven(interval) != 0).any(axis=1).mean() <= 0.05
