@@ -2,7 +2,8 @@
 
 ``append`` tells each event id once it is acknowledged; ``train`` learns the second window into a store, ``train and prune`` in several
 commits that remove what they make needless; ``retrain`` begins its model anew, ``retrain slowly`` in several turns; ``restore`` goes back
-to its oldest version; ``drain`` trains several loops over the queue.
+to its oldest version; ``drain`` trains several loops over the queue; ``schedule`` makes a schedule of evaluations and changes it, as a
+client's two calls do, and ``run schedules`` asks for what is due a week later.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from tests.clocks import SetClock, Ticks
 from tests.keeping import keeper
 from tests.reliability.draining import FAR_LATER, DrainingProcess
 from tests.reliability.mortal import Death, MortalStorage
+from tests.reliability.scheduled import CHANGED, PLAN, WEEK, loop_at
 from tests.reliability.world import FIRST, RESET, SECOND, event_log, trainer
 from tests.stores import opened
 
@@ -68,6 +70,17 @@ async def drain(_: Callable[[str], None], account: Storage, place: str) -> None:
         process.clock.pass_(60)
 
 
+async def schedule(tell: Callable[[str], None], account: Storage, place: str, schedule_id: str) -> None:
+    services = loop_at(place, SetClock(T0), storage=account)
+    for plan in (PLAN, CHANGED):
+        await services.schedules.put(schedule_id, plan)
+        tell(plan.name)
+
+
+async def run_schedules(_: Callable[[str], None], account: Storage, place: str) -> None:
+    await loop_at(place, SetClock(T0 + WEEK), storage=account).schedules.run()
+
+
 COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "append": append,
     "train": train,
@@ -76,6 +89,8 @@ COMMANDS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
     "retrain slowly": retrain_slowly,
     "restore": restore,
     "drain": drain,
+    "schedule": schedule,
+    "run schedules": run_schedules,
 }
 
 

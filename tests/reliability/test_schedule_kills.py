@@ -1,0 +1,125 @@
+"""Processes killed (−9) at each of their storage calls while they make, change or run schedules: each due evaluation exists once."""
+
+import signal
+
+import pytest
+
+from shared.domain.evaluation import JobStatus
+from shared.domain.loop import LoopRecord
+from shared.domain.schedules import Run
+from tests.builders import T0
+from tests.clocks import SetClock
+from tests.reliability.chosen import last_calls
+from tests.reliability.killed import WHEN, Child
+from tests.reliability.scheduled import CHANGED, PLAN, WEEK, deployment_at
+from tests.services.analysis.logs import drawn
+from tests.services.analysis.seeding import seed
+from tests.stored.calls import App
+from tests.stores import on_both, received
+
+pytestmark = [pytest.mark.slow, pytest.mark.long]
+
+EVENTS = 6
+SOME = pytest.mark.parametrize("stride", [pytest.param(7, id="some"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)])
+"""Each so many-th call is the last one of a process."""
+
+
+class Survivor:
+    """A process of the app that comes after the killed one."""
+
+    def __init__(self, place: str) -> None:
+        self.clock = SetClock(T0)
+        self.deployment = deployment_at(place, self.clock)
+        self.services = self.deployment.services_of(LoopRecord("default"))
+        self._app = App(self.deployment)
+
+    async def goes_on(self) -> None:
+        """Do what timers and the queue's workers do, until there is nothing left to do."""
+        self.clock.pass_(3_600.0)
+        await self._app.timer("analyses")
+        while (message := await received(self.deployment.host_storage)) is not None:
+            await self._app.analyse(message)
+        await self._app.timer("analyses")
+
+    async def series(self, schedule_id: str) -> tuple[Run, ...]:
+        """Give the runs of a schedule; its evaluations are the loop's only ones."""
+        runs = (await self.services.schedules.read(schedule_id)).runs
+        assert sorted([each.job.id for each in await self.services.evaluations.listed()]) == sorted([run.evaluation for run in runs])
+        return runs
+
+    async def forgets(self, schedule_id: str) -> None:
+        await self.services.schedules.delete(schedule_id)
+        for each in await self.services.evaluations.listed():
+            await self.services.evaluations.delete(each.job.id)
+        self.clock.at = T0
+
+
+def are_whole(runs: tuple[Run, ...], *, weeks: int) -> bool:
+    found = [(run.due, run.status, run.events) for run in runs]
+    return found == [(T0 + week * WEEK, JobStatus.SUCCEEDED, 0 if week else EVENTS) for week in range(weeks)]
+
+
+@on_both
+@WHEN
+@SOME
+@pytest.mark.sweep(keep=1)
+async def test_a_schedule_that_a_process_died_of_making_or_changing_has_each_run_once(way, account, storage, done_first, stride):
+    """What was acknowledged is there without the client's doing, and a call that was not is sent again."""
+    await _with_log(account)
+    survivor = Survivor(storage)
+    whole = Child(way, 0, done_first=False)
+    assert (await whole.run("schedule", storage, "whole"))[0] == 0
+    assert whole.calls >= 8
+    await survivor.forgets("whole")
+    for number in last_calls(way, whole.calls, done_first=done_first)[::-stride]:
+        code, told = await Child(way, number, done_first=done_first).run("schedule", storage, name := f"s{number}")
+        assert code in (-signal.SIGKILL, 0)  # after its last call it may be gone already
+        if told:
+            found = await survivor.services.schedules.read(name)
+            assert found.plan in ((CHANGED,) if len(told) > 1 else (PLAN, CHANGED))
+        for plan in (PLAN, CHANGED)[len(told) :]:
+            await survivor.services.schedules.put(name, plan)
+        await survivor.goes_on()
+        assert are_whole(await survivor.series(name), weeks=1), number
+        assert (await survivor.services.schedules.read(name)).plan == CHANGED
+        await survivor.forgets(name)
+    await survivor.deployment.close()
+
+
+@on_both
+@WHEN
+@SOME
+@pytest.mark.sweep(keep=1)
+async def test_a_run_that_a_process_died_of_beginning_is_there_once(way, account, storage, done_first, stride):
+    await _with_log(account)
+    survivor = Survivor(storage)
+    for number in (await _calls_of_a_run(way, survivor, storage, done_first=done_first))[::-stride]:
+        await _scheduled(survivor, name := f"s{number}")
+        code, _ = await Child(way, number, done_first=done_first).run("run schedules", storage)
+        assert code in (-signal.SIGKILL, 0)
+        survivor.clock.at = T0 + WEEK
+        await survivor.goes_on()
+        assert are_whole(await survivor.series(name), weeks=2), number
+        await survivor.forgets(name)
+    await survivor.deployment.close()
+
+
+async def _calls_of_a_run(way, survivor: Survivor, storage: str, *, done_first: bool) -> list[int]:
+    await _scheduled(survivor, "counted")
+    child = Child(way, 0, done_first=False)
+    assert (await child.run("run schedules", storage))[0] == 0
+    assert child.calls >= 6
+    await survivor.forgets("counted")
+    return last_calls(way, child.calls, done_first=done_first)
+
+
+async def _scheduled(survivor: Survivor, name: str) -> None:
+    """Have a schedule whose first run is over."""
+    await survivor.services.schedules.put(name, PLAN)
+    await survivor.goes_on()
+    assert are_whole(await survivor.series(name), weeks=1)
+
+
+async def _with_log(account) -> None:
+    made = drawn(EVENTS, every=60.0, first=T0 - WEEK / 2)
+    await seed(account, [made[:3], made[3:]])
