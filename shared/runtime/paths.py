@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
-SPANNING: Final = frozenset({"eventId", "evaluationId", "featureImportanceId"})
+SPANNING: Final = frozenset({"eventId", "evaluationId", "featureImportanceId", "scheduleId", "breakdownId"})
 """Ids that may span several parts of a path; all other parameters are one part, but ``{*name}``, which is all that is left."""
 LONGEST_TOLD: Final = 200
 """Characters of a path that a message repeats."""

@@ -123,6 +123,7 @@ def test_a_schedule_can_be_changed_listed_and_deleted(own):
     first = put(own, "a%2Fb", startTime=start.isoformat())
     changed = put(own, "a%2Fb", startTime=start.isoformat(), everyDays=90, policies=[], leastLifts={})
     assert (changed["everyDays"], changed["policies"], changed["runs"]) == (90, [], first["runs"])
+    assert told(own, "a/b") == told(own, "a%2Fb"), "a server before the app may decode it"
     put(own, "second", startTime="2999-01-01")
     listed = own.request("GET", "/evaluations/schedules").json["value"]
     assert [(each["id"], each["numberOfRuns"]) for each in listed] == [("a/b", 1), ("second", 0)]

@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from shared.runtime.paths import Paths, Reading
+from shared.runtime.paths import SPANNING, Paths, Reading
+from tests.http.described import said
 
 TEMPLATES = [
     "personalizer/{version}/events/{eventId}/reward",
@@ -23,6 +24,11 @@ PATHS = Paths([(template, template) for template in TEMPLATES])
 def first(path: str) -> tuple[str, dict[str, str]]:
     reading = PATHS.readings(path)[0]
     return reading.target, dict(reading.values)
+
+
+def test_every_id_that_a_caller_chooses_may_hold_slashes():
+    chosen = {name for each in said() for one in each.parameters("path") if (name := one["name"]).endswith("Id")}
+    assert chosen == SPANNING
 
 
 @pytest.mark.parametrize("event_id", ["a", "a/b", "a//b", "a/", "/a", "reward", "a/reward", "a\nb/c", "events/a", "x" * 9000])
