@@ -11,10 +11,12 @@ from open_personalizer.rankings import FilledSlot, Ranking, SlotsRanking
 from open_personalizer.records import Record
 from open_personalizer.requests import LONGEST_LINE, Action, Asked, AskedSlots, EventIds, Features, Reader, Slot, text_of
 from open_personalizer.serving import Basis
+from shared.domain import events
+from shared.domain.events import Situation
 from shared.domain.slots import Filling
 from shared.learning.arguments import is_multi_slot
 from shared.learning.choosing import choose
-from shared.learning.encoding import Encoders
+from shared.learning.encoding import EncodedSituation, Encoder, Encoders, Row
 from shared.learning.holdout import later_chance
 from shared.learning.model import Model
 
@@ -37,6 +39,8 @@ class Deciding:
         self._reader = Reader()
         self._encoders = Encoders()
         self._ids = EventIds()
+        self._last: tuple[Encoder | None, tuple[events.Action, ...], tuple[Row, ...]] = None, (), ()
+        """The actions of the last call, what encoded them, and what came of it."""
 
     def rank(
         self,
@@ -85,10 +89,18 @@ class Deciding:
 
     def _ranked(self, asked: Asked, basis: Basis, event_id: str) -> Ranking:
         situation = asked.situation
-        encoded = self._encoders.of(basis.model.interactions).encode(situation)
+        encoded = self._encoded(self._encoders.of(basis.model.interactions), situation)
         choice = choose(situation, encoded, basis=basis, event_id=event_id)
         action = situation.actions[choice.action].id
         return Ranking(event_id, action, choice.action, choice.probabilities, basis.version, True, situation.actions, situation.allowed)
+
+    def _encoded(self, encoder: Encoder, situation: Situation) -> EncodedSituation:
+        of, actions, rows = self._last  # all at once: another thread may put its own there
+        if actions is situation.actions and of is encoder:
+            return encoder.with_rows(situation.context, rows)
+        encoded = encoder.encode(situation)
+        self._last = encoder, situation.actions, encoded.actions
+        return encoded
 
     def _filled(self, asked: AskedSlots, basis: Basis, event_id: str) -> SlotsRanking:
         return SlotsRanking(event_id, tuple(self._fillings(asked, basis, event_id)), basis.version, True)

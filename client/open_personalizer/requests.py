@@ -31,6 +31,7 @@ LONGEST_LINE: Final = 900_000
 _IDS: Final = 64
 _REMEMBERED: Final = 1 << 12
 _LONGEST_REMEMBERED: Final = 1 << 12
+_WRITTEN: Final = frozenset({dict, list})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _NOTHING: Final[frozenset[str]] = frozenset()
 _DICTS: Final = frozenset({dict})
@@ -96,23 +97,33 @@ class AskedSlots(NamedTuple):
     text: bytes
 
 
+class Listed(NamedTuple):
+    """Actions that were offered together: checked, counted and written once."""
+
+    actions: tuple[Action, ...]
+    known: tuple[events.Action, ...]
+    values: int
+    text: bytes
+
+
 class Reader:
-    """Reads requests, and remembers actions that were met lately."""
+    """Reads requests, and remembers actions that were met lately, and those of the last call."""
 
     def __init__(self) -> None:
         self._recent: Recent[Action] = Recent(size=_REMEMBERED, longest=_LONGEST_REMEMBERED)
+        self._last = Listed((), (), 0, b"")
 
     def read(self, context: Features, actions: Sequence[Action | Mapping[str, Any]], excluded: Sequence[str]) -> Asked:
         """Read a call for one slot; raises `InvalidRequestError`."""
         given, text = _context(context)
         read = self._actions(actions)
-        _check_values(given.values + sum([each.values for each in read]))
-        situation = events.Situation(tuple(given.objects), tuple([each.known for each in read]), _excluded(excluded))
+        _check_values(given.values + read.values)
+        situation = events.Situation(tuple(given.objects), read.known, _excluded(excluded))
         if excluded:
             if not any(situation.allowed):
                 refuse("excludedActions", "at least one action must not be excluded")
             text += b',"excludedActions":' + _json(list(excluded), "excludedActions")
-        return Asked(situation, text + _actions_text(read), read)
+        return Asked(situation, text + read.text, read.actions)
 
     def read_slots(self, context: Features, actions: Sequence[Action | Mapping[str, Any]], given_slots: Sequence[Slot]) -> AskedSlots:
         """Read a call for several slots; raises `InvalidRequestError`."""
@@ -122,37 +133,49 @@ class Reader:
             refuse("slots", f"there must be 1 to {MAX_SLOTS} slots, not {len(given_slots)}")
         written = [_slot(slot, number) for number, slot in enumerate(given_slots)]
         features = [_checked(each["features"], f"slots[{number}].features") for number, each in enumerate(written)]
-        _check_values(given.values * len(written) + sum([each.values for each in read]) + sum([each.values for each in features]))
+        _check_values(given.values * len(written) + read.values + sum([each.values for each in features]))
         asked = tuple(
             [
                 slots.Slot(each["id"], each["baselineAction"], tuple(own.objects), frozenset(each["excludedActions"]))
                 for each, own in zip(written, features, strict=True)
             ]
         )
-        situation = slots.MultiSlotSituation(tuple(given.objects), tuple([each.known for each in read]), asked)
-        return AskedSlots(situation, text + _actions_text(read) + b',"slots":' + _json(written, "slots"))
+        situation = slots.MultiSlotSituation(tuple(given.objects), read.known, asked)
+        return AskedSlots(situation, text + read.text + b',"slots":' + _json(written, "slots"))
 
-    def _actions(self, actions: Sequence[Action | Mapping[str, Any]]) -> Sequence[Action]:
+    def _actions(self, actions: Sequence[Action | Mapping[str, Any]]) -> Listed:
         if not 1 <= len(actions) <= MAX_ACTIONS:
             refuse("actions", f"there must be 1 to {MAX_ACTIONS} actions, not {len(actions)}")
-        read = [each if type(each) is Action else self._action(each, index) for index, each in enumerate(actions)]
+        read = tuple([each if type(each) is Action else self._action(each, index) for index, each in enumerate(actions)])
+        last = self._last  # at once: another thread may put its own there
+        if read == last.actions:
+            return last
         if len({each.known.id for each in read}) < len(read):
             _refuse_equal_ids(read)
-        return read
+        text = b',"actions":[' + b",".join([each.text for each in read]) + b"]"
+        listed = Listed(read, tuple([each.known for each in read]), sum([each.values for each in read]), text)
+        self._last = listed
+        return listed
 
     def _action(self, given: object, index: int) -> Action:
-        if not isinstance(given, Mapping) or not given.keys() >= {"id", "features"}:
-            refuse(f"actions[{index}]", "must be an Action, or a mapping with 'id' and 'features'")
-        text = _json({"id": given["id"], "features": _listed(given["features"], f"actions[{index}].features")}, f"actions[{index}]")
+        text = self._text(given, index)
         known = self._recent.get(text)
         if known is None:
             try:
-                known = Action(given["id"], given["features"])
+                known = Action(given["id"], given["features"])  # type: ignore[index]  # a mapping, or its text would be refused
             except InvalidRequestError as cause:
                 place = f"actions[{index}].{cause.target}" if cause.target else f"actions[{index}]"
                 raise type(cause)(f"actions[{index}].{cause}", target=place) from cause
             self._recent.put(text, known)
         return known
+
+    def _text(self, given: object, index: int) -> bytes:
+        """Write a mapping as it is: by that it is known again, unless it was changed."""
+        if type(given) is dict and len(given) == 2 and "id" in given and "features" in given and type(given["features"]) in _WRITTEN:
+            return _json(given, f"actions[{index}]")
+        if not isinstance(given, Mapping) or not given.keys() >= {"id", "features"}:
+            refuse(f"actions[{index}]", "must be an Action, or a mapping with 'id' and 'features'")
+        return _json({"id": given["id"], "features": _listed(given["features"], f"actions[{index}].features")}, f"actions[{index}]")
 
 
 def check_id(given: object, where: str) -> str:
@@ -237,10 +260,6 @@ def _slot(slot: Slot, number: int) -> dict[str, Any]:
         "features": json.loads(_json(_listed(slot.features, f"{where}.features"), f"{where}.features")),
         "excludedActions": sorted(_excluded(slot.excluded)),
     }
-
-
-def _actions_text(actions: Sequence[Action]) -> bytes:
-    return b',"actions":[' + b",".join([each.text for each in actions]) + b"]"
 
 
 def _refuse_equal_ids(actions: Sequence[Action]) -> NoReturn:

@@ -77,7 +77,7 @@ class Bends:
             np.cos(turn, out=self._cosines)
             np.sin(turn, out=self._sines)
             np.multiply(self._turns, self._turn, out=self._turned)
-        scores: Floats32 = self._rows.take(actions, axis=0) @ self._columns.T
+        scores: Floats32 = self._rows.take(actions, axis=0).dot(self._columns.T)
         return scores
 
     def scores_of_many(self, angles: Floats32, actions: Places) -> Floats32:

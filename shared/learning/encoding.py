@@ -244,6 +244,10 @@ class Encoder:
                 worth = bounded(value)  # type: ignore[arg-type]  # it is a number
                 if not worth:
                     continue
+            elif kind is bool:
+                word = _WORDS[value]  # type: ignore[index]  # it is a bool
+                feature = known((prefix, name, word)) or self._feature((prefix, name, word))
+                worth = 1.0
             else:
                 self._add(entries, prefix + name, value)
                 continue

@@ -120,7 +120,9 @@ def spread(scores: Scores) -> Floats:
     count = scores.draws.shape[-1]
     if not count:
         return np.zeros(scores.mean.shape)
-    deviations: Floats = np.multiply(scores.draws, scores.draws, dtype=np.float64) @ _evenly(count)
+    squares = scores.draws.astype(np.float64)
+    squares *= squares
+    deviations: Floats = squares.dot(_evenly(count)) if squares.ndim == 2 else squares @ _evenly(count)  # of one situation, or of many
     return np.sqrt(deviations, out=deviations)
 
 

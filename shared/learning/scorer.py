@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from math import sqrt
+from math import isnan, sqrt
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -33,6 +33,9 @@ _LOOKED_UP_AT_ONCE: Final = 3 << 17
 _FLOATS_AT_ONCE: Final = 1 << 19
 """Numbers that are laid out for several situations at a time."""
 
+_TAKEN_AT_ONCE: Final = 1 << 14
+"""Numbers of context features with all actions, of which those that a request asks for are taken."""
+
 _ROUNDING: Final = 1e-9
 
 
@@ -58,6 +61,10 @@ class Weights(NamedTuple):
     interactions: Interactions
 
 
+_Offered = tuple[Places, Floats32, bool]
+"""Of the actions of a request: their places [K], how much the shared part counts for each [K], and whether it does for any."""
+
+
 def shares_of_shared(local: float, joint: float) -> tuple[float, float]:
     """Give what is left to the shared part of an action that has a part of its own, and of another one."""
     left = 1.0 - joint
@@ -77,10 +84,14 @@ class Scorer:
         self._bends = Bends(model.arm_weights, model.joint_weights, has_own=bool(model.share), has_joint=has_joint)
         self._arms = {arm: number for number, arm in enumerate(model.arms.tolist())}
         self._pairs = _Pairs(_Table(model), mask_of(model.interactions))
-        self._contexts: dict[int, tuple[int, Measure | None]] = {}
-        """The place of each context feature, and what measures it if it is a number."""
+        self._contexts: dict[int, int] = {}
+        """The place of each context feature."""
+        self._measures_of: dict[int, Measure] = {}
+        """The measure of each of them that is a number."""
         self._actions: dict[Row, int] = {}
         self._places_of: dict[tuple[tuple[int, ...], tuple[float, ...]], int] = {}
+        self._last: tuple[tuple[Row, ...], _Offered] = (), (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32), False)
+        """The actions of the last request, which have places still."""
         self._shared_share = np.zeros(0, dtype=np.float32)
         self._shares = shares_of_shared(model.share, model.joint_share)
         self._asks_shared = model.weights.shape[1] > 1
@@ -96,18 +107,17 @@ class Scorer:
 
     def _scores(self, encoded: EncodedSituation) -> Scores:
         contexts, ranked, scaled = self._laid_out(encoded.context)
-        actions = self._action_places(encoded.actions)
+        actions, shares, has_shares = self._offered(encoded.actions)
         if not self._bends.waves:
             shared = self._shared(encoded.context, scaled, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        bent = self._bends.scores(ranked @ self._frequencies.take(contexts, axis=0), actions)
-        shares = self._shared_share.take(actions)
-        if not self._asks_shared and not np.count_nonzero(shares):
+        bent = self._bends.scores(ranked.dot(self._frequencies.take(contexts, axis=0)), actions)
+        if not self._asks_shared and not has_shares:
             return Scores(bent[:, 0], bent[:, 1:])
         shared = self._shared(encoded.context, scaled, contexts, actions)
-        shares *= shared[:, 0]
-        shares += bent[:, 0]
-        return Scores(shares, max(bent, shared, key=_channels)[:, 1:])
+        mean = shares * shared[:, 0]
+        mean += bent[:, 0]
+        return Scores(mean, (shared if shared.shape[1] > bent.shape[1] else bent)[:, 1:])
 
     # --- many situations at once ---------------------------------------------------------------------------------------
 
@@ -180,7 +190,7 @@ class Scorer:
 
     def _shared(self, context: Row, scaled: Floats32, contexts: Places, actions: Places) -> Floats32:
         worths = self._pairs.worths(context.hashes, contexts, actions)
-        shared: Floats32 = scaled @ worths.reshape(len(contexts), -1)
+        shared: Floats32 = scaled.dot(worths.reshape(len(contexts), -1))
         return shared.reshape(len(actions), -1)
 
     def _laid_out(self, context: Row) -> tuple[Places, Floats32, Floats32]:
@@ -198,21 +208,17 @@ class Scorer:
         return np.array(places), numbers[: len(places)], numbers[len(places) :]
 
     def _told(self, context: Row) -> tuple[list[int], list[float], list[float]]:
-        known, share = self._contexts, 1.0 / sqrt(max(len(context.hashes) - 1, 1))
-        places, ranked, scaled = [], [], []
-        for name, value in zip(context.hashes, context.values, strict=True):
-            place, measure = known[name]
-            places.append(place)
-            if measure is not None:
-                ranked.append(share * measure.ranked(value))
-                scaled.append(measure.scaled(value))
-            elif value == 1.0:
-                ranked.append(share)
-                scaled.append(1.0)
-            else:  # something said more than once, or folded
-                worth = UNKNOWN.scaled(value)
-                ranked.append(share * worth)
-                scaled.append(worth)
+        names, count = context.hashes, len(context.hashes)
+        places = list(map(self._contexts.__getitem__, names))
+        share = 1.0 / sqrt(max(count - 1, 1))
+        ranked, scaled = [share] * count, [1.0] * count  # as all that is said once, and is no number
+        for at, value in enumerate(context.values):
+            if names[at] & NUMERIC:
+                measure = self._measures_of[names[at]]
+                ranked[at], scaled[at] = share * measure.ranked(value), measure.scaled(value)
+            elif value != 1.0:  # something said more than once, or folded
+                scaled[at] = worth = UNKNOWN.scaled(value)
+                ranked[at] = share * worth
         return places, ranked, scaled
 
     def _context_places(self, names: tuple[int, ...]) -> Places:
@@ -220,15 +226,17 @@ class Scorer:
         new = [name for name in names if name not in known]
         if len(known) + len(new) > self._pairs.most_contexts:
             known.clear()
+            self._measures_of.clear()
             self._pairs.forget()
             new = list(names)
         if new:
             self._give_context_places(new)
-        return np.array([known[name][0] for name in names])
+        return np.array([known[name] for name in names])
 
     def _give_context_places(self, new: list[int]) -> None:
-        known, measure_of, first = self._contexts, self._measures.of, len(self._contexts)
-        known.update({name: (place, measure_of(name) if name & NUMERIC else None) for place, name in enumerate(new, start=first)})
+        known, first = self._contexts, len(self._contexts)
+        self._measures_of.update({name: self._measures.of(name) for name in new if name & NUMERIC})
+        known.update({name: place for place, name in enumerate(new, start=first)})
         self._make_room_for_contexts(len(known))
         hashes, given = np.array(new, dtype=np.uint32), self._frequencies[first : len(known)]
         if self._bends.has_own:
@@ -240,14 +248,24 @@ class Scorer:
             if CONSTANT in new:
                 given[new.index(CONSTANT), -WAVES:] = 0.0  # it is no feature to be similar in
 
+    def _offered(self, rows: tuple[Row, ...]) -> "_Offered":
+        last, offered = self._last
+        if rows != last:
+            actions = self._action_places(rows)
+            shares = self._shared_share.take(actions)
+            offered = actions, shares, bool(np.count_nonzero(shares))
+            self._last = rows, offered
+        return offered
+
     def _action_places(self, rows: tuple[Row, ...]) -> Places:
         known = self._actions
-        places = [known.get(row, -1) for row in rows]
-        if -1 in places:
+        places: list[Any] = list(map(known.get, rows))
+        if None in places:
             unknown = [row for row in dict.fromkeys(rows) if row not in known]
             new = self._unlike(unknown)
             if len(self._places_of) + len(new) > ACTION_PLACES or len(known) + len(unknown) > _MOST_ROWS:
                 known.clear()
+                self._last = (), self._last[1]
                 self._places_of.clear()
                 self._pairs.forget(actions=True)
                 unknown = list(dict.fromkeys(rows))
@@ -417,8 +435,8 @@ class _Table:
 class _Pairs:
     """What each context feature adds to the score of each action, per unit of the feature.
 
-    ``_worths`` has shape [contexts, actions, channels], the places that there are; ``_known`` tells which of them were looked up. The
-    entries of the actions stand one after another: those at place p from ``_starts[p]`` up to ``_starts[p + 1]``.
+    ``_worths`` has shape [contexts, actions, channels], the places that there are; ``_known`` tells which of them were looked up, and all
+    others are NaN. The entries of the actions stand one after another: those at place p from ``_starts[p]`` up to ``_starts[p + 1]``.
     """
 
     def __init__(self, table: _Table, mask: Mask | None) -> None:
@@ -433,7 +451,8 @@ class _Pairs:
 
     def _lay_out(self, contexts: int, actions: int) -> None:
         self.contexts, self.actions = contexts, actions
-        self._worths = np.zeros((contexts, actions, self._table.channels), dtype=np.float32)
+        self._worths = np.full((contexts, actions, self._table.channels), np.nan, dtype=np.float32)
+        self._rows = self._worths[:, :, 0] if self._table.channels == 1 else self._worths
         self._flat = self._worths.ravel() if self._table.channels == 1 else self._worths.reshape(-1, self._table.channels)
         self._known = np.zeros((contexts, actions), dtype=np.bool_)
 
@@ -449,7 +468,7 @@ class _Pairs:
 
     def forget(self, *, actions: bool = False) -> None:
         """Forget all that was looked up, and perhaps the actions."""
-        self._known[:] = False
+        self._known[:], self._worths[:] = False, np.nan
         if actions:
             self._names, self._values, self._starts = self._names[:0], self._values[:0], self._starts[:1]
 
@@ -461,11 +480,19 @@ class _Pairs:
 
     def worths(self, names: tuple[int, ...], contexts: Places, actions: Places) -> Floats32:
         """Give what these context features, which have these places, add to these actions: [n, K], or [n, K, channels] if several."""
-        pairs = contexts[:, None] * self.actions + actions
-        known = self._known.take(pairs)
-        if np.count_nonzero(known) < known.size:
+        given = self._taken(contexts, actions)
+        flat = given.ravel()
+        if isnan(flat.dot(flat)):  # one product finds it sooner than a look at each
+            known = self._known[np.ix_(contexts, actions)]
             self._look_up(np.array(names, dtype=np.uint32), contexts, actions, known)
-        given: Floats32 = self._flat.take(pairs, axis=0)
+            given = self._taken(contexts, actions)
+        return given
+
+    def _taken(self, contexts: Places, actions: Places) -> Floats32:
+        if len(contexts) * self.actions * self.channels <= _TAKEN_AT_ONCE:  # whole rows first: quicker than to work out each place
+            given: Floats32 = self._rows.take(contexts, axis=0).take(actions, axis=1)
+        else:
+            given = self._flat.take(contexts[:, None] * self.actions + actions, axis=0)
         return given
 
     def worths_of_many(self, names: Hashes, contexts: Places, actions: Places) -> Floats32:
