@@ -60,6 +60,9 @@ async def _of_loop(deployment: Deployment, app: App, loop: str, key: str, events
         "receipts": {each: await get(place(loop, f"events/{quote(each, safe='')}")) for each in events},
         "export": await _exported(deployment, loop),
     }
+    found["schedules"] = await get(under(loop, "evaluations/schedules"))
+    ids = [quote(each["id"], safe="") for each in found["schedules"]["value"]]
+    found["schedules, each"] = [await get(under(loop, f"evaluations/schedules/{each}")) for each in ids]
     of_jobs = {"evaluations": f"?{_SERIES}", "importances": ""}
     for kind, query in of_jobs.items():
         collection = {"importances": "featureImportances"}.get(kind, kind)

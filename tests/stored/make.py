@@ -1,4 +1,7 @@
-"""``python -m tests.stored.make RELEASE`` in a checkout of that release: what it writes into storage, and what it says of it, as files."""
+"""``python -m tests.stored.make RELEASE [PART]`` in a checkout of it: what it writes into storage, and what it says of that, as files.
+
+Without a part it is the whole story. The part ``holdout`` is small: one loop with a holdout and a schedule.
+"""
 
 import asyncio
 import json
@@ -6,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from local.azurite import running_azurite
 from shared.storage.azure.storage import AzureStorage
@@ -14,23 +18,27 @@ from shared.storage.settings import FolderSettings
 from tests.stored.account import dump, load, pack
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.kinds import KINDS
-from tests.stored.releases import Release
+from tests.stored.releases import WHOLE, Release
 from tests.stored.story import ADMIN, SETTINGS, Story
 
 WAITED = 300.0
 """Seconds between what was written last and when what is waiting is learned."""
 
 
-async def make(connection: str, release: Release) -> None:
+TELLING: Final = {WHOLE: Story.tell, "holdout": Story.tell_of_a_holdout}
+
+
+async def make(connection: str, release: Release, part: str) -> None:
     """Tell the story, write down what is stored and what is said of it, and then go on with it and write down what comes of it."""
     story = Story(connection)
     try:
-        await story.tell()
+        await TELLING[part](story)
         release.write("said", await answers(story.deployment, story.app, story.keys, story.events))
         assert isinstance(story.deployment.storage, AzureStorage)
         await dump(story.deployment.storage, release.folder)
-        _write_known(release, story)
-        await _write_store(release)
+        _write_known(release, story, part)
+        if part == WHOLE:
+            await _write_store(release)
         story.clock.pass_(WAITED)
         await go_on(story.deployment, story.app)
         release.write("said-later", await answers(story.deployment, story.app, story.keys, story.events))
@@ -48,7 +56,7 @@ async def _write_store(release: Release) -> None:
         pack(Path(made) / "store", release.store)
 
 
-def _write_known(release: Release, story: Story) -> None:
+def _write_known(release: Release, story: Story, part: str) -> None:
     known = {
         "at": story.clock.at.isoformat(),
         "later": WAITED,
@@ -57,17 +65,18 @@ def _write_known(release: Release, story: Story) -> None:
         "keys": story.keys,
         "refused": story.refused,
         "events": story.events,
+        "part": part,
     }
     (release.folder / "known.json").write_text(json.dumps(known, indent=1) + "\n", "utf-8")
 
 
-def main(name: str) -> None:
+def main(name: str, part: str = WHOLE) -> None:
     release = Release(name)
     shutil.rmtree(release.folder, ignore_errors=True)
     release.folder.mkdir()
     with tempfile.TemporaryDirectory() as data, running_azurite(Path(data) / "data") as azurite:
-        asyncio.run(make(azurite.connection_string(), release))
+        asyncio.run(make(azurite.connection_string(), release, part))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -11,6 +11,7 @@ from shared.runtime.settings import AppSettings, read_settings
 from tests.stores import settings_of
 
 FOLDER: Final = Path(__file__).parent
+WHOLE: Final = "whole"
 NEWEST: Final = "78a452a"
 
 
@@ -34,6 +35,11 @@ class Release:
         found: dict[str, Any] = json.loads((self.folder / "known.json").read_text("utf-8"))
         return found
 
+    @property
+    def part(self) -> str:
+        """What is told of: the first releases had the whole story alone."""
+        return str(self.known().get("part", WHOLE))
+
     def at(self) -> datetime:
         return datetime.fromisoformat(self.known()["at"])
 
@@ -49,6 +55,7 @@ class Release:
         (self.folder / f"{name}.json.gz").write_bytes(gzip.compress(text, mtime=0))
 
 
-def releases() -> list[Release]:
-    """List them, in the order of their names."""
-    return [Release(path.parent.name) for path in sorted(FOLDER.glob("*/known.json"))]
+def releases(part: str = WHOLE) -> list[Release]:
+    """List those whose whole storage is kept, or a part of the story, in the order of their names."""
+    found = [Release(path.parent.name) for path in sorted(FOLDER.glob("*/known.json"))]
+    return [each for each in found if each.part == part]

@@ -27,7 +27,7 @@ from shared.storage.azure.storage import AzureStorage
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from tests.clocks import SetClock
-from tests.stored.calls import App, place, said
+from tests.stored.calls import App, place, said, under
 from tests.stores import received, rows_of
 
 BEGIN: Final = datetime(2026, 5, 17, 12, tzinfo=UTC)
@@ -44,6 +44,10 @@ SETTINGS: Final[Mapping[str, str]] = {
 SERVED: Final = ("default", "pages", "imitating", "observing", "silent", "cleared", "again", "free")
 """Loops that are there in the end."""
 GONE: Final = "gone"
+HELD: Final = "held"
+"""The only loop beside the app's own in a part that tells of a holdout and a schedule."""
+
+SHARE: Final = 0.25
 
 ROUNDS: Final = 10
 """Events of a loop in each window."""
@@ -117,6 +121,33 @@ class Story:
         await self._analyse()
         await self._waiting_window()
         await self._stop_a_trainer()
+
+    async def tell_of_a_holdout(self) -> None:
+        """Have a loop with a holdout and a daily schedule: one run is over, one is asked for, and events wait to be learned."""
+        await self._make(HELD, "S0")
+        await self._configure(HELD, holdoutPercentage=SHARE, logMirrorEnabled=False)
+        await self._hear()
+        await self._traffic("first", loops=(HELD,))
+        self.clock.at = BEGIN + timedelta(seconds=200)
+        await self._come_by()
+        schedule = {
+            "name": "every day",
+            "everyDays": 1,
+            "overDays": 30,
+            "startTime": (BEGIN + timedelta(seconds=210)).isoformat(),
+            "policies": [{"name": "greedy", "arguments": "--cb_explore_adf --first 1 --ignore i"}],
+            "comparedWith": "online",
+            "leastLifts": {"greedy": -2.0},
+        }
+        said(await self.app.call("PUT", under(HELD, "evaluations/schedules/daily"), schedule, key=self.keys[HELD][0]))
+        self.clock.at = BEGIN + timedelta(seconds=220)
+        await self.app.timer("analyses")
+        while await self._next_step():
+            continue
+        await self.app.timer("analyses")
+        self.clock.at = BEGIN + timedelta(days=1, seconds=220)
+        await self._traffic("waiting", loops=(HELD,))
+        await self.app.timer("analyses")
 
     # --- calls -----------------------------------------------------------------------------------------------------------
 
