@@ -1,6 +1,12 @@
 """Processes killed (−9) at each of their storage calls while they make, change or run schedules: each due evaluation exists once."""
 
+import random
 import signal
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
 
 import pytest
 
@@ -9,9 +15,12 @@ from shared.domain.loop import LoopRecord
 from shared.domain.schedules import Run
 from tests.builders import T0
 from tests.clocks import SetClock
+from tests.http.test_figures import SHORT
+from tests.patience import PATIENCE
 from tests.reliability.chosen import last_calls
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.scheduled import CHANGED, PLAN, WEEK, deployment_at
+from tests.running import RunningApp
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
 from tests.stored.calls import App
@@ -123,3 +132,48 @@ async def _scheduled(survivor: Survivor, name: str) -> None:
 async def _with_log(account) -> None:
     made = drawn(EVENTS, every=60.0, first=T0 - WEEK / 2)
     await seed(account, [made[:3], made[3:]])
+
+
+@pytest.mark.exhaustive
+def test_a_service_that_is_killed_again_and_again_has_each_due_run_once(new_store):
+    """A client makes schedules and sends each call again until it is acknowledged; the timer comes by; nobody waits for the kills."""
+    chance, names, start = random.Random(24), [f"s{number}" for number in range(4)], datetime.now(UTC) + timedelta(seconds=5)
+    plan = {"name": "daily", "everyDays": 1, "overDays": 1, "startTime": start.isoformat()}
+    with RunningApp(new_store(), settings=SHORT, queues=True) as app:
+        for name in names:
+            _killed_during(app, "PUT", f"/evaluations/schedules/{name}", plan, chance.uniform(0.0, 0.05))
+            assert app.request("PUT", f"/evaluations/schedules/{name}", plan).status == 200
+        until = time.monotonic() + PATIENCE
+        while datetime.now(UTC) <= start:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for _ in range(3):
+            _killed_during(app, "POST", "/admin/functions/analyses", None, chance.uniform(0.0, 0.1))
+        while not all(_is_over(app, name) for name in names):
+            assert time.monotonic() < until + PATIENCE, app.logs
+            app.request("POST", "/admin/functions/analyses")
+            time.sleep(0.2)
+        runs = [run for name in names for run in app.request("GET", f"/evaluations/schedules/{name}").json["runs"]]
+        assert [datetime.fromisoformat(run["dueTime"]) for run in runs] == [start] * len(names)
+        listed = app.request("GET", "/personalizer/evaluations?api-version=2022-09-01-preview").json["value"]
+        assert sorted([each["id"] for each in listed]) == sorted([run["evaluationId"] for run in runs])
+
+
+def _killed_during(app: RunningApp, method: str, path: str, body: object, seconds: float) -> None:
+    """Kill the service so long after a call was sent, and start it again."""
+
+    def call() -> None:
+        with suppress(OSError, HTTPException):
+            app.request(method, path, body)
+
+    calling = threading.Thread(target=call)
+    calling.start()
+    time.sleep(seconds)
+    app.kill()
+    calling.join()
+    app.start()
+
+
+def _is_over(app: RunningApp, name: str) -> bool:
+    found = app.request("GET", f"/evaluations/schedules/{name}").json["runs"]
+    return bool(found) and found[-1]["status"] == "Succeeded"
