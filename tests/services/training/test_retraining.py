@@ -30,6 +30,8 @@ from tests.stores import opened, overwrite
 STORE = "anew"
 LATER = after(150)
 DAYS = timedelta(days=1)
+LONG_AFTER = after(100 * DAYS.total_seconds())
+"""Beyond the days of any default, though not by far: a trainer looks into each hour that has passed."""
 OTHER_REWARDS = replace(RESET, default_reward=0.3, reward_aggregation=RewardAggregation.MAX)
 
 
@@ -134,7 +136,7 @@ async def test_where_the_owner_has_set_days_only_these_are_learned_whole_windows
 async def test_where_nobody_has_set_days_as_much_is_learned_as_the_model_knew_however_old_it_is(account, learned):
     for resets, days in enumerate((2, 0), start=1):
         loop = replace(RESET, resets=resets, model_retrain_days=days, default_reward=resets / 10, log_retention_days=-1)
-        anew = await reset(account, loop=loop, at=after(400 * DAYS.total_seconds()))
+        anew = await reset(account, loop=loop, at=LONG_AFTER)
         assert anew.learned == learned.learned
 
 
@@ -146,7 +148,7 @@ async def test_what_its_owner_has_taken_away_is_not_learned_again_but_for_the_la
     await trainer(account, SECOND, store=STORE).run()
     since = await pointer_of(account, STORE)
     late = replace(RESET, default_reward=0.3, log_retention_days=-1)
-    anew = await reset(account, loop=late, at=after(400 * DAYS.total_seconds()))
+    anew = await reset(account, loop=late, at=LONG_AFTER)
     assert anew.learned == since.learned < since.counters.learned
     young = await reset(account, loop=replace(late, resets=2))
     assert young.learned == since.counters.learned == since.learned + before.learned
@@ -161,7 +163,7 @@ async def test_chunks_of_earlier_releases_which_do_not_say_how_much_they_teach_a
         await logs.delete(path)
         await logs.write_once(path, file.data, metadata={"format": "1", "parent": parent})
     kept = replace(OTHER_REWARDS, log_retention_days=-1)
-    anew = await reset(account, loop=kept, at=after(400 * DAYS.total_seconds()))
+    anew = await reset(account, loop=kept, at=LONG_AFTER)
     assert anew.learned == learned.learned
 
 
