@@ -576,6 +576,7 @@ def without_times(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("examples", "steps"), [pytest.param(10, 20, id="some"), pytest.param(150, 40, id="many", marks=pytest.mark.exhaustive)]
 )
