@@ -39,11 +39,11 @@ client: | environment ## build the Python package for applications that decide i
 
 test: export PYTHONDONTWRITEBYTECODE =  # hundreds of processes are started: each would compile the app anew
 test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's engine start an Azurite
-	$(BIN)/python -m pytest -n 4 --dist loadscope || $(ALONE)
+	$(BIN)/python -m pytest -n 5 --dist loadscope || $(ALONE)
 
 exhaustive: export PYTHONDONTWRITEBYTECODE =
 exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sweeps, of which `make test` runs representatives
-	$(BIN)/python -m pytest -n 4 --dist loadscope -m exhaustive || $(ALONE) -m exhaustive
+	$(BIN)/python -m pytest -n 5 --dist loadscope -m exhaustive || $(ALONE) -m exhaustive
 
 simulate: $(VENV)/.installed-dev ## play schedules of several processes, crashes and faults in virtual time, on two cores (SEEDS=FIRST:LAST; ARGS)
 	@exec $(BIN)/python -m tests.simulation $(or $(SEEDS),0:1000) $(ARGS)
