@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,18 @@ from shared.runtime.settings import DEFAULTS
 from shared.storage.names import JOBS, LOGS, MODELS, TRAINING
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-PARSER = BicepParser()
+
+
+@cache
+def parser() -> BicepParser:
+    """The grammar takes half a second to be read."""
+    return BicepParser()
 
 
 @lru_cache(maxsize=200)
 def parsed(text: str) -> dict[str, Any]:
     """Parse a template; most texts are parsed many times over by the tests."""
-    return dict(PARSER.parse(text=text))
+    return dict(parser().parse(text=text))
 
 
 COMPUTED = {"thisMonth"}
