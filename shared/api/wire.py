@@ -57,6 +57,8 @@ _OTHER_TEXT = (
 """How texts in other encodings begin: with their byte order mark, or with a bracket."""
 _NO_NUMBER = re.compile("nan|inf(inity)?", re.IGNORECASE)
 _LONGEST_PLACE = 200
+_OF_A_NAME = "[key]"
+"""Stands last in the place of an error about the name of a member, behind the name."""
 
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type", "is_instance_of"})
 """Errors whose own text tells of Python's classes."""
@@ -160,8 +162,10 @@ def _checked(document: object, model: type[Body], invalid: Callable[..., Request
         return model.model_validate(document, by_alias=True, by_name=False)
     except ValidationError as cause:
         first = cause.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = path((*where, *first["loc"]))
-        message = "Input should be a JSON object" if first["type"] in _NOT_AN_OBJECT else first["msg"]
+        loc, message = first["loc"], "Input should be a JSON object" if first["type"] in _NOT_AN_OBJECT else first["msg"]
+        if loc[-1:] == (_OF_A_NAME,):
+            loc, message = loc[:-2], f"the name {str(loc[-2])[:_LONGEST_PLACE]!r} cannot be: {message}"
+        place = path((*where, *loc))
         raise invalid(f"{place or 'the body'}: {message}", target=place or None) from cause
 
 
