@@ -167,9 +167,9 @@ async def test_chunks_of_earlier_releases_which_do_not_say_how_much_they_teach_a
     assert anew.learned == learned.learned
 
 
-@pytest.mark.parametrize(("days_later", "is_kept"), [(89, True), (91, False)])
+@pytest.mark.parametrize(("days_later", "is_kept"), [(8, True), (10, False)])
 async def test_what_retention_is_about_to_delete_is_not_learned_again_whichever_comes_first(account, learned, days_later, is_kept):
-    anew = await reset(account, loop=replace(OTHER_REWARDS, log_retention_days=90), at=after(days_later * DAYS.total_seconds()))
+    anew = await reset(account, loop=replace(OTHER_REWARDS, log_retention_days=9), at=after(days_later * DAYS.total_seconds()))
     assert anew.learned == (learned.learned if is_kept else 0)
 
 
