@@ -131,14 +131,14 @@ class Sender:
 
     def _settled(self, chunk: Chunk, answer: Answer, records: Sequence[Record]) -> list[Sequence[Record]]:
         """Do what an answer asks for; gives what is still to be sent. Raises `WireError` where all of it is, after a while."""
-        if answer.status in {200, 201, 204}:
+        if answer.status == (204 if chunk.path == OBSERVATIONS else 200) and _is_of_the_service(chunk, answer):
             self._stored(chunk, answer)
             return []
         if answer.status == 413 or answer.error.get("code") == "PayloadSizeExceeded":
             return self._halves(records, answer)
         if answer.status == 400 and self._corrected(answer):
             return [records]
-        if answer.status >= 500 or answer.status in {401, 403, 404, 408, 429}:
+        if answer.status >= 500 or answer.status in {401, 403, 404, 408, 429} or not answer.error:  # a proxy's, or of a wrong address
             raise WireError(answer.told, retry_after=answer.retry_after)
         return self._without(chunk, records, answer)
 
@@ -149,11 +149,10 @@ class Sender:
         for number, record in enumerate(chunk.lines, start=1):
             if record is not None and number not in refused:
                 _tell_outcome(record, None)
-        told = answer.json if isinstance(answer.json, dict) else {}
         if chunk.path == OBSERVATIONS:
             self._tally.count(observed=sum(each is not None for each in chunk.lines))
         else:
-            self._tally.count(stored=int(told.get("stored", 0)), repeated=int(told.get("repeated", 0)))
+            self._tally.count(stored=answer.json["stored"], repeated=answer.json.get("repeated", 0))
 
     def _refused(self, chunk: Chunk, told: Any) -> set[int]:
         refused = told.get("refused", []) if isinstance(told, dict) else []
@@ -222,6 +221,19 @@ class Sender:
     def _time(self, at: float) -> bytes:
         told = datetime.fromtimestamp(at, UTC) + timedelta(seconds=self._tally.clock_offset)
         return told.isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+
+
+def _is_of_the_service(chunk: Chunk, answer: Answer) -> bool:
+    """Tell whether this says of each line what became of it: a page of a proxy may have the same status."""
+    if chunk.path == OBSERVATIONS:
+        return not answer.body
+    told = answer.json
+    if not isinstance(told, dict) or not isinstance(told.get("refused"), list):
+        return False
+    counts = [told.get("stored"), told.get("repeated", 0), len(told["refused"])]
+    numbers = [each for each in counts if type(each) is int and each >= 0]
+    lines = [each for each in chunk.lines if each is not None]
+    return len(numbers) == len(counts) and sum(numbers) == len(lines)
 
 
 def _groups(records: Sequence[Record]) -> Iterable[Sequence[Record]]:

@@ -185,13 +185,42 @@ def test_a_clock_that_cannot_be_corrected_is_no_reason_to_try_for_ever(service, 
     assert sending.tally.refused == 1
 
 
-@pytest.mark.parametrize("body", [None, [], "text", {"refused": "x"}, {"stored": "many"}, {"refused": [{"line": 99}]}])
-def test_an_answer_that_cannot_be_read_does_not_end_the_thread(service, sending, body):
+UNREADABLE: list[object] = [
+    None,
+    [],
+    "<html>",
+    {},
+    {"refused": "x"},
+    {"stored": "many", "repeated": 0, "refused": []},
+    {"stored": 0, "repeated": 0, "refused": []},
+    {"stored": 2, "repeated": -1, "refused": []},
+    {"stored": 0, "repeated": 0, "refused": [{"line": 99}]},
+    {"stored": 0, "repeated": 0, "refused": ["x"]},
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=str)
+def test_a_page_that_does_not_say_what_became_of_each_line_is_no_answer_and_the_lines_are_sent_again(service, sending, body):
     service.replies.append(Reply(200, body))
     sending.send(decision(1))
-    sending.queue.put(decision(2), 0.0)
+    assert ids(service.decisions) == ["e1"]
+    assert sending.tally.stored == 1
+    assert sending.tally.refused == 0
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(200, "<html>"), Reply(204), Reply(301), Reply(302), Reply(400, "<html>"), Reply(407), Reply(421, {})]
+)
+def test_what_a_proxy_answers_loses_no_line(service, sending, reply):
+    """204 is what the service itself says of observations, and of nothing else."""
+    service.replies.append(reply)
+    sending.send(decision(1))
+    service.replies.append(reply if reply.status != 204 else Reply(200, "<html>"))
+    sending.queue.put(observation(1), 0.0)
     until(lambda: sending.queue.waiting()[0] == 0)
-    assert "e2" in ids(service.decisions)
+    assert ids(service.decisions) == ids(service.observations) == ["e1"]
+    assert sending.tally.refused == 0
+    assert sending.tally.sending_error is None
 
 
 def test_at_the_end_what_waits_is_sent_and_no_longer_than_there_is_time(service):
