@@ -179,10 +179,10 @@ class Journal:
                 raise OSError("the disk is full")
             if self._fsync:
                 os.fdatasync(self._file)
-        except OSError:
+            self._head = (self._head[0], self._head[1] + len(frame))
+        except BaseException:  # KeyboardInterrupt too: what is behind the head is no record
             os.ftruncate(self._file, self._head[1])
             raise
-        self._head = (self._head[0], self._head[1] + len(frame))
 
     def _place_in(self, number: int) -> Place:
         try:
@@ -319,7 +319,7 @@ class Spool:
                 return 0
             for each in self._adopted:
                 each.let_go()
-            if self._records:
+            if self._own.unsent():  # what the disk says, whatever was counted
                 self._own.let_go()
             else:
                 self._own.remove()

@@ -279,6 +279,29 @@ def test_a_disk_that_is_full_is_a_full_queue_and_leaves_no_half_of_a_record(tmp_
     assert [each.at for each in emptied(queue)] == [1.0, 3.0]
 
 
+def test_a_write_that_is_interrupted_leaves_no_record_behind_the_caller_s_back(tmp_path, monkeypatch):
+    def interrupted(file: int, data: bytes) -> int:
+        write(file, data)
+        raise KeyboardInterrupt
+
+    queue, write = spool(tmp_path), os.write
+    queue.put(decision(1), 0.0)
+    monkeypatch.setattr(os, "write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        queue.put(decision(2), 0.0)
+    monkeypatch.setattr(os, "write", write)
+    queue.put(decision(3), 0.0)
+    assert [each.at for each in emptied(queue)] == [1.0, 3.0]
+
+
+def test_a_journal_that_holds_more_than_was_counted_stays_when_it_is_closed(tmp_path):
+    """A call may have been interrupted after its record was written, and before it was counted."""
+    queue = spool(tmp_path)
+    queue._own.append(decision(1))
+    queue.close(is_sending=False)
+    assert [each.at for each in emptied(spool(tmp_path))] == [1.0]
+
+
 def test_a_folder_that_cannot_be_used_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SpoolError):
