@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from math import isfinite
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
@@ -165,6 +165,10 @@ class Personalizer:
             raise ValueError(f"promise: {promise!r} is none of {', '.join(get_args(Promise))}")
         if when_full not in get_args(WhenFull):
             raise ValueError(f"when_full: {when_full!r} is none of {', '.join(get_args(WhenFull))}")
+        if not 0.0 <= timeout < inf:
+            raise ValueError(f"timeout: {timeout!r} is no number of seconds")
+        if poll_seconds is not None and not 0.0 < poll_seconds < inf:
+            raise ValueError(f"poll_seconds: {poll_seconds!r} is no number of seconds")
         size = queue_bytes or (SPOOL_BYTES if promise == "spooled" else QUEUE_BYTES)
         folder = Path(spool) if spool is not None else default_folder()
         self._wire = Wire(endpoint, key, http)
@@ -339,8 +343,9 @@ _OPEN: "weakref.WeakSet[Personalizer]" = weakref.WeakSet()
 def observation(event_id: str, value: float, slot: str | None) -> Record:
     """Write a reward; raises `InvalidRequestError`."""
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
-    if not isfinite(number) or not -1.0 <= number <= 1.0:
-        raise InvalidRequestError(f"value: must be a number from -1 to 1, not {value!r}", target="value")
+    if not -1.0 <= number <= 1.0:  # so it is with what is no number
+        given = "a larger whole number" if isinstance(value, int) and abs(value) > 1 else repr(value)  # digits may be too many to write
+        raise InvalidRequestError(f"value: must be a number from -1 to 1, not {given}", target="value")
     line = b'{"eventId":%b,"id":"%b","value":%b' % (_named(event_id), _new_id(), repr(float(number)).encode())
     if slot is not None:
         line += b',"slotId":' + text_of(check_id(slot, "slotId"), "slotId")

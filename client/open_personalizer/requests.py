@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from open_personalizer.errors import InvalidRequestError
@@ -35,7 +35,9 @@ _WRITTEN: Final = frozenset({dict, list})
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 _NOTHING: Final[frozenset[str]] = frozenset()
 _DICTS: Final = frozenset({dict})
-_PLAIN_NUMBERS: Final = frozenset({int, float})
+_FLOATS: Final = frozenset({float})
+_SAFE_BITS: Final = 1000
+"""Whole numbers of so many bits are surely no larger than the largest number of JSON's readers."""
 _PLAIN_TEXTS: Final = frozenset({str})
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
 
@@ -50,7 +52,7 @@ class Action:
 
     def __init__(self, id: str, features: Features) -> None:
         self.text = _json({"id": id, "features": _listed(features, "features")}, "action")
-        read = json.loads(self.text)
+        read = _read(self.text, "action")
         check_id(read["id"], "id")
         of_action = _checked(read["features"], "features")
         if not has_value(of_action.objects):
@@ -118,11 +120,12 @@ class Reader:
         given, text = _context(context)
         read = self._actions(actions)
         _check_values(given.values + read.values)
-        situation = events.Situation(tuple(given.objects), read.known, _excluded(excluded))
-        if excluded:
+        without = _excluded(excluded)
+        situation = events.Situation(tuple(given.objects), read.known, without)
+        if without:
             if not any(situation.allowed):
                 refuse("excludedActions", "at least one action must not be excluded")
-            text += b',"excludedActions":' + _json(list(excluded), "excludedActions")
+            text += b',"excludedActions":' + _json(sorted(without), "excludedActions")
         return Asked(situation, text + read.text, read.actions)
 
     def read_slots(self, context: Features, actions: Sequence[Action | Mapping[str, Any]], given_slots: Sequence[Slot]) -> AskedSlots:
@@ -226,7 +229,7 @@ def _context(context: Features) -> tuple[Checked, bytes]:
     text = _json(listed, "contextFeatures")
     counts = [_plain_values(each, MAX_DEPTH) for each in listed]
     if -1 in counts:
-        return _checked(json.loads(text), "contextFeatures"), b'"contextFeatures":' + text
+        return _checked(_read(text, "contextFeatures"), "contextFeatures"), b'"contextFeatures":' + text
     return Checked(listed, sum(counts)), b'"contextFeatures":' + text
 
 
@@ -243,11 +246,14 @@ def _check_values(total: int) -> None:
 
 
 def _excluded(given: Sequence[str]) -> frozenset[str]:
-    if given == ():
+    if type(given) is tuple and not given:
         return _NOTHING
-    if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+    if isinstance(given, str) or not isinstance(given, Iterable):
         refuse("excludedActions", "must be ids of actions")
-    return frozenset(given)
+    listed = list(given)  # at once: it may be something that can be gone through only once
+    if not all(isinstance(each, str) for each in listed):
+        refuse("excludedActions", "must be ids of actions")
+    return frozenset(listed)
 
 
 def _slot(slot: Slot, number: int) -> dict[str, Any]:
@@ -257,7 +263,7 @@ def _slot(slot: Slot, number: int) -> dict[str, Any]:
     return {
         "id": check_id(slot.id, f"{where}.id"),
         "baselineAction": check_id(slot.baseline_action, f"{where}.baselineAction"),
-        "features": json.loads(_json(_listed(slot.features, f"{where}.features"), f"{where}.features")),
+        "features": _read(_json(_listed(slot.features, f"{where}.features"), f"{where}.features"), f"{where}.features"),
         "excludedActions": sorted(_excluded(slot.excluded)),
     }
 
@@ -293,16 +299,32 @@ def _plain_values(features: object, depth: int) -> int:
         if type(name) is not str or not name:
             return -1
         if kind in _PLAIN:
+            if kind is int and value.bit_length() > _SAFE_BITS:
+                return -1
             total += 1
             continue
         if kind is list:
-            inside = len(value) if _PLAIN_NUMBERS.issuperset(map(type, value)) or _PLAIN_TEXTS.issuperset(map(type, value)) else -1
+            inside = len(value) if _FLOATS.issuperset(map(type, value)) or _PLAIN_TEXTS.issuperset(map(type, value)) else -1
         else:
             inside = _plain_values(value, depth - 1)
         if inside < 0:
             return -1
         total += inside
     return total
+
+
+def _read(text: bytes, where: str) -> Any:
+    """Read what was written; raises `InvalidRequestError` for a whole number that the service could not read."""
+    try:
+        return json.loads(text, parse_int=_whole)
+    except (OverflowError, RecursionError) as cause:
+        raise InvalidRequestError(f"{where}: cannot be read again: {cause}", target=where) from cause
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    float(number)  # raises OverflowError
+    return number
 
 
 def _made_once() -> Callable[[object], str]:

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Final
 
 from open_personalizer.wire import Answer, Wire, WireError, model_bytes
@@ -118,6 +119,11 @@ def _read(answer: Answer) -> Basis:
         raise WireError("the answer of the service is no JSON object")
     if body.get("algorithm") != ALGORITHM:
         raise WireError(f"the service decides by algorithm {body.get('algorithm')!r}; this client knows {ALGORITHM}: install a newer one")
+    if not all(isinstance(body[name], str) for name in ("loop", "modelVersion", "ticket")):
+        raise WireError("the answer of the service names no loop, no version or no ticket")
+    poll_seconds = float(body["pollSeconds"])
+    if not isfinite(poll_seconds):
+        raise WireError(f"the service asks to be asked again after {poll_seconds} seconds")
     given = body["settings"]
     if unknown := given.keys() - _SETTINGS:
         raise WireError(f"decisions depend on {', '.join(sorted(unknown))}, which this client does not know: install a newer one")
@@ -140,5 +146,5 @@ def _read(answer: Answer) -> Basis:
         arguments=parse_arguments(settings.policy.arguments),
         ticket=body["ticket"],
         tag=answer.headers.get("ETag"),
-        poll_seconds=float(body["pollSeconds"]),
+        poll_seconds=poll_seconds,
     )

@@ -129,6 +129,10 @@ def test_settings_are_taken_over_while_it_runs_and_come_with_their_ticket(servic
         Reply(200, {**SERVING, "model": "not base64!"}),
         Reply(200, {**SERVING, "loop": "No Loop"}),
         Reply(200, {**SERVING, "pollSeconds": "soon"}),
+        Reply(200, {**SERVING, "pollSeconds": float("nan")}),
+        Reply(200, {**SERVING, "ticket": None}),
+        Reply(200, {**SERVING, "loop": 5}),
+        Reply(302, None, {"Location": "/elsewhere"}),
         Reply(200, []),
         Reply(401, error("401")),
     ],
@@ -251,10 +255,19 @@ def test_a_closed_client_refuses_calls(client):
     assert personalizer.close() == 0
 
 
-@pytest.mark.parametrize("value", [1.1, -1.1, float("nan"), float("inf"), None, "1", True])
+@pytest.mark.parametrize(
+    "value", [1.1, -1.1, float("nan"), float("inf"), None, "1", True, 2, 10**400, -(10**5000)], ids=lambda value: str(type(value))
+)
 def test_a_reward_that_the_service_would_refuse_is_refused(client, value):
     with pytest.raises(InvalidRequestError):
         client().reward("e", value)
+
+
+@pytest.mark.parametrize("name", ["timeout", "poll_seconds"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_a_time_that_is_none_is_refused(service, name, value):
+    with pytest.raises(ValueError, match=f"{name}: .* is no number of seconds"):
+        Personalizer(service.endpoint, "key", promise="memory", **{name: value})
 
 
 @pytest.mark.parametrize("options", [{"promise": "best"}, {"when_full": "drop"}])

@@ -96,6 +96,38 @@ def test_what_json_cannot_say_or_the_service_refuses_is_refused(value):
         Action("x", {"f": value})
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**400), 2**1024])
+@pytest.mark.parametrize("wrap", [lambda number: number, lambda number: [1, number], lambda number: {"b": {"c": number}}])
+@pytest.mark.parametrize("of_action", [False, True])
+def test_a_whole_number_that_the_service_cannot_read_is_refused_at_once(number, wrap, of_action):
+    large, small = {"a": wrap(number)}, {"a": 1}
+    with pytest.raises(InvalidRequestError) as refused:
+        Reader().read(small if of_action else large, [{"id": "x", "features": large if of_action else small}], ())
+    assert (refused.value.target or "").startswith("actions[0]" if of_action else "contextFeatures")
+
+
+def test_the_largest_numbers_that_the_service_can_read_are_read_as_it_reads_them():
+    read = Reader().read({"a": int(1.7e308), "b": [10**30, -(10**300)]}, [{"id": "x", "features": {"a": -(2**1023)}}], ())
+    assert encoded(read.situation) == encoded(by_service(read.text))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [["b"], ("b",), {"b"}, {"b": 1}.keys(), iter(["b"]), (each for each in ["b"]), np.array(["b"])],
+    ids=lambda given: type(given).__name__,
+)
+def test_ids_are_excluded_whatever_they_are_given_in(given):
+    read = Reader().read({}, [{"id": each, "features": {"n": 1}} for each in "ab"], given)
+    assert read.situation.allowed == by_service(read.text).allowed == (True, False)
+
+
+@pytest.mark.parametrize("wrong", ["b", b"b", 5, [5], None, [None]])
+def test_exclusions_that_are_no_ids_are_refused(wrong):
+    with pytest.raises(InvalidRequestError) as refused:
+        Reader().read({}, [{"id": "a", "features": {"n": 1}}], wrong)
+    assert refused.value.target == "excludedActions"
+
+
 def test_an_object_that_holds_itself_or_is_too_deep_is_refused():
     own: dict = {}
     own["own"] = own
