@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -10,14 +9,15 @@ from shared.domain.errors import AccessDeniedError, PersonalizerError, ResourceN
 from shared.domain.events import JoinedEvent, SkipReason
 from shared.domain.ledger import Counters
 from shared.joining.chunks import ChunkName
-from shared.joining.reading import read_line
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
 from shared.services.models.replay import Replay
 from shared.storage.names import DayTable
+from tests.simulation.audits import joined, of_container, of_holdout, of_policy, of_refused, of_schedules, of_slots
 from tests.simulation.engine import Stored
 from tests.simulation.plan import KEYS, Plan, Step
 from tests.simulation.process import Process
+from tests.simulation.promises import APART, Promise, Promises
 from tests.simulation.steps import DEFAULT, IMPORTED, OTHER, TAKEN, admitted, train
 
 if TYPE_CHECKING:
@@ -26,39 +26,6 @@ if TYPE_CHECKING:
 DEFAULT_REWARD: Final = 0.5
 """As plans set it."""
 
-APART: Final = timedelta(seconds=4)
-"""By which two processes may see the time differently (docs/decisions/clocks.md), and a little more."""
-
-
-@dataclass
-class Promise:
-    """A call: when it was made, and when it was answered with success, if it was."""
-
-    step: Step
-    life: str
-    made_at: datetime
-    kept_at: datetime | None = None
-    refusal: PersonalizerError | None = None
-    answer: object = None
-
-    @property
-    def event(self) -> str:
-        return str(self.step.arguments.get("event", ""))
-
-    @property
-    def events(self) -> list[str]:
-        """The events that it is to be logged for."""
-        return self.step.arguments["events"] if self.step.what == "upload" else [self.event]
-
-    @property
-    def is_acknowledged(self) -> bool:
-        return self.kept_at is not None
-
-    def is_surely_before(self, other: "Promise") -> bool:
-        """Whether this was over when the other was asked for, as all see it; one process sees it exactly."""
-        apart = timedelta(0) if self.life == other.life else APART
-        return self.kept_at is not None and self.kept_at + apart < other.made_at
-
 
 class Auditor:
     """Knows what was asked and what was acknowledged, and looks at what came of it."""
@@ -66,7 +33,7 @@ class Auditor:
     def __init__(self, plan: Plan, settings: AppSettings) -> None:
         self._plan = plan
         self._settings = settings
-        self._promises: dict[str, list[Promise]] = defaultdict(list)
+        self._promises = Promises(sets_clocks=any(step.what == "set_clock" for step in plan.steps))
         self.waiting: list[str] = []
 
     def asked(self, step: Step, life: str, at: datetime) -> Promise:
@@ -88,6 +55,7 @@ class Auditor:
             broken += await world.present(number).begin(_served(world.present(number)))
             broken += await world.present(number).begin(self._keys(world.present(number)))
         broken += await world.present(0).begin(self._imported(world.present(0)))
+        broken += await world.present(0).begin(self._beside(world.present(0)))
         for promise, stored in world.backups:
             broken += await self._restored(world, promise, stored)
         return broken
@@ -98,10 +66,11 @@ class Auditor:
         services = await process.deployment.fresh(DEFAULT)
         assert services is not None
         progress = await services.progress.read()
-        events = await _joined(services)
+        events = await joined(services)
         broken += self._decisions(events)
         first = [event for event in events if event.skip is not SkipReason.DUPLICATE]
         broken += self._rewards(first)
+        broken += of_holdout(events, self._promises)
         if not self._promises["delete_log"]:
             broken += self._counters(events, first, progress.counters)
         if progress.pending or progress.pending_rewards:
@@ -109,6 +78,19 @@ class Auditor:
         broken += await _replayed(services)
         broken += await _gone(process, services)
         broken += await self._evaluations(services)
+        return broken
+
+    async def _beside(self, process: Process) -> list[str]:
+        """Look at what was done beside the loop's own calls."""
+        services, promises = await process.deployment.fresh(DEFAULT), self._promises
+        assert services is not None
+        broken = [*of_refused(promises), *await of_policy(services, promises)]
+        if promises["rank_slots"]:
+            broken += await of_slots(process, promises, timedelta(seconds=self._plan.wait))
+        if promises["put_schedule"]:
+            broken += await of_schedules(services, promises)
+        if promises["mirror"] and not promises["delete_log"]:
+            broken += await of_container(process, services)
         return broken
 
     async def _restored(self, world: "World", promise: Promise, stored: Stored) -> list[str]:
@@ -120,11 +102,9 @@ class Auditor:
         services = await process.begin(process.deployment.fresh(DEFAULT))
         assert services is not None
         found = Counter(
-            [event.decision.event_id for event in await process.begin(_joined(services)) if event.skip is not SkipReason.DUPLICATE]
+            [event.decision.event_id for event in await process.begin(joined(services)) if event.skip is not SkipReason.DUPLICATE]
         )
-        ranked = [
-            each for each in [*self._promises["rank"], *self._promises["upload"]] if each.kept_at and each.kept_at + APART < promise.made_at
-        ]
+        ranked = [each for each in self._decided if each.is_logged and each.kept_at and each.kept_at + APART < promise.made_at]
         lost = {event_id for each in ranked for event_id in each.events if found[event_id] != 1}
         broken = [f"a copy has all that was acknowledged before it: {event_id} counts {found[event_id]} times" for event_id in sorted(lost)]
         return [*broken, *[f"of a copy: {each}" for each in await process.begin(_replayed(services))]]
@@ -134,7 +114,7 @@ class Auditor:
         services = await process.deployment.fresh(TAKEN)
         if services is None:
             return []
-        found = Counter([event.decision.event_id for event in await _joined(services)])
+        found = Counter([event.decision.event_id for event in await joined(services)])
         broken = [f"an event is imported once: {event_id} is there {times} times" for event_id, times in found.items() if times > 1]
         if any(each.is_acknowledged for each in self._promises["import_log"]) and len(found) != IMPORTED:
             broken.append(f"a log is imported whole: {len(found)} of {IMPORTED} events are there")
@@ -189,7 +169,7 @@ class Auditor:
     def _is_certainly_logged(self, promise: Promise) -> bool:
         """Whether it was acknowledged, and every deletion that was tried was over before it was asked for."""
         deletions = self._promises["delete_log"]
-        return promise.is_acknowledged and all(each.is_surely_before(promise) for each in deletions)
+        return promise.is_logged and all(each.is_surely_before(promise) for each in deletions)
 
     def _is_possibly_logged(self, promise: Promise) -> bool:
         """Whether no deletion that was acknowledged began after it was answered."""
@@ -198,7 +178,7 @@ class Auditor:
 
     @property
     def _decided(self) -> list[Promise]:
-        return [*self._promises["rank"], *self._promises["upload"]]
+        return [*self._promises["rank"], *self._promises["upload"], *self._promises["send"]]
 
     @property
     def _all_rewards(self) -> list[Promise]:
@@ -242,7 +222,9 @@ class Auditor:
 
     def _is_surely_in_time(self, reward: Promise) -> bool:
         calls = [each for each in self._decided if reward.event in each.events]
-        if len(calls) != 1 or not self._is_certainly_logged(calls[0]) or not self._is_certainly_logged(reward):
+        if len(calls) != 1 or calls[0].step.what == "send":  # it was decided at another time than it was sent
+            return False
+        if not self._is_certainly_logged(calls[0]) or not self._is_certainly_logged(reward):
             return False
         if self._has_a_clock_that_is_set(reward) or self._has_a_clock_that_is_set(calls[0]):
             return False
@@ -277,7 +259,8 @@ async def _replayed(services: LoopServices) -> list[str]:
         steps = [step async for step in replay.run(await replay.plan())]
     except PersonalizerError as error:
         made_of = (await services.joined.models())[stored[0].version]
-        if ChunkName.parse(made_of.chunk).generation < stored[0].log.generation:
+        chunks = [made_of.chunk, *[each.last for each in made_of.origin.path]]
+        if any(chunk and ChunkName.parse(chunk).generation < stored[0].log.generation for chunk in chunks):
             return []  # the log that it was made of was deleted
         return [f"a model is rebuilt from the log: {error!r}"]
     return [f"a model is rebuilt to the byte: {step.version} has another {', '.join(step.differing)}" for step in steps if step.differing]
@@ -322,8 +305,3 @@ async def _served(process: Process) -> list[str]:
     if served.settings != await services.configurator.read():
         broken.append(f"each process follows the settings: {process.life.name} does not")
     return broken
-
-
-async def _joined(services: LoopServices) -> list[JoinedEvent]:
-    chunks = [await services.joined.chunk(name) for name in reversed(await services.joined.chain())]
-    return [read_line(line) for chunk in chunks for line in chunk.splitlines()]

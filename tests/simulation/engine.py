@@ -4,7 +4,6 @@ What is stored is one object (`Stored`); each process of a simulation has an ope
 storage's clock. What storage does with a call is done at once; when that is, and what comes of the answer, is the network's.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,6 @@ from typing import Final, TypeVar
 from shared.domain.clock import EPOCH
 from shared.domain.errors import ConflictError, StorageUnavailableError
 from shared.storage.clocks import StorageTime
-from shared.storage.failures import in_time
 from shared.storage.ports import ROW_BYTES, AbsentError, Content, Entry, KeyRange, Message, NotModified, Row, Storage
 from shared.storage.waiting import Waiter
 from tests.simulation.network import Call, Network, Straight, Traffic
@@ -103,9 +101,7 @@ class MemoryStorage:
 
     async def call(self, call: Call, apply: Callable[[], Answer]) -> Answer:
         """Have the network bring a call."""
-        async with in_time(f"{call.verb} {call.place} {call.name}"):
-            await asyncio.sleep(0)  # others go on, as they do while a real call is under way
-            return await self._network.bring(call, partial(self._counted, call, apply), self.time)
+        return await self._network.bring(call, partial(self._counted, call, apply), self.time)
 
     def _counted(self, call: Call, apply: Callable[[], Answer]) -> Answer:
         self.stored.traffic.add(call)

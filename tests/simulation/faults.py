@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import StrEnum
 from random import Random
 from typing import Any, Final, TypeVar
 
 from shared.domain.errors import StorageUnavailableError
+from shared.domain.patience import seconds_left
 from shared.storage.clocks import StorageTime
-from tests.simulation.network import Call, date_of
+from shared.storage.failures import CALL_DEADLINE, in_time
+from tests.simulation.network import Call, date_of_second
 from tests.simulation.virtual import BEGIN, Life, VirtualLoop, current
 
 Answer = TypeVar("Answer")
@@ -28,6 +29,8 @@ LATEST: Final = 20.0
 """Seconds after which nothing arrives any more."""
 LASTING: Final = 0.4
 """Of the faults, the part that does not pass before the client gives up."""
+_MARGIN: Final = 0.01
+_BEGUN: Final = BEGIN.timestamp()
 _PAUSES: Final = (0.2, 2.2, 4.2)
 _NOBODY: Final = Context()
 
@@ -87,6 +90,14 @@ class SimulatedNetwork:
         assert life is not None
         kind, there, back = self._drawn(life, call)
         lasts = self._lasts(life, kind)
+        if kind is None and there + back + _MARGIN < seconds_left(CALL_DEADLINE):
+            return await self._tried(None, apply, time, there, back, lasts=False)  # it cannot be too late
+        async with in_time(f"{call.verb} {call.place} {call.name}"):
+            return await self._tried(kind, apply, time, there, back, lasts=lasts)
+
+    async def _tried(
+        self, kind: Kind | None, apply: Callable[[], Answer], time: StorageTime, there: float, back: float, *, lasts: bool
+    ) -> Answer:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(_PAUSES[attempt - 1])
@@ -154,7 +165,7 @@ class SimulatedNetwork:
         self._loop.call_later(back, _answer, answer, (_done(apply), self._date()), context=_NOBODY)
 
     def _date(self) -> str:
-        return date_of(BEGIN + timedelta(seconds=self._loop.time()))
+        return date_of_second(int(_BEGUN + self._loop.time()))
 
 
 def _answer(answer: "asyncio.Future[Any]", given: tuple[Any, str]) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 from tests.simulation.faults import Kind, Weather
 
 KEYS: Final = ("first-key", "second-key")
+CONTAINER: Final = "https://owner.blob.core.windows.net/log?sp=w&sr=c&sig=x"
+POLICIES: Final = ("--cb_explore_adf --epsilon 0.5", "--cb_explore_adf --ignore_linear u", "--cb_explore_adf -q uc")
 NOON, MIDNIGHT = 0.0, 12 * 3_600.0
 _OFTEN: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
@@ -95,7 +97,8 @@ def drawn(seed: int) -> Plan:
     clocks = tuple(Clock(chance.uniform(-skew, skew), chance.uniform(-2e-4, 2e-4), tick) for _ in range(processes))
     start = chance.choice((NOON, NOON, NOON + 59.0, MIDNIGHT - length / 2))
     drawing = _Drawing(chance, length, wait, processes)
-    steps = tuple(sorted(drawing.steps()))
+    beside = _Beside(Random(f"{seed} beside"), length, wait, processes)
+    steps = tuple(sorted([*drawing.steps(), *beside.steps()]))
     weather = Weather(
         rate=chance.choice((0.0, 0.01, 0.05, 0.15)),
         kinds=tuple(chance.sample(list(Kind), k=chance.choice((1, 3, len(Kind))))),
@@ -106,15 +109,16 @@ def drawn(seed: int) -> Plan:
 
 
 class _Drawing:
-    """Draws steps."""
+    """Draws steps; ``first`` is what their numbers, and rewards, begin behind."""
+
+    first = 0
 
     def __init__(self, chance: Random, length: float, wait: float, processes: int) -> None:
         self._chance = chance
         self._length = length
         self._wait = wait
         self._processes = processes
-        self._number = 0
-        self._rewards = 0
+        self._number = self._rewards = self.first
 
     def steps(self) -> Iterator[Step]:
         chance = self._chance
@@ -197,9 +201,9 @@ class _Drawing:
             for _ in range(chance.choice((1, 1, 2))):
                 yield self._reward(event_id, max(at + chance.choice((-1.0, 0.0, 0.5, self._wait * 1.5 * chance.random())), 0.0))
 
-    def _reward(self, event_id: str, at: float, what: str = "reward") -> Step:
+    def _reward(self, event_id: str, at: float, what: str = "reward", **more: Any) -> Step:
         self._rewards += 1
-        return self._step(at, what, event=event_id, value=self._rewards / 1_000)
+        return self._step(at, what, event=event_id, value=self._rewards / 1_000, **more)
 
     def _now_and_then(self, every: float) -> Iterator[float]:
         at = self._chance.random() * every
@@ -217,3 +221,59 @@ class _Drawing:
     def _step(self, at: float, what: str, *, process: int | None = None, **arguments: Any) -> Step:
         self._number += 1
         return Step(at, self._number, self._chance.randrange(self._processes) if process is None else process, what, arguments)
+
+
+class _Beside(_Drawing):
+    """Draws what is done beside the rest, in a part of the schedules, by a chance of its own."""
+
+    first = 500
+
+    def steps(self) -> Iterator[Step]:
+        for each in (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout):
+            if self._chance.random() < 0.15:
+                yield from each()
+
+    def _slots(self) -> Iterator[Step]:
+        """Rank two slots, at times again, and reward one or both of them."""
+        chance = self._chance
+        for number in range(chance.choice((3, 8))):
+            event, at = f"m{number}", self._moment()
+            for later in (0.0, 1.0)[: chance.choice((1, 1, 2))]:
+                yield self._step(at + later, "rank_slots", event=event)
+            for slot in ("top", "side"):
+                if chance.random() < 0.6:
+                    yield self._reward(event, at + chance.choice((0.5, self._wait * 1.2 * chance.random())), "reward_slot", slot=slot)
+
+    def _clients(self) -> Iterator[Step]:
+        """Have clients decide, send that later, and at times again, to another process."""
+        chance = self._chance
+        for number in range(chance.choice((1, 3, 5))):
+            at, events = self._moment(), [f"c{number}-{place}" for place in range(chance.choice((1, 3)))]
+            yield self._step(at, "decide", batch=f"c{number}", events=events)
+            at += chance.choice((0.5, 5.0, 40.0))
+            for later in (0.0, chance.choice((0.0, 0.3, 20.0)))[: chance.choice((1, 2))]:
+                yield self._step(at + later, "send", batch=f"c{number}", events=events)
+            if chance.random() < 0.5:
+                yield self._reward(events[0], at + 0.5, "upload_rewards")
+
+    def _mirrored(self) -> Iterator[Step]:
+        yield self._step(self._moment() / 2.0, "configure", log_mirror_enabled=True, log_mirror_sas_uri=CONTAINER)
+        for at in self._now_and_then(self._chance.choice((20.0, 60.0))):
+            yield self._step(at, "mirror")
+
+    def _schedules(self) -> Iterator[Step]:
+        """Make schedules, each at times by two at once, and have their timer and the workers come by."""
+        for number in range(self._chance.choice((1, 2))):
+            for at in [self._moment()] * self._chance.choice((1, 2)):
+                yield self._step(at, "put_schedule", id=f"schedule{number}")
+        for at in self._now_and_then(30.0):
+            yield self._step(at, "run_schedules")
+            yield self._step(at + self._chance.random(), "work")
+
+    def _policies(self) -> Iterator[Step]:
+        for _ in range(self._chance.choice((1, 2))):
+            yield self._step(self._moment(), "set_policy", arguments=self._chance.choice(POLICIES))
+
+    def _holdout(self) -> Iterator[Step]:
+        for share in self._chance.choice(((0.3,), (0.5, 0.0))):
+            yield self._step(self._moment(), "configure", holdout_percentage=share)

@@ -4,20 +4,29 @@ Each takes the place of a method of the real code, and does what a careless chan
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from shared.learning import choosing
+from shared.services.analysis.scheduling import Schedules
+from shared.services.log.mirroring import Mirroring
+from shared.services.models import keeper
+from shared.services.serving.multislot import MultiSlotRanker, decide_slots
+from shared.services.serving.verified_uploads import VerifiedUploads
 from shared.services.training.room import Room
 from shared.services.training.stepping import Stepper
 from shared.storage.clocks import LogClock
 from shared.storage.event_log import RowEventLog
 from shared.storage.files import Files
 from shared.storage.hot_log import HotLog
+from shared.storage.polling import StoredConfiguration
 
-_real: "list[tuple[type, str, object]]" = []
+_real: "list[tuple[Any, str, object]]" = []
 
 
 @contextmanager
@@ -126,7 +135,78 @@ def _duplicates_not_looked_for() -> None:
     _put(RowEventLog, "sightings", sightings)
 
 
-def _put(owner: type, name: str, method: object) -> None:
+def _slots_one_by_one() -> None:
+    """The slots of an event are stored one after the other, each in a row of its own."""
+
+    async def rank(self: Any, asked: Any, *, event_id: Any, deferred: bool, is_scored: bool = False) -> None:
+        served = await self._models.served()
+        for each in decide_slots(self._decider, asked, served, event_id=event_id, at=self._clock.now(), deferred=deferred):
+            await self._log.append_decisions([each])
+
+    _put(MultiSlotRanker, "rank", rank)
+
+
+def _mirror_remembers_first() -> None:
+    """A chunk counts as copied before it is written to the container."""
+
+    async def copy(self: Any, target: Any, name: str, state: Any) -> None:
+        self._later = (target, name, state)
+
+    async def run(self: Any) -> Any:
+        self._later = None
+        done = await real(self)
+        if self._later is not None:
+            await real_copy(self, *self._later)
+        return done
+
+    real, real_copy = Mirroring._run, Mirroring._copy
+    _put(Mirroring, "_copy", copy)
+    _put(Mirroring, "_run", run)
+
+
+def _period_asked_anew() -> None:
+    """A run's evaluation is asked for, under a name of its own, before the run is noted."""
+    real = Schedules._planned
+
+    async def planned(self: Any, schedule: Any) -> Any:
+        new = await real(self, schedule)
+        if new == schedule:
+            return schedule
+        run = replace(new.runs[-1], evaluation=f"scheduled-{secrets.token_hex(4)}")
+        return replace(new, runs=(*new.runs[:-1], await self._asked(new, run)))
+
+    _put(Schedules, "_planned", planned)
+
+
+def _ticket_of_the_present() -> None:
+    """A client's decision is made once more by what is served now, whatever its ticket says."""
+
+    async def basis(self: Any, ticket: str, settings: Any) -> Any:
+        return await self._models.served()
+
+    _put(VerifiedUploads, "_basis", basis)
+
+
+def _held_out_one_way() -> None:
+    """An event's probabilities are those of the policy alone, as if none were held out."""
+    _put(choosing, "mixed", lambda probabilities, *, baseline, chance: tuple(probabilities))
+
+
+def _goes_back_to_its_own() -> None:
+    """A record that this process has written is the newest, whatever it has read since."""
+
+    def note(self: Any, record: Any) -> None:
+        self._known = replace(self._known, record=record)
+
+    _put(StoredConfiguration, "note", note)
+
+
+def _copy_without_its_path() -> None:
+    """A restored model tells of the model that it is a copy of, and not of what that one has learned."""
+    _put(keeper, "path_of", lambda version, models: ())
+
+
+def _put(owner: Any, name: str, method: object) -> None:
     _real.append((owner, name, vars(owner)[name]))
     setattr(owner, name, method)
 
@@ -142,5 +222,12 @@ PLANTED: Final[Mapping[str, Callable[[], None]]] = MappingProxyType(
         "generation-left": _generation_left,
         "own-clock": _own_clock,
         "duplicates-not-looked-for": _duplicates_not_looked_for,
+        "slots-one-by-one": _slots_one_by_one,
+        "mirror-remembers-first": _mirror_remembers_first,
+        "period-asked-anew": _period_asked_anew,
+        "ticket-of-the-present": _ticket_of_the_present,
+        "held-out-one-way": _held_out_one_way,
+        "goes-back-to-its-own": _goes_back_to_its_own,
+        "copy-without-its-path": _copy_without_its_path,
     }
 )

@@ -4,10 +4,12 @@ import asyncio
 import time as clock_of_process
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from shared.domain.patience import unlimited
+from shared.domain.uploads import Claim
 from shared.runtime.settings import AppSettings
 from shared.runtime.wiring import Deployment
 from shared.services.serving.model_server import Polling, Refreshable
@@ -21,11 +23,22 @@ from tests.simulation.virtual import Life, current
 Answer = TypeVar("Answer")
 
 
+@dataclass
+class Outside:
+    """What is kept outside of the deployment: the files of an owner's container, and what clients have decided and not sent yet."""
+
+    container: dict[str, bytes] = field(default_factory=dict)
+    decided: dict[str, tuple[Claim, ...]] = field(default_factory=dict)
+
+
 class Process:
     """One life of a process, and what runs in it."""
 
-    def __init__(self, life: Life, settings: AppSettings, stored: Stored, network: SimulatedNetwork, backup: Stored) -> None:
+    def __init__(
+        self, life: Life, settings: AppSettings, stored: Stored, network: SimulatedNetwork, *, backup: Stored, outside: Outside
+    ) -> None:
         self.life = life
+        self.outside = outside
         self.network = network
         self.storage = OpenedStorage(stored, network=network, time=StorageTime(life, monotonic=life.monotonic))
         self.backup = OpenedStorage(backup, network=network, time=StorageTime(life, monotonic=life.monotonic))

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -58,6 +58,35 @@ class Life:
 current: ContextVar[Life | None] = ContextVar("life", default=None)
 
 
+class Handle:
+    """What asyncio has of the same name, without what is for debugging."""
+
+    __slots__ = ("_args", "_callback", "_context", "_when", "is_cancelled")
+
+    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None, when: float = 0.0) -> None:
+        self._callback = callback
+        self._args = args
+        self._context = copy_context() if context is None else context
+        self._when = when
+        self.is_cancelled = False
+
+    def when(self) -> float:
+        return self._when
+
+    def cancelled(self) -> bool:
+        return self.is_cancelled
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+    @property
+    def life(self) -> Life | None:
+        return self._context.get(current)
+
+    def run(self) -> None:
+        self._context.run(self._callback, *self._args)
+
+
 class VirtualLoop:
     """Runs what is ready, in order; when nothing is, it is the time of the next timer. It has what asyncio asks of an event loop."""
 
@@ -65,8 +94,8 @@ class VirtualLoop:
         self._itself: Any = self  # for asyncio, which names a class that has far more
         self._now = start
         self._number = 0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[float, int, asyncio.Handle]] = []
+        self._ready: deque[Handle] = deque()
+        self._timers: list[tuple[float, int, Handle]] = []
         self.errors: list[str] = []
         self.has_seen_an_end = False
         self.events = 0
@@ -96,9 +125,9 @@ class VirtualLoop:
             self._now = max(self._now, at)
         else:
             raise StuckError("nothing is left to happen, but somebody still waits")
-        if handle._cancelled:
+        if handle.is_cancelled:
             return
-        life = handle._context.get(current)  # type: ignore[attr-defined]  # likewise
+        life = handle.life
         if life is not None:
             if life.ended:
                 return
@@ -106,9 +135,9 @@ class VirtualLoop:
                 self._push(life.frozen_until, handle)
                 return
         self.events += 1
-        handle._run()
+        handle.run()
 
-    def _push(self, at: float, handle: asyncio.Handle) -> None:
+    def _push(self, at: float, handle: Handle) -> None:
         self._number += 1
         heapq.heappush(self._timers, (at, self._number, handle))
 
@@ -122,23 +151,20 @@ class VirtualLoop:
     def time(self) -> float:
         return self._now
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self._itself, context)
+    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
+        handle = Handle(callback, args, context)
         self._ready.append(handle)
         return handle
 
     call_soon_threadsafe = call_soon
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(when, callback, args, self._itself, context)
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Handle:
+        handle = Handle(callback, args, context, when)
         self._push(when, handle)
         return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass
 
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self._itself)

@@ -11,13 +11,17 @@ from typing import Any, Final
 from shared.domain.errors import PersonalizerError, UnavailableError
 from shared.domain.patience import patience
 from shared.runtime.settings import read_settings
-from tests.simulation.auditor import Auditor, Promise
+from tests.simulation.auditor import Auditor
+from tests.simulation.beside import BESIDE
 from tests.simulation.engine import Stored, copied
 from tests.simulation.faults import Fault, SimulatedNetwork
 from tests.simulation.plan import Clock, Plan, Step
-from tests.simulation.process import Process
+from tests.simulation.process import Outside, Process
+from tests.simulation.promises import Promise
 from tests.simulation.steps import STEPS
 from tests.simulation.virtual import BEGIN, Life, StuckError, VirtualLoop
+
+_DOES: Final = {**STEPS, **BESIDE}
 
 _ANSWERED_WITHIN: Final = 150.0
 """Seconds of calm after which whoever called has an answer."""
@@ -80,6 +84,7 @@ class World:
         self.loop = VirtualLoop(plan.start)
         self.stored = Stored(now=self.now, name_is_kept=timedelta(seconds=40))
         self.backup = Stored(now=self.now)
+        self.outside = Outside()
         self.backups: list[tuple[Promise, Stored]] = []
         self.network = SimulatedNetwork(self.loop, plan.weather, without=plan.without)
         self.settings = read_settings(plan.settings)
@@ -106,7 +111,7 @@ class World:
     def opened(self, stored: Stored) -> Process:
         """Give a process on another storage, as after a restore."""
         life = Life("restored", self.loop, Random(0))
-        return Process(life, self.settings, stored, self.network, Stored(now=self.now))
+        return Process(life, self.settings, stored, self.network, backup=Stored(now=self.now), outside=Outside())
 
     # --- the course of it ------------------------------------------------------------------------------------------------
 
@@ -128,7 +133,7 @@ class World:
         name = f"p{number}.{self.lives[number]}"
         chance = Random(f"{self.plan.seed} {name}")
         life = Life(name, self.loop, chance, self.offsets[number], clock.drift, clock.tick)
-        self.processes[number] = Process(life, self.settings, self.stored, self.network, self.backup)
+        self.processes[number] = Process(life, self.settings, self.stored, self.network, backup=self.backup, outside=self.outside)
 
     def _begin(self, step: Step) -> None:
         process = self.processes[step.process]
@@ -161,7 +166,7 @@ class World:
         promise = self.auditor.asked(step, process.life.name, self.now())
         try:
             with patience(timedelta(seconds=20), each=timedelta(seconds=10)):
-                promise.answer = await STEPS[step.what](process, step.arguments)
+                promise.answer = await _DOES[step.what](process, step.arguments)
         except UnavailableError:
             return
         except PersonalizerError as error:
@@ -184,17 +189,21 @@ class World:
         behind = max(map(abs, self.offsets)) + self.plan.wait + self.settings.lookback.total_seconds() + 30.0
         await asyncio.sleep(max(behind, 30.0))
         await self._last_chance()
-        await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), _HIDDEN) + 10.0)
+        hidden = _HIDDEN if any(step.what in {"evaluate", "put_schedule"} for step in self.plan.steps) else 0.0
+        await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
         await self._last_chance()
 
     async def _last_chance(self) -> None:
         number = self.plan.seed % len(self.processes)
+        asked = {step.what for step in self.plan.steps}
         does = ["train", "retain", "train"]
-        if any(step.what == "evaluate" for step in self.plan.steps):
-            does += ["sweep", "work"]
+        does += ["run_schedules"] * ("put_schedule" in asked)
+        does += ["sweep", "work"] * bool(asked & {"evaluate", "put_schedule"})
+        does += ["run_schedules"] * ("put_schedule" in asked)
+        does += ["mirror_all"] * ("mirror" in asked)
         for what in does:
             process = self.present(number)
-            await process.begin(STEPS[what](process, {}))
+            await process.begin(_DOES[what](process, {}))
         for each in range(len(self.processes)):
             await self.present(each).begin(self._looked(self.present(each)))
 
