@@ -132,7 +132,7 @@ class SharedRidge:
         settled, ridge = self.settled[cells].astype(np.float64), self.precision
         means = self.anchors.T[: len(columns)].take(cells, axis=1).astype(np.float64)
         if len(columns) > 1:
-            means[1:] += prior_draws(cells, ridge).T * (settled == 0.0)
+            means[1:] += prior_draws(cells, ridge).T * ((settled == 0.0) & self.met[cells])  # a state has no others
         start = np.stack([self.weights[:, column].take(cells) for column in columns]).astype(np.float64)
         solved = _Problem(crosses, targets, counts, ridge + settled, means).solved(start, iterations)
         for column, weights in zip(columns, solved, strict=True):

@@ -149,6 +149,22 @@ def test_a_learner_goes_on_from_its_state_for_the_same_interactions(arguments):
     assert artifact.dump_state(again) == artifact.dump_state(learner)
 
 
+@pytest.mark.parametrize("arguments", ["", "-q uc", "-q ua", "--ignore_linear u", "--ignore a"])
+@pytest.mark.parametrize("age", [0.0, 40.0])
+def test_who_goes_on_from_the_state_learns_the_same_as_who_stayed(arguments, age):
+    """What is crossed with nothing, or is worth 0, is not in the state, and must have no part in what is learned next."""
+    interactions = of(arguments)
+    staying, returning = Learner.cold(interactions), Learner.cold(interactions)
+    for number in range(6):
+        asked = Situation(({"user": {"age": age * (number % 3), "city": f"c{number % 2}"}, "hour": number % 2},), ACTIONS)
+        batch = to_batch([Encoder(interactions).encode(asked).logged(number % 2)], rewards=[number % 3 / 2], probabilities=[0.5])
+        for learner in (staying, returning):
+            learner.learn(batch)
+        returning = artifact.load_learner(artifact.dump_state(returning))
+        assert artifact.dump_state(returning) == artifact.dump_state(staying)
+        assert artifact.dump_model(returning) == artifact.dump_model(staying)
+
+
 def test_a_namespace_that_is_ignored_changes_no_score():
     learner = learned(of("--ignore p"))
     places = [Situation(({"user": {"city": "Rome"}, "place": {"name": name}},), ACTIONS) for name in ("p0", "p1", "elsewhere")]
