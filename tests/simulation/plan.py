@@ -229,7 +229,7 @@ class _Beside(_Drawing):
     first = 500
 
     def steps(self) -> Iterator[Step]:
-        for each in (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout):
+        for each in (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout, self._rivals):
             if self._chance.random() < 0.15:
                 yield from each()
 
@@ -277,3 +277,9 @@ class _Beside(_Drawing):
     def _holdout(self) -> Iterator[Step]:
         for share in self._chance.choice(((0.3,), (0.5, 0.0))):
             yield self._step(self._moment(), "configure", holdout_percentage=share)
+
+    def _rivals(self) -> Iterator[Step]:
+        """Change the loop several times at nearly the same moment, each time in any process."""
+        for at in [self._moment()] * self._chance.choice((2, 3)):
+            what = self._chance.choice(("new_key", "new_key", "configure"))
+            yield self._step(at + 2.0 * self._chance.random(), what, **self._more(what))
