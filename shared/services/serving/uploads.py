@@ -37,6 +37,8 @@ class Uploads:
         self._grace = grace
         self._encoder = (encoders or Encoders()).of(EVERYTHING)
         self._reported: Recent[bool] = Recent(size=_REMEMBERED, longest=_MARK)
+        self._under_way: dict[bytes, asyncio.Future[None]] = {}
+        """The marks of what is stored just now, and what ends with that."""
 
     async def interactions(self, batch: Sequence[Interaction]) -> None:
         """Return once these decisions, at least one, are stored; raises as `shared.domain.ports.EventLog.append_decisions`."""
@@ -50,15 +52,25 @@ class Uploads:
         What has an id, and was stored by this process lately, is not stored again.
         """
         marks = dict.fromkeys(mark for each in batch if (mark := _mark(each)))
+        while others := {self._under_way[mark] for mark in marks if mark in self._under_way}:
+            await asyncio.wait(others)  # they are stored just now: that may fail
         new = {mark for mark in marks if self._reported.get(mark) is None}
-        fresh = [each for each in batch if not (mark := _mark(each)) or _taken(new, mark)]
+        ended = asyncio.get_running_loop().create_future()
+        self._under_way.update(dict.fromkeys(new, ended))
+        try:
+            await self._store([each for each in batch if not (mark := _mark(each)) or _taken(new, mark)])
+            for mark in marks:
+                self._reported.put(mark, True)
+        finally:
+            self._under_way = {mark: other for mark, other in self._under_way.items() if other is not ended}
+            ended.set_result(None)
+
+    async def _store(self, fresh: Sequence[Report]) -> None:
         if not fresh:
             return
         times = times_of([each.at for each in fresh], now=self._clock.now(), grace=self._grace)
         observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(fresh, times, strict=True)]
         await self._log.append_observations(observed)
-        for mark in marks:
-            self._reported.put(mark, True)
 
     def _decisions(self, batch: Sequence[Interaction], times: Sequence[datetime], mode: LearningMode) -> list[Decision]:
         return [self._decision(each, at, mode) for each, at in zip(batch, times, strict=True)]

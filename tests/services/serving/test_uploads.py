@@ -1,18 +1,24 @@
 """Batches: what a client decided by itself is learned as if it had been decided here."""
 
+import asyncio
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
 
 from shared.api.logs import read_interactions, read_observations
 from shared.api.rank import ActionReader
-from shared.domain.errors import EventTooLargeError
-from shared.domain.events import LearningMode
+from shared.domain.errors import EventTooLargeError, StorageUnavailableError
+from shared.domain.events import LearningMode, Observation
+from shared.domain.uploads import Report
 from shared.learning.encoding import Encoder
+from shared.services.serving.uploads import Uploads
 from tests.builders import T0, after, situation
+from tests.clocks import SetClock
 from tests.processes import WAIT, Process
 from tests.reliability.world import GRACE, LOOP
 
@@ -86,6 +92,37 @@ async def test_a_reward_with_an_id_that_is_sent_again_is_stored_once(one):
         ("e1", 1.0, ""),
         ("e1", 0.5, "top"),
     ]
+
+
+async def test_a_reward_that_is_sent_again_while_it_is_being_stored_is_stored_once(one):
+    first, second = {"eventId": "e1", "value": 0.5, "id": "r1"}, {"eventId": "e1", "value": 0.5, "id": "r2"}
+    await asyncio.gather(observe(one, first), observe(one, second, first), observe(one, first), observe(one, second))
+    assert len(await observed(one)) == 2
+
+
+class FailingOnce:
+    """A log whose first call fails after all that are ready have begun."""
+
+    def __init__(self) -> None:
+        self.stored: list[Observation] = []
+        self._has_failed = False
+
+    async def append_observations(self, observations: Sequence[Observation]) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            await asyncio.sleep(0)
+            raise StorageUnavailableError("down")
+        self.stored.extend(observations)
+
+
+async def test_a_reward_whose_first_storing_fails_is_stored_by_whoever_sent_it_again_meanwhile():
+    log: Any = FailingOnce()
+    no_models: Any = None
+    uploads = Uploads(log, no_models, clock=SetClock(T0), grace=timedelta(minutes=10))
+    batch = [Report("e1", 0.5, "", None, id="r1")]
+    outcomes = await asyncio.gather(*[uploads.observations(batch) for _ in range(3)], return_exceptions=True)
+    assert [type(each) for each in outcomes] == [StorageUnavailableError, type(None), type(None)]
+    assert len(log.stored) == 1
 
 
 async def test_rewards_without_an_id_are_all_stored(one):
