@@ -5,6 +5,7 @@ One machine draws sequences of calls to two processes of the app on one storage,
 """
 
 import asyncio
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ IDS: Final = ("a", "b", "c")
 SLOTS: Final = ("top", "side")
 ARGUMENTS: Final = ("--cb_explore_adf", "--cb_explore_adf --softmax --lambda 3", "--cb_explore_adf --ignore i", "--ccb_explore_adf")
 JOBS: Final = ("first", "a/second")
+RANGE: Final = {"startTime": "2026-05-17", "endTime": "2026-06-17"}
+OTHERS: Final[Any] = {"importances": {}, "breakdowns": {"feature": "user.segment"}}
+"""Jobs on a range of the log that are asked for beside evaluations, and what they need."""
 CHANGES: Final[Any] = {
     "rewardWaitTime": ["PT1S", "PT30S", "PT10M", "PT4H"],
     "defaultReward": [0.0, -1.0, 0.5],
@@ -42,6 +46,7 @@ CHANGES: Final[Any] = {
     "modelRetrainDays": [0, 2, 90],
     "isInferenceExplainabilityEnabled": [False, True],
     "breakdownFeature": ["", "user.segment"],
+    "holdoutPercentage": [0.0, 0.5],
 }
 REWARDS: Final = ("rewardWaitTime", "defaultReward", "rewardAggregation")
 SECONDS: Final = {"PT1S": 1.0, "PT30S": 30.0, "PT10M": 600.0, "PT4H": 14400.0, "PT5M": 300.0}
@@ -66,6 +71,9 @@ class Loop:
     ended: set[str] = field(default_factory=set)
     """Keys that were replaced."""
     jobs: set[str] = field(default_factory=set)
+    others: dict[str, set[str]] = field(default_factory=lambda: {kind: set() for kind in OTHERS})
+    schedules: dict[str, int] = field(default_factory=dict)
+    """How many runs each had when it was looked at last."""
     modes: set[str] = field(default_factory=set)
     """What the other process may take the learning mode for."""
     heard: list[str] = field(default_factory=list)
@@ -104,7 +112,8 @@ class AnySequence(RuleBasedStateMachine):
         self.names: Sequence[str] = NAMES
         self.events: Sequence[str] = EVENTS
         self.exported: list[tuple[bytes, bytes]] = []
-        self._begin("default", [KEY, "the-second-key"])
+        self.uploads = 0
+        self.apps = self._begin("default", [KEY, "the-second-key"]).configuration
         self.touched = "default"
 
     def teardown(self) -> None:
@@ -251,13 +260,45 @@ class AnySequence(RuleBasedStateMachine):
             if answer.status == 204:
                 loop.memory.told.append(Told(event, self.clock.now(), None))
 
-    @rule(at=at, batch=st.lists(st.tuples(events, values | st.none()), min_size=1, max_size=4))
-    def upload_observations(self, at: str, batch: list[tuple[str, float | None]]) -> None:
+    @rule(at=at, batch=st.lists(st.tuples(events, values | st.none()), min_size=1, max_size=4), again=st.booleans())
+    def upload_observations(self, at: str, batch: list[tuple[str, float | None]], again: bool) -> None:
+        """What has an id of its own may be sent again, and counts once."""
         batch = [(self._event(event), value) for event, value in batch]
         if loop := self._there(at):
             documents = [{"eventId": event, **({"activate": True} if value is None else {"value": value})} for event, value in batch]
+            if again:
+                documents = [{**each, "id": self._upload()} for each in documents]
             assert self._ask("logs_observations", loop, lines(*documents)).status == 204
             loop.memory.told += [Told(event, self.clock.now(), value) for event, value in batch]
+            if again:
+                assert self._ask("logs_observations", loop, lines(*documents)).status == 204
+
+    def _upload(self) -> str:
+        self.uploads += 1
+        return f"upload {self.uploads}"
+
+    @rule(at=at, action=st.sampled_from(IDS), deferred=st.booleans(), again=st.booleans())
+    def upload_a_decision(self, at: str, action: str, deferred: bool, again: bool) -> None:
+        """Where there is one action, it is the only one that the service can come to as well."""
+        loop = self._there(at)
+        if loop is None:
+            return
+        at_time = self._tick()
+        line = {
+            "eventId": self._upload(),
+            "actions": actions(action),
+            "rewardActionId": action,
+            "probability": 1,
+            "deferActivation": deferred,
+        }
+        head = {"sentAt": at_time.isoformat(), "ticket": None}
+        body = lines(head, {**line, "timestamp": at_time.isoformat()})
+        answer = self._ask("logs_decisions", loop, body)
+        assert (answer.status, answer.json) == (200, {"stored": 1, "repeated": 0, "refused": []}), answer
+        modes = frozenset({loop.configuration["learningMode"]})
+        loop.memory.shown.append(Shown(str(line["eventId"]), self.clock.now(), action, deferred, modes, 1.0))
+        if again:
+            assert self._ask("logs_decisions", loop, body).json == {"stored": 0, "repeated": 1, "refused": []}
 
     @rule(at=at, batch=st.dictionaries(events, st.sampled_from(IDS), min_size=1, max_size=3), deferred=st.booleans())
     def upload_interactions(self, at: str, batch: dict[str, str], deferred: bool) -> None:
@@ -368,6 +409,23 @@ class AnySequence(RuleBasedStateMachine):
         assert without_times(loop.configuration) == without_times(new)
         loop.modes = loop.modes | {new["learningMode"]}
 
+    @rule(at=at, members=st.sets(st.sampled_from([*CHANGES]), min_size=1, max_size=3))
+    def follow_the_apps_settings_again(self, at: str, members: set[str]) -> None:
+        loop = self._there(at)
+        if loop is None:
+            return
+        answer = self._ask("configuration_unset", loop, {"members": sorted(members)})
+        new = {**loop.configuration, **{name: self.apps[name] for name in members}}
+        changed = {name for name in members if new[name] != loop.configuration[name]}
+        if answer.status == 400:
+            is_refused = "learningMode" in changed and changed & {*REWARDS}
+            assert is_refused or -1 < new["logRetentionDays"] < new["modelRetrainDays"], answer
+            return
+        assert answer.status == 200, answer
+        loop.configuration = read(answer)
+        assert without_times(loop.configuration) == without_times(new)
+        loop.modes = loop.modes | {new["learningMode"]}
+
     @rule(at=at, arguments=st.sampled_from(ARGUMENTS), name=st.sampled_from(["one", "two"]))
     def change_the_policy(self, at: str, arguments: str, name: str) -> None:
         if loop := self._there(at):
@@ -434,6 +492,7 @@ class AnySequence(RuleBasedStateMachine):
                 return
             assert answer.status == 204, answer
             loop.memory.forget(self.clock.now())
+            loop.others["breakdowns"].clear()
             assert self._ask("logs_properties", loop).json == {}
 
     # --- evaluations -----------------------------------------------------------------------------------------------------
@@ -441,12 +500,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(at=at, job=st.sampled_from(JOBS), arguments=st.sampled_from(ARGUMENTS[:2]))
     def evaluate(self, at: str, job: str, arguments: str) -> None:
         if loop := self._there(at):
-            body = {
-                "name": job,
-                "startTime": "2026-05-17",
-                "endTime": "2026-06-17",
-                "policies": [{"name": "mine", "arguments": arguments}],
-            }
+            body = {"name": job, **RANGE, "policies": [{"name": "mine", "arguments": arguments}]}
             answer = self._ask("evaluations_put", loop, body, evaluationId=job)
             assert answer.status == (400 if job in loop.jobs else 200), answer
             loop.jobs.add(job)
@@ -457,6 +511,37 @@ class AnySequence(RuleBasedStateMachine):
             answer = self._ask("evaluations_delete", loop, evaluationId=job)
             assert answer.status == (204 if job in loop.jobs else 404), answer
             loop.jobs.discard(job)
+
+    @rule(at=at, job=st.sampled_from(JOBS), kind=st.sampled_from([*OTHERS]), is_deleted=st.booleans())
+    def analyse_otherwise(self, at: str, job: str, kind: str, is_deleted: bool) -> None:
+        loop = self._there(at)
+        if loop is None:
+            return
+        known = loop.others[kind]
+        place: Any = {{"importances": "featureImportanceId", "breakdowns": "breakdownId"}[kind]: job}
+        if is_deleted:
+            answer = self._ask(f"{kind}_delete", loop, **place)
+            assert answer.status == (204 if job in known else 404), answer
+            known.discard(job)
+        else:
+            answer = self._ask(f"{kind}_put", loop, {"name": job, **RANGE, **OTHERS[kind]}, **place)
+            assert answer.status == (400 if job in known else 200), answer
+            known.add(job)
+
+    @rule(at=at, name=st.sampled_from(JOBS), days=st.sampled_from([1, 7]))
+    def schedule(self, at: str, name: str, days: int) -> None:
+        if loop := self._there(at):
+            answer = self._ask("schedules_put", loop, {"name": name, "everyDays": days, "overDays": 7}, scheduleId=name)
+            assert answer.status == 200, answer
+            assert (answer.json["id"], answer.json["everyDays"]) == (name, days)
+            assert answer.json["numberOfRuns"] >= max(loop.schedules.get(name, 0), 1), "it begins at once, and the series stays"
+            loop.schedules[name] = answer.json["numberOfRuns"]
+
+    @rule(at=at, name=st.sampled_from(JOBS))
+    def delete_a_schedule(self, at: str, name: str) -> None:
+        if loop := self._there(at):
+            answer = self._ask("schedules_delete", loop, scheduleId=name)
+            assert answer.status == (204 if loop.schedules.pop(name, 0) else 404), answer
 
     @rule(steps=st.sampled_from([1, 100]))
     def analyses_go_on(self, steps: int) -> None:
@@ -563,11 +648,26 @@ class AnySequence(RuleBasedStateMachine):
         assert figures["totals"]["events"] == learned.total(), figures
         rows = self._ask("figures_actions", loop).json["value"]
         assert {each["id"]: each["events"] for each in rows if each["events"]} == learned, rows
-        assert {each["id"] for each in self._ask("evaluations_list", loop).json["value"]} == loop.jobs
+        text = self._ask("logs_lines", loop).body
+        dealt_with = [each for each in memory.shown if each.fate != "pending"]
+        assert sorted(json.loads(line)["EventId"] for line in text.splitlines()) == sorted(each.event for each in dealt_with)
+        self._check_jobs(loop)
+
+    def _check_jobs(self, loop: Loop) -> None:
+        for kind, known in loop.others.items():
+            assert {each["id"] for each in self._ask(f"{kind}_list", loop).json["value"]} == known
+        found = {each["id"] for each in self._ask("evaluations_list", loop).json["value"]}
+        schedules = self._ask("schedules_list", loop).json["value"]
+        assert {each["id"] for each in schedules} == {*loop.schedules}
+        for each in schedules:
+            assert each["numberOfRuns"] >= loop.schedules[each["id"]]
+            loop.schedules[each["id"]] = each["numberOfRuns"]
+            assert each["lastRun"]["evaluationId"] in found, each
+        assert {each for each in found if not each.startswith("scheduled-")} == loop.jobs
 
 
 def read(answer: Answer) -> dict[str, Any]:
-    return {"breakdownFeature": "", **answer.json}
+    return {"breakdownFeature": "", "holdoutPercentage": 0.0, **answer.json}
 
 
 def without_times(configuration: dict[str, Any]) -> dict[str, Any]:
