@@ -166,6 +166,10 @@ class NewerFormatError(UnreadableError):
         self.known = known
 
 
+class NotWrittenError(PersonalizerError):
+    """Bytes that were about to be stored and could not be read again: nothing is written, and what was there before stays."""
+
+
 class SettingsError(PersonalizerError):
     """A setting whose value cannot be used; the text names it.
 

@@ -41,6 +41,7 @@ STATUS: Mapping[type[errors.PersonalizerError], tuple[int, str]] = MappingProxyT
         errors.KindNotReadError: (500, "InternalServerError"),
         errors.NoLogError: (500, "InternalServerError"),
         errors.UnreadableError: (500, "InternalServerError"),
+        errors.NotWrittenError: (500, "InternalServerError"),
         errors.SettingsError: (500, "InternalServerError"),
         errors.InvalidMultiSlotApiAccessError: (400, "InvalidMultiSlotApiAccess"),
         errors.InvalidEvaluationContractError: (400, "InvalidEvaluationContract"),

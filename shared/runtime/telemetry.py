@@ -85,6 +85,7 @@ MESSAGES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "a lift that a schedule asks for is not known": ("loop", "schedule", "policy"),
         "files of a deleted analysis are left behind for now": ("job",),
         "left out of a listing": ("file",),
+        "a file is not written, because it could not be read again: %s": ("file",),
         "advice is given without a part of the log": ("error",),
         "the live figures cannot be read and start again from zero: %s": ("figures",),
         "the breakdown cannot be read and starts again from zero: %s": ("breakdown",),

@@ -8,6 +8,7 @@ import binascii
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Generic, TypeVar
 
 import orjson
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.evaluation import Evaluation, FeatureImportance, Listed, LogBreakdown
+from shared.domain.pairs import checked
 from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.ports import Storage
@@ -52,9 +54,9 @@ class FileJobStore(Generic[Analysis]):
     async def _write(self, analysis: Analysis, *, expected: str | None) -> str:
         listed = self._as_listed(analysis)
         listed = replace(listed, job=replace(listed.job, description="", request_id=""))  # metadata have room for 8 KiB
-        metadata = {"format": str(FORMAT), "listed": base64.b64encode(_written(listed, _LISTED)).decode()}
         name = self._prefix + names.job_file(listed.job.id)
-        return await self._files.replace(name, _written(analysis, self._kept), expected=expected, metadata=metadata)
+        metadata = {"format": str(FORMAT), "listed": base64.b64encode(_checked(listed, _LISTED, name=name)).decode()}
+        return await self._files.replace(name, _checked(analysis, self._kept, name=name), expected=expected, metadata=metadata)
 
     async def delete(self, job_id: str) -> bool:
         """Delete an analysis, and tell whether there was one."""
@@ -100,6 +102,10 @@ def breakdown_store(storage: Storage, *, loop: str) -> FileJobStore[LogBreakdown
 
 def _written(value: Analysis, kind: TypeAdapter[Analysis]) -> bytes:
     return orjson.dumps({"format": FORMAT, **kind.dump_python(value)}, option=orjson.OPT_SORT_KEYS)
+
+
+def _checked(value: Analysis, kind: TypeAdapter[Analysis], *, name: str) -> bytes:
+    return checked(_written(value, kind), read=partial(_read, kind=kind), write=partial(_written, kind=kind), name=name)
 
 
 def _read(text: bytes, kind: TypeAdapter[Analysis]) -> Analysis:

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from shared.domain.changes import Change
 from shared.domain.errors import BusyError, ConflictError, NewerFormatError, UnreadableError
 from shared.domain.loop import LoopRecord, is_loop_name
+from shared.domain.pairs import checked
 from shared.storage import names
 from shared.storage.files import Files
 from shared.storage.loop_records import read_record, salvaged, write_record
@@ -41,13 +43,14 @@ class FileLoopStore:
 
     async def write(self, record: LoopRecord, *, expected: str | None, change: Change | None = None) -> str:
         """Replace a record on condition; what ``change`` tells is noted before, and confirmed when it is done."""
+        text = _text(record)
         if change is None:
-            return await self._replace(record, expected)
+            return await self._replace(record.name, text, expected)
         changes = self._changes(record)
         present = await self._files.read(names.configuration_file(record.name))
-        await changes.begin(change, leaves=write_record(record), present=present.data if present else b"")
+        await changes.begin(change, leaves=text, present=present.data if present else b"")
         try:
-            etag = await self._replace(record, expected)
+            etag = await self._replace(record.name, text, expected)
         except ConflictError:
             await changes.withdraw(change)
             raise
@@ -63,12 +66,17 @@ class FileLoopStore:
 
         return FileChangeLog(self._files, loop=record.place)
 
-    async def _replace(self, record: LoopRecord, expected: str | None) -> str:
-        return await self._files.replace(names.configuration_file(record.name), write_record(record), expected=expected)
+    async def _replace(self, loop: str, text: bytes, expected: str | None) -> str:
+        return await self._files.replace(names.configuration_file(loop), text, expected=expected)
 
     async def names(self) -> Sequence[str]:
         """List the loops that have a record."""
         return tuple(sorted(filter(is_loop_name, await self._files.folders(names.LOOPS))))
+
+
+def _text(record: LoopRecord) -> bytes:
+    name = names.configuration_file(record.name)
+    return checked(write_record(record), read=partial(read_record, record.name), write=write_record, name=name)
 
 
 @dataclass(frozen=True, slots=True)

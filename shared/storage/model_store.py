@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 from shared.domain.errors import UnreadableError
 from shared.domain.ledger import Pointer, Provenance
+from shared.domain.pairs import checked
 from shared.storage import names
 from shared.storage.attempts import FileAttempts
 from shared.storage.checkpoints import FileCheckpoints
@@ -124,7 +125,9 @@ class FileModelStore:
 
     async def commit(self, pointer: Pointer, *, expected: str | None) -> str:
         """Replace the pointer on condition."""
-        return await self._models.replace(names.pointer_file(self._loop), write_pointer(pointer), expected=expected)
+        name = names.pointer_file(self._loop)
+        text = checked(write_pointer(pointer), read=read_pointer, write=write_pointer, name=name)
+        return await self._models.replace(name, text, expected=expected)
 
     def lease(self) -> AbstractAsyncContextManager[bool]:
         """Hold the right to train."""

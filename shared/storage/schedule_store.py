@@ -6,9 +6,10 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.pairs import checked
 from shared.domain.schedules import Schedule
 from shared.storage import names
-from shared.storage.files import File, Files
+from shared.storage.files import Files
 from shared.storage.ports import Storage
 
 logger = logging.getLogger(__name__)
@@ -33,12 +34,13 @@ class FileScheduleStore:
     async def read(self, schedule_id: str) -> tuple[Schedule, str] | None:
         """Read a schedule and its ETag."""
         file = await self._files.read(self._name(schedule_id))
-        return None if file is None else (_read(file), file.etag)
+        return None if file is None else (_read(file.data), file.etag)
 
     async def write(self, schedule: Schedule, *, expected: str | None) -> str:
         """Store a schedule on condition."""
-        text = orjson.dumps({"format": FORMAT, **_KEPT.dump_python(schedule)}, option=orjson.OPT_SORT_KEYS)
-        return await self._files.replace(self._name(schedule.id), text, expected=expected)
+        name = self._name(schedule.id)
+        text = checked(_written(schedule), read=_read, write=_written, name=name)
+        return await self._files.replace(name, text, expected=expected)
 
     async def delete(self, schedule_id: str) -> bool:
         """Delete a schedule, and tell whether there was one."""
@@ -59,7 +61,7 @@ class FileScheduleStore:
             if file is None:
                 continue
             try:
-                found.append(_read(file))
+                found.append(_read(file.data))
             except UnreadableError as error:
                 logger.warning("left out of a listing", extra={"file": name, "reason": str(error)})
         return sorted(found, key=lambda each: (each.created_at, each.id))
@@ -68,9 +70,13 @@ class FileScheduleStore:
         return self._prefix + names.job_file(schedule_id)
 
 
-def _read(file: File) -> Schedule:
+def _written(schedule: Schedule) -> bytes:
+    return orjson.dumps({"format": FORMAT, **_KEPT.dump_python(schedule)}, option=orjson.OPT_SORT_KEYS)
+
+
+def _read(text: bytes) -> Schedule:
     try:
-        document = orjson.loads(file.data)
+        document = orjson.loads(text)
         found = int(document.pop("format"))
         if found > FORMAT:
             raise NewerFormatError("a schedule of evaluations", found=found, known=FORMAT)

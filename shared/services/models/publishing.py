@@ -13,6 +13,7 @@ from shared.domain.clock import EPOCH, Clock
 from shared.domain.errors import SettingsError, UnreadableError
 from shared.domain.ledger import ModelKind, Origin, Pointer, Provenance, Stretch
 from shared.domain.loop import LoopSettings, RewardAggregation
+from shared.domain.pairs import readable
 from shared.domain.ports import EventLog, ModelStore
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
@@ -32,8 +33,10 @@ class Content:
 
     @staticmethod
     def of(learner: Learner) -> "Content":
-        """Write a learner as bytes."""
-        return Content(artifact.dump_state(learner), artifact.dump_model(learner), learner.learned)
+        """Write a learner as bytes; raises `NotWrittenError` where Rank could not load them."""
+        model = artifact.dump_model(learner)
+        readable(model, artifact.load_model, name="a model")
+        return Content(artifact.dump_state(learner), model, learner.learned)
 
     def version(self, sequence: int) -> str:
         """Name it: by the number of its commit, so that names sort, and by what it holds."""
