@@ -7,6 +7,7 @@ of the app does: ``python -m benchmarks.evaluation STORAGE`` is one.
 import asyncio
 import base64
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -103,7 +104,8 @@ async def _seconds(services: LoopServices, job_id: str, events: int) -> float:
 @contextmanager
 def _workers(storage: str, count: int) -> Iterator[None]:
     command = [sys.executable, "-m", "benchmarks.evaluation", storage]
-    processes = [subprocess.Popen(command, cwd=_REPOSITORY) for _ in range(count)]
+    environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ}  # as in the app: here numpy is loaded before `shared` can say so
+    processes = [subprocess.Popen(command, cwd=_REPOSITORY, env=environment) for _ in range(count)]
     try:
         yield
     finally:

@@ -159,6 +159,6 @@ def _grouped(actions: Hashes) -> Iterator[tuple[int, Positions]]:
     """Give each action, in the order of its first event, and its events."""
     distinct, firsts, places = np.unique(actions, return_index=True, return_inverse=True)
     by_action = np.argsort(places, kind="stable")
-    groups = np.split(by_action, np.cumsum(np.bincount(places, minlength=len(distinct)))[:-1])
+    numbers, starts = distinct.tolist(), starts_of(np.bincount(places, minlength=len(distinct))).tolist()
     for number in np.argsort(firsts).tolist():
-        yield int(distinct[number]), groups[number]
+        yield numbers[number], by_action[starts[number] : starts[number + 1]]
