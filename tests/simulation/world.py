@@ -11,6 +11,7 @@ from typing import Any, Final
 from shared.domain.errors import PersonalizerError, UnavailableError
 from shared.domain.patience import patience
 from shared.runtime.settings import read_settings
+from shared.services.analysis.running import STALE
 from tests.simulation.auditor import Auditor
 from tests.simulation.beside import BESIDE
 from tests.simulation.engine import Stored, copied
@@ -25,6 +26,9 @@ _DOES: Final = {**STEPS, **BESIDE}
 
 _ANSWERED_WITHIN: Final = 150.0
 """Seconds of calm after which whoever called has an answer."""
+
+_TAKEN_UP: Final = STALE.total_seconds() + 120.0
+"""Seconds after which an evaluation is taken up that was lost between two calls; a schedule asks for one whoever is gone by then."""
 
 _HIDDEN: Final = 600.0
 """Seconds after which a message is seen again whose process has ended."""
@@ -189,7 +193,8 @@ class World:
         behind = max(map(abs, self.offsets)) + self.plan.wait + self.settings.lookback.total_seconds() + 30.0
         await asyncio.sleep(max(behind, 30.0))
         await self._last_chance()
-        hidden = _HIDDEN if any(step.what in {"evaluate", "put_schedule"} for step in self.plan.steps) else 0.0
+        asked = {step.what for step in self.plan.steps}
+        hidden = _TAKEN_UP if "put_schedule" in asked else _HIDDEN if "evaluate" in asked else 0.0
         await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
         await self._last_chance()
 
