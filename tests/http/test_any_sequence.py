@@ -78,10 +78,13 @@ class Loop:
     """What the other process may take the learning mode for."""
     heard: list[str] = field(default_factory=list)
     """The keys as the other process knows them."""
+    may_be_heard: set[str] = field(default_factory=set)
+    """Later ones that it may know as well: it has trained the loop."""
 
     def polled(self) -> None:
         """Take note that the other process has looked."""
         self.modes, self.heard = {self.configuration["learningMode"]}, [*self.keys]
+        self.may_be_heard.clear()
 
     @property
     def several(self) -> bool:
@@ -325,6 +328,8 @@ class AnySequence(RuleBasedStateMachine):
         self._tick()
         process.timer("train")
         for loop in self.loops.values():
+            if far:
+                loop.may_be_heard.update(loop.keys)
             self._follow_the_trainer(loop)
 
     def _follow_the_trainer(self, loop: Loop) -> None:
@@ -591,7 +596,7 @@ class AnySequence(RuleBasedStateMachine):
     @rule(at=at, far=st.booleans())
     def keys_that_were_replaced_open_nothing(self, at: str, far: bool) -> None:
         if loop := self._there(at):
-            for key in loop.ended.difference(loop.heard if far else ()):
+            for key in loop.ended.difference((*loop.heard, *loop.may_be_heard) if far else ()):
                 answer = (self.far if far else self.near).ask("configuration_get", Sent(loop.name, key))
                 assert answer.status == 401, answer
 
