@@ -33,6 +33,13 @@ def app(new_store: NewStorage) -> Iterator[RunningApp]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def in_azure(new_store: NewStorage) -> Iterator[RunningApp]:
+    """The app in Microsoft's own worker."""
+    with RunningApp(new_store(), kind="worker", settings=SETTINGS) as running:
+        yield running
+
+
 def connected(own: OwnLoop, folder: Path, **options: Any) -> Personalizer:
     return Personalizer(f"{own.app.base_url}/loops/{own.name}", own.key, spool=folder, **options)
 
@@ -83,8 +90,17 @@ def taught(own: OwnLoop, personalizer: Personalizer, events: int = 60, *, name: 
 
 @pytest.mark.parametrize("holdout", [0.0, 0.3])
 def test_a_client_answers_what_the_service_answers_bit_for_bit(app, tmp_path, holdout):
+    answers_alike(app, tmp_path, holdout=holdout)
+
+
+def test_it_does_so_beside_microsofts_worker_as_well(in_azure, tmp_path):
+    answers_alike(in_azure, tmp_path, holdout=0.3)
+
+
+def answers_alike(app: RunningApp, folder: Path, *, holdout: float) -> None:
+    """Ask both for each of some decisions, without a model and with one."""
     chance = random.Random(1)
-    with own_loop(app, **QUICK, explorationPercentage=0.5, holdoutPercentage=holdout) as own, connected(own, tmp_path) as personalizer:
+    with own_loop(app, **QUICK, explorationPercentage=0.5, holdoutPercentage=holdout) as own, connected(own, folder) as personalizer:
         assert personalizer.wait_until_ready(PATIENCE)
         for name in ("before any model", "by a model"):
             for number in range(40):
@@ -135,6 +151,13 @@ def verified(own: OwnLoop, folder: Path, *, decisions: int, threads: int) -> Non
 def test_decisions_of_many_threads_are_verified_while_models_change(app, tmp_path):
     with own_loop(app, **QUICK, explorationPercentage=0.5) as own:
         verified(own, tmp_path, decisions=2_000, threads=8)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.timeout(3600)
+def test_ten_thousand_decisions_are_verified_by_microsofts_worker(in_azure, tmp_path):
+    with own_loop(in_azure, **QUICK, explorationPercentage=0.5) as own:
+        verified(own, tmp_path, decisions=10_000, threads=4)
 
 
 @pytest.mark.exhaustive
@@ -212,13 +235,14 @@ def is_learned(app: RunningApp, events: int) -> bool:
     return bool(app.request("GET", "/status").json["loop"]["counters"]["learned"] == events)
 
 
+@pytest.mark.parametrize("kind", ["local", "worker"])
 @pytest.mark.parametrize("promise", ["memory", "spooled", "acknowledged"])
 @pytest.mark.sweep(keep=2)
-def test_a_service_that_is_killed_again_and_again_loses_nothing(new_store, tmp_path, promise):
+def test_a_service_that_is_killed_again_and_again_loses_nothing(new_store, tmp_path, kind, promise):
     """What the client was promised by the service is there after its end, and what was not is sent again."""
     stored: list[str] = []
     quick = {"PERSONALIZER_REWARD_WAIT_TIME": "PT1S", "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S"}
-    with RunningApp(new_store(), settings={**SETTINGS, **quick}) as app:
+    with RunningApp(new_store(), kind=kind, settings={**SETTINGS, **quick}) as app:
         with Personalizer(app.base_url, app.key, promise=promise, spool=tmp_path, timeout=PATIENCE) as personalizer:
             assert personalizer.wait_until_ready(PATIENCE)
             stop = threading.Event()
