@@ -4,6 +4,7 @@ A file that cannot be read back is worse than none: what was there before is gon
 meant, and what is there stays. That would be a fault of this program, so it is logged; whoever comes next tries again.
 """
 
+import json
 import logging
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,12 +25,13 @@ def readable(text: bytes, read: Callable[[bytes], Value], *, name: str) -> Value
 
 
 def checked(text: bytes, *, read: Callable[[bytes], Value], write: Callable[[Value], bytes], name: str) -> bytes:
-    """Give the text if what is read of it is written as the same text; raises `NotWrittenError`.
+    """Give the JSON text if what is read of it is written as the same; raises `NotWrittenError`. 1 and 1.0 are the same number.
 
-    >>> checked(b"7", read=int, write=lambda number: b"%d" % number, name="a number")
+    >>> checked(b"7", read=float, write=lambda number: b"%f" % number, name="a number")
     b'7'
     """
-    if write(readable(text, read, name=name)) != text:
+    again = write(readable(text, read, name=name))
+    if again != text and json.loads(again) != json.loads(text):
         raise _not_written(name, "it would be read as something else")
     return text
 
