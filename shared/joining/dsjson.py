@@ -6,7 +6,7 @@ The situation's JSON text is made once, by Rank, and spliced into the line as it
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -113,8 +113,57 @@ def read_parts(text: bytes) -> SituationParts:
         raise _not_a_situation(cause) from cause
 
 
+class _Texts(msgspec.Struct):
+    context: list[dict[str, msgspec.Raw]] = msgspec.field(name="FromUrl")
+    actions: list[msgspec.Raw] = msgspec.field(name="_multi")
+    slot: msgspec.Raw = msgspec.field(name="_slot", default=msgspec.Raw(_NO_SLOT))
+
+
+_TEXTS = msgspec.json.Decoder(_Texts)
+
+
+class SituationTexts(NamedTuple):
+    """A logged situation in texts that recur: its actions (`read_action`), and the pieces of its context (`read_piece`).
+
+    Of each object of the context, every namespace is a piece, and after them all features that stand in none are another one. An encoder
+    takes them in this order.
+    """
+
+    context: tuple[bytes, ...]
+    actions: tuple[bytes, ...]
+    baseline_id: str = ""
+
+
+def read_texts(text: bytes) -> SituationTexts:
+    """Take a situation apart, and read nothing of it but its slot; raises `UnreadableError`."""
+    try:
+        texts = _TEXTS.decode(text)
+        return SituationTexts(
+            tuple([piece for features in texts.context for piece in _pieces(features)]),
+            tuple([bytes(each) for each in texts.actions]),
+            str(orjson.loads(bytes(texts.slot))["baseline"]),
+        )
+    except (msgspec.MsgspecError, orjson.JSONDecodeError, RecursionError, LookupError, TypeError) as cause:
+        raise _not_a_situation(cause) from cause
+
+
+def _pieces(features: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    members = [(orjson.dumps(name), bytes(value)) for name, value in features.items()]
+    pieces = [b"{%b:%b}" % member for member in members if member[1][:1] == b"{"]
+    bare = b",".join([b"%b:%b" % member for member in members if member[1][:1] != b"{"])
+    return [*pieces, b"{%b}" % bare] if bare else pieces
+
+
+def read_piece(text: bytes) -> Features:
+    """Read a piece of a context of `read_texts`; raises `UnreadableError`."""
+    try:
+        return dict(orjson.loads(text))
+    except (orjson.JSONDecodeError, TypeError) as cause:
+        raise _not_a_situation(cause) from cause
+
+
 def read_action(text: bytes) -> Action:
-    """Read one action of `read_parts`; raises `UnreadableError`."""
+    """Read one action of `read_parts`, or of `read_texts`; raises `UnreadableError`."""
     try:
         return _action(orjson.loads(text))
     except (orjson.JSONDecodeError, LookupError, TypeError) as cause:

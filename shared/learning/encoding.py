@@ -155,6 +155,19 @@ class Encoder:
         """Give what `encode` gives of a situation with this context, whose actions it encoded before (`row`)."""
         return EncodedSituation(self._row(CONSTANT, "c", context), tuple(actions), self.interactions.fingerprint)
 
+    def piece(self, features: Features) -> dict[int, float]:
+        """Hash some features of a context by themselves: `with_pieces` puts them together."""
+        return self._added({}, "c", (features,))
+
+    def with_pieces(self, pieces: Sequence[Mapping[int, float]], actions: Sequence[Row]) -> EncodedSituation | None:
+        """Give what `with_rows` gives of a context of these pieces; None if two have the same entry: its sum depends on the order."""
+        entries = {CONSTANT: 1.0}
+        for each in pieces:
+            entries.update(each)
+        if len(entries) != 1 + sum(map(len, pieces)):
+            return None
+        return EncodedSituation(self._folded_row("c", CONSTANT, entries), tuple(actions), self.interactions.fingerprint)
+
     def row(self, action: Action) -> Row:
         """Hash the features of an action; nothing of it is remembered."""
         return self._encoded(action)

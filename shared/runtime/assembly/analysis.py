@@ -3,8 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shared.runtime.assembly.process import Common
     from shared.runtime.loop_services import LoopServices
     from shared.services.analysis.applying import Applier
+    from shared.services.analysis.chunk_memory import ChunkMemory
     from shared.services.analysis.evaluations import Evaluations, FeatureImportances, LogBreakdowns
     from shared.services.analysis.optimizing import Optimizer
     from shared.services.analysis.running import Runner
@@ -47,11 +49,18 @@ def build_analyses(loop: "LoopServices") -> "Runner":
 
     common, storage, place = loop.common, loop.storage, loop.place
     files = StoredWorkFiles(storage, loop=place)
-    means = Means(loop.record.name, loop.joined, files, common.jobs, loop.configuration, loop.clock, common.turn)
+    means = Means(loop.record.name, loop.joined, files, common.jobs, loop.configuration, loop.clock, common.turn, common.chunks)
     evaluating = Evaluating(evaluation_store(storage, loop=place), lambda analysis, name: loop.applier.promote(analysis, name))
     weighing = Weighing(importance_store(storage, loop=place))
     counting = Counting(breakdown_store(storage, loop=place))
     return Runner(means, {JobKind.EVALUATION: evaluating, JobKind.IMPORTANCE: weighing, JobKind.BREAKDOWN: counting})
+
+
+def build_chunk_memory(common: "Common") -> "ChunkMemory":
+    """Give the memory of chunks that lanes of all loops go over, with a small part of the process's memory."""
+    from shared.services.analysis.chunk_memory import ROOM, ChunkMemory
+
+    return ChunkMemory(room=min(ROOM, common.settings.memory // 32))
 
 
 def build_applier(loop: "LoopServices") -> "Applier":

@@ -16,6 +16,7 @@ from shared.api.rank import ActionReader
 from shared.domain.budget import Budget
 from shared.domain.clock import Clock, SystemClock
 from shared.domain.ports import JobQueue
+from shared.runtime.assembly.analysis import build_chunk_memory
 from shared.runtime.assembly.log import check_mirror
 from shared.runtime.assembly.loops import build_loops
 from shared.runtime.assembly.models import build_signer, build_tickets
@@ -57,6 +58,7 @@ class Common:
     loops = cached_property(build_loops)
     signer = cached_property(build_signer)
     tickets = cached_property(build_tickets)
+    chunks = cached_property(build_chunk_memory)
 
     def check_mirror(self, uri: str) -> None:
         """Refuse a container that the log cannot be copied to; raises `InvalidRequestError`."""

@@ -28,6 +28,7 @@ from shared.evaluation.rounds import Rounds
 from shared.evaluation.series import MINUTES
 from shared.evaluation.sums import Floats, Largest, Summed, Sums
 from shared.evaluation.tally import Tally
+from shared.joining.dsjson import SituationTexts
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoder
@@ -35,7 +36,7 @@ from shared.learning.interactions import EVERYTHING, Interactions
 from shared.learning.learner import Learner
 from shared.learning.policy import Policy
 from shared.services.analysis.features import Feature
-from shared.services.analysis.logged import Asked, LoggedEncoder
+from shared.services.analysis.logged import Asked, Logged, LoggedEncoder
 from shared.services.analysis.present import Chances
 from shared.services.analysis.scoring import Block, even
 from shared.services.training.lessons import Lessons
@@ -235,13 +236,17 @@ class Lane:
         it, nobody is compared with the present policy from now on. Raises `UnreadableError`, and whatever ``events`` do, and then nothing
         of it is scored or learned.
         """
+        return self.take_logged(map(Logged.of, events), present)
+
+    def take_logged(self, events: Iterable[Logged], present: Chances | None = None) -> Chances | None:
+        """Do as `take`, with events whose situations are taken apart already."""
         way = _Way(dict(self.sums), self.values, Lessons(self._encoder), present)
         block = self._block()
         for few in _pieces(events):
             way.events += len(few)
-            for event in few:
-                if event.skip is None:
-                    self._take(event, block, way)
+            for event, texts, _ in few:
+                if texts is not None:
+                    self._take(event, texts, block, way)
             block.score()
         self._sum_up(block, way)
         batch = way.lessons.batch()
@@ -261,15 +266,15 @@ class Lane:
         policies = [Policy(model, self.lineup.exploration_percentage, each) for each in learned]
         return Block(model, policies, layers=_layers(self.lineup))
 
-    def _take(self, event: JoinedEvent, block: Block, way: "_Way") -> None:
+    def _take(self, event: JoinedEvent, texts: SituationTexts, block: Block, way: "_Way") -> None:
         """Encode an event, and note what is to be learned of it, and what scored."""
         decision = event.decision
-        asked = self._logged.read(decision.situation)
-        if len(asked.ids) != len(decision.probabilities):
+        asked = self._logged.encode(texts)
+        if len(asked.known) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
         way.lessons.add_encoded(event, asked.encoded.logged(decision.learned_action))
         is_scored = self._is_scored(event)
-        if is_scored and not block.has_room_for(len(asked.ids)):
+        if is_scored and not block.has_room_for(len(asked.known)):
             self._sum_up(block, way)
         if not is_scored:
             way.apprentice += self._is_apprentice(event)
@@ -334,13 +339,13 @@ def _layers(lineup: Lineup) -> int:
     return 1 + 2 * len(lineup.contenders)
 
 
-def _pieces(events: Iterable[JoinedEvent]) -> Iterator[list[JoinedEvent]]:
+def _pieces(events: Iterable[Logged]) -> Iterator[list[Logged]]:
     """Give events some at a time, as they are read; fewer of large ones."""
-    few: list[JoinedEvent] = []
+    few: list[Logged] = []
     size = 0
-    for event in events:
-        few.append(event)
-        size += len(event.decision.situation)
+    for each in events:
+        few.append(each)
+        size += each.size
         if len(few) >= _FEW or size >= _FEW_BYTES:
             yield few
             few, size = [], 0
@@ -378,6 +383,8 @@ def _by_slot(slots: Sequence[str], sums: Mapping[str, SlotSums]) -> Iterator[tup
 
 def _baseline(asked: Asked, decision: Decision) -> int:
     """Find the slot's own action if it could be chosen, or else the first that could: an excluded one has no probability."""
+    if not asked.baseline_id and decision.probabilities[0] > 0.0:
+        return 0
     possible = [index for index, probability in enumerate(decision.probabilities) if probability > 0.0]
     named = [index for index in possible if asked.ids[index] == asked.baseline_id] if asked.baseline_id else []
     return (named or possible or [0])[0]

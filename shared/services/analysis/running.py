@@ -22,13 +22,15 @@ from shared.joining.chunks import ChunkName
 from shared.joining.reading import read_lines
 from shared.joining.rejoin import rejoin
 from shared.services.analysis.board import Board, Message, Progress, Stage, Standing, lane_file, read_found, run_of, write_found
+from shared.services.analysis.chunk_memory import ChunkKey, ChunkMemory
 from shared.services.analysis.counting_lane import AnyLane
 from shared.services.analysis.features import MOST_FEATURES, features_of
+from shared.services.analysis.lane import Lane
 from shared.services.analysis.present import PART_CHUNKS, PART_EVENTS, Chances, Part, part_file
 from shared.services.analysis.results import Found
 from shared.services.analysis.turns import TURNS, Place, has_turn
 from shared.services.models.publishing import reward_settings, settings_text
-from shared.services.process.concurrency import collector_at_rest
+from shared.services.process.concurrency import collector_at_rest, together
 from shared.services.training.retraining import Begun
 
 logger = logging.getLogger(__name__)
@@ -121,7 +123,10 @@ class Method(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a runner works with; ``turn`` lets one step of a process work at a time, ``loop`` is the loop's name."""
+    """What a runner works with; ``turn`` lets one step of a process work at a time, ``loop`` is the loop's name.
+
+    ``memory`` is of the chunks that steps of the process have read.
+    """
 
     loop: str
     log: Chunks
@@ -130,6 +135,7 @@ class Means:
     configuration: LoopConfiguration
     clock: Clock
     turn: asyncio.Semaphore
+    memory: ChunkMemory = field(default_factory=ChunkMemory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +161,17 @@ class _Next:
 
 @dataclass(slots=True)
 class _Way:
-    """A lane on its way over a stage's chunks, of which so many are ``done``; ``told`` is of those of the last part."""
+    """A lane on its way over a stage's chunks, of which so many are ``done``; ``told`` is of those of the last part.
+
+    ``settings`` are those of the rewards, as text, where other lanes go over the same chunks: they are remembered then.
+    """
 
     lane: AnyLane
     names: Sequence[str]
     rewards: LoopSettings
     done: int
     left_out: list[str]
+    settings: str = ""
     told: list[Chances | None] = field(default_factory=list)
 
     @property
@@ -182,6 +192,7 @@ class Runner:
         self._configuration = means.configuration
         self._clock = means.clock
         self._turn = means.turn
+        self._memory = means.memory
 
     # --- from outside --------------------------------------------------------------------------------------------------
 
@@ -241,6 +252,7 @@ class Runner:
 
     async def sweep(self) -> None:
         """Send again what was lost between two calls, and delete what no analysis needs any more."""
+        self._memory.forget()
         await self._wake()
         runs: dict[str, JobStatus] = {}
         for kind, method in self._methods.items():
@@ -371,7 +383,10 @@ class Runner:
             began_as = await self._before(f"{message.run}/{plan.begins}")
             standing = replace(standing, state=began_as.state, left_out=began_as.left_out)
         lane = await asyncio.to_thread(standing.lane, board.lineup(message.stage, message.lane))
-        way = _Way(lane, names, reward_settings(board.settings), done, list(standing.left_out))
+        is_shared = len(stage.lanes) > 1 and isinstance(lane, Lane)
+        settings = board.settings if is_shared else ""
+        way = _Way(lane, names, reward_settings(board.settings), done, list(standing.left_out), settings)
+        self._memory.begin_step()
         before, began = lane.counts.events, self._clock.now()
         while part is not None and not way.is_over:
             await self._take_part(way, part)
@@ -419,15 +434,29 @@ class Runner:
         """Take a lane over one chunk, if that can be used; raises `UnreadableError` for one that is not there any more."""
         name = way.names[way.done]
         try:
-            text = await self._log.chunk(name)
             with collector_at_rest():
-                way.told.append(await asyncio.to_thread(take, way.lane, text, way.rewards, present))
+                way.told.append(await self._taken(way, name, present))
         except UnreadableError as error:
             if await self._log.parent(name) is None:
                 raise UnreadableError(f"A part of the log is not there any more: {name}. It was deleted, or kept no longer.") from error
             logger.error("a chunk is left out of an analysis: %s", error, extra={"chunk": name})
             way.told.append(None)
             way.left_out.append(name)
+
+    async def _taken(self, way: "_Way", name: str, present: Chances | None) -> Chances | None:
+        """Take a lane over a chunk as it is remembered, or else as it is read."""
+        if not isinstance(way.lane, Lane) or not way.settings:
+            return await asyncio.to_thread(take, way.lane, await self._log.chunk(name), way.rewards, present)
+        key = ChunkKey(self._loop, name, way.settings)
+        known = self._memory.known(key)
+        if known is None:
+            text = await self._log.chunk(name)
+            noted = self._memory.noting(key, (rejoin(event, way.rewards) for event in read_lines(text)))
+            return await asyncio.to_thread(way.lane.take_logged, noted, present)
+        parent, told = await together(self._log.parent(name), asyncio.to_thread(way.lane.take_logged, known, present))
+        if parent is None:
+            raise UnreadableError(f"chunk {name} is remembered, but not there any more")
+        return told
 
     async def _tell_of(self, part: Part, name: str) -> None:
         """Tell the other lanes of a part; whoever did the same step before told the same."""
@@ -455,6 +484,7 @@ class Runner:
 
     async def _finish(self, task: _Task, board: Board, found: Sequence[Found], left_out: set[str]) -> None:
         """Keep the sums, and write the result."""
+        self._memory.forget()
         try:
             await self._files.replace(f"{task.message.run}/report", await asyncio.to_thread(write_found, tuple(found)), expected=None)
         except ConflictError:
@@ -525,6 +555,7 @@ class Runner:
 
     async def _end(self, task: _Task, status: JobStatus, description: str) -> None:
         """End the job without a result."""
+        self._memory.forget()
         await self._edit(task, lambda analysis: _with_job(analysis, status, description))
         await self._wake()
         await self._clear(task.message.run)

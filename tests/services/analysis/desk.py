@@ -13,6 +13,7 @@ from shared.domain.loop import LearningPolicy, LoopSettings
 from shared.joining.chunks import ChunkName
 from shared.joining.dsjson import lines
 from shared.services.analysis.board import Message
+from shared.services.analysis.chunk_memory import ChunkMemory
 from shared.services.analysis.evaluating import Evaluating
 from shared.services.analysis.running import Means, Method, Runner
 from shared.services.analysis.weighing import Weighing
@@ -157,10 +158,11 @@ class Settings:
 
 
 class Desk:
-    """All of it; every message is handled by a runner that is new, as by another process."""
+    """All of it; every message is handled by a runner that is new, as by another process, unless a ``memory`` of chunks is handed on."""
 
-    def __init__(self, parts: Sequence[Sequence[JoinedEvent]] = ()) -> None:
+    def __init__(self, parts: Sequence[Sequence[JoinedEvent]] = (), *, memory: ChunkMemory | None = None) -> None:
         self.fate = Fate()
+        self.memory = memory
         self.clock = SetClock(after(86_400))
         self.log = Log(self.fate, parts)
         self.files = Files(self.fate)
@@ -180,7 +182,8 @@ class Desk:
 
     @property
     def runner(self) -> Runner:
-        means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, asyncio.Semaphore())
+        memory = self.memory or ChunkMemory()
+        means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, asyncio.Semaphore(), memory)
         return Runner(means, self.methods)
 
     async def asked(
