@@ -6,7 +6,7 @@ the next step. So a message that comes twice, or a worker that dies anywhere, ch
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
@@ -50,7 +50,11 @@ MOST_BUCKETS: Final = 2_880
 """Ten days of 5 minutes: over longer ranges the finest buckets last longer."""
 
 BEHIND: Final = timedelta(seconds=1)
-"""How long a lane waits that has come as far as the one that values the present policy."""
+"""How long a lane's message waits in the queue if the lane has come as far as the one that values the present policy."""
+
+LOOK: Final = timedelta(milliseconds=100)
+LOOKS: Final = 10
+"""How often, and how many times, such a lane looks again before that: the other one tells of its next part within parts of a second."""
 
 WAIT: Final = timedelta(minutes=30)
 WAIT_STEP: Final = timedelta(seconds=5)
@@ -121,11 +125,15 @@ class Method(Protocol):
         ...
 
 
+async def _pause(span: timedelta) -> None:
+    await asyncio.sleep(span.total_seconds())
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What a runner works with; ``turn`` lets one step of a process work at a time, ``loop`` is the loop's name.
+    """What a runner works with; ``turn`` lets one part of a process's steps be worked on at a time, ``loop`` is the loop's name.
 
-    ``memory`` is of the chunks that steps of the process have read.
+    ``memory`` is of the chunks that steps of the process have read, and ``pause`` lets time pass.
     """
 
     loop: str
@@ -136,6 +144,7 @@ class Means:
     clock: Clock
     turn: asyncio.Semaphore
     memory: ChunkMemory = field(default_factory=ChunkMemory)
+    pause: Callable[[timedelta], Awaitable[None]] = _pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +202,7 @@ class Runner:
         self._clock = means.clock
         self._turn = means.turn
         self._memory = means.memory
+        self._pause = means.pause
 
     # --- from outside --------------------------------------------------------------------------------------------------
 
@@ -351,8 +361,7 @@ class Runner:
         if standing.step not in (message.step - 1, message.step):
             return  # passed on already
         if standing.step == message.step - 1 and not standing.is_over:
-            async with self._turn:
-                further = await self._further(board, message, standing)
+            further = await self._further(board, message, standing)
             if further is None:
                 await self._queue.send(message.written(), after=BEHIND)
                 return
@@ -376,8 +385,8 @@ class Runner:
         """
         stage, done = board.stages[message.stage], standing.chunks
         plan, names = stage.lanes[message.lane], board.chunks[stage.first : stage.last]
-        part = await self._part(stage, message, done)
-        if part is None and done < len(names):
+        part = await self._part_soon(stage, message, done)
+        if part is None:
             return None
         if not standing.step and plan.begins:
             began_as = await self._before(f"{message.run}/{plan.begins}")
@@ -389,19 +398,32 @@ class Runner:
         self._memory.begin_step()
         before, began = lane.counts.events, self._clock.now()
         while part is not None and not way.is_over:
-            await self._take_part(way, part)
+            async with self._turn:
+                await self._take_part(way, part)
             if stage.telling == message.lane:
                 await self._tell_of(Part(tuple(way.told)), f"{message.run}/{part_file(message.stage, done)}")
             done = way.done
             is_enough = lane.counts.events - before >= STEP_EVENTS or done - standing.chunks >= STEP_CHUNKS
             if is_enough or self._clock.now() - began >= STEP_TIME:
                 break
-            part = await self._part(stage, message, done)
+            part = await self._part_soon(stage, message, done)
         facts = {"job": message.job_id, "lane": message.lane, "step": message.step, "chunks": done, "events": lane.counts.events}
         logger.info("step of an analysis done", extra=facts)
         return await asyncio.to_thread(
             lambda: Standing.of(lane, step=message.step, chunks=done, is_over=way.is_over, left_out=tuple(way.left_out))
         )
+
+    async def _part_soon(self, stage: Stage, message: Message, first: int) -> "_Next | None":
+        """Give the next part of a lane's way, if it is known soon. It has no turn meanwhile: the lane that tells may need it."""
+        if first >= stage.last - stage.first:
+            return _Next(0)
+        for look in range(LOOKS):
+            part = await self._part(stage, message, first)
+            if part is not None:
+                return part
+            if look < LOOKS - 1:
+                await self._pause(LOOK)
+        return None
 
     async def _part(self, stage: Stage, message: Message, first: int) -> "_Next | None":
         """Give what there is to know of the next part of a lane's way; None while that cannot be known yet.

@@ -1,7 +1,7 @@
 """A runner whose log, files, records and queue are in memory, with a worker that can die at any call of them."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -163,6 +163,9 @@ class Desk:
     def __init__(self, parts: Sequence[Sequence[JoinedEvent]] = (), *, memory: ChunkMemory | None = None) -> None:
         self.fate = Fate()
         self.memory = memory
+        self.turn = asyncio.Semaphore()
+        self.pause: Callable[[timedelta], Awaitable[None]] = self.passed
+        self.paused = timedelta(0)
         self.clock = SetClock(after(86_400))
         self.log = Log(self.fate, parts)
         self.files = Files(self.fate)
@@ -176,6 +179,10 @@ class Desk:
             JobKind.IMPORTANCE: Weighing(self.records),
         }
 
+    async def passed(self, span: timedelta) -> None:
+        """Wait without taking any time: nobody else works meanwhile."""
+        self.paused += span
+
     async def promote(self, evaluation: Evaluation, name: str) -> bool:
         self.promoted.append(name)
         return self.may_be_promoted
@@ -183,7 +190,7 @@ class Desk:
     @property
     def runner(self) -> Runner:
         memory = self.memory or ChunkMemory()
-        means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, asyncio.Semaphore(), memory)
+        means = Means("default", self.log, self.files, self.queue, self.settings, self.clock, self.turn, memory, self.pause)
         return Runner(means, self.methods)
 
     async def asked(

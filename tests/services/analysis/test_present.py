@@ -1,5 +1,8 @@
 """One lane values the present policy and tells the others of it: each policy is compared with it as if it went beside in its own lane."""
 
+import asyncio
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from shared.services.analysis import running
 from shared.services.analysis.board import Board, Message, Standing
 from shared.services.analysis.lane import Lane, contenders, lineups, take_together
 from shared.services.analysis.present import Chances, Part
+from tests.patience import PATIENCE
 from tests.services.analysis.desk import Desk
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import UNCROSSED
@@ -89,6 +93,33 @@ async def test_a_lane_that_comes_first_is_sent_again_and_learns_nothing():
     await desk.deliver()
     assert [Message.read(text) for text in desk.queue.waiting] == [first, second]
     assert desk.queue.delays[-1] == running.BEHIND
+
+
+async def test_a_lane_goes_on_as_soon_as_it_is_told_and_others_of_its_process_work_while_it_waits():
+    desk = Desk(PARTS)
+    await desk.asked(UNCROSSED)
+    await desk.deliver()
+    desk.queue.waiting.reverse()
+
+    async def pause(span):
+        desk.pause = desk.passed
+        await desk.deliver()  # of the lane that values the present policy
+
+    desk.pause = pause
+    async with asyncio.timeout(PATIENCE):
+        await desk.deliver()
+    assert running.BEHIND not in desk.queue.delays
+    assert sorted((message.lane, message.step) for message in map(Message.read, desk.queue.waiting)) == [(0, 2), (1, 2)]
+    assert desk.paused == timedelta(0)
+
+
+async def test_a_lane_looks_some_times_before_its_message_waits():
+    desk = Desk(PARTS)
+    await desk.asked(UNCROSSED)
+    await desk.deliver()
+    desk.queue.waiting.reverse()
+    await desk.deliver()
+    assert desk.paused == (running.LOOKS - 1) * running.LOOK
 
 
 async def test_what_an_earlier_release_did_not_tell_is_not_waited_for():
