@@ -92,7 +92,7 @@ class Deciding:
         encoded = self._encoded(self._encoders.of(basis.model.interactions), situation)
         choice = choose(situation, encoded, basis=basis, event_id=event_id)
         action = situation.actions[choice.action].id
-        return Ranking(event_id, action, choice.action, choice.probabilities, basis.version, True, situation.actions, situation.allowed)
+        return Ranking(event_id, action, choice.action, choice.probabilities, basis.version, True, situation)
 
     def _encoded(self, encoder: Encoder, situation: Situation) -> EncodedSituation:
         of, actions, rows = self._last  # all at once: another thread may put its own there

@@ -1,10 +1,9 @@
 """The answers of rank calls."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shared.domain.events import Action
+from shared.domain.events import Situation
 from shared.domain.order import laid_out
 
 
@@ -29,14 +28,13 @@ class Ranking:
     probabilities: tuple[float, ...]
     model_version: str
     is_logged: bool
-    _actions: Sequence[Action] = field(repr=False)
-    _allowed: Sequence[bool] = field(repr=False)
+    _situation: Situation = field(repr=False)
 
     @property
     def ranking(self) -> list[Ranked]:
         """All actions, as the service orders them: excluded ones stay where they were, the others follow the chosen one."""
-        places = laid_out(self._allowed, self.probabilities, self.index)
-        return [Ranked(self._actions[place].id, self.probabilities[place]) for place in places]
+        places = laid_out(self._situation.allowed, self.probabilities, self.index)
+        return [Ranked(self._situation.actions[place].id, self.probabilities[place]) for place in places]
 
     @property
     def probability(self) -> float:

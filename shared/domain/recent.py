@@ -38,8 +38,7 @@ class Recent(Generic[Value]):
 
     def several(self, texts: Iterable[bytes]) -> list[Value | None]:
         """Give what was put under each text lately, as far as that takes no more than a look at each."""
-        get = self._young.get
-        return [get(text) for text in texts]
+        return list(map(self._young.get, texts))
 
     def put(self, text: bytes, value: Value) -> None:
         """Remember a value."""

@@ -42,6 +42,7 @@ class Bends:
         self._constant = constant
         self._rows = np.zeros((0, self.size), dtype=np.float32)
         self._columns = np.zeros((max(own, joint), self.size), dtype=np.float32)
+        self._beside = self._columns.T
         self._columns[:joint, constant] = joint_weights[:joint, 0]
         begins = [constant + 1 + channel * SIZE for channel in range(own)]
         self._own = [slice(begin + 1, begin + SIZE) for begin in begins]
@@ -69,15 +70,15 @@ class Bends:
     def scores(self, angles: Floats32, actions: Places) -> Floats32:
         """Give what the parts add to the scores of actions in a context: [K, channels]."""
         if self._waves:
-            np.cos(angles[:WAVES], out=self._waves[0])
+            np.cos(angles[:WAVES], self._waves[0])
             for waves in self._waves[1:]:
                 waves[:] = self._waves[0]
         if self.has_joint:
             turn = angles[-WAVES:]
-            np.cos(turn, out=self._cosines)
-            np.sin(turn, out=self._sines)
-            np.multiply(self._turns, self._turn, out=self._turned)
-        scores: Floats32 = self._rows.take(actions, axis=0).dot(self._columns.T)
+            np.cos(turn, self._cosines)
+            np.sin(turn, self._sines)
+            np.multiply(self._turns, self._turn, self._turned)
+        scores: Floats32 = self._rows.take(actions, 0).dot(self._beside)
         return scores
 
     def scores_of_many(self, angles: Floats32, actions: Places) -> Floats32:

@@ -4,8 +4,7 @@ The service and applications that decide in their own process both call it, so t
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from shared.domain.events import Holdout, LearningMode, Proposal, Situation
 from shared.domain.loop import ApprenticeLearning, LoopSettings
@@ -39,8 +38,7 @@ class Basis(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """What to show, what it is drawn from, and, in Apprentice mode, what the policy would have shown."""
 
     action: int

@@ -11,7 +11,7 @@ import json
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -75,8 +75,7 @@ class Row:
         return struct.pack(f"<{count}I{count}f", *self.hashes, *self.values)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class EncodedSituation:
+class EncodedSituation(NamedTuple):
     """What a model scores; ``fingerprint`` is that of the interactions it was encoded for."""
 
     context: Row

@@ -1,10 +1,9 @@
 """A model together with how it explores: what turns a situation into probabilities."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from math import sqrt
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -37,8 +36,7 @@ _OPTIMISM: Final = 0.6
 _LARGEST_BONUS: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """Chooses by a model, and now and then otherwise, as the policy's arguments say.
 
     If they name no algorithm it explores in proportion to how likely an action is the best one, ``exploration_percentage`` (0..1)
@@ -47,7 +45,7 @@ class Policy:
 
     model: Model
     exploration_percentage: float
-    arguments: PolicyArguments = field(default_factory=PolicyArguments)
+    arguments: PolicyArguments = PolicyArguments()
 
     def probabilities(self, encoded: EncodedSituation, allowed: Sequence[bool]) -> tuple[float, ...]:
         """Give each action's chance, in request order; a cold model gives all that are allowed the same."""
@@ -121,9 +119,9 @@ def spread(scores: Scores) -> Floats:
     if not count:
         return np.zeros(scores.mean.shape)
     squares = scores.draws.astype(np.float64)
-    squares *= squares
+    np.square(squares, squares)
     deviations: Floats = squares.dot(_evenly(count)) if squares.ndim == 2 else squares @ _evenly(count)  # of one situation, or of many
-    return np.sqrt(deviations, out=deviations)
+    return np.sqrt(deviations, deviations)
 
 
 def optimistic(scores: Scores, *, deviation: float) -> Floats:

@@ -37,6 +37,8 @@ _TAKEN_AT_ONCE: Final = 1 << 14
 """Numbers of context features with all actions, of which those that a request asks for are taken."""
 
 _ROUNDING: Final = 1e-9
+_PLACE: Final = np.dtype(np.int64)
+_FLOAT32: Final = np.dtype(np.float32)
 
 
 class Scores(NamedTuple):
@@ -111,7 +113,7 @@ class Scorer:
         if not self._bends.waves:
             shared = self._shared(encoded.context, scaled, contexts, actions)
             return Scores(shared[:, 0], shared[:, 1:])
-        bent = self._bends.scores(ranked.dot(self._frequencies.take(contexts, axis=0)), actions)
+        bent = self._bends.scores(ranked.dot(self._frequencies.take(contexts, 0)), actions)
         if not self._asks_shared and not has_shares:
             return Scores(bent[:, 0], bent[:, 1:])
         shared = self._shared(encoded.context, scaled, contexts, actions)
@@ -204,8 +206,8 @@ class Scorer:
             self._context_places(context.hashes)
             places, ranked, scaled = self._told(context)
         ranked[0] = 1.0
-        numbers = np.array(ranked + scaled, dtype=np.float32)
-        return np.array(places), numbers[: len(places)], numbers[len(places) :]
+        count = len(places)
+        return np.fromiter(places, _PLACE, count), np.fromiter(ranked, _FLOAT32, count), np.fromiter(scaled, _FLOAT32, count)
 
     def _told(self, context: Row) -> tuple[list[int], list[float], list[float]]:
         names, count = context.hashes, len(context.hashes)
@@ -213,8 +215,9 @@ class Scorer:
         share = 1.0 / sqrt(max(count - 1, 1))
         ranked, scaled = [share] * count, [1.0] * count  # as all that is said once, and is no number
         for at, value in enumerate(context.values):
-            if names[at] & NUMERIC:
-                measure = self._measures_of[names[at]]
+            name = names[at]
+            if name & NUMERIC:
+                measure = self._measures_of[name]
                 ranked[at], scaled[at] = share * measure.ranked(value), measure.scaled(value)
             elif value != 1.0:  # something said more than once, or folded
                 scaled[at] = worth = UNKNOWN.scaled(value)
@@ -259,23 +262,28 @@ class Scorer:
 
     def _action_places(self, rows: tuple[Row, ...]) -> Places:
         known = self._actions
-        places: list[Any] = list(map(known.get, rows))
-        if None in places:
-            unknown = [row for row in dict.fromkeys(rows) if row not in known]
+        try:
+            return np.fromiter(map(known.__getitem__, rows), _PLACE, len(rows))
+        except KeyError:
+            self._meet_actions(rows)
+            return np.array([known[row] for row in rows])
+
+    def _meet_actions(self, rows: tuple[Row, ...]) -> None:
+        """Give a place to all of them that have none, those of all others anew if there are too many."""
+        known = self._actions
+        unknown = [row for row in dict.fromkeys(rows) if row not in known]
+        new = self._unlike(unknown)
+        if len(self._places_of) + len(new) > ACTION_PLACES or len(known) + len(unknown) > _MOST_ROWS:
+            known.clear()
+            self._last = (), self._last[1]
+            self._places_of.clear()
+            self._pairs.forget(actions=True)
+            unknown = list(dict.fromkeys(rows))
             new = self._unlike(unknown)
-            if len(self._places_of) + len(new) > ACTION_PLACES or len(known) + len(unknown) > _MOST_ROWS:
-                known.clear()
-                self._last = (), self._last[1]
-                self._places_of.clear()
-                self._pairs.forget(actions=True)
-                unknown = list(dict.fromkeys(rows))
-                new = self._unlike(unknown)
-            if new:
-                self._give_places(new)
-            for row in unknown:
-                known[row] = self._places_of[row.hashes, row.values]
-            places = [known[row] for row in rows]
-        return np.array(places)
+        if new:
+            self._give_places(new)
+        for row in unknown:
+            known[row] = self._places_of[row.hashes, row.values]
 
     def _unlike(self, rows: Iterable[Row]) -> list[Row]:
         """Leave out rows that say what one says that has a place, or what one of them says before."""
@@ -490,7 +498,7 @@ class _Pairs:
 
     def _taken(self, contexts: Places, actions: Places) -> Floats32:
         if len(contexts) * self.actions * self.channels <= _TAKEN_AT_ONCE:  # whole rows first: quicker than to work out each place
-            given: Floats32 = self._rows.take(contexts, axis=0).take(actions, axis=1)
+            given: Floats32 = self._rows.take(contexts, 0).take(actions, 1)
         else:
             given = self._flat.take(contexts[:, None] * self.actions + actions, axis=0)
         return given

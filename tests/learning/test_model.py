@@ -149,7 +149,7 @@ def test_scores_given_are_not_written_to_by_later_ones():
 def test_an_actions_score_does_not_depend_on_the_company(model):
     together = anew(model).scores(POOL[1])
     for at in (0, 7, 29):
-        alone = anew(model).scores(replace(POOL[1], actions=POOL[1].actions[at : at + 1]))
+        alone = anew(model).scores(POOL[1]._replace(actions=POOL[1].actions[at : at + 1]))
         np.testing.assert_allclose(alone.mean[0], together.mean[at], rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(alone.draws[0], together.draws[at], rtol=1e-4, atol=1e-2)  # some hundreds large
 
