@@ -34,7 +34,7 @@ EQUAL = "13%"
 LEARNS_WITHIN_MS = 60_000
 CROWD_WITHIN = 180.0
 FIRST_MODEL_BY = 100
-FIRST_VISITORS, ENOUGH_VISITORS, GAINED, WON = 500, 1000, 0.25, 50
+FIRST_VISITORS, ENOUGH_VISITORS, GAINED, WON = 500, 1000, 0.25, 40
 """After so many visitors: how far the reward is above picking blindly at least, and how many per cent of what there is to win are won."""
 Playing = Callable[..., AbstractContextManager["Demo"]]
 

@@ -74,6 +74,32 @@ def test_settings_that_are_not_saved_ask_before_they_go(visit, section, way):
     expect(field).not_to_have_value("0.77")
 
 
+def configuration(app):
+    return app.request("GET", path("configurations/service", version="2022-09-01-preview")).json
+
+
+def test_input_that_comes_while_settings_are_saved_stays_and_is_saved_next(visit, app):
+    visit.sign_in()
+    visit.go("Configuration")
+    visit.page.get_by_label("Exploration", exact=True).fill("0.25")
+    let_go = visit.hold(re.compile("/configurations/"))
+    visit.button("Save").click()
+    holdout, explained = (visit.page.get_by_label(each) for each in ("Holdout", "Explain decisions"))
+    holdout.fill("0.05")
+    explained.check()
+    drawn = str(holdout.get_attribute("id"))
+    let_go()
+    visit.says("Saved.")
+    expect(holdout).not_to_have_attribute("id", drawn)
+    expect(holdout).to_have_value("0.05")
+    expect(explained).to_be_checked()
+    drawn = str(holdout.get_attribute("id"))
+    visit.button("Save").click()
+    expect(holdout).not_to_have_attribute("id", drawn)
+    found = configuration(app)
+    assert (found["explorationPercentage"], found["holdoutPercentage"], found["isInferenceExplainabilityEnabled"]) == (0.25, 0.05, True)
+
+
 def test_a_reload_and_signing_out_ask_as_well_and_nothing_asks_without_input(visit):
     visit.sign_in()
     visit.go("Configuration")

@@ -93,11 +93,12 @@ def test_a_client_answers_what_the_service_answers_bit_for_bit(app, tmp_path, ho
     answers_alike(app, tmp_path, holdout=holdout)
 
 
-def test_it_does_so_beside_microsofts_worker_as_well(in_azure, tmp_path):
-    answers_alike(in_azure, tmp_path, holdout=0.3)
+def test_beside_microsofts_worker_all_but_the_last_digits_are_the_same(in_azure, tmp_path):
+    """It runs on another Python with another numpy, which may add up in another order."""
+    answers_alike(in_azure, tmp_path, holdout=0.3, tolerance=1e-12)
 
 
-def answers_alike(app: RunningApp, folder: Path, *, holdout: float) -> None:
+def answers_alike(app: RunningApp, folder: Path, *, holdout: float, tolerance: float = 0.0) -> None:
     """Ask both for each of some decisions, without a model and with one."""
     chance = random.Random(1)
     with own_loop(app, **QUICK, explorationPercentage=0.5, holdoutPercentage=holdout) as own, connected(own, folder) as personalizer:
@@ -107,7 +108,9 @@ def answers_alike(app: RunningApp, folder: Path, *, holdout: float) -> None:
                 mine, body = ranked(personalizer, chance, f"{name} {number}")
                 theirs = own.request("POST", "/personalizer/v1.0/rank", body).json
                 assert mine.reward_action_id == theirs["rewardActionId"]
-                assert [each._asdict() for each in mine.ranking] == theirs["ranking"]
+                assert [each.id for each in mine.ranking] == [each["id"] for each in theirs["ranking"]]
+                expected = pytest.approx([each["probability"] for each in theirs["ranking"]], rel=0.0, abs=tolerance)
+                assert [each.probability for each in mine.ranking] == expected
             if name == "before any model":
                 assert taught(own, personalizer)
         personalizer.close(PATIENCE)

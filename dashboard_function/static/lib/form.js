@@ -75,7 +75,30 @@ export function form({ content, fields, submit, action, extra = [], attributes =
 
 /** All that is put in, to see whether it has changed. @param {Field[]} fields */
 function inputOf(fields) {
-  return JSON.stringify(fields.map(({ name, control }) => [name, isCheck(control) ? control.checked : control.value]));
+  return JSON.stringify(fields.map(({ name, control }) => [name, valueOf(control)]));
+}
+
+/**
+ * Watch what is put in from now on; the function that is given puts it into the fields of a form that takes the place of this one.
+ *
+ * @param {Field[]} fields
+ * @returns {(others: Field[]) => void}
+ */
+export function watchInput(fields) {
+  const before = new Map(fields.map(({ name, control }) => [name, valueOf(control)]));
+  return (others) => {
+    for (const { name, control } of fields) {
+      const other = others.find((each) => each.name === name);
+      if (!other || valueOf(control) === before.get(name)) continue;
+      if (isCheck(control) && isCheck(other.control)) other.control.checked = control.checked;
+      else other.control.value = control.value;
+    }
+  };
+}
+
+/** @param {Control} control */
+function valueOf(control) {
+  return isCheck(control) ? control.checked : control.value;
 }
 
 /**

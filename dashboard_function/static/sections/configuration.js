@@ -3,7 +3,7 @@
 import { Refusal } from "../lib/api.js";
 import { confirmed } from "../lib/dialog.js";
 import { h, replace, write } from "../lib/dom.js";
-import { field, form, select } from "../lib/form.js";
+import { field, form, select, watchInput } from "../lib/form.js";
 import { duration, secondsOf } from "../lib/format.js";
 import { note } from "../lib/notes.js";
 import { card, heading, when } from "../lib/pieces.js";
@@ -17,6 +17,14 @@ const PATH = "personalizer/configurations/service";
 
 /** @param {Page} page */
 export async function show(page) {
+  await draw(page);
+}
+
+/**
+ * @param {Page} page
+ * @param {(settings: Setting[]) => void} [putIn] gives the new fields what was put into the old ones while they were saved
+ */
+async function draw(page, putIn) {
   const { api, root, signal } = page;
   const read = await api.tagged(PATH, signal);
   const configuration = read.value;
@@ -24,6 +32,7 @@ export async function show(page) {
   const before = new Map(settings.map((each) => [each.name, each.read()]));
 
   const submit = async () => {
+    const putLater = watchInput(settings);
     const changed = settings.filter((each) => each.read() !== before.get(each.name));
     if (!changed.length) return note("Nothing is changed.");
     const comma = changed.find((each) => each.control.inputMode === "decimal" && each.control.value.includes(","));
@@ -37,7 +46,7 @@ export async function show(page) {
     const labelOf = (/** @type {string} */ name) => settings.find((each) => each.name === name)?.label ?? null;
     if (!(await saved({ api, path: PATH, read, changes, agreed: isAgreed, labelOf, signal }))) return false;
     note("Saved. Every process serves it within its poll interval.");
-    await show(page);
+    await draw(page, putLater);
     return undefined;
   };
   const of = (/** @type {string[]} */ ...names) =>
@@ -70,6 +79,7 @@ export async function show(page) {
       ],
     }),
   );
+  putIn?.(settings);
 }
 
 /**
