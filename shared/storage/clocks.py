@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -46,7 +46,7 @@ class _Known:
         """Put both together; what cannot be reconciled with the latest answer is forgotten."""
         before = self.later(fresh.at, fresh.lead)
         least, most = max(before.least, fresh.least), min(before.most, fresh.most)
-        return replace(fresh, least=least, most=most) if least <= most else fresh
+        return _Known(least, most, fresh.at, fresh.lead) if least <= most else fresh
 
 
 class StorageTime:

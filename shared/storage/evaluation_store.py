@@ -8,7 +8,7 @@ import binascii
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Generic, TypeVar
 
 import orjson
@@ -71,13 +71,19 @@ class FileJobStore(Generic[Analysis]):
         return sorted([each for each in found if each], key=lambda each: (each.job.created_at, each.job.id), reverse=True)
 
 
+@cache
+def _adapter(kind: type[Analysis]) -> TypeAdapter[Analysis]:
+    """Give the one of a process: to make it takes 10 ms, and each loop needs it."""
+    return TypeAdapter(kind)
+
+
 def evaluation_store(storage: Storage, *, loop: str) -> FileJobStore[Evaluation]:
     """Give the store of a loop's evaluations."""
 
     def as_listed(evaluation: Evaluation) -> Listed:
         return Listed(evaluation.job, evaluation.kind)
 
-    return FileJobStore(Files(storage, names.MODELS), names.evaluations_prefix(loop), TypeAdapter(Evaluation), as_listed=as_listed)
+    return FileJobStore(Files(storage, names.MODELS), names.evaluations_prefix(loop), _adapter(Evaluation), as_listed=as_listed)
 
 
 def importance_store(storage: Storage, *, loop: str) -> FileJobStore[FeatureImportance]:
@@ -86,7 +92,7 @@ def importance_store(storage: Storage, *, loop: str) -> FileJobStore[FeatureImpo
     def as_listed(importance: FeatureImportance) -> Listed:
         return Listed(importance.job)
 
-    kept = TypeAdapter(FeatureImportance)
+    kept = _adapter(FeatureImportance)
     return FileJobStore(Files(storage, names.MODELS), names.importances_prefix(loop), kept, as_listed=as_listed)
 
 
@@ -96,7 +102,7 @@ def breakdown_store(storage: Storage, *, loop: str) -> FileJobStore[LogBreakdown
     def as_listed(breakdown: LogBreakdown) -> Listed:
         return Listed(breakdown.job, feature=breakdown.feature)
 
-    kept = TypeAdapter(LogBreakdown)
+    kept = _adapter(LogBreakdown)
     return FileJobStore(Files(storage, names.MODELS), names.log_breakdowns_prefix(loop), kept, as_listed=as_listed)
 
 
