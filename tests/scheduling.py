@@ -15,6 +15,7 @@ PARTS: Final = 3
 """So many processes have a browser open at a time, each for its part of the files."""
 
 _IN_A_BROWSER = re.compile(r"tests/browser/(?!test_demo\.py)")  # the demo's file alone takes as long as a part
+_OF_A_PROGRAM = re.compile(r"tests/simulation/test_(planted|simulation)\.py")  # each test starts one for a minute, and shares nothing
 _OF_A_HOST = re.compile(r"::.*[\[-](local|worker)[\]-]")
 
 
@@ -27,7 +28,11 @@ def unit_of(test: str) -> str:
     'tests/domain/test_slots.py'
     >>> unit_of("tests/browser/test_changes.py::test_a_change")
     'tests/browser, part 0'
+    >>> unit_of("tests/simulation/test_planted.py::test_a_fault[own-clock]")
+    'tests/simulation/test_planted.py::test_a_fault[own-clock]'
     """
+    if _OF_A_PROGRAM.match(test):
+        return test
     file, _, _ = test.partition("::")
     if _IN_A_BROWSER.match(test):
         return f"tests/browser, part {crc32(file.encode()) % PARTS}"
