@@ -73,7 +73,7 @@ class FileJobStore(Generic[Analysis]):
 
 @cache
 def _adapter(kind: type[Analysis]) -> TypeAdapter[Analysis]:
-    """Give the one of a process: to make it takes 10 ms, and each loop needs it."""
+    """Give the one of a process: to make it takes up to 2 ms, and each loop needs it."""
     return TypeAdapter(kind)
 
 
