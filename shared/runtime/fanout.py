@@ -95,11 +95,11 @@ class _Notes:
         self.kept: Mapping[str, Note] = {}
 
     async def read(self) -> None:
-        """Read them; those of a later release are left alone, and tell nothing."""
+        """Read them; those of a later release are left alone and tell nothing, nor do those that storage does not give."""
         try:
             self.kept, self._etag = await self._stored.read()
             self._is_ours = self._is_stored = True
-        except NewerFormatError as error:
+        except (NewerFormatError, StorageUnavailableError) as error:
             logger.warning("the trainer's timer works without notes: %s", error)
 
     async def keep(self, notes: Mapping[str, Note], *, at_once: bool = True) -> bool:
@@ -328,7 +328,8 @@ async def _train_asked(deployment: Deployment, request: Request, limit: TimeLimi
         turn, standing = await train_turn(services, limit.within(SLICE))
         is_left = turn.is_elsewhere or not turn.is_done
         after = timedelta(seconds=LEASE_SECONDS if turn.is_elsewhere else 0)  # by then a holder that died holds it no more
-        is_asked = is_left and request.stands(deployment.clock.now() + after) and await sent(queue, request.again(), after=after)
+        again = request.again()
+        is_asked = is_left and again.stands(deployment.clock.now() + after) and await sent(queue, again, after=after)
         tell(request.loop, turn, standing, asked_again=is_asked)
         if is_asked or not is_left or turn.is_elsewhere:
             return

@@ -18,10 +18,11 @@ from shared.domain.loop import DEFAULT_LOOP
 from shared.runtime.each_loop import RUN_TIME, Rounds, for_each_loop
 from shared.runtime.fanout import SHARE, SLICE, Requests, give_up
 from shared.runtime.wiring import Deployment
-from shared.services.training.asking import Request, divide
+from shared.services.training.asking import MOST_STEPS, Request, divide
 from shared.services.training.trainer import IDLE_ADVANCE_OF_SEVERAL, Outlook
 from shared.services.training.trainer import SLICE as ANEW
 from shared.storage import names
+from shared.storage.lease import LEASE_SECONDS
 from shared.storage.timer_notes import KeptPlace, TrainingNotes
 from tests.builders import T0
 from tests.clocks import SetClock, Ticks
@@ -332,6 +333,44 @@ async def test_a_request_whose_loop_is_trained_elsewhere_asks_again_when_that_ma
     assert await app.taken() == [], "not before the holder's lease would be over"
 
 
+class Passing(MortalStorage):
+    """A store whose queues give each message at once, whatever time it was to wait."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place, NEVER)
+        self.waiting: list[str] = []
+
+    def queue(self, name: str):
+        return PassingQueue(self.waiting)
+
+
+class PassingQueue:
+    def __init__(self, waiting: list[str]) -> None:
+        self._waiting = waiting
+
+    async def send(self, text: str, *, after: timedelta = timedelta(0), life: timedelta | None = None) -> None:
+        self._waiting.append(text)
+
+
+@pytest.mark.parametrize("hours", [-3, -0.2, 0, 3])
+async def test_a_request_ends_after_so_many_messages_whatever_the_clock_of_whoever_takes_them_says(app, storage, hours):
+    """Else a clock that is hours behind would keep each request for hours, and with each new one they would be more."""
+    await app.with_events("one", "two")
+    app.clock.pass_(4 * 3600)  # due by a wrong clock as well
+    wrong = App(storage, SetClock(app.clock.now() + timedelta(hours=hours)), storage=(passing := Passing(storage)))
+    services = await app.deployment.find("one")
+    assert services is not None
+    request, taken = Request.new("one", now=app.clock.now()), 1
+    async with services.store.lease() as is_mine:  # so that work is left each time
+        assert is_mine
+        await wrong.requests.handle(wrong.deployment, request.written())
+        while passing.waiting and taken <= MOST_STEPS:
+            await wrong.requests.handle(wrong.deployment, base64.b64decode(passing.waiting.pop()))
+            taken += 1
+    assert taken == (MOST_STEPS if hours <= 0 else 1)
+    await wrong.deployment.close()
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -463,6 +502,26 @@ async def test_notes_of_a_later_release_are_left_alone_and_the_timer_trains_by_i
     assert kept.data == text
 
 
+class Noteless(MortalStorage):
+    """A store that does not give the notes of the trainer's timer."""
+
+    async def run(self, what: str, *given: Any, **named: Any) -> Any:
+        if names.training_notes_file() in what:
+            raise StorageUnavailableError("down")
+        return await super().run(what, *given, **named)
+
+
+async def test_where_the_notes_cannot_be_read_the_timer_trains_by_itself(app, storage):
+    await app.with_events("one", "two")
+    noteless = App(storage, app.clock, storage=Noteless(storage, NEVER))
+    with pytest.raises(StorageUnavailableError):
+        await TrainingNotes(noteless.deployment.storage).read()
+    await noteless.tick()
+    assert await app.learned("one", "two") == [3, 3]
+    assert await app.taken() == []
+    await noteless.deployment.close()
+
+
 async def test_notes_from_a_clock_that_was_years_ahead_keep_no_loop_from_being_trained(app):
     await app.with_events("one", "two")
     far = app.clock.now() + timedelta(days=1000)
@@ -564,6 +623,7 @@ def test_whatever_was_noted_each_loop_that_is_due_is_trained_asked_for_or_gettin
 def test_the_times_fit_together():
     assert SLICE < SHARE < timedelta(seconds=TICK) <= RENEWED < LIFE
     assert MOST_QUIET <= LIFE
+    assert MOST_STEPS * min(SLICE.total_seconds(), LEASE_SECONDS) >= LIFE.total_seconds()
     assert timedelta(minutes=10) >= 2 * (RUN_TIME + SLICE)
 
 

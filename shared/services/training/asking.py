@@ -2,6 +2,7 @@
 
 A message is a request and never a right: whoever trains has the loop's lease. So one that comes twice, late or never does no harm. It
 carries the id of its request and the time when that ends; until then it is sent again as long as there is work left, and nobody asks anew.
+Clocks may be wrong by hours, so it is also sent again only so many times: a request ends soon by anybody's clock.
 """
 
 import secrets
@@ -20,6 +21,9 @@ from shared.services.training.trainer import Outlook
 
 FORMAT: Final = 1
 
+MOST_STEPS: Final = 20
+"""Messages of one request. No more fit in its `LIFE`: the next one follows a slice, or the time after which a lease is free again."""
+
 _LONGEST_ID: Final = 64
 
 
@@ -33,7 +37,7 @@ class _Written(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to train a loop: ``step`` counts the messages that were sent for it, ``until`` tells when it ends."""
+    """A request to train a loop: ``step`` counts the messages that were sent before this one, ``until`` tells when it ends."""
 
     loop: str
     id: str
@@ -47,7 +51,7 @@ class Request:
 
     def stands(self, now: datetime) -> bool:
         """Whether it has not ended."""
-        return now < self.until
+        return now < self.until and self.step < MOST_STEPS
 
     def again(self) -> "Request":
         """Give the message that asks for the rest."""
