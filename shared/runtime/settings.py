@@ -18,6 +18,7 @@ from shared.domain.keys import key_digest
 from shared.domain.loop import MAX_ARGUMENTS, ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.learning.arguments import parse_arguments
 from shared.runtime.memory import USUAL_MEMORY, memory_here
+from shared.runtime.ncrontab import one_form
 from shared.storage.epochs import settled_for
 from shared.storage.opening import folder_named, is_connection_string
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
@@ -59,11 +60,6 @@ _CORS_OF_PLATFORM = "WEBSITE_CORS_ALLOWED_ORIGINS"
 _EMBEDDED = "PERSONALIZER_STORE"
 _EMULATOR = "UseDevelopmentStorage=true"
 _DURATION = TypeAdapter(timedelta)
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_CRON_FIELDS = ((0, 59, ()), (0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, _MONTHS), (0, 6, _DAYS))
-"""Of each field of a schedule: the lowest number, the highest, and the names of the numbers."""
-_CRON_PART = re.compile(r"(?:\*|(\d{1,2}|[A-Za-z]{3,9})(?:-(\d{1,2}|[A-Za-z]{3,9}))?)(?:/[1-9]\d?)?")
 _SHOWN = 24
 """Characters of a value that an error repeats: most keys are longer."""
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.\-]*://(?:[a-z0-9.\-_]+|\[[0-9a-f:.]+\])(?::\d{1,5})?")
@@ -293,25 +289,11 @@ def _policy_arguments(text: str) -> str:
 
 
 def _schedule(text: str) -> str:
-    parts = text.split()
-    if len(parts) == len(_CRON_FIELDS) and all(map(_is_of, parts, _CRON_FIELDS)):
-        return text
-    raise _unusable("PERSONALIZER_TRAINER_SCHEDULE", text, "must be an NCRONTAB expression of six fields, such as '0 * * * * *'")
-
-
-def _is_of(text: str, field: tuple[int, int, tuple[str, ...]]) -> bool:
-    """Whether a schedule may have this in a field: the Functions host leaves out a function whose schedule it cannot read."""
-    lowest, highest, names = field
-    parts = [_CRON_PART.fullmatch(part) for part in text.split(",")]
-    values = [value for part in parts if part for value in part.groups() if value]
-    numbers = [int(value) if value.isdigit() else _named(value, names, lowest) for value in values]
-    return all(parts) and all(lowest <= number <= highest for number in numbers)
-
-
-def _named(value: str, names: tuple[str, ...], lowest: int) -> int:
-    """Give the number of a month or day, -1 for another word."""
-    short = value[:3].lower()
-    return names.index(short) + lowest if short in names else -1
+    try:
+        return one_form(text)
+    except ValueError:
+        rule = "must be an NCRONTAB expression of six fields, such as '0 * * * * *', and a time that comes"
+        raise _unusable("PERSONALIZER_TRAINER_SCHEDULE", text, rule) from None
 
 
 def _data_storage(environment: Mapping[str, str]) -> StorageSettings:

@@ -1,9 +1,10 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.timers import next_due
 from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
@@ -132,10 +133,59 @@ def test_the_holder_of_the_settings_is_shown_a_value_that_is_shorter_than_a_key(
 
 
 @pytest.mark.parametrize(
-    "schedule", ["*/10 * * * * *", "0 5/10 * * * *", "0 0-30/5,45 9-17 * * MON-FRI", "59 59 23 31 12 6", "0 0 0 1 January,jul sun"]
+    ("schedule", "written"),
+    [
+        ("*/10 * * * * *", "*/10 * * * * *"),
+        ("0 5/10 * * * *", "0 5/10 * * * *"),
+        ("0 0-30/5,45 9-17 * * MON-FRI", "0 0-30/5,45 9-17 * * 1-5"),
+        ("59 59 23 31 12 6", "59 59 23 31 12 6"),
+        ("0 0 0 1 January,jul sun", "0 0 0 1 1,7 0"),
+        ("00\t05  *\u00a0* * *", "0 5 * * * *"),
+        ("0 0 0 29 feb *", "0 0 0 29 2 *"),
+    ],
 )
-def test_schedules_that_the_functions_host_reads_are_taken(schedule):
-    assert settings(TRAINER_SCHEDULE=schedule).trainer_schedule == schedule
+def test_a_schedule_is_written_as_every_host_reads_it(schedule, written):
+    assert settings(TRAINER_SCHEDULE=schedule).trainer_schedule == written
+    assert next_due(written, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "\u0663 * * * * *",
+        "0 \uff15 * * * *",
+        "0 0 0 * * Mondya",
+        "0 0 0 * * Monx",
+        "0 0 0 1 Janxyz *",
+        "0 0 22-2 * * *",
+        "0 0 0 * * fri-mon",
+        "0 0 0 30 2 *",
+        "0 0 0 31 4,6,9,11 *",
+    ],
+)
+def test_a_schedule_that_some_host_cannot_read_or_that_never_comes_is_named(schedule):
+    with pytest.raises(SettingsError, match="PERSONALIZER_TRAINER_SCHEDULE"):
+        settings(TRAINER_SCHEDULE=schedule)
+
+
+def parts_of(lowest: int, highest: int, names: tuple[str, ...] = ()) -> st.SearchStrategy[str]:
+    values = st.integers(lowest, highest).map(str) | (st.sampled_from(names) if names else st.nothing())
+    spans = st.just("*") | values | st.tuples(values, values).map("-".join)
+    steps = st.just("") | st.integers(1, 99).map(lambda step: f"/{step}")
+    return st.lists(st.tuples(spans, steps).map("".join), min_size=1, max_size=3).map(",".join)
+
+
+FIELDS = ((0, 59), (0, 59), (0, 23), (1, 31), (1, 12, ("Jan", "february", "OCT", "Dece")), (0, 6, ("sun", "Monday", "sat")))
+
+
+@given(schedule=st.tuples(*(parts_of(*field) for field in FIELDS)).map(" ".join))
+def test_the_local_host_reads_each_schedule_that_is_accepted(schedule):
+    try:
+        read = settings(TRAINER_SCHEDULE=schedule).trainer_schedule
+    except SettingsError:
+        return
+    assert settings(TRAINER_SCHEDULE=read).trainer_schedule == read
+    assert next_due(read, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("account", ["AzureWebJobsStorage", "PERSONALIZER_STORAGE"])
