@@ -2,8 +2,11 @@
 
 import codecs
 import re
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
+
+import msgspec
 
 from shared.domain.errors import KindNotReadError, NoLogError, UnreadableError
 
@@ -41,6 +44,11 @@ _EXAMPLE: Final = re.compile(rb"(?:shared |ccb |slates )?[\w:.,# +-]{0,200}\|")
 
 _EVENT: Final = re.compile(rb'"(?:_label_?\w*|_outcomes|_multi)"\s*:')
 """A member by which an event is known from any other JSON."""
+
+_ANY: Final = msgspec.json.Decoder(msgspec.Raw)
+_GOES_ON: Final = re.compile(r"trailing characters \(byte (\d+)\)$")
+_BETWEEN: Final = re.compile(rb"(?:[\s,\0]|\xef\xbb\xbf)*")
+"""What stands between events that stand on one line."""
 
 _BESIDE: Final = re.compile(
     r"current\.dat|current|currenttrainer|.*checkpoint.*\.json|.*metrics\.json|metadata\.json|config\.json|(?:client|trainer|model.*)\.vw"
@@ -155,10 +163,43 @@ class Documents:
 
 
 def tidied(line: bytes) -> bytes:
-    """Take away what files that were put together, padded or cut out of an array leave around a line: marks, NULs, a comma."""
+    """Take away what files that were put together, padded or cut out of an array leave around a line: marks, NULs, commas."""
     if line[:1] in (b"\xef", b"\0") or line[-1:] == b"\0":
         line = line.strip(b"\0").removeprefix(codecs.BOM_UTF8)
-    return line[:-1] if line.endswith(b"},") else line
+    if line[-1:] in b", \t\r":
+        ended = line.rstrip(b", \t\r")
+        line = ended if ended.endswith(b"}") else line
+    if line[:1] == b",":
+        begun = line.lstrip(b", \t")
+        line = begun if begun[:1] in b"{" else line
+    return line
+
+
+def objects(line: bytes) -> Iterator[bytes]:
+    """Give the objects of a line, one after another: where files were put together, the first line of one follows the last of another.
+
+    What follows the last whole object is given as it is; so is a line that does not begin with an object that is whole.
+
+    >>> list(objects(b'{"x":1}{"x":2} , {"x":')), list(objects(b'{"x"'))
+    ([b'{"x":1}', b'{"x":2}', b'{"x":'], [b'{"x"'])
+    """
+    at, view = 0, memoryview(line)
+    while at < len(line):
+        length = _length(view[at:])
+        yield line[at : at + length].rstrip()
+        found = _BETWEEN.match(line, at + length)
+        at = found.end() if found else len(line)
+
+
+def _length(text: memoryview) -> int:
+    """Give the length of the object that a text begins with: all of it, unless something follows a whole one."""
+    try:
+        _ANY.decode(text)
+    except (msgspec.DecodeError, RecursionError) as cause:
+        goes_on = _GOES_ON.search(str(cause))
+        if goes_on and bytes(text[:1]) == b"{":
+            return int(goes_on[1]) - 1  # the decoder names the place behind the first byte that it does not expect
+    return len(text)
 
 
 def check_line(line: bytes, *, is_among_events: bool) -> None:
@@ -172,7 +213,7 @@ def check_line(line: bytes, *, is_among_events: bool) -> None:
     if begun != b"[":
         kind = "Vowpal Wabbit's own text format, where dsjson is read" if _EXAMPLE.match(line) else "it does not begin with {"
         raise KindNotReadError(f"not a line of dsjson: {kind}")
-    if not is_among_events and _EVENT.search(line):
+    if not is_among_events and line.lstrip()[1:].lstrip()[:1] == b"{" and _EVENT.search(line):
         raise _array()
     raise NoLogError("a line that begins with [, and is no event")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import KindNotReadError, NoLogError
-from shared.joining.layout import check_beginning, is_beside
+from shared.joining.layout import check_beginning, is_beside, objects
 from shared.joining.splitting import MAX_LINE
 from shared.services.importing.accounts import HowFar
 from tests.builders import after
@@ -111,6 +111,51 @@ async def test_lines_that_end_with_a_comma_are_read_and_long_arrays_are_still_ar
     assert (fate.read, fate.refused) == (2, 0)
     long = await read(b"[" + b",".join([LINE] * (MAX_LINE // len(LINE) + 2)) + b"]", size=1 << 20)
     assert (long.malformed, "a JSON array" in long.told[0].reason) == (1, True)
+
+
+TOGETHER = {
+    "commas and blanks behind": LINE + b" , \r\n" + OTHER + b" ,\t\n",
+    "commas before": LINE + b"\n, " + OTHER + b"\n,\n",
+    "files without a last line feed": LINE + OTHER + b"\n",
+    "and with marks, NULs and commas between": b"\xef\xbb\xbf" + LINE + b"\0\xef\xbb\xbf " + OTHER + b" ,",
+    "ends of lines of old Macs": LINE + b"\r" + OTHER + b"\r",
+    "the second of another type": LINE + OTHER.replace(b'"e2"', b'"e2","VWState":7'),
+}
+
+
+@pytest.mark.parametrize("data", TOGETHER.values(), ids=TOGETHER)
+async def test_events_that_were_put_together_in_one_line_or_with_commas_are_read(data):
+    events, done = await read_files([MemoryFile("log.json", data)], now=after(0))
+    assert [event.decision.event_id for event in events] == ["e1", "e2"]
+    assert (done.malformed, done.passed_over) == (0, 0)
+
+
+async def test_of_a_line_with_several_events_each_is_judged_by_itself():
+    done = await read(LINE + b'{"x":1}' + LINE.replace(b'"e1"', b"[]", 1).replace(b'"EventId":"e1"', b'"EventId":[]') + OTHER[:90])
+    (fate,) = done.fates
+    assert (done.lines, fate.read, fate.skipped, fate.refused) == (4, 1, 1, 2)
+    assert [remark.line for remark in fate.remarks] == [1, 1, 1]
+    cut = await read(LINE + OTHER[:90] + b"\n" + OTHER)
+    assert [(each.read, each.refused) for each in cut.fates] == [(2, 1)]
+
+
+async def test_a_line_whose_beginning_was_lost_is_no_array():
+    done = await read(b'[2,1],"p":[0.8,0.2],"c":{"_multi":[{}]}}\n' + LINE)
+    (fate,) = done.fates
+    assert (fate.read, fate.skipped, fate.refused) == (1, 1, 0)
+
+
+@given(
+    st.lists(st.sampled_from([LINE, b"{}", b'{"a":[1,{"b":"}{"}]}', b"[1]", b"7", b"{", b'"', b"\xff"]), max_size=6),
+    st.sampled_from([b"", b" ", b",", b"\r"]),
+)
+def test_the_objects_of_a_line_are_all_of_it_but_what_stands_between(parts, between):
+    line = between.join(parts)
+    found = list(objects(line))
+    assert b"".join(found).replace(between, b"") == line.replace(between, b"")
+    assert all(found)
+    if all(part.startswith(b"{") and part.endswith(b"}") for part in parts):
+        assert found == parts
 
 
 async def test_events_before_and_behind_an_indented_one_are_read():

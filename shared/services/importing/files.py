@@ -10,7 +10,7 @@ from shared.domain.errors import NoLogError, UnreadableError
 from shared.domain.events import JoinedEvent
 from shared.joining.foreign.reader import TERMS, DsjsonReader, Encode, Told
 from shared.joining.foreign.terms import Terms
-from shared.joining.layout import Documents, check_beginning, check_line, is_beside, tidied
+from shared.joining.layout import Documents, check_beginning, check_line, is_beside, objects, tidied
 from shared.joining.splitting import MAX_LINE, Line, LineSplitter
 from shared.services.importing.accounts import FileAccount, HowFar
 from shared.services.process.concurrency import collector_at_rest
@@ -161,10 +161,22 @@ class LogReader:
         try:
             self._take(text)
         except UnreadableError as error:
-            if text.startswith(b"{") and not text.rstrip().endswith(b"}"):
-                self._cut = _Cut(self._line, text, error)
-                return
-            self._note(error, self._line)
+            self._read_apart(text, error)
+
+    def _read_apart(self, text: bytes, error: UnreadableError) -> None:
+        """Read the events of a line that is none by itself, if it holds several; the last of them may be cut off."""
+        for number, each in enumerate(objects(text)):
+            self._lines += number > 0
+            try:
+                if len(each) < len(text):
+                    self._take(each)
+                    continue
+            except UnreadableError as cause:
+                error = cause
+            if each.startswith(b"{") and not each.rstrip().endswith(b"}"):
+                self._cut = _Cut(self._line, each, error)
+            else:
+                self._note(error, self._line)
 
     def _is_of_document(self, text: bytes) -> bool:
         """Tell whether the line belongs to what stands on several lines, and say so of the file."""
