@@ -96,7 +96,12 @@ class LineSplitter:
             if self._is_between and not block.strip(b"\0"):
                 return  # padding behind the last stream
             self._is_between = False
-            piece = self._inflate.decompress(block, _PIECE)
+            before = self._inflate.copy()
+            try:
+                piece = self._inflate.decompress(block, _PIECE)
+            except zlib.error:
+                yield from self._inflated_so_far(before, block)
+                raise
             self._is_begun |= bool(piece)
             yield piece
             block = self._inflate.unconsumed_tail
@@ -104,6 +109,22 @@ class LineSplitter:
                 block = self._inflate.unused_data
                 self._inflate = zlib.decompressobj(_ANY_GZIP)
                 self._is_between, self._is_begun = True, False
+
+    def _inflated_so_far(self, inflate: "zlib._Decompress", block: bytes) -> Iterator[bytes]:
+        """Inflate what comes before the damage in a block, which is found by halves: at the damage itself nothing is given."""
+        while block:
+            part = block[: (len(block) + 1) // 2]
+            attempt = inflate.copy()
+            try:
+                piece = attempt.decompress(part)
+            except zlib.error:
+                if len(part) == len(block):
+                    return
+                block = part
+                continue
+            self._is_begun |= bool(piece)
+            yield piece
+            inflate, block = attempt, block[len(part) :]
 
     def _split(self, piece: bytes) -> Iterator[Line]:
         if self._content is None:
