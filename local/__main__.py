@@ -199,7 +199,7 @@ def run(given: Options, home: Path, *, lock: int, sockets: Sequence[socket.socke
                 hosts.answering(options, [each.fileno() for each in sockets], name=name)
             for kind in kinds_behind(functions(service, admin_key), processes=processes):
                 hosts.working(kind)
-            wait_until_all_answer(hosts, lambda: check(kept.processes, hosts), until=until)
+            wait_until_all_answer(hosts, kept.processes, until=until)
             if sys.stdout.isatty():
                 print(
                     banner(
@@ -368,10 +368,14 @@ def wait_until_ready(service: Place, check_all: Callable[[], None], *, until: fl
     raise LocalError(f"The app did not become ready in {READY_WITHIN:.0f} s. GET /status: {answer}")
 
 
-def wait_until_all_answer(hosts: Hosts, check_all: Callable[[], None], *, until: float) -> None:
-    """Return when all processes that answer calls are ready; one does already, so it is no error when the others take longer."""
+def wait_until_all_answer(hosts: Hosts, storage: Sequence[Child], *, until: float) -> None:
+    """Return when all processes that answer calls are ready.
+
+    One does already, so it is no error when the others take longer, and one that ends meanwhile is started again.
+    """
     while not hosts.answer:
-        check_all()
+        check_storage(storage)
+        hosts.look(kill_if_silent=False)
         if time.monotonic() > until:
             log.warning("not all processes answer yet", extra={"after_seconds": READY_WITHIN})
             return

@@ -265,6 +265,19 @@ def test_a_process_that_ends_by_itself_is_started_again_and_callers_wait_for_it(
     assert sorted(line["of_process"] for line in told) == ["http", "take", "timers"]
 
 
+def test_once_the_first_answers_those_that_end_while_the_others_begin_are_started_again_too(start):
+    supervisor = start(PROCESSES="2")
+    ended = {"http-1", "http-2", "take-2"}
+    wait_for(lambda: ended <= supervisor.children().keys())
+    before = supervisor.children()
+    for name in ended:
+        os.kill(before[name], signal.SIGKILL)
+    supervisor.ready()
+    wait_for(lambda: supervisor.children().keys() == before.keys())
+    after = supervisor.children()
+    assert {name for name in before if after[name] != before[name]} == ended
+
+
 @pytest.fixture(scope="module")
 def several(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """One with three processes of each kind."""
