@@ -1,15 +1,16 @@
 """Where a log to import lies: files and folders on this machine, containers of Blob storage."""
 
 import asyncio
+import os
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from cli.storage import deployment
-from shared.domain.errors import InvalidSasUriError, ResourceNotFoundError
+from shared.domain.errors import InvalidSasUriError, ResourceNotFoundError, UnreadableError
 from shared.services.importing.files import LogFile
 from shared.storage.log_files import stored_log_files
 
@@ -30,15 +31,20 @@ class LocalLogFile:
 
     @property
     def size(self) -> int:
-        """Its bytes."""
-        return self.path.stat().st_size
+        """Its bytes; 0 if it is not there any more."""
+        try:
+            return self.path.stat().st_size
+        except OSError:
+            return 0
 
     async def blocks(self) -> AsyncIterator[bytes]:
-        """Read it, a block at a time."""
-        file = await asyncio.to_thread(self.path.open, "rb")
-        with file:
-            while block := await asyncio.to_thread(file.read, _BLOCK):
-                yield block
+        """Read it, a block at a time; raises `UnreadableError`."""
+        try:
+            with await asyncio.to_thread(self.path.open, "rb") as file:
+                while block := await asyncio.to_thread(file.read, _BLOCK):
+                    yield block
+        except OSError as cause:
+            raise UnreadableError(f"the file cannot be read: {cause.strerror}") from cause
 
 
 async def log_files(sources: Sequence[str], storage: str, stack: AsyncExitStack) -> list[LogFile]:
@@ -78,10 +84,33 @@ def local_files(path: Path) -> Sequence[LocalLogFile]:
     """Give a file, or all files of a folder but hidden ones; raises `ResourceNotFoundError` when there is none."""
     if path.is_file():
         return [LocalLogFile(path)]
-    inside = [each for each in path.rglob("*") if each.is_file() and not any(part.startswith(".") for part in each.relative_to(path).parts)]
+    if not path.exists():
+        raise ResourceNotFoundError(f"there is no file {path}")
+    if not path.is_dir():
+        raise ResourceNotFoundError(f"{path} is neither a file nor a folder: write to a file what comes out of it")
+    inside = list(_inside(path))
     if not inside:
-        raise ResourceNotFoundError(f"there is no file {path}" if not path.exists() else f"there is no file in {path}")
+        raise ResourceNotFoundError(f"there is no file in {path}")
     return [LocalLogFile(each) for each in inside]
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """Find the files of a folder, and of those that are linked in it: each folder once, so that no link leads around."""
+    known: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        here = Path(place)
+        told = here.stat()
+        if (told.st_dev, told.st_ino) in known:
+            folders.clear()
+            continue
+        known.add((told.st_dev, told.st_ino))
+        folders[:] = sorted([each for each in folders if not each.startswith(".")], key=lambda each: ((here / each).is_symlink(), each))
+        files = [here / name for name in names if not name.startswith(".")]
+        yield from [each for each in files if each.is_file() or not each.exists()]  # a link to nothing is told of when it is read
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise ResourceNotFoundError(f"the folder {error.filename} cannot be read: {error.strerror}") from error
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

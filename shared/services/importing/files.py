@@ -33,7 +33,7 @@ class LogFile(Protocol):
         ...
 
     def blocks(self) -> AsyncIterator[bytes]:
-        """Read it, a block at a time; raises `PersonalizerError` when it cannot be read."""
+        """Read it, a block at a time; raises `PersonalizerError`: `UnreadableError` if only this file cannot be read."""
         ...
 
 
@@ -94,18 +94,21 @@ class LogReader:
         """Read a file to its end, or to where it is damaged or turns out to be no log."""
         self._begin(file.name)
         splitter = LineSplitter()
-        async for block in file.blocks():
-            self._done = replace(self._done, bytes=self._done.bytes + len(block))
-            lines = splitter.feed(block)
-            while await asyncio.to_thread(self._fill, lines, events(), size):
-                yield self._taken()
-            self._tell(self.done)
-            if self._is_over:
-                break
-        else:
-            lines = splitter.end()
-            while await asyncio.to_thread(self._fill, lines, events(), size):
-                yield self._taken()
+        try:
+            async for block in file.blocks():
+                self._done = replace(self._done, bytes=self._done.bytes + len(block))
+                lines = splitter.feed(block)
+                while await asyncio.to_thread(self._fill, lines, events(), size):
+                    yield self._taken()
+                self._tell(self.done)
+                if self._is_over:
+                    break
+            else:
+                lines = splitter.end()
+                while await asyncio.to_thread(self._fill, lines, events(), size):
+                    yield self._taken()
+        except UnreadableError as error:
+            self._note(error, self._line + 1)
         self._reader.end()
         while await asyncio.to_thread(self._fill, iter(()), events(), size):
             yield self._taken()
