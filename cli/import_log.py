@@ -92,6 +92,7 @@ def _print(done: Imported, loop: str) -> None:
     if done.apprentice.rewards:
         out.print(apprentice_figures(done.apprentice), markup=False)
     if done.read.thinned:
-        out.print("Thinned events stand for others as well: each is learned, and counts in evaluations, 1 / (1 - pdrop) times.")
+        once = " The figures of Apprentice mode count each once." if done.apprentice.rewards else ""
+        out.print(f"Thinned events stand for others as well: each is learned, and counts in evaluations, 1 / (1 - pdrop) times.{once}")
     out.print()
     out.print(what_was_read(done.read))

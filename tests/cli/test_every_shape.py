@@ -75,6 +75,10 @@ SHAPES: dict[str, Shape] = {
     ),
     "deferred.json": Shape(lines("deferred", several(PERSONALIZER, _deferred=True)), read=3),
     "thinned.json": Shape(lines("thinned", several(PERSONALIZER, pdrop=0.9)), read=3),
+    "capped.json": Shape(
+        lines("capped", several(PERSONALIZER, _original_label_cost=-2.0)), read=3, why=("the observed cost (_original_label_cost)",)
+    ),
+    "put-together.json": Shape(lines("together", several(PERSONALIZER)).replace(b"}\n{", b"},{", 1).replace(b"}\n", b"} ,\n"), read=3),
     "switched.json": Shape(lines("switched", [each for part in switched(25, 5) for each in part]), read=30),
     # passed over
     "20230517000000/checkpoint/current.dat": Shape(b"\x06\0\0\x009.8.0\0" + bytes(range(256)) * 9, skipped=1, why=("a model",)),
@@ -150,6 +154,7 @@ async def test_a_folder_of_every_shape_is_imported_told_of_file_by_file_and_lear
         assert all(why in row for why in shape.why), row
     found = await events_of(account)
     assert len(found) == EVENTS
+    assert "The figures of Apprentice mode count each once." in done.text
     assert [event.skip for event in found if event.skip] == [SkipReason.NOT_ACTIVATED] * NOT_LEARNED
     assert sum(event.decision.mode is LearningMode.APPRENTICE for event in found) == 2 + 4 + 25
     pointer = await pointer_of(account, "default")

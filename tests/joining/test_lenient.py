@@ -131,6 +131,24 @@ def test_null_and_an_empty_list_between_feature_objects_are_no_features_as_in_a_
     assert {"size": "large"} in read_situation(top.decision.situation).context
 
 
+def test_one_feature_object_without_its_list_is_the_same_as_in_it():
+    listed = {"FromUrl": [{"x": 1}], "_multi": [{"_tag": "a", "j": [{"y": {"z": 2}}]}, {"_tag": "b"}]}
+    alone = {"FromUrl": {"x": 1}, "_multi": [{"_tag": "a", "j": {"y": {"z": 2}}}, {"_tag": "b"}]}
+    assert the_event(PERSONALIZER, c=alone).decision.situation == the_event(PERSONALIZER, c=listed).decision.situation
+    slots = [[{**slot, "sj": under} for slot in SLOTS["c"]["_slots"]] for under in ({"size": "large"}, [{"size": "large"}])]
+    one, other = (read(SLOTS, c={**SLOTS["c"], "_slots": each}).events for each in slots)
+    assert one == other
+
+
+@pytest.mark.parametrize(("own", "named"), [([1, None, 0], ["1", ""]), ([-1, 3], ["", "3"]), ([None], ["", ""]), (["1", 3.0], ["1", "3"])])
+def test_a_slot_may_have_no_action_of_its_own(own, named):
+    actions = [{"_tag": str(number)} for number in range(4)]
+    events = read(SLOTS, c={**SLOTS["c"], "_multi": actions}, _ba=own).events
+    assert [read_situation(event.decision.situation).baseline_id for event in events] == named
+    with pytest.raises(UnreadableError, match="_ba names action 4 of 4"):
+        read(SLOTS, _ba=[4])
+
+
 @pytest.mark.parametrize(("c", "why"), [(None, "c is not an object"), ([], "c is not an object"), ({"_multi": None}, "_multi")])
 def test_what_was_asked_and_is_of_another_type_is_named(c, why):
     with pytest.raises(UnreadableError, match=why):

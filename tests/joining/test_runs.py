@@ -14,7 +14,7 @@ from shared.domain.errors import UnreadableError
 from shared.domain.events import JoinedEvent, LearningMode, Proposal
 from shared.domain.loop import LoopSettings
 from shared.joining.dsjson import line, read_situation
-from shared.joining.foreign.reader import DsjsonReader
+from shared.joining.foreign.reader import DsjsonReader, Read
 from shared.joining.foreign.runs import LONG, MOST_BYTES, MOST_HELD, ApprenticeRuns, Sign
 from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_line
@@ -65,16 +65,19 @@ def of_slots(*first: int, own: Sequence[int] = (1, 2), original: float = -0.5) -
     return {**SLOTS, "c": slots, "_outcomes": outcomes, "_ba": list(own)}
 
 
-def read(lines: Sequence[dict | bytes], **options: Any) -> list[JoinedEvent]:
+def reads(lines: Sequence[dict | bytes], **options: Any) -> list[Read]:
     reader = DsjsonReader(undated=T0, **options)
-    found: list[JoinedEvent] = []
+    found: list[Read] = []
     for number, each in enumerate(lines, start=1):
         with suppress(UnreadableError):
             reader.take(each if isinstance(each, bytes) else orjson.dumps(each), number)
-        found += [event for told in reader.told() if not isinstance(told.outcome, UnreadableError) for event in told.outcome.events]
+        found += [told.outcome for told in reader.told() if isinstance(told.outcome, Read)]
     reader.end()
-    found += [event for told in reader.told() if not isinstance(told.outcome, UnreadableError) for event in told.outcome.events]
-    return found
+    return found + [told.outcome for told in reader.told() if isinstance(told.outcome, Read)]
+
+
+def read(lines: Sequence[dict | bytes], **options: Any) -> list[JoinedEvent]:
+    return [event for each in reads(lines, **options) for event in each.events]
 
 
 def modes(lines: Sequence[dict | bytes]) -> list[LearningMode]:
@@ -140,6 +143,14 @@ def test_other_costs_are_taken_as_they_are(lines):
     assert set(modes(lines)) == {ONLINE}
     costs = [outcome["_label_cost"] for each in lines for outcome in each.get("_outcomes", [each])]
     assert [event.reward for event in read(lines)] == [-cost + 0.0 for cost in costs]
+
+
+@pytest.mark.parametrize("lines", NO_IMITATION.values(), ids=NO_IMITATION)
+def test_that_a_cost_is_not_the_observed_one_is_told_of_lines_that_are_taken_as_they_are(lines):
+    pairs = [[(each["_label_cost"], each.get("_original_label_cost")) for each in line.get("_outcomes", [line])] for line in lines]
+    expected = [any(original not in (None, cost) for cost, original in pair) for pair in pairs]
+    assert [any("observed cost" in note for note in told.notes) for told in reads(lines)] == expected
+    assert not any(told.notes for told in reads(SEEN))
 
 
 def test_a_line_that_says_that_it_is_of_apprentice_mode_is_so_among_others_too():

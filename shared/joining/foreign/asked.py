@@ -112,11 +112,12 @@ def told_apart(ids: Sequence[str]) -> list[str]:
 
 
 def _objects(members: Mapping[str, Any], *, listed: str, without: Iterable[str] = ()) -> tuple[Features, ...]:
-    """Give feature objects as Rank gets them: those that stand in a list under this name, and all other members as one object."""
+    """Give feature objects as Rank gets them: those that stand in a list under this name, or alone, and all other members as one object."""
     left_out = set(without)
     inner: Sequence[Any] = ()
-    if isinstance(members.get(listed), list):
-        told = [each for each in members[listed] if each not in (None, [])]  # Rank takes both for no features
+    found = members.get(listed)
+    if isinstance(found, list | dict):
+        told = [each for each in (found if isinstance(found, list) else [found]) if each not in (None, [])]  # Rank takes both for none
         if all(isinstance(each, dict) for each in told):
             inner = told
             left_out.add(listed)

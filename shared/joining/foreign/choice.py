@@ -115,10 +115,10 @@ def slot_choices(line: Line, asked: Asked, terms: Terms) -> Iterator[Choice]:
 
 
 def _baseline(line: Line, slot: int, count: int) -> int | None:
-    """Find the index of a slot's own action, if it is told."""
-    if not line.baselines or slot >= len(line.baselines):
+    """Find the index of a slot's own action, if it is told: a negative one is none."""
+    if not line.baselines or slot >= len(line.baselines) or line.baselines[slot] < 0:
         return None
-    if not 0 <= line.baselines[slot] < count:
+    if line.baselines[slot] >= count:
         refuse(f"_ba names action {line.baselines[slot]} of {count}, counted from 0")
     return line.baselines[slot]
 

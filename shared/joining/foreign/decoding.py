@@ -201,6 +201,11 @@ def _positions(value: Any, name: str) -> list[int] | None:
     return None if found is None else _all_there(found, name)
 
 
+def _baselines(value: Any, name: str) -> list[int] | None:
+    """Take the slots' own actions; a slot that has none may be null."""
+    return None if value is None else [-1 if each is None else _position(each, name) or 0 for each in _listed(value)]
+
+
 def _numbers(value: Any, name: str) -> list[float] | None:
     found = None if value is None else [_number(each, name) for each in _listed(value)]
     return None if found is None else _all_there(found, name)
@@ -278,7 +283,7 @@ _LINE_MEMBERS: Final[dict[str, tuple[str, Callable[[Any, str], Any]]]] = {
     "_deferred": ("is_deferred", _flag),
     "pdrop": ("pdrop", _number),
     "_outcomes": ("outcomes", _outcomes),
-    "_ba": ("baselines", _positions),
+    "_ba": ("baselines", _baselines),
     "Slot": ("slot", _some_text),
     "Proposed": ("proposed", _proposed),
     "Holdout": ("held", _held),

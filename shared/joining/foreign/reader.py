@@ -22,7 +22,7 @@ from shared.joining.foreign.asked import Asked, AskedReader
 from shared.joining.foreign.choice import Choice, one_choice, slot_choices
 from shared.joining.foreign.decoding import decoded
 from shared.joining.foreign.line import MAX_ID_LENGTH, Held, Line, Proposed, Report, as_float, refuse
-from shared.joining.foreign.runs import ApprenticeRuns, has_original, says_apprentice, sign_of
+from shared.joining.foreign.runs import ApprenticeRuns, has_original, is_changed, says_apprentice, sign_of
 from shared.joining.foreign.terms import Terms
 
 TERMS: Final = Terms()
@@ -30,6 +30,8 @@ TERMS: Final = Terms()
 
 LARGEST_REWARD: Final = 1e15
 """Or the least, negative: powers and sums of such rewards still are numbers."""
+
+_CHANGED: Final = "_label_cost differs from the observed cost (_original_label_cost): it is taken as the reward"
 
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
@@ -133,7 +135,8 @@ class DsjsonReader:
         self._last = head.at
         told = self._imitated if is_apprentice else self._joined
         events = tuple([told(line, head, choice) for choice in choices])
-        return Read(events, bool(line.pdrop), is_apprentice, _notes(asked, choices))
+        notes = _notes(asked, choices) if is_apprentice or not is_changed(line) else (*_notes(asked, choices), _CHANGED)
+        return Read(events, bool(line.pdrop), is_apprentice, notes)
 
     def _imitated(self, line: Line, head: _Head, choice: Choice) -> JoinedEvent:
         """Give an event of Apprentice mode: what was chosen was only proposed."""

@@ -61,6 +61,13 @@ def sign_of(line: Line) -> Sign:
     return Sign.CONTRADICTS if any(is_other and not does_fit for does_fit, is_other in zip(fits, differs, strict=True)) else Sign.BREAKS
 
 
+def is_changed(line: Line) -> bool:
+    """Whether a cost of the line is another one than was observed."""
+    if line.outcomes is None:
+        return _differs(line.cost, line.original)
+    return any(_differs(each.cost, each.original) for each in line.outcomes)
+
+
 def has_original(line: Line) -> bool:
     """Whether the cost that was observed stands beside the one that another join made of it."""
     outcomes = line.outcomes
@@ -78,7 +85,7 @@ def _pattern_of_slots(line: Line) -> tuple[list[bool], list[bool]]:
         if outcome.cost is None:
             continue
         first = next(iter(outcome.numbers), None) if isinstance(outcome.numbers, list) else outcome.numbers
-        is_known = number < len(baselines) and outcome.original is not None
+        is_known = number < len(baselines) and baselines[number] >= 0 and outcome.original is not None
         fits.append(is_known and _is_lesson(outcome.cost, is_baseline=first == baselines[number]))
         differs.append(_differs(outcome.cost, outcome.original))
     return fits, differs
