@@ -271,7 +271,8 @@ def _choice(name: str, text: str) -> RewardAggregation | LearningMode:
     """Read a word in any case, as the original did with its enumerations."""
     field, options = _CHOICES[name]
     by_name = {option.value.lower(): option for option in options}
-    if text.lower() not in by_name:
+    word = text.strip().lower()
+    if word not in by_name:
         words = ", ".join(option.value for option in options)
         raise InvalidConfigurationError(f"{field}: must be one of {words}", target=field)
-    return by_name[text.lower()]
+    return by_name[word]

@@ -8,12 +8,12 @@ import orjson
 from pydantic import Field, StringConstraints, ValidationError
 
 from shared.api.lenient import Source
-from shared.api.logs import MAX_LINES
+from shared.api.lines import lines_of, no_line
 from shared.api.multislot import MultiSlotRankRequest, SlotId
 from shared.api.rank import NULL, ActionReader, RankRequest, member
 from shared.api.rules import MAX_EVENT_ID_LENGTH, MAX_ID_LENGTH, MAX_SLOTS
 from shared.api.times import Time
-from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, one_of, validated
+from shared.api.wire import EventId, WireModel, not_json, one_of, validated
 from shared.domain.errors import InvalidRankRequestError, InvalidRequestError, RequestError
 from shared.domain.uploads import Accepted, Batch, Claim, Refusal, RefusalCode, Shown
 
@@ -125,7 +125,7 @@ class DecisionsResponse(WireModel):
 
 def read_decisions(body: bytes, reader: ActionReader) -> Batch:
     """Read a batch; what is wrong with a decision is told by its line, and what is wrong with the whole raises `InvalidRequestError`."""
-    lines = _lines(body)
+    lines = lines_of(body)
     sent = _sent(*lines[0], body)
     reading = _Reading(reader, (sent.ticket if sent else None) or "")
     for number, line in lines[1:] if sent else lines:
@@ -133,24 +133,12 @@ def read_decisions(body: bytes, reader: ActionReader) -> Batch:
     return Batch(sent.sent_at if sent else None, reading.claims, reading.unread)
 
 
-def _lines(body: bytes) -> Sequence[tuple[int, bytes]]:
-    body = body.removeprefix(BYTE_ORDER_MARK)
-    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
-    if not lines:
-        raise InvalidRequestError("the body has no line")
-    if len(lines) > MAX_LINES:
-        raise InvalidRequestError(f"the body has {len(lines)} lines; at most {MAX_LINES} are read at a time")
-    return lines
-
-
 def _sent(number: int, line: bytes, body: bytes) -> SentLine | None:
     """Read the first line, if it tells when the batch is sent; one that is no JSON tells what kind of body this is."""
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError as cause:
-        if (error := compressed(body)) is not None:
-            raise error from cause
-        raise InvalidRequestError(f"line {number}: not valid JSON: {not_json(line, cause)}", target=f"line {number}") from cause
+        raise no_line(number, line, cause, body) from cause
     if not isinstance(document, dict) or "sentAt" not in document or "eventId" in document:
         return None
     try:
@@ -186,7 +174,7 @@ class _Reading:
             else:
                 self.claims.append(self._claim(number, document, line))
         except orjson.JSONDecodeError as cause:
-            self._refuse(number, document, line, f"not valid JSON: {not_json(line, cause)}")
+            self._refuse(number, document, line, f"not valid JSON: {not_json(line, cause, is_line=True)}")
         except _TooManyTicketsError:
             raise InvalidRequestError(f"line {number}: a body has at most {MAX_TICKETS} tickets", target=f"line {number}") from None
         except RequestError as cause:

@@ -10,13 +10,17 @@ from pydantic_core import PydanticCustomError
 _DURATION = TypeAdapter(timedelta)
 _LONGEST_TEXT = 64
 _OF_NET = re.compile(
-    r"(?:(?P<days>\d{1,8})[.:])?(?P<hours>[01]?\d|2[0-3]):(?P<minutes>[0-5]?\d):(?P<seconds>[0-5]?\d(?:\.\d{1,7})?)", re.ASCII
+    r"(?P<sign>-?)(?:(?P<days>\d{1,8})[.:])?(?P<hours>[01]?\d|2[0-3]):(?P<minutes>[0-5]?\d):(?P<seconds>[0-5]?\d(?:\.\d{1,7})?)", re.ASCII
 )
+_ISO = re.compile(r"[+-]?P.+", re.ASCII)
+_HUGE = re.compile(r"[+-]?P[\d.YMWDTHS]*\d{9}[\d.YMWDTHS]*", re.ASCII)
 _KINDS = "Input should be an ISO 8601 duration like PT10M, or one that .NET writes, like 00:10:00"
 
 
 def read_duration(text: str) -> timedelta:
-    """Read a duration, as ISO 8601 or .NET's ``TimeSpan`` writes it; raises `ValueError`.
+    """Read a duration, as ISO 8601 or .NET's ``TimeSpan`` writes it; one that is too long to be held is the longest there is.
+
+    Raises `ValueError`.
 
     >>> read_duration("PT10M"), read_duration("P1DT12H")
     (datetime.timedelta(seconds=600), datetime.timedelta(days=1, seconds=43200))
@@ -25,13 +29,19 @@ def read_duration(text: str) -> timedelta:
     """
     if len(text) > _LONGEST_TEXT:
         raise ValueError(_KINDS)
-    if found := _OF_NET.fullmatch(text.strip()):
-        return timedelta(**{name: float(number) for name, number in found.groupdict("0").items()})
-    if not text.startswith("P"):
+    text = text.strip()
+    if found := _OF_NET.fullmatch(text):
+        sign, *numbers = found.groups("0")
+        days, hours, minutes, seconds = map(float, numbers)
+        length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+        return -length if sign == "-" else length
+    if not _ISO.fullmatch(text):
         raise ValueError(_KINDS)
     try:
         return _DURATION.validate_python(text)
     except ValidationError as cause:
+        if _HUGE.fullmatch(text):
+            return timedelta.min if text.startswith("-") else timedelta.max
         raise ValueError(_KINDS) from cause
 
 

@@ -9,7 +9,7 @@ def read_flag(name: str, text: str | None) -> bool:
     >>> read_flag("signed", None), read_flag("signed", "True")
     (False, True)
     """
-    if text is None or text.lower() == "false":
+    if not text or text.lower() == "false":
         return False
     if text.lower() == "true":
         return True

@@ -2,7 +2,8 @@
 
 Numbers are texts where a text belongs, and texts numbers; ``"true"`` is a boolean, a whole float an integer; null and PHP's empty map,
 ``[]``, among objects of features are objects, and the empty map is one wherever nothing has to be in it; an object whose names are
-numbers, PHP's list with gaps, is a list. What has no such meaning is left as it is, and refused by who checks it.
+numbers, PHP's list with gaps, is a list, and an empty one an empty list. What has no such meaning is left as it is, and refused by who
+checks it.
 """
 
 import json
@@ -10,6 +11,7 @@ import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from math import isinf
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import orjson
@@ -113,7 +115,7 @@ def _of_kind(kind: Any) -> Mend:
     if origin is list:
         return _of_list(get_args(kind)[0])
     if _is_object(kind):
-        return _object_or_null
+        return _of_map(get_args(kind)[1])
     if _is_model(kind):
         return _of_model(kind)
     return _SCALARS.get(origin or kind, _as_it_is)
@@ -126,11 +128,25 @@ def _of_list(kind: Any) -> Mend:
     def mend(given: object, place: Place, source: Source | None) -> object:
         if longest is not None and isinstance(given, list | dict) and len(given) > longest:
             return given
+        if given == {}:
+            return []
         if is_list_with_gaps(given):
             return [mend_each(each, (*place, key), source) for key, each in given.items()]
         return [mend_each(each, (*place, index), source) for index, each in enumerate(given)] if isinstance(given, list) else given
 
     return mend
+
+
+def _of_map(kind: Any) -> Mend:
+    """Give what mends an object whose names are the caller's own, and all of whose values are of this kind."""
+    mend_each = _of_kind(kind)
+
+    def mend(given: object, place: Place, source: Source | None) -> object:
+        if not isinstance(given, dict):
+            return _object_or_null(given, place, source)
+        return {name: mend_each(each, (*place, name), source) for name, each in given.items()}
+
+    return _object_or_null if mend_each is _as_it_is else mend
 
 
 def is_list_with_gaps(given: object) -> TypeIs[dict[str, Any]]:
@@ -179,6 +195,18 @@ def is_number(given: object) -> bool:
     return not isinstance(given, bool) and isinstance(_number(given, (), None), int | float)
 
 
+def is_too_large(number: str) -> bool:
+    """Whether a number is none of those that JSON's readers take: it is beyond what a double holds.
+
+    >>> is_too_large("1e999"), is_too_large("-1e308"), is_too_large("1-2")
+    (True, False, False)
+    """
+    try:
+        return isinf(float(number))
+    except ValueError:
+        return False
+
+
 def _truth(given: object, place: Place, source: Source | None) -> object:
     return _TRUTHS.get(given.strip().lower(), given) if isinstance(given, str) else given
 
@@ -206,14 +234,18 @@ def _inside(document: object, place: str | int) -> object:
 
 
 def place_of_no_number(text: str) -> Sequence[str | int] | None:
-    """Give where the first NaN or Infinity stands in what would be JSON otherwise.
+    """Give where the first NaN, Infinity or number that is too large stands in what would be JSON otherwise.
 
-    >>> place_of_no_number('{"a": [1, {"b": NaN}]}')
-    ('a', 1, 'b')
+    >>> place_of_no_number('{"a": [1, {"b": NaN}]}'), place_of_no_number('{"c": 1e999}')
+    (('a', 1, 'b'), ('c',))
     """
     found = object()
+
+    def read(number: str) -> object:
+        return found if is_too_large(number) else None
+
     try:
-        return _place_of(found, json.loads(text, parse_constant=lambda _: found), ())
+        return _place_of(found, json.loads(text, parse_constant=lambda _: found, parse_float=read, parse_int=read), ())
     except (ValueError, RecursionError):
         return None
 

@@ -8,13 +8,13 @@ import orjson
 from pydantic import Field, StringConstraints
 
 from shared.api.lenient import Source
+from shared.api.lines import lines_of, no_line
 from shared.api.rank import ActionReader, RankRequest
 from shared.api.rules import MAX_ID_LENGTH
 from shared.api.times import Time
-from shared.api.wire import BYTE_ORDER_MARK, EventId, WireModel, compressed, not_json, validated
+from shared.api.wire import EventId, WireModel, validated
 from shared.domain.errors import (
     InvalidRankRequestError,
-    InvalidRequestError,
     InvalidRewardRequestError,
     RequestError,
     UnsupportedMediaTypeError,
@@ -22,7 +22,6 @@ from shared.domain.errors import (
 from shared.domain.events import Situation
 from shared.domain.uploads import Interaction, Report
 
-MAX_LINES = 1_000
 LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 """The media types of JSON, a line each."""
 MAX_VERSION_LENGTH = 256
@@ -141,19 +140,11 @@ def read_observations(body: bytes) -> Sequence[Report]:
 
 
 def _read(body: bytes, read: Callable[[object, Source], Read]) -> Iterator[Read]:
-    body = body.removeprefix(BYTE_ORDER_MARK)
-    lines = [(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip()]
-    if not lines:
-        raise InvalidRequestError("the body has no line")
-    if len(lines) > MAX_LINES:
-        raise InvalidRequestError(f"the body has {len(lines)} lines; at most {MAX_LINES} are read at a time")
-    for number, line in lines:
+    for number, line in lines_of(body):
         try:
             yield read(orjson.loads(line), Source(line))
         except orjson.JSONDecodeError as cause:
-            if (error := compressed(body)) is not None:
-                raise error from cause
-            raise InvalidRequestError(f"line {number}: not valid JSON: {not_json(line, cause)}", target=f"line {number}") from cause
+            raise no_line(number, line, cause, body) from cause
         except RequestError as cause:
             target = f"line {number}" if cause.target is None else f"line {number}: {cause.target}"
             raise type(cause)(f"line {number}: {cause}", target=target) from cause

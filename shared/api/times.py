@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+_KIND = "Input should be a date and time like 2026-05-17T12:00:00Z"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+\- ]\d\d:\d\d)?)?", re.ASCII)
 
 
@@ -17,9 +18,12 @@ def read_time(text: str) -> datetime:
     ('2022-10-25T23:14:43.254489+00:00', '2022-09-20T00:00:00+00:00')
     """
     if not _TIME.fullmatch(text):
-        raise ValueError("Input should be a date and time like 2026-05-17T12:00:00Z")
+        raise ValueError(_KIND)
     mended = f"{text[:11]}{text[11:].replace(' ', '+')}"  # a plus sign in a query that was not encoded
-    at = datetime.fromisoformat(mended.upper())
+    try:
+        at = datetime.fromisoformat(mended.upper())
+    except ValueError as cause:
+        raise ValueError(f"{_KIND}: there is no such day, hour, minute, second or offset") from cause
     try:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except OverflowError as cause:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from shared.api.lenient import EMPTY_IS_NONE, Source, mended, place_of_no_number
+from shared.api.lenient import EMPTY_IS_NONE, Source, is_too_large, mended, place_of_no_number
 from shared.api.rules import MAX_EVENT_ID_LENGTH, NO_EVENT_ID, can_be_in_a_path, with_slashes
 from shared.domain.errors import InvalidRequestError, RequestError, UnsupportedMediaTypeError
 
@@ -42,8 +42,8 @@ _COMPRESSED = (
     (b"\x28\xb5\x2f\xfd", "zstd"),
     *((bytes([0x78, level]), "deflate") for level in (0x01, 0x5E, 0x9C, 0xDA)),
 )
-_CODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
-_BEGINNINGS_OF_JSON = b" \t\r\n{[\xef"
+_PLAIN = frozenset({"", "identity"})
+_BEGINNINGS_OF_JSON = (b"{", b"[", b'"')
 _OTHER_TEXT = (
     (b"\xff\xfe\0\0", "UTF-32"),
     (b"\0\0\xfe\xff", "UTF-32"),
@@ -56,7 +56,10 @@ _OTHER_TEXT = (
 )
 """How texts in other encodings begin: with their byte order mark, or with a bracket."""
 _NO_NUMBER = re.compile("nan|inf(inity)?", re.IGNORECASE)
+_NUMBER = re.compile(r"-?\d[\d.eE+-]*")
+_LONGEST_NUMBER = 40
 _LONGEST_PLACE = 200
+_LONGEST_NAME = 40
 _OF_A_NAME = "[key]"
 """Stands last in the place of an error about the name of a member, behind the name."""
 
@@ -113,30 +116,55 @@ def compressed(body: bytes) -> UnsupportedMediaTypeError | None:
 def check_encoding(encoding: str, body: bytes) -> None:
     """Raise `UnsupportedMediaTypeError` for a body that its ``Content-Encoding`` calls compressed.
 
-    What begins as JSON does is read whatever was said of it: what stands in front may have unpacked it.
+    What looks like JSON is read whatever was said of it: what stands in front may have unpacked it.
     """
     coding = encoding.rpartition(",")[2].strip().lower()
-    if coding in _CODINGS and body and body[0] not in _BEGINNINGS_OF_JSON:
-        raise _is_compressed(coding)
+    if coding not in _PLAIN and body and not _looks_like_json(body):
+        raise _is_compressed(coding[:_LONGEST_NAME])
+
+
+def _looks_like_json(body: bytes) -> bool:
+    """Whether a body begins as JSON does and is a text: what brotli writes may begin with a bracket."""
+    return body.removeprefix(BYTE_ORDER_MARK).lstrip().startswith(_BEGINNINGS_OF_JSON) and _no_utf_8(body) is None
 
 
 def _is_compressed(coding: str) -> UnsupportedMediaTypeError:
     return UnsupportedMediaTypeError(f"the body is compressed ({coding}): send it as it is, without a Content-Encoding")
 
 
-def not_json(text: bytes, cause: orjson.JSONDecodeError) -> str:
-    """Say why a text is no JSON; NaN and Infinity, which some libraries write, are named with their place."""
+def not_json(text: bytes, cause: orjson.JSONDecodeError, *, is_line: bool = False) -> str:
+    """Say why a text, or a line of one, is no JSON.
+
+    NaN and Infinity, which some libraries write, and numbers that are too large are named with their place.
+    """
     other = next((name for mark, name in _OTHER_TEXT if text.startswith(mark)), None)
     if other is not None:
         return f"it is {other}, and has to be UTF-8"
-    written = text.decode("utf-8-sig", "replace")
-    found = _NO_NUMBER.match(written, cause.pos)
-    if found is None:
-        return str(cause)
-    name = f"{'-' if written[cause.pos - 1 : cause.pos] == '-' else ''}{found[0]}"
+    if (wrong := _no_utf_8(text)) is not None:
+        return f"it has to be UTF-8, which byte {wrong + 1} (0x{text[wrong]:02x}) is not"
+    written = text.decode("utf-8-sig")
+    where = f"column {cause.colno}" if is_line else f"line {cause.lineno} column {cause.colno}"
+    problem = _problem_of_number(written, cause.pos)
+    if problem is None:
+        return f"{cause.msg}: {where}"
     place = path(place_of_no_number(written) or ())
-    where = f"{place[:_LONGEST_PLACE]}, " if place else ""
-    return f"{name} is not a number of JSON ({where}line {cause.lineno} column {cause.colno}): send a number, or leave a feature out"
+    return f"{problem} ({f'{place[:_LONGEST_PLACE]}, ' if place else ''}{where}): send a number, or leave a feature out"
+
+
+def _no_utf_8(text: bytes) -> int | None:
+    try:
+        text.decode()
+    except UnicodeDecodeError as cause:
+        return cause.start
+    return None
+
+
+def _problem_of_number(written: str, at: int) -> str | None:
+    if found := _NO_NUMBER.match(written, at):
+        return f"{'-' if written[at - 1 : at] == '-' else ''}{found[0]} is not a number of JSON"
+    if (found := _NUMBER.match(written, at)) and is_too_large(found[0]):
+        return f"{found[0] if len(found[0]) <= _LONGEST_NUMBER else f'{found[0][:_LONGEST_NUMBER]}...'} is too large a number"
+    return None
 
 
 def validated(

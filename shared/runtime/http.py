@@ -14,7 +14,6 @@ from hashlib import sha256
 from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -81,6 +80,8 @@ _NO_TYPE = {"Content-Type": ""}
 _WITHOUT_ID = re.compile(r"/events/(reward|activate)/*$", re.IGNORECASE)
 """How a path ends that had an empty id in it, where a server in front of the app makes one slash of two."""
 
+_ORIGIN = re.compile(r"\w+://[^/?]*")
+
 _METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS")
 
 
@@ -137,16 +138,24 @@ class Call:
         return Query(self.request.params)
 
     @property
+    def origin(self) -> str:
+        """The scheme and host that were called, whatever a client has put there."""
+        found = _ORIGIN.match(self.request.url)
+        return found[0] if found else ""
+
+    @property
     def address(self) -> str:
         """The address that was called, without the query, and without the doubled slashes that an endpoint with one at its end makes."""
-        url = urlsplit(self.request.url)
-        return f"{url.scheme}://{url.netloc}{re.sub(r'/{2,}', '/', url.path).rstrip('/')}"
+        path = self.request.url[len(self.origin) :].partition("?")[0]
+        return f"{self.origin}{re.sub(r'/{2,}', '/', path).rstrip('/')}"
 
     def sibling(self, rest: str, *, versions: Sequence[str] = VERSIONS) -> str:
         """Give the path of another operation of this loop, in the version of this call, or in the last of those that have it."""
         version = self.version if self.version in versions else PATH_VERSIONS[-1]
         loop = f"/loops/{self.loop}" if "loop" in self.params else ""
-        return f"{loop}/personalizer/{rest}" if version == QUERY_VERSION else f"{loop}/personalizer/{version}/{rest}"
+        if version == QUERY_VERSION:
+            return f"{loop}/personalizer/{rest}?api-version={QUERY_VERSION}"
+        return f"{loop}/personalizer/{version}/{rest}"
 
     @property
     def body(self) -> bytes:
@@ -501,7 +510,7 @@ def _check_version(operation: Operation, call: Call) -> None:
 
 
 def _check_media_type(req: func.HttpRequest) -> None:
-    sent = req.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = re.split("[;,]", req.headers.get("content-type", ""))[0].strip().lower()  # the first, if a client sends the header twice
     if "/" not in sent or sent in _READ_AS_JSON or sent.endswith("+json") or not req.get_body():
         return
     raise UnsupportedMediaTypeError(f"Content-Type: the body has to be JSON (application/json), not {sent[:100]!r}", target="Content-Type")

@@ -315,7 +315,7 @@ REFUSED: dict[str, tuple[dict[str, Any], type[RequestError], str]] = {
     "an end before the start": ({"endTime": "2025-12-31"}, InvalidEvaluationDatesError, "endTime"),
     "an end at the start": ({"endTime": "2026-01-01T01:00:00+01:00"}, InvalidEvaluationDatesError, "endTime"),
     "no policies": ({"policies": None}, InvalidEvaluationContractError, "policies"),
-    "policies that are no list": ({"policies": {}}, InvalidEvaluationContractError, "policies"),
+    "policies that are no list": ({"policies": {"name": "p"}}, InvalidEvaluationContractError, "policies"),
     "eleven policies": (policies(*({"name": str(n)} for n in range(11))), TooManyPoliciesError, "policies"),
     "a policy without a name": ({"policies": [{"arguments": "--cb_explore_adf"}]}, InvalidPolicyContractError, "policies[0].name"),
     "a policy that is text": ({"policies": ["mine"]}, InvalidPolicyContractError, "policies[0]"),

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 import zlib
 from datetime import timedelta
 from typing import Any
@@ -21,9 +22,11 @@ from shared.api.loops import LoopRequest, read_loop
 from shared.api.multislot import MultiSlotRewardRequest, read_multi_slot_rank
 from shared.api.rank import ActionReader, read_rank
 from shared.api.reward import RewardRequest
-from shared.api.wire import parse
+from shared.api.schedules import ScheduleContract
+from shared.api.wire import check_encoding, parse
 from shared.domain.errors import (
     InvalidConfigurationError,
+    InvalidContractError,
     InvalidEvaluationContractError,
     InvalidRankRequestError,
     InvalidRequestError,
@@ -131,6 +134,12 @@ def test_what_is_no_flag_stays_refused_as_one(value):
         ranked({"actions": [action("a")], "deferActivation": value})
 
 
+def test_blanks_around_a_word_say_nothing():
+    assert configured(learningMode=" apprentice ", rewardAggregation="Sum\n") == configured(
+        learningMode="Apprentice", rewardAggregation="sum"
+    )
+
+
 @pytest.mark.parametrize("value", [1.5, "1.5", "abc", True, 1e300, "1e300"])
 def test_what_is_no_whole_number_stays_refused_as_one(value):
     with pytest.raises(InvalidConfigurationError, match=r"^logRetentionDays: "):
@@ -207,6 +216,26 @@ def test_phps_list_with_gaps_is_a_list():
     assert ranked(exact)[0].actions[0].id == "1.50"
 
 
+def test_an_empty_object_is_an_empty_list():
+    """PHP writes it of a list that is empty, where it is told to write objects."""
+    empty: dict[str, Any] = {"contextFeatures": {}, "excludedActions": {}}
+    assert ranked({"actions": [action("a")], **empty}) == ranked({"actions": [action("a")]})
+    slots = [{"id": "s", "baselineAction": "a", "features": {}, "excludedActions": {}}]
+    asked = read_multi_slot_rank(json.dumps({"actions": [action("a")], "slots": slots}).encode(), ActionReader())[1]
+    assert (asked.slots[0].features, asked.slots[0].excluded) == ((), frozenset())
+    evaluation = {"name": "n", "startTime": "2026-01-01", "endTime": "2026-01-02", "policies": {}}
+    assert parse(json.dumps(evaluation).encode(), EvaluationContract, InvalidEvaluationContractError).policies == []
+    with pytest.raises(InvalidRankRequestError, match=r"^actions\[0\]\.features: an action needs"):
+        ranked({"actions": [action("a", {})]})
+
+
+def test_the_values_of_an_object_with_names_of_the_callers_own_are_read_as_leniently():
+    schedule = {"name": 1, "everyDays": "1", "overDays": 7.0, "leastLifts": {"p": "0.1", "q": -1}}
+    assert parse(json.dumps(schedule).encode(), ScheduleContract, InvalidContractError).least_lifts == {"p": 0.1, "q": -1.0}
+    with pytest.raises(InvalidContractError, match=r"^leastLifts\.p: Input should be a valid number"):
+        parse(json.dumps({**schedule, "leastLifts": {"p": True}}).encode(), ScheduleContract, InvalidContractError)
+
+
 @pytest.mark.parametrize(
     "no_list", [{}, {"id": "a"}, {"0": action("a"), "x": action("b")}, {"": action("a")}, {"-1": action("a")}, {"1.0": 1}]
 )
@@ -249,6 +278,30 @@ def test_numbers_that_json_has_not_are_named(literal):
     line = f'{{"eventId": "e", "value": 1}}\n{{"eventId": "e", "value": {literal}}}'
     with pytest.raises(InvalidRequestError, match=f"^line 2: not valid JSON: {literal} is not a number of JSON"):
         read_observations(line.encode())
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1E+999", "2.5e308", f"1{'0' * 400}"])
+def test_numbers_that_are_too_large_are_named_with_their_place(number):
+    told = number if len(number) <= 40 else f"{number[:40]}..."
+    with pytest.raises(InvalidRequestError, match=rf"{re.escape(told)} is too large a number \(value, line 1 column 12\)"):
+        rewarded(f'{{ "value": {number}}}'.encode())
+    features = f'{{"actions": [{{"id": "a", "features": [{{"x": [1, {number}]}}]}}]}}'
+    with pytest.raises(InvalidRequestError, match=r"is too large a number \(actions\[0\]\.features\[0\]\.x\[1\], line 1"):
+        ranked(features.encode())
+
+
+def test_the_byte_that_is_not_utf_8_is_named():
+    with pytest.raises(InvalidRequestError, match=r"it has to be UTF-8, which byte 7 \(0xe9\) is not$"):
+        rewarded('{"é": "é", "value": 1}'.encode().replace("é".encode(), "é".encode("latin-1"), 2).replace(b"{", b"{    ", 1))
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "lz4", "gzip, br"])
+def test_a_stream_that_begins_with_a_bracket_is_not_taken_for_json(coding):
+    for stream in (b"[\x16\x80abc", b"{\xff", b"\x8b\x05"):
+        with pytest.raises(UnsupportedMediaTypeError, match=rf"compressed \({coding.rpartition(' ')[2]}\)"):
+            check_encoding(coding, stream)
+    for text in (b' [{"a": 1}]', b"\xef\xbb\xbf{", b""):
+        check_encoding(coding, text)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
@@ -334,11 +387,28 @@ def test_durations_are_read_as_net_writes_them(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["24:00:00", "00:60:00", "00:00:60", "-00:10:00", "10", "10:00", "a.00:00:00", "00:10:00.12345678", "١:00:00"]
+    "text",
+    ["24:00:00", "00:60:00", "00:00:60", "--00:10:00", "10", "10:00", "a.00:00:00", "00:10:00.12345678", "١:00:00", "P", "PT", "P1D2"],
 )
 def test_what_no_clock_shows_is_no_duration(text):
     with pytest.raises(InvalidConfigurationError, match=r"^rewardWaitTime: Input should be an ISO 8601 duration"):
         configured(rewardWaitTime=text)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (" PT10M\n", timedelta(minutes=10)),
+        ("-00:10:00", -timedelta(minutes=10)),
+        ("-1.00:00:00", -timedelta(days=1)),
+        ("-PT10M", -timedelta(minutes=10)),
+        ("P99999999999D", timedelta.max),
+        ("PT99999999999999S", timedelta.max),
+        ("-P99999999999D", timedelta.min),
+    ],
+)
+def test_a_duration_that_cannot_be_is_read_to_be_refused_for_its_length(text, same):
+    assert configured(rewardWaitTime=text)["reward_wait"] == same
 
 
 def test_a_line_of_a_batch_is_read_as_leniently():

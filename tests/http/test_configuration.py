@@ -186,9 +186,11 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "a wait below a second": ({"rewardWaitTime": "PT0.999S"}, "InvalidRewardWaitTime", "rewardWaitTime"),
     "a wait over 30 days": ({"rewardWaitTime": "P30DT1S"}, "InvalidRewardWaitTime", "rewardWaitTime"),
     "a wait of no format": ({"rewardWaitTime": "24:00:00"}, CONFIGURATION, "rewardWaitTime"),
-    "a negative wait": ({"rewardWaitTime": "-PT5M"}, CONFIGURATION, "rewardWaitTime"),
+    "a negative wait": ({"rewardWaitTime": "-PT5M"}, "InvalidRewardWaitTime", "rewardWaitTime"),
     "a wait in numbers": ({"rewardWaitTime": 600}, CONFIGURATION, "rewardWaitTime"),
-    "a wait beyond all bounds": ({"rewardWaitTime": "P99999999999D"}, CONFIGURATION, "rewardWaitTime"),
+    "a negative wait of .NET": ({"rewardWaitTime": "-00:05:00"}, "InvalidRewardWaitTime", "rewardWaitTime"),
+    "a negative time between models": ({"modelExportFrequency": "-00:05:00"}, CONFIGURATION, "modelExportFrequency"),
+    "a wait beyond all bounds": ({"rewardWaitTime": "P99999999999D"}, "InvalidRewardWaitTime", "rewardWaitTime"),
     "a wait that is null": ({"rewardWaitTime": None}, CONFIGURATION, "rewardWaitTime"),
     "a long text for a wait": ({"rewardWaitTime": "P" + "1" * 100_000}, CONFIGURATION, "rewardWaitTime"),
     "a reward over 1": ({"defaultReward": 1.001}, CONFIGURATION, "defaultReward"),
@@ -309,7 +311,15 @@ def test_a_body_that_says_it_is_something_else_is_refused(quiet, kind):
 
 
 @pytest.mark.parametrize(
-    "kind", ["application/json", "application/json; charset=utf-8", "Application/JSON", "application/merge-patch+json", None]
+    "kind",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "Application/JSON",
+        "application/merge-patch+json",
+        "application/json, application/json",
+        None,
+    ],
 )
 def test_a_body_that_says_it_is_json_or_nothing_is_read(quiet, kind):
     headers = {} if kind is None else {"Content-Type": kind}

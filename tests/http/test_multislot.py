@@ -101,7 +101,13 @@ def test_a_body_at_the_door_of_the_other_kind_is_told_the_right_one(slotted):
     place = "/personalizer/v1.1-preview.3/multislot/rank"
     refused(slotted.request("POST", path("rank"), body()), 400, "InvalidRankRequest", naming=f"POST to {place}", target="slots")
     there = slotted.request("POST", f"/loops/default{path('rank', version=QUERY_VERSION)}", body())
-    refused(there, 400, "InvalidRankRequest", naming="POST to /loops/default/personalizer/multislot/rank", target="slots")
+    refused(
+        there,
+        400,
+        "InvalidRankRequest",
+        naming=f"POST to /loops/default/personalizer/multislot/rank?api-version={QUERY_VERSION}",
+        target="slots",
+    )
     single = slotted.request("POST", path("multislot/rank", version=LAST), {"actions": actions("a", "b")})
     refused(single, 400, "InvalidRankRequest", naming="POST to /personalizer/v1.1-preview.3/rank", target="slots")
     rewards = slotted.request("POST", path("events/e1/reward", version=LAST), {"reward": [{"slotId": "top", "value": 1}]})

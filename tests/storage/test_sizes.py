@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from isal import isal_zlib
 
-from shared.api.logs import MAX_LINES
+from shared.api.lines import MAX_LINES
 from shared.domain.errors import EventTooLargeError, InvalidRequestError
 from shared.domain.events import Decision, Observation, Proposal
 from shared.storage.segments import (
