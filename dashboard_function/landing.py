@@ -5,7 +5,6 @@ from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import azure.functions as func
 
@@ -22,8 +21,7 @@ async def landing(call: Call) -> func.HttpResponse:
     """Give the page to who asks for HTML."""
     if not takes_html(call.request.headers.get("accept", "")):
         return await nothing(call)
-    url = urlsplit(call.request.url)
-    text = (await asyncio.to_thread(_written)).replace("{endpoint}", escape(f"{url.scheme}://{url.netloc}"))
+    text = (await asyncio.to_thread(_written)).replace("{endpoint}", escape(call.origin))
     return page(text.encode(), headers={**HEADERS, "Vary": "Accept"})
 
 

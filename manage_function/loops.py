@@ -1,7 +1,5 @@
 """HTTP: the loops of this deployment, for its administrator."""
 
-from urllib.parse import urlsplit
-
 import azure.functions as func
 
 from shared.api.conditions import etag, read_condition
@@ -56,10 +54,9 @@ async def regenerate(call: Call) -> func.HttpResponse:
 
 
 def _body(call: Call, record: LoopRecord, keys: tuple[str, ...] = ()) -> LoopBody:
-    url = urlsplit(call.request.url)
     path = "" if record.name == DEFAULT_LOOP else f"/loops/{record.name}"
     settings = record.settings(call.deployment.settings.loop)
-    return write_loop(record, settings, endpoint=f"{url.scheme}://{url.netloc}{path}", version=QUERY_VERSION, keys=keys)
+    return write_loop(record, settings, endpoint=f"{call.origin}{path}", version=QUERY_VERSION, keys=keys)
 
 
 OPERATIONS = (

@@ -169,6 +169,14 @@ def test_the_place_of_what_was_made_has_no_doubled_slashes(quiet, begin):
     assert quiet.request("GET", made.headers["location"].removeprefix(quiet.base_url)).json["id"] == made.json["id"]
 
 
+@pytest.mark.parametrize("name", ["[::1", "]", "[x]", "[1:2]:80", "a:b:c"])
+def test_a_name_that_no_host_has_harms_nobody(quiet, name):
+    body = {"startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-02T00:00:00Z", "name": "n", "policies": []}
+    made = quiet.request("POST", path("evaluations"), body, headers={"Host": name})
+    assert made.status == 400 or made.headers["location"] == f"http://{name}{path('evaluations')}/{made.json['id']}"
+    assert quiet.request("GET", "/", headers={"Host": name, "Accept": "text/html"}).status in {200, 400}
+
+
 def test_a_refusal_of_head_has_no_body(quiet):
     answer = quiet.request("HEAD", path("rank"))
     assert (answer.status, answer.headers["allow"], answer.body) == (405, "POST", b"")
