@@ -1,5 +1,6 @@
 """What is installed comes from locks, which say nothing else than the ranges they were made from."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -93,6 +94,35 @@ def test_a_lock_is_for_every_supported_python():
         environment = {"python_version": version, "python_full_version": f"{version}.1"}
         fitting = [marker for marker in markers if not marker or Requirement(f"numpy; {marker}").marker.evaluate(environment)]  # type: ignore[union-attr]
         assert len(fitting) == 1
+
+
+FOR_NPM = (REPOSITORY / "examples" / "javascript", REPOSITORY / "tests" / "browser")
+
+
+@pytest.mark.parametrize("folder", FOR_NPM, ids=lambda folder: folder.name)
+def test_npm_installs_what_was_asked_for_by_its_hash_from_wherever_it_is_to_be_had(folder):
+    asked_for = json.loads((folder / "package.json").read_text("utf-8"))
+    packages = json.loads((folder / "package-lock.json").read_text("utf-8"))["packages"]
+    own = packages.pop("")
+    assert own["dependencies"] == asked_for["dependencies"]
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+(-[\w.]+)?", version) for version in own["dependencies"].values())
+    assert {f"node_modules/{name}" for name in own["dependencies"]} <= packages.keys()
+    assert not [name for name, each in packages.items() if not each["integrity"].startswith("sha512-") or "resolved" in each]
+
+
+def test_go_fetches_what_was_asked_for_by_its_hash():
+    folder = REPOSITORY / "tests" / "sdk" / "go"
+    asked_for = re.findall(r"^\t(\S+ v\S+)", (folder / "go.mod").read_text("utf-8"), flags=re.MULTILINE)
+    pins = {line.partition(" h1:")[0] for line in (folder / "go.sum").read_text("utf-8").splitlines()}
+    assert asked_for
+    assert {f"{each}{part}" for each in asked_for for part in ("", "/go.mod")} <= pins
+
+
+def test_no_lock_names_the_address_of_a_registry():
+    locks = [REPOSITORY / "requirements.txt", *(REPOSITORY / "requirements").iterdir(), *(each / "package-lock.json" for each in FOR_NPM)]
+    lines = [line for lock in locks for line in lock.read_text("utf-8").splitlines()]
+    assert not [line for line in lines if "://" in line]
+    assert not [line for line in lines if re.search(r"--(extra-)?index-url|--find-links|--trusted-host", line)]
 
 
 @pytest.mark.parametrize(

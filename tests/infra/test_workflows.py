@@ -114,14 +114,30 @@ def test_the_deployment_hands_on_every_key_and_variable_of_azure_yaml():
     assert {*pipeline["secrets"], *pipeline["variables"]} <= mapped
 
 
+PINNING = {
+    "uv": r"requirements/.*\.in|requirements\.txt",
+    "npm": r"package-lock\.json",
+    "gomod": r"go\.sum",
+    "docker": r"Dockerfile|Containerfile",
+    "github-actions": r"\.github/workflows/.*\.yml",
+}
+"""The files that pin something, by who would look after it; where the path has folders, they are looked for from the top."""
+
+
+def pinned_in(ecosystem: str) -> set[str]:
+    """The folders of this repository, from ``/`` on, in which something of this kind is pinned."""
+    listed = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    pattern = PINNING[ecosystem]
+    if ecosystem in ("uv", "github-actions"):
+        return {"/"} if any(re.fullmatch(pattern, each) for each in listed) else set()
+    return {f"/{each.rpartition('/')[0]}" for each in listed if re.fullmatch(pattern, each.rpartition("/")[2])}
+
+
 def test_dependabot_looks_after_everything_that_is_pinned():
     content = yaml.safe_load((REPOSITORY / ".github" / "dependabot.yml").read_text("utf-8"))
-    assert {each["package-ecosystem"]: each.get("directory") or each["directories"] for each in content["updates"]} == {
-        "npm": ["/examples/javascript", "/tests/browser"],
-        "uv": "/",
-        "github-actions": "/",
-        "docker": "/.devcontainer",
-    }
+    looked_after = {each["package-ecosystem"]: set(each.get("directories") or [each["directory"]]) for each in content["updates"]}
+    assert len(content["updates"]) == len(looked_after)
+    assert looked_after == {ecosystem: pinned_in(ecosystem) for ecosystem in PINNING}
 
 
 def test_the_devcontainer_has_what_a_deployment_needs():
