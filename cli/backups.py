@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
 from cli import options
 from cli.archive import pack, unpack
 from cli.copying import copied, document, tell
-from cli.output import bytes_progress, console, facts, print_json
+from cli.output import bytes_progress, console, escape, facts, print_json
 from cli.places import opened, read_place
 from cli.storage import run
 from shared.domain.clock import SystemClock

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
-from rich.markup import escape
 
 from cli import options, previews
-from cli.output import console, facts, print_json, table
+from cli.output import console, escape, facts, print_json, table
 from cli.service import Service
 from shared.api.configuration import ConfigurationRequest
 from shared.domain.changes import MOST_TOLD

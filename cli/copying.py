@@ -4,10 +4,9 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import console, facts, print_json, spinner
+from cli.output import console, escape, facts, print_json, spinner
 from cli.places import Place, opened, read_place
 from cli.storage import run
 from shared.domain.errors import SettingsError

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from cli import options
 from cli.gate import markdown, read_gate
-from cli.output import bytes_progress, console, effects, known, number, print_json, span, steps_progress, table
+from cli.output import bytes_progress, console, effects, escape, known, number, print_json, span, steps_progress, table
 from cli.plot import curve, draw
 from cli.sources import log_files
 from cli.storage import run, stored_loop

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import console, facts, print_json, table
+from cli.output import console, escape, facts, print_json, table
 from cli.service import Service
 from shared.api.events import MOST
 

@@ -9,10 +9,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import console, print_json, spinner, table
+from cli.output import console, escape, print_json, spinner, table
 from cli.service import Service
 from shared.api.breakdowns import CROSSED, LARGEST_PAGE, MOST_CROSSED, PAGE
 from shared.domain.clock import EPOCH, SystemClock

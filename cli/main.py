@@ -27,6 +27,7 @@ from cli import (
     status,
     weights,
 )
+from cli.output import visible
 from shared.domain.errors import PersonalizerError
 
 DONE, DIFFERENT, IMPOSSIBLE, STOPPED = 0, 1, 2, 130
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _impossible(reason: str) -> int:
-    text = " ".join(reason.split()).removesuffix(".")
+    text = visible(" ".join(reason.split())).removesuffix(".")
     print(f"This cannot be done: {text}.", file=sys.stderr)
     return IMPOSSIBLE
 

@@ -1,5 +1,6 @@
 """What a person reads goes to standard output as text and tables, what a program reads as one JSON document; progress to standard error."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -8,8 +9,8 @@ from math import isfinite
 from typing import Any, Final
 
 import orjson
+from rich import markup
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,6 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from shared.domain.apprentice import ApprenticeMetrics
 from shared.domain.errors import InvalidPolicyConfigurationError
@@ -29,14 +31,37 @@ from shared.services.importing.accounts import Fate, HowFar, Remark
 
 NOT_KNOWN: Final = "not known"
 
+_CONTROLS: Final = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069]")
+
 _MOST_FILES: Final = 40
 _PLAIN_WIDTH: Final = 4_000
 """Of text that goes to a file or another program: nothing is squeezed to a terminal that is not there."""
 
 
+class _Results(Console):
+    """A console that shows controls of a terminal and does not obey them, but for ends of lines: ids and features come from anybody."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **options)
+
+
 def console() -> Console:
     """Give the console to print results on."""
-    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    return _Results(soft_wrap=True, highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+
+
+def visible(text: str) -> str:
+    r"""Write a text of somebody else without anything that controls a terminal, breaks a line or turns the order of letters.
+
+    >>> print(visible("Zürich 🍝\x1b[2J"), visible("two\nlines"))
+    Zürich 🍝\x1b[2J two\nlines
+    """
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escape(text: str) -> str:
+    """Write a text of somebody else in a table, where square brackets mean something."""
+    return markup.escape(visible(text))
 
 
 def print_json(document: Any) -> None:
@@ -75,7 +100,7 @@ def _text(value: Any) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}Z"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else visible(str(value))
 
 
 def known(value: float | None) -> float | None:

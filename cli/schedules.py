@@ -6,10 +6,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import console, facts, number, print_json, span, table
+from cli.output import console, escape, facts, number, print_json, span, table
 from cli.service import Service
 from shared.domain.evaluation import BASELINE, PRESENT
 from shared.domain.schedules import MOST_EVERY, MOST_OVER, RIVALS

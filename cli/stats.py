@@ -6,10 +6,9 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import bytes_progress, console, facts, print_json, table, what_was_read
+from cli.output import bytes_progress, console, escape, facts, print_json, table, what_was_read
 from cli.sources import log_files
 from cli.storage import run, stored_loop
 from shared.domain.clock import SystemClock

@@ -5,10 +5,9 @@ from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 
 from cli import options
-from cli.output import console, facts, print_json, spinner, table
+from cli.output import console, escape, facts, print_json, spinner, table
 from cli.storage import StoredLoop, run, stored_loop
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.joining.dsjson import read_situation

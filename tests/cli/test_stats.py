@@ -105,3 +105,14 @@ def test_files_are_read_in_the_order_that_is_asked_for(tmp_path):
     second.write_bytes(b"".join(map(line, drawn(5, seed=2, first=LONG_AGO))))
     found = run("stats", str(first), str(second), "--json").json
     assert (found["events"], found["read"]["files"]) == (8, 2)
+
+
+def test_nothing_in_a_log_controls_the_terminal(tmp_path):
+    wild = "\x1b[2J\x07[bold]:apple:\u202e\nnext"
+    c = {"FromUrl": [{wild: 1}], "_multi": [{"_tag": wild}, {"_tag": "b"}]}
+    (tmp_path / f"log{wild[0]}.json").write_bytes(orjson.dumps({**PERSONALIZER, "c": c}) + b"\n{\x1b]0;title\x07\n")
+    done = run("stats", str(tmp_path))
+    assert done.code == 0
+    assert not set(done.text) & {"\x1b", "\x07", "\u202e"}
+    assert done.text.count("\\x1b[2J\\x07[bold]:apple:\\u202e\\nnext") == 2
+    assert "\x1b" not in run("stats", "no\x1b[2Jsuch").told
