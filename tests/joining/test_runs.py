@@ -160,6 +160,16 @@ def test_a_line_that_says_that_it_is_of_apprentice_mode_is_so_among_others_too()
     assert (other.decision.mode, other.reward) == (ONLINE, 0.5)
 
 
+@pytest.mark.parametrize("lost", [imitating(2, 0.0), of_slots(0, 2)], ids=["one", "slots"])
+def test_one_line_that_lost_what_was_observed_is_refused_and_the_others_are_what_they_were(lost):
+    outcomes = [without(each, "_original_label_cost") for each in lost.get("_outcomes", [])]
+    lost = without(lost, "_original_label_cost") | ({"_outcomes": outcomes} if outcomes else {})
+    events = read([SEEN[0], lost, SEEN[1]])
+    assert [(event.reward, event.decision.mode) for event in events] == [(5.0, APPRENTICE), (2.0, APPRENTICE)]
+    assert set(modes([lost, lost])) == {ONLINE}
+    assert set(modes([SEEN[0], logged(2, -1.0, None), SEEN[1]])) == {ONLINE}
+
+
 def test_what_tells_nothing_between_the_lines_changes_nothing():
     nothing = [b"{broken", b'{"RewardValue":1.0,"EventId":"e1"}', b"{}"]
     assert modes([nothing[0], SEEN[0], *nothing, SEEN[1]]) == [APPRENTICE] * 2

@@ -34,6 +34,7 @@ _ROUNDING: Final = 1e-6
 class Sign(Enum):
     """What a line tells of its mode: nothing, that its costs are of the pattern (and differ from what was observed), or that they are not.
 
+    A line of the pattern fits if it does not tell what was observed, too: in Apprentice mode its reward is lost, and it is refused.
     One that `CONTRADICTS` holds a cost that is not of the pattern and differs from what was observed all the same.
     """
 
@@ -53,7 +54,7 @@ def sign_of(line: Line) -> Sign:
     """Tell what a line says."""
     if says_apprentice(line):
         return Sign.NONE
-    if line.mode is not None or not has_original(line):
+    if line.mode is not None:
         return Sign.BREAKS
     fits, differs = _pattern(line) if line.outcomes is None else _pattern_of_slots(line)
     if all(fits):
@@ -85,7 +86,7 @@ def _pattern_of_slots(line: Line) -> tuple[list[bool], list[bool]]:
         if outcome.cost is None:
             continue
         first = next(iter(outcome.numbers), None) if isinstance(outcome.numbers, list) else outcome.numbers
-        is_known = number < len(baselines) and baselines[number] >= 0 and outcome.original is not None
+        is_known = number < len(baselines) and baselines[number] >= 0
         fits.append(is_known and _is_lesson(outcome.cost, is_baseline=first == baselines[number]))
         differs.append(_differs(outcome.cost, outcome.original))
     return fits, differs
