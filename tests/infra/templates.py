@@ -13,6 +13,7 @@ from pycep import BicepParser
 
 from shared.runtime.settings import DEFAULTS
 from shared.storage.names import JOBS, LOGS, MODELS, TRAINING
+from tests.infra.predicting import UncountableError, count, parameters
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
@@ -232,8 +233,21 @@ def what_the_compiler_predicts_for_covers_all_that_is_optional(project: Project)
         yield from (f"{name}.bicepparam does not give {each}" for each in (known - defaults.keys() | COMPUTED) - values.keys())
     off = {name for name, value in defaults.items() if value in OFF and name != "defaultReward"}
     yield from (f"everything.bicepparam leaves {each} off" for each in off - given.get("everything", {}).keys())
-    counted = {line.split()[0] for line in (project.root / "infra" / "tests" / "resources.txt").read_text("utf-8").splitlines()}
-    yield from (f"{name} is counted or described, and not both" for name in counted ^ files.keys())
+
+
+def all_resources_are_counted(project: Project) -> Iterator[str]:
+    files = {path.stem: path for path in (project.root / "infra" / "tests").glob("*.bicepparam")}
+    lines = (project.root / "infra" / "tests" / "resources.txt").read_text("utf-8").splitlines()
+    counted = {name: int(number) for name, number in map(str.split, lines)}
+    yield from (f"{name} is counted or described, and not both" for name in counted.keys() ^ files.keys())
+    for name in counted.keys() & files.keys():
+        try:
+            there = count(project.main.path, parameters(files[name]))
+        except (OSError, UncountableError) as error:
+            yield f"{name}: the resources cannot be counted: {error}"
+            continue
+        if there != counted[name]:
+            yield f"{name} has {there} resources, and resources.txt says {counted[name]}"
 
 
 def a_preview_says_why(project: Project) -> Iterator[str]:
@@ -390,6 +404,7 @@ RULES = (
     every_parameter_is_mapped_with_its_default,
     every_module_gets_what_it_asks_for,
     what_the_compiler_predicts_for_covers_all_that_is_optional,
+    all_resources_are_counted,
     a_preview_says_why,
     every_setting_is_set_and_no_other,
     flex_consumption_is_told_nothing_it_does_not_know,

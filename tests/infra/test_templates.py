@@ -10,6 +10,7 @@ import pytest
 
 from shared.runtime.settings import read_settings
 from shared.storage.settings import AccountSettings
+from tests.infra.predicting import count, parameters
 from tests.infra.templates import ACCOUNTS, REPOSITORY, RULES, Project, problems
 
 CHECKER = "BICEP_CHECKER"
@@ -83,6 +84,8 @@ PLANTED = {
     "a prediction without all that is optional": ("infra/tests/everything.bicepparam", "param vnetEnabled = true\n", ""),
     "a prediction that depends on the day": ("infra/tests/defaults.bicepparam", "param thisMonth = '2026-01-01'\n", ""),
     "a prediction that nobody counts": ("infra/tests/resources.txt", "defaults 30\n", ""),
+    "a wrong count": ("infra/tests/resources.txt", "everything 72", "everything 71"),
+    "a resource that nobody counts": ("infra/main.bicep", "containers: [modelsContainer, logsContainer]", "containers: [modelsContainer]"),
     "a preview without a reason": (
         "infra/core/diagnostics.bicep",
         "versions // There is no newer one, and none that is not a preview.",
@@ -149,6 +152,47 @@ def test_a_planted_error_is_caught(copied, planted):
     assert not problems(Project(copied))
     plant(copied, *planted)
     assert problems(Project(copied))
+
+
+COUNTED = """
+param names array
+param isOpen bool
+param spare string = ''
+var both = concat(names, isOpen ? ['c'] : []) // 'not a text'
+resource there 'Some/where@2026-01-01' existing = {
+  name: 'there'
+}
+resource one 'Some/one@2026-01-01' = {
+  name: 'it\\'s ${isOpen ? 'open}' : there.name}'
+  properties: { parts: [for each in both: { name: each }] }
+}
+#disable-next-line BCP081
+resource each 'Some/each@2026-01-01' = [
+  for (name, i) in both: {
+    name: name
+    place: i + 1
+  }
+]
+resource closed 'Some/closed@2026-01-01' = [
+  for name in names: if (!isOpen && (empty(spare) || length(names) > 1)) {
+    name: name
+  }
+]
+module inner './inner.bicep' = if (isOpen || !empty(spare)) {
+  name: 'inner'
+  params: { names: both, place: closed!.outputs.name }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "is_open", "expected"), [("['a', 'b']", "true", 1 + 3 + 3), ("['a', 'b']", "false", 1 + 2 + 2), ("[]", "false", 1)]
+)
+def test_resources_are_counted_by_their_conditions_and_loops(tmp_path, names, is_open, expected):
+    (tmp_path / "main.bicep").write_text(COUNTED)
+    (tmp_path / "inner.bicep").write_text("param names array\nresource r 'A/b@2026-01-01' = [for name in names: {\n  name: name\n}]\n")
+    (tmp_path / "given.bicepparam").write_text(f"using 'main.bicep'\nparam names = {names}\nparam isOpen = {is_open}\n")
+    assert count(tmp_path / "main.bicep", parameters(tmp_path / "given.bicepparam")) == expected
 
 
 def test_the_app_reads_the_settings_it_is_given():
