@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
 from open_personalizer.errors import InvalidRequestError
-from shared.api.features import MAX_DEPTH, MAX_VALUES, has_value
+from shared.api.features import MAX_DEPTH, MAX_VALUES
 from shared.api.rules import (
     MAX_ACTIONS,
     MAX_EVENT_ID_LENGTH,
@@ -15,6 +15,7 @@ from shared.api.rules import (
     NO_EVENT_ID,
     Checked,
     can_be_in_a_path,
+    check_has_feature,
     checked,
     refuse,
     with_slashes,
@@ -55,8 +56,7 @@ class Action:
         read = _read(self.text, "action")
         check_id(read["id"], "id")
         of_action = _checked(read["features"], "features")
-        if not has_value(of_action.objects):
-            refuse("features", "an action needs at least one feature that is not null")
+        check_has_feature(of_action, "features")
         self.values = of_action.values
         self.known = events.Action(read["id"], tuple(of_action.objects), self.text)
         self.id_text = text_of(read["id"], "id")

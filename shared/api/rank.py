@@ -8,9 +8,9 @@ import orjson
 from pydantic import Field, InstanceOf, StringConstraints, WithJsonSchema
 from typing_extensions import TypedDict
 
-from shared.api.features import MAX_PLACES, MAX_VALUES, has_value
+from shared.api.features import MAX_PLACES, MAX_VALUES
 from shared.api.lenient import Source
-from shared.api.rules import MAX_ACTIONS, MAX_ID_LENGTH, Checked, checked, refuse
+from shared.api.rules import MAX_ACTIONS, MAX_ID_LENGTH, Checked, check_has_feature, checked, refuse
 from shared.api.wire import WireModel, WishedEventId, read_json, validated
 from shared.domain.errors import InvalidRankRequestError
 from shared.domain.events import Action, Situation
@@ -229,8 +229,7 @@ def _read(given: object, index: int, source: Source | bytes | None = None) -> Re
     action = validated(given, RankableAction, InvalidRankRequestError, where=("actions", index), source=source)
     where = f"actions[{index}]."
     features = checked(action.features, f"{where}features")
-    if not has_value(features.objects):
-        refuse(f"{where}features", "an action needs at least one feature that is not null")
+    check_has_feature(features, f"{where}features")
     read = Action(action.id, tuple(features.objects), action_text(action.id, features.objects))
     return ReadAction(read, features.values, _within(features.left_out, where))
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
-from shared.api.features import count_values, problem, with_names
+from shared.api.features import count_values, has_value, problem, with_names
 from shared.domain.errors import InvalidRankRequestError
 
 MAX_ACTIONS: Final = 50
@@ -57,6 +57,12 @@ def checked(objects: Sequence[dict[str, Any]], where: str) -> Checked:
     if count is None:
         refuse(*(problem(named, where) or (where, "these features break a rule")))
     return Checked(named, count, left_out)
+
+
+def check_has_feature(features: Checked, where: str) -> None:
+    """Refuse an action that has no feature; one whose features had no name is left with its id. Raises `InvalidRankRequestError`."""
+    if not features.left_out and not has_value(features.objects):
+        refuse(where, "an action needs at least one feature that is not null")
 
 
 def refuse(where: str, what: str) -> NoReturn:

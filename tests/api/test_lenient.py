@@ -257,6 +257,14 @@ def test_features_without_a_name_are_left_out_and_told():
     assert ranked(without)[0].left_out == ()
 
 
+def test_an_action_whose_features_had_no_name_is_left_with_its_id():
+    for features in ([{"": 1}], [{"": {"a": 1}}, {}], [{"title": {"": 1}}], [None, {"": None}]):
+        situation = ranked({"actions": [action("a", features), action("b")]})[0]
+        assert (situation.actions[0].id, bool(situation.left_out)) == ("a", True)
+    with pytest.raises(InvalidRankRequestError, match=r"^actions\[0\]\.features: an action needs"):
+        ranked({"actions": [action("a", [{"title": {}}]), action("b", [{"": 1}])]})
+
+
 def test_features_without_a_name_are_left_out_of_slots():
     slots = [{"id": "s", "baselineAction": "a", "features": [{"": 1}], "positionFeatures": [{"x": {"": 1}, "y": 2}]}]
     asked = read_multi_slot_rank(json.dumps({"actions": [action("a")], "slots": slots}).encode(), ActionReader())[1]
