@@ -419,6 +419,20 @@ def test_what_is_farther_from_1_than_two_percent_or_another_probability_is_refus
         read(rounded(p, label))
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"a": [2, 1], "p": [0.8, 0.1, 0.1]}, "there are 2 and 3"),
+        ({"a": [2, 2]}, "an action is named twice"),
+        ({"a": [2, 3]}, "action 3 of 2 has one"),
+        ({"a": [1, 0, 2], "p": [0.8, 0.1, 0.1]}, "action 3 of 2 has one"),
+    ],
+)
+def test_in_which_way_actions_and_probabilities_do_not_fit_each_other_is_told(changes, why):
+    with pytest.raises(UnreadableError, match=f"actions and probabilities do not fit each other: {why}"):
+        read(PERSONALIZER, **changes)
+
+
 # --- what is said of other lines ---
 
 

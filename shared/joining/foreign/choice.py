@@ -233,8 +233,12 @@ def _told(numbers: Sequence[int], chances: Sequence[float], chosen: int, possibl
 
 def _spread(numbers: Sequence[int], chances: Sequence[float], count: int) -> list[float]:
     """Put probabilities in the order of the actions; those that are not listed had no chance."""
-    if not numbers or len(numbers) != len(chances) or len(set(numbers)) < len(numbers) or not all(0 <= each < count for each in numbers):
-        refuse("actions and probabilities do not fit each other")
+    if not numbers or len(numbers) != len(chances):
+        refuse(f"actions and probabilities do not fit each other: there are {len(numbers)} and {len(chances)}")
+    if len(set(numbers)) < len(numbers):
+        refuse("actions and probabilities do not fit each other: an action is named twice")
+    if strange := [each for each in numbers if not 0 <= each < count]:
+        refuse(f"actions and probabilities do not fit each other: action {strange[0] + 1} of {count} has one")
     by_number = dict(zip(numbers, chances, strict=True))
     return [by_number.get(index, 0.0) for index in range(count)]
 
