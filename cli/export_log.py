@@ -120,9 +120,10 @@ async def _export(out: str, loop: str, between: tuple[datetime, datetime], stora
         with _target(out, shape) as target, steps_progress("Exporting chunks", len(chunks)) as progress:
             for chunk in chunks:
                 async for part in exporter.lines(chunk, *between):
-                    done.files.add(target.write(part))
+                    target.write(part)
                     done.events += part.lines
                 progress.advance(progress.task_ids[0])
+            done.files = target.files
         return done
 
 
@@ -149,8 +150,13 @@ class _Lines:
 class Target(Protocol):
     """Where events go."""
 
-    def write(self, part: Exported) -> str:
-        """Write these, and tell which file they are in."""
+    @property
+    def files(self) -> set[str]:
+        """Which files are written, one without events included."""
+        ...
+
+    def write(self, part: Exported) -> None:
+        """Write these."""
         ...
 
 
@@ -172,14 +178,15 @@ def _target(out: str, shape: _Shape) -> Iterator[Target]:
 
 
 class _StandardOutput:
+    files: Final = {"-"}
+
     def __init__(self, text: Text) -> None:
         self._text = text
         sys.stdout.buffer.write(text.head)
 
-    def write(self, part: Exported) -> str:
+    def write(self, part: Exported) -> None:
         for each in self._text.body(part.text):
             sys.stdout.buffer.write(each)
-        return "-"
 
 
 class _Places:
@@ -195,6 +202,11 @@ class _Places:
     def only(self) -> Path | None:
         """The one file, which is written even if there are no events."""
         return self._path if self._folder is None else None
+
+    @property
+    def files(self) -> set[str]:
+        """The places of all files that are begun."""
+        return set(map(str, self._begun))
 
     def of(self, day: str, *, number: int = 1) -> Path:
         """Give the place of a day's events, or of those that go to the day's further file."""
@@ -232,12 +244,15 @@ class _TextFiles:
         if places.only is not None:
             self._begin(places.only)
 
-    def write(self, part: Exported) -> str:
+    @property
+    def files(self) -> set[str]:
+        return self._places.files
+
+    def write(self, part: Exported) -> None:
         path = self._places.of(part.day)
         file = self._places.begun(path) or self._begin(path)
         for each in self._text.body(part.text):
             _append(file, path, each)
-        return str(path)
 
     def _begin(self, path: Path) -> Path:
         file = self._places.begin(path)
@@ -263,7 +278,11 @@ class _ParquetFiles:
         if places.only is not None:
             self._files.begin(places.begin(places.only))
 
-    def write(self, part: Exported) -> str:
+    @property
+    def files(self) -> set[str]:
+        return self._places.files
+
+    def write(self, part: Exported) -> None:
         path = self._places.of(part.day, number=self._numbers.setdefault(part.day, 1))
         file = self._places.begun(path)
         if file is not None and not self._files.is_open(file):
@@ -273,7 +292,6 @@ class _ParquetFiles:
             file = self._places.begin(path)
             self._files.begin(file)
         self._files.write(file, part.text)
-        return str(path)
 
     def end(self) -> None:
         self._files.close()

@@ -161,6 +161,8 @@ async def test_a_table_without_rows_has_its_columns(storage, account, tmp_path, 
     else:
         text = gzip.decompress(file.read_bytes()) if name.endswith("gz") else file.read_bytes()
         assert text.decode() == ",".join(column.name for column in COLUMNS) + "\r\n"
+    told = await run_async("export", "--out", str(file), "--json", environment=settings_of(storage))
+    assert told.json == {"events": 0, "files": [str(file)]}
 
 
 # --- parquet ---------------------------------------------------------------------------------------------------------
