@@ -11,7 +11,12 @@ from shared.advice.advice import PASSING
 from shared.domain.words import counted
 
 _WELL: Final = "Valid"
-_COUNTERS = {"lateRewards": "late rewards", "unknownRewards": "unknown rewards", "forgottenRewards": "forgotten rewards"}
+_COUNTERS = {
+    "lateRewards": "late rewards",
+    "unknownRewards": "unknown rewards",
+    "forgottenRewards": "forgotten rewards",
+    "repeatedRewards": "repeated rewards",
+}
 
 
 def status(

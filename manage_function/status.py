@@ -122,6 +122,7 @@ def _counters(progress: Progress) -> CountersBody:
         unknown_rewards=progress.counters.unknown_rewards,
         stragglers=progress.counters.stragglers,
         forgotten_rewards=progress.counters.forgotten_rewards,
+        repeated_rewards=progress.counters.repeated_rewards,
     )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from shared.domain.clock import to_micros
 from shared.domain.events import Action, Decision, EventKey, LearningMode, Observation, Proposal, Situation
-from shared.domain.identity import fingerprint, report_id, report_tag
+from shared.domain.identity import fingerprint, id_mark, report_id, report_tag
 from shared.domain.ledger import Due, Report, Reports, Segment, SegmentHead, SegmentKey
 from shared.joining.dsjson import situation_text
 from shared.learning.encoding import Encoder
@@ -62,8 +62,8 @@ def apprentice(event_id: str = "e1", *, proposed: int = 0, chance: float = 0.5, 
     return decision(event_id, mode=LearningMode.APPRENTICE, probabilities=(1.0, 0.0), proposal=proposal, **others)
 
 
-def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0, slot: str = "") -> Observation:
-    return Observation(event_id, at, reward, slot)
+def observation(event_id: str = "e1", reward: float | None = 1.0, *, at: datetime = T0, slot: str = "", id: str = "") -> Observation:
+    return Observation(event_id, at, reward, slot, id_mark(id))
 
 
 def segment(events: Sequence, *, sealed_at: datetime | None = None, writer: str = "w") -> Segment:

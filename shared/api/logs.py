@@ -92,7 +92,7 @@ class InteractionLine(RankRequest):
 
 
 class ObservationLine(WireModel):
-    """A reward, of an event or of one of its slots, or an activation. With an ``id`` it may be sent again, and is stored once."""
+    """A reward, of an event or of one of its slots, or an activation. A reward with an ``id`` may be sent again, and counts once."""
 
     event_id: EventId
     id: Annotated[str, StringConstraints(max_length=MAX_ID_LENGTH)] | None = None

@@ -15,6 +15,7 @@ class CountersBody(WireModel):
     unknown_rewards: int
     stragglers: int
     forgotten_rewards: int
+    repeated_rewards: int
 
 
 class ApprenticeBody(WireModel):

@@ -147,12 +147,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A reward reported for an event id, or for one slot of it, or (``reward`` is None) the activation of the whole event."""
+    """A reward reported for an event id, or for one slot of it, or (``reward`` is None) the activation of the whole event.
+
+    ``mark`` is made of the id that a client gave a reward (`shared.domain.identity.id_mark`; 0: it gave none). Of the rewards of one event
+    and slot with the same mark one counts. The joined log has no marks: it has only the one that counts.
+    """
 
     event_id: str
     observed_at: datetime
     reward: float | None
     slot: str = ""
+    mark: int = 0
 
     @property
     def key(self) -> EventKey:

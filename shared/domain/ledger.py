@@ -116,7 +116,8 @@ class Reports:
 class Counters:
     """What became of everything up to the watermark, since the loop began.
 
-    ``forgotten_rewards`` were counted as late or unknown, and were too many to be remembered: they stay counted so.
+    ``repeated_rewards`` have the id of another one that their decision takes. ``forgotten_rewards`` were counted as late or unknown, and
+    were too many to be remembered: they stay counted so.
     """
 
     learned: int = 0
@@ -126,6 +127,7 @@ class Counters:
     unknown_rewards: int = 0
     stragglers: int = 0
     forgotten_rewards: int = 0
+    repeated_rewards: int = 0
 
     @property
     def processed(self) -> int:
@@ -144,6 +146,7 @@ class Counters:
             unknown_rewards=self.unknown_rewards + other.unknown_rewards,
             stragglers=self.stragglers + other.stragglers,
             forgotten_rewards=self.forgotten_rewards + other.forgotten_rewards,
+            repeated_rewards=self.repeated_rewards + other.repeated_rewards,
         )
 
 

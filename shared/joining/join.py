@@ -93,7 +93,7 @@ class _Joining:
         self._found: dict[str, Due] = {}
         self._of_slots: dict[EventKey, Sequence[Report]] = {}
         self._slow: dict[EventKey, Sequence[int]] = {}
-        self._wasted = 0
+        self._wasted = self._repeats = 0
 
     def take(self, segment: Segment[Decision], *, is_straggler: bool) -> None:
         """Join the decisions of one segment."""
@@ -118,7 +118,9 @@ class _Joining:
             self._placed.update([each.id for each in taken])
             if is_unforeseen:
                 self._found.update(_counted_before(taken, self._window))
-            event = _joined(decision, tuple([each.observation for each in taken]), self._loop, is_duplicate=is_duplicate)
+            counted = _once([each.observation for each in taken])
+            self._repeats += 0 if is_duplicate else len(taken) - len(counted)
+            event = _joined(decision, counted, self._loop, is_duplicate=is_duplicate)
             self._events.append(event)
             if event.skip is not None:
                 self._skipped[event.skip] += 1
@@ -134,6 +136,7 @@ class _Joining:
             late_rewards=self._wasted - taken_back[_Verdict.LATE],
             unknown_rewards=-taken_back[_Verdict.UNKNOWN],
             stragglers=sum(segment.head.count for segment in window.stragglers),
+            repeated_rewards=self._repeats,
         )
         return Joined(tuple(self._events), counted.plus(counters), unknown, late)
 
@@ -310,6 +313,16 @@ def _in_time(reports: Sequence[Report], decided_at: datetime, limit: datetime, l
     """Choose the reports that count for a decision of this time: observed in time, and sealed before the limit."""
     first, last = decided_at - EARLY, decided_at + loop.reward_wait
     return [report for report in reports if first <= report.observation.observed_at <= last and report.sealed_at < limit]
+
+
+def _once(observations: Sequence[Observation]) -> tuple[Observation, ...]:
+    """Leave out the rewards that have the id of an earlier one: a client sent it again, to another process or after a restart."""
+    if not any(each.mark for each in observations):
+        return tuple(observations)
+    found: dict[int, Observation] = {}
+    for number, each in enumerate(observations):
+        found.setdefault(each.mark or -number - 1, each)
+    return tuple(found.values())
 
 
 def _covers(sighting: Sighting, at: datetime, sealed_at: datetime, window: Window, loop: LoopSettings) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
+from math import isnan
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -18,8 +19,10 @@ from shared.domain.events import EventKey, Observation
 from shared.domain.identity import fingerprint, report_tag, second_fingerprint, segment_tag
 from shared.domain.ledger import Segment, SegmentKey
 
-OBSERVED: Final = np.dtype([("mark", "<u8"), ("check", "<u8"), ("at", "<i8"), ("reward", "<f8"), ("sealed", "<u4"), ("tag", "<u4")])
-"""40 bytes an observation: two fingerprints of its event, when it was made, its reward (not a number: an activation), and its id."""
+OBSERVED: Final = np.dtype(
+    [("mark", "<u8"), ("check", "<u8"), ("at", "<i8"), ("reward", "<f8"), ("own", "<u8"), ("sealed", "<u4"), ("tag", "<u4")]
+)
+"""48 bytes an observation: two fingerprints of its event, when it was made, its reward (not a number: an activation), and its own mark."""
 
 SIGHTED: Final = np.dtype([("mark", "<u8"), ("at", "<i8"), ("sealed", "<u4"), ("tag", "<u4"), ("position", "<u2")])
 """26 bytes a decision."""
@@ -122,7 +125,7 @@ class Part(NamedTuple):
     columns: tuple[Sequence[Any], ...]
 
 
-_TOLD: Final = {OBSERVED: ("mark", "check", "at", "reward", "tag"), SIGHTED: ("mark", "at", "tag", "position")}
+_TOLD: Final = {OBSERVED: ("mark", "check", "at", "reward", "own", "tag"), SIGHTED: ("mark", "at", "tag", "position")}
 
 
 def observed(segment: Segment[Observation]) -> Part:
@@ -136,6 +139,7 @@ def observed(segment: Segment[Observation]) -> Part:
             [second_fingerprint(key) for key in keys],
             [to_micros(event.observed_at) for event in events],
             [_NOTHING if event.reward is None else event.reward for event in events],
+            [event.mark for event in events],
             [report_tag(name, index) for index in range(len(events))],
         ),
     )
@@ -165,5 +169,5 @@ class Keys:
 def observation(block: Block, place: int, key: EventKey) -> Observation:
     """Read an observation of this event back."""
     event_id, slot = (key, "") if isinstance(key, str) else key
-    reward = float(block.rows["reward"][place])
-    return Observation(event_id, from_micros(int(block.rows["at"][place])), None if np.isnan(reward) else reward, slot)
+    at, reward, mark = (block.rows[name][place].item() for name in ("at", "reward", "own"))
+    return Observation(event_id, from_micros(at), None if isnan(reward) else reward, slot, mark)

@@ -27,7 +27,7 @@ HOUR: Final = timedelta(hours=1)
 FEWEST_ROWS: Final = 1_000
 """Of an hour that is kept: fewer are read from the log as fast."""
 MOST_ROWS: Final = 500_000
-"""Of an hour that is kept: 20 MB. One with more is read again."""
+"""Of an hour that is kept: 24 MB. One with more is read again."""
 
 _OLD_ENOUGH: Final = timedelta(hours=1)
 """How long ago an hour has to be over: by then all that was acknowledged in it is there, whatever clocks say."""
@@ -116,14 +116,16 @@ def _parted(since: datetime, until: datetime) -> Iterator[tuple[datetime, dateti
 
 
 async def drop_hours(storage: Storage, *, loop: str, generation: int, before: datetime) -> int:
-    """Delete the hours that ended before this time, and those of older generations, and tell how many went."""
+    """Delete the hours that ended before this time, those of older generations and formats, and tell how many went."""
     files, prefix = Files(storage, names.LOGS), names.hours_prefix(loop)
     oldest = f"{before - HOUR:%Y%m%d%H}"
     dropped = 0
-    async for file in files.listing(prefix):
+    async for file in files.listing(names.hours_prefix(loop, version=None)):
         its_generation, _, rest = str(file.name).removeprefix(prefix).partition("/")
         hour = rest.rpartition("/")[2]
-        if not its_generation.isdecimal() or int(its_generation) < generation or hour <= oldest:
+        if (
+            not its_generation.isdecimal() or int(its_generation) < generation or hour <= oldest
+        ):  # a name of another format has no such number
             await files.delete(str(file.name))
             dropped += 1
     return dropped

@@ -17,7 +17,7 @@ from shared.storage.sightings import Sightings
 from shared.storage.tail import Piece, Tail, Upkeep
 
 MOST_OBSERVATIONS: Final = 4_000_000
-"""At 40 bytes each: what comes in 2 days at 20 a second. What is more is read again for each window, from the kept hours."""
+"""At 48 bytes each: what comes in 2 days at 20 a second. What is more is read again for each window, from the kept hours."""
 
 MOST_SIGHTINGS: Final = 4_000_000
 """At 26 bytes each."""

@@ -28,6 +28,9 @@ POISONED_TRAINING = f"{TRAINING}-poison"
 LOOPS = "loops/"
 """What the names of all loops' files begin with."""
 
+HOURS_FORMAT = 2
+"""Of the kept hours of a log; the first had no marks of observations. An hour in another format is not read, but made anew."""
+
 FORMAT = 2
 """Of a segment: its name and what is under it. Names of format 1 do not tell the size, and its sightings have no checksum."""
 
@@ -215,9 +218,9 @@ def pointer_file(loop: str) -> str:
     return f"loops/{loop}/pointer.json"
 
 
-def hours_prefix(loop: str) -> str:
-    """Give what the names of the kept hours of a loop's log begin with, in the first format."""
-    return f"loops/{loop}/hours/1/"
+def hours_prefix(loop: str, *, version: int | None = HOURS_FORMAT) -> str:
+    """Give what the names of the kept hours of a loop's log begin with; without a version, those of all formats."""
+    return f"loops/{loop}/hours/" if version is None else f"loops/{loop}/hours/{version}/"
 
 
 def attempt_file(loop: str) -> str:

@@ -151,6 +151,7 @@ class Remembered:
             "unknownRewards": self.counted["unknown"],
             "stragglers": 0,
             "forgottenRewards": 0,
+            "repeatedRewards": 0,
         }
 
     def events(self) -> list[str]:

@@ -73,6 +73,50 @@ def test_rewards_are_aggregated_as_the_loop_says(how, expected):
     assert joined(decision(), *rewards, loop=loop).events[0].reward == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("how", "expected"), [("earliest", 0.5), ("sum", 1.75), ("average", 0.875), ("median", 0.875), ("min", 0.5), ("max", 1.25)]
+)
+def test_a_reward_that_its_client_sends_again_counts_once_however_rewards_are_aggregated(how, expected):
+    loop = replace(LOOP, reward_aggregation=RewardAggregation(how))
+    first = [observation(reward=0.5, at=after(at), id="r1") for at in (1, 2, 50)]
+    result = joined(
+        decision(), *first, observation(reward=1.25, at=after(3), id="r2"), observation(reward=1.25, at=after(9), id="r2"), loop=loop
+    )
+    assert result.events[0].reward == expected
+    assert result.counters == Counters(learned=1, rewards=5, repeated_rewards=3)
+
+
+def test_of_rewards_with_the_same_id_the_first_that_is_in_time_counts_whatever_the_others_say():
+    first, again = observation(reward=0.25, at=after(5), id="r"), observation(reward=0.75, at=after(9), id="r")
+    too_early, late = observation(reward=-1.0, at=after(-121), id="r"), observation(reward=1.0, at=after(61), id="r")
+    result = joined(decision(), again, first, too_early, late)
+    assert result.events[0].observations == (first,)
+    assert result.counters == Counters(learned=1, rewards=4, late_rewards=1, unknown_rewards=1, repeated_rewards=1)
+
+
+def test_the_same_id_tells_nothing_of_another_event_or_slot_and_rewards_without_an_id_all_count():
+    loop = replace(LOOP, reward_aggregation=RewardAggregation.SUM)
+    decided = [decision("e1"), decision("e2"), decision("e3", slot="top"), decision("e3", slot="side")]
+    told = [("e1", ""), ("e2", ""), ("e3", "top"), ("e3", "side")]
+    rewards = [observation(event, 0.5, at=after(at), slot=slot, id="r") for event, slot in told for at in (1, 2)]
+    result = joined(*decided, *rewards, *[observation("e1", 0.25, at=after(at)) for at in (3, 3, 4)], loop=loop)
+    assert [e.reward for e in result.events] == [1.25, 0.5, 0.5, 0.5]
+    assert result.counters == Counters(learned=4, rewards=11, repeated_rewards=4)
+
+
+def test_a_repeated_reward_that_only_a_repeated_decision_is_in_time_for_is_late():
+    rewards = [observation(at=after(at), id="r") for at in (50, 130, 131)]
+    result = joined(decision(), decision(at=after(30)), decision(at=after(100)), *rewards)
+    assert result.counters == Counters(learned=1, skipped={"duplicate": 2}, rewards=3, late_rewards=2)
+
+
+def test_an_id_counts_anew_where_its_event_id_is_used_anew():
+    anew = (LOOP.reward_wait + REMEMBERED).total_seconds() + 1
+    result = joined(decision(), decision(at=after(anew)), *[observation(at=after(at), id="r") for at in (1, 2, anew + 1, anew + 2)])
+    assert [e.skip for e in result.events] == [None, None]
+    assert result.counters == Counters(learned=2, rewards=4, repeated_rewards=2)
+
+
 def test_the_largest_of_negative_rewards_is_negative():
     loop = replace(LOOP, reward_aggregation=RewardAggregation.MAX)
     rewards = [observation(reward=-0.25, at=after(1)), observation(reward=-0.5, at=after(2))]
@@ -306,7 +350,12 @@ def test_a_reward_that_was_unknown_is_not_once_its_decision_is_sealed_long_after
         min_size=1,
         max_size=5,
     ),
-    st.lists(st.tuples(st.integers(-130, 500), st.sampled_from([0, 5, 29, 31, 60]), st.sampled_from([1.0, 1.0, None])), max_size=6),
+    st.lists(
+        st.tuples(
+            st.integers(-130, 500), st.sampled_from([0, 5, 29, 31, 60]), st.sampled_from([1.0, 1.0, None]), st.sampled_from(["", "r"])
+        ),
+        max_size=6,
+    ),
     st.lists(st.integers(0, 700).map(float), max_size=4),
 )
 @settings(max_examples=200, deadline=None)
@@ -316,8 +365,8 @@ def test_one_decision_of_an_event_counts_whatever_the_order_of_sealing_and_howev
         for n, (at, later, _, deferred) in enumerate(decided)
     ]
     reports = [
-        segment([observation(reward=reward, at=after(at))], sealed_at=after(at + later), writer=f"o{n}")
-        for n, (at, later, reward) in enumerate(observed)
+        segment([observation(reward=reward, at=after(at), id=id if reward else "")], sealed_at=after(at + later), writer=f"o{n}")
+        for n, (at, later, reward, id) in enumerate(observed)
     ]
     found = {s.head.key.name: windows for s, (_, _, windows, _) in zip(decisions, decided, strict=True)}
     results = joined_as_it_turns_up(decisions, reports, ends, found)
@@ -325,25 +374,30 @@ def test_one_decision_of_an_event_counts_whatever_the_order_of_sealing_and_howev
     counters = outcome(results)[1]
     assert (len(kept), counters.processed) == (1, len(decided))
     used = [o for o in kept[0].observations if not o.is_activation]
-    assert counters.rewards == sum(reward is not None for _, _, reward in observed)
-    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards
+    assert counters.rewards == sum(reward is not None for _, _, reward, _ in observed)
+    assert len(used) + counters.late_rewards + counters.unknown_rewards + counters.repeated_rewards == counters.rewards
 
 
-@example([(0, 5), (1, 0)], [(0, 0)] * 30, [2.0])  # the first is sealed in a later window than the other
+@example([(0, 5), (1, 0)], [(0, 0, "")] * 30, [2.0])  # the first is sealed in a later window than the other
 @given(
     st.lists(st.tuples(st.integers(0, 300), st.sampled_from([0, 5, 29, 30, 31, 95, 400])), min_size=2, max_size=6),
-    st.lists(st.tuples(st.integers(0, 500), st.sampled_from([0, 5, 29, 31, 60])), min_size=30, max_size=60),
+    st.lists(
+        st.tuples(st.integers(0, 500), st.sampled_from([0, 5, 29, 31, 60]), st.sampled_from(["", "r", "s"])), min_size=30, max_size=60
+    ),
     st.lists(st.integers(0, 700).map(float), max_size=3),
 )
 @settings(max_examples=100, deadline=None)
 def test_of_many_rewards_of_a_repeated_event_each_is_used_or_late(decided, observed, ends):
     decisions = [segment([decision(at=after(at))], sealed_at=after(at + later), writer=f"d{n}") for n, (at, later) in enumerate(decided)]
-    rewards = [segment([observation(at=after(at))], sealed_at=after(at + later), writer=f"o{n}") for n, (at, later) in enumerate(observed)]
+    rewards = [
+        segment([observation(at=after(at), id=id)], sealed_at=after(at + later), writer=f"o{n}")
+        for n, (at, later, id) in enumerate(observed)
+    ]
     results = joined_as_it_turns_up(decisions, rewards, ends, {})
     counters = outcome(results)[1]
     used = [o for r in results for e in r.events if e.skip is None for o in e.observations]
     assert (counters.learned, counters.skipped) == (1, {"duplicate": len(decided) - 1})
-    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards == len(observed)
+    assert len(used) + counters.late_rewards + counters.unknown_rewards + counters.repeated_rewards == counters.rewards == len(observed)
 
 
 @pytest.mark.parametrize(("sealed", "late"), [(69.999, 0), (70, 1)])
@@ -424,11 +478,14 @@ decisions = st.builds(
     lambda e, t, deferred, slot: decision(e, at=after(t), deferred=deferred, slot=slot), event_ids, seconds, st.booleans(), slots
 )
 observations = st.builds(
-    lambda e, t, reward, slot: observation(e, reward, at=after(t), slot=slot if reward is not None else ""),
+    lambda e, t, reward, slot, id: (
+        observation(e, reward, at=after(t), slot=slot, id=id) if reward is not None else observation(e, None, at=after(t))
+    ),
     event_ids,
     seconds,
     st.none() | st.sampled_from([0.0, 0.5, 1.0]),
     slots,
+    st.sampled_from(["", "r1", "r2"]),
 )
 
 
@@ -515,7 +572,7 @@ def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decide
     counters = join(window(cut(decided, [3], "d"), cut(observed, [3], "o"), since=T0), loop=LOOP).counters
     assert counters.processed == len(decided)
     assert counters.rewards == sum(not o.is_activation for o in observed)
-    assert counters.late_rewards + counters.unknown_rewards <= counters.rewards
+    assert counters.late_rewards + counters.unknown_rewards + counters.repeated_rewards <= counters.rewards
 
 
 @given(
@@ -525,7 +582,7 @@ def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decide
     st.lists(st.sampled_from([0, 1, 1, 2]), min_size=8, max_size=8),
 )
 @settings(max_examples=300, deadline=None)
-def test_every_reward_is_used_or_late_or_unknown_whatever_turns_up_behind_the_watermark(decided, observed, ends, found):
+def test_every_reward_is_used_late_unknown_or_repeated_whatever_turns_up_behind_the_watermark(decided, observed, ends, found):
     """Used is what the decision has that counts, and what one has that is not to be learned or was not activated."""
     cut_decisions, cut_observations = cut(decided, [1], "d"), cut(observed, [2], "o")
     names = [s.head.key.name for s in cut_decisions]
@@ -535,4 +592,5 @@ def test_every_reward_is_used_or_late_or_unknown_whatever_turns_up_behind_the_wa
     used = {(o.key, o.observed_at) for e in kept for o in e.observations if not o.is_activation}
     assert counters.processed == len(decided)
     assert counters.rewards == len([o for o in observed if not o.is_activation])
-    assert len(used) + counters.late_rewards + counters.unknown_rewards == counters.rewards
+    assert len(used) + counters.late_rewards + counters.unknown_rewards + counters.repeated_rewards == counters.rewards
+    assert all(len(marks) == len(set(marks)) for e in kept if (marks := [o.mark for o in e.observations if o.mark]))

@@ -182,7 +182,12 @@ class Auditor:
 
     @property
     def _all_rewards(self) -> list[Promise]:
-        return [*self._promises["reward"], *self._promises["upload_rewards"]]
+        return [*self._promises["reward"], *self._promises["upload_rewards"], *self._told]
+
+    @property
+    def _told(self) -> list[Promise]:
+        """Give the calls that send a reward with an id, most of them again."""
+        return [each for each in self._promises["tell"] if not each.step.arguments["slot"]]
 
     # --- rewards ---------------------------------------------------------------------------------------------------------
 
@@ -213,8 +218,9 @@ class Auditor:
         used = [each.reward for event in first for each in event.observations if each.reward is not None]
         acknowledged = {each.step.arguments["value"] for each in self._all_rewards if each.is_acknowledged}
         unsure = sum(value not in acknowledged for value in used)  # one that arrived behind everything counts in the join alone
-        if not 0 <= len(used) + counters.late_rewards + counters.unknown_rewards - counters.rewards <= unsure:
-            yield f"each reward is placed, late or unknown: {len(used)} are placed of {counters}"
+        unsure += sum(not each.is_acknowledged for each in self._told)
+        if not 0 <= len(used) + counters.late_rewards + counters.unknown_rewards + counters.repeated_rewards - counters.rewards <= unsure:
+            yield f"each reward is placed, late, unknown or repeated: {len(used)} are placed of {counters}"
 
     def _has_a_clock_that_is_set(self, promise: Promise) -> bool:
         """Whether the process that was asked may have thought that it was another time: it hears so with storage's next answer."""

@@ -48,7 +48,10 @@ def _rewards_of_slots(events: Sequence[JoinedEvent], promises: Promises, wait: t
         for seen in event.observations
         if seen.reward is not None
     }
-    for promise in promises["reward_slot"]:
+    counted = Counter([seen.reward for event in events for seen in event.observations if seen.reward is not None])
+    for promise in [*promises["reward_slot"], *[each for each in promises["tell"] if each.step.arguments["slot"]]]:
+        if counted[promise.step.arguments["value"]] > 1:
+            yield f"a slot's reward counts once: {promise.step.arguments} counts {counted[promise.step.arguments['value']]} times"
         arguments = promise.step.arguments
         value, whose = arguments["value"], (promise.event, arguments["slot"])
         if placed.get(value, whose) != whose:

@@ -12,7 +12,7 @@ from shared.domain.loop import LearningPolicy
 from shared.domain.mirror import MirrorTarget
 from shared.domain.schedules import Plan
 from shared.domain.slots import MultiSlotSituation, Slot
-from shared.domain.uploads import Accepted, Batch, Claim, Shown
+from shared.domain.uploads import Accepted, Batch, Claim, Report, Shown
 from shared.learning import artifact
 from shared.learning.arguments import parse_arguments
 from shared.learning.model import Model
@@ -96,6 +96,12 @@ async def send(process: Process, asked: Arguments) -> Accepted:
 # --- the owner ---------------------------------------------------------------------------------------------------------------
 
 
+async def tell(process: Process, asked: Arguments) -> None:
+    """Send a reward that has an id, as often as a client does that hears no answer; of a slot, to the loop that has several."""
+    services = await _slotted(process) if asked["slot"] else await admitted(process)
+    await services.uploads.observations([Report(asked["event"], asked["value"], asked["slot"], None, asked["id"])])
+
+
 async def set_policy(process: Process, asked: Arguments) -> None:
     await (await admitted(process)).configurator.set_policy(LearningPolicy("changed", asked["arguments"]))
 
@@ -140,5 +146,8 @@ async def mirror_all(process: Process, asked: Arguments) -> None:
 
 
 BESIDE: Final[Mapping[str, Callable[[Process, Arguments], Coroutine[Any, Any, object]]]] = MappingProxyType(
-    {each.__name__: each for each in (rank_slots, reward_slot, decide, send, set_policy, put_schedule, run_schedules, mirror, mirror_all)}
+    {
+        each.__name__: each
+        for each in (rank_slots, reward_slot, decide, send, tell, set_policy, put_schedule, run_schedules, mirror, mirror_all)
+    }
 )

@@ -229,7 +229,8 @@ class _Beside(_Drawing):
     first = 500
 
     def steps(self) -> Iterator[Step]:
-        for each in (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout, self._rivals):
+        kinds = (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout, self._rivals, self._unanswered)
+        for each in kinds:
             if self._chance.random() < 0.15:
                 yield from each()
 
@@ -277,6 +278,22 @@ class _Beside(_Drawing):
     def _holdout(self) -> Iterator[Step]:
         for share in self._chance.choice(((0.3,), (0.5, 0.0))):
             yield self._step(self._moment(), "configure", holdout_percentage=share)
+
+    def _unanswered(self) -> Iterator[Step]:
+        """Have clients send rewards that have an id, and again, since no answer comes to them: to any process, at any later time."""
+        chance = self._chance
+        for number in range(chance.choice((2, 5))):
+            event, at = f"r{number}", self._moment()
+            slot = chance.choice(("", "", "top"))
+            yield self._step(at, "rank_slots", event=event) if slot else self._step(at, "rank", event=event, deferred=False)
+            for reward in range(chance.choice((1, 2))):
+                told = self._reward(
+                    event, at + chance.choice((-0.5, 0.5, self._wait * 0.8 * chance.random())), "tell", slot=slot, id=str(reward)
+                )
+                yield told
+                for _ in range(chance.choice((1, 1, 3))):
+                    later = told.at + chance.choice((0.0, 0.1, 2.0, 11.0, self._wait * 1.2 * chance.random()))
+                    yield self._step(later, "tell", **told.arguments)
 
     def _rivals(self) -> Iterator[Step]:
         """Change the loop several times at nearly the same moment, each time in any process."""

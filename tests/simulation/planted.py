@@ -12,6 +12,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
+from shared.joining import join
 from shared.learning import choosing
 from shared.services.analysis.scheduling import Schedules
 from shared.services.log.mirroring import Mirroring
@@ -206,6 +207,11 @@ def _copy_without_its_path() -> None:
     _put(keeper, "path_of", lambda version, models: ())
 
 
+def _ids_not_looked_at() -> None:
+    """A reward that a client sends again to another process counts again: only the process that it came to first knows its id."""
+    _put(join, "_once", tuple)
+
+
 def _put(owner: Any, name: str, method: object) -> None:
     _real.append((owner, name, vars(owner)[name]))
     setattr(owner, name, method)
@@ -229,5 +235,6 @@ PLANTED: Final[Mapping[str, Callable[[], None]]] = MappingProxyType(
         "held-out-one-way": _held_out_one_way,
         "goes-back-to-its-own": _goes_back_to_its_own,
         "copy-without-its-path": _copy_without_its_path,
+        "ids-not-looked-at": _ids_not_looked_at,
     }
 )

@@ -120,6 +120,17 @@ async def test_hours_from_before_a_deletion_are_not_read_and_go(account, clock):
     assert await kept(account) == []
 
 
+async def test_hours_in_the_format_of_an_earlier_release_are_not_read_and_go(account, clock):
+    await fill(account, clock)
+    first = f"{hours_prefix('default', version=1)}0001/o/2026051712"
+    await Files(account, LOGS).write_once(first, b"OPHC and what an earlier release wrote")
+    found = await new_log(account, clock).reports(T0, after(4 * HOUR), NAMES)
+    assert len(found.of) == 4
+    await new_log(account, clock).drop_tables(before=T0)
+    assert not [blob async for blob in Files(account, LOGS).listing(hours_prefix("default", version=1))]
+    assert len(await kept(account)) == 3
+
+
 async def test_hours_go_with_the_tables_of_their_day(account, clock):
     await fill(account, clock)
     await new_log(account, clock).reports(T0, after(4 * HOUR), NAMES)

@@ -1,3 +1,4 @@
+import json
 import random
 import struct
 import zlib
@@ -12,7 +13,7 @@ from isal import isal_zlib
 from shared.domain.clock import from_micros
 from shared.domain.errors import EventTooLargeError, UnreadableError
 from shared.domain.events import Decision, Holdout, LearningMode, Observation, Proposal
-from shared.domain.identity import fingerprint
+from shared.domain.identity import fingerprint, id_mark
 from shared.storage.names import FORMAT
 from shared.storage.segments import (
     MAX_BYTES,
@@ -44,7 +45,14 @@ decisions = st.builds(
     proposal=st.none() | st.builds(Proposal, st.integers(0, 49), st.floats(0, 1), st.booleans()),
     holdout=st.none() | st.builds(Holdout, st.floats(0.001, 0.9), st.floats(0, 1), st.booleans()),
 )
-observations = st.builds(Observation, event_id=texts, observed_at=times, reward=st.none() | st.floats(-1, 1), slot=st.just("") | texts)
+observations = st.builds(
+    Observation,
+    event_id=texts,
+    observed_at=times,
+    reward=st.none() | st.floats(-1, 1),
+    slot=st.just("") | texts,
+    mark=st.just(0) | st.integers(0, 2**64 - 1),
+)
 
 
 def incompressible(size: int) -> bytes:
@@ -77,6 +85,11 @@ def test_the_actions_of_a_multi_slot_event_are_stored_once():
 def test_rows_without_slots_do_not_speak_of_them():
     for events in ([decision(), decision("e2")], [observation(), observation("e2")]):
         assert b'"slot"' not in isal_zlib.decompress(encode(events)["Payload00"][4:])
+
+
+def test_rows_without_ids_do_not_speak_of_them_and_those_of_earlier_releases_are_read():
+    assert b"mark" not in isal_zlib.decompress(encode([observation()])["Payload00"][4:])
+    assert [each.mark for each in decode_observations(encode([observation(), observation(id="r")]))] == [0, id_mark("r")]
 
 
 def test_rows_without_proposals_do_not_speak_of_them():
@@ -150,6 +163,13 @@ def sealed(raw: bytes) -> dict[str, bytes]:
     """Make a row of what is in it, whatever that is."""
     compressed = isal_zlib.compress(raw, 3)
     return {"Payload00": struct.pack("<I", zlib.crc32(compressed)) + compressed}
+
+
+@pytest.mark.parametrize("marks", [[-1], [2**64], [0.5], ["r"], [None], [True], [], [1, 2]])
+def test_marks_that_are_none_are_damage(marks):
+    text = json.dumps({"id": ["e1"], "at": [0], "reward": [1.0], "mark": marks}).encode()
+    with pytest.raises(UnreadableError):
+        decode_observations(sealed(struct.pack("<I", len(text)) + text))
 
 
 def test_a_segment_that_inflates_without_end_is_refused():

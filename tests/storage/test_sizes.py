@@ -100,7 +100,7 @@ def test_what_is_let_through_can_be_stored(seed, text, count, names, body, actio
     count = min(count, max(1, 6 * 1024 * 1024 // (body + 8 * names + 1)))
     events = [hostile_decision(noise, text, names=names, body=body, actions=actions, slotted=slotted) for _ in range(count)]
     stored_or_refused(events)
-    stored_or_refused([Observation(event.event_id, event.decided_at, -noise.random(), event.slot) for event in events])
+    stored_or_refused([Observation(event.event_id, event.decided_at, -noise.random(), event.slot, 2**64 - 1) for event in events])
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -109,7 +109,7 @@ def test_a_batch_of_the_most_lines_is_stored_or_refused(text, names):
     noise = random.Random(names)
     for body in (10, 200, 1_000):
         stored_or_refused([hostile_decision(noise, text, names=names, body=body, actions=2, slotted=False) for _ in range(MAX_LINES)])
-    stored_or_refused([observation(text(noise, names), slot=text(noise, names)) for _ in range(MAX_LINES)])
+    stored_or_refused([observation(text(noise, names), slot=text(noise, names), id=text(noise, names)) for _ in range(MAX_LINES)])
 
 
 def test_what_nobody_calls_large_is_stored():
@@ -146,8 +146,12 @@ def worst_in_memory(number: int) -> Decision:
         ([replace(decision(f"e{n}", probabilities=(0.02,) * 50), situation=b"x" * 2_000) for n in range(300)], decode_decisions),
         ([observation(chr(0x12000 + n), n / 999, at=after(n), slot=chr(0x13000 + n)) for n in range(1_000)], decode_observations),
         ([observation("\U0001f600" * 100 + str(n), n / 999, at=after(n)) for n in range(1_000)], decode_observations),
+        (
+            [observation(chr(0x12000 + n), n / 999, at=after(n), slot=chr(0x13000 + n), id=str(n)) for n in range(1_000)],
+            decode_observations,
+        ),
     ],
-    ids=["tiny decisions", "decisions", "tiny observations", "observations"],
+    ids=["tiny decisions", "decisions", "tiny observations", "observations", "observations with ids"],
 )
 def test_events_take_no_more_memory_than_they_were_estimated_at(events, decode):
     row = encode(events)

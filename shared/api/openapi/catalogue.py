@@ -1364,6 +1364,7 @@ _PROGRESS: Final[dict[str, Any]] = {
         "unknownRewards": 0,
         "stragglers": 0,
         "forgottenRewards": 0,
+        "repeatedRewards": 0,
     },
     "importedEvents": 20000,
     "apprentice": None,

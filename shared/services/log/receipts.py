@@ -370,7 +370,8 @@ def _with_rewards(
     mine = [each for each in observations if each.key == decision.key and each.observed_at >= decision.decided_at - EARLY]
     others = [each for each in mine if not each.is_activation and (each.observed_at, each.reward) not in known]
     last = decision.decided_at + loop.reward_wait
-    later = [_late_or_pending(each, receipt, last) for each in others]
+    taken = {each.mark for each in mine if (each.observed_at, each.reward) in known}
+    later = [*_those_behind(others, taken, receipt, last)]
     activations = [
         each.observed_at for each in observations if each.is_activation and decision.decided_at - EARLY <= each.observed_at <= last
     ]
@@ -383,6 +384,18 @@ def _judged(reward: RewardReceipt, index: int, receipt: DecisionReceipt, joined_
     if index and joined_by is RewardAggregation.EARLIEST:
         return replace(reward, outcome=Outcome.UNUSED, reason="an earlier one counts (rewardAggregation)")
     return reward
+
+
+def _those_behind(
+    observations: Iterable[Observation], taken: AbstractSet[int], receipt: DecisionReceipt, last: datetime
+) -> Iterator[RewardReceipt]:
+    """Say what became of rewards that the join did not give to the decision, in order; it has those with the marks that are ``taken``."""
+    for each in observations:
+        if each.mark and each.mark in taken and each.observed_at <= last:
+            yield RewardReceipt(each, Outcome.UNUSED, "its client has sent it before (id)")
+        else:
+            taken = taken | {each.mark}
+            yield _late_or_pending(each, receipt, last)
 
 
 def _late_or_pending(observation: Observation, receipt: DecisionReceipt, last: datetime) -> RewardReceipt:

@@ -12,6 +12,7 @@ from typing import Final
 
 from shared.domain.clock import Clock
 from shared.domain.events import Decision, LearningMode, Observation
+from shared.domain.identity import id_mark
 from shared.domain.ports import EventLog
 from shared.domain.recent import Recent
 from shared.domain.uploads import Interaction, Report
@@ -49,7 +50,8 @@ class Uploads:
     async def observations(self, batch: Sequence[Report]) -> None:
         """Return once these rewards and activations, at least one, are stored; raises as `interactions`.
 
-        What has an id, and was stored by this process lately, is not stored again.
+        What has an id, and was stored by this process lately, is not stored again. What another process has stored is: then the join
+        (`shared.joining.join`) lets one of them count.
         """
         marks = dict.fromkeys(mark for each in batch if (mark := _mark(each)))
         while others := {self._under_way[mark] for mark in marks if mark in self._under_way}:
@@ -69,7 +71,7 @@ class Uploads:
         if not fresh:
             return
         times = times_of([each.at for each in fresh], now=self._clock.now(), grace=self._grace)
-        observed = [Observation(each.event_id, at, each.reward, each.slot) for each, at in zip(fresh, times, strict=True)]
+        observed = [_observation(each, at) for each, at in zip(fresh, times, strict=True)]
         await self._log.append_observations(observed)
 
     def _decisions(self, batch: Sequence[Interaction], times: Sequence[datetime], mode: LearningMode) -> list[Decision]:
@@ -94,6 +96,11 @@ def times_of(told: Sequence[datetime | None], *, now: datetime, grace: timedelta
     oldest = now - grace / 2
     floors = [min(oldest + number * _STEP, now) for number in range(len(told))]
     return [now if at is None else min(max(at, floor), now) for at, floor in zip(told, floors, strict=True)]
+
+
+def _observation(report: Report, at: datetime) -> Observation:
+    mark = 0 if report.reward is None else id_mark(report.id)  # several activations say no more than one
+    return Observation(report.event_id, at, report.reward, report.slot, mark)
 
 
 def _mark(report: Report) -> bytes:

@@ -14,8 +14,11 @@ from shared.api.logs import read_interactions, read_observations
 from shared.api.rank import ActionReader
 from shared.domain.errors import EventTooLargeError, StorageUnavailableError
 from shared.domain.events import LearningMode, Observation
+from shared.domain.loop import RewardAggregation
 from shared.domain.uploads import Report
+from shared.joining.aggregation import aggregate
 from shared.learning.encoding import Encoder
+from shared.services.log.receipts import Fate, Outcome
 from shared.services.serving.uploads import Uploads
 from tests.builders import T0, after, situation
 from tests.clocks import SetClock
@@ -92,6 +95,72 @@ async def test_a_reward_with_an_id_that_is_sent_again_is_stored_once(one):
         ("e1", 1.0, ""),
         ("e1", 0.5, "top"),
     ]
+
+
+SUM = replace(LOOP, reward_aggregation=RewardAggregation.SUM)
+
+
+@pytest.mark.parametrize("how", RewardAggregation)
+@pytest.mark.parametrize("later", [0, 3, 9])
+async def test_a_reward_that_is_sent_again_to_another_process_counts_once(account, clock, how, later):
+    first, second = (Process(account, clock, loop=replace(LOOP, reward_aggregation=how)) for _ in range(2))
+    rewards = [{"eventId": "e1", "value": value, "id": f"r{value}", "timestamp": T0.isoformat()} for value in (0.25, 0.75, 0.5)]
+    await upload(first, line())
+    await observe(first, *rewards)
+    clock.pass_(later)
+    await observe(second, *rewards)
+    await learn(second)
+    (found,) = (await second.receipts.find("e1")).decisions
+    assert found.reward == aggregate([0.25, 0.75, 0.5], how)
+    counters = (await second.progress()).counters
+    assert (counters.rewards, counters.repeated_rewards, counters.late_rewards, counters.unknown_rewards) == (6, 3, 0, 0)
+    for each in (first, second):
+        each.models.stop()
+
+
+async def test_a_reward_that_is_sent_again_after_windows_were_learned_counts_once_and_is_late_after_its_wait(account, clock):
+    process = Process(account, clock, loop=SUM)
+    await upload(process, line())
+    for _ in range(4):  # each time to a process that has begun anew, with other events learned in between
+        again = Process(account, clock, loop=SUM)
+        await observe(again, {"eventId": "e1", "value": 0.5, "id": "r"})
+        await upload(again, line(f"between at {clock.at}"))
+        clock.pass_(WAIT / 2 + 1)
+        await again.train()
+        again.models.stop()
+    await learn(process)
+    (found,) = (await process.receipts.find("e1")).decisions
+    counters = (await process.progress()).counters
+    assert found.reward == 0.5
+    assert counters.rewards == 4 == 1 + counters.repeated_rewards + counters.late_rewards + counters.unknown_rewards
+    assert counters.late_rewards > 0 < counters.repeated_rewards
+    process.models.stop()
+
+
+async def test_what_became_of_a_reward_that_was_sent_again_is_told(account, clock):
+    first, second = (Process(account, clock, loop=SUM) for _ in range(2))
+    await upload(first, line())
+    for process in (first, second):
+        clock.pass_(1)
+        await observe(process, {"eventId": "e1", "value": 0.5, "id": "r"})
+    (found,) = (await first.receipts.find("e1")).decisions
+    assert [each.outcome for each in found.rewards] == [Outcome.PENDING, Outcome.UNUSED]
+    await learn(first)
+    (found,) = (await first.receipts.find("e1")).decisions
+    assert [(each.outcome, each.reason) for each in found.rewards] == [
+        (Outcome.COUNTED, ""),
+        (Outcome.UNUSED, "its client has sent it before (id)"),
+    ]
+    for process in (first, second):
+        process.models.stop()
+
+
+async def test_an_activation_with_the_id_of_a_reward_does_not_count_as_the_same(one):
+    await upload(one, line(deferActivation=True))
+    await observe(one, {"eventId": "e1", "activate": True, "id": "1"}, {"eventId": "e1", "value": 0.5, "id": "1"})
+    await learn(one)
+    (found,) = (await one.receipts.find("e1")).decisions
+    assert (found.fate, found.reward) == (Fate.LEARNED, 0.5)
 
 
 async def test_a_reward_that_is_sent_again_while_it_is_being_stored_is_stored_once(one):
