@@ -165,7 +165,7 @@ class DsjsonReader:
         return told
 
     def _time(self, line: Line) -> datetime:
-        if line.decided_at is None:
+        if line.decided_at is None or line.decided_at.year == 1:  # .NET's time that nobody has set
             return self._last
         at = _utc(line.decided_at, "Timestamp")
         if at < EPOCH:
