@@ -133,9 +133,9 @@ def _machine_environment() -> dict[str, str]:
 def _named_in_local_settings() -> list[str]:
     try:
         values = json.loads(LOCAL_SETTINGS.read_text("utf-8-sig"))["Values"]
-    except (OSError, ValueError, KeyError):  # none, or one that the app itself will complain of
+    except (OSError, ValueError, LookupError, TypeError):  # none, or one that the app itself will complain of
         return []
-    names = [name for name in values if name.startswith("PERSONALIZER_")]
+    names = [name for name in values or () if name.startswith("PERSONALIZER_")]
     for name in names:
         if name.startswith("PERSONALIZER_STORAGE"):
             raise OwnAppError(

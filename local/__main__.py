@@ -56,9 +56,9 @@ def main() -> int:
     """Run everything; 0 after Ctrl-C or SIGTERM, 1 when something is in the way or ended by itself."""
     given = parse_options(sys.argv[1:])
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both ways of stopping unwind the same way
-    load_local_settings(given.app)
-    home = Path(os.environ.get(FOLDER_SETTING) or HOME)
     try:
+        load_local_settings(given.app)
+        home = Path(os.environ.get(FOLDER_SETTING) or HOME)
         write_logs_as_json()
         with only_one_in(home) as lock:
             if given.app == REPOSITORY:

@@ -28,7 +28,7 @@ from local.backend import Backend
 from local.front import Front
 from local.invoke import DirectBackend
 from local.logs import write_logs_as_json
-from local.processes import GRACE
+from local.processes import GRACE, LocalError
 from local.queues import HELD_FOR
 from local.settings import REPOSITORY, load_local_settings
 
@@ -249,8 +249,11 @@ def _stop_when_input_ends() -> None:
 def main(backend: Backend, arguments: Sequence[str]) -> None:
     """Run the host with the given way of calling functions."""
     options = parse_options(arguments)
-    write_logs_as_json(options.process)
-    serve(backend, options)
+    try:
+        write_logs_as_json(options.process)
+        serve(backend, options)
+    except LocalError as error:
+        sys.exit(str(error))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # a function still running in a thread had its time; a normal exit would wait for it

@@ -8,11 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from local.processes import LocalError
 from shared.runtime.settings import store_folder
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 """The folder of this app."""
+
+LOCAL_SETTINGS = "local.settings.json"
 
 
 class MissingSettingError(LookupError):
@@ -35,10 +38,27 @@ class QueueSettings:
 
 
 def load_local_settings(folder: Path) -> None:
-    """Put the `Values` of `local.settings.json` into the environment; what is already there wins."""
-    values: dict[str, Any] = _read_json(folder / "local.settings.json").get("Values", {})
-    for name, value in values.items():
-        os.environ.setdefault(name, str(value))
+    """Put the `Values` of `local.settings.json` into the environment; what is already there wins. Raises `LocalError`."""
+    for name, value in local_values(folder).items():
+        os.environ.setdefault(name, value)
+
+
+def local_values(folder: Path) -> dict[str, str]:
+    """Give the `Values` of `local.settings.json` as Core Tools reads them; raises `LocalError` for what is none. No value is repeated."""
+    file = folder / LOCAL_SETTINGS
+    content = _read_json(file)
+    if content.get("IsEncrypted") is True:
+        raise LocalError(f"{file} is encrypted, which only Core Tools can read: run func settings decrypt.")
+    values = content.get("Values") or {}
+    if not isinstance(values, dict):
+        raise LocalError(f"{file}: Values must be an object, with a text for each setting.")
+    found = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items() if value is not None}
+    for name, value in found.items():
+        if isinstance(values[name], dict | list) or "\0" in value:
+            raise LocalError(f"{file}: the value of {name!r} must be a text.")
+        if not name or set("=\0") & set(name):
+            raise LocalError(f"{file}: {name!r} cannot be the name of a setting.")
+    return found
 
 
 def route_prefix(folder: Path) -> str:
@@ -96,7 +116,13 @@ def _setting(found: re.Match[str]) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
+    """Read an object, {} where there is no file; raises `LocalError`."""
     if not path.exists():
         return {}
-    content: dict[str, Any] = json.loads(path.read_text("utf-8-sig"))
+    try:
+        content = json.loads(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:  # the message names the place, and repeats nothing
+        raise LocalError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise LocalError(f"{path} must hold a JSON object.")
     return content

@@ -214,6 +214,15 @@ def test_where_it_cannot_listen_it_says_so_and_nothing_is_started(start, options
     assert [each.name for each in supervisor.home.iterdir()] == ["lock"]
 
 
+def test_settings_in_a_file_that_cannot_be_read_are_said_in_a_sentence_and_nothing_is_started(start, tmp_path):
+    (tmp_path / "local.settings.json").write_text('{"Values": {"PERSONALIZER_KEYS": "s3cr3t",}}')
+    supervisor = start("--app", str(tmp_path))
+    assert supervisor.exit_code() == 1
+    (line,) = supervisor.output.splitlines()
+    assert line.startswith(f"{tmp_path}/local.settings.json cannot be read as JSON: ")
+    assert "s3cr3t" not in line
+
+
 @pytest.mark.parametrize("port", ["http", "70000", "-1"])
 def test_what_is_not_a_port_is_refused(monkeypatch, port):
     monkeypatch.setenv("PORT", port)
