@@ -17,6 +17,7 @@ from shared.api.evaluations import (
     read_kind,
     write_old_list,
 )
+from shared.api.lenient import Source
 from shared.api.paging import read_page
 from shared.api.wire import parse
 from shared.domain.errors import EvaluationNotFoundError, InvalidContractError, InvalidEvaluationContractError
@@ -40,7 +41,7 @@ async def put(call: Call) -> func.HttpResponse:
 
 
 async def _submitted(call: Call, job_id: str, *, weighs: bool = False) -> Evaluation:
-    asked = replace(parse(call.body, EvaluationContract, InvalidEvaluationContractError).to_asked(), weighs=weighs)
+    asked = replace(parse(call.body, EvaluationContract, InvalidEvaluationContractError).to_asked(Source(call.body)), weighs=weighs)
     online = (await call.services.configurator.read()).policy
     return await call.services.evaluations.submit(asked, online=online, request_id=request_id_of(call), job_id=job_id)
 

@@ -2,6 +2,7 @@
 
 import azure.functions as func
 
+from shared.api.lenient import Source
 from shared.api.schedules import ScheduleBody, ScheduleContract, ScheduleDetails, ScheduleList
 from shared.api.wire import parse
 from shared.domain.errors import InvalidContractError, ScheduleNotFoundError
@@ -13,7 +14,7 @@ from shared.runtime.ids import job_id_of
 async def put(call: Call) -> func.HttpResponse:
     """Make a schedule, or change its plan; answers with it."""
     schedule_id = job_id_of(call, "scheduleId", InvalidContractError)
-    plan = parse(call.body, ScheduleContract, InvalidContractError).to_plan()
+    plan = parse(call.body, ScheduleContract, InvalidContractError).to_plan(Source(call.body))
     return answer(200, ScheduleBody.of(await call.services.schedules.put(schedule_id, plan), call.services.clock.now()))
 
 

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.api.durations import Duration
 from shared.api.gates import GateContract
+from shared.api.lenient import Source
 from shared.api.paging import read_number, refuse
 from shared.api.policy import PolicyContract
 from shared.api.times import Time, read_time, written_time
@@ -80,11 +81,11 @@ class EvaluationContract(WireModel):
     enable_offline_experimentation: bool | None = None
     enable_policy_optimization: bool | None = None
 
-    def to_asked(self) -> Asked:
-        """Give what is asked for; raises `RequestError` of several kinds for what a schema cannot say."""
+    def to_asked(self, source: Source | None = None) -> Asked:
+        """Give what is asked for; raises `RequestError` of several kinds. ``source`` is the body as it came."""
         if self.end_time <= self.start_time:
             raise InvalidEvaluationDatesError("endTime: must be later than startTime", target="endTime")
-        policies = read_policies(self.policies)
+        policies = read_policies(self.policies, source)
         seeks_better = bool(self.enable_offline_experimentation or self.enable_policy_optimization)
         return Asked(self.name, self.start_time, self.end_time, policies, seeks_better)
 
@@ -111,18 +112,19 @@ class PolicyReferenceContract(WireModel):
         return given
 
 
-def read_policies(given: Sequence[Any]) -> tuple[LearningPolicy, ...]:
-    """Read the policies that are to be compared; raises `RequestError` of several kinds."""
+def read_policies(given: Sequence[Any], source: Source | None = None) -> tuple[LearningPolicy, ...]:
+    """Read the policies that are to be compared; raises `RequestError` of several kinds. ``source`` is the body as it came."""
     if len(given) > MAX_POLICIES:
         found = f"policies: at most {MAX_POLICIES} can be compared at a time, not {len(given)}"
         raise TooManyPoliciesError(found, target="policies")
-    policies = tuple([_policy(each, number) for number, each in enumerate(given)])
+    policies = tuple([_policy(each, number, source) for number, each in enumerate(given)])
     _check_names(policies)
     return policies
 
 
-def _policy(given: object, number: int) -> LearningPolicy:
-    policy = validated(given, PolicyContract, InvalidPolicyContractError, where=("policies", number))
+def _policy(given: object, number: int, source: Source | None) -> LearningPolicy:
+    there = ("policies", number)
+    policy = validated(given, PolicyContract, InvalidPolicyContractError, where=there, source=source.at(*there) if source else None)
     place = f"policies[{number}].arguments"
     try:
         parse_arguments(policy.arguments)

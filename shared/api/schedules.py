@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, WithJsonSchema
 
 from shared.api.evaluations import MAX_POLICIES, POLICIES_SCHEMA, Name, name_of, read_policies
+from shared.api.lenient import Source
 from shared.api.times import Time
 from shared.api.wire import WireModel, one_of
 from shared.domain.errors import InvalidContractError
@@ -32,9 +33,9 @@ class ScheduleContract(WireModel):
     compared_with: Rival = "baseline1"
     least_lifts: Annotated[dict[Name, Lift], Field(max_length=_MOST_LIFTS)] = Field(default_factory=dict)
 
-    def to_plan(self) -> Plan:
-        """Give the plan; raises `RequestError` of several kinds for what a schema cannot say."""
-        policies = read_policies(self.policies)
+    def to_plan(self, source: Source | None = None) -> Plan:
+        """Give the plan; raises `RequestError` of several kinds for what a schema cannot say. ``source`` is the body as it came."""
+        policies = read_policies(self.policies, source)
         valued = {*_FIXED, *[each.name for each in policies]} - {self.compared_with}
         for name in self.least_lifts:
             if name not in valued:

@@ -17,6 +17,7 @@ from shared.api.configuration import read_configuration
 from shared.api.doors import holds_list, holds_number
 from shared.api.durations import read_duration
 from shared.api.evaluations import EvaluationContract
+from shared.api.lenient import Source
 from shared.api.logs import read_interactions, read_observations
 from shared.api.loops import LoopRequest, read_loop
 from shared.api.multislot import MultiSlotRewardRequest, read_multi_slot_rank
@@ -83,6 +84,17 @@ def test_a_number_as_an_id_keeps_every_digit_that_was_sent(number, more):
     assert ([each.id for each in situation.actions], event_id) == ([number, other], number)
     pascal, event_id, _ = ranked(f'{{"EventId": {number}, "Actions": [{both.replace("id", "Id")}]}}'.encode())
     assert ([each.id for each in pascal.actions], event_id) == ([number, other], number)
+
+
+@pytest.mark.parametrize("number", ["1.50", "12345678901234567890123", "3.0"])
+def test_a_number_as_the_name_of_a_policy_keeps_every_digit_that_was_sent(number):
+    policies = f'[{{"name": "p", "arguments": "--cb_explore_adf"}}, {{"Name": {number}, "Arguments": "--cb_explore_adf"}}]'
+    evaluation = f'{{"name": "n", "startTime": "2026-01-01", "endTime": "2026-01-02", "policies": {policies}}}'.encode()
+    asked = parse(evaluation, EvaluationContract, InvalidEvaluationContractError).to_asked(Source(evaluation))
+    assert [each.name for each in asked.policies] == ["p", number]
+    schedule = f'{{"name": "n", "everyDays": 1, "overDays": 1, "policies": {policies}}}'.encode()
+    plan = parse(schedule, ScheduleContract, InvalidContractError).to_plan(Source(schedule))
+    assert [each.name for each in plan.policies] == ["p", number]
 
 
 def test_ids_of_slots_baselines_and_what_is_excluded_there_may_be_numbers():
