@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
-from shared.domain.errors import ResourceNotFoundError
+from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.storage.ports import FileStore
 
 
@@ -15,9 +15,14 @@ class StoredLogFile:
     name: str
     size: int
 
-    def blocks(self) -> AsyncIterator[bytes]:
-        """Read it, some MiB at a time."""
-        return self.files.blocks(self.name)
+    async def blocks(self) -> AsyncIterator[bytes]:
+        """Read it, some MiB at a time; raises `UnreadableError` if it has gone since it was listed, or as the storage."""
+        is_there = not self.size
+        async for block in self.files.blocks(self.name):
+            is_there = True
+            yield block
+        if not is_there:
+            raise UnreadableError("the file cannot be read: it has been deleted meanwhile")
 
 
 async def stored_log_files(files: FileStore, prefix: str, *, area: str) -> Sequence[StoredLogFile]:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from shared.domain.events import JoinedEvent
 from shared.services.importing.accounts import HowFar
-from shared.services.importing.files import LogReader
+from shared.services.importing.files import LogFile, LogReader
 
 
 class MemoryFile:
@@ -20,7 +20,7 @@ class MemoryFile:
             yield self.data[at : at + self._block]
 
 
-async def read_files(files: Sequence[MemoryFile], *, now: datetime) -> tuple[list[JoinedEvent], HowFar]:
+async def read_files(files: Sequence[LogFile], *, now: datetime) -> tuple[list[JoinedEvent], HowFar]:
     """Give the events of these files, and what became of each."""
     reader = LogReader(now=now)
     events = [event async for batch in reader.batches(files, events=lambda: 100, size=1 << 20) for event in batch]
