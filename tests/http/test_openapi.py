@@ -94,6 +94,12 @@ def test_ids_are_unique_and_tags_are_told():
     assert {tag for each in said() for tag in each.operation["tags"]} == {*TAGS}
 
 
+def test_an_id_that_was_published_stays_and_leads_to_the_same_call():
+    """Clients that were made from the description are called by it; functions may be renamed. A new one is written down."""
+    published = dict(line.split("\t") for line in (REPOSITORY / "tests" / "contract" / "operation_ids.tsv").read_text("utf-8").splitlines())
+    assert {each.operation["operationId"]: f"{each.method} {each.path}" for each in said()} == published
+
+
 @pytest.mark.parametrize("each", said(), ids=str)
 def test_every_parameter_and_body_has_a_schema_and_its_examples_fit(each):
     for parameter in each.operation.get("parameters", []):
