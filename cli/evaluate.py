@@ -29,7 +29,7 @@ from shared.joining.foreign.terms import Terms
 from shared.joining.reading import read_lines
 from shared.learning.arguments import parse_arguments, without_effect
 from shared.services.analysis.gates import ruling
-from shared.services.analysis.judging import judged
+from shared.services.analysis.judging import is_nothing_told, judged
 from shared.services.analysis.lane import Lane, contenders, lineups, take_together
 from shared.services.analysis.lifting import reports as reports_of
 from shared.services.analysis.results import Found, Part, notes, parts, report, warnings
@@ -194,11 +194,16 @@ async def _of_loop(loop: str, storage: str, asked: _Asked, *, has_present: bool 
     return _found(lanes)
 
 
-async def compared(loop: str, storage: str, policies: Sequence[LearningPolicy]) -> Sequence[Report]:
-    """Value these policies, and what was shown, on the whole log of a loop; none where no decision was left to chance."""
+async def compared(loop: str, storage: str, policies: Sequence[LearningPolicy]) -> tuple[Sequence[Report], Sequence[str]]:
+    """Value these policies, and what was shown, on the whole log of a loop, and say what makes the figures doubtful.
+
+    There are none where no decision was left to chance.
+    """
     _check_names(policies)
     found = await _of_loop(loop, storage, _Asked(tuple(policies), EPOCH, LATEST, None, Terms()), has_present=False)
-    return [report(each) for each in found.parts if not each.slot]
+    if is_nothing_told(found.parts):
+        return [], []
+    return [report(each) for each in found.parts if not each.slot], warnings(found.parts)
 
 
 def _take(lanes: Sequence[Lane], events: Iterable[JoinedEvent]) -> None:

@@ -13,6 +13,7 @@ from cli.evaluate import compared
 from cli.import_log import import_logs
 from cli.output import console, facts, number, print_json, span, table, what_was_read
 from cli.service import Service
+from cli.sources import check_local
 from cli.storage import deployment, run, stored_loop
 from shared.api.configuration import SETTINGS, ConfigurationChanges, read_changes, write_configuration
 from shared.api.policy import read_policy
@@ -86,6 +87,7 @@ class Moved:
     imported: Imported | None = None
     learned: int = 0
     compared: Sequence[Report] = ()
+    doubts: Sequence[str] = ()
     verdict: str = ""
 
 
@@ -118,6 +120,8 @@ def migrate(
     What is taken over otherwise than it was saved is said. Stopped half-way, run it again: it goes on, and nothing is there twice. What was
     taken over once and changed here since stays as it is, and that is said as well.
     """
+    sources = [*(logs or ()), *(more or ())]
+    check_local(sources)
     wishes = Wishes(is_mirrored, is_optimised, retention_days)
     adapted = adapt(_read(configuration) if configuration else {}, wishes)
     told_of_policy: list[str] = []
@@ -128,7 +132,6 @@ def migrate(
         *(adapted.changes if CONFIGURATION in done.taken else ()),
         *(told_of_policy if not saved or POLICY in done.taken else ()),
     ]
-    sources = [*(logs or ()), *(more or ())]
     if sources:
         run(_import(done, sources, Terms(assumed=probability), storage, as_json=as_json))
     done.learned, is_logged = run(_standing(name, storage))
@@ -157,7 +160,7 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
     members = {names[name.lower()]: value for name, value in saved.items() if name.lower() in names and value is not None}
     if saved and not members:
         raise InvalidRequestError(
-            "the saved configuration has no setting that is known here: is it what GET configurations/service answered?"
+            "the saved configuration has no setting that is known here. It has to be the answer of GET configurations/service"
         )
     read_changes(members)  # what cannot be a setting is refused before anything of it is said
     told = []
@@ -306,7 +309,7 @@ async def _standing(name: str, storage: str) -> tuple[int, bool]:
 
 async def _compare(done: Moved, saved: LearningPolicy | None, storage: str) -> None:
     policies = [LearningPolicy(OURS, _OWN_ARGUMENTS), *([LearningPolicy(AZURE, saved.arguments)] if saved else [])]
-    found = await compared(done.loop, storage, policies)
+    found, done.doubts = await compared(done.loop, storage, policies)
     done.compared = found
     arguments = {_OWN_ARGUMENTS: OURS, **({saved.arguments: AZURE} if saved else {})}
     done.verdict = verdict(found, done.loop, in_force=arguments.get(done.policy.arguments, ""))
@@ -364,6 +367,8 @@ def _print(done: Moved, endpoint: str) -> None:
         out.print(listed)
     if done.verdict:
         out.print(done.verdict, markup=False)
+    for doubt in done.doubts:
+        out.print(f"Beware: {doubt}", markup=False)
     out.print(facts(loop=done.loop, endpoint=endpoint, events_learned=done.learned))
     if not done.is_new and done.loop != DEFAULT_LOOP:
         out.print(f"Its keys were shown before; python -m cli keys regenerate 1 --loop {done.loop} makes a new one.", markup=False)
@@ -385,4 +390,5 @@ def _document(done: Moved, endpoint: str) -> dict[str, Any]:
             for each in done.compared
         ],
         "verdict": done.verdict or None,
+        "warnings": list(done.doubts),
     }

@@ -60,6 +60,13 @@ async def log_files(sources: Sequence[str], storage: str, stack: AsyncExitStack)
     return found
 
 
+def check_local(sources: Sequence[str]) -> None:
+    """Look whether the sources on this machine are there, before anything is done with them; raises as `log_files`."""
+    for source in sources:
+        if not source.startswith(("https://", "http://", _OWN)):
+            local_files(Path(source))
+
+
 async def _files(source: str, storage: str, stack: AsyncExitStack) -> Sequence[LogFile]:
     if source.startswith(("https://", "http://")):
         return await _foreign(source, stack)

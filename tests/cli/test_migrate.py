@@ -289,6 +289,30 @@ def test_a_policy_is_said_to_be_in_force_only_if_it_is(ours, azure, in_force, ke
     assert kept in verdict(reports, "shop", in_force=in_force)
 
 
+async def test_a_log_of_apprentice_mode_is_said_to_tell_no_policies_apart(account, storage, saved):
+    lines = [orjson.loads(line) for line in logged(EVENTS).splitlines()]
+    for line in lines:
+        line["_label_probability"], line["p"] = 1.0, [1.0, 0.0, 0.0]
+    (saved / "logs" / "a.json").write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    done = (await migrate(saved, storage, "--json")).json
+    assert (done["learned"], done["policies"], done["warnings"]) == (EVENTS, [], [])
+    assert "cannot say which policy" in done["verdict"]
+
+
+async def test_probabilities_that_cannot_be_the_true_ones_are_said_to_make_figures_doubtful(account, storage, saved):
+    log = logged(EVENTS).replace(b'"p":[0.3333333333333333,', b'"p":[0.8,')
+    (saved / "logs" / "a.json").write_bytes(log.replace(b':0.3333333333333333,"', b':0.8,"').replace(b"0.3333333333333333", b"0.1"))
+    done = await migrate(saved, storage)
+    assert "Beware: The mean weight of " in done.text
+
+
+async def test_a_log_that_is_not_there_is_told_before_anything_is_made(account, storage, saved):
+    done = await migrate(saved, storage, str(saved / "nothing"))
+    assert (done.code, done.text) == (2, "")
+    assert "there is no file" in done.errors
+    assert await FileLoopStore(account).read("shop") is None
+
+
 def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():
     assert "cannot say which policy" in verdict([], "shop")
 

@@ -11,12 +11,15 @@ from typing import Final
 from shared.domain.evaluation import PolicySource, Verdict
 from shared.evaluation.intervals import ALPHA
 from shared.services.analysis.lifting import lift_ends, present_of
-from shared.services.analysis.results import Part, is_trusted
+from shared.services.analysis.results import Part, forced_share, is_trusted
 from shared.services.analysis.titles import called, title_of
 
 _NOTHING: Final = Verdict(
     "Keep the present policy: no decision of this range was left to chance, so there is nothing to compare policies by."
 )
+_LEAST_FREE: Final = 0.01
+"""The least share of the rounds, of those in which another action could have been shown, by which policies are compared."""
+
 _MOST_MORE: Final = 100
 """So many times the events that were logged are too many to wait for."""
 
@@ -28,13 +31,23 @@ def judged(found: Sequence[Part]) -> Verdict:
     """
     whole = [each for each in found if not each.slot]
     own = present_of(found)
-    if own is None:
+    forced = forced_share(found)
+    if own is None or is_nothing_told(found):
         return _NOTHING
+    if forced > 1.0 - _LEAST_FREE:
+        return Verdict(
+            "Keep the present policy: fewer than 1 % of the decisions of this range were left to chance, too few to compare policies by."
+        )
     others = [each for each in whole if _is_other(each, own)]
     if others:
         return _of_others(own, others)
     baseline = next((each for each in whole if each.contender.source is PolicySource.BASELINE), None)
     return _against_baseline(own, baseline) if baseline is not None else _NOTHING
+
+
+def is_nothing_told(found: Sequence[Part]) -> bool:
+    """Whether no decision was left to chance, so that the log does not tell policies apart."""
+    return not found or forced_share(found) == 1.0
 
 
 def _is_other(part: Part, own: Part) -> bool:

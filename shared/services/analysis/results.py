@@ -274,13 +274,28 @@ def warnings(found: Sequence[Part]) -> list[str]:
     """Say in words what makes figures doubtful; nothing, if all is well."""
     whole = [each for each in found if not each.slot]
     told = [_unsound(each) for each in whole if not is_trusted(each)]
-    forced = max([float(each.sums.coverage.forced[0] / each.moments.rounds) for each in whole], default=0.0)
+    forced = forced_share(found)
     if forced > _MOSTLY:
         told.append(
-            f"In {forced:.0%} of the rounds only one action had any probability: the others count as excluded there, "
+            f"In {_share(forced)} of the rounds only one action had any probability: the others count as excluded there, "
             "so all policies earn the same in those rounds."
         )
     return told + _left_out(found)
+
+
+def forced_share(found: Sequence[Part]) -> float:
+    """Tell the share of the rounds in which only one of several actions could be shown: nothing in them tells policies apart."""
+    return max([float(each.sums.coverage.forced[0] / each.moments.rounds) for each in found if not each.slot], default=0.0)
+
+
+def _share(part: float) -> str:
+    """Write a share that is less than all as less than all.
+
+    >>> _share(1.0), _share(0.9999), _share(0.5)
+    ('100%', '99.99%', '50%')
+    """
+    text = f"{part:.0%}"
+    return f"{min(part, 0.9999):.2%}" if text == "100%" and part < 1.0 else text
 
 
 def _left_out(found: Sequence[Part]) -> list[str]:

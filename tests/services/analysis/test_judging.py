@@ -1,6 +1,7 @@
 """What an evaluation comes to, in one sentence: sure only where intervals part, and the present policy apart from what was shown."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -11,6 +12,7 @@ from shared.services.analysis.lane import Contender, Lane, contenders, lineups, 
 from shared.services.analysis.lifting import reports
 from shared.services.analysis.results import Found, Part, optimal, parts, policy_results
 from shared.services.analysis.titles import title_of
+from tests.builders import T0
 from tests.services.analysis.logs import drawn
 
 LEARNS = LearningPolicy("learns", "--cb_explore_adf --first 1")
@@ -82,6 +84,21 @@ def test_of_files_without_a_loop_others_are_compared_with_what_was_shown():
 
 def test_where_nothing_was_left_to_chance_that_is_said():
     assert "left to chance" in judged([]).sentence
+
+
+@pytest.mark.parametrize(
+    ("free", "said"), [(0, "no decision of this range was left to chance"), (20, "fewer than 1 % of the decisions"), (1_000, "")]
+)
+@pytest.mark.parametrize("has_present", [True, False])
+def test_a_log_that_always_showed_the_same_action_tells_no_policies_apart(free, said, has_present):
+    """As that of Apprentice mode, or without any exploration: each policy has the figure of what was shown."""
+    events = [*drawn(3_000 - free, probabilities=(1.0, 0.0, 0.0)), *drawn(free, seed=2, first=T0 + timedelta(days=1))]
+    lanes = [Lane(each) for each in lineups(contenders(BLIND, [LEARNS], has_present=has_present), exploration_percentage=0.2)]
+    for first in range(0, len(events), 100):
+        take_together(lanes, events[first : first + 100])
+    verdict = judged(parts([Found.of(lane) for lane in lanes]))
+    assert said in verdict.sentence
+    assert bool(said) == verdict.sentence.startswith("Keep the present policy: ")
 
 
 def test_probabilities_that_may_not_be_true_make_nothing_sure():
