@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from cli import options, previews
-from cli.output import console, escape, facts, print_json, table
+from cli.output import console, escape, facts, print_json, print_table, table
 from cli.service import Service
 from shared.api.configuration import ConfigurationRequest
 from shared.domain.changes import MOST_TOLD
@@ -90,7 +90,7 @@ def history(
         for member in each["members"] or [{"name": "", "old": None, "new": None}]:
             texts = (member["name"], member["old"] or "", member["new"] or "")
             listed.add_row(each["changedAt"], each["by"], each["kind"], *map(escape, texts), doubt)
-    console().print(listed)
+    print_table(listed, nothing="Nothing was changed yet.")
 
 
 def changes(settings: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 
 from cli import options
-from cli.output import console, escape, print_json, spinner, table
+from cli.output import console, escape, print_json, print_table, spinner, table
 from cli.service import Service
 from shared.api.breakdowns import CROSSED, LARGEST_PAGE, MOST_CROSSED, PAGE
 from shared.domain.clock import EPOCH, SystemClock
@@ -207,7 +207,7 @@ def counted_(
     for each in found["value"]:
         ends = [_minute(each[name]) for name in ("startTime", "endTime")]
         listed.add_row(*[escape(each[name]) for name in ("id", "name", "feature")], *ends, each["status"])
-    console().print(listed)
+    print_table(listed, nothing="Nothing was counted from the log yet. `figures count FEATURE` does it.")
 
 
 @app.command()

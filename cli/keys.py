@@ -31,7 +31,7 @@ def list_(loop: options.Loop = options.THE_LOOP, storage: options.Storage = "", 
         print_json(found)
         return
     if not found:
-        print(f"No key of the loop {loop} is known here: the app's own are in its settings (PERSONALIZER_KEYS).")
+        print(f"No key of the loop {loop} is stored: it uses those of the app (PERSONALIZER_KEYS; after `make run`, .local/keys).")
         return
     console().print(facts(loop=loop, **{f"key {each['number']}, {each['source']}": str(each["digest"]) for each in found}))
 

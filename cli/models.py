@@ -1,5 +1,7 @@
 """``python -m cli models``: a loop's models, listed, gone back to, taken away and brought back."""
 
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -7,9 +9,10 @@ from urllib.parse import quote
 import typer
 
 from cli import options, previews
-from cli.output import console, escape, facts, print_json, table
+from cli.output import console, escape, facts, print_json, print_table, table
 from cli.service import Service
 from shared.api.model import MOST_MOVED
+from shared.domain.words import counted
 
 app = typer.Typer(help="A loop's models: list them, go back to one, export, import or delete the published one.", no_args_is_help=True)
 
@@ -19,7 +22,7 @@ def list_(
     loop: options.Loop = options.THE_LOOP, endpoint: options.Endpoint = "", key: options.Key = "", as_json: options.Json = False
 ) -> None:
     """List the versions that are kept, newest first."""
-    found = Service.of_loop(endpoint, key, loop).ask("GET", "model/versions")["value"]
+    found = _versions(Service.of_loop(endpoint, key, loop))
     if as_json:
         print_json(found)
         return
@@ -27,7 +30,7 @@ def list_(
     for each in found:
         served = "published" if each["isServed"] else ""
         listed.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}", served)
-    console().print(listed)
+    print_table(listed, nothing="There is no model yet. `status` shows how far the loop is.")
 
 
 @app.command()
@@ -61,13 +64,21 @@ def compare(
 @app.command()
 def restore(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="A version that `models list` shows.")],
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
-    """Go back to a version: a copy of it is published, and learns from there."""
-    made = Service.of_loop(endpoint, key, loop).ask("POST", f"model/versions/{quote(version, safe='')}/restore")
+    """Go back to a version: a copy of it is published, and learns from there. What the present model knows more is said first."""
+    service = Service.of_loop(endpoint, key, loop)
+    kept = {each["version"]: each for each in _versions(service)}
+    wanted, served = kept.get(version), _served(kept.values())
+    if wanted is not None and served is not None and wanted["learned"] < served["learned"]:
+        said = f"{version} knows {counted(wanted['learned'], 'event')}, the present model {served['learned']:,}."
+        print(f"{said} The later events are not in it. {_way_back(served)}", file=sys.stderr)
+        previews.ask(is_sure=is_sure)
+    made = service.ask("POST", f"model/versions/{quote(version, safe='')}/restore")
     _print_version(made, as_json=as_json)
 
 
@@ -95,15 +106,21 @@ def export(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `models export` wrote.")],
+    is_sure: previews.IsSure = False,
     loop: options.Loop = options.THE_LOOP,
     endpoint: options.Endpoint = "",
     key: options.Key = "",
     as_json: options.Json = False,
 ) -> None:
     """Publish the model of a file whose signer the service trusts; doing so again changes nothing."""
-    service = Service.of_loop(endpoint, key, loop)
-    service.ask("PUT", "model", file.read_bytes())
-    made = next((each for each in service.ask("GET", "model/versions")["value"] if each["isServed"]), None)
+    service, content = Service.of_loop(endpoint, key, loop), file.read_bytes()
+    served = _served(_versions(service))
+    if served is not None and served["learned"]:
+        said = f"The model in {file} takes the place of the present one, which knows {counted(served['learned'], 'event')}."
+        print(f"{said} {_way_back(served)}", file=sys.stderr)
+        previews.ask(is_sure=is_sure)
+    service.ask("PUT", "model", content)
+    made = _served(_versions(service))
     if made is not None:
         _print_version(made, as_json=as_json)
 
@@ -120,14 +137,26 @@ def reset(
     service = Service.of_loop(endpoint, key, loop)
     if not is_sure:
         known = previews.known(service)
-        typer.confirm(
-            f"Begin without a model in the loop {loop}? The present one knows {known:,} events, the next 0.", abort=True, err=True
-        )
+        knows = f"The present one knows {counted(known, 'event')}, the next one 0."
+        typer.confirm(f"Begin without a model in the loop {loop}? {knows}", abort=True, err=True)
     service.ask("DELETE", "model")
     if as_json:
         print_json({"reset": loop})
     else:
         print(f"The loop {loop} begins without a model.")
+
+
+def _versions(service: Service) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = service.ask("GET", "model/versions")["value"]
+    return found
+
+
+def _served(versions: Iterable[dict[str, Any]]) -> dict[str, Any] | None:
+    return next((each for each in versions if each["isServed"]), None)
+
+
+def _way_back(served: dict[str, Any]) -> str:
+    return f"To undo this while that version is kept: python -m cli models restore {served['version']}"
 
 
 def _print_version(version: dict[str, Any], *, as_json: bool) -> None:

@@ -84,6 +84,14 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
+def print_table(listed: Table, *, nothing: str) -> None:
+    """Print a table, or say in a sentence that there is nothing to list."""
+    if listed.row_count:
+        console().print(listed)
+    else:
+        print(nothing)
+
+
 def facts(**values: Any) -> Table:
     """Make a table of names and values; what is None is left out."""
     made = Table(box=None, pad_edge=False, show_header=False)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from cli import options
-from cli.output import console, escape, facts, number, print_json, span, table
+from cli.output import console, escape, facts, number, print_json, print_table, span, table
 from cli.service import Service
 from shared.domain.evaluation import BASELINE, PRESENT
 from shared.domain.schedules import MOST_EVERY, MOST_OVER, RIVALS
@@ -79,7 +79,7 @@ def list_(
         told = ("", "") if last is None else (_minute(last["dueTime"]), last["status"])
         days = [f"{each[name]} d" for name in ("everyDays", "overDays")]
         listed.add_row(escape(each["id"]), escape(each["name"]), *days, f"{each['numberOfRuns']}", *told, _minute(each["nextTime"]))
-    console().print(listed)
+    print_table(listed, nothing="There is no schedule. `schedules set ID` makes one.")
 
 
 @app.command()

@@ -24,9 +24,9 @@ def service(new_store: NewStorage) -> Iterator[RunningApp]:
 def cli(service: RunningApp):
     environment = {"PERSONALIZER_ENDPOINT": service.base_url, "PERSONALIZER_KEY": service.key}
 
-    def command(*arguments: str) -> Done:
+    def command(*arguments: str, is_said: bool = False) -> Done:
         answer = run(*arguments, environment=environment)
-        assert (answer.code, answer.errors) == (0, ""), answer
+        assert (answer.code, bool(answer.errors)) == (0, is_said), answer
         return answer
 
     return command
@@ -68,3 +68,15 @@ def test_two_models_are_put_side_by_side(cli):
     assert (found["from"]["version"], found["to"]["version"]) == (older, newest)
     assert found["moved"]
     assert found["moved"][0]["name"] in cli("models", "compare", older, newest).text
+
+
+def test_what_the_present_model_knows_more_is_said_before_an_earlier_one_takes_its_place(cli, tmp_path):
+    newest, older = cli("models", "list", "--json").json[:2]
+    assert newest["learned"] > older["learned"]
+    gone_back = cli("models", "restore", older["version"], "--json", is_said=True)
+    assert f"{older['version']} knows {older['learned']} event" in gone_back.errors
+    assert f"python -m cli models restore {newest['version']}" in gone_back.errors
+    assert cli("models", "restore", newest["version"], "--json").json["learned"] == newest["learned"]
+    cli("models", "export", str(tmp_path / "model.zip"))
+    imported = cli("models", "import", str(tmp_path / "model.zip"), "--json", is_said=True)
+    assert f"which knows {newest['learned']} event" in imported.errors

@@ -121,6 +121,7 @@ def test_models_are_listed_exported_imported_gone_back_to_and_begun_anew(cli, se
     assert done(cli("models", "restore", kept[0]["version"], "--json")).json["version"] == kept[0]["version"]
     assert kept[0]["version"] in done(cli("models", "list")).text
     assert "ResourceNotFound" in cli("models", "restore", "00000000-none").told
+    assert done(cli("schedules", "list")).text == "There is no schedule. `schedules set ID` makes one.\n"
     (tmp_path / "no.zip").write_bytes(b"PK")
     assert "InvalidModelImportFormat" in cli("models", "import", str(tmp_path / "no.zip")).told
     assert "No such file" in cli("models", "import", str(tmp_path / "none.zip")).told
