@@ -19,7 +19,8 @@ from shared.api.configuration import SETTINGS, ConfigurationChanges, read_change
 from shared.api.policy import read_policy
 from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError
 from shared.domain.evaluation import Report
-from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.events import LearningMode
+from shared.domain.loop import DEFAULT_LOOP, ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
 from shared.joining.foreign.terms import Terms
 from shared.learning.arguments import without_effect
 from shared.runtime.http import QUERY_VERSION
@@ -76,11 +77,15 @@ class Adapted:
 
 @dataclass(slots=True)
 class Moved:
-    """What was done. ``keys`` are those of a new loop, which are told this once, ``policy`` is in force then."""
+    """What was done. ``keys`` are those of a new loop, which are told this once, ``policy`` is in force then.
+
+    The model ``forgets`` rewards from now on if it learns to imitate the application.
+    """
 
     loop: str
     is_new: bool
     policy: LearningPolicy
+    forgets: bool = False
     keys: Sequence[str] = field(default=(), repr=False)
     changes: list[str] = field(default_factory=list)
     taken: Sequence[str] = ()
@@ -135,6 +140,12 @@ def migrate(
     if sources:
         run(_import(done, sources, Terms(assumed=probability), storage, as_json=as_json))
     done.learned, is_logged = run(_standing(name, storage))
+    if done.forgets and done.imported is not None and done.imported.events:
+        done.changes.append(
+            "learningMode: is Apprentice. In this mode the model learns to choose as your application does, and forgets within some hundred"
+            " events what it learned from rewards. To keep that, set PERSONALIZER_APPRENTICE_LEARNING=Observe for the app, or Online"
+            f" (python -m cli config set learningMode=Online --loop {name})."
+        )
     if is_compared and is_logged:
         run(_compare(done, saved, storage))
     where = _endpoint(endpoint, name)
@@ -239,13 +250,15 @@ async def _move(name: str, wanted: Wanted, storage: str, *, is_again: bool, as_j
         before = await _found(deployed, name)
         kept = await deployed.loops.take_over(name, wanted, again=is_again)
         defaults = deployed.settings.loop
-    done = Moved(name, is_new=bool(kept.keys), policy=kept.record.settings(defaults).policy, keys=kept.keys)
+    now = kept.record.settings(defaults)
+    forgets = now.learning_mode is LearningMode.APPRENTICE and now.apprentice_learning is ApprenticeLearning.IMITATE
+    done = Moved(name, is_new=bool(kept.keys), policy=now.policy, forgets=forgets, keys=kept.keys)
     if kept.keys and not as_json:
         console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
         console().print("Copy the keys now. They are shown this once.")
     settings, policy = to_take(before, wanted, again=is_again)
     done.taken = [name for name, is_taken in ((CONFIGURATION, settings.keys() - SAFE), (POLICY, policy)) if is_taken]
-    done.changes = stayed(wanted, before.settings(defaults), kept.record.settings(defaults), done.taken)
+    done.changes = stayed(wanted, before.settings(defaults), now, done.taken)
     return done
 
 

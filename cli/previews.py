@@ -10,7 +10,7 @@ from cli.service import Service
 _RETRAIN_DAYS: Final = "modelRetrainDays"
 """What it limits is a later change, so that nothing is lost yet."""
 
-IsSure = Annotated[bool, typer.Option("--yes", help="Do not ask, even if the new model will know less.")]
+IsSure = Annotated[bool, typer.Option("--yes", help="Do not ask, even if the next model will know less.")]
 
 
 def say(service: Service, *, is_sure: bool, **change: Any) -> None:
@@ -28,8 +28,8 @@ def say(service: Service, *, is_sure: bool, **change: Any) -> None:
 
 
 def loses(found: dict[str, Any]) -> bool:
-    """Tell whether the service says that the model will know less, or that events are deleted."""
-    return bool(found["events"] < found["ofEvents"] or found["eventsDeleted"] > 0)
+    """Tell whether the service says that something is lost; one of an earlier release says only what is lost at once."""
+    return bool(found.get("isLossy") or found["events"] < found["ofEvents"] or found["eventsDeleted"] > 0)
 
 
 def ask(*, is_sure: bool) -> None:

@@ -45,6 +45,7 @@ def _members(found: Preview) -> dict[str, Any]:
         "events": found.learned,
         "of_events": found.known,
         "events_deleted": found.deleted,
+        "is_lossy": found.is_lossy,
         "is_exact": found.is_exact,
         "message": found.message,
         "changes": changed_members(found.before, found.after),
@@ -58,7 +59,15 @@ def _other_tier(record: LoopRecord, tier: Tier | None) -> list[ChangedMember]:
 def _of_a_new_one(name: str) -> LoopPreviewResponse:
     message = f"There is no loop {name[:40]} yet: it would be made."
     return LoopPreviewResponse(
-        is_there=False, is_learned_again=False, events=0, of_events=0, events_deleted=0, is_exact=True, message=message, changes=[]
+        is_there=False,
+        is_learned_again=False,
+        events=0,
+        of_events=0,
+        events_deleted=0,
+        is_exact=True,
+        is_lossy=False,
+        message=message,
+        changes=[],
     )
 
 

@@ -50,7 +50,8 @@ class ChangedMember(WireModel):
 class PreviewResponse(WireModel):
     """The effect of the change; ``message`` says it for people, and ``changes`` has the values.
 
-    ``events`` is what the next model will know, at least so many unless ``isExact``, ``ofEvents`` what the present one does.
+    ``events`` is what the next model will know, at least so many unless ``isExact``, ``ofEvents`` what the present one does. Where it
+    ``isLossy``, something that was learned or logged is lost by it, now or in time, or may be: ask before such a change.
     """
 
     is_learned_again: bool
@@ -58,6 +59,7 @@ class PreviewResponse(WireModel):
     of_events: int
     events_deleted: int
     is_exact: bool
+    is_lossy: bool
     message: str
     changes: list[ChangedMember]
 

@@ -41,7 +41,7 @@ async function draw(page, putIn) {
     const changes = Object.fromEntries(changed.map((each) => [each.name, each.read()]));
     const isAgreed = async () => {
       const foreseen = await api.post("personalizer/configurations/preview", { configuration: changes });
-      return !(foreseen.isLearnedAgain || foreseen.eventsDeleted) || agreed(changed, foreseen, signal);
+      return !(foreseen.isLearnedAgain || foreseen.isLossy) || agreed(changed, foreseen, signal);
     };
     const labelOf = (/** @type {string} */ name) => settings.find((each) => each.name === name)?.label ?? null;
     if (!(await saved({ api, path: PATH, read, changes, agreed: isAgreed, labelOf, signal }))) return false;
@@ -84,16 +84,21 @@ async function draw(page, putIn) {
 
 /**
  * @param {Setting[]} changed
- * @param {{ isLearnedAgain: boolean, events: number, ofEvents: number, eventsDeleted: number, message: string }} foreseen
+ * @param {{ isLearnedAgain: boolean, isLossy: boolean, eventsDeleted: number, isExact: boolean, message: string }} foreseen
  * @param {AbortSignal} signal
  */
-function agreed(changed, { isLearnedAgain, events, ofEvents, eventsDeleted, message }, signal) {
-  const names = changed.map((each) => each.name).join(", ");
-  const until = isLearnedAgain ? " The present model serves until the new one is ready." : "";
-  const isDangerous = events < ofEvents || eventsDeleted > 0;
-  if (!isLearnedAgain) return confirmed({ title: "Delete from the log?", text: message, action: "Save and delete" }, signal);
-  const text = `You change ${names}. ${message}${until}`;
-  return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }, signal);
+function agreed(changed, { isLearnedAgain, isLossy, eventsDeleted, isExact, message }, signal) {
+  const text = `You change ${changed.map((each) => each.name).join(", ")}. ${message}`;
+  if (isLearnedAgain) {
+    const until = " The present model serves until the new one is ready.";
+    const question = { title: "Learn the model again?", text: text + until, action: "Save and learn again", isDangerous: isLossy };
+    return confirmed(question, signal);
+  }
+  const isDeleting = eventsDeleted > 0 || !isExact;
+  const question = isDeleting
+    ? { title: "Delete from the log?", text: message, action: "Save and delete" }
+    : { title: "Change the learning mode?", text, action: "Save" };
+  return confirmed(question, signal);
 }
 
 /**

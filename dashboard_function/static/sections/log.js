@@ -21,7 +21,11 @@ export async function show(page) {
     "Delete the log…",
     async () => {
       const { ofEvents } = await api.post("personalizer/configurations/preview", {});
-      const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay. The model knows ${counted(ofEvents, "event")}, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
+      const { loop } = await api.get("personalizer/status", {}, signal);
+      const unfinished = loop.anew
+        ? " The model is being learned again now. It begins again without this log, so what it learned is lost as well: wait until it is ready."
+        : "";
+      const text = `Everything that is logged up to now is deleted for good, also events that wait to be learned. The counters and the model stay.${unfinished} The model knows ${counted(ofEvents, "event")}, which cannot be learned again: if a setting changes what a reward means, the new model begins without them. Evaluations of that time are no longer possible.`;
       if (!(await confirmed({ title: "Delete the log?", text, action: "Delete", typed: api.loop }, signal))) return;
       await api.remove("personalizer/logs");
       note("The log is deleted.");

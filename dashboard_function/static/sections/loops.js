@@ -136,8 +136,10 @@ function loopTable(loops, administrator, { again, signal }) {
       async () => {
         const { value: present, tag } = await administrator.tagged(`loops/${loop.name}`, signal);
         const since = present.tier === loop.tier ? "" : ` Somebody has made it ${present.tier} meanwhile.`;
-        const text = `“${loop.name}” becomes ${control.value}.${since} It gets the learning mode of that tier. Its model stays.`;
-        if (!(await confirmed({ title: "Change the tier?", text, action: "Change", isDangerous: false }, signal))) return;
+        const foreseen = await administrator.post(`loops/${loop.name}/preview`, { tier: control.value });
+        const text = `“${loop.name}” becomes ${control.value}.${since} It gets the learning mode of that tier. ${foreseen.message}`;
+        const isDangerous = foreseen.isLossy;
+        if (!(await confirmed({ title: "Change the tier?", text, action: "Change", isDangerous }, signal))) return;
         await administrator.put(`loops/${loop.name}`, { tier: control.value }, ifSame(tag));
         note(`“${loop.name}” is ${control.value} now.`);
         await again();

@@ -48,7 +48,7 @@ export async function show({ api, root, signal }) {
     const foreseen = await api.post(PREVIEW, { policy });
     if (!foreseen.isLearnedAgain) return true;
     const text = `This policy uses other features. ${foreseen.message} The present model serves until the new one is ready.`;
-    const isDangerous = foreseen.events < foreseen.ofEvents;
+    const isDangerous = foreseen.isLossy;
     return confirmed({ title: "Learn the model again?", text, action: "Save and learn again", isDangerous }, signal);
   };
   const submit = async () => {

@@ -326,6 +326,7 @@ _EFFECT: Final = {
     "ofEvents": 20001,
     "eventsDeleted": 0,
     "isExact": True,
+    "isLossy": True,
     "message": "The model is learned again from the log. The new model will know 1 of 20,001 events: modelRetrainDays is set to 2.",
     "changes": [{"member": "defaultReward", "before": 0.0, "after": 0.5}],
 }

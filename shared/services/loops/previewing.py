@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Final
 
 from shared.domain.clock import EARLIEST, EPOCH, Clock, days_before
-from shared.domain.errors import UnreadableError
+from shared.domain.errors import NewerFormatError, UnreadableError
+from shared.domain.events import LearningMode
 from shared.domain.ledger import Link, Pointer
-from shared.domain.loop import LoopRecord, LoopSettings
+from shared.domain.loop import ApprenticeLearning, LoopRecord, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.domain.words import counted
 from shared.joining.chunks import ChunkName
@@ -28,7 +29,8 @@ class Preview:
     """What a change would do.
 
     ``known`` events are what the present model learned, ``learned`` what the next one will have, at least so many unless ``is_exact``.
-    ``deleted`` events of the log end with shorter retention, learned or not. ``before`` and ``after`` are the settings in force.
+    ``deleted`` events of the log end with shorter retention, learned or not. ``before`` and ``after`` are the settings in force. It
+    ``is_lossy`` if something that was learned or logged is lost by it, now or in time, or may be.
     """
 
     before: LoopSettings
@@ -38,6 +40,7 @@ class Preview:
     known: int
     deleted: int
     is_exact: bool
+    is_lossy: bool
     message: str
 
 
@@ -58,20 +61,38 @@ class Previewer:
         """Tell what a change of the loop's record would do; raises as `preview`."""
         old, new = await self._configurator.tried(change)
         found = await self._store.pointer()
-        pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH)
-        looked = await self._look(pointer, old, new, self._clock.now())
-        is_again = new.resets != old.resets
+        pointer = found[0] if found else Pointer(0, "", EPOCH, EPOCH, resets=old.resets)
+        now, is_again, is_due = self._clock.now(), new.resets != old.resets, await self._is_due(pointer, old)
+        looked = await self._look(pointer, old, new, now, is_again=is_again or is_due)
+        if is_due and not is_again:  # what an earlier change asks for has not begun: this one may still make it less, or more
+            as_it_is = await self._look(pointer, old, old, now, is_again=True)
+            is_again = (looked.learned, looked.is_exact) != (as_it_is.learned, as_it_is.is_exact)
         learned = looked.learned if is_again else pointer.learned
-        is_exact = looked.is_exact
-        message = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
-        return Preview(old, new, is_again, learned, pointer.learned, looked.deleted, is_exact, " ".join([message, *_later(old, new)]))
+        is_exact = looked.is_exact if is_again or _is_shorter(old, new, now) else True
+        told = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
+        later = [*_later(old, new), *_forgotten(pointer, old, new)]
+        is_lossy = learned < pointer.learned or looked.deleted > 0 or not is_exact or bool(_forgotten(pointer, old, new))
+        message = " ".join([told, *later])
+        return Preview(old, new, is_again, learned, pointer.learned, looked.deleted, is_exact, is_lossy, message)
 
-    async def _look(self, pointer: Pointer, old: LoopSettings, new: LoopSettings, now: datetime) -> "_Counts":
+    async def _is_due(self, pointer: Pointer, loop: LoopSettings) -> bool:
+        """Whether an earlier change asks for a new model that nobody has begun to learn: which events that learns is still open."""
+        if pointer.resets == loop.resets:
+            return False
+        try:
+            begun = await self._store.checkpoints.progress()
+        except NewerFormatError:
+            raise
+        except UnreadableError:
+            return True
+        return begun is None or begun.resets != loop.resets
+
+    async def _look(self, pointer: Pointer, old: LoopSettings, new: LoopSettings, now: datetime, *, is_again: bool) -> "_Counts":
         """Count what would be learned again, and what shorter retention would delete, in one walk back through the log."""
         counts = _Counts()
         is_wanted, kept_since = reach(pointer, new, now=now), _kept_since(new, now)
-        is_shorter = kept_since > _kept_since(old, now)
-        if new.resets == old.resets and not is_shorter:
+        is_shorter = _is_shorter(old, new, now)
+        if not (is_again or is_shorter):
             return counts
         unread: list[tuple[str, bool, bool, int]] = []
 
@@ -115,6 +136,10 @@ class _Counts:
     def add(self, events: int, *, is_learned: bool, is_kept: bool) -> None:
         self.learned += events if is_learned else 0
         self.deleted += 0 if is_kept else events
+
+
+def _is_shorter(old: LoopSettings, new: LoopSettings, now: datetime) -> bool:
+    return _kept_since(new, now) > _kept_since(old, now)
 
 
 def _kept_since(loop: LoopSettings, now: datetime) -> datetime:
@@ -163,6 +188,24 @@ def _later(old: LoopSettings, new: LoopSettings) -> Sequence[str]:
         return []
     reach = f"the last {counted(new.model_retrain_days, 'day')} only" if new.model_retrain_days else "nothing of the log"
     return [f"A later change that has the model learned again will learn {reach} (modelRetrainDays)."]
+
+
+def _forgotten(pointer: Pointer, old: LoopSettings, new: LoopSettings) -> Sequence[str]:
+    """Say that a model which begins to imitate does not keep what it learned from rewards.
+
+    >>> one = Pointer(1, "1", EPOCH, EPOCH, learned=300)
+    >>> (said,) = _forgotten(one, LoopSettings(), LoopSettings(learning_mode=LearningMode.APPRENTICE))
+    >>> said[:75]
+    'In Apprentice mode the model learns to choose as your application does. Wit'
+    """
+    is_begun = LearningMode.APPRENTICE is new.learning_mode is not old.learning_mode
+    if not (is_begun and pointer.learned and new.apprentice_learning is ApprenticeLearning.IMITATE):
+        return []
+    return [
+        "In Apprentice mode the model learns to choose as your application does. Within some hundred events it forgets what it learned"
+        " from rewards. To keep that, set PERSONALIZER_APPRENTICE_LEARNING=Observe for the app first, or export the model"
+        " (python -m cli models export FILE)."
+    ]
 
 
 def _why_less(pointer: Pointer, new: LoopSettings, learned: int) -> str:

@@ -1,7 +1,7 @@
 """What a change is said to do is what it does, and to ask for it changes nothing."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import cast
 
@@ -11,10 +11,12 @@ from shared.domain.clock import EPOCH
 from shared.domain.errors import InvalidRewardWaitTimeError
 from shared.domain.events import LearningMode
 from shared.domain.ledger import Pointer
-from shared.domain.loop import LearningPolicy, LoopSettings, RewardAggregation
+from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.joining.foreign.reader import TERMS
 from shared.joining.foreign.terms import Terms
 from shared.services.importing.importer import Importer, Pace
+from shared.services.log.retention import Retention
+from shared.services.log.retention import Terms as RetentionTerms
 from shared.services.loops import previewing
 from shared.services.loops.configuring import Change, Configurator
 from shared.services.loops.previewing import Preview, Previewer, _message
@@ -31,7 +33,7 @@ from shared.storage.ports import Storage
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import keeper
-from tests.reliability.world import LOOP, event_log
+from tests.reliability.world import LOOP, SETTLED_FOR, event_log
 from tests.services.importing.reading_files import MemoryFile
 from tests.services.importing.test_importer import log_of
 from tests.stores import opened
@@ -84,6 +86,11 @@ class Loop:
     async def trains(self) -> None:
         hot, limits = event_log(self.account, self.clock), Limits(grace=timedelta(seconds=5), lookback=timedelta(seconds=30))
         await Trainer(hot, self.log, self.store, self.configuration, clock=self.clock, limits=limits).run()
+
+    async def keeps_what_it_should(self) -> None:
+        hot = event_log(self.account, self.clock)
+        terms = RetentionTerms(models_kept=20, settled_for=SETTLED_FOR)
+        await Retention(hot, self.log, self.store, self.configuration, clock=self.clock, terms=terms).run()
 
     async def knows(self) -> int:
         pointer = await self.store.pointer()
@@ -151,6 +158,97 @@ async def test_what_to_unset_is_said_to_do_is_what_it_does(loop, own, is_again, 
     if not deletes:
         await loop.trains()
         assert told.learned == await loop.knows()
+
+
+NEITHER = {"name", "retrains_last_days", "resets", "edited_at"}
+"""Fields that nobody sets: they follow from the others."""
+
+OTHER_VALUES = {
+    "reward_wait": timedelta(hours=2),
+    "default_reward": 0.25,
+    "reward_aggregation": RewardAggregation.SUM,
+    "exploration_percentage": 0.5,
+    "learning_mode": LearningMode.LOGGING_ONLY,
+    "apprentice_learning": ApprenticeLearning.OBSERVE,
+    "model_export_frequency": timedelta(minutes=1),
+    "model_retrain_days": 1,
+    "policy": BLIND,
+    "log_retention_days": 30,
+    "log_mirror_enabled": True,
+    "log_mirror_sas_uri": "https://mirrors.blob.core.windows.net/logs?sig=x",
+    "is_auto_optimization_enabled": True,
+    "auto_optimization_frequency": timedelta(days=1),
+    "auto_optimization_start": after(0),
+    "is_inference_explainability_enabled": True,
+    "breakdown_feature": "u.k",
+    "holdout_percentage": 0.1,
+}
+BESIDE = {"log_mirror_enabled": {"log_mirror_sas_uri": OTHER_VALUES["log_mirror_sas_uri"]}}
+
+
+async def chunks_in(loop: Loop) -> int:
+    return len(await loop.log.chain())
+
+
+def test_each_setting_is_tried():
+    assert OTHER_VALUES.keys() | NEITHER == {each.name for each in fields(LoopSettings)}
+
+
+@pytest.mark.parametrize("name", [*OTHER_VALUES])
+async def test_for_each_setting_what_is_lost_is_said_before_and_nothing_else_is_lost(loop, name):
+    known, chunks = await loop.knows(), await chunks_in(loop)
+    changes = {name: OTHER_VALUES[name], **BESIDE.get(name, {})}
+    told = await loop.asked(changes.pop("policy", None), **changes)
+    await loop.configurator.edit(lambda record: loop.configurator.changed(record, Change(changes, told.after.policy)))
+    await loop.trains()
+    await loop.keeps_what_it_should()
+    assert told.learned == await loop.knows()
+    is_less = await loop.knows() < known or await chunks_in(loop) < chunks
+    assert told.is_lossy == is_less == (name == "log_retention_days")
+
+
+@pytest.mark.parametrize(
+    ("later", "is_less"),
+    [
+        ({"model_retrain_days": 1}, True),
+        ({"log_retention_days": 30}, True),
+        ({"exploration_percentage": 0.4}, False),
+        ({"model_export_frequency": timedelta(seconds=1)}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+async def test_a_change_that_makes_less_of_what_is_still_to_be_learned_again_is_said_to(loop, later, is_less):
+    known = await loop.knows()
+    await loop.configurator.configure({"default_reward": 0.5})
+    told = await loop.asked(**later)
+    assert (told.is_learned_again, told.is_lossy, told.known) == (is_less, is_less, known)
+    await loop.configurator.configure(later)
+    await loop.trains()
+    assert told.learned == await loop.knows()
+
+
+async def test_the_days_that_are_unset_before_the_model_is_learned_again_are_said_to_bring_all_back(loop):
+    known = await loop.knows()
+    await loop.configurator.configure({"default_reward": 0.5, "model_retrain_days": 1})
+    told = await loop.previewer.preview(Change({}, unset=["model_retrain_days"]))
+    assert (told.is_learned_again, told.learned, told.is_lossy) == (True, known, False)
+    await loop.configurator.unset(["model_retrain_days"])
+    await loop.trains()
+    assert await loop.knows() == known
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_forgotten"),
+    [
+        ({"learning_mode": LearningMode.APPRENTICE}, True),
+        ({"learning_mode": LearningMode.APPRENTICE, "apprentice_learning": ApprenticeLearning.OBSERVE}, False),
+        ({"learning_mode": LearningMode.LOGGING_ONLY}, False),
+    ],
+)
+async def test_a_model_that_begins_to_imitate_is_said_to_forget_what_rewards_taught(loop, changes, is_forgotten):
+    told = await loop.asked(**changes)
+    assert (told.is_lossy, "forgets what it learned" in told.message) == (is_forgotten, is_forgotten)
 
 
 async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_name(loop):
@@ -258,7 +356,7 @@ async def test_what_a_long_log_loses_by_shorter_retention_is_not_said_to_be_noth
     await loop.trains()
     monkeypatch.setattr("shared.services.loops.previewing.MOST_CHUNKS", 0)
     told = await loop.asked(log_retention_days=30)
-    assert (told.deleted, told.is_exact) == (0, False)
+    assert (told.deleted, told.is_exact, told.is_lossy) == (0, False, True)
     assert "not counted" in told.message
 
 
