@@ -15,6 +15,7 @@ from shared.api.times import Time
 from shared.api.wire import EventId, WireModel, validated
 from shared.domain.errors import (
     InvalidRankRequestError,
+    InvalidRequestError,
     InvalidRewardRequestError,
     RequestError,
     UnsupportedMediaTypeError,
@@ -27,6 +28,7 @@ LINES = ("application/x-ndjson", "application/jsonl", "application/x-jsonlines")
 MAX_VERSION_LENGTH = 256
 MIN_PROBABILITY = 1e-6
 """Of what was chosen: rarer choices would outweigh everything else when policies are compared."""
+_JOINED = frozenset({"_label_cost", "_label_ca", "_labelIndex", "_outcomes"})
 _TOLERANCE = 1e-3
 """Clients may have computed in single precision."""
 
@@ -142,12 +144,20 @@ def read_observations(body: bytes) -> Sequence[Report]:
 def _read(body: bytes, read: Callable[[object, Source], Read]) -> Iterator[Read]:
     for number, line in lines_of(body):
         try:
-            yield read(orjson.loads(line), Source(line))
+            document = orjson.loads(line)
+            _check_kind(document)
+            yield read(document, Source(line))
         except orjson.JSONDecodeError as cause:
             raise no_line(number, line, cause, body) from cause
         except RequestError as cause:
             target = f"line {number}" if cause.target is None else f"line {number}: {cause.target}"
             raise type(cause)(f"line {number}: {cause}", target=target) from cause
+
+
+def _check_kind(document: object) -> None:
+    """Say what to do with a line of a joined log, which holds a decision and what came of it together."""
+    if isinstance(document, dict) and "c" in document and not document.keys().isdisjoint(_JOINED):
+        raise InvalidRequestError("a line of a joined log (dsjson), which cannot be sent here: take such logs in by python -m cli import")
 
 
 def _invalid(place: str, what: str) -> InvalidRankRequestError:

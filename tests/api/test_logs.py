@@ -8,6 +8,8 @@ from shared.api.logs import DateRange, LogsProperties, check_lines, read_interac
 from shared.api.rank import ActionReader
 from shared.domain.errors import InvalidRankRequestError, InvalidRequestError, InvalidRewardRequestError, UnsupportedMediaTypeError
 from tests.builders import T0, after
+from tests.joining.test_foreign import PERSONALIZER, SLOTS
+from tests.joining.test_lenient import CONTINUOUS
 from tests.services.serving.test_uploads import line
 
 
@@ -89,6 +91,18 @@ def test_a_line_that_is_not_json_is_named(text):
 def test_a_line_that_is_no_object_is_named(text):
     with pytest.raises(InvalidRewardRequestError, match=r"line 1: .*JSON object"):
         read_observations(text)
+
+
+@pytest.mark.parametrize(
+    "read", [lambda body: read_interactions(body, ActionReader()), read_observations], ids=["interactions", "observations"]
+)
+@pytest.mark.parametrize("joined", [PERSONALIZER, SLOTS, CONTINUOUS], ids=["one", "slots", "continuous"])
+def test_a_line_of_a_joined_log_is_told_where_it_is_taken_in(read, joined):
+    with pytest.raises(
+        InvalidRequestError, match=r"line 2: a line of a joined log .*: take such logs in by python -m cli import"
+    ) as refused:
+        read(b"\n" + orjson.dumps(joined))
+    assert refused.value.target == "line 2"
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n  \n"])
