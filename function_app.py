@@ -21,7 +21,7 @@ from reward_function import reward_blueprint
 from shared.domain.errors import SettingsError
 from shared.runtime.assembly.process import once_per_process
 from shared.runtime.http import Operation, out_of_order
-from shared.runtime.settings import read_settings
+from shared.runtime.settings import misspelt, read_settings
 from shared.runtime.telemetry import write_facts
 from shared.runtime.wiring import Deployment
 from trainer_function import trainer_blueprint
@@ -48,6 +48,8 @@ except SettingsError as error:  # what is raised while the host looks for functi
     logging.getLogger(__name__).error("the app is out of order: %s", error.public)
     app.register_functions(out_of_order(error))
 else:
+    for name, meant in misspelt(os.environ).items():
+        logging.getLogger(__name__).warning("nothing reads the setting %s: %s is meant, perhaps", name, meant)
     deployment = once_per_process(lambda: Deployment(settings))
     app.register_functions(rank_blueprint(deployment))
     app.register_functions(reward_blueprint(deployment))

@@ -54,6 +54,10 @@ _UNSEEN_IN_A_STORE = timedelta(seconds=0.5)
 
 _DATA_ACCOUNT = "PERSONALIZER_STORAGE"
 _HOST_ACCOUNT = "AzureWebJobsStorage"
+_PARTS: Final = ("accountName", "blobServiceUri", "tableServiceUri", "queueServiceUri", "credential", "clientId")
+_OURS: Final = "PERSONALIZER_"
+_NEAR: Final = 0.84
+"""How alike two names are that differ in a letter or two; the shortest, KEY and KEYS, are 0.86."""
 _CORS_OF_PLATFORM = "WEBSITE_CORS_ALLOWED_ORIGINS"
 """Azure's own: the origins whose preflights the platform answers, and whose answers it marks."""
 
@@ -133,6 +137,27 @@ class AppSettings:
     def lookback(self) -> timedelta:
         """How far behind the watermark a segment that turned up late is still looked for."""
         return self.grace + self.append_deadline
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Give settings that nothing reads, each with the one that is meant: one with nearly that name, which is not set.
+
+    >>> misspelt({"PERSONALIZER_KEY": "k", "PERSONALIZER_ENDPOINT": "e", "Personalizer_Log_Shards": "2"})
+    {'PERSONALIZER_KEY': 'PERSONALIZER_KEYS', 'Personalizer_Log_Shards': 'PERSONALIZER_LOG_SHARDS'}
+    """
+    known = {_rest(name): name for name in (*DEFAULTS, _EMBEDDED, _DATA_ACCOUNT, *(f"{_DATA_ACCOUNT}__{part}" for part in _PARTS))}
+    found = [name for name in environment if name.upper().startswith(_OURS) and name not in known.values()]
+    if not found:
+        return {}
+    from difflib import get_close_matches  # hardly ever needed
+
+    near = {name: [known[rest] for rest in get_close_matches(_rest(name), known, n=1, cutoff=_NEAR)] for name in found}
+    return {name: meant for name, all_meant in near.items() for meant in all_meant if not environment.get(meant)}
+
+
+def _rest(name: str) -> str:
+    """Give the part of a setting's name that others do not begin with, in capitals."""
+    return name.upper().removeprefix(f"{_DATA_ACCOUNT}__").removeprefix(_OURS)
 
 
 def read_settings(environment: Mapping[str, str]) -> AppSettings:

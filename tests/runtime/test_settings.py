@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +12,11 @@ from shared.domain.errors import SettingsError
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import ApprenticeLearning, RewardAggregation
-from shared.runtime.settings import DEFAULTS, read_settings
+from shared.runtime.settings import DEFAULTS, misspelt, read_settings
 from shared.storage.embedded.times import AGREES
 from shared.storage.settings import AccountSettings, FolderSettings, StorageSettings
+from tests.patience import PATIENCE
+from tests.running import REPOSITORY
 
 ACCOUNT = {"AzureWebJobsStorage": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=eA==;EndpointSuffix=core.windows.net"}
 
@@ -424,3 +429,41 @@ def test_a_client_key_opens_less_than_any_other_key():
         settings(ADMIN_KEY="one", CLIENT_KEYS="one")
     with pytest.raises(SettingsError, match="PERSONALIZER_CLIENT_KEYS holds 3 keys"):
         settings(CLIENT_KEYS="one,two,three")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("PERSONALIZER_KEY", "PERSONALIZER_KEYS"),
+        ("PERSONALIZER_ADMINKEY", "PERSONALIZER_ADMIN_KEY"),
+        ("PERSONALIZER_MODEL_KEPT", "PERSONALIZER_MODELS_KEPT"),
+        ("PERSONALIZER_DEFUALT_REWARD", "PERSONALIZER_DEFAULT_REWARD"),
+        ("personalizer_learning_mode", "PERSONALIZER_LEARNING_MODE"),
+        ("PERSONALIZER_STORAGE__blobServiceUrl", "PERSONALIZER_STORAGE__blobServiceUri"),
+        ("PERSONALIZER_STORAGE__clientID", "PERSONALIZER_STORAGE__clientId"),
+    ],
+)
+def test_a_setting_of_nearly_a_known_name_is_told_unless_that_one_is_set(name, meant):
+    assert misspelt({name: "x", **ACCOUNT}) == {name: meant}
+    assert misspelt({name: "x", meant: "y"}) == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["PERSONALIZER_LOCAL_DIR", "PERSONALIZER_LOG_LEVEL", "PERSONALIZER_ENDPOINT", "PERSONALIZER_STORAGE__tenantId", "KEY"]
+)
+def test_a_setting_of_others_is_none_of_ours(name):
+    assert misspelt({name: "x", **dict.fromkeys(DEFAULTS, "")}) == {}
+
+
+def test_what_is_read_is_not_misspelt():
+    parts = ("accountName", "blobServiceUri", "tableServiceUri", "queueServiceUri", "credential", "clientId")
+    accounts = [f"{account}__{part}" for account in ("PERSONALIZER_STORAGE", "AzureWebJobsStorage") for part in parts]
+    for name in (*DEFAULTS, *ACCOUNT, *accounts, "PERSONALIZER_STORE", "PERSONALIZER_STORAGE"):
+        assert misspelt({name: "x"}) == {}
+
+
+def test_the_app_warns_of_a_misspelt_setting_by_its_name_alone(tmp_path):
+    environment = {"PERSONALIZER_STORE": str(tmp_path), "PERSONALIZER_KEY": "s3cr3t", "PATH": os.environ["PATH"]}
+    command = [sys.executable, "-c", "import function_app"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True)
+    assert done.stderr == "nothing reads the setting PERSONALIZER_KEY: PERSONALIZER_KEYS is meant, perhaps\n"
