@@ -1,6 +1,6 @@
 """The checklist: what of a loop's settings, counters and events keeps it from learning, or should not be sent to it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -190,14 +190,39 @@ def _of_features(sample: Sample) -> Iterator[Advice]:
 
 
 def _of_wrappers(side: str, names: Sequence[str]) -> Iterator[Advice]:
-    inside = [{name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)} for name in names]
+    places = _places(names)
     for library, needed, others in _WRAPPERS:
-        if needed <= set().union(*inside) and all(each & others for each in inside):
+        found = [place for place, inner in places.items() if _are_inside(inner, needed, others)]
+        if found:
+            where = "" if "" in found else f" in {_listed([place for place in found if not personal_kind('', place)])}"
             yield Advice(
                 Code.WRAPPED_FEATURES,
-                f"All features of {side} are inside {sorted(others)[-1]!r}. A client's library sends its own objects so ({library}). "
-                "Send the features themselves.",
+                f"All features of {side}{where} are inside {sorted(others)[-1]!r}. A client's library sends its own objects so "
+                f"({library}). Send the features themselves.",
             )
+
+
+def _places(names: Sequence[str]) -> Mapping[str, Sequence[str]]:
+    """Give the names of all features, under "", and of those in each namespace, without its name."""
+    places: dict[str, list[str]] = {"": [*names]}
+    for name in names:
+        namespace, dot, inner = name.partition(".")
+        if dot:
+            places.setdefault(namespace, []).append(inner)
+    return places
+
+
+def _are_inside(names: Sequence[str], needed: Set[str], others: Set[str]) -> bool:
+    """Whether there are all members that are needed, and each name stands in one of these."""
+    inside = [{name.rsplit(".", depth)[0] for depth in range(name.count(".") + 1)} for name in names]
+    return needed <= set().union(*inside) and all(each & others for each in inside)
+
+
+def _listed(places: Sequence[str]) -> str:
+    if not places:
+        return "a namespace whose name holds it"
+    more = len(places) - MOST_OF_A_CODE
+    return ", ".join(map(repr, places[:MOST_OF_A_CODE])) + (f" and {counted(more, 'more namespace')}" if more > 0 else "")
 
 
 def _of_patience(loop: LoopView) -> Iterator[Advice]:

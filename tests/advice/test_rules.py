@@ -229,6 +229,24 @@ def test_features_inside_the_objects_of_a_clients_library_are_told_from_the_firs
     assert "of the actions" in advice[1].message
 
 
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED.keys())
+def test_features_of_a_namespace_inside_such_objects_are_told_with_its_name(wrapped):
+    inside = Situation(({"time": {"hour": 12}}, {"user": wrapped({"age": 30}), "device": wrapped({"os": "x"})}), tuple(CATALOGUE[:5]))
+    (advice,) = [each for each in advise(HEALTHY, sampled([event(1, inside)])) if each.code is Code.WRAPPED_FEATURES]
+    assert advice.message.startswith("All features of the context in 'user', 'device' are inside ")
+
+
+def test_of_many_namespaces_with_such_objects_some_are_named_and_none_that_is_personal():
+    number, wrapped = "+49 170 1234567", WRAPPED["org.json"]({"age": 30})
+    messages = []
+    for namespaces in ([f"n{each}" for each in range(MOST_OF_A_CODE + 2)], [number]):
+        inside = Situation((dict.fromkeys(namespaces, wrapped) | {"time": {"hour": 1}},), tuple(CATALOGUE[:5]))
+        found = advise(HEALTHY, sampled([event(1, inside)]))
+        messages += [each.message for each in found if each.code is Code.WRAPPED_FEATURES]
+    assert " and 2 more namespaces are inside 'map'" in messages[0]
+    assert (len(messages), number in messages[1]) == (2, False)
+
+
 @pytest.mark.parametrize(
     "context",
     [
@@ -237,6 +255,8 @@ def test_features_inside_the_objects_of_a_clients_library_are_told_from_the_firs
         {"map": {"north": 1}},
         {"map": {"north": 1}, "emptySeats": 3, "user": {"age": 30}},
         {"valueKind": 3},
+        {"user": {"map": {"north": 1}, "empty": False, "age": 30}},
+        {"news": {"content": {"length": 3}}},
     ],
 )
 def test_features_of_ones_own_that_have_such_names_are_no_wrappers(context):
