@@ -33,6 +33,9 @@ LARGEST_REWARD: Final = 1e15
 
 _CHANGED: Final = "_label_cost differs from the observed cost (_original_label_cost): it is taken as the reward"
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+"""What .NET has for a time that nobody has set."""
+
 _OWN_MODES: Final = {mode.value: mode for mode in LearningMode}
 
 
@@ -165,7 +168,7 @@ class DsjsonReader:
         return told
 
     def _time(self, line: Line) -> datetime:
-        if line.decided_at is None or line.decided_at.year == 1:  # .NET's time that nobody has set
+        if line.decided_at is None or line.decided_at.replace(tzinfo=line.decided_at.tzinfo or UTC) == _NEVER:
             return self._last
         at = _utc(line.decided_at, "Timestamp")
         if at < EPOCH:
