@@ -4,6 +4,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+import orjson
+
 from shared.domain.errors import KindNotReadError, UnreadableError
 
 MAX_LINE: Final = 16 * 1024 * 1024
@@ -47,6 +49,7 @@ class LineSplitter:
     def __init__(self) -> None:
         self._inflate = zlib.decompressobj(_ANY_GZIP)
         self._is_gzip: bool | None = None
+        self._damage: zlib.error | None = None
         self._is_between = True
         self._is_begun = False
         self._head = b""
@@ -63,7 +66,10 @@ class LineSplitter:
             self._is_gzip = block.startswith(_GZIP)
         try:
             for piece in self._inflated(block) if self._is_gzip else (block,):
-                yield from self._split(piece)
+                for line in self._split(piece):
+                    if self._damage is not None and not _is_whole(line):
+                        raise self._damage  # it begins before the place where it shows: what follows looks like text, but is none
+                    yield line
         except zlib.error as cause:
             yield from self._last()
             raise UnreadableError(f"the file is damaged: {cause}") from cause
@@ -99,7 +105,8 @@ class LineSplitter:
             before = self._inflate.copy()
             try:
                 piece = self._inflate.decompress(block, _PIECE)
-            except zlib.error:
+            except zlib.error as damage:
+                self._damage = damage
                 yield from self._inflated_so_far(before, block)
                 raise
             self._is_begun |= bool(piece)
@@ -134,6 +141,17 @@ class LineSplitter:
             piece, self._begun = self._begun, b""
             self._content = _content_of(piece)
         yield from self._content.feed(piece)
+
+
+def _is_whole(line: Line) -> bool:
+    """Whether a line holds what it was written with, as far as can be seen: JSON from its beginning to its end, or nothing."""
+    if isinstance(line, UnreadableError) or not line.strip():
+        return True
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _content_of(begun: bytes) -> _Content:
