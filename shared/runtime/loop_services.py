@@ -128,11 +128,9 @@ class LoopServices(Serving):
         """Keep nothing at hand of this loop any more, and poll for it no more: it is gone, or nobody asks for it. Any thread may say so."""
         self.models.stop()
         self.log.close()
-        if "verified" in vars(self):  # if it was ever asked for
-            self.verified.close()
-        trainer = vars(self).get("trainer")
-        if trainer is not None:
-            trainer.close()
+        for part in ("figures", "retrainer", "trainer", "verified"):
+            if part in vars(self):  # if it was ever asked for
+                getattr(self, part).close()
 
     async def close(self) -> None:
         """Stop the polling threads and close the connections; all loops of a process share them."""

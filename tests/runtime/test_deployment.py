@@ -14,10 +14,12 @@ from shared.domain.errors import AccessDeniedError, PersonalizerError, ResourceN
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
 from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, Tier
+from shared.domain.uploads import Report
 from shared.runtime.each_loop import RUN_TIME, TURN, Rounds, for_each_loop
 from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings, read_settings
 from shared.runtime.wiring import Deployment
+from shared.services.figures.reading import Query
 from shared.services.training.trainer import SLICE
 from shared.storage import names
 from shared.storage.files import Files
@@ -287,6 +289,48 @@ async def test_all_loops_of_a_process_share_an_encoder_and_its_budgets(deploymen
     assert encoders == {deployment.shared.encoders}
     assert {each.models._budget for each in services} == {deployment.shared.models}
     assert {each.trainer._stepper._learners for each in services} == {deployment.shared.learners}
+
+
+async def test_what_clients_sent_lately_is_remembered_once_for_all_loops_and_a_loop_knows_its_own_alone(deployment):
+    lives = []
+    for _ in range(2):
+        for name in ("one", "two"):
+            await make(deployment, name)
+            lives.append(await present(deployment, name))
+        for name in ("one", "two"):
+            await deployment.note(await deployment.loops.delete(name))
+    report = Report("e1", 0.5, "", None, id="r1")
+    assert {each.uploads._reported for each in lives} == {deployment.shared.reported}
+    assert {each.verified._verifier._lately for each in lives} == {deployment.shared.decided}
+    assert len({each.uploads._mark(report) for each in lives}) == len(lives) == 4
+
+
+async def test_live_figures_count_in_what_all_loops_of_a_process_may_keep_and_go_with_their_loop(deployment, clock):
+    await make(deployment, "news")
+    services = await present(deployment, "news")
+    await services.ranker.rank(situation(), event_id="e1", deferred=False)
+    clock.at += timedelta(seconds=30)
+    await services.trainer.run()
+    budget = deployment.shared.logs
+    before = budget.held
+    first = await services.figures.report(Query(5))
+    assert budget.held > before
+    budget.hold(Filler(), budget.most)
+    assert (services.figures._told, services.figures._read) == ({}, None)
+    assert await services.figures.report(Query(5)) == first
+    await deployment.note(await deployment.loops.delete("news"))
+    assert services.figures not in budget._sizes
+    await services.figures.report(Query(60))
+    assert services.figures not in budget._sizes, "a call that was under way"
+
+
+class Filler:
+    """Something that takes all the room there is."""
+
+    used_at = 0.0
+
+    def let_go(self) -> int:
+        return 0
 
 
 @pytest.mark.parametrize(("megabytes", "parts"), [("256", (48, 32, 32)), ("1024", (192, 128, 128)), ("2048", (384, 256, 256))])

@@ -11,4 +11,4 @@ def build_figures(loop: "LoopServices") -> "LiveFigures":
     """Give the live figures."""
     from shared.services.figures.reading import LiveFigures
 
-    return LiveFigures(loop.store)
+    return LiveFigures(loop.store, loop.common.shared.logs)

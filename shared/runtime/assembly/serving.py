@@ -82,8 +82,7 @@ def build_uploads(loop: Serving) -> "Uploads":
     from shared.services.serving.uploads import Uploads
 
     common = loop.common
-    grace, encoders = common.settings.upload_grace, common.shared.encoders
-    return Uploads(loop.log, loop.models, clock=loop.clock, grace=grace, encoders=encoders)
+    return Uploads(loop.log, loop.models, clock=loop.clock, grace=common.settings.upload_grace, place=loop.place, shared=common.shared)
 
 
 def build_verified(loop: "LoopServices") -> "VerifiedUploads":
@@ -96,7 +95,7 @@ def build_verified(loop: "LoopServices") -> "VerifiedUploads":
 
     shared, grace = loop.common.shared, loop.common.settings.upload_grace
     means = Means(loop.common.tickets, KeptModels(loop.store, shared.models), FileRefusedLines(loop.storage, loop=loop.place))
-    verifier = Verifier(Decider(shared.encoders))
+    verifier = Verifier(Decider(shared.encoders), place=loop.place, shared=shared)
     return VerifiedUploads(loop.log, loop.models, means, verifier, place=loop.place, clock=loop.clock, grace=grace)
 
 

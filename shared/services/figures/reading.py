@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
+from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.clock import EPOCH
 from shared.domain.ledger import Counters, Pointer
 from shared.domain.ports import ModelStore
-from shared.domain.recent import Recent
 from shared.evaluation.buckets import expanded, merged
 from shared.evaluation.estimators import ratio
 from shared.evaluation.health import WeightHealth
@@ -19,6 +19,7 @@ from shared.evaluation.intervals import ALPHA, Interval
 from shared.evaluation.moments import Moments
 from shared.evaluation.rounds import Integers
 from shared.evaluation.sums import Floats
+from shared.learning.sizes import bytes_in
 from shared.services.figures.bands import anytime, at_one_look, bounds, estimates
 from shared.services.figures.experiment import Experiment, experiment_of
 from shared.services.figures.files import Kept, load
@@ -32,6 +33,9 @@ MOST_BANDS: Final = 100
 
 _REMEMBERED: Final = 8
 """Reports: of several pages that look at different times."""
+
+_POINT_BYTES: Final = 1_600
+"""That a point takes with its figures, or a little more."""
 
 _ONLINE: Final = POLICIES.index("online")
 _BASELINE: Final = POLICIES.index("baseline1")
@@ -115,12 +119,26 @@ class Report:
 
 
 class LiveFigures:
-    """Reads one loop's figures."""
+    """Reads one loop's figures; what was read and told last is kept at hand while the budget has room for it."""
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, budget: Budget | None = None) -> None:
         self._store = store
+        self._budget = budget or Budget(UNBOUNDED)
+        self.used_at = self._budget.monotonic()
+        self._is_closed = False
         self._read: tuple[str, Kept] | None = None  # under a name that tells the content
-        self._told: Recent[Report] = Recent(size=_REMEMBERED, longest=200)
+        self._told: dict[str, Report] = {}
+
+    def let_go(self) -> int:
+        """Read and compute it again when somebody asks."""
+        self._read, self._told = None, {}
+        return 0
+
+    def close(self) -> None:
+        """Keep nothing any more: the loop is gone."""
+        self._is_closed = True
+        self.let_go()
+        self._budget.drop(self)
 
     async def report(self, query: Query) -> Report:
         """Tell what is known at the latest commit; raises `StorageUnavailableError`, `NewerFormatError` or `UnreadableError`."""
@@ -139,23 +157,33 @@ class LiveFigures:
         length = lengths(timeline.begins, watermark)
         whole = timeline.merged(starts_of(timeline.begins, np.where(length > 0, np.maximum(length, query.minutes), 0)))
         shown = _shown(whole, lengths(whole.begins, watermark), query)
-        name = f"{pointer.sequence if pointer is not None else 0} {query.minutes} {shown[:1]} {shown[-1:]}".encode()
+        name = f"{pointer.sequence if pointer is not None else 0} {query.minutes} {shown[:1]} {shown[-1:]}"
         found = self._told.get(name)
         if found is None:
             times = kept.since if kept is not None else None, pointer.watermark if pointer is not None else None
             found = Report(*times, _totals(whole), _points(whole, shown), _cumulated(whole, shown), _experiment(timeline, watermark))
-            self._told.put(name, found)
+            self._told = dict([*self._told.items(), (name, found)][-_REMEMBERED:])
+            self._count()
         return found
 
     async def _latest(self) -> tuple[Pointer | None, Kept | None]:
         return await latest(self._store, named=lambda pointer: pointer.figures, read=self._kept)
 
     async def _kept(self, name: str) -> Kept:
-        if self._read is not None and self._read[0] == name:
-            return self._read[1]
+        read, self.used_at = self._read, self._budget.monotonic()
+        if read is not None and read[0] == name:
+            return read[1]
         kept = load(await self._store.figures(name))
         self._read = name, kept
+        self._count()
         return kept
+
+    def _count(self) -> None:
+        """Tell the budget what is at hand."""
+        read, told, self.used_at = self._read, self._told, self._budget.monotonic()
+        if not self._is_closed:
+            points = sum([len(each.points) + len(each.cumulated) for each in told.values()])
+            self._budget.hold(self, _POINT_BYTES * points + (0 if read is None else bytes_in(read[1])))
 
 
 def _experiment(timeline: Timeline, watermark: datetime) -> Experiment | None:

@@ -12,6 +12,7 @@ from shared.domain.events import Decision, LearningMode, Situation
 from shared.domain.recent import Recent
 from shared.domain.slots import MultiSlotSituation
 from shared.domain.uploads import Claim, Refusal, RefusalCode, Shown
+from shared.services.process.sharing import MARK, Shared
 from shared.services.serving.deciding import Decider, Estimate
 from shared.services.serving.model_server import Served
 from shared.services.serving.multislot import MOST_BYTES, check_multi_slot, decide_slots
@@ -24,9 +25,6 @@ TOLERANCE: Final = 0.01
 
 MOST_DECISIONS: Final = 5_000
 """Of a batch, those of slots one by one: the work on a batch is bounded."""
-
-_REMEMBERED: Final = 8_192
-_MARK: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,11 @@ class Terms:
 class Verifier:
     """Decides once more, for one thread at a time; remembers what was stored lately, to tell what is repeated from what conflicts."""
 
-    def __init__(self, decider: Decider) -> None:
+    def __init__(self, decider: Decider, *, place: str = "", shared: Shared | None = None) -> None:
+        """``place`` tells this life of the loop from all others in what they share."""
         self._decider = decider
-        self._lately: Recent[Known] = Recent(size=_REMEMBERED, longest=_MARK)
+        self._place = place.encode()
+        self._lately: Recent[Known] = (shared or Shared()).decided
 
     def verify(self, claims: Sequence[Claim], terms: Terms) -> Verified:
         """Sort a batch's claims; raises `EventTooLargeError` for more than is decided at a time."""
@@ -89,7 +89,7 @@ class Verifier:
             if isinstance(made, Refusal):
                 refused.append(made)
                 continue
-            mark, content = _digest(claim.event_id.encode()), _content(made)
+            mark, content = _digest(claim.event_id.encode(), of=self._place), _content(made)
             before = known.get(mark) or self._known(mark, terms)
             if before is None:
                 known[mark] = Known(content, terms.now)
@@ -179,8 +179,8 @@ def _parts(each: Decision) -> tuple[bytes, ...]:
     return head, each.situation, array("d", each.probabilities).tobytes()
 
 
-def _digest(text: bytes) -> bytes:
-    return blake2b(text, digest_size=_MARK).digest()
+def _digest(text: bytes, *, of: bytes = b"") -> bytes:
+    return blake2b(text, digest_size=MARK, key=of).digest()
 
 
 def _minutes(span: timedelta) -> int:

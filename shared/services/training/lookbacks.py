@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from shared.domain.budget import UNBOUNDED, Budget
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.ledger import Pointer
 from shared.domain.lookback import Lookback, Seen
@@ -25,6 +26,9 @@ FORMAT: Final = 1
 """Of the file."""
 
 _WHAT: Final = "what a trainer has to remember"
+_REWARD_BYTES, _SEGMENT_BYTES = 120, 300
+"""That each takes in memory, or a little more."""
+
 _TAG: Final = 8
 """Digits of a tag (`shared.domain.identity.report_id`)."""
 
@@ -84,23 +88,25 @@ async def remembered(store: ModelStore, pointer: Pointer) -> Lookback:
 class LookbackKeeper:
     """Reads and writes it for the trainer of one loop; what was read or written last is kept in memory.
 
-    Up to ``carried`` bytes are in the pointer itself: that saves a quiet loop the file.
+    Up to ``carried`` bytes are in the pointer itself: that saves a quiet loop the file. What is kept in memory counts in a budget.
     """
 
     def __init__(self, store: ModelStore, *, carried: int) -> None:
         self._store = store
         self._carried = carried
+        self.sharing(Budget(UNBOUNDED))
         self._warm: tuple[str, Lookback] | None = None  # under a name that tells the content, so it is right whoever committed it
 
     async def of(self, pointer: Pointer) -> Lookback:
         """Give what was remembered with this commit; raises as `remembered`."""
         name = pointer.lookback
         if isinstance(name, Lookback):
-            self._warm = None
+            self.close()
             return name
-        if self._warm is None or self._warm[0] != name:
-            self._warm = name, await remembered(self._store, pointer)
-        return self._warm[1]
+        warm, self.used_at = self._warm, self._budget.monotonic()
+        if warm is not None and warm[0] == name:
+            return warm[1]
+        return self._kept(name, await remembered(self._store, pointer))
 
     async def keep(self, pointer: Pointer, lookback: Lookback) -> Lookback | str:
         """Write it for the commit after this pointer, and give what the next pointer is to have of it; raises as the store does."""
@@ -109,8 +115,28 @@ class LookbackKeeper:
             return lookback
         name = f"{pointer.sequence + 1:08d}-{digest(text)}"
         await self._store.write_lookback(name, await asyncio.to_thread(compressed, text))
-        self._warm = name, lookback
+        self._kept(name, lookback)
         return name
+
+    def sharing(self, budget: Budget) -> None:
+        """Count in this budget; to be said before it is used."""
+        self._budget, self.used_at = budget, budget.monotonic()
+
+    def close(self) -> None:
+        """Keep nothing in memory any more."""
+        self._warm = None
+        self._budget.drop(self)
+
+    def let_go(self) -> int:
+        """Read the file when it is needed again."""
+        self._warm = None
+        return 0
+
+    def _kept(self, name: str, lookback: Lookback) -> Lookback:
+        self._warm, self.used_at = (name, lookback), self._budget.monotonic()
+        rewards, segments = len(lookback.unknown) + len(lookback.late), len(lookback.decisions) + len(lookback.observations)
+        self._budget.hold(self, _REWARD_BYTES * rewards + _SEGMENT_BYTES * segments)
+        return lookback
 
 
 def _opened(name: str, data: bytes) -> Lookback:

@@ -133,12 +133,14 @@ class Trainer:
 
     def sharing(self, shared: Shared) -> "Trainer":
         """Keep what is kept at hand within what all loops of the process share; to be said before it is used. Gives itself."""
+        self._lookbacks.sharing(shared.logs)
         self._stepper.sharing(shared)
         self._retrainer.sharing(shared)
         return self
 
     def close(self) -> None:
         """Keep nothing at hand any more: the loop is gone."""
+        self._lookbacks.close()
         self._stepper.close()
         self._retrainer.close()
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from shared.domain.budget import Budget
 from shared.domain.errors import NewerFormatError, UnreadableError
 from shared.domain.identity import report_id
 from shared.domain.ledger import Pointer
@@ -78,6 +79,24 @@ async def test_what_is_little_is_in_the_pointer_itself_and_no_more_than_that(acc
     assert len(write_pointer(replace(POINTER, lookback=little))) < 4_096
     assert isinstance(await keeper.keep(POINTER, busy(writers=3, rewards=200)), str)
     assert [name[:9] async for name in store.lookbacks_kept()] == ["00000004-"]
+
+
+async def test_what_many_loops_have_to_remember_takes_no_more_than_their_budget_and_is_read_again(account):
+    budget = Budget(3 << 20)
+    lookback = busy(writers=40, rewards=10_000)
+    kept = []
+    for number in range(5):
+        keeper = LookbackKeeper(FileModelStore(account, loop=f"loop{number}"), carried=2_048)
+        keeper.sharing(budget)
+        kept.append((keeper, replace(POINTER, lookback=await keeper.keep(POINTER, lookback))))
+    assert 0 < budget.held <= budget.most
+    assert {keeper._warm is None for keeper, _ in kept} == {True, False}
+    for keeper, pointer in kept:
+        assert await keeper.of(pointer) == lookback
+    assert budget.held <= budget.most
+    for keeper, _ in kept:
+        keeper.close()
+    assert budget.held == 0
 
 
 # --- trainers ------------------------------------------------------------------------------------------------------------
