@@ -369,7 +369,7 @@ class Retrainer:
         provenance = Provenance(
             parent="",
             since=ChunkName.parse(first).since,
-            until=pointer.watermark,
+            until=ChunkName.parse(pointer.chunk).until,
             chunk=pointer.chunk,
             learned=content.learned,
             settings=told,

@@ -13,6 +13,7 @@ import pytest
 
 from shared.domain.events import LearningMode
 from shared.domain.keys import key_digest
+from shared.domain.ledger import ModelKind
 from shared.domain.loop import LearningPolicy, LoopRecord, RewardAggregation, Tier
 from shared.services.log.logs import Logs
 from shared.services.loops.configuring import Change
@@ -230,3 +231,16 @@ async def test_a_loop_that_is_made_again_knows_nothing_of_the_one_that_was_delet
     after = (await loops.put("news", None, {})).record
     assert before.place != after.place
     assert LoopRecord("news").place not in (before.place, after.place)
+
+
+async def test_a_model_that_is_learned_again_from_an_imported_log_is_said_to_reach_no_further_than_that(storage):
+    """The watermark is of the loop's own events, which are newer."""
+    account = opened(storage)
+    loop = Loop(account)
+    await loop.imports()
+    imported = await keeper(account, NOW, store=STORE).versions()
+    await loop.configurator.configure({"default_reward": 0.5})
+    await loop.trains()
+    again, *_ = await keeper(account, NOW, store=STORE).versions()
+    assert (again.kind, again.until) == (ModelKind.RETRAINED, imported[0].until)
+    await account.close()
