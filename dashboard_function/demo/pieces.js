@@ -139,14 +139,13 @@ export class StoryCard {
     const story = storyOf(answer.rewardActionId);
     const chance = answer.ranking.find(({ id }) => id === story.id)?.probability ?? 0;
     const chances = answer.ranking.map(({ probability }) => probability);
-    const reason =
-      Math.max(...chances) - Math.min(...chances) < 1e-6
-        ? "all are equally likely, because nothing is known yet"
-        : chance < Math.max(...chances)
-          ? "an experiment, to learn something"
-          : learned !== null && learned < YOUNG
-            ? `only a guess, because ${counted(learned, "visit")} ${learned === 1 ? "says" : "say"} little`
-            : "the best story that the loop knows";
+    const reason = isEven(answer.ranking)
+      ? "all are equally likely, because nothing is known yet"
+      : chance < Math.max(...chances)
+        ? "an experiment, to learn something"
+        : learned !== null && learned < YOUNG
+          ? `only a guess, because ${counted(learned, "visit")} ${learned === 1 ? "says" : "say"} little`
+          : "the best story that the loop knows";
     if (this.element.dataset.topic !== story.topic) {
       replace(this.picture, icon(story.topic));
       this.element.dataset.topic = story.topic;
@@ -221,4 +220,21 @@ export class Chances {
   #mark() {
     for (const { id, button } of this.rows) button.setAttribute("aria-pressed", String(id === this.selected));
   }
+}
+
+/** @param {{ probability: number }[]} ranking */
+function isEven(ranking) {
+  const chances = ranking.map(({ probability }) => probability);
+  return Math.max(...chances) - Math.min(...chances) < 1e-6;
+}
+
+/**
+ * What is said where no feature adds anything to a story.
+ *
+ * @param {{ probability: number }[]} ranking
+ */
+export function withoutReasons(ranking) {
+  return isEven(ranking)
+    ? "Nothing is learned yet, so all stories are equally likely."
+    : "The model knows nothing of this reader and this story. It may have learned from other visits than those of the demo.";
 }

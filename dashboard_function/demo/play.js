@@ -9,7 +9,7 @@ import { isPassing, untilShown } from "/dashboard/lib/live.js";
 import { message, note } from "/dashboard/lib/notes.js";
 import { LearningCurve } from "./curve.js";
 import { keep, kept } from "./keeping.js";
-import { Chances, StoryCard, readerPicker, whatTheyLike } from "./pieces.js";
+import { Chances, StoryCard, readerPicker, whatTheyLike, withoutReasons } from "./pieces.js";
 import { asked } from "./loop.js";
 import { reasons } from "./reasons.js";
 import { simulate } from "./simulation.js";
@@ -249,8 +249,7 @@ class Play {
     const about = told?.find((each) => each.id === id);
     if (!this.#latest || !this.#standing) return;
     if (!told) replace(this.why, this.#offerReasons());
-    else if (!about?.features.length)
-      replace(this.why, h("p", { class: "faint" }, "Nothing is learned yet, so all stories are equally likely."));
+    else if (!about?.features.length) replace(this.why, h("p", { class: "faint" }, withoutReasons(this.#latest.answer.ranking)));
     else replace(this.why, reasons(about, this.#latest.situation));
   }
 

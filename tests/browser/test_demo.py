@@ -153,6 +153,16 @@ def test_before_anything_is_learned_all_stories_are_as_likely_and_that_is_said(d
     demo.visit.says("Nothing is learned yet, so all stories are equally likely.")
 
 
+def test_a_model_that_knows_other_things_is_not_said_to_know_nothing(demo):
+    """As one of an imported log, whose stories are others: it gives no reasons, and does not find all as likely."""
+    demo.play()
+    said = demo.visit.page.evaluate(
+        "rows => import('/demo/pieces.js').then(m => rows.map(row => m.withoutReasons(row.map(probability => ({ probability })))))",
+        [[0.5, 0.5], [0.8, 0.2]],
+    )
+    assert ["equally likely" in each for each in said] == [True, False]
+
+
 def test_looking_at_readers_teaches_nothing(demo):
     demo.play()
     before = demo.loop()["counters"]
