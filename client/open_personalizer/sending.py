@@ -216,7 +216,8 @@ class Sender:
         return Chunk(OBSERVATIONS, b"\n".join(map(self._ended, records)), records)
 
     def _ended(self, record: Record) -> bytes:
-        return b'%b,"timestamp":"%b"}' % (record.line, self._time(record.at))
+        """End a line with its time, which is never ahead of now: the clock may have been set back since."""
+        return b'%b,"timestamp":"%b"}' % (record.line, self._time(min(record.at, time.time())))
 
     def _time(self, at: float) -> bytes:
         told = datetime.fromtimestamp(at, UTC) + timedelta(seconds=self._tally.clock_offset)

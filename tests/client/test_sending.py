@@ -1,9 +1,12 @@
 """What becomes of batches: sent again, in halves, with a corrected clock, or kept aside; never silently dropped."""
 
 import json
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -13,7 +16,7 @@ from open_personalizer.health import Tally
 from open_personalizer.memory import MemoryQueue
 from open_personalizer.records import Record
 from open_personalizer.sending import MOST_TICKETS, Sender
-from open_personalizer.wire import Answer, Wire
+from open_personalizer.wire import Answer, Seconds, Wire, WireError
 
 from tests.client.service import Reply, Service, error
 from tests.client.waiting import until
@@ -177,6 +180,79 @@ def test_a_wrong_clock_is_corrected_by_the_services(service, sending):
     assert timedelta(0) <= sent_at - datetime.fromisoformat(line["timestamp"]) < timedelta(seconds=PATIENCE)
     assert abs(datetime.fromisoformat(service.observations[0]["timestamp"]) - theirs) < timedelta(seconds=PATIENCE)
     assert sending.tally.clock_offset == pytest.approx(3 * 3600, abs=PATIENCE)
+
+
+def test_a_time_that_is_ahead_counts_as_now(service, sending):
+    """The clock was ahead when it was decided, and has been set right since, by this process or while there was none."""
+    ahead = decision(0)
+    ahead.at += 7_200
+    sending.send(ahead, observation(1))
+    times = [datetime.fromisoformat(line["timestamp"]) for line in [*service.decisions, *service.observations]]
+    assert max(times) <= datetime.now(UTC)
+    assert times[0] <= datetime.fromisoformat(service.sent[0].lines[0]["sentAt"]) + timedelta(seconds=1)
+
+
+class Bare:
+    """A server of one connection after the other, by hand."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self._serve = serve
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.listen()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def _run(self) -> None:
+        with suppress(OSError):
+            while True:
+                taken, _ = self._socket.accept()
+                with taken, suppress(OSError):
+                    self._serve(taken)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"], ids=["of the head", "of the body"])
+def test_an_answer_that_comes_drop_by_drop_is_given_up_in_time(head):
+    over = threading.Event()
+
+    def drip(taken: socket.socket) -> None:
+        taken.sendall(head or b"HTTP/1.1 200 OK\r\nX: ")
+        while not over.wait(0.02):
+            taken.sendall(b"x")
+
+    server = Bare(drip)
+    try:
+        wire = Wire(server.endpoint, "key", seconds=Seconds(read=PATIENCE, answer=0.3))
+        with pytest.raises(WireError, match="no answer"):
+            wire.serving(None)
+    finally:
+        over.set()
+        server.close()
+
+
+def test_a_body_has_more_time_to_leave_than_it_may_take_to_connect():
+    """A slow line takes seconds for a batch of a megabyte."""
+    connect = 0.2
+
+    def slow(taken: socket.socket) -> None:
+        time.sleep(2 * connect)
+        left = 4_000_000
+        while left > 0:
+            left -= len(taken.recv(1 << 20))
+        taken.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    server = Bare(slow)
+    try:
+        assert Wire(server.endpoint, "key", seconds=Seconds(connect=connect)).post("/lines", bytes(4_000_000)).status == 204
+    finally:
+        server.close()
 
 
 def test_a_clock_that_cannot_be_corrected_is_no_reason_to_try_for_ever(service, sending):
