@@ -128,13 +128,19 @@ class Journal:
             end = Place(end.segment + 1, 0, None)
 
     def sent(self, end: Place) -> None:
-        """Note that all before this place needs not be sent any more."""
-        if end.segment > self.place.segment:
-            for number in range(self.place.segment, end.segment):
+        """Note that all before this place needs not be sent any more.
+
+        If the disk does not take that, this process knows it all the same; the next one sends again what is known to the service.
+        """
+        begun, self.place = self.place.segment, end
+        try:
+            for number in range(begun, end.segment):
                 self._remove(number)
-        self.place = end
-        with suppress(FileNotFoundError):
             _replace(self._sent(end.segment), _SENT.pack(end.offset), fsync=self._fsync)
+        except FileNotFoundError:
+            pass
+        except OSError as cause:
+            logger.warning("how far %s was sent cannot be written: %s", self.path, cause)
 
     def skip_damaged(self) -> None:
         """Keep the segment that is read now aside, and go on behind it."""

@@ -1,5 +1,6 @@
 """What waits to be sent: laws of both queues, and those of the one on disk alone."""
 
+import errno
 import os
 import signal
 import struct
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from open_personalizer import spool as spool_module
 from open_personalizer.errors import ClosedError, QueueFullError, SpoolError
 from open_personalizer.health import Tally
 from open_personalizer.memory import MemoryQueue
@@ -277,6 +279,26 @@ def test_a_disk_that_is_full_is_a_full_queue_and_leaves_no_half_of_a_record(tmp_
     monkeypatch.setattr(os, "write", write)
     queue.put(decision(3), 0.0)
     assert [each.at for each in emptied(queue)] == [1.0, 3.0]
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO])
+def test_what_was_sent_is_not_sent_again_by_this_process_though_the_disk_does_not_take_how_far(tmp_path, monkeypatch, caplog, error):
+    """The next one sends it again: the service knows it."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    queue = spool(tmp_path)
+    monkeypatch.setattr(spool_module, "_replace", broken)
+    for number in range(3):
+        queue.put(decision(number), 0.0)
+    assert [each.at for each in emptied(queue)] == [0.0, 1.0, 2.0]
+    assert queue.waiting() == (0, 0)
+    assert "cannot be written" in caplog.text
+    monkeypatch.undo()
+    queue.put(decision(3), 0.0)
+    queue.close(is_sending=False)
+    assert [each.at for each in emptied(spool(tmp_path))] == [0.0, 1.0, 2.0, 3.0]
 
 
 def test_a_write_that_is_interrupted_leaves_no_record_behind_the_caller_s_back(tmp_path, monkeypatch):
