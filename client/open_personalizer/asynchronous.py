@@ -73,9 +73,9 @@ class AsyncPersonalizer:
         engine, decided = self._client.decided_slots(context, actions, slots, event_id=event_id, defer=defer)
         return await self._kept(engine, decided)
 
-    async def reward(self, event_id: str, value: float, *, slot: str | None = None) -> None:
+    async def reward(self, event_id: str, value: float, *, slot: str | None = None, id: str | None = None) -> None:
         """Do as `Personalizer.reward`."""
-        await self._tell(observation(event_id, value, slot))
+        await self._tell(observation(event_id, value, slot, id))
 
     async def activate(self, event_id: str) -> None:
         """Do as `Personalizer.activate`."""

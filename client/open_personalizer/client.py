@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from math import inf
+from numbers import Real
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, NamedTuple, Self, TypeVar, get_args
@@ -209,9 +210,13 @@ class Personalizer:
         """Choose an action for each slot, no action twice; the loop's policy has to be one for several slots. Raises as `rank`."""
         return self._kept(*self.decided_slots(context, actions, slots, event_id=event_id, defer=defer))
 
-    def reward(self, event_id: str, value: float, *, slot: str | None = None) -> None:
-        """Report how good the choice was, from −1 to 1; for an event with several slots, name the ``slot``. Raises as `rank`."""
-        self._tell(self.engine, observation(event_id, value, slot))
+    def reward(self, event_id: str, value: float, *, slot: str | None = None, id: str | None = None) -> None:
+        """Report how good the choice was, from −1 to 1; for an event with several slots, name the ``slot``. Raises as `rank`.
+
+        If you may call this again for the same reward, for example when your application was started anew, give it an ``id``: of several
+        rewards of an event, or slot, with the same one, the first counts. Without it each call is a reward of its own.
+        """
+        self._tell(self.engine, observation(event_id, value, slot, id))
 
     def activate(self, event_id: str) -> None:
         """Report that the choice of a call with ``defer`` was shown. Raises as `rank`."""
@@ -340,13 +345,14 @@ class Personalizer:
 _OPEN: "weakref.WeakSet[Personalizer]" = weakref.WeakSet()
 
 
-def observation(event_id: str, value: float, slot: str | None) -> Record:
+def observation(event_id: str, value: float, slot: str | None, id: str | None = None) -> Record:
     """Write a reward; raises `InvalidRequestError`."""
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")
+    number = value if isinstance(value, Real) and not isinstance(value, bool) else float("nan")  # numpy's numbers are real ones, too
     if not -1.0 <= number <= 1.0:  # so it is with what is no number
         given = "a larger whole number" if isinstance(value, int) and abs(value) > 1 else repr(value)  # digits may be too many to write
         raise InvalidRequestError(f"value: must be a number from -1 to 1, not {given}", target="value")
-    line = b'{"eventId":%b,"id":"%b","value":%b' % (_named(event_id), _new_id(), repr(float(number)).encode())
+    own = _new_id() if id is None else text_of(check_id(id, "id"), "id")
+    line = b'{"eventId":%b,"id":%b,"value":%b' % (_named(event_id), own, repr(float(number)).encode())
     if slot is not None:
         line += b',"slotId":' + text_of(check_id(slot, "slotId"), "slotId")
     return Record(False, time.time(), line)
@@ -367,7 +373,7 @@ def not_stored(engine: Engine, record: Record) -> NotStoredError:
 
 def _new_id() -> bytes:
     """Make an id by which the service knows a line again whose answer was lost."""
-    return secrets.token_hex(8).encode()
+    return b'"%b"' % secrets.token_hex(8).encode()
 
 
 def _named(event_id: str) -> bytes:

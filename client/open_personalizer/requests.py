@@ -3,7 +3,10 @@
 import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, NoReturn
+
+import numpy as np
 
 from open_personalizer.errors import InvalidRequestError
 from shared.api.features import MAX_DEPTH, MAX_VALUES
@@ -40,7 +43,24 @@ _FLOATS: Final = frozenset({float})
 _SAFE_BITS: Final = 1000
 """Whole numbers of so many bits are surely no larger than the largest number of JSON's readers."""
 _PLAIN_TEXTS: Final = frozenset({str})
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
+_KINDS_OF_NUMPY: Final = frozenset("biufU")
+_LONGEST_NAME: Final = 100
+
+
+def _of_numpy(value: object) -> object:
+    """Give what JSON's writer is to write for a value that it does not know: numbers and lists of numpy, as a row of a table has them."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, np.integer) and not isinstance(value, np.timedelta64):
+        return int(value)
+    if isinstance(value, np.floating):
+        return float(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind in _KINDS_OF_NUMPY:
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is no value of JSON")
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), default=_of_numpy)
 
 
 class Action:
@@ -343,4 +363,24 @@ def _json(value: object, where: str) -> bytes:
     try:
         return _write(value).encode()
     except (TypeError, ValueError, RecursionError) as cause:
-        raise InvalidRequestError(f"{where}: cannot be written as JSON: {cause}", target=where) from cause
+        place, why = _place_of_fault(value, where, cause)
+        raise InvalidRequestError(f"{place}: cannot be written as JSON: {why}", target=place) from cause
+
+
+def _place_of_fault(value: object, where: str, cause: Exception, depth: int = MAX_DEPTH) -> tuple[str, Exception]:
+    """Name the innermost value that cannot be written, and say why; no deeper than features may be."""
+    with suppress(TypeError):
+        value = _of_numpy(value)
+    inside: Iterable[tuple[str, object]] = ()
+    if isinstance(value, dict):
+        inside = ((f"{where}.{name[:_LONGEST_NAME]}", each) for name, each in value.items() if isinstance(name, str))
+    elif isinstance(value, list | tuple):
+        inside = ((f"{where}[{index}]", each) for index, each in enumerate(value))
+    for place, each in inside if depth else ():
+        try:
+            _write(each).encode()
+        except (TypeError, ValueError, RecursionError) as found:
+            return _place_of_fault(each, place, found, depth - 1)
+    if isinstance(value, float):
+        return where, ValueError(f"{value} is no number of JSON; leave the feature out")
+    return where, cause

@@ -11,9 +11,11 @@ import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from open_personalizer import (
     Action,
@@ -261,6 +263,30 @@ def test_a_closed_client_refuses_calls(client):
 def test_a_reward_that_the_service_would_refuse_is_refused(client, value):
     with pytest.raises(InvalidRequestError):
         client().reward("e", value)
+
+
+@pytest.mark.parametrize("value", [np.float32(0.5), np.float64(0.5), Fraction(1, 2), np.int64(1), np.int8(-1), 0])
+def test_a_reward_may_be_a_number_of_any_kind(service, client, value):
+    made = client()
+    made.reward("e", value)
+    assert made.close() == 0
+    assert [line["value"] for line in service.observations] == [float(value)]
+
+
+def test_a_reward_has_the_id_that_it_is_given_or_one_of_its_own(service, client):
+    made = client()
+    for own in ('order "7"', 'order "7"', None, None):
+        made.reward("e", 1.0, id=own)
+    assert made.close() == 0
+    ids = [line["id"] for line in service.observations]
+    assert ids[:2] == ['order "7"'] * 2
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 257, 7])
+def test_an_id_of_a_reward_that_the_service_would_refuse_is_refused(client, wrong):
+    with pytest.raises(InvalidRequestError, match="id: must be"):
+        client().reward("e", 1.0, id=wrong)
 
 
 @pytest.mark.parametrize("name", ["timeout", "poll_seconds"])

@@ -1,6 +1,8 @@
 """Requests of the client are what the service would read from their JSON."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum, StrEnum
 from math import inf, nan
 from threading import Thread
@@ -78,6 +80,18 @@ def test_the_service_reads_the_same_request_from_the_text_that_is_sent(context, 
         {"": 1},
         [1.5, 2],
         {"deep": {"er": (1.0, 2.0)}},
+        np.float32(0.1),
+        np.float16(0.1),
+        np.longdouble(0.1),
+        np.int64(-7),
+        np.uint64(2**64 - 1),
+        np.bool_(True),
+        np.str_("text"),
+        np.array([0.1, 0.2], dtype=np.float32),
+        np.array([1, 2]),
+        np.array(["a", "b"]),
+        np.array(0.5),
+        [np.float32(0.1), 2.0],
     ],
     ids=repr,
 )
@@ -95,6 +109,33 @@ def test_what_json_cannot_say_or_the_service_refuses_is_refused(value):
         Reader().read({"a": value}, [Action("x", {"f": 1})], [])
     with pytest.raises(InvalidRequestError):
         Action("x", {"f": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (nan, "nan is no number"),
+        (np.float32(-inf), "-inf is no number"),
+        (np.float64(nan), "nan is no number"),
+        (np.array([1.0, nan]), r"\[1\]: .*nan is no number"),
+        (datetime(2026, 1, 1, tzinfo=UTC), "a datetime is no value"),
+        (np.datetime64("2026-01-01"), "a datetime64 is no value"),
+        (np.timedelta64(5, "s"), "a timedelta64 is no value"),
+        (Decimal("0.5"), "a Decimal is no value"),
+        (np.array([1 + 1j]), "a ndarray is no value"),
+        (np.array([object()]), "a ndarray is no value"),
+        ({np.int64(1): 2}, "keys must be"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_cannot_be_written_is_named_by_its_place_and_kind(value, why):
+    """A row of a table may have gaps, times and numbers of other kinds."""
+    with pytest.raises(InvalidRequestError, match=why) as refused:
+        Reader().read([{"a": 1}, {"user": {"age": 30, "last": [value]}}], [Action("x", {"f": 1})], [])
+    assert (refused.value.target or "").startswith("contextFeatures[1].user.last[0]")
+    with pytest.raises(InvalidRequestError, match=why) as refused:
+        Reader().read({"a": 1}, [{"id": "x", "features": {"f": value}}], [])
+    assert (refused.value.target or "").startswith("actions[0].features")
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**400), 2**1024])
