@@ -291,7 +291,7 @@ async def test_all_loops_of_a_process_share_an_encoder_and_its_budgets(deploymen
     assert {each.trainer._stepper._learners for each in services} == {deployment.shared.learners}
 
 
-async def test_what_clients_sent_lately_is_remembered_once_for_all_loops_and_a_loop_knows_its_own_alone(deployment):
+async def test_what_clients_sent_and_looked_at_lately_is_remembered_once_for_all_loops_and_a_loop_knows_its_own_alone(deployment):
     lives = []
     for _ in range(2):
         for name in ("one", "two"):
@@ -302,6 +302,8 @@ async def test_what_clients_sent_lately_is_remembered_once_for_all_loops_and_a_l
     report = Report("e1", 0.5, "", None, id="r1")
     assert {each.uploads._reported for each in lives} == {deployment.shared.reported}
     assert {each.verified._verifier._lately for each in lives} == {deployment.shared.decided}
+    assert {each.evaluations._results for each in lives} == {deployment.shared.results}
+    assert len({each.evaluations._place for each in lives}) == len(lives)
     assert len({each.uploads._mark(report) for each in lives}) == len(lives) == 4
 
 

@@ -18,7 +18,8 @@ def build_evaluations(loop: "LoopServices") -> "Evaluations":
     from shared.services.analysis.evaluations import Evaluations
     from shared.storage.evaluation_store import evaluation_store
 
-    return Evaluations(evaluation_store(loop.storage, loop=loop.place), loop.logs, loop.analyses, clock=loop.clock)
+    store, shared = evaluation_store(loop.storage, loop=loop.place), loop.common.shared
+    return Evaluations(store, loop.logs, loop.analyses, clock=loop.clock, place=loop.place, shared=shared)
 
 
 def build_importances(loop: "LoopServices") -> "FeatureImportances":

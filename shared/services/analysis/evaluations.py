@@ -43,7 +43,6 @@ from shared.domain.evaluation import (
 )
 from shared.domain.loop import LearningPolicy
 from shared.domain.ports import JobStore
-from shared.domain.recent import Recent
 from shared.services.analysis.judging import judged
 from shared.services.analysis.lifting import reports
 from shared.services.analysis.results import Found, Part, parts, with_one_series, with_series
@@ -52,6 +51,7 @@ from shared.services.breakdowns.files import Kept
 from shared.services.breakdowns.reading import Crossed, Listing, Query, Range, crossing, listing_of_actions, listing_of_segments
 from shared.services.breakdowns.window import Breakdown
 from shared.services.log.logs import DateRange
+from shared.services.process.sharing import Shared
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +62,9 @@ _SEALING = timedelta(minutes=1)
 """The log goes by when decisions were stored, which is a little after they were made."""
 
 _AT_ONCE = 16
-_REMEMBERED = 4
-"""Results of evaluations that are over, which never change: of those that somebody looks at."""
-
 _MOST_POINTS = 20_000
 """Longer time series are made anew each time they are asked for."""
 
-_LONGEST_NAME = 2_000
 _IDS = uuid.UUID("0d5bd3a5-51f1-4ea3-9d3c-1c1f2f3b8a55")
 
 Analysis = TypeVar("Analysis", bound=Evaluation | FeatureImportance | LogBreakdown)
@@ -196,10 +192,13 @@ class Evaluations(_Analyses[Evaluation]):
     already_exists = EvaluationAlreadyExistsError
     not_found = EvaluationNotFoundError
 
-    def __init__(self, store: JobStore[Evaluation], log: LoggedRange, work: Work, *, clock: Clock) -> None:
+    def __init__(
+        self, store: JobStore[Evaluation], log: LoggedRange, work: Work, *, clock: Clock, place: str = "", shared: Shared | None = None
+    ) -> None:
+        """``place`` tells this life of the loop from all others in what they share."""
         super().__init__(store, log, work, clock=clock)
-        self._series: Recent[tuple[PolicyResult, ...]] = Recent(size=_REMEMBERED, longest=_LONGEST_NAME)
-        self._reports: Recent[tuple[Sequence[Report], Verdict | None]] = Recent(size=_REMEMBERED, longest=_LONGEST_NAME)
+        self._place = place
+        self._results = (shared or Shared()).results
 
     async def submit(
         self,
@@ -225,13 +224,13 @@ class Evaluations(_Analyses[Evaluation]):
     async def with_series(self, job_id: str, window: Window, minutes: int) -> Evaluation:
         """Give the evaluation of this id with one of its time series, whose windows are so long; raises as `read`."""
         evaluation = await self.read(job_id)
-        name = f"{evaluation.job.created_at} {window} {minutes} {job_id}".encode("utf-8", "surrogatepass")
-        results = self._series.get(name)
+        name = self._name(evaluation, f"{window} {minutes}")
+        results: tuple[PolicyResult, ...] | None = self._results.get(name)
         if results is None:
             found = await self._found(evaluation)
             results = await asyncio.to_thread(_with_one_series, evaluation, found, window, minutes)
             if evaluation.job.status.is_over and sum(len(series.points) for each in results for series in each.series) <= _MOST_POINTS:
-                self._series.put(name, results)
+                self._results.put(name, results)
         return replace(evaluation, results=results)
 
     async def reported(self, job_id: str) -> tuple[Sequence[Report], Verdict | None]:
@@ -240,14 +239,17 @@ class Evaluations(_Analyses[Evaluation]):
         Raises as `read`.
         """
         evaluation = await self.read(job_id)
-        name = f"{evaluation.job.created_at} {job_id}".encode("utf-8", "surrogatepass")
-        reports = self._reports.get(name)
+        name = self._name(evaluation, "reports")
+        reports: tuple[Sequence[Report], Verdict | None] | None = self._results.get(name)
         if reports is None:
             found = await self._found(evaluation)
             reports = await asyncio.to_thread(_reports, evaluation, found)
             if evaluation.job.status.is_over:
-                self._reports.put(name, reports)
+                self._results.put(name, reports)
         return reports
+
+    def _name(self, evaluation: Evaluation, what: str) -> bytes:
+        return f"{self._place} {evaluation.job.created_at} {what} {evaluation.job.id}".encode("utf-8", "surrogatepass")
 
     async def _found(self, evaluation: Evaluation) -> tuple[Found, ...]:
         return await self._work.found(self.kind, evaluation.job) if evaluation.results else ()

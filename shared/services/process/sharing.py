@@ -12,6 +12,8 @@ MARK: Final = 16
 
 _REPORTS: Final = 1 << 16
 _DECISIONS: Final = 1 << 15
+_RESULTS: Final = 8
+_LONGEST_NAME: Final = 2_000
 
 
 def _unbounded() -> Budget:
@@ -23,7 +25,8 @@ class Shared:
     """The encoders, and how many bytes may be kept at hand: learners of the trainer, Rank's models, and what was read of logs.
 
     ``reported`` and ``decided`` remember what clients sent lately, by digests in which the loop's place is, to know what is sent again:
-    27 MB of both at most. By default nothing is shared with others, and nothing is let go.
+    27 MB of both at most. ``results`` are those of evaluations that are over, which never change: of the few that somebody looks at. By
+    default nothing is shared with others, and nothing is let go.
     """
 
     encoders: Encoders = field(default_factory=Encoders)
@@ -32,3 +35,4 @@ class Shared:
     logs: Budget = field(default_factory=_unbounded)
     reported: Recent[bool] = field(default_factory=lambda: Recent(size=_REPORTS, longest=MARK))
     decided: Recent[Any] = field(default_factory=lambda: Recent(size=_DECISIONS, longest=MARK))
+    results: Recent[Any] = field(default_factory=lambda: Recent(size=_RESULTS, longest=_LONGEST_NAME))
