@@ -144,7 +144,7 @@ def migrate(
         done.changes.append(
             "learningMode: is Apprentice. In this mode the model learns to choose as your application does, and forgets within some hundred"
             " events what it learned from rewards. To keep that, set PERSONALIZER_APPRENTICE_LEARNING=Observe for the app, or Online"
-            f" (python -m cli config set learningMode=Online --loop {name})."
+            f" (python -m cli config set learningMode=Online --loop {name} --key KEY)."
         )
     if is_compared and is_logged:
         run(_compare(done, saved, storage))
@@ -190,7 +190,7 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
         told.append(
             f"{_RETRAIN}: {days} is left out. If you later change what a reward means, all imported events are learned again,"
             " not only the last days"
-            f" (python -m cli config set {_RETRAIN}={days} sets it)."
+            f" (python -m cli config set {_RETRAIN}={days} --loop NAME --key KEY sets it)."
         )
     if not wishes.is_optimised:
         if members.get(_OPTIMISE):
@@ -347,7 +347,7 @@ def verdict(reports: Sequence[Report], loop: str, *, in_force: str = AZURE) -> s
         if is_better
         else f"the log does not tell it ({_value(ours)} an event) and Azure's policy ({_value(azure)}) apart, and it needs no settings"
     )
-    how = ", which is in force" if in_force == OURS else f" (python -m cli policy reset --loop {loop})"
+    how = ", which is in force" if in_force == OURS else f" (python -m cli policy reset --loop {loop} --key KEY)"
     return f"Keep this service's own policy{how}: {why}."
 
 

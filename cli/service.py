@@ -86,8 +86,16 @@ class Service:
     def _sent(self, method: str, path: str, body: object, *, query: Mapping[str, str]) -> tuple[int, bytes]:
         if not self.key:
             whose = "key of the administrator" if self.is_whole else f"key of the loop {self.loop[:40]}"
-            raise SettingsError(f"no {whose} was given, nor is one kept here: see --help for the option, or the variable, that takes it")
+            raise SettingsError(f"no {whose} was given, nor is one kept here: {self._way_to_a_key()}")
         return asyncio.run(self._send(method, f"{self.endpoint.rstrip('/')}/{path}", body, query))
+
+    def _way_to_a_key(self) -> str:
+        if self.is_whole:
+            return "use --admin-key or PERSONALIZER_ADMIN_KEY. The setting of the app with that name has it"
+        if self.loop == DEFAULT_LOOP:
+            return "use --key or PERSONALIZER_KEY. The app's setting PERSONALIZER_KEYS has the keys"
+        new = f"python -m cli keys regenerate 1 --loop {self.loop[:40]}"
+        return f"use --key or PERSONALIZER_KEY. The keys were shown when the loop was made; {new} makes a new one"
 
     async def _send(self, method: str, url: str, body: object, query: Mapping[str, str]) -> tuple[int, bytes]:
         kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"

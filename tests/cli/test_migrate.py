@@ -264,7 +264,7 @@ def valued(name: str, value: float, width: float) -> Report:
 @pytest.mark.parametrize(
     ("ours", "azure", "width", "kept"),
     [
-        (0.5, 0.3, 0.05, "Keep this service's own policy (python -m cli policy reset --loop shop): it would have earned 0.500"),
+        (0.5, 0.3, 0.05, "Keep this service's own policy (python -m cli policy reset --loop shop --key KEY): it would have earned 0.500"),
         (0.3, 0.5, 0.05, "Keep Azure's policy, which is in force"),
         (0.5, 0.48, 0.05, "does not tell it (0.500 (0.450 to 0.550) an event)"),
         (0.5, None, 0.05, "Keep this service's own policy: the shown actions"),

@@ -69,7 +69,9 @@ def test_what_is_told_comes_before_what_is_found(cli, tmp_path):
 
 
 def test_a_loop_whose_key_is_not_kept_here_asks_for_it(cli):
-    assert "no key of the loop" in cli("config", "get", "--loop", "news").told
+    assert "no key of the loop" in (told := cli("config", "get", "--loop", "news").told)
+    assert "use --key or PERSONALIZER_KEY." in told
+    assert "python -m cli keys regenerate 1 --loop news makes a new one" in told
     assert "no key of the loop" in cli("config", "get", "--loop", "gone").told
 
 

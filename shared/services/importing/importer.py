@@ -273,8 +273,8 @@ class _Run:
         if days >= 0 and until < days_before(self._clock.now(), days):
             raise InvalidRequestError(
                 f"the loop {self._state.loop.name} keeps its log for {days} days (logRetentionDays), and events of {until:%Y-%m-%d} are"
-                f" older: run python -m cli config set logRetentionDays=-1 --loop {self._state.loop.name}, which keeps the log for ever,"
-                " and import again",
+                f" older: run python -m cli config set logRetentionDays=-1 --loop {self._state.loop.name} --key KEY, which keeps the log"
+                " for ever, and import again",
                 target="logRetentionDays",
             )
 

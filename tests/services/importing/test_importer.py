@@ -371,7 +371,7 @@ async def test_what_retention_would_delete_is_refused_before_anything_is_there(a
     short = importer(account, loop=replace(LOOP, log_retention_days=90))
     with pytest.raises(
         InvalidRequestError,
-        match=r"for 90 days \(logRetentionDays\), and events of 2023-05-17 are older: run .*config set logRetentionDays=-1 --loop default",
+        match=r"for 90 days \(logRetentionDays\), and events of 2023-05-17 .*config set logRetentionDays=-1 --loop default --key KEY",
     ):
         await short.run([MemoryFile("a", log_of(5))])
     assert await FileModelStore(account, loop=STORE).pointer() is None
