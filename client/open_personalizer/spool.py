@@ -153,6 +153,11 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all that this process has written was sent, or is given up."""
+        return (self.place.segment, self.place.offset) >= self._head
+
     def unsent(self) -> int:
         """Give the bytes that are not sent."""
         sizes = [self._size(number) for number in self._numbers() if number >= self.place.segment]
@@ -208,7 +213,9 @@ class Journal:
             with self._log(place.segment).open("rb", buffering=0) as file:
                 file.seek(place.offset)
                 return file.read(max(size, 0)) or b""
-        except FileNotFoundError:
+        except FileNotFoundError as cause:
+            if size > 0:
+                raise Damaged(f"{self._log(place.segment)} is gone") from cause
             return b""
 
     def _has_after(self, number: int) -> bool:
@@ -288,6 +295,9 @@ class Spool:
                 self._adopted.remove(journal)
                 journal.remove()
         with self._changed:
+            if self._records and self._own.is_at_end:  # what was damaged, or removed by someone, is waited for no more
+                self._records = self._bytes = 0
+                self._changed.notify_all()
             if not self._records and timeout > 0:
                 self._takers += 1
                 self._changed.wait(timeout)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -279,6 +280,32 @@ def test_a_disk_that_is_full_is_a_full_queue_and_leaves_no_half_of_a_record(tmp_
     monkeypatch.setattr(os, "write", write)
     queue.put(decision(3), 0.0)
     assert [each.at for each in emptied(queue)] == [1.0, 3.0]
+
+
+def test_a_folder_that_someone_removes_is_told_and_what_was_in_it_is_waited_for_no_more(tmp_path, caplog):
+    queue = spool(tmp_path)
+    queue.put(decision(1), 0.0)
+    assert [each.at for each in emptied(queue)] == [1.0]
+    for number in (2, 3):
+        queue.put(decision(number), 0.0)
+    shutil.rmtree(tmp_path)
+    assert queue.take(records=7, size=LARGE, timeout=0.0) is None
+    assert "is gone" in caplog.text
+    assert queue.waiting() == (0, 0)
+    with pytest.raises(QueueFullError, match="cannot be written"):
+        queue.put(decision(4), 0.0)
+
+
+def test_what_is_damaged_in_the_journal_of_this_process_is_waited_for_no_more(tmp_path):
+    queue = spool(tmp_path)
+    for number in range(3):
+        queue.put(decision(number), 0.0)
+    (segment,) = tmp_path.glob("*/journal-*/*.log")
+    segment.write_bytes(b"\xff" * segment.stat().st_size)
+    assert queue.take(records=7, size=LARGE, timeout=0.0) is None
+    assert queue.waiting() == (0, 0)
+    queue.put(decision(4), 0.0)
+    assert [each.at for each in emptied(queue)] == [4.0]
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EIO])
