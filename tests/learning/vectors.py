@@ -39,13 +39,13 @@ ODD: Final[list[Document]] = [
     {"text": "a", "number": 1.5, "whole": 3, "zero": 0, "yes": True, "no": False, "nothing": None},
     {"user": {"segment": "s1", "age": 34, "_ignored": "x"}, "_ignored": {"a": 1}, "bare": "b"},
     {"deep": {"a": {"b": {"c": "d", "n": 2}}}, "vector": [0.5, 0, -2, 7e10], "tags": ["x", "y", "x"]},
-    {"mixed": [1, "a", None, True, [2, "b"], {"c": 3}]},
+    {"empty": [], "without members": {}, "zeros": [0, 0.0, 5], "texts": [""], "one": [1]},
     {"größe": "groß", "emoji": "\U0001f600", "with space": "a|b:c"},
     {"tiny": 1e-12, "huge": 1e300, "negative": -1e15, "large": 12345678901234567890},
     {"same": 1},
     {"same": 2},
 ]
-"""Features of every kind; each is tried as a context and as an action's."""
+"""Features of every kind that a request may have; each is tried as a context and as an action's."""
 
 
 def written() -> Document:
