@@ -29,6 +29,9 @@ _DENSE_CELLS: Final = 1 << 22
 _ENTRIES_AT_ONCE: Final = 1 << 15  # of features times waves
 """Both bound the memory of `summed`."""
 
+_SHORT: Final = 32
+"""Entries up to which `summed_alone` adds up many rows together."""
+
 _REMEMBERED: Final = 2048
 """Features whose frequencies are remembered, a megabyte of them."""
 
@@ -76,6 +79,30 @@ def summed(spreads: Sequence[Spread], hashes: Hashes, values: Floats32, starts: 
         for of_spread, spread in zip(angles, spreads, strict=True):
             weighted = spread(features[known])[own] * values[entries, None]
             of_spread[first:last] = np.add.reduceat(weighted, starts[first:last] - entries.start, axis=0)
+    return angles
+
+
+def summed_alone(spread: Spread, hashes: Hashes, values: Floats32, starts: Positions) -> Floats32:
+    """Give what `summed` gives of one of its spreads, each row to the bit as if it were the only one.
+
+    The last digits of a product depend on what is beside a row. Here values are added one after the other: the first of all rows, then the
+    second of all, and so on; those of a long row by themselves, which gives the same.
+    """
+    used = np.flatnonzero(values)
+    features, places = distinct(hashes.take(used))
+    frequencies, values, starts = spread(features), values.take(used)[:, None], np.searchsorted(used, starts)
+    sizes = np.diff(starts)
+    order = np.argsort(-sizes)
+    lengths, firsts, sums = sizes.take(order), starts.take(order), np.zeros((len(order), WAVES), dtype=np.float32)
+    long = int(np.count_nonzero(lengths > min(_SHORT, len(order))))
+    for row in range(long):
+        entries = slice(firsts[row], firsts[row] + lengths[row])
+        sums[row] = np.add.reduce(frequencies.take(places[entries], axis=0) * values[entries], axis=0)
+    for place in range(int(lengths[long:].max(initial=0))):
+        first = firsts[long : np.count_nonzero(lengths > place)] + place
+        sums[long : long + len(first)] += frequencies.take(places.take(first), axis=0) * values.take(first, axis=0)
+    angles = np.empty_like(sums)
+    angles[order] = sums
     return angles
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.learning.encoding import Floats, Floats32, Hashes
-from shared.learning.fourier import WAVES, Spread, gaussians, summed
+from shared.learning.fourier import WAVES, Spread, gaussians, summed, summed_alone
 from shared.learning.measures import Measures
 from shared.learning.segments import Positions
 from shared.learning.shared_ridge import DRAWS, FORGETTING
@@ -88,14 +88,14 @@ def action_angles(
     """Give the angles of actions, shape [n, WAVES]; action i has the entries ``starts[i]`` up to ``starts[i + 1]``, its id first.
 
     The id is a feature only where an action has no other: beside others it would keep items apart that are alike. ``spread`` gives
-    what `joint_frequencies` does.
+    what `joint_frequencies` does; without it, an action has the same angles to the bit whatever others are beside it.
     """
     ranked = measures.ranked(hashes, values).astype(np.float32)
     others = np.diff(starts) - 1
     ranked[starts[:-1]] = others == 0
-    angles = summed([spread or joint_frequencies], hashes, ranked, starts)[0]
-    angles /= widths(others)
-    return angles
+    if spread is None:
+        return summed_alone(joint_frequencies, hashes, ranked, starts) / widths(others)
+    return summed([spread], hashes, ranked, starts)[0] / widths(others)
 
 
 def widths(features: npt.NDArray[np.int64]) -> Floats32:

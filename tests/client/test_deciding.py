@@ -5,7 +5,7 @@ from base64 import b64decode
 from functools import cache
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from open_personalizer import Action
 from open_personalizer.deciding import Deciding
@@ -39,6 +39,7 @@ def answer(deciding: Deciding, by: Basis, *call: Any) -> tuple[object, bytes]:
     return (decided.answer.probabilities, decided.answer.reward_action_id), decided.record.line
 
 
+@example([([0, 1], False, 2, 0, 0), ([0, 1], False, 2, 1, 0)])
 @given(steps)
 def test_a_client_that_has_decided_before_decides_as_one_that_has_not(given_steps):
     """Lists come again, whole or in part, in another order, as other objects, by another model, and with features that were changed."""

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.learning import fourier
 from shared.learning.fourier import WAVES, Remembering, frequencies, gaussians, phases, waves
+from shared.learning.segments import starts_of
 
 REPOSITORY = Path(__file__).parents[2]
 KEYS = np.random.default_rng(1).integers(0, 1 << 32, 4000, dtype=np.uint32) | np.uint32(1)
@@ -85,6 +87,19 @@ def test_what_has_no_value_turns_no_wave(monkeypatch, cells):
     np.testing.assert_allclose(given, expected, atol=1e-4)
     nothing = fourier.summed([fourier.frequencies], hashes, 0.0 * values, starts)[0]
     assert not nothing.any()
+
+
+@given(st.lists(st.sampled_from([1, 2, 9, 32, 33, 300]), min_size=1, max_size=40), st.integers(0, 1 << 32))
+def test_a_row_has_the_same_angles_to_the_bit_whatever_is_beside_it(sizes, seed):
+    """Also with features that rows share, and with values of 0."""
+    chance, starts = np.random.default_rng(seed), starts_of(np.array(sizes))
+    hashes = np.concatenate([chance.choice(1 << 9, size, replace=False) for size in sizes]).astype(np.uint32)
+    values = chance.choice([0.0, 1.0, -0.7, 1e-3, 250.0], size=len(hashes)).astype(np.float32)
+    given = fourier.summed_alone(frequencies, hashes, values, starts)
+    for row, (first, last) in enumerate(pairwise(starts.tolist())):
+        alone = fourier.summed_alone(frequencies, hashes[first:last], values[first:last], np.array([0, last - first]))
+        assert alone.tobytes() == given[row].tobytes()
+    np.testing.assert_allclose(given, fourier.summed([frequencies], hashes, values, starts)[0], rtol=1e-4, atol=0.05)
 
 
 @given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), max_size=8))
