@@ -15,6 +15,8 @@ LONGEST_TOLD: Final = 200
 """Characters of a path that a message repeats."""
 
 _MOST_PARTS = 20
+_LAST: Final = ".*[^/]|/"
+"""What is left without the slashes at its end, or one of them; found from the end: many slashes take no longer than letters."""
 _PARAMETER = re.compile(r"\{(\*?\w+)\}")
 
 Target = TypeVar("Target")
@@ -102,7 +104,7 @@ def _part(part: str, *, is_last: bool) -> str:
         return re.escape(part)
     if name not in SPANNING and not name.startswith("*"):
         return f"(?P<{name}>[^/]+)"
-    return f"(?P<{name.removeprefix('*')}>{'.+?' if is_last else '.*'})"
+    return f"(?P<{name.removeprefix('*')}>{_LAST if is_last else '.*'})"
 
 
 def _name(part: str) -> str:

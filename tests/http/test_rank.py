@@ -106,7 +106,6 @@ BROKEN = {
     "null in an array": ({"actions": [{"id": "a", "features": [{"tags": [None]}]}]}, "actions[0].features[0].tags[0]"),
     "an array in an array": ({"actions": [{"id": "a", "features": [{"tags": [[1]]}]}]}, "actions[0].features[0].tags[0]"),
     "an object in an array": ({"actions": [{"id": "a", "features": [{"tags": [{"x": 1}]}]}]}, "actions[0].features[0].tags[0]"),
-    "only features without a name": ({"actions": [{"id": "a", "features": [{"": 1}, {"x": {"": 1}}]}]}, "actions[0].features"),
     "an object for the context": ({"actions": [FIRST], "contextFeatures": {"x": 1}}, "contextFeatures"),
     "text in the context": ({"actions": [FIRST], "contextFeatures": ["x"]}, "contextFeatures[0]"),
     "text and numbers in an array of the context": (
