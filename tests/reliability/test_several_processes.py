@@ -35,6 +35,12 @@ class Service:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self._traffic = Traffic(actions=3, seed=1)
+        self._connections: list[http.client.HTTPConnection] = []
+        self.connect()
+
+    def connect(self) -> None:
+        """Take other connections: which process has how many of them is chance."""
+        self.close()
         self._connections = [self._connect() for _ in range(3 * PROCESSES)]
 
     def _connect(self) -> http.client.HTTPConnection:
@@ -72,12 +78,17 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tree]:
     settings = {**SETTINGS, "PERSONALIZER_ADMIN_KEY": ADMIN, "PERSONALIZER_REWARD_WAIT_TIME": "PT1S"}
     with Tree(tmp_path_factory.mktemp("several"), settings=settings, processes=PROCESSES) as tree:
-        asked = Service(tree)
-        yield asked
-        asked.close()
+        yield tree
+
+
+@pytest.fixture
+def service(tree: Tree) -> Iterator[Service]:
+    asked = Service(tree)
+    yield asked
+    asked.close()
 
 
 def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> None:
@@ -88,9 +99,14 @@ def wait_for(condition: Callable[[], bool], *, seconds: float = PATIENCE) -> Non
 
 
 def test_a_model_that_is_published_is_served_by_each_process(service):
-    assert service.rank_everywhere(key=service.tree.key) == {201: 3 * PROCESSES}
     names = {f"http-{number}" for number in range(1, PROCESSES + 1)}
-    wait_for(lambda: names <= service.loaded.keys() and bool(set.intersection(*(service.loaded[name] for name in names))))
+
+    def all_have_one_in_common() -> bool:
+        service.connect()  # until each process was asked, and so reads models
+        assert service.rank_everywhere(key=service.tree.key) == {201: 3 * PROCESSES}
+        return names <= service.loaded.keys() and bool(set.intersection(*(service.loaded[name] for name in names)))
+
+    wait_for(all_have_one_in_common)
 
 
 def test_a_key_that_is_revoked_opens_no_process_after_a_poll_or_two(service):
