@@ -123,9 +123,8 @@ async def drop_hours(storage: Storage, *, loop: str, generation: int, before: da
     async for file in files.listing(names.hours_prefix(loop, version=None)):
         its_generation, _, rest = str(file.name).removeprefix(prefix).partition("/")
         hour = rest.rpartition("/")[2]
-        if (
-            not its_generation.isdecimal() or int(its_generation) < generation or hour <= oldest
-        ):  # a name of another format has no such number
+        is_of_this_format = its_generation.isdecimal()  # a name of another one still has its whole beginning
+        if not is_of_this_format or int(its_generation) < generation or hour <= oldest:
             await files.delete(str(file.name))
             dropped += 1
     return dropped
