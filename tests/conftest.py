@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -18,14 +17,16 @@ from tests.functions_host.workers import OWN, SETTING
 from tests.left_behind import LeftBehind
 from tests.running import HostKind, RunningApp
 from tests.scheduling import Units, reorder
-from tests.stores import NewStorage, new_place, quick_folder
+from tests.stores import NewStorage, left, new_place, quick_folder
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
 
 collect_ignore = ["worker_host.py"]  # imports a package that is in the other environment only
 
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine fails no test
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50
+)  # a busy machine fails no test, and each run draws other examples
 settings.load_profile("suite")
 
 ACCOUNTS = tuple(f"account{number:03}" for number in range(1000))
@@ -100,11 +101,10 @@ def engine() -> str:
 
 @pytest.fixture
 def storage(engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty storage that nobody else uses: a folder's path, or a connection string."""
+    """An empty storage that nobody else uses: a folder's path, a connection string, or a number of one in memory."""
     place = new_place(engine, request)
     yield place
-    if engine == "embedded":
-        shutil.rmtree(place, ignore_errors=True)
+    left(engine, place)
 
 
 @pytest.fixture(scope="session", params=["local", "worker", *(["protocol"] if SETTING in os.environ else [])])

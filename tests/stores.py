@@ -1,6 +1,7 @@
 """Storage as tests open it, and what they do to it behind the service's back."""
 
 import base64
+import itertools
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -13,17 +14,28 @@ from shared.storage import names
 from shared.storage.opening import is_connection_string, named, open_storage
 from shared.storage.ports import EVERYTHING, Row, Storage
 from shared.storage.settings import AccountSettings, FolderSettings
+from tests.simulation.engine import MemoryStorage, Stored
 
 NewStorage = Callable[[], str]
-"""Makes place for an empty storage that nobody else uses, and names it: a folder's path, or an account's connection string."""
+"""Makes place for an empty storage that nobody else uses, and names it: a folder's path, an account's connection string, or a number."""
 
 ENGINES: Final = ("embedded", pytest.param("azurite", marks=pytest.mark.azurite))
 """Parameters of a fixture `engine` that has a file's tests run on each engine of storage."""
 
 _MEMORY: Final = Path("/dev/shm")  # a folder of the tests' own is made in it
+_AZURITE_LATER: Final = pytest.param("azurite", marks=[pytest.mark.azurite, pytest.mark.exhaustive])
 on_both = pytest.mark.parametrize("engine", ENGINES)
+embedded_first = pytest.mark.parametrize("engine", ["embedded", _AZURITE_LATER])
+"""For tests that kill a process at many calls: by way of a proxy and the emulator that takes five times as long."""
+
+in_memory_first = pytest.mark.parametrize("engine", ["memory", _AZURITE_LATER])
+"""For tests of what becomes of the service when a call fails: on the wire they say the same in ten times the time."""
+
 on_azurite = pytest.mark.parametrize("engine", ENGINES[1:])
 """For one test of a file."""
+
+_in_memory: Final[dict[str, Stored]] = {}
+_numbers: Final = itertools.count()
 
 _ROOM: Final = 1024**3
 _TRIES: Final = 5
@@ -39,13 +51,34 @@ def quick_folder() -> Path | None:
 
 
 def new_place(engine: str, request: pytest.FixtureRequest) -> str:
-    """Make place for an empty storage on this engine; the fixtures for it are asked for only then."""
+    """Make place for an empty storage on this engine; the fixtures for it are asked for only then.
+
+    One in this process' memory takes no threads and no file, so it suits tests that say nothing of the engine and start no process.
+    """
+    if engine == "memory":
+        place = f"memory://{next(_numbers)}"  # no folder has such a name
+        _in_memory[place] = Stored()
+        return place
     new: NewStorage = request.getfixturevalue("new_store" if engine == "embedded" else "new_account")
     return new()
 
 
+def in_memory(place: str) -> Stored:
+    """Give what is stored in a place in memory."""
+    return _in_memory[place]
+
+
+def left(engine: str, place: str) -> None:
+    """Let go of a place that no test needs any more; Azurite keeps its accounts."""
+    _in_memory.pop(place, None)
+    if engine == "embedded":
+        shutil.rmtree(place, ignore_errors=True)
+
+
 def opened(place: str) -> Storage:
-    """Open what a test was given: an account by its connection string, with short pauses between tries, or a folder."""
+    """Open what a test was given: an account by its connection string, with short pauses between tries, a folder, or memory."""
+    if place in _in_memory:
+        return MemoryStorage(_in_memory[place])
     settings = named(place)
     if isinstance(settings, AccountSettings):
         from shared.storage.azure.storage import AzureStorage
@@ -79,6 +112,9 @@ async def overwrite(storage: Storage, area: str, name: str, data: bytes, *, meta
 
 async def end_lease(storage: Storage, area: str, name: str) -> None:
     """Do what 15 seconds would: a lease that its holder cannot give back ends."""
+    if isinstance(storage, MemoryStorage):
+        storage.stored.areas[area][name].lease = ""
+        return
     from shared.storage.embedded.storage import EmbeddedStorage
 
     if isinstance(storage, EmbeddedStorage):

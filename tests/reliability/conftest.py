@@ -3,8 +3,9 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from shared.storage.ports import Storage
+from tests.memory_proxy import MemoryProxy
 from tests.storage_proxy import StorageProxy
-from tests.stores import ENGINES, opened
+from tests.stores import ENGINES, in_memory, opened
 
 
 @pytest.fixture(params=ENGINES[1:])
@@ -15,7 +16,10 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def proxy(storage) -> Iterator[StorageProxy]:
+def proxy(engine: str, storage: str) -> Iterator[StorageProxy | MemoryProxy]:
+    if engine == "memory":
+        yield MemoryProxy(in_memory(storage))
+        return
     with StorageProxy(storage) as proxy:
         yield proxy
 
@@ -41,6 +45,6 @@ async def account(storage) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def faulty(proxy) -> AsyncIterator[Storage]:
     """The account by way of the proxy."""
-    account = opened(proxy.connection_string)
+    account = proxy.open() if isinstance(proxy, MemoryProxy) else opened(proxy.connection_string)
     yield account
     await account.close()

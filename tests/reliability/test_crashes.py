@@ -14,7 +14,7 @@ from tests.reliability.chosen import last_calls
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import break_lease, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
-from tests.stores import on_both
+from tests.stores import embedded_first
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -23,7 +23,7 @@ APPENDING_CALLS = 9
 a row for each later batch."""
 
 
-@on_both
+@embedded_first
 @WHEN
 @pytest.mark.parametrize("number", range(1, APPENDING_CALLS + 1))
 @pytest.mark.sweep(keep=6)
@@ -36,7 +36,7 @@ async def test_what_was_acknowledged_before_a_kill_is_in_the_log_once(way, accou
     assert set(present.values()) <= {1}
 
 
-@on_both
+@embedded_first
 async def test_without_a_kill_everything_is_acknowledged_and_stored(way, account):
     child = Child(way, 0, done_first=False)
     code, acknowledged = await child.run("append")
@@ -45,7 +45,7 @@ async def test_without_a_kill_everything_is_acknowledged_and_stored(way, account
     assert sorted(await stored(event_log(account, SetClock(T0)))) == sorted(acknowledged)
 
 
-@on_both
+@embedded_first
 @WHEN
 @pytest.mark.sweep(keep=2)
 async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(way, account, done_first):

@@ -11,7 +11,7 @@ from tests.clocks import SetClock
 from tests.processes import WAIT, Process
 from tests.reliability.world import LOOP, SETTLED_FOR
 from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
-from tests.stores import listed
+from tests.stores import in_memory_first, listed
 from tests.sweeps import STRIDES
 
 pytestmark = pytest.mark.slow
@@ -48,6 +48,7 @@ async def clear(account: Storage) -> None:
             await account.files(area).delete(name)
 
 
+@in_memory_first
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses
 @pytest.mark.parametrize("done_first", [False, True], ids=["before", "after"])
 @STRIDES
@@ -94,6 +95,7 @@ async def check(process: Process, ranked: int, *, is_deleted: bool) -> None:
     assert (await process.progress()).counters.learned == (3 if is_deleted else 4)
 
 
+@in_memory_first
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
 @STRIDES
 async def test_clearing_up_that_is_stopped_at_any_call_is_finished_by_the_next_run(proxy, account, faulty, stride):

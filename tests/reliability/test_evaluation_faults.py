@@ -13,6 +13,7 @@ from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.services.analysis.test_evaluations import Log, Work
 from tests.storage_proxy import Call, Fault, no_faults
+from tests.stores import in_memory_first
 
 ASKED = Asked("first", T0, after(60), (LearningPolicy("mine", "--cb_explore_adf"),))
 BEFORE, AFTERWARDS = Fault(400), Fault(400, done_first=True)
@@ -27,6 +28,7 @@ async def submit(account, *, job_id: str = "e1"):
     return await evaluations(account).submit(ASKED, online=LearningPolicy(), request_id="r1", job_id=job_id)
 
 
+@in_memory_first
 @pytest.mark.parametrize("fault", [BEFORE, AFTERWARDS], ids=["call lost", "answer lost"])
 @pytest.mark.parametrize("job_id", ["e1", ""], ids=["the caller's id", "an id of ours"])
 async def test_a_call_that_failed_anywhere_and_is_repeated_makes_one_evaluation(account, faulty, proxy, fault, job_id):
@@ -48,6 +50,7 @@ async def test_a_call_that_failed_anywhere_and_is_repeated_makes_one_evaluation(
     assert number > 3, "looked, counted and wrote"
 
 
+@in_memory_first
 @pytest.mark.parametrize("fault", [BEFORE, AFTERWARDS], ids=["call lost", "answer lost"])
 async def test_a_deletion_that_failed_anywhere_can_be_repeated_until_it_is_gone(account, faulty, proxy, fault):
     for at in (1, 2, 3):

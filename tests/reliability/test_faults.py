@@ -27,7 +27,7 @@ from tests.reliability.world import (
     write_log,
 )
 from tests.storage_proxy import Call, Fault, no_faults
-from tests.stores import end_lease
+from tests.stores import end_lease, in_memory_first
 from tests.sweeps import STRIDES
 
 pytestmark = pytest.mark.long
@@ -88,6 +88,7 @@ async def calls_of_second_run(proxy, faulty, account) -> list[Call]:
     return list(proxy.calls)
 
 
+@in_memory_first
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the SDK drops the connection of an answer it refuses
 @pytest.mark.parametrize(
@@ -116,6 +117,7 @@ async def test_a_fault_at_any_call_of_the_trainer_changes_nothing_in_the_end(pro
         await assert_as_undisturbed(account, store)
 
 
+@in_memory_first
 async def test_a_commit_writes_the_state_then_the_model_and_last_the_pointer(proxy, faulty, account):
     await write_log(account)
     await calls_of_second_run(proxy, faulty, account)
@@ -123,6 +125,7 @@ async def test_a_commit_writes_the_state_then_the_model_and_last_the_pointer(pro
     assert [each[1] for each in written if each] == ["log", "states", "models", "pointer"]
 
 
+@in_memory_first
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
 @STRIDES

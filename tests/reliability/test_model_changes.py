@@ -23,7 +23,7 @@ from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS, break_lease
 from tests.reliability.world import FIRST, LOOP, RESET, SECOND, retention, trainer, write_log
 from tests.storage_proxy import Fault, StorageProxy, no_faults
-from tests.stores import on_both
+from tests.stores import embedded_first, in_memory_first
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,6 +91,7 @@ async def assert_goes_on(account: Storage, store: str, what: str, before: Pointe
     assert await replayed(account, store)
 
 
+@in_memory_first
 @pytest.mark.parametrize(("name", "offset"), [("412", 0), ("torn, though done", 1)])
 @pytest.mark.parametrize("what", CHANGES)
 @pytest.mark.sweep(keep=2)
@@ -119,7 +120,7 @@ async def test_a_fault_at_any_call_leaves_the_old_model_or_the_new_one(proxy, fa
             await assert_goes_on(account, store, what, before)
 
 
-@on_both
+@embedded_first
 @WHEN
 @pytest.mark.parametrize("what", ["restore", "retrain"])
 @pytest.mark.sweep(keep=2)
@@ -170,7 +171,7 @@ async def begun_anew_at_once(account: Storage) -> None:
     await trainer(account, SECOND, store="at once", loop=RESET).run()
 
 
-@on_both
+@embedded_first
 @WHEN
 @pytest.mark.sweep(keep=1)
 async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(way, account, done_first):
@@ -189,6 +190,7 @@ async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_co
     assert code == 0
 
 
+@in_memory_first
 @pytest.mark.parametrize(("name", "first"), [("412", STEP), ("torn, though done", 2 * STEP)])
 @pytest.mark.sweep(keep=1)
 async def test_a_fault_at_any_call_while_it_is_begun_anew_in_many_runs_changes_nothing_in_the_end(proxy, faulty, account, name, first):
@@ -212,7 +214,7 @@ async def test_a_fault_at_any_call_while_it_is_begun_anew_in_many_runs_changes_n
     assert not reached
 
 
-@on_both
+@embedded_first
 async def test_two_processes_at_once_train_begin_anew_and_go_back_and_every_event_counts_once(way, account):
     await write_log(account)
     before = await learned_half(account, "busy")

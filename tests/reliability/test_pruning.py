@@ -17,7 +17,7 @@ from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import FAULTS
 from tests.reliability.world import FIRST, SECOND, committed, models_and_states, retention, trainer, write_log
 from tests.storage_proxy import Call, Fault, no_faults
-from tests.stores import on_both
+from tests.stores import embedded_first, in_memory_first
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,6 +46,7 @@ async def assert_tidy(account: Storage, store: str) -> Pointer:
     return pointer
 
 
+@in_memory_first
 async def test_after_many_commits_there_is_what_is_needed_and_the_same_model_as_without_removing_anything(proxy, faulty, account):
     await write_log(account)
     for at in (FIRST, SECOND):
@@ -73,6 +74,7 @@ class FailsRemovals:
         return self._fault if self.calls == self._number else None
 
 
+@in_memory_first
 @pytest.mark.parametrize(("name", "first"), [("412", 1), ("torn, though done", 2)])
 async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_for(proxy, faulty, account, name, first, caplog):
     """The two faults take the calls in turn."""
@@ -96,7 +98,7 @@ async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_f
     assert ("left to the next one" in caplog.text) == (name == "412")
 
 
-@on_both
+@embedded_first
 @WHEN
 async def test_a_process_killed_at_any_call_leaves_what_is_needed_and_the_next_one_removes_the_rest(way, account, done_first):
     await write_log(account)

@@ -10,6 +10,12 @@ from tests.stores import opened
 
 
 @pytest.fixture
+def engine() -> str:
+    """Memory: services know nothing of the engine, and no test here is of one."""
+    return "memory"
+
+
+@pytest.fixture
 def clock() -> SetClock:
     return SetClock(T0)
 

@@ -94,6 +94,12 @@ def _daily(loop: str) -> str:
 
 
 @pytest.fixture
+def engine() -> str:
+    """A store: the app opens it by its name, and it is copied to another."""
+    return "embedded"
+
+
+@pytest.fixture
 async def site(storage: str) -> AsyncIterator[Site]:
     site = Site(storage, SetClock(T0), {"default": KEY})
     yield site
