@@ -3,6 +3,8 @@
 A sweep is one law tried at many places: a fault at each call, each engine, each host. Its mark says how many places stay. They are the
 first, the last, and some that are drawn by the names of the tests: so they are the same in every process, and those of another law are
 others. If one alone stays, it is the first. A test that has the mark `exhaustive` itself has a smaller one beside it with the same law.
+
+A test of both hosts whose cases are many is such a sweep as well: all of them stay in the local host, one in Microsoft's worker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +30,12 @@ def mark(items: Sequence[pytest.Item]) -> None:
     """Mark those of a sweep that do not stand for it."""
     sweeps: dict[str, list[pytest.Item]] = {}
     for item in items:
+        if item.get_closest_marker("exhaustive"):
+            continue
         if item.get_closest_marker("sweep"):
             sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        elif is_in_the_worker(item):
+            sweeps.setdefault(item.nodeid.partition("[")[0] + " in the worker", []).append(item)
     for tests in sweeps.values():
         staying = representatives([item.nodeid for item in tests], keep=kept(tests[0]))
         for item in tests:
@@ -37,10 +43,16 @@ def mark(items: Sequence[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.exhaustive)
 
 
+def is_in_the_worker(item: pytest.Item) -> bool:
+    """Whether a test speaks to an app in Microsoft's worker, and to one in the local host as well."""
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("host") == "worker"
+
+
 def kept(item: pytest.Item) -> int:
     """Read how many tests stand for a sweep."""
     found = item.get_closest_marker("sweep")
-    arguments: Mapping[str, int] = found.kwargs if found else {}
+    arguments: Mapping[str, int] = found.kwargs if found else {"keep": 1}
     return arguments["keep"]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ def place(path: Path) -> str:
     return path.relative_to(REPOSITORY).as_posix()
 
 
-def named_in_code() -> set[str]:
+@cache
+def named_in_code() -> frozenset[str]:
     files = [path for folder in CODE_FOLDERS for kind in TEXT for path in (REPOSITORY / folder).rglob(kind)]
-    return {*DEFAULTS, *(name for path in files for name in SETTING.findall(path.read_text("utf-8")))}
+    return frozenset({*DEFAULTS, *(name for path in files for name in SETTING.findall(path.read_text("utf-8")))})
 
 
 def is_served(method: str, path: str) -> bool:
