@@ -135,7 +135,7 @@ def test_the_containers_and_the_configuration_blob_are_named_as_they_are():
     page = (INTERNALS / "configuration.md").read_text("utf-8")
     assert MODELS in page
     assert configuration_file("default") in page
-    assert LOGS in (REPOSITORY / "docs" / "how-to" / "joined-log.md").read_text("utf-8")
+    assert LOGS in (INTERNALS / "log-files.md").read_text("utf-8")
 
 
 # --- commands and pages ----------------------------------------------------------------------------------------------------

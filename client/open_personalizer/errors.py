@@ -13,7 +13,7 @@ class NotStoredError(PersonalizerError):
 
 
 class RefusedError(NotStoredError):
-    """The service refuses to store this: ``code`` says why, as docs/how-to/decide-in-your-process.md lists it."""
+    """The service refuses to store this: ``code`` says why, as docs/internals/the-wire.md lists it."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)

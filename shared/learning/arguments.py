@@ -1,6 +1,6 @@
 """A learning policy's arguments, in Vowpal Wabbit's command-line syntax.
 
-`OPTIONS` says what is done with each option; docs/concepts/policy-arguments.md shows the same table.
+`OPTIONS` says what is done with each option; docs/concepts/policy-arguments.md and docs/internals/policy-options.md show the same table.
 """
 
 import re

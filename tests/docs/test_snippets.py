@@ -47,6 +47,7 @@ pytestmark = pytest.mark.long
 LOCAL = "http://127.0.0.1:7071"
 IN_AZURE = "https://NAME.azurewebsites.net"
 JOINED_LOG = "docs/how-to/joined-log.md"
+LOG_FILES = "docs/internals/log-files.md"
 ADMIN = "the-administrators-key"
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
 """Stops at the first command that fails, a refused call included."""
@@ -91,8 +92,8 @@ SPOILING = ("docs/concepts/evaluations.md", "docs/how-to/joined-log.md")
 LEARNED = ("first", "second")
 SAYS = {
     "docs/concepts/evaluations.md:6": r"(?s)the baseline.*chance.*square",
-    "docs/how-to/decide-in-your-process.md:2": r'(?s)etag: ".*modelVersion.*"stored":1,"repeated":0,"refused":\[\{"line":3,.*NotReproduced',
-    "docs/how-to/decide-in-your-process.md:3": r"204",
+    "docs/internals/the-wire.md:2": r'(?s)etag: ".*modelVersion.*"stored":1,"repeated":0,"refused":\[\{"line":3,.*NotReproduced',
+    "docs/internals/the-wire.md:3": r"204",
     "docs/how-to/import-a-log.md:1": r"40 events of 40 lines are new in the joined log of the loop news",
     f"{OWN_PAGE}:6": r"after 150 visitors: \d+ of the last 10",
     "docs/migrate-from-azure-personalizer.md:1": r"(?s)key 1.*40 events were imported.*\nKeep ",
@@ -148,12 +149,12 @@ def as_receipt(text: str) -> None:
 
 
 SHOWN: dict[str, Callable[[str], object]] = {
-    "docs/concepts/explanations.md:1": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
+    "docs/concepts/features.md:3": lambda text: TypeAdapter(list[ExplainedAction]).validate_json(text),
     "docs/concepts/features.md:1": as_body(RankRequest),
-    "docs/how-to/decide-in-your-process.md:1": as_body(DecisionsResponse),
+    "docs/internals/the-wire.md:1": as_body(DecisionsResponse),
     "docs/how-to/gate-a-policy-change.md:2": as_body(GateContract),
     "docs/how-to/look-up-an-event.md:2": as_receipt,
-    "docs/how-to/joined-log.md:4": as_body(ConfigurationChanges),
+    "docs/how-to/joined-log.md:2": as_body(ConfigurationChanges),
     "docs/internals/configuration.md:1": lambda text: read_record("default", text.encode()),
 }
 """How a block of JSON is read."""
@@ -277,9 +278,9 @@ def test_what_a_page_says_can_be_done_in_its_order(reader, folder, page):
 
 
 def test_the_joined_log_is_read_as_printed_and_a_line_has_the_members_that_are_told(reader, folder):
-    (snippet,) = [each for each in of("python") if each.page == JOINED_LOG]
+    (snippet,) = [each for each in of("python") if each.page == LOG_FILES]
     code = f"{given(reader, snippet.text)}\nprint(json.dumps(events))"
-    events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, JOINED_LOG)))
+    events = json.loads(run([sys.executable, "-c", code], folder, environment(reader, LOG_FILES)))
     assert [(event["EventId"], event["_label_cost"]) for event in events] == [(event_id, -0.5) for event_id in LEARNED]
     assert set(events[0]) | {"_skipLearn", "SkipReason", "Slot", "Proposed", "Holdout"} == members_of_a_line()
 

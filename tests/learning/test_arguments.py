@@ -30,7 +30,8 @@ from shared.learning.arguments import (
 )
 from shared.learning.interactions import EVERYTHING, Interactions
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "policy-arguments.md").read_text("utf-8")
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [(DOCS / name).read_text("utf-8") for name in ("concepts/policy-arguments.md", "internals/policy-options.md")]
 NAMES = [name for option in OPTIONS for name in option.names]
 VALUES = [
     "",
@@ -401,8 +402,8 @@ def row(option: Option) -> list[str]:
     return [names, option.value.words if option.value else "", option.treatment, option.reason + beside]
 
 
-def test_the_page_has_the_table_of_the_module():
-    documented = [[cell.strip() for cell in line.strip("|").split(" |")] for line in re.findall(r"^\| `.*$", PAGE, re.MULTILINE)]
+def test_the_two_pages_have_the_table_of_the_module():
+    documented = [[cell.strip() for cell in line.strip("|").split(" |")] for line in re.findall(r"^\| `.*$", "".join(PAGES), re.MULTILINE)]
     assert documented == [row(option) for option in OPTIONS]
 
 

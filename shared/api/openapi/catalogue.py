@@ -420,7 +420,7 @@ _MODELS_SERVING: Final = Described(
     "Model",
     "Read all that a client needs to decide by itself",
     description="With If-None-Match, and the tag of the last answer, the answer is 304 without a body as long as there is nothing new. "
-    "docs/how-to/decide-in-your-process.md tells what a client does with it.",
+    "docs/internals/the-wire.md tells what a client does with it.",
     parameters=(Parameter("If-None-Match", {"type": "string"}, "The tag of the last answer: 304 if it is still so.", place="header"),),
     answers=(
         Answer(
@@ -540,7 +540,7 @@ _LOGS_DECISIONS: Final = Described(
     "Log decisions that a client made by itself, verified",
     description="The first line may tell when the batch is sent; a line with a ticket is for the decisions behind it. "
     "The service makes each decision once more, and stores those that come out the same. At most 1,000 lines. "
-    "docs/how-to/decide-in-your-process.md has the rules.",
+    "docs/internals/the-wire.md has the rules.",
     body=Body(
         description="JSON, one decision a line.",
         media_type=LINES[0],
