@@ -1,6 +1,7 @@
 """What the pages say is so: of an imported log, of many models, of names and numbers that have to stay whole."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -96,6 +97,14 @@ def test_of_many_models_the_newest_are_shown_below_what_can_be_done(visit: Visit
     assert table
     assert export
     assert export["y"] < table["y"]
+    more, files = (
+        visit.button(f"Show all {RESTORED + 2}").bounding_box(),
+        visit.page.locator("main button:text-is('CSV')").first.bounding_box(),
+    )
+    assert more
+    assert files
+    assert files["y"] > more["y"] + more["height"]
+    assert re.search(r"\d\d:\d\d:\d\d$", rows.first.locator("td time").first.inner_text()), "several are published within a minute"
     visit.button(f"Show all {RESTORED + 2}").click()
     expect(rows).to_have_count(RESTORED + 2)
 

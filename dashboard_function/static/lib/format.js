@@ -11,6 +11,8 @@ const TOLD_IN_UTC = /\b(\d{4}-\d\d-\d\d) (\d\d:\d\d)(:\d\d)? UTC\b/g;
 const NOTHING = "–";
 /** A number and its unit stay on one line. */
 const JOINED = "\u00a0";
+/** Below it a number has one decimal; what is more would be written as 10.0. */
+const ONE_DECIMAL = 9.95;
 
 /** @typedef {number | null | undefined} Maybe what is not known, or is no number, is written as a dash */
 
@@ -82,13 +84,13 @@ export function interval(interval) {
 export function percent(value) {
   if (!isKnown(value)) return NOTHING;
   const hundredths = value * 100;
-  return `${decimal(hundredths, hundredths !== 0 && Math.abs(hundredths) < 10 ? 1 : 0)}%`;
+  return `${decimal(hundredths, hundredths !== 0 && Math.abs(hundredths) < ONE_DECIMAL ? 1 : 0)}%`;
 }
 
 /** @param {Maybe} value */
 export function milliseconds(value) {
   if (!isKnown(value)) return NOTHING;
-  return value < 1000 ? `${decimal(value, value < 10 ? 1 : 0)}${JOINED}ms` : duration(value / 1000);
+  return value < 999.5 ? `${decimal(value, value < ONE_DECIMAL ? 1 : 0)}${JOINED}ms` : duration(value / 1000);
 }
 
 /**
@@ -98,7 +100,7 @@ export function milliseconds(value) {
  */
 export function duration(seconds) {
   if (!isKnown(seconds)) return NOTHING;
-  if (seconds < 59.5) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= 9.95 ? 0 : 1)}${JOINED}s`;
+  if (seconds < 59.5) return `${decimal(seconds, Number.isInteger(seconds) || seconds >= ONE_DECIMAL ? 0 : 1)}${JOINED}s`;
   const units = [
     ["d", 86_400],
     ["h", 3_600],

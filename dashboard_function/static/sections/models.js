@@ -27,7 +27,7 @@ export async function show(page) {
   const comparing = comparison(page);
   let known = 0;
   let isWhole = false;
-  const versions = h("div");
+  const versions = h("div", { class: "stack" });
   const about = h("div");
   const remove = button(
     "Reset…",
@@ -117,7 +117,7 @@ function tableOf(versions, restore) {
     ["Version", "Published", "Made", "#Events learned", "Log up to", ""],
     versions.map((kept) => [
       h("code", {}, kept.version),
-      when(kept.publishedAt),
+      when(kept.publishedAt, { seconds: true }),
       h("span", { title: KINDS[/** @type {keyof typeof KINDS} */ (kept.kind)] }, kept.kind),
       amount(count(kept.learned)),
       when(kept.window.until),
