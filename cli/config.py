@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from cli import options, previews
-from cli.output import console, escape, facts, print_json, print_table, table
+from cli.output import console, escape, facts, moment, print_json, print_table, table
 from cli.service import Service
 from shared.api.configuration import ConfigurationRequest
 from shared.domain.changes import MOST_TOLD
@@ -89,7 +89,7 @@ def history(
         doubt = "" if each["isCertain"] else "begun; not seen to be stored"
         for member in each["members"] or [{"name": "", "old": None, "new": None}]:
             texts = (member["name"], member["old"] or "", member["new"] or "")
-            listed.add_row(each["changedAt"], each["by"], each["kind"], *map(escape, texts), doubt)
+            listed.add_row(moment(each["changedAt"]), each["by"], each["kind"], *map(escape, texts), doubt)
     print_table(listed, nothing="Nothing was changed yet.")
 
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 import typer
 
 from cli import options
-from cli.output import console, escape, facts, print_json, table
+from cli.output import console, escape, facts, moment, print_json, table
 from cli.service import Service
 from shared.api.events import MOST
 
@@ -76,7 +76,7 @@ def _print_list(found: dict[str, Any]) -> None:
         reward = "" if each["reward"] is None else f"{each['reward']:g}"
         mark = " (explored)" if each["isExplored"] else ""
         listed.add_row(
-            each["rankedAt"],
+            moment(each["rankedAt"]),
             escape(each["eventId"]),
             escape(each["rewardActionId"]),
             f"{each['probability']:.3g}{mark}",
@@ -106,17 +106,17 @@ def _print(receipt: dict[str, Any]) -> None:
         by_default = " (the default reward)" if decision.get("defaultRewardUsed") else ""
         out.print(
             facts(
-                ranked_at=decision["rankedAt"],
+                ranked_at=moment(decision["rankedAt"]),
                 slot=decision.get("slotId"),
                 chosen=decision["rewardActionId"],
                 probability=f"{decision['probability']:.4g}",
                 model=decision.get("modelVersion") or "none yet",
                 learning_mode=decision["learningMode"],
                 held_out={None: None, True: "yes: your own choice was shown", False: "no"}[decision.get("isHeldOut")],
-                activated_at=decision.get("activatedAt"),
+                activated_at=moment(decision.get("activatedAt")) or None,
                 fate=decision["fate"],
                 reason=decision.get("reason"),
-                waits_until=decision.get("pendingUntil"),
+                waits_until=moment(decision.get("pendingUntil")) or None,
                 learned_in=decision.get("learnedIn"),
                 reward=None if reward is None else f"{reward:g}{by_default}",
             ),
@@ -144,5 +144,7 @@ def _print_rewards(rewards: list[dict[str, Any]]) -> None:
         return
     listed = table("reward", "observed", "slot", "outcome", "reason", right=["reward"])
     for each in rewards:
-        listed.add_row(f"{each['value']:g}", each["observedAt"], each.get("slotId") or "", each["outcome"], each.get("reason") or "")
+        listed.add_row(
+            f"{each['value']:g}", moment(each["observedAt"]), each.get("slotId") or "", each["outcome"], each.get("reason") or ""
+        )
     console().print(listed, markup=False)

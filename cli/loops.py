@@ -9,7 +9,7 @@ import typer
 
 from cli import options, previews
 from cli.config import changes
-from cli.output import console, facts, print_json, table
+from cli.output import console, facts, moment, print_json, table
 from cli.service import Service
 from shared.domain.loop import Tier
 
@@ -36,7 +36,7 @@ def list_(endpoint: options.Endpoint = "", admin_key: options.AdminKey = "", as_
         return
     listed = table("loop", "tier", "mode", "created", "endpoint")
     for each in found:
-        listed.add_row(each["name"], each["tier"], each["configuration"]["learningMode"], each.get("createdAt", ""), each["endpoint"])
+        listed.add_row(each["name"], each["tier"], each["configuration"]["learningMode"], moment(each.get("createdAt")), each["endpoint"])
     console().print(listed)
 
 
@@ -127,7 +127,7 @@ def _print(loop: dict[str, Any], *, as_json: bool) -> None:
             loop=loop["name"],
             tier=loop["tier"],
             endpoint=loop["endpoint"],
-            created=loop.get("createdAt"),
+            created=moment(loop.get("createdAt")) or None,
             **{f"key {number}": key for number, key in enumerate(keys, start=1)},
             **loop["configuration"],
         )

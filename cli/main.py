@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PersonalizerError as error:
         return _impossible(str(error))
     except typer.TyperException as error:
-        return _impossible(error.format_message())
+        return _impossible(error.format_message() or "a command is missing: name one of those above")
     except OSError as error:
         return _impossible(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort, asyncio.CancelledError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,10 +18,11 @@ from cli.sources import check_local
 from cli.storage import deployment, run, stored_loop
 from shared.api.configuration import SETTINGS, ConfigurationChanges, read_changes, write_configuration
 from shared.api.policy import read_policy
-from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError
+from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError, InvalidSasUriError
 from shared.domain.evaluation import Report
 from shared.domain.events import LearningMode
 from shared.domain.loop import DEFAULT_LOOP, ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.mirror import expires_at
 from shared.joining.foreign.terms import Terms
 from shared.learning.arguments import without_effect
 from shared.runtime.http import QUERY_VERSION
@@ -128,11 +130,14 @@ def migrate(
     sources = [*(logs or ()), *(more or ())]
     check_local(sources)
     wishes = Wishes(is_mirrored, is_optimised, retention_days)
-    adapted = adapt(_read(configuration) if configuration else {}, wishes)
+    adapted = adapt(_read(configuration) if configuration else {}, wishes, now=datetime.now(UTC))
     told_of_policy: list[str] = []
     saved = _saved_policy(policy, told_of_policy) if policy else None
     wanted = Wanted(read_changes(adapted.members), saved)
-    done = run(_move(name, wanted, storage, is_again=is_again, as_json=as_json))
+    try:
+        done = run(_move(name, wanted, storage, is_again=is_again, as_json=as_json))
+    except InvalidSasUriError as error:
+        raise InvalidSasUriError(f"{error}. Nothing was changed: correct the saved configuration, or leave out --mirror") from error
     done.changes[:0] = [
         *(adapted.changes if CONFIGURATION in done.taken else ()),
         *(told_of_policy if not saved or POLICY in done.taken else ()),
@@ -160,10 +165,12 @@ def migrate(
 # --- what was saved ---------------------------------------------------------------------------------------------------------
 
 
-def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
+def adapt(saved: dict[str, Any], wishes: Wishes, *, now: datetime) -> Adapted:
     """Take a configuration as Azure answered it, with names in any case, for one of this service.
 
-    >>> adapt({"LogRetentionDays": 90, "isAutoOptimizationEnabled": True}, Wishes()).members
+    At `now` a signature of the mirror may be over: it is not offered then.
+
+    >>> adapt({"LogRetentionDays": 90, "isAutoOptimizationEnabled": True}, Wishes(), now=datetime.now(UTC)).members
     {'logRetentionDays': -1, 'isAutoOptimizationEnabled': False, 'logMirrorEnabled': False}
     """
     names = {alias.lower(): alias for alias in (str(each.alias) for each in ConfigurationChanges.model_fields.values())}
@@ -198,7 +205,10 @@ def adapt(saved: dict[str, Any], wishes: Wishes) -> Adapted:
         members[_OPTIMISE] = False
     if not wishes.is_mirrored:
         if members.get(_MIRROR):
-            told.append(f"{_MIRROR}: off instead of on, and {_MIRROR_URI} is left out (--mirror copies both).")
+            end = expires_at(str(members.get(_MIRROR_URI, "")))
+            is_over = end is not None and end <= now
+            over = f": its signature expired at {end:%Y-%m-%dT%H:%M:%SZ}. To mirror the log, make a new one and set it" if is_over else ""
+            told.append(f"{_MIRROR}: off instead of on, and {_MIRROR_URI} is left out{over or ' (--mirror copies both)'}.")
         members.pop(_MIRROR_URI, None)
         members[_MIRROR] = False
     return Adapted(members, told)

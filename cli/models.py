@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from cli import options, previews
-from cli.output import console, escape, facts, print_json, print_table, table
+from cli.output import console, escape, facts, moment, print_json, print_table, table
 from cli.service import Service
 from shared.api.model import MOST_MOVED
 from shared.domain.words import counted
@@ -29,7 +29,7 @@ def list_(
     listed = table("model", "kind", "published", "events learned", "", right=["events learned"])
     for each in found:
         served = "published" if each["isServed"] else ""
-        listed.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}", served)
+        listed.add_row(each["version"], each["kind"], moment(each.get("publishedAt")), f"{each['learned']:,}", served)
     print_table(listed, nothing="There is no model yet. `status` shows how far the loop is.")
 
 
@@ -51,7 +51,7 @@ def compare(
     out = console()
     versions = table("model", "kind", "published", "events learned", right=["events learned"])
     for each in (found["from"], found["to"]):
-        versions.add_row(each["version"], each["kind"], each.get("publishedAt") or "", f"{each['learned']:,}")
+        versions.add_row(each["version"], each["kind"], moment(each.get("publishedAt")), f"{each['learned']:,}")
     out.print(versions)
     moved = table("feature", "before", "after", "change", "events", right=["before", "after", "change", "events"])
     for each in found["moved"]:
@@ -92,6 +92,8 @@ def export(
 ) -> None:
     """Write the published model, signed, into a file, which appears whole or not at all."""
     service = Service.of_loop(endpoint, key, loop)
+    if not file.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {file.parent}")
     content = service.content("model", query={"signed": "true"})
     unfinished = file.with_name(f"{file.name}.unfinished")
     unfinished.write_bytes(content)
@@ -167,7 +169,7 @@ def _print_version(version: dict[str, Any], *, as_json: bool) -> None:
         model=version["version"],
         kind=version["kind"],
         of=version.get("parent"),
-        published=version.get("publishedAt"),
+        published=moment(version.get("publishedAt")) or None,
         events_learned=version["learned"],
     )
     console().print(shown, markup=False)

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final
 
@@ -57,6 +57,15 @@ def visible(text: str) -> str:
     Zürich 🍝\x1b[2J two\nlines
     """
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def moment(text: str | None) -> str:
+    """Write a time that the service tells as all tables have it: in UTC, to the second; "" for none.
+
+    >>> moment("2026-05-17T12:00:01.05258Z"), moment(None)
+    ('2026-05-17 12:00:01Z', '')
+    """
+    return _text(datetime.fromisoformat(text).astimezone(UTC)) if text else ""
 
 
 def escape(text: str) -> str:

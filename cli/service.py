@@ -154,4 +154,5 @@ def _read_answer(status: int, text: bytes) -> Any:
     if code == _OF_A_GATE:
         details = [each for each in error.get("details") or () if isinstance(each, dict)]
         raise GateNotPassedError(str(error.get("message")), checks=[(str(each.get("code")), str(each.get("message"))) for each in details])
-    raise InvalidRequestError(f"{error.get('message')} ({status})" if code == str(status) else f"{error.get('message')} ({status} {code})")
+    message = str(error.get("message")).removesuffix(".")
+    raise InvalidRequestError(f"{message} ({status})" if code == str(status) else f"{message} ({status} {code})")

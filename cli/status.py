@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli import options
-from cli.output import console, facts, print_json
+from cli.output import console, facts, moment, print_json
 from cli.service import Service
 from shared.advice.advice import PASSING
 from shared.domain.words import counted
@@ -60,7 +60,7 @@ def _print(found: dict[str, Any]) -> None:
             the_model_knows=None if loop.get("publishedModelLearned") is None else counted(loop["publishedModelLearned"], "event"),
             imported=counted(loop["importedEvents"], "event") if loop.get("importedEvents") else None,
             served=None if loop["modelVersion"] == published else loop["modelVersion"] or "none yet",
-            learned_up_to=loop["watermark"],
+            learned_up_to=moment(loop["watermark"]) or None,
             lag_in_seconds=None if loop["lagSeconds"] is None else round(loop["lagSeconds"], 1),
             **told,
             **_uploads(loop.get("uploads")),

@@ -183,6 +183,9 @@ def test_what_cannot_be_done_is_told_in_one_line(cli, service):
     assert "is the endpoint right" in cli("config", "get", "--endpoint", f"{service.base_url}/docs#").told
     assert "No such command" in cli("nonsense").told
     assert "No such option" in cli("stats", "--nonsense").told
+    bare = cli("loops")
+    assert (bare.code, bare.errors) == (2, "This cannot be done: a command is missing: name one of those above.\n")
+    assert "there is no folder /nowhere" in cli("models", "export", "/nowhere/model.zip").told
 
 
 def test_a_loop_s_name_is_no_way_to_another_path(cli):

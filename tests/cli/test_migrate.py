@@ -39,6 +39,7 @@ SAVED = {
 }
 POLICY = {"name": "old", "arguments": "--cb_explore_adf --epsilon 0.2 --power_t 0 -l 0.001 --cb_type mtr -q ::"}
 EVENTS = 700
+NOW = datetime(2026, 5, 17, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -229,13 +230,23 @@ async def test_a_file_that_is_no_saved_answer_is_refused_before_anything_is_made
 
 
 async def test_a_dead_mirror_that_is_asked_for_is_refused_and_the_next_run_goes_on(account, storage, saved):
-    assert "expired at 2020-08-13" in (await migrate(saved, storage, "--mirror")).told
+    told = (await migrate(saved, storage, "--mirror")).told
+    assert "expired at 2020-08-13" in told
+    assert "Nothing was changed: correct the saved configuration, or leave out --mirror." in told
     assert await FileLoopStore(account).read("shop") is None
-    assert (await migrate(saved, storage, "--no-compare")).code == 0
+    done = await migrate(saved, storage, "--no-compare")
+    assert done.code == 0
+    assert "logMirrorSasUri is left out: its signature expired at 2020-08-13T00:00:00Z. To mirror the log, make a new one" in done.text
+
+
+def test_a_mirror_is_offered_as_long_as_its_signature_holds():
+    late = {**SAVED, "logMirrorSasUri": str(SAVED["logMirrorSasUri"]).replace("2020-08-13", "2100-08-13")}
+    (told,) = [each for each in adapt(late, Wishes(), now=NOW).changes if each.startswith("logMirrorEnabled")]
+    assert told == "logMirrorEnabled: off instead of on, and logMirrorSasUri is left out (--mirror copies both)."
 
 
 def test_what_is_asked_for_is_taken_over_as_it_was_saved():
-    adapted = adapt(SAVED, Wishes(is_mirrored=True, is_optimised=True, retention_days=90))
+    adapted = adapt(SAVED, Wishes(is_mirrored=True, is_optimised=True, retention_days=90), now=NOW)
     assert {name: adapted.members[name] for name in SAVED.keys() - {"lastConfigurationEditDate", "modelRetrainDays"}} == {
         name: value for name, value in SAVED.items() if name not in ("lastConfigurationEditDate", "modelRetrainDays")
     }
@@ -320,18 +331,18 @@ def test_where_nothing_was_left_to_chance_the_log_is_said_to_tell_nothing():
 
 @pytest.mark.parametrize("wrapped", [{"id": "x", "properties": SAVED}, {"Properties": SAVED}, {"properties": {"configuration": SAVED}}])
 def test_a_configuration_that_was_saved_inside_of_another_object_is_found(wrapped):
-    assert adapt(wrapped, Wishes()).members == adapt(SAVED, Wishes()).members
+    assert adapt(wrapped, Wishes(), now=NOW).members == adapt(SAVED, Wishes(), now=NOW).members
 
 
 @pytest.mark.parametrize("other", [{"id": "x", "location": "westeurope"}, {"error": {"code": "401"}}, {"properties": {"sku": "S0"}}])
 def test_a_file_without_any_setting_is_refused_instead_of_learning_under_other_rewards(other):
     with pytest.raises(RequestError, match="no setting that is known"):
-        adapt(other, Wishes())
+        adapt(other, Wishes(), now=NOW)
 
 
 @pytest.mark.parametrize("name", ["logRetentionDays", "modelRetrainDays", "logMirrorEnabled", "rewardWaitTime"])
 def test_a_value_that_is_none_is_refused_without_being_told(name):
     with pytest.raises(RequestError) as refused:
-        adapt({"defaultReward": 0.5, name: {"a": "sig=SECRET" * 1_000}}, Wishes())
+        adapt({"defaultReward": 0.5, name: {"a": "sig=SECRET" * 1_000}}, Wishes(), now=NOW)
     assert "SECRET" not in str(refused.value)
     assert name in str(refused.value)
