@@ -13,7 +13,7 @@ import typer
 from cli import options
 from cli.archive import pack, unpack
 from cli.copying import copied, document, tell
-from cli.output import bytes_progress, console, escape, facts, print_json
+from cli.output import bytes_progress, check_folder, console, escape, facts, print_json
 from cli.places import opened, read_place
 from cli.storage import run
 from shared.domain.clock import SystemClock
@@ -41,6 +41,7 @@ def backup(
     _check_no_folder(file)
     if file.exists() and not is_overwriting:
         raise SettingsError(f"{file} is there already: name another file, or give --overwrite")
+    check_folder(file)
     told = run(_backup(file, storage))
     if as_json:
         print_json(told)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from cli import options, previews
-from cli.output import console, escape, facts, moment, print_json, print_table, table
+from cli.output import check_folder, console, escape, facts, moment, print_json, print_table, table
 from cli.service import Service
 from shared.api.model import MOST_MOVED
 from shared.domain.words import counted
@@ -92,8 +92,7 @@ def export(
 ) -> None:
     """Write the published model, signed, into a file, which appears whole or not at all."""
     service = Service.of_loop(endpoint, key, loop)
-    if not file.parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {file.parent}")
+    check_folder(file)
     content = service.content("model", query={"signed": "true"})
     unfinished = file.with_name(f"{file.name}.unfinished")
     unfinished.write_bytes(content)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from math import isfinite
+from pathlib import Path
 from typing import Any, Final
 
 import orjson
@@ -25,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared.domain.apprentice import ApprenticeMetrics
-from shared.domain.errors import InvalidPolicyConfigurationError
+from shared.domain.errors import InvalidPolicyConfigurationError, SettingsError
 from shared.learning.arguments import without_effect
 from shared.services.importing.accounts import Fate, HowFar, Remark
 
@@ -66,6 +67,12 @@ def moment(text: str | None) -> str:
     ('2026-05-17 12:00:01Z', '')
     """
     return _text(datetime.fromisoformat(text).astimezone(UTC)) if text else ""
+
+
+def check_folder(file: Path) -> None:
+    """Refuse a file to be written whose folder is not there, before anything is asked or made; raises `SettingsError`."""
+    if not file.parent.is_dir():
+        raise SettingsError(f"there is no folder {file.parent} for {file.name}")
 
 
 def escape(text: str) -> str:

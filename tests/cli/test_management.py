@@ -185,7 +185,8 @@ def test_what_cannot_be_done_is_told_in_one_line(cli, service):
     assert "No such option" in cli("stats", "--nonsense").told
     bare = cli("loops")
     assert (bare.code, bare.errors) == (2, "This cannot be done: a command is missing: name one of those above.\n")
-    assert "there is no folder /nowhere" in cli("models", "export", "/nowhere/model.zip").told
+    assert "there is no folder /nowhere for model.zip" in cli("models", "export", "/nowhere/model.zip").told
+    assert "there is no folder /nowhere for all.zip" in cli("backup", "/nowhere/all.zip").told
 
 
 def test_a_loop_s_name_is_no_way_to_another_path(cli):
