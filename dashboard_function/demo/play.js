@@ -338,7 +338,8 @@ class Play {
   }
 
   async #restart() {
-    const text = "The loop’s model is deleted, and all stories become equally likely. The log stays.";
+    const text =
+      "The loop’s model is deleted, and all stories become equally likely. The log stays. The next model learns from visits that are still under way.";
     if (!(await confirmed({ title: "Delete the model?", text, action: "Forget all" }, this.signal))) return;
     try {
       this.#crowd?.abort();

@@ -79,6 +79,7 @@ class Demo:
         """Delete the model, through the page, when nothing is left to be learned from before."""
         self.until(lambda: self.loop()["counters"]["pending"] == 0)
         self.visit.button("Forget all").click()
+        expect(self.page.get_by_role("dialog")).to_contain_text("The next model learns from visits that are still under way.")
         self.visit.confirm("Forget all")
         expect(self.page.locator(".chance .number").first).to_have_text(EQUAL, timeout=LEARNS_WITHIN_MS)
 
