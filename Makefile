@@ -48,8 +48,8 @@ exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sw
 simulate: $(VENV)/.installed-dev ## play schedules of several processes, crashes and faults in virtual time, on two cores (SEEDS=FIRST:LAST; ARGS)
 	@exec $(BIN)/python -m tests.simulation $(or $(SEEDS),0:1000) $(ARGS)
 
-sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go if it is installed (the first time takes minutes)
-	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk || $(ALONE)
+sdks: $(VENV)/.installed-dev ## try the official SDKs for Python and JavaScript, and for Go if it is installed (SDK=go: that one; its first time takes minutes)
+	$(BIN)/python -m pytest -n 4 --dist loadscope tests/sdk/$(SDK) || $(ALONE)
 
 quick: $(VENV)/.installed-dev ## run the tests that need no Azurite and start no app
 	$(BIN)/python -m pytest -m "not azurite and not slow"

@@ -226,4 +226,4 @@ def test_the_sdk_is_the_last_one_that_has_personalizer_and_is_pinned_by_hash():
 
 def test_ci_runs_these_tests_where_go_is_and_says_so_where_it_is_not():
     script = (REPOSITORY / ".ci" / "run").read_text("utf-8")
-    assert re.search(r"command -v go.*\n\s*make sdks\nelse\n\s*echo \"[^\"]*Go", script)
+    assert re.search(r"command -v go.*\n\s*make sdks SDK=go[^\n]*\nelse\n\s*echo \"[^\"]*Go", script)
