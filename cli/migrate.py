@@ -20,8 +20,7 @@ from shared.api.configuration import SETTINGS, ConfigurationChanges, read_change
 from shared.api.policy import read_policy
 from shared.domain.errors import InvalidPolicyConfigurationError, InvalidPolicyContractError, InvalidRequestError, InvalidSasUriError
 from shared.domain.evaluation import Report
-from shared.domain.events import LearningMode
-from shared.domain.loop import DEFAULT_LOOP, ApprenticeLearning, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
+from shared.domain.loop import DEFAULT_LOOP, LearningPolicy, LoopRecord, LoopSettings, is_loop_name
 from shared.domain.mirror import expires_at
 from shared.joining.foreign.terms import Terms
 from shared.learning.arguments import without_effect
@@ -79,15 +78,11 @@ class Adapted:
 
 @dataclass(slots=True)
 class Moved:
-    """What was done. ``keys`` are those of a new loop, which are told this once, ``policy`` is in force then.
-
-    The model ``forgets`` rewards from now on if it learns to imitate the application.
-    """
+    """What was done. ``keys`` are those of a new loop, which are told this once, ``policy`` is in force then."""
 
     loop: str
     is_new: bool
     policy: LearningPolicy
-    forgets: bool = False
     keys: Sequence[str] = field(default=(), repr=False)
     changes: list[str] = field(default_factory=list)
     taken: Sequence[str] = ()
@@ -145,12 +140,6 @@ def migrate(
     if sources:
         run(_import(done, sources, Terms(assumed=probability), storage, as_json=as_json))
     done.learned, is_logged = run(_standing(name, storage))
-    if done.forgets and done.imported is not None and done.imported.events:
-        done.changes.append(
-            "learningMode: is Apprentice. In this mode the model learns to choose as your application does, and forgets within some hundred"
-            " events what it learned from rewards. To keep that, set PERSONALIZER_APPRENTICE_LEARNING=Observe for the app, or Online"
-            f" (python -m cli config set learningMode=Online --loop {name} --key KEY)."
-        )
     if is_compared and is_logged:
         run(_compare(done, saved, storage))
     where = _endpoint(endpoint, name)
@@ -261,8 +250,7 @@ async def _move(name: str, wanted: Wanted, storage: str, *, is_again: bool, as_j
         kept = await deployed.loops.take_over(name, wanted, again=is_again)
         defaults = deployed.settings.loop
     now = kept.record.settings(defaults)
-    forgets = now.learning_mode is LearningMode.APPRENTICE and now.apprentice_learning is ApprenticeLearning.IMITATE
-    done = Moved(name, is_new=bool(kept.keys), policy=now.policy, forgets=forgets, keys=kept.keys)
+    done = Moved(name, is_new=bool(kept.keys), policy=now.policy, keys=kept.keys)
     if kept.keys and not as_json:
         console().print(facts(loop=name, **{f"key {number}": key for number, key in enumerate(kept.keys, start=1)}))
         console().print("Copy the keys now. They are shown this once.")

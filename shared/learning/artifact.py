@@ -20,7 +20,7 @@ from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION, LARGEST, WIDTH, Batch, Floats, Hashes
 from shared.learning.interactions import Interactions
 from shared.learning.joint_ridge import JointRidge
-from shared.learning.learner import WINDOW, WINDOW_CROSSES, Learner
+from shared.learning.learner import KEPT_FROM, WINDOW, WINDOW_CROSSES, Learner
 from shared.learning.local_ridge import ARMS, ROWS, SIZE, Arm, LocalRidge
 from shared.learning.measures import EDGES, MOST, SAMPLE, Measures, Samples
 from shared.learning.model import MEMBERS, Model, no_joint
@@ -29,8 +29,11 @@ from shared.learning.shared_ridge import DRAWS, LATEST, SharedRidge
 from shared.learning.sums import Rows, Sums
 
 FORMAT_VERSION: Final = 4
-STATE_VERSION: Final = 5
+STATE_VERSION: Final = 6
 """The formats of models and of states that are written."""
+
+BEFORE_REWARDED: Final = 5
+"""The format of states that do not know how many events taught by their rewards: they are read as if none had."""
 
 SINGLE: Final = 4
 """The format of states that know how well each member predicts, and not how well some do together; actions have nothing but sums in it."""
@@ -95,6 +98,7 @@ _STATE: Final = {
     "missed": "<f8",  # and of their products with what they were too much by
     "begun": "<i8",  # with which event the steady members begin
     "counts_of_events": "<f8",  # for how many each event of the window stands; none where that is one for all
+    "rewarded": "<i8",  # how many events taught by their rewards, up to `KEPT_FROM`
 }
 _CODE_POINTS: Final = 0x110000
 _TRIANGLE: Final = np.triu_indices(SIZE)
@@ -102,9 +106,11 @@ _JOINT_TRIANGLE: Final = np.triu_indices(joint_ridge.SIZE)
 _PAIRS: Final = np.triu_indices(MEMBERS, 1)
 _PLACES: Final = np.ravel_multi_index(_TRIANGLE, (SIZE, SIZE))
 _JOINT_PLACES: Final = np.ravel_multi_index(_JOINT_TRIANGLE, (joint_ridge.SIZE, joint_ridge.SIZE))
+_SINCE_REWARDED: Final = ("rewarded",)
 _SINCE_SINGLE: Final = (
     *("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers"),
     *("latest", "latest_waves", "latest_targets", "latest_numbers"),
+    *_SINCE_REWARDED,
 )
 _SINCE_JOINT: Final = ("joint_weights", "joint_grams", "joint_moments", "joint_waiting", "counts_of_events")
 _UNHEARD: Final = 10.0
@@ -233,6 +239,7 @@ def dump_state(learner: Learner) -> bytes:
             "missed": losses.missed,
             "begun": np.array([learner.begun]),
             "counts_of_events": np.zeros(0) if window.counts is None else window.counts,
+            "rewarded": np.array([learner.rewarded]),
         },
         _STATE,
     )
@@ -244,8 +251,10 @@ def load_learner(data: bytes) -> Learner:
     _, learned, columns, anchor_columns, met = _header(arrays, 6)
     if arrays[npz.HEADER][0] == BEFORE_JOINT:
         arrays |= _without_joint(arrays["sums"], is_cold=not learned)
-    if arrays[npz.HEADER][0] < STATE_VERSION:
+    if arrays[npz.HEADER][0] <= SINGLE:
         arrays |= _without_products(arrays["sums"]) | _without_rows(arrays)
+    if arrays[npz.HEADER][0] <= BEFORE_REWARDED:
+        arrays |= {"rewarded": np.zeros(1, dtype=np.int64)}
     _require(columns in (2, 2 + DRAWS) and anchor_columns == columns - 1 and len(arrays["sums"]) == MEMBERS + 4)
     sums = arrays["sums"].tolist()
     _check_sums(arrays, learned=learned, met=met)
@@ -253,6 +262,7 @@ def load_learner(data: bytes) -> Learner:
     learner = Learner(
         learned=learned,
         begun=_begun(arrays),
+        rewarded=_rewarded(arrays),
         samples=samples,
         window=_window(arrays),
         shared=_shared(arrays, columns, squares=sums[-1], learned=met),
@@ -262,14 +272,14 @@ def load_learner(data: bytes) -> Learner:
         measures=samples.measures(),
         interactions=_interactions(arrays),
     )
-    if arrays[npz.HEADER][0] < STATE_VERSION:
+    if arrays[npz.HEADER][0] <= SINGLE:
         learner.remember_window()
     return learner
 
 
 def is_earlier(data: bytes) -> bool:
     """Tell whether an earlier release wrote this state."""
-    return npz.version_of(data) in (BEFORE_JOINT, SINGLE)
+    return npz.version_of(data) in (BEFORE_JOINT, SINGLE, BEFORE_REWARDED)
 
 
 def _check_sums(arrays: _Arrays, *, learned: int, met: int) -> None:
@@ -484,6 +494,12 @@ def _begun(arrays: _Arrays) -> int:
     return begun[0]
 
 
+def _rewarded(arrays: _Arrays) -> int:
+    rewarded: list[int] = arrays["rewarded"].tolist()
+    _require(len(rewarded) == 1 and 0 <= rewarded[0] <= min(arrays[npz.HEADER][2], KEPT_FROM))
+    return rewarded[0]
+
+
 def _without_rows(arrays: _Arrays) -> dict[str, npt.NDArray[Any]]:
     """Give what a state lacks in which all events of actions are summed, twice: all alike, and then as they have faded."""
     count = len(arrays["seen"])
@@ -503,7 +519,8 @@ def _without_rows(arrays: _Arrays) -> dict[str, npt.NDArray[Any]]:
 def _read(data: bytes, members: Mapping[str, str], *, what: str, newest: int, largest: int) -> dict[str, npt.NDArray[Any]]:
     """Read any format up to the ``newest``; what an earlier one lacks is not there."""
     version = npz.version_of(data)
-    lacking = {BEFORE_JOINT: _SINCE_SINGLE + _SINCE_JOINT, SINGLE: _SINCE_SINGLE}.get(version) if version < newest else None
+    since = {BEFORE_JOINT: _SINCE_SINGLE + _SINCE_JOINT, SINGLE: _SINCE_SINGLE, BEFORE_REWARDED: _SINCE_REWARDED}
+    lacking = since.get(version) if version < newest else None
     if lacking is None:
         return npz.read(data, members, what=what, version=newest, largest=largest)
     earlier = {name: kind for name, kind in members.items() if name not in lacking}

@@ -415,7 +415,8 @@ class Batch:
 
     Event i has the context entries ``context_starts[i]`` up to ``context_starts[i + 1]``, and its chosen action likewise:
     ``*_starts`` have shape [n + 1], ``rewards`` and ``probabilities`` (of the chosen action) shape [n], and so have ``counts``: how many
-    events each stands for (None: for one, all of them).
+    events each stands for (None: for one, all of them). Of the events that are given to a learner, ``imitated`` teach to choose as the
+    application does, and the others by what they earned.
     """
 
     context_hashes: Hashes
@@ -427,6 +428,7 @@ class Batch:
     rewards: Floats
     probabilities: Floats
     counts: Floats | None = None
+    imitated: int = 0
 
     def __len__(self) -> int:
         return len(self.rewards)

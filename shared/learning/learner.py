@@ -42,6 +42,9 @@ _REMEMBERED: Final = round(1.0 / (1.0 - FORGETTING))
 _LASTING: Final = 1000
 """Events that steady members have to remember before they are held against recent ones."""
 
+KEPT_FROM: Final = 100
+"""Events that have to teach by their rewards before a learner no longer learns to imitate, which would have it forget them."""
+
 _OF_JOINT: Final = 0x3C6EF372
 
 
@@ -49,11 +52,13 @@ _OF_JOINT: Final = 0x3C6EF372
 class Learner:
     """The only thing that changes: everybody else gets a copy of what it learned.
 
-    ``begun`` is the number of the event with which the steady members' memory begins.
+    ``begun`` is the number of the event with which the steady members' memory begins. ``rewarded`` counts the events that taught by what
+    they earned, up to `KEPT_FROM`.
     """
 
     learned: int = 0
     begun: int = 0
+    rewarded: int = 0
     samples: Samples = field(default_factory=Samples)
     window: Batch = field(default_factory=no_events)
     shared: SharedRidge = field(default_factory=SharedRidge)
@@ -74,6 +79,7 @@ class Learner:
 
         The same events in the same batches give the same learner; cut otherwise, nearly the same.
         """
+        self.rewarded = min(self.rewarded + len(batch) - batch.imitated, KEPT_FROM)
         crosses = starts_of(counted(batch))
         first = 0
         while first < len(batch):

@@ -109,7 +109,6 @@ async def test_settings_policy_and_log_are_there_then_and_what_to_keep_is_said(a
     assert done.text.count("key 1") == 1
     assert done.text.count("\nKeep ") == 1
     assert "secretsignature" not in done.text
-    assert "learningMode: is Apprentice. In this mode the model learns to choose as your application does" in done.text
     for member in ("logRetentionDays", "modelRetrainDays", "isAutoOptimizationEnabled", "logMirrorEnabled"):
         assert done.text.count(f"\n{member}: ") == 1
 

@@ -29,8 +29,8 @@ SEATINGS = [(guest, time) for guest in GUESTS for time in ("noon", "night")]
 
 
 @asynccontextmanager
-async def restaurant(storage: str, learning: str) -> AsyncIterator[LoopServices]:
-    services = built(storage, PERSONALIZER_LEARNING_MODE="Apprentice", PERSONALIZER_APPRENTICE_LEARNING=learning)
+async def restaurant(storage: str, learning: str, mode: str = "Apprentice") -> AsyncIterator[LoopServices]:
+    services = built(storage, PERSONALIZER_LEARNING_MODE=mode, PERSONALIZER_APPRENTICE_LEARNING=learning)
     yield services
     await services.close()
 
@@ -93,6 +93,31 @@ async def test_an_apprentice_learns_to_choose_as_the_baseline_does_and_its_figur
         assert figures.personalizer_average_reward <= figures.baseline_average_reward
         progress = await services.progress.read()
         assert progress.ranked == progress.counters.learned == 5 * 250
+
+
+async def test_what_rewards_taught_is_there_after_apprentice_mode_and_it_goes_on_learning_meanwhile(storage):
+    """Seeded. The baseline is what guests do not like: a model that imitated it would choose that in each seating.
+
+    Online four rounds of 250 guests, then Apprentice four: what guests like is best in more than nine of ten seatings after both.
+    """
+    chance = random.Random(2026)
+    async with restaurant(storage, "Imitate", mode="Online") as services:
+        for round_ in range(4):
+            for number in range(250):
+                guest, time = chance.choice(SEATINGS)
+                ranking = await services.ranker.rank(dinner(guest, time, "candy"), event_id=f"own-{round_}-{number}", deferred=False)
+                await services.rewarder.reward(f"own-{round_}-{number}", reward_for(ranking.reward_action_id, guest, chance))
+            await settled(services)
+            await asyncio.sleep(0.4)
+        before = [await best(services, dinner(*seating, first="candy")) == LIKED[seating[0]] for seating in SEATINGS]
+        await services.configurator.configure({"learning_mode": LearningMode.APPRENTICE})
+        await asyncio.sleep(0.4)
+        for round_ in range(4):
+            await evening(services, chance, round_, lambda guest, time: USUAL[guest, time])
+        after = [await best(services, dinner(*seating, first="candy")) == LIKED[seating[0]] for seating in SEATINGS]
+        assert min(sum(before), sum(after)) > 0.9 * len(SEATINGS)
+        assert (await services.progress.read()).counters.learned == 8 * 250
+        assert len((await services.progress.read()).apprentice.rewards) == LATEST
 
 
 async def test_an_observer_learns_what_the_baselines_choices_earn(storage):

@@ -1,6 +1,7 @@
 """What the tests of this room say in one word: situations, any JSON, random logs, and small worlds to learn in."""
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from itertools import pairwise
 from typing import Any, TypedDict
 
@@ -8,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from shared.domain.events import Action, Features, Situation
+from shared.learning.artifact import BEFORE_REWARDED
 from shared.learning.encoding import Batch, EncodedSituation, Encoder, Row, to_batch
 from shared.learning.exploration import draw
 from shared.learning.learner import Learner
@@ -143,3 +145,21 @@ def last_third_of_a_life(*, noise: Features, seed: int = 7, events: int = 1500, 
         learner.learn(to_batch(logged, rewards=rewards[first:last].tolist(), probabilities=probabilities))
         policy = Policy(learner.model(), exploration_percentage=0.2)
     return float(rewards[-events // 3 :].mean())
+
+
+def arrays_of(data):
+    with np.load(BytesIO(data), allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def with_arrays(good, save=np.savez, **replaced):
+    written = BytesIO()
+    arrays = arrays_of(good) | replaced
+    save(written, allow_pickle=True, **{name: array for name, array in arrays.items() if array is not None})
+    return written.getvalue()
+
+
+def as_without_rewarded(state):
+    """Write a state as releases did that did not count the events which taught by their rewards."""
+    header = np.concatenate([[BEFORE_REWARDED], arrays_of(state)["header"][1:]])
+    return with_arrays(state, header=header, rewarded=None)

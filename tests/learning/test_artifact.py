@@ -2,6 +2,7 @@ import time
 import tracemalloc
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -10,12 +11,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.errors import NewerFormatError, UnreadableError
-from shared.learning.artifact import FORMAT_VERSION, SINGLE, STATE_VERSION, dump_model, dump_state, load_learner, load_model
+from shared.learning.artifact import (
+    FORMAT_VERSION,
+    SINGLE,
+    STATE_VERSION,
+    dump_model,
+    dump_state,
+    is_earlier,
+    load_learner,
+    load_model,
+)
 from shared.learning.crosses import CELLS
 from shared.learning.encoding import ENCODER_VERSION
-from shared.learning.learner import Learner
+from shared.learning.learner import KEPT_FROM, Learner
 from shared.learning.local_ridge import ARMS, Arm
-from tests.learning.building import batch_of, encoded, learned_from, many_crosses, random_batch
+from tests.learning.building import (
+    arrays_of,
+    as_without_rewarded,
+    batch_of,
+    encoded,
+    learned_from,
+    many_crosses,
+    random_batch,
+    with_arrays,
+)
 
 
 def learned(*batches):
@@ -36,18 +55,6 @@ MODEL, STATE = dump_model(LEARNERS["open"]), dump_state(LEARNERS["summed"])
 FORMATS = {"model": (load_model, MODEL), "state": (load_learner, STATE)}
 VERSIONS = {load_model: FORMAT_VERSION, load_learner: STATE_VERSION}
 BOTH = pytest.mark.parametrize(("load", "good"), FORMATS.values(), ids=FORMATS.keys())
-
-
-def arrays_of(data):
-    with np.load(BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
-
-
-def with_arrays(good, save=np.savez, **replaced):
-    written = BytesIO()
-    arrays = arrays_of(good) | replaced
-    save(written, allow_pickle=True, **{name: array for name, array in arrays.items() if array is not None})
-    return written.getvalue()
 
 
 def parts(model):
@@ -277,12 +284,39 @@ def test_a_later_encoder_asks_for_an_upgrade_and_an_earlier_one_is_refused(load,
             load(with_arrays(good, header=np.concatenate([header[:1], [version], header[2:]])))
 
 
+@EVERY_LEARNER
+def test_a_state_that_does_not_count_rewards_is_read_as_if_there_were_none_and_all_else_is_as_it_was(learner):
+    earlier = as_without_rewarded(dump_state(learner))
+    read = load_learner(earlier)
+    assert is_earlier(earlier)
+    assert not is_earlier(dump_state(learner))
+    assert read.rewarded == 0
+    assert dump_state(replace(read, rewarded=learner.rewarded)) == dump_state(learner)
+
+
+def test_rewards_are_counted_up_to_as_many_as_matter_and_lessons_to_imitate_are_not():
+    learner = Learner.cold()
+    learner.learn(replace(random_batch(1, 60), imitated=50))
+    assert learner.rewarded == 10
+    learner.learn(random_batch(2, 60))
+    assert learner.rewarded == 70
+    learner.learn(random_batch(3, 60))
+    assert load_learner(dump_state(learner)).rewarded == learner.rewarded == KEPT_FROM
+
+
+@pytest.mark.parametrize("rewarded", [[], [-1], [KEPT_FROM + 1], [61], [1, 1]])
+def test_a_number_of_rewards_that_cannot_be_is_refused(rewarded):
+    learner = learned(random_batch(1, 60))
+    with pytest.raises(UnreadableError):
+        load_learner(with_arrays(dump_state(learner), rewarded=np.array(rewarded, dtype=np.int64)))
+
+
 def as_single(learner):
     """Write it as releases did that summed all events of actions, twice, and knew no products of errors."""
     learner.local.begin_anew(last=learner.learned)  # now each action has sums
     state = dump_state(learner)
     arrays = arrays_of(state)
-    newer = ("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers")
+    newer = ("products", "promised", "missed", "begun", "summed", "rows", "row_waves", "row_targets", "row_numbers", "rewarded")
     newest = [name for name in arrays if name.startswith("latest")]
     twice = {name: np.tile(arrays[name], 2) for name in ("grams", "moments")}
     header = np.concatenate([[SINGLE], arrays["header"][1:]])

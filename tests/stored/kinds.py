@@ -16,7 +16,7 @@ from shared.domain.ledger import Pointer
 from shared.domain.lookback import Lookback, Seen
 from shared.joining.chunks import ChunkName, decompressed
 from shared.joining.reading import read_lines
-from shared.learning import artifact
+from shared.learning import artifact, npz
 from shared.learning.arguments import parse_arguments
 from shared.learning.encoding import Encoders
 from shared.learning.learner import Learner
@@ -177,7 +177,7 @@ def _found(folder: Path, part: str) -> Iterator[tuple[str, Mapping[str, str], by
 
 
 def _of_learner(folder: Path, name: str, data: bytes) -> Plain:
-    learner, model_of = artifact.load_learner(data), _as_then if artifact.is_earlier(data) else Learner.model
+    learner, model_of = artifact.load_learner(data), _as_then if npz.version_of(data) <= artifact.SINGLE else Learner.model
     before = {"learned": learner.learned, "interactions": learner.interactions.text(), **_scored(model_of(learner))}
     events = _one_window(folder, name.split("/")[1])
     learner.learn(lessons(events, Encoders().of(learner.interactions)))

@@ -240,7 +240,7 @@ class Lane:
 
     def take_logged(self, events: Iterable[Logged], present: Chances | None = None) -> Chances | None:
         """Do as `take`, with events whose situations are taken apart already."""
-        way = _Way(dict(self.sums), self.values, Lessons(self._encoder), present)
+        way = _Way(dict(self.sums), self.values, Lessons(self._encoder, rewarded=self.learner.rewarded), present)
         block = self._block()
         for few in _pieces(events):
             way.events += len(few)
@@ -272,7 +272,7 @@ class Lane:
         asked = self._logged.encode(texts)
         if len(asked.known) != len(decision.probabilities):
             raise UnreadableError("a logged situation has not as many actions as probabilities")
-        way.lessons.add_encoded(event, asked.encoded.logged(decision.learned_action))
+        way.lessons.add_encoded(event, asked.encoded.logged)
         is_scored = self._is_scored(event)
         if is_scored and not block.has_room_for(len(asked.known)):
             self._sum_up(block, way)

@@ -288,7 +288,7 @@ class _Run:
 
     def _learn(self, events: Sequence[JoinedEvent]) -> int:
         with collector_at_rest():
-            batch = lessons(events, self._encoder)
+            batch = lessons(events, self._encoder, rewarded=self._state.learner.rewarded)
             if len(batch):
                 self._state.learner.learn(batch)
         return len(batch)

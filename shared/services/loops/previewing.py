@@ -14,6 +14,7 @@ from shared.domain.loop import ApprenticeLearning, LoopRecord, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.domain.words import counted
 from shared.joining.chunks import ChunkName
+from shared.learning.learner import KEPT_FROM
 from shared.services.loops.configuring import Change, Configurator
 from shared.services.training.retraining import Chunks, Way, reach, way_back
 
@@ -70,8 +71,9 @@ class Previewer:
         learned = looked.learned if is_again else pointer.learned
         is_exact = looked.is_exact if is_again or _is_shorter(old, new, now) else True
         told = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
-        later = [*_later(old, new), *_forgotten(pointer, old, new)]
-        is_lossy = learned < pointer.learned or looked.deleted > 0 or not is_exact or bool(_forgotten(pointer, old, new))
+        begins, is_young = _begins_to_imitate(old, new), 0 < learned < KEPT_FROM
+        later = [*_later(old, new), *(_of_imitation(is_young=is_young) if begins and learned else [])]
+        is_lossy = learned < pointer.learned or looked.deleted > 0 or not is_exact or (begins and is_young)
         message = " ".join([told, *later])
         return Preview(old, new, is_again, learned, pointer.learned, looked.deleted, is_exact, is_lossy, message)
 
@@ -190,21 +192,22 @@ def _later(old: LoopSettings, new: LoopSettings) -> Sequence[str]:
     return [f"A later change that has the model learned again will learn {reach} (modelRetrainDays)."]
 
 
-def _forgotten(pointer: Pointer, old: LoopSettings, new: LoopSettings) -> Sequence[str]:
-    """Say that a model which begins to imitate does not keep what it learned from rewards.
-
-    >>> one = Pointer(1, "1", EPOCH, EPOCH, learned=300)
-    >>> (said,) = _forgotten(one, LoopSettings(), LoopSettings(learning_mode=LearningMode.APPRENTICE))
-    >>> said[:75]
-    'In Apprentice mode the model learns to choose as your application does. Wit'
-    """
+def _begins_to_imitate(old: LoopSettings, new: LoopSettings) -> bool:
     is_begun = LearningMode.APPRENTICE is new.learning_mode is not old.learning_mode
-    if not (is_begun and pointer.learned and new.apprentice_learning is ApprenticeLearning.IMITATE):
-        return []
+    return is_begun and new.apprentice_learning is ApprenticeLearning.IMITATE
+
+
+def _of_imitation(*, is_young: bool) -> Sequence[str]:
+    """Say what a model does that is there when Apprentice mode begins.
+
+    >>> _of_imitation(is_young=True)[0]
+    'In Apprentice mode the model learns to choose as your application does. It forgets its few rewards by that.'
+    """
+    if is_young:
+        return ["In Apprentice mode the model learns to choose as your application does. It forgets its few rewards by that."]
     return [
-        "In Apprentice mode the model learns to choose as your application does. Within some hundred events it forgets what it learned"
-        " from rewards. To keep that, set PERSONALIZER_APPRENTICE_LEARNING=Observe for the app first, or export the model"
-        " (python -m cli models export FILE)."
+        f"In Apprentice mode a model keeps what at least {KEPT_FROM} events taught by their rewards: it goes on with the rewards of your"
+        " application's choices. A model that knows fewer rewards learns to choose as your application does."
     ]
 
 

@@ -66,10 +66,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What is stored of a model, as SHA-256: enough to compare with, however long it is until then."""
+    """What is stored of a model, as SHA-256: enough to compare with, however long it is until then.
+
+    There is none of a state that an earlier release wrote in another format: it would differ, whatever was learned.
+    """
 
     model: bytes
-    state: bytes
+    state: bytes | None
 
 
 class Replay:
@@ -126,7 +129,8 @@ class Replay:
         return Step(name, studied.learned, studied.skipped)
 
     async def _stored(self, version: str) -> _Stored:
-        return _Stored(_sha256(await self._store.artifact(version)), _sha256(await self._store.state(version)))
+        model, state = await self._store.artifact(version), await self._store.state(version)
+        return _Stored(_sha256(model), None if artifact.is_earlier(state) else _sha256(state))
 
     async def _still_stored(self, version: str) -> _Stored | None:
         """Read what is stored of a model; None if it is not kept any more."""
@@ -139,8 +143,10 @@ class Replay:
 
 
 def _differing(learner: Learner, stored: _Stored) -> Sequence[str]:
-    rebuilt = _Stored(_sha256(artifact.dump_model(learner)), _sha256(artifact.dump_state(learner)))
-    return [part for part in ("model", "state") if getattr(rebuilt, part) != getattr(stored, part)]
+    differing = ["model"] if _sha256(artifact.dump_model(learner)) != stored.model else []
+    if stored.state is not None and _sha256(artifact.dump_state(learner)) != stored.state:
+        differing.append("state")
+    return differing
 
 
 def _sha256(data: bytes) -> bytes:

@@ -461,7 +461,7 @@ def study(learner: Learner, text: bytes, encoders: Encoders, *, loop: LoopSettin
 
     One line at a time is read. Raises `UnreadableError`, before anything of it is learned.
     """
-    taken, count = Lessons(encoders.of(learner.interactions)), 0
+    taken, count = Lessons(encoders.of(learner.interactions), rewarded=learner.rewarded), 0
     for event in read_lines(text):
         taken.add(event if loop is None else rejoin(event, loop))
         count += 1

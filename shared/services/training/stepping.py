@@ -24,7 +24,7 @@ from shared.joining.chunks import ChunkName, compressed_parts
 from shared.joining.dsjson import parts_of_lines
 from shared.joining.join import EARLY, REMEMBERED, Joined, Window, join, keys_of, marks_of
 from shared.learning import artifact
-from shared.learning.encoding import Batch
+from shared.learning.encoding import Batch, Encoders
 from shared.learning.learner import Learner
 from shared.learning.sizes import bytes_in
 from shared.services.breakdowns.keeping import BreakdownKeeper
@@ -247,7 +247,7 @@ class Stepper:
         """
         joined = join(read.pop(), loop=loop)
         sums, timeline, breakdown = _figures(joined, span, loop.breakdown_feature)
-        batch = None if learner is None else lessons(joined.events, self._encoders.of(learner.interactions))
+        batch = None if learner is None else _lessons(learner, joined.events, self._encoders)
         apprentice = pointer.apprentice.after(joined.events)
         events, count, joined = deque(joined.events), len(joined.events), replace(joined, events=())
         chunk = compressed_parts(parts_of_lines(_let_go(events)), after=pointer.chunk) if events else b""
@@ -319,6 +319,10 @@ class Stepper:
             logger.error("there are too many segments behind the watermark; events that arrive among the oldest are not learned")
         lookback = Lookback(decisions.at_most(most), observations.at_most(most), found.unknown, found.late)
         return _Remembered(lookback, forgotten)
+
+
+def _lessons(learner: Learner, events: Sequence[JoinedEvent], encoders: Encoders) -> Batch:
+    return lessons(events, encoders.of(learner.interactions), rewarded=learner.rewarded)
 
 
 def _learn(learner: Learner | None, batch: Batch | None) -> Content | None:

@@ -14,6 +14,7 @@ from shared.domain.ledger import Pointer
 from shared.domain.loop import ApprenticeLearning, LearningPolicy, LoopSettings, RewardAggregation
 from shared.joining.foreign.reader import TERMS
 from shared.joining.foreign.terms import Terms
+from shared.learning.learner import KEPT_FROM
 from shared.services.importing.importer import Importer, Pace
 from shared.services.log.retention import Retention
 from shared.services.log.retention import Terms as RetentionTerms
@@ -96,6 +97,12 @@ class Loop:
         pointer = await self.store.pointer()
         assert pointer is not None
         return pointer[0].learned
+
+    async def has_learned(self, events: int) -> None:
+        """Have the pointer say that the model learned so many."""
+        found = await self.store.pointer()
+        assert found is not None
+        await self.store.commit(replace(found[0], learned=events), expected=found[1])
 
     async def asked(self, policy: LearningPolicy | None = None, **settings) -> Preview:
         return await self.previewer.preview(Change(settings, policy))
@@ -239,16 +246,20 @@ async def test_the_days_that_are_unset_before_the_model_is_learned_again_are_sai
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_forgotten"),
+    ("changes", "imitates"),
     [
         ({"learning_mode": LearningMode.APPRENTICE}, True),
         ({"learning_mode": LearningMode.APPRENTICE, "apprentice_learning": ApprenticeLearning.OBSERVE}, False),
         ({"learning_mode": LearningMode.LOGGING_ONLY}, False),
     ],
 )
-async def test_a_model_that_begins_to_imitate_is_said_to_forget_what_rewards_taught(loop, changes, is_forgotten):
+@pytest.mark.parametrize("known", [1, KEPT_FROM - 1, KEPT_FROM])
+async def test_a_model_is_said_to_keep_what_rewards_taught_unless_they_are_few(loop, changes, imitates, known):
+    await loop.has_learned(known)
     told = await loop.asked(**changes)
-    assert (told.is_lossy, "forgets what it learned" in told.message) == (is_forgotten, is_forgotten)
+    is_forgotten = imitates and known < KEPT_FROM
+    assert (told.is_lossy, "forgets its few rewards" in told.message) == (is_forgotten, is_forgotten)
+    assert ("keeps what at least 100 events taught" in told.message) == (imitates and not is_forgotten)
 
 
 async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_name(loop):

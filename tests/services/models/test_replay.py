@@ -17,6 +17,7 @@ from shared.storage.ports import Storage
 from tests.builders import T0, after, decision
 from tests.clocks import SetClock
 from tests.kept_models import LOOP, delete_chunk, learn
+from tests.learning.building import as_without_rewarded
 from tests.reliability.world import event_log, trainer
 from tests.stores import NewStorage, opened, overwrite
 
@@ -128,6 +129,19 @@ async def test_the_first_kept_model_that_differs_is_named_and_how(replay, versio
     done = await steps(replay, await replay.plan())
     assert [step.version for step in done if step.version] == versions[:3]
     assert [list(step.differing) for step in done if step.differing] == [[part]]
+
+
+async def test_a_state_in_the_format_of_an_earlier_release_is_not_compared_but_its_model_is(replay, versions, store, account):
+    for version in versions[1:3]:
+        await overwrite(account, names.MODELS, names.state_file(LOOP, version), as_without_rewarded(await store.state(version)))
+    model = await store.artifact(versions[2])
+    await overwrite(account, names.MODELS, names.model_file(LOOP, versions[2]), model[:-1] + bytes([model[-1] ^ 1]))
+    done = await steps(replay, await replay.plan())
+    assert [(step.version, list(step.differing)) for step in done if step.version] == [
+        (versions[0], []),
+        (versions[1], []),
+        (versions[2], ["model"]),
+    ]
 
 
 async def test_models_that_go_while_the_log_is_gone_through_are_not_compared_but_the_one_that_is_rebuilt_is(replay, versions, store):

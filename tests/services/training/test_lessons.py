@@ -4,11 +4,15 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.domain.events import JoinedEvent, SkipReason
 from shared.joining.dsjson import read_situation
 from shared.learning.arguments import parse_arguments
+from shared.learning.artifact import dump_state, load_learner
 from shared.learning.encoding import Batch, Encoder, to_batch
+from shared.learning.learner import KEPT_FROM, Learner
 from shared.services.training.lessons import lessons
 from tests.builders import apprentice, decision
 
@@ -34,13 +38,70 @@ def test_online_the_reward_of_what_was_shown_is_learned():
 def test_imitating_the_proposal_is_learned_with_1_if_it_was_the_baseline_and_0_if_not(proposed, reward):
     event = JoinedEvent(apprentice(proposed=proposed, chance=0.2), 0.625)
     assert outcomes(learned(event)) == [(reward, 0.2)]
-    assert same(learned(event), to_batch([decision(chosen=proposed).encoded], rewards=[reward], probabilities=[0.2]))
+    told = to_batch([decision(chosen=proposed).encoded], rewards=[reward], probabilities=[0.2])
+    assert same(learned(event), replace(told, imitated=1))
 
 
 @pytest.mark.parametrize("proposed", [0, 1])
 def test_observing_the_baselines_reward_is_learned_whatever_was_proposed(proposed):
     event = JoinedEvent(apprentice(proposed=proposed, chance=0.2, is_lesson=False), 0.625)
     assert same(learned(event), to_batch([decision(chosen=0).encoded], rewards=[0.625], probabilities=[1.0]))
+
+
+OBSERVED = JoinedEvent(apprentice("o", proposed=1, chance=0.2, is_lesson=False), 0.625)
+TO_IMITATE = JoinedEvent(apprentice("i", proposed=1, chance=0.2), 0.625)
+
+
+@pytest.mark.parametrize("proposed", [0, 1])
+def test_who_was_taught_by_enough_rewards_is_not_taught_to_imitate_but_by_the_baselines_rewards(proposed):
+    lesson = apprentice(proposed=proposed, chance=0.2)
+    observed = learned(JoinedEvent(apprentice(proposed=proposed, chance=0.2, is_lesson=False), 0.625))
+    assert same(lessons([JoinedEvent(lesson, 0.625)], Encoder(), rewarded=KEPT_FROM), observed)
+    assert same(lessons([JoinedEvent(lesson, 0.625)], Encoder(), rewarded=KEPT_FROM - 1), learned(JoinedEvent(lesson, 0.625)))
+
+
+@pytest.mark.parametrize("before", [0, 1, 7])
+def test_what_counts_is_how_many_rewards_came_before_an_event_in_the_same_window_or_an_earlier_one(before):
+    skipped = replace(OBSERVED, skip=SkipReason.DUPLICATE)
+    events = [TO_IMITATE, *[skipped] * 3, *[OBSERVED] * (KEPT_FROM - before - 1), TO_IMITATE, OBSERVED, TO_IMITATE, TO_IMITATE]
+    batch = lessons(events, Encoder(), rewarded=before)
+    assert batch.imitated == 2
+    assert [number for number, reward in enumerate(batch.rewards.tolist()) if reward != 0.625] == [0, KEPT_FROM - before]
+
+
+def test_where_an_encoding_is_damaged_the_action_that_is_learned_about_stays_the_same():
+    damaged = replace(TO_IMITATE, decision=replace(TO_IMITATE.decision, encoded=TO_IMITATE.decision.encoded[:-4]))
+    for rewarded in (0, KEPT_FROM):
+        assert same(lessons([damaged] * 2, Encoder(), rewarded=rewarded), lessons([TO_IMITATE] * 2, Encoder(), rewarded=rewarded))
+
+
+MODES = {
+    "online": JoinedEvent(decision("n", chosen=1), 0.25),
+    "imitate": TO_IMITATE,
+    "observe": OBSERVED,
+    "logging": replace(OBSERVED, skip=SkipReason.LOGGING_ONLY),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from([*MODES]), st.integers(1, 130)), min_size=1, max_size=6), st.integers(1, 90))
+def test_whatever_the_sequence_of_modes_no_lesson_to_imitate_comes_after_a_hundred_rewards(phases, size):
+    """Played in windows of ``size``, each after a round trip of the learner's state; the windows do not matter either."""
+    events = [MODES[mode] for mode, count in phases for _ in range(count)]
+    learner, rewards = Learner.cold(), []
+    for first in range(0, len(events), size):
+        batch = lessons(events[first : first + size], Encoder(), rewarded=learner.rewarded)
+        if len(batch):
+            learner.learn(batch)
+        learner = load_learner(dump_state(learner))
+        rewards += batch.rewards.tolist()
+    learned_from = [event for event in events if event.skip is None]
+    taught, count = [], 0
+    for event in learned_from:
+        imitates = event is TO_IMITATE and count < 100
+        count += not imitates
+        taught.append(0.0 if imitates else event.reward)
+    assert rewards == taught
+    assert learner.rewarded == min(count, KEPT_FROM)
 
 
 def test_both_kinds_can_be_in_one_window_and_what_was_skipped_is_left_out():
