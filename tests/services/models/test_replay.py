@@ -9,12 +9,14 @@ import pytest
 from shared.domain.errors import ResourceNotFoundError, UnreadableError
 from shared.domain.ledger import ModelKind, Origin, Provenance
 from shared.joining.chunks import ChunkName, compressed
+from shared.learning.artifact import load_learner
+from shared.learning.learner import KEPT_FROM
 from shared.services.models.replay import Replay, Route, Step, find_route
 from shared.storage import names
 from shared.storage.cold_log import FileColdLog
 from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage
-from tests.builders import T0, after, decision
+from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 from tests.kept_models import LOOP, delete_chunk, learn
 from tests.learning.building import as_without_rewarded
@@ -129,6 +131,28 @@ async def test_the_first_kept_model_that_differs_is_named_and_how(replay, versio
     done = await steps(replay, await replay.plan())
     assert [step.version for step in done if step.version] == versions[:3]
     assert [list(step.differing) for step in done if step.differing] == [[part]]
+
+
+async def test_a_model_that_no_longer_imitates_is_rebuilt_to_the_byte_from_before_and_after(account, replay, store):
+    clock = SetClock(T0)
+    log = event_log(account, clock)
+    for second in range(0, 100, 2):
+        clock.at = after(second)
+        ids = [f"e{second}-{number}" for number in range(4)]
+        made = [(apprentice if number == 0 else decision)(each, at=clock.at) for number, each in enumerate(ids)]
+        await asyncio.gather(*map(log.append_decision, made))
+        await asyncio.gather(*[log.append_observation(observation(each, second / 100, at=clock.at)) for each in ids])
+    for at in (after(80), after(200)):
+        await trainer(account, at, store=LOOP, max_events=30).run()
+    versions = [*await store.replaced()]
+    rewarded = [load_learner(await store.state(version)).rewarded for version in versions]
+    assert rewarded == sorted(rewarded)
+    assert rewarded.count(KEPT_FROM) > 1
+    assert rewarded[0] < KEPT_FROM
+    for start in ("", versions[1], versions[-2]):
+        done = await steps(replay, await replay.plan(start=start))
+        assert [step.version for step in done if step.version][-1] == versions[-1]
+        assert not [step for step in done if step.differing]
 
 
 async def test_a_state_in_the_format_of_an_earlier_release_is_not_compared_but_its_model_is(replay, versions, store, account):
