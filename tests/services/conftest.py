@@ -5,8 +5,14 @@ import pytest
 from shared.storage.ports import Storage
 from tests.builders import T0
 from tests.clocks import SetClock
+from tests.prepared import Prepared
 from tests.processes import Process
-from tests.stores import opened
+from tests.stores import NewStorage, opened
+
+
+@pytest.fixture(scope="session")
+def prepared(new_store: NewStorage) -> Prepared:
+    return Prepared(new_store)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """A policy of an evaluation put to use: its model goes on where the evaluation left off, and is published with it."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,11 +25,13 @@ from shared.storage.cold_log import FileColdLog
 from shared.storage.evaluation_store import evaluation_store
 from shared.storage.model_store import FileModelStore
 from shared.storage.polling import StoredConfiguration
+from shared.storage.ports import Storage
 from shared.storage.work_files import StoredWorkFiles
 from tests.builders import T0, after
 from tests.clocks import SetClock
 from tests.keeping import content_of, pointer_of, provenance_of, replayed
 from tests.kept_models import delete_chunk
+from tests.prepared import Prepared
 from tests.reliability.world import FIRST, LOOP, SECOND, trainer, write_log
 from tests.services.analysis.desk import Fate, Queue
 from tests.services.analysis.test_evaluations import Log
@@ -89,11 +93,20 @@ class Place:
         await trainer(self.account, SECOND, store=STORE).run()
 
 
+async def evaluated(account: Storage) -> None:
+    await Place(account).evaluated()
+
+
+@pytest.fixture
+def storage(storage: str, prepared: Prepared, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty store; for a test that asks for `place`, one whose first windows were evaluated."""
+    with prepared.copy(evaluated) if "place" in request.fixturenames else nullcontext(storage) as found:
+        yield found
+
+
 @pytest.fixture
 async def place(account) -> Place:
-    place = Place(account)
-    await place.evaluated()
-    return place
+    return Place(account)
 
 
 async def test_its_model_is_published_as_one_begun_anew_would_be_to_the_byte_and_replays(place, account):

@@ -1,6 +1,6 @@
 """What a change is said to do is what it does, and to ask for it changes nothing."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import cast
@@ -34,6 +34,7 @@ from shared.storage.ports import Storage
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import keeper
+from tests.prepared import Prepared
 from tests.reliability.world import LOOP, SETTLED_FOR, event_log
 from tests.services.importing.reading_files import MemoryFile
 from tests.services.importing.test_importer import log_of
@@ -108,12 +109,20 @@ class Loop:
         return await self.previewer.preview(Change(settings, policy))
 
 
+async def with_imported_log(account: Storage) -> None:
+    await Loop(account).imports()
+
+
 @pytest.fixture
-async def loop(storage) -> AsyncIterator[Loop]:
-    account = opened(storage)
-    loop = Loop(account)
-    await loop.imports()
-    yield loop
+def imported(prepared: Prepared) -> Iterator[str]:
+    with prepared.copy(with_imported_log) as place:
+        yield place
+
+
+@pytest.fixture
+async def loop(imported) -> AsyncIterator[Loop]:
+    account = opened(imported)
+    yield Loop(account)
     await account.close()
 
 

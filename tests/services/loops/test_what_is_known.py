@@ -4,7 +4,7 @@ Each row is one call: how many events it is said to leave (as the API says it be
 operation that writes something of a loop, so that a new one has to say what it does to the model.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -21,8 +21,9 @@ from shared.services.loops.loops import Loops
 from shared.storage.loop_store import FileLoopStore
 from tests.http.described import OPERATIONS
 from tests.keeping import keeper
+from tests.prepared import Prepared
 from tests.reliability.world import LOOKBACK, SETTLED_FOR, event_log
-from tests.services.loops.test_previewing import BLIND, DEFAULTS, NOW, STORE, Loop
+from tests.services.loops.test_previewing import BLIND, DEFAULTS, NOW, STORE, Loop, with_imported_log
 from tests.stores import opened
 
 Told = Callable[[Loop], Awaitable[int]]
@@ -169,11 +170,15 @@ OF_THEIR_OWN: Final = {"model_restore", "loops_delete"}
 
 
 @pytest.fixture
-async def loop(storage) -> AsyncIterator[Loop]:
-    account = opened(storage)
-    loop = Loop(account)
-    await loop.imports()
-    yield loop
+def imported(prepared: Prepared) -> Iterator[str]:
+    with prepared.copy(with_imported_log) as place:
+        yield place
+
+
+@pytest.fixture
+async def loop(imported) -> AsyncIterator[Loop]:
+    account = opened(imported)
+    yield Loop(account)
     await account.close()
 
 

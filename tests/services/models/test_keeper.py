@@ -1,7 +1,8 @@
 """The model in its owner's hands: what goes out comes back to the byte, and whatever is done by hand loses no event."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 
@@ -29,12 +30,20 @@ from shared.storage.signing_keys import FileModelSigner
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
+from tests.prepared import Prepared
 from tests.reliability.world import FIRST, LOOP, SECOND, retention, trainer, write_log
 from tests.stores import opened, overwrite
 
 STORE = "kept"
 NOW = after(150)
 LATER = after(200)
+
+
+@pytest.fixture
+def storage(storage: str, prepared: Prepared, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty store; for a test that asks for `half`, one with the log, of which the first window is learned."""
+    with prepared.copy(first_window) if "half" in request.fixturenames else nullcontext(storage) as place:
+        yield place
 
 
 @pytest.fixture
@@ -47,9 +56,12 @@ async def account(storage) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def half(account) -> Pointer:
     """The log, of which the first window is learned."""
+    return await pointer_of(account, STORE)
+
+
+async def first_window(account: Storage) -> None:
     await write_log(account)
     await trainer(account, FIRST, store=STORE, max_events=16).run()
-    return await pointer_of(account, STORE)
 
 
 @pytest.fixture

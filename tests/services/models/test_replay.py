@@ -1,7 +1,8 @@
 """The joined log gives the kept models again, to the byte; where it cannot, it is said which chunk or model is at fault."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from tests.builders import T0, after, apprentice, decision, observation
 from tests.clocks import SetClock
 from tests.kept_models import LOOP, delete_chunk, learn
 from tests.learning.building import as_without_rewarded
+from tests.prepared import Prepared
 from tests.reliability.world import event_log, trainer
 from tests.stores import NewStorage, opened, overwrite
 
@@ -51,6 +53,13 @@ def models(learned: tuple[str, list[str]]) -> list[str]:
 
 
 @pytest.fixture
+def storage(storage: str, learned: tuple[str, list[str]], prepared: Prepared, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty store; for a test that asks for `versions`, one with log and models of its own."""
+    with prepared.copy_of(learned[0]) if "versions" in request.fixturenames else nullcontext(storage) as place:
+        yield place
+
+
+@pytest.fixture
 async def account(storage) -> AsyncIterator[Storage]:
     account = opened(storage)
     yield account
@@ -58,9 +67,9 @@ async def account(storage) -> AsyncIterator[Storage]:
 
 
 @pytest.fixture
-async def versions(account) -> list[str]:
+def versions(account, models) -> list[str]:
     """The kept models, oldest first."""
-    return await learn(account)
+    return [*models]
 
 
 @pytest.fixture

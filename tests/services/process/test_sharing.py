@@ -1,6 +1,6 @@
 """Loops that share what a process keeps at hand learn what each would learn alone, however little that is."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,14 +13,20 @@ from shared.services.training.trainer import SLICE, Trainer
 from shared.storage.ports import Storage
 from tests.clocks import Ticks
 from tests.keeping import content_of, pointer_of
+from tests.prepared import Prepared
 from tests.reliability.world import FIRST, RESET, SECOND, trainer, write_log
 from tests.stores import opened
 
 
 @pytest.fixture
+def storage(prepared: Prepared) -> Iterator[str]:
+    with prepared.copy(write_log) as place:
+        yield place
+
+
+@pytest.fixture
 async def account(storage) -> AsyncIterator[Storage]:
     account = opened(storage)
-    await write_log(account)
     yield account
     await account.close()
 

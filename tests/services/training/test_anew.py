@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import random
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -32,6 +32,7 @@ from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock, Ticks
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
+from tests.prepared import Prepared
 from tests.reliability.world import (
     FIRST,
     LOOKBACK,
@@ -53,6 +54,13 @@ A_CHUNK = SLICE.total_seconds()
 
 
 @pytest.fixture
+def storage(storage: str, prepared: Prepared, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty store; for a test that asks for `learned`, one with the log, of which the first windows are learned."""
+    with prepared.copy(first_windows) if "learned" in request.fixturenames else nullcontext(storage) as place:
+        yield place
+
+
+@pytest.fixture
 async def account(storage) -> AsyncIterator[Storage]:
     account = opened(storage)
     yield account
@@ -62,8 +70,12 @@ async def account(storage) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def learned(account) -> Pointer:
     """The first windows of the log, learned in many commits; the second ones wait."""
+    return await pointer_of(account, STORE)
+
+
+async def first_windows(account: Storage) -> None:
     await write_log(account)
-    return await learn(account, STORE)
+    await learn(account, STORE)
 
 
 async def learn(account, store: str, *, loop: LoopSettings = LOOP) -> Pointer:

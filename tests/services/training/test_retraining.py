@@ -1,7 +1,7 @@
 """A model begun anew when its settings have changed: what it would have become under them, while the old one serves on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,6 +24,7 @@ from shared.storage.ports import Storage
 from tests.builders import after
 from tests.clocks import SetClock
 from tests.keeping import content_of, keeper, pointer_of, provenance_of, replayed
+from tests.prepared import Prepared
 from tests.reliability.world import FIRST, LOOP, RESET, SECOND, trainer, write_log
 from tests.stores import opened, overwrite
 
@@ -36,6 +37,13 @@ OTHER_REWARDS = replace(RESET, default_reward=0.3, reward_aggregation=RewardAggr
 
 
 @pytest.fixture
+def storage(prepared: Prepared, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A store with the log; in several windows all of it is learned for a test that asks for `learned`."""
+    with prepared.copy(all_learned if "learned" in request.fixturenames else write_log) as place:
+        yield place
+
+
+@pytest.fixture
 async def account(storage) -> AsyncIterator[Storage]:
     account = opened(storage)
     yield account
@@ -45,8 +53,12 @@ async def account(storage) -> AsyncIterator[Storage]:
 @pytest.fixture
 async def learned(account) -> Pointer:
     """The log, learned in several windows."""
+    return await pointer_of(account, STORE)
+
+
+async def all_learned(account: Storage) -> None:
     await write_log(account)
-    return await learn(account, STORE)
+    await learn(account, STORE)
 
 
 async def learn(account, store: str, *, loop: LoopSettings = LOOP) -> Pointer:
@@ -105,7 +117,6 @@ async def test_several_resets_at_once_are_one_and_settings_that_were_taken_back_
 
 
 async def test_the_trainer_goes_on_from_the_new_model(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     commits = await trainer(account, SECOND, store=STORE, loop=RESET).run()
     assert [commit.pointer.resets for commit in commits] == [1, 1]
@@ -117,7 +128,6 @@ async def test_the_trainer_goes_on_from_the_new_model(account):
 
 
 async def test_where_the_owner_has_set_days_only_these_are_learned_whole_windows_at_a_time(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     first = await pointer_of(account, STORE)
     late = after(3 * DAYS.total_seconds())
@@ -141,7 +151,6 @@ async def test_where_nobody_has_set_days_as_much_is_learned_as_the_model_knew_ho
 
 
 async def test_what_its_owner_has_taken_away_is_not_learned_again_but_for_the_last_days(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     before = await pointer_of(account, STORE)
     await keeper(account, FIRST, store=STORE).delete()
@@ -175,7 +184,6 @@ async def test_what_retention_is_about_to_delete_is_not_learned_again_whichever_
 
 @pytest.mark.parametrize("days", [0, 2], ids=["from nothing", "from a log that is gone"])
 async def test_without_anything_to_learn_from_there_is_no_model_until_something_is_learned(account, days):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     before = await pointer_of(account, STORE)
     if days:
@@ -187,7 +195,6 @@ async def test_without_anything_to_learn_from_there_is_no_model_until_something_
 
 
 async def test_a_loop_that_never_committed_has_nothing_to_begin_anew(account):
-    await write_log(account)
     commits = await trainer(account, FIRST, store=STORE, loop=RESET).run()
     assert [(commit.pointer.sequence, commit.pointer.resets) for commit in commits] == [(1, 1)]
     assert commits[0].pointer.version
@@ -275,7 +282,6 @@ async def test_a_damaged_chunk_is_left_out_and_said_to_be(account, learned, capl
 
 
 async def test_a_model_begun_anew_is_rebuilt_under_the_settings_it_tells_of_and_so_is_what_follows(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE, max_events=40).run()
     await trainer(account, FIRST, store=STORE, loop=OTHER_REWARDS).run()
     anew = (await pointer_of(account, STORE)).version
@@ -298,7 +304,6 @@ async def test_a_copy_of_one_begun_anew_is_rebuilt_too(account, learned):
 
 
 async def test_where_the_model_it_goes_on_from_is_no_longer_kept_its_chunks_are_learned_again(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
     anew = (await pointer_of(account, STORE)).version
@@ -313,7 +318,6 @@ async def test_where_the_model_it_goes_on_from_is_no_longer_kept_its_chunks_are_
 
 
 async def test_what_an_earlier_release_learned_from_a_model_that_is_no_longer_kept_is_rebuilt_from_the_oldest_that_is(account):
-    await write_log(account)
     await trainer(account, FIRST, store=STORE).run()
     await trainer(account, FIRST, store=STORE, loop=RESET).run()
     anew = (await pointer_of(account, STORE)).version
