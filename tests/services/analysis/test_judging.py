@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import cache
 
 import pytest
 
@@ -28,6 +29,7 @@ def gone_over(own: LearningPolicy, *others: LearningPolicy, events: int, has_pre
     return lanes
 
 
+@cache
 def compared(own: LearningPolicy, *others: LearningPolicy, events: int = 3_000, has_present: bool = True) -> list[Part]:
     return parts([Found.of(lane) for lane in gone_over(own, *others, events=events, has_present=has_present)])
 
@@ -87,12 +89,12 @@ def test_where_nothing_was_left_to_chance_that_is_said():
 
 
 @pytest.mark.parametrize(
-    ("free", "said"), [(0, "no decision of this range was left to chance"), (20, "fewer than 1 % of the decisions"), (1_000, "")]
+    ("free", "said"), [(0, "no decision of this range was left to chance"), (8, "fewer than 1 % of the decisions"), (400, "")]
 )
 @pytest.mark.parametrize("has_present", [True, False])
 def test_a_log_that_always_showed_the_same_action_tells_no_policies_apart(free, said, has_present):
     """As that of Apprentice mode, or without any exploration: each policy has the figure of what was shown."""
-    events = [*drawn(3_000 - free, probabilities=(1.0, 0.0, 0.0)), *drawn(free, seed=2, first=T0 + timedelta(days=1))]
+    events = [*drawn(1_200 - free, probabilities=(1.0, 0.0, 0.0)), *drawn(free, seed=2, first=T0 + timedelta(days=1))]
     lanes = [Lane(each) for each in lineups(contenders(BLIND, [LEARNS], has_present=has_present), exploration_percentage=0.2)]
     for first in range(0, len(events), 100):
         take_together(lanes, events[first : first + 100])
