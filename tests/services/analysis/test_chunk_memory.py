@@ -66,6 +66,7 @@ class Counting:
 
 @pytest.mark.parametrize("room", [0, SIZE_OF_A_CHUNK, 3 * SIZE_OF_A_CHUNK, ROOM])
 @pytest.mark.parametrize("seed", [None, 0, 1])
+@pytest.mark.sweep(keep=4)
 async def test_an_evaluation_finds_the_same_with_any_memory_in_any_order_of_its_lanes(room, seed):
     expected, plain = await through(Desk(PARTS))
     memory = ChunkMemory(room=room)

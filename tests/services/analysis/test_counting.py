@@ -76,6 +76,7 @@ async def test_only_the_range_counts():
 
 @pytest.mark.parametrize("done_first", [False, True])
 @pytest.mark.parametrize("dies_at", [5, 15, 25])
+@pytest.mark.sweep(keep=2)
 async def test_a_worker_that_dies_changes_nothing(dies_at, done_first):
     undisturbed, desk = desk_of(), desk_of()
     for each in (undisturbed, desk):

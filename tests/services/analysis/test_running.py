@@ -274,6 +274,7 @@ async def test_one_that_takes_too_long_times_out(desk):
 
 @pytest.mark.usefixtures("in_short_steps")
 @pytest.mark.parametrize("steps", range(5))
+@pytest.mark.sweep(keep=3)
 async def test_one_that_lost_its_message_is_taken_up_again_at_any_step(steps):
     expected, sums = await undisturbed()
     desk = Desk(FEW)

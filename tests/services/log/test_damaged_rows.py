@@ -229,6 +229,7 @@ async def test_rows_of_the_first_format_are_learned_beside_those_of_the_second(o
 
 
 @pytest.mark.parametrize("kind", [*LOST, *SIGHTED])
+@pytest.mark.sweep(keep=8)
 async def test_a_damaged_row_holds_no_old_table_up_that_is_cleared(one, other, kind):
     """It stands among rows that a writer stored there which had not heard that the log was deleted."""
     await other.rank("old")

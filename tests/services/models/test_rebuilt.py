@@ -91,6 +91,7 @@ async def test_a_copy_is_rebuilt_when_the_model_that_it_is_a_copy_of_is_no_longe
 
 
 @pytest.mark.parametrize("seed", range(6))
+@pytest.mark.sweep(keep=3)
 async def test_after_any_sequence_of_changes_the_published_model_is_rebuilt(owner, seed):
     chance = random.Random(seed)
     moves: list[Callable[[], Awaitable[None]]] = [

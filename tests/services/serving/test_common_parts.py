@@ -127,6 +127,7 @@ def test_what_is_logged_is_what_the_release_before_logged():
 @pytest.mark.parametrize("is_cold", [True, False])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.sweep(keep=8)
 def test_each_slot_is_decided_and_logged_as_if_it_were_asked_about_by_itself(policy, mode, is_cold):
     chance, by = random.Random(f"{policy}{mode}{is_cold}"), served(policy, mode, is_cold=is_cold)
     for number in range(25):
