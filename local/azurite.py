@@ -65,23 +65,27 @@ def running_azurite(
     ports: tuple[int, int, int] = FREE_PORTS,
     accounts: tuple[str, ...] = (),
     locks: Sequence[int] = (),
+    in_memory: bool = False,
     timeout: float = 60.0,
 ) -> Iterator[Azurite]:
-    """Run Azurite on a folder until the block is left; it also stops when this process ends."""
+    """Run Azurite on a folder until the block is left; it also stops when this process ends.
+
+    ``in_memory`` has it write nothing into the folder, and everything is gone with it.
+    """
     data.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "AZURITE_ACCOUNTS": ";".join(f"{name}:{account_key(name)}" for name in (DEFAULT_ACCOUNT, *accounts))}
     log = data.with_name(f"{data.name}.log")
     with log.open("wb") as output:
-        child = Child("Azurite", command(data, ports), environment=environment, output=output, locks=locks)
+        child = Child("Azurite", command(None if in_memory else data, ports), environment=environment, output=output, locks=locks)
     with stopped_at_the_end(child, grace=GRACE):
         yield Azurite(endpoints_from(log, child, timeout), child)
 
 
-def command(data: Path, ports: tuple[int, int, int]) -> list[str]:
-    """Say what to run; Azurite is installed first when it is not there."""
+def command(data: Path | None, ports: tuple[int, int, int]) -> list[str]:
+    """Say what to run, with its data in a folder or, for None, in memory; Azurite is installed first when it is not there."""
     blob, queue, table = ports
     node = find_node().node
-    options = ["--silent", "--disableTelemetry", "--location", str(data)]
+    options = ["--silent", "--disableTelemetry", *(["--inMemoryPersistence"] if data is None else ["--location", str(data)])]
     options.append("--skipApiVersionCheck")  # the Azure SDKs speak newer versions than Azurite knows
     for service, port in {"blob": blob, "queue": queue, "table": table}.items():
         options += [f"--{service}Host", "127.0.0.1", f"--{service}Port", str(port)]

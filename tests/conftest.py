@@ -73,8 +73,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> Units
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
-    """One Azurite for the whole session, once a test needs it, on free ports and in a folder that is thrown away."""
-    with running_azurite(tmp_path_factory.mktemp("azurite") / "data", accounts=ACCOUNTS) as azurite:
+    """One Azurite for the whole session, once a test needs it, on free ports and in memory."""
+    with running_azurite(tmp_path_factory.mktemp("azurite") / "data", accounts=ACCOUNTS, in_memory=True) as azurite:
         yield azurite
 
 
