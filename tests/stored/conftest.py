@@ -13,7 +13,7 @@ from tests.clocks import SetClock
 from tests.stored.account import load, unpack
 from tests.stored.asking import answers, go_on, rank_once_more
 from tests.stored.calls import App
-from tests.stored.releases import NEWEST, Release, releases
+from tests.stored.releases import NEWEST, OLDEST, Release, releases
 from tests.stores import new_place
 
 
@@ -27,7 +27,15 @@ class Opened:
     clock: SetClock
 
 
-PAIRS = [(each, "embedded") for each in releases()] + [pytest.param((Release(NEWEST), "azurite"), marks=pytest.mark.azurite)]
+def stands_for_others(release: Release) -> bool:
+    """Whether `make test` opens the whole storage of this release: the oldest content, and each older format of the embedded store."""
+    return release.name == OLDEST or release.store.is_file()
+
+
+PAIRS = [
+    *(pytest.param((each, "embedded"), marks=() if stands_for_others(each) else pytest.mark.exhaustive) for each in releases()),
+    pytest.param((Release(NEWEST), "azurite"), marks=[pytest.mark.azurite, pytest.mark.exhaustive]),
+]
 """Storage of the newest release is read on both engines; between older ones the engine makes no difference."""
 
 

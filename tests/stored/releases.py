@@ -12,6 +12,7 @@ from tests.stores import settings_of
 
 FOLDER: Final = Path(__file__).parent
 WHOLE: Final = "whole"
+OLDEST: Final = "3ed8ffb"
 NEWEST: Final = "78a452a"
 
 

@@ -11,9 +11,9 @@ from shared.storage.segments import decode_decisions
 from tests.stored.account import blobs, rows
 from tests.stored.asking import differences
 from tests.stored.kinds import KINDS, chunks, decisions, observations, pointers, queue, records
-from tests.stored.releases import Release, releases
+from tests.stored.releases import OLDEST, Release, releases
 
-FIRST = Release("3ed8ffb")
+FIRST = Release(OLDEST)
 
 every_release = pytest.mark.parametrize("release", releases(), ids=lambda release: release.name)
 
