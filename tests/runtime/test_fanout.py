@@ -119,13 +119,13 @@ def test_the_functions_hang_on_the_queue_its_poison_and_timers():
 
 @pytest.mark.parametrize("is_new", [False, True], ids=["the same process", "a new process"])
 async def test_an_idle_loop_costs_one_read(storage, clock, is_new):
-    loops = [f"loop{number:02}" for number in range(20)]
+    loops = [f"loop{number:02}" for number in range(9)]
     first = App(storage, clock, wait="PT10M")
     await first.with_events(*loops, events=1)
     clock.pass_(630)
     await first.tick()
     await first.work()
-    assert await first.learned(*loops) == [1] * 20
+    assert await first.learned(*loops) == [1] * 9
     clock.pass_(TICK)
     await first.tick()
     counted = MortalStorage(storage, NEVER)

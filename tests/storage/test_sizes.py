@@ -105,6 +105,7 @@ def test_what_is_let_through_can_be_stored(seed, text, count, names, body, actio
 
 @pytest.mark.parametrize("text", TEXTS)
 @pytest.mark.parametrize("names", [36, 256])
+@pytest.mark.sweep(keep=5)
 def test_a_batch_of_the_most_lines_is_stored_or_refused(text, names):
     noise = random.Random(names)
     for body in (10, 200, 1_000):

@@ -148,7 +148,7 @@ def run_and_kill(folder: Path, begin: int, seconds: float) -> list[str]:
 @pytest.mark.slow
 def test_after_kills_at_random_moments_all_that_was_acknowledged_is_there(folder):
     chance, books = random.Random(7), Books()
-    for round_ in range(12):
+    for round_ in range(6):
         books.note(run_and_kill(folder, 1_000 * round_, chance.uniform(0.0, 0.6)))
         asyncio.run(books.compare(folder))
     assert sum(map(len, books.rows.values())) > 50
@@ -168,8 +168,8 @@ def test_a_copy_that_is_taken_while_a_process_is_stopped_opens_with_all_that_was
     told = os.read(descriptor, 1)  # it has begun
     os.set_blocking(descriptor, False)
     try:
-        for number in range(8):
-            time.sleep(chance.uniform(0.3, 0.7))
+        for number in range(4):
+            time.sleep(chance.uniform(0.1, 0.5))
             process.send_signal(signal.SIGSTOP)
             while b"T" not in Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2]:
                 time.sleep(0.001)
