@@ -56,11 +56,16 @@ def new_place(engine: str, request: pytest.FixtureRequest) -> str:
     One in this process' memory takes no threads and no file, so it suits tests that say nothing of the engine and start no process.
     """
     if engine == "memory":
-        place = f"memory://{next(_numbers)}"  # no folder has such a name
-        _in_memory[place] = Stored()
-        return place
+        return kept_in_memory(Stored())
     new: NewStorage = request.getfixturevalue("new_store" if engine == "embedded" else "new_account")
     return new()
+
+
+def kept_in_memory(stored: Stored) -> str:
+    """Give the place of what is stored in memory."""
+    place = f"memory://{next(_numbers)}"  # no folder has such a name
+    _in_memory[place] = stored
+    return place
 
 
 def in_memory(place: str) -> Stored:

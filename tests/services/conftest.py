@@ -7,12 +7,12 @@ from tests.builders import T0
 from tests.clocks import SetClock
 from tests.prepared import Prepared
 from tests.processes import Process
-from tests.stores import NewStorage, opened
+from tests.stores import opened
 
 
 @pytest.fixture(scope="session")
-def prepared(new_store: NewStorage) -> Prepared:
-    return Prepared(new_store)
+def prepared() -> Prepared:
+    return Prepared()
 
 
 @pytest.fixture

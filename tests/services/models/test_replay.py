@@ -23,21 +23,22 @@ from tests.kept_models import LOOP, delete_chunk, learn
 from tests.learning.building import as_without_rewarded
 from tests.prepared import Prepared
 from tests.reliability.world import event_log, trainer
-from tests.stores import NewStorage, opened, overwrite
+from tests.simulation.engine import Stored
+from tests.stores import kept_in_memory, opened, overwrite
 
 
 @pytest.fixture(scope="module")
-def learned(new_store: NewStorage) -> tuple[str, list[str]]:
+def learned() -> tuple[str, list[str]]:
     """An account with log and models, for those that only read them, and the models, oldest first."""
-    connection_string = new_store()
+    place = kept_in_memory(Stored())
 
     async def write() -> list[str]:
-        account = opened(connection_string)
+        account = opened(place)
         versions = await learn(account)
         await account.close()
         return versions
 
-    return connection_string, asyncio.run(write())
+    return place, asyncio.run(write())
 
 
 @pytest.fixture
