@@ -66,7 +66,7 @@ def test_most_intervals_are_not_much_too_wide(simulated):
 
 
 @pytest.mark.parametrize("name", INTERVALS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(logs.filter(lambda log: len(log.chosen) > 2))
 def test_the_estimate_lies_within(name, choices):
     moments, slack = Moments.of(choices.rounds), 1e-6
@@ -75,7 +75,7 @@ def test_the_estimate_lies_within(name, choices):
 
 
 @pytest.mark.parametrize("name", INTERVALS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(logs.filter(lambda log: len(log.chosen) > 2), st.floats(0.01, 0.3), st.floats(0.01, 0.3))
 def test_a_smaller_alpha_gives_no_narrower_an_interval(name, choices, one, other):
     moments = Moments.of(choices.rounds)

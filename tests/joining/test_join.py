@@ -358,7 +358,7 @@ def test_a_reward_that_was_unknown_is_not_once_its_decision_is_sealed_long_after
     ),
     st.lists(st.integers(0, 700).map(float), max_size=4),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_one_decision_of_an_event_counts_whatever_the_order_of_sealing_and_however_late_some_turn_up(decided, observed, ends):
     decisions = [
         segment([decision(at=after(at), deferred=deferred)], sealed_at=after(at + later), writer=f"d{n}")
@@ -535,7 +535,7 @@ def joined_in_windows(decided: list[Segment], observed: list[Segment], ends: Seq
     st.lists(st.integers(0, 5000).map(float), max_size=8),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_result_depends_neither_on_order_nor_on_segments_nor_on_windows(decided, observed, sizes, ends, random):
     whole = outcome([join(window(cut(decided, sizes, "d"), cut(observed, sizes, "o"), since=T0), loop=LOOP)])
     shuffled_decisions, shuffled_observations = cut(decided, sizes, "d"), cut(observed, sizes, "o")
@@ -549,7 +549,7 @@ def test_the_result_depends_neither_on_order_nor_on_segments_nor_on_windows(deci
     st.lists(observations, max_size=20, unique_by=lambda o: (o.key, o.observed_at)),
     st.sampled_from(["s1", "s2"]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_slot_fares_as_an_event_of_its_own_would(decided, observed, slot):
     """Its rewards being that event's, and the activations of the whole event its own."""
     loop = replace(LOOP, reward_aggregation=RewardAggregation.SUM)
@@ -567,7 +567,7 @@ def test_a_slot_fares_as_an_event_of_its_own_would(decided, observed, slot):
 
 
 @given(st.lists(decisions, max_size=12), st.lists(observations, max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decided, observed):
     counters = join(window(cut(decided, [3], "d"), cut(observed, [3], "o"), since=T0), loop=LOOP).counters
     assert counters.processed == len(decided)
@@ -581,7 +581,7 @@ def test_every_decision_is_learned_or_skipped_and_every_reward_is_counted(decide
     st.lists(st.sampled_from([100.0, 300.0, 600.0, 1000.0, 3600.0, 4000.0, 5000.0]), min_size=1, max_size=6),
     st.lists(st.sampled_from([0, 1, 1, 2]), min_size=8, max_size=8),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_reward_is_used_late_unknown_or_repeated_whatever_turns_up_behind_the_watermark(decided, observed, ends, found):
     """Used is what the decision has that counts, and what one has that is not to be learned or was not activated."""
     cut_decisions, cut_observations = cut(decided, [1], "d"), cut(observed, [2], "o")
