@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 EVENTS = drawn(900, every=30.0)
 ASKED = Asked("killed", T0, after(30 * 900), (GREEDY, UNCROSSED))
-KILLS = 4
+KILLS = 2
 
 
 @pytest.fixture

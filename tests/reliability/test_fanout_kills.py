@@ -48,6 +48,7 @@ async def drained(place: Path, clock: SetClock) -> list[int]:
 
 
 @WHEN
+@pytest.mark.sweep(keep=1)
 async def test_whichever_call_a_trainer_dies_at_the_next_ones_learn_everything_once(written, tmp_path, done_first):
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(written, undisturbed)

@@ -24,6 +24,7 @@ from tests.reliability.test_faults import FAULTS, break_lease
 from tests.reliability.world import FIRST, LOOP, RESET, SECOND, retention, trainer, write_log
 from tests.storage_proxy import Fault, StorageProxy, no_faults
 from tests.stores import embedded_first, in_memory_first
+from tests.sweeps import STRIDES
 
 pytestmark = [
     pytest.mark.slow,
@@ -173,13 +174,14 @@ async def begun_anew_at_once(account: Storage) -> None:
 
 @embedded_first
 @WHEN
+@STRIDES
 @pytest.mark.sweep(keep=1)
-async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(way, account, done_first):
+async def test_killed_at_any_call_while_it_is_begun_anew_in_many_runs_a_model_comes_to_the_bytes_of_one(way, account, done_first, stride):
     """Each new write among them: the first checkpoint and those that follow, the windows in between, the last commit, the deletion."""
     await write_log(account)
     await begun_anew_at_once(account)
     step = 3 * STEP if isinstance(way, StorageProxy) else STEP
-    for number in range(1 + (step // 2 if step > STEP else 2) * done_first, 400, step):
+    for number in range(1 + (step // 2 if step > STEP else 2) * done_first, 400, step * max(stride // 2, 1)):
         store = f"run{number}"
         await learned_half(account, store)
         code, _ = await Child(way, number, done_first=done_first).run("retrain slowly", store)

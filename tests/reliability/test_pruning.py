@@ -18,6 +18,7 @@ from tests.reliability.test_faults import FAULTS
 from tests.reliability.world import FIRST, SECOND, committed, models_and_states, retention, trainer, write_log
 from tests.storage_proxy import Call, Fault, no_faults
 from tests.stores import embedded_first, in_memory_first
+from tests.sweeps import STRIDES
 
 pytestmark = [
     pytest.mark.slow,
@@ -76,12 +77,13 @@ class FailsRemovals:
 
 @in_memory_first
 @pytest.mark.parametrize(("name", "first"), [("412", 1), ("torn, though done", 2)])
-async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_for(proxy, faulty, account, name, first, caplog):
+@STRIDES
+async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_for(proxy, faulty, account, name, first, caplog, stride):
     """The two faults take the calls in turn."""
     await write_log(account)
     await trainer(account, SECOND, store="all", max_events=30).run()
     expected = await committed(account, "all")
-    for number in range(first, 100, 2):
+    for number in range(first, 100, 2 * stride):
         store = f"run{number}"
         plan = proxy.plan = FailsRemovals(FAULTS.get(name, Fault(412)), number)
         commits = await pruning(faulty, SECOND, store=store, max_events=30).run()
@@ -100,6 +102,7 @@ async def test_a_removal_that_fails_at_any_call_fails_no_commit_and_is_made_up_f
 
 @embedded_first
 @WHEN
+@pytest.mark.sweep(keep=1)
 async def test_a_process_killed_at_any_call_leaves_what_is_needed_and_the_next_one_removes_the_rest(way, account, done_first):
     await write_log(account)
     await pruning(account, FIRST, store="undisturbed", max_events=30).run()

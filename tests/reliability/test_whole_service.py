@@ -27,8 +27,8 @@ async def test_all_that_was_acknowledged_outlives_an_end_under_traffic_and_no_ca
 
 
 async def test_all_that_was_acknowledged_outlives_the_kill_of_any_one_of_several_processes(tmp_path):
-    found = await drill(tmp_path, Plan(ones=6), seconds=1.0, processes=2)
-    assert (found.ones, found.lost) == (6, [])
+    found = await drill(tmp_path, Plan(ones=4), seconds=1.0, processes=2)
+    assert (found.ones, found.lost) == (4, [])
     assert found.ranked > 0
 
 
