@@ -15,7 +15,8 @@ from shared.storage.ports import AbsentError, Row, Storage
 from shared.storage.settings import FolderSettings
 from tests.simulation.engine import MemoryStorage, Stored
 
-_SPAWN = multiprocessing.get_context("spawn")
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload([__name__, "shared.storage.azure.storage"])
 _SECONDS = 60.0
 
 
@@ -57,9 +58,9 @@ async def in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) ->
 
 
 def _in_processes(work: Callable[..., Any], *arguments: tuple[Any, ...]) -> list[Any]:
-    answers: Queue[Any] = _SPAWN.Queue()
-    begin = _SPAWN.Barrier(len(arguments))
-    processes = [_SPAWN.Process(target=_worked, args=(work, begin, answers, each), daemon=True) for each in arguments]
+    answers: Queue[Any] = _PROCESSES.Queue()
+    begin = _PROCESSES.Barrier(len(arguments))
+    processes = [_PROCESSES.Process(target=_worked, args=(work, begin, answers, each), daemon=True) for each in arguments]
     for process in processes:
         process.start()
     try:
