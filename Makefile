@@ -157,11 +157,12 @@ worker: requirements/worker.txt
 	echo "No Python 3.13 here: the HTTP tests run in the local host only (PYTHON313=/path/to/python3.13 names one)."
 
 # Pages are tested in a chromium, which no Python package carries; without one these tests are skipped and say so.
+# The one without windows takes the least work.
 .PHONY: browser
 browser:
-	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	@for name in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	  echo "Installing chromium ..."; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null && exit 0; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium-headless-shell >/dev/null && exit 0; \
 	fi; \
-	echo "No chromium here: pages are not tested in a browser (Debian, Ubuntu: apt install chromium)."
+	echo "No chromium here: pages are not tested in a browser (Debian: apt install chromium-headless-shell)."

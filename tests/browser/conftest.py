@@ -1,6 +1,5 @@
 """One browser for all files of tests that follow each other, the app for each file, and a visit for each test."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
-from tests.browser.visits import WITHIN_MS, Chromium, Visit, visited
+from tests.browser.visits import WITHIN_MS, Chromium, Visit, program, visited
 from tests.running import RunningApp
 from tests.stores import NewStorage
 
@@ -20,7 +19,7 @@ Visiting = Callable[..., AbstractContextManager[Visit]]
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Chromium]:
     """The machine's Chromium. Its loop runs while it is open, and no other in this process: it is closed before tests of other folders."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = program()
     if path is None:
         pytest.skip("there is no Chromium on this machine: the pages were not tried in a browser")
     expect.set_options(timeout=WITHIN_MS)

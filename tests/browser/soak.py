@@ -3,7 +3,6 @@
 It begins to count after `SETTLED`, when all that is loaded once is there, and ends with 1 where something grew.
 """
 
-import shutil
 import sys
 import tempfile
 import threading
@@ -15,7 +14,7 @@ from typing import Any
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from tests.browser.traffic import SETTINGS, ranked
-from tests.browser.visits import FLAGS, visited
+from tests.browser.visits import FLAGS, program, visited
 from tests.running import RunningApp
 
 SETTLED = 1.0
@@ -77,7 +76,7 @@ def grown(samples: list[Sample]) -> list[str]:
 
 def main(minutes: float) -> int:
     """Soak the overview in a loop that is ranked, rewarded and trained all the while."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = program()
     over = threading.Event()
     with (
         tempfile.TemporaryDirectory() as folder,
