@@ -26,6 +26,7 @@ POLL = 0.5
 SLACK = 10.0
 """Seconds that a look at storage, and the call that finds out, may take on a busy machine."""
 CLIENTS = 3
+PAUSE = 0.03
 REWARD = 0.5
 SETTINGS = {
     "PERSONALIZER_KEYS": "first,second",
@@ -47,7 +48,7 @@ class Event(NamedTuple):
 
 
 class Traffic:
-    """Some clients that rank and reward without a pause until the block is left; ``key`` is what they send next."""
+    """Some clients that rank and reward with short pauses until the block is left; ``key`` is what they send next."""
 
     def __init__(self, app: RunningApp) -> None:
         self.key = app.key
@@ -74,7 +75,7 @@ class Traffic:
         until(lambda: len(self.events) >= before + CLIENTS)
 
     def _call_until_done(self) -> None:
-        while not self._done.is_set():
+        while not self._done.wait(PAUSE):
             event_id = uuid.uuid4().hex
             begun = time.time()
             if not self._sent(path("rank"), {"eventId": event_id, "actions": actions("a", "b")}, success=201):
