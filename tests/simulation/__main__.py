@@ -1,7 +1,8 @@
 """Plays schedules.
 
 `python -m tests.simulation SEED` plays one, tells of it, and makes it short if it fails. `python -m tests.simulation FIRST:LAST` plays many
-on two cores, and tells which failed. `--planted NAME` plays with a fault of `tests.simulation.planted` until `--enough` fail.
+on two cores, and tells which failed. `--focus NAME` plays only the seeds that have this focus. `--planted NAME` plays with a fault of
+`tests.simulation.planted` until `--enough` fail.
 """
 
 import argparse
@@ -20,6 +21,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
     parser.add_argument("seeds", help="a seed, or FIRST:LAST (without the last)")
     parser.add_argument("--planted", default="", help="faults to play with, one after the other, separated by commas")
+    parser.add_argument("--focus", default="", help="a focus of `tests.simulation.focus`; or `whole`; other seeds are left out")
     parser.add_argument("--processes", type=int, default=2, help="how many play many seeds")
     parser.add_argument("--stride", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--enough", type=int, default=0, help="how many failures of a process are enough")
@@ -30,7 +32,7 @@ def main() -> int:
     if not last:
         return _one(int(first), asked.planted)
     if asked.stride:
-        return _lane(range(int(first), int(last), asked.stride), asked.planted, asked.enough)
+        return _lane(range(int(first), int(last), asked.stride), asked.planted, asked.enough, asked.focus)
     return _many(int(first), int(last), asked)
 
 
@@ -38,7 +40,7 @@ def _one(seed: int, fault: str) -> int:
     from tests.simulation.virtual import install
 
     install()
-    from tests.simulation.plan import drawn
+    from tests.simulation.focus import drawn
     from tests.simulation.planted import planted
     from tests.simulation.shrinking import shrunk
     from tests.simulation.world import play
@@ -52,21 +54,24 @@ def _one(seed: int, fault: str) -> int:
     return bool(played.broken)
 
 
-def _lane(seeds: range, faults: str, enough: int) -> int:
+def _lane(seeds: range, faults: str, enough: int, focus: str) -> int:
     """Play one seed after the other, a line of JSON for each; with each of the planted faults, until enough have failed."""
     from tests.simulation.virtual import install
 
     install()
-    from tests.simulation.plan import drawn
+    from tests.simulation.focus import drawn
     from tests.simulation.planted import planted
     from tests.simulation.world import play
 
     for fault in faults.split(","):
         failures = 0
         for seed in seeds:
+            plan = drawn(seed)
+            if focus and (plan.focus or "whole") != focus:
+                continue
             began = time.process_time()
             with planted(fault):
-                played = play(drawn(seed))
+                played = play(plan)
             told = {"planted": fault, "seed": seed, "broken": played.broken, "calls": played.calls, "faults": len(played.faults)}
             print(json.dumps({**told, "seconds": time.process_time() - began}), flush=True)
             failures += bool(played.broken)
@@ -101,6 +106,8 @@ def _played(first: int, last: int, asked: argparse.Namespace) -> Iterator[dict]:
         str(asked.enough),
         "--planted",
         asked.planted,
+        "--focus",
+        asked.focus,
     ]
     lanes = [subprocess.Popen([*command, f"{first + lane}:{last}"], stdout=subprocess.PIPE) for lane in range(asked.processes)]
     waiting = lanes[:]

@@ -53,7 +53,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A schedule before it is played; ``without`` are faults that are left out (of which life, at which call)."""
+    """A schedule before it is played; ``without`` are faults that are left out (of which life, at which call).
+
+    ``focus`` names the one thing that is done, if it is not everything.
+    """
 
     seed: int
     start: float
@@ -62,6 +65,7 @@ class Plan:
     weather: Weather
     steps: tuple[Step, ...]
     without: frozenset[tuple[str, int]] = frozenset()
+    focus: str = ""
 
     @property
     def wait(self) -> float:
@@ -75,8 +79,8 @@ class Plan:
         return replace(self, steps=steps)
 
 
-def drawn(seed: int) -> Plan:
-    """Draw a schedule."""
+def whole(seed: int) -> Plan:
+    """Draw a schedule of everything that there is."""
     chance = Random(seed)
     length = chance.choice((60.0, 150.0, 300.0))
     wait = chance.choice((5, 20, 60))
@@ -96,8 +100,8 @@ def drawn(seed: int) -> Plan:
     skew = chance.choice((0.0, 0.5, 1.5, 90.0))
     clocks = tuple(Clock(chance.uniform(-skew, skew), chance.uniform(-2e-4, 2e-4), tick) for _ in range(processes))
     start = chance.choice((NOON, NOON, NOON + 59.0, MIDNIGHT - length / 2))
-    drawing = _Drawing(chance, length, wait, processes)
-    beside = _Beside(Random(f"{seed} beside"), length, wait, processes)
+    drawing = Drawing(chance, length, wait, processes)
+    beside = Beside(Random(f"{seed} beside"), length, wait, processes)
     steps = tuple(sorted([*drawing.steps(), *beside.steps()]))
     weather = Weather(
         rate=chance.choice((0.0, 0.01, 0.05, 0.15)),
@@ -108,7 +112,7 @@ def drawn(seed: int) -> Plan:
     return Plan(seed, start, settings, clocks, weather, steps)
 
 
-class _Drawing:
+class Drawing:
     """Draws steps; ``first`` is what their numbers, and rewards, begin behind."""
 
     first = 0
@@ -223,7 +227,7 @@ class _Drawing:
         return Step(at, self._number, self._chance.randrange(self._processes) if process is None else process, what, arguments)
 
 
-class _Beside(_Drawing):
+class Beside(Drawing):
     """Draws what is done beside the rest, in a part of the schedules, by a chance of its own."""
 
     first = 500

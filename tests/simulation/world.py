@@ -30,6 +30,9 @@ _ANSWERED_WITHIN: Final = 150.0
 _TAKEN_UP: Final = STALE.total_seconds() + 120.0
 """Seconds after which an evaluation is taken up that was lost between two calls; a schedule asks for one whoever is gone by then."""
 
+_SETTLES: Final = {"delete_log", "delete_loop", "make_loop", "evaluate", "put_schedule", "mirror"}
+"""What is at its end some time later; a focus without it ends after the first of the last chances."""
+
 _HIDDEN: Final = 600.0
 """Seconds after which a message is seen again whose process has ended."""
 
@@ -49,7 +52,7 @@ class Played:
         clocks = [f"process {number}: {clock}" for number, clock in enumerate(plan.clocks)]
         settings = [f"{name}={value}" for name, value in plan.settings.items() if name.startswith("PERSONALIZER_")]
         return [
-            f"seed {plan.seed}, from second {plan.start:.0f} of the day's second half, {plan.weather}",
+            f"seed {plan.seed}{plan.focus and f' ({plan.focus})'}, from second {plan.start:.0f} of the day's second half, {plan.weather}",
             *settings,
             *clocks,
             *map(str, plan.steps),
@@ -194,6 +197,8 @@ class World:
         await asyncio.sleep(max(behind, 30.0))
         await self._last_chance()
         asked = {step.what for step in self.plan.steps}
+        if self.plan.focus and not asked & _SETTLES:
+            return
         hidden = _TAKEN_UP if "put_schedule" in asked else _HIDDEN if "evaluate" in asked else 0.0
         await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
         await self._last_chance()
