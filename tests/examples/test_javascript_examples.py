@@ -43,13 +43,13 @@ def refused(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.sweep(keep=2)
+@pytest.mark.sweep(keep=1)
 def test_an_example_ends_well_above_picking_blindly(told, name):
     assert told[name].share >= SHARE.get(name, USUAL_SHARE), told[name].text
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.sweep(keep=2)
+@pytest.mark.sweep(keep=1)
 def test_an_example_prints_a_curve_and_nearly_all_calls_are_answered_in_time(told, name):
     lines = told[name].text.splitlines()
     assert len([line for line in lines if "█" in line]) == 10
