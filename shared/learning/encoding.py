@@ -416,7 +416,7 @@ class Batch:
     Event i has the context entries ``context_starts[i]`` up to ``context_starts[i + 1]``, and its chosen action likewise:
     ``*_starts`` have shape [n + 1], ``rewards`` and ``probabilities`` (of the chosen action) shape [n], and so have ``counts``: how many
     events each stands for (None: for one, all of them). Of the events that are given to a learner, ``imitated`` teach to choose as the
-    application does, and the others by what they earned.
+    application does, and the others by what they earned; a part of them does not tell.
     """
 
     context_hashes: Hashes
