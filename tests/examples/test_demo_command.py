@@ -336,6 +336,7 @@ def test_an_app_that_dies_leaves_the_end_of_its_log():
 
 @pytest.mark.slow
 @pytest.mark.long
+@pytest.mark.exhaustive
 @pytest.mark.timeout(600)
 def test_the_demo_learns_on_an_app_of_its_own():
     run = subprocess.run(

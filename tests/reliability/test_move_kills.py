@@ -16,6 +16,7 @@ from tests.keeping import pointer_of
 from tests.reliability.moving import move
 from tests.reliability.test_faults import break_lease
 from tests.stores import opened
+from tests.sweeps import STRIDES
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -53,7 +54,8 @@ async def left(place: str) -> tuple[dict[str, object], int, str, list[str]]:
     return settings, pointer.learned, pointer.version, list(chain)
 
 
-async def test_killed_at_any_call_and_run_again_it_ends_in_the_same_place(new_store, command):
+@STRIDES
+async def test_killed_at_any_call_and_run_again_it_ends_in_the_same_place(new_store, command, stride):
     whole = new_store()
     await empty(whole)
     code, calls = await asyncio.to_thread(move, whole, command)
@@ -61,7 +63,7 @@ async def test_killed_at_any_call_and_run_again_it_ends_in_the_same_place(new_st
     assert calls > 20
     expected = await left(whole)
     assert expected[1] == EVENTS
-    for last in range(1, calls + 1):
+    for last in range(1, calls + 1, stride):
         place = new_store()
         await empty(place)
         assert await asyncio.to_thread(move, place, command, last=last) == (-signal.SIGKILL, 0)
