@@ -1,4 +1,4 @@
-"""What a seed stands for: in one of twenty a whole schedule, and in the others a focus, where a few act closely together on one thing.
+"""What a seed stands for: in one of fifty a whole schedule, and in the others a focus, where a few act closely together on one thing.
 
 Most faults need two or three that act at nearly the same moment on the same thing. A focus has these alone, so it costs a fraction of a
 whole schedule, and far more of them are played.
@@ -12,7 +12,7 @@ from typing import Any, Final
 from tests.simulation.faults import Kind, Weather
 from tests.simulation.plan import KEYS, MIDNIGHT, NOON, POLICIES, Beside, Clock, Plan, Step, whole
 
-EVERY: Final = 20
+EVERY: Final = 50
 """Of so many seeds one is a whole schedule."""
 
 WAIT: Final = 5
@@ -23,6 +23,11 @@ _DEAR: Final = {"unanswered", "evaluations", "imports", "copies", "clients"}
 
 _OF_TWO: Final = {"stale", "rivals", "loops"}
 """Focuses that say nothing of a process that is alone."""
+
+_OF_MODELS: Final = {"models", "deletion", "copies", "imports"}
+"""Focuses of what models are made of. In the others, models are rebuilt in one schedule of `REBUILT`."""
+
+REBUILT: Final = 4
 
 LOOKED_BACK: Final = 45.0
 """Seconds after which a window may be learned, and a little more: the time of all that is done late."""
@@ -45,7 +50,7 @@ def focused(seed: int) -> Plan:
         "PERSONALIZER_REWARD_WAIT_TIME": f"PT{WAIT}S",
         "PERSONALIZER_REWARD_AGGREGATION": "sum",
         "PERSONALIZER_MODEL_EXPORT_FREQUENCY": "PT1S",
-        "PERSONALIZER_MODEL_POLL_INTERVAL": chance.choice(("PT5S", "PT30S", "PT30S")),
+        "PERSONALIZER_MODEL_POLL_INTERVAL": chance.choice(("PT20S", "PT30S", "PT60S")),
         "PERSONALIZER_INGEST_GRACE": chance.choice(("PT0S", "PT0S", "PT10S")),
         "PERSONALIZER_LOG_SHARDS": chance.choice(("1", "1", "2")),
         "PERSONALIZER_MODELS_KEPT": chance.choice(("1", "2", "20")),
@@ -61,7 +66,8 @@ def focused(seed: int) -> Plan:
     )
     start = chance.choice((NOON, NOON, NOON + 59.0, MIDNIGHT - length / 2))
     steps = [*FOCUSES[name](_Close(chance, length, WAIT, processes)), *_Close.disturbed(chance, length, processes)]
-    return Plan(seed, start, settings, clocks, weather, tuple(sorted(steps)), focus=name)
+    rebuilds = name in _OF_MODELS or seed % REBUILT == 0
+    return Plan(seed, start, settings, clocks, weather, tuple(sorted(steps)), focus=name, rebuilds=rebuilds)
 
 
 class _Close(Beside):
@@ -163,10 +169,14 @@ class _Close(Beside):
 
     def mirrored(self) -> Iterator[Step]:
         yield from self._events(1)
-        yield from self._trained(most=1)
+        yield self._step(self._late(), "train")
         yield from self._mirrored()
         for _ in range(self._chance.choice((1, 2))):
-            yield self._step(self._late() + 1.0, "mirror")
+            mirror = self._step(self._late() + self._chance.choice((1.0, 10.0, 60.0)), "mirror")
+            yield mirror
+            if self._chance.random() < 0.5:  # its process ends while it copies
+                at = mirror.at + self._chance.choice((0.02, 0.2, 2.0)) * self._chance.random()
+                yield self._step(at, "crash", process=mirror.process, seconds=0.1)
 
     def copies(self) -> Iterator[Step]:
         """Copy the deployment while a model is learned, and while events are written."""

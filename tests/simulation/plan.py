@@ -55,7 +55,7 @@ class Step:
 class Plan:
     """A schedule before it is played; ``without`` are faults that are left out (of which life, at which call).
 
-    ``focus`` names the one thing that is done, if it is not everything.
+    ``focus`` names the one thing that is done, if it is not everything. Models are rebuilt at the end if it ``rebuilds`` them.
     """
 
     seed: int
@@ -66,6 +66,7 @@ class Plan:
     steps: tuple[Step, ...]
     without: frozenset[tuple[str, int]] = frozenset()
     focus: str = ""
+    rebuilds: bool = True
 
     @property
     def wait(self) -> float:

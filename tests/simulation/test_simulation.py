@@ -11,15 +11,15 @@ pytestmark = pytest.mark.long
 
 @pytest.mark.timeout(PATIENT)
 async def test_schedules_of_several_processes_with_crashes_and_faults_keep_every_promise():
-    code, told = await simulated("0:600", "--processes", "1")
-    assert "600 schedules" in told
+    code, told = await simulated("0:2000", "--processes", "1")
+    assert "2000 schedules" in told
     assert code == 0, told
 
 
 @pytest.mark.timeout(PATIENT)
 @pytest.mark.exhaustive
 async def test_many_schedules_keep_every_promise():
-    code, told = await simulated("600:6000")
+    code, told = await simulated("2000:5000")
     assert code == 0, told
 
 

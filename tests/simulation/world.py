@@ -30,7 +30,7 @@ _ANSWERED_WITHIN: Final = 150.0
 _TAKEN_UP: Final = STALE.total_seconds() + 120.0
 """Seconds after which an evaluation is taken up that was lost between two calls; a schedule asks for one whoever is gone by then."""
 
-_SETTLES: Final = {"delete_log", "delete_loop", "make_loop", "evaluate", "put_schedule", "mirror"}
+_SETTLES: Final = {"delete_log", "delete_loop", "make_loop", "evaluate", "put_schedule", "mirror", "set_policy", "configure"}
 """What is at its end some time later; a focus without it ends after the first of the last chances."""
 
 _HIDDEN: Final = 600.0
