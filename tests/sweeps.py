@@ -57,13 +57,27 @@ def kept(item: pytest.Item) -> int:
 
 
 def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is exhaustive, unless the marks that are asked for speak of it, or tests were named one by one."""
-    if "exhaustive" in config.option.markexpr or any("::" in each for each in config.args):
+    """Leave out what is exhaustive, unless the marks that are asked for speak of it, or tests were named one by one.
+
+    Where they do, what takes some places is left out: its twin takes all of them.
+    """
+    if any("::" in each for each in config.args):
         return
-    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    is_left_out = takes_some if "exhaustive" in config.option.markexpr else is_exhaustive
+    left_out = [item for item in items if is_left_out(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+        items[:] = [item for item in items if not is_left_out(item)]
+
+
+def is_exhaustive(item: pytest.Item) -> bool:
+    return item.get_closest_marker("exhaustive") is not None
+
+
+def takes_some(item: pytest.Item) -> bool:
+    """Whether a test takes one place of several, as `STRIDES` has it."""
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("stride", 1) != 1
 
 
 STRIDES = pytest.mark.parametrize("stride", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)])
