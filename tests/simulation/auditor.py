@@ -228,6 +228,8 @@ class Auditor:
         return any(each.what == "set_clock" and each.process == promise.step.process for each in self._plan.steps)
 
     def _is_surely_in_time(self, reward: Promise) -> bool:
+        if self._promises.is_sent_again(reward):
+            return False
         calls = [each for each in self._decided if reward.event in each.events]
         if len(calls) != 1 or calls[0].step.what == "send":  # it was decided at another time than it was sent
             return False

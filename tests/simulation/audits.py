@@ -57,14 +57,16 @@ def _rewards_of_slots(events: Sequence[JoinedEvent], promises: Promises, wait: t
         if placed.get(value, whose) != whose:
             yield f"a reward is its own slot's: {value} of {whose} is at {placed[value]}"
         calls = [each for each in promises["rank_slots"] if each.event == promise.event]
-        if value not in placed and len(calls) == 1 and _is_in_time(promise, calls[0], wait) and not promises.sets_clocks:
+        is_due = len(calls) == 1 and _is_in_time(promise, calls[0], wait) and not promises.is_sent_again(promise)
+        if value not in placed and is_due and not promises.sets_clocks:
             yield f"a slot's reward in time is placed: {value} of {whose} is not"
 
 
 def _is_in_time(reward: Promise, decided: Promise, wait: timedelta) -> bool:
     if reward.kept_at is None or decided.kept_at is None:
         return False
-    return decided.made_at - timedelta(seconds=100) < reward.made_at and reward.kept_at + APART < decided.made_at + wait
+    is_near = decided.kept_at - timedelta(seconds=100) < reward.made_at  # a process may stand still between the call and its row
+    return is_near and reward.kept_at + APART < decided.made_at + wait
 
 
 # --- clients that decide by themselves ---------------------------------------------------------------------------------------

@@ -57,3 +57,12 @@ class Promises(defaultdict[str, list[Promise]]):
     def __init__(self, *, sets_clocks: bool) -> None:
         super().__init__(list)
         self.sets_clocks = sets_clocks
+
+    def is_sent_again(self, reward: Promise) -> bool:
+        """Whether a client has sent this reward before: then the first one counts, and is in time or is not."""
+        asked = reward.step.arguments
+        return reward.step.what == "tell" and any(
+            each.step < reward.step
+            and (each.event, each.step.arguments["slot"], each.step.arguments["id"]) == (reward.event, asked["slot"], asked["id"])
+            for each in self["tell"]
+        )
