@@ -101,7 +101,7 @@ def engine() -> str:
 
 @pytest.fixture
 def storage(engine: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty storage that nobody else uses: a folder's path, a connection string, or a number of one in memory."""
+    """An empty storage that nobody else uses: a folder's path, a connection string, or the name of a place in memory."""
     place = new_place(engine, request)
     yield place
     left(engine, place)

@@ -1,7 +1,7 @@
 """A network before storage in memory that refuses, delays or tears calls: what `tests.storage_proxy` is before the emulator.
 
-Tests that say what becomes of the service when a call fails have the same plans here and there, and here they take a tenth of the
-time. What the SDK makes of an answer on the wire is for the emulator.
+Tests that say what becomes of the service when a call fails have the same plans here and there, and here they take
+less time. What the SDK makes of an answer on the wire is for the emulator.
 """
 
 import asyncio

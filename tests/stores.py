@@ -17,7 +17,7 @@ from shared.storage.settings import AccountSettings, FolderSettings
 from tests.simulation.engine import MemoryStorage, Stored
 
 NewStorage = Callable[[], str]
-"""Makes place for an empty storage that nobody else uses, and names it: a folder's path, an account's connection string, or a number."""
+"""Makes place for an empty storage that nobody else uses, and names it: a folder's path, or an account's connection string."""
 
 ENGINES: Final = ("embedded", pytest.param("azurite", marks=pytest.mark.azurite))
 """Parameters of a fixture `engine` that has a file's tests run on each engine of storage."""
@@ -29,7 +29,7 @@ embedded_first = pytest.mark.parametrize("engine", ["embedded", _AZURITE_LATER])
 """For tests that kill a process at many calls: by way of a proxy and the emulator that takes five times as long."""
 
 in_memory_first = pytest.mark.parametrize("engine", ["memory", _AZURITE_LATER])
-"""For tests of what becomes of the service when a call fails: on the wire they say the same in ten times the time."""
+"""For tests of what becomes of the service when a call fails: on the wire they say the same, and take longer."""
 
 on_azurite = pytest.mark.parametrize("engine", ENGINES[1:])
 """For one test of a file."""

@@ -25,12 +25,11 @@ from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
 from tests.stored.calls import App
 from tests.stores import on_both, received
+from tests.sweeps import STRIDES
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 EVENTS = 6
-SOME = pytest.mark.parametrize("stride", [pytest.param(4, id="some"), pytest.param(1, id="all", marks=pytest.mark.exhaustive)])
-"""Each so many-th of the calls is the last one of a process."""
 
 
 class Survivor:
@@ -70,7 +69,7 @@ def are_whole(runs: tuple[Run, ...], *, weeks: int) -> bool:
 
 @on_both
 @WHEN
-@SOME
+@STRIDES
 @pytest.mark.sweep(keep=1)
 async def test_a_schedule_that_a_process_died_of_making_or_changing_has_each_run_once(way, account, storage, done_first, stride):
     """What was acknowledged is there without the client's doing, and a call that was not is sent again."""
@@ -97,7 +96,7 @@ async def test_a_schedule_that_a_process_died_of_making_or_changing_has_each_run
 
 @on_both
 @WHEN
-@SOME
+@STRIDES
 @pytest.mark.sweep(keep=1)
 async def test_a_run_that_a_process_died_of_beginning_is_there_once(way, account, storage, done_first, stride):
     await _with_log(account)

@@ -16,7 +16,7 @@ from tests.stored.account import blob
 from tests.stored.asking import answers, differences, of_what_is_chosen, of_what_is_summed, of_what_went_on, without_digests
 from tests.stored.calls import place, said, under
 
-pytestmark = [pytest.mark.long, pytest.mark.sweep(keep=2)]  # the oldest release, and the newest on Azure's engine
+pytestmark = pytest.mark.long
 
 
 async def status(opened, loop, key):
