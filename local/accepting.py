@@ -61,6 +61,11 @@ class Accepting:
         """Whether it lets others go first just now."""
         return self._due is not None
 
+    @property
+    def is_beginning(self) -> bool:
+        """Whether a connection was taken that has no protocol yet."""
+        return bool(self._beginning)
+
     def _listen(self) -> None:
         self._due = None
         if not self._is_closed:

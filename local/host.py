@@ -185,6 +185,7 @@ class GracefulServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more connections, wait for the first call of those that were taken last, and close the others."""
+        await _read_what_has_come()
         for each in self._accepting:
             each.close()
         for server in self.servers:
@@ -192,10 +193,18 @@ class GracefulServer(uvicorn.Server):
         until = time.monotonic() + FIRST_CALL
         while self._has_new_connections() and time.monotonic() < until and not self.force_exit:  # noqa: ASYNC110  # they come without a word
             await asyncio.sleep(0.02)
+        await _read_what_has_come()
         await super().shutdown(sockets)
 
     def _has_new_connections(self) -> bool:
-        return any(getattr(each, "cycle", None) is None for each in self.server_state.connections)
+        are_beginning = any(each.is_beginning for each in self._accepting)
+        return are_beginning or any(getattr(each, "cycle", None) is None for each in self.server_state.connections)
+
+
+async def _read_what_has_come() -> None:
+    """Have the loop look at its sockets: after a pause of the whole process it sees first that time is over, and then what came in it."""
+    for _ in range(2):
+        await asyncio.sleep(0)
 
 
 def serve(backend: Backend, options: Options) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local.host import KEEP_ALIVE
+from local.host import KEEP_ALIVE, LULL
 from local.listening import listening, place_of
 from tests.patience import PATIENCE
 from tests.running import REPOSITORY, AppDidNotStartError, RunningApp
@@ -120,6 +120,23 @@ def test_connections_that_bring_nothing_hold_up_the_end_for_a_short_time_only(sa
         assert asked(app, kept) == (200, None)
         app.send(signal.SIGTERM)
         assert app.wait(0.8 * KEEP_ALIVE) == 0
+
+
+def test_a_call_that_came_while_the_whole_process_stood_still_is_answered_although_the_time_is_over(sample_folder):
+    with RunningApp("unused", folder=sample_folder) as app, connected(app) as kept:
+        assert asked(app, kept) == (200, None)
+        app.send(signal.SIGTERM)
+        wait_for(lambda: heard_that_it_ends(app))
+        app.send(signal.SIGSTOP)
+        try:
+            kept.request("GET", "/answers/text", headers={"Ocp-Apim-Subscription-Key": app.key})
+            time.sleep(LULL + 0.5)
+        finally:
+            app.send(signal.SIGCONT)
+        response = kept.getresponse()
+        response.read()
+        assert (response.status, response.getheader("connection")) == (200, "close")
+        assert app.wait() == 0
 
 
 def test_asked_while_it_starts_it_ends_as_soon_as_it_has(tmp_path):
