@@ -43,7 +43,7 @@ test: $(VENV)/.installed-dev worker browser ## run the tests; those of Azure's e
 
 exhaustive: export PYTHONDONTWRITEBYTECODE =
 exhaustive: $(VENV)/.installed-dev worker browser ## run the rest of the long sweeps, of which `make test` runs representatives
-	$(BIN)/python -m pytest -n 5 --dist loadscope -m exhaustive || $(ALONE) -m exhaustive
+	$(BIN)/python -m pytest -n 5 --dist loadscope -m exhaustive || $(ALONE)
 
 simulate: $(VENV)/.installed-dev ## play schedules of several processes, crashes and faults in virtual time, on two cores (SEEDS=FIRST:LAST; ARGS)
 	@exec $(BIN)/python -m tests.simulation $(or $(SEEDS),0:1000) $(ARGS)

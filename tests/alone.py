@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     if not 0 < len(tests) <= MOST:
         return 1
     print(f"\n{len(tests)} failed beside others. They run once more, alone:", flush=True)  # noqa: T201
-    code = int(pytest.main([*arguments, *tests]))
+    code = int(pytest.main([*arguments, "-m", "", *tests]))  # whatever marks the run was about: they were in it
     if code == pytest.ExitCode.OK:
         print("\nFailed beside others and passed alone. Each leans on the machine's speed, which is a bug:")  # noqa: T201
         print("\n".join(f"  {each}" for each in tests), flush=True)  # noqa: T201

@@ -1,5 +1,6 @@
 """What failed beside others runs once more, alone."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,15 +22,43 @@ WRONG = "def test_two():\n    assert False\n"
 RIGHT = "def test_three():\n    pass\n"
 
 
+OF_A_SWEEP = """
+from pathlib import Path
+
+import pytest
+
+@pytest.mark.sweep(keep=1)
+@pytest.mark.parametrize("place", range(3))
+def test_each(place):
+    seen = Path(f"seen{place}")
+    was_there = seen.exists()
+    seen.touch()
+    assert was_there or place != 2
+"""
+SWEEPS = """
+from tests import sweeps
+
+def pytest_configure(config):
+    for name in ("sweep", "exhaustive"):
+        config.addinivalue_line("markers", name)
+
+def pytest_collection_modifyitems(config, items):
+    sweeps.mark(items)
+    sweeps.leave_out(config, items)
+"""
+
+
 @pytest.fixture
 def suite(tmp_path):
     """Run a small suite as `make test` does, and tell how it ended and what it said."""
 
-    def run(*files: str) -> tuple[int, str]:
+    def run(*files: str, marks: str = "") -> tuple[int, str]:
         for number, text in enumerate(files):
             (tmp_path / f"test_{number}.py").write_text(text)
-        command = f"{sys.executable} -m pytest -q || PYTHONPATH={REPOSITORY} {sys.executable} -m tests.alone -q"
-        done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+        command = f"{sys.executable} -m pytest -q -m '{marks}' || {sys.executable} -m tests.alone -q"
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False
+        )
         return done.returncode, done.stdout
 
     return run
@@ -63,3 +92,10 @@ def test_a_suite_that_passes_runs_once(suite):
     code, said = suite(RIGHT)
     assert code == 0
     assert "once more" not in said
+
+
+def test_a_place_of_a_sweep_runs_alone_although_one_that_is_alone_stands_for_its_sweep(suite, tmp_path):
+    (tmp_path / "conftest.py").write_text(SWEEPS)
+    code, said = suite(OF_A_SWEEP, marks="exhaustive")
+    assert code == 0
+    assert said.rstrip().endswith("test_0.py::test_each[2]")
