@@ -10,12 +10,15 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
+    from xdist.workermanage import WorkerController
 
 PARTS: Final = 3
 """So many processes have a browser open at a time, each for its part of the files."""
 
 _IN_A_BROWSER = re.compile(r"tests/browser/(?!test_demo\.py)")  # the demo's file alone takes as long as a part
-_OF_A_PROGRAM = re.compile(r"tests/simulation/test_(planted|simulation)\.py")  # each test starts one for a minute, and shares nothing
+_OF_ITS_OWN = re.compile(  # each test takes up to a minute, and shares nothing dear
+    r"tests/simulation/test_(planted|simulation)\.py|tests/benchmarks/test_benchmarks\.py::test_benchmarks_|tests/client/.*_are_verified_at_length"
+)
 _OF_A_HOST = re.compile(r"::.*[\[-](local|worker)[\]-]")
 
 
@@ -31,7 +34,7 @@ def unit_of(test: str) -> str:
     >>> unit_of("tests/simulation/test_planted.py::test_a_fault[own-clock]")
     'tests/simulation/test_planted.py::test_a_fault[own-clock]'
     """
-    if _OF_A_PROGRAM.match(test):
+    if _OF_ITS_OWN.match(test):
         return test
     file, _, _ = test.partition("::")
     if _IN_A_BROWSER.match(test):
@@ -57,7 +60,11 @@ def in_order(tests: Sequence[str], *, long: Sequence[str] = ()) -> list[str]:
 
 
 class Units(LoadScopeScheduling):  # type: ignore[misc]  # published without types
-    """Hands whole units to the processes, in the order of the tests."""
+    """Hands whole units to the processes, in the order of the tests.
+
+    A process begins its last test when it knows what comes after it. So a unit that comes after a long test waits for it, whoever else
+    has nothing to do: a process is given its next unit as late as can be, and behind a test that is a unit by itself that is the last one.
+    """
 
     def __init__(self, config: pytest.Config, log: "Producer") -> None:
         super().__init__(config, log)
@@ -65,6 +72,19 @@ class Units(LoadScopeScheduling):  # type: ignore[misc]  # published without typ
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def _reschedule(self, node: "WorkerController") -> None:
+        if not self.workqueue or len(self._left_to(node)) <= 1:
+            super()._reschedule(node)
+
+    def _assign_work_unit(self, node: "WorkerController") -> None:
+        if any(_OF_ITS_OWN.match(test) for test in self._left_to(node)):
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+    def _left_to(self, node: "WorkerController") -> list[str]:
+        """Give what a process has still to do, the test that it is at included."""
+        return [test for unit in self.assigned_work[node].values() for test, is_done in unit.items() if not is_done]
 
 
 def reorder(items: list[Any]) -> None:
