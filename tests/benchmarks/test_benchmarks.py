@@ -1,6 +1,7 @@
 """Each benchmark runs, in a size that says nothing about speed, and prints its table."""
 
 import doctest
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -13,12 +14,21 @@ from benchmarks.table import Goal, Line, plain
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+OTHERS = [["append", "train", "evaluation"], ["reload", "delay", "many", "steady"], ["scale"], ["behind", "store", "cold", "verify"]]
+"""Those that `make test` leaves to `make exhaustive`, in parts that take about as long as each other."""
+
+
+PARTS = [
+    ["rank"],
+    *(pytest.param(names, marks=[pytest.mark.exhaustive, pytest.mark.long]) for names in OTHERS),
+]
+
 
 @pytest.mark.azurite
 @pytest.mark.slow
-@pytest.mark.parametrize("names", [["rank"], pytest.param(list(BENCHMARKS), marks=pytest.mark.exhaustive)], ids=["one", "all"])
+@pytest.mark.parametrize("names", PARTS, ids="+".join)
 @pytest.mark.timeout(900)
-def test_a_benchmark_prints_its_figures_beside_the_floor(names):
+def test_benchmarks_print_their_figures_beside_the_floor(names):
     command = [sys.executable, "-m", "benchmarks", "--quick", *names]
     run = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
@@ -27,6 +37,10 @@ def test_a_benchmark_prints_its_figures_beside_the_floor(names):
     assert list(dict.fromkeys(line.split()[0] for line in lines)) == names
     for name in names:
         assert any(line.endswith(("pass", "FAIL")) for line in lines if line.split()[0] == name), name
+
+
+def test_each_benchmark_is_in_a_part():
+    assert sorted(["rank", *itertools.chain(*OTHERS)]) == sorted(BENCHMARKS)
 
 
 def test_only_strict_turns_a_missed_goal_into_an_exit_code(monkeypatch, capsys):

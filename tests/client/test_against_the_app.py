@@ -167,9 +167,11 @@ def test_ten_thousand_decisions_are_verified_by_microsofts_worker(in_azure, tmp_
 
 
 @pytest.mark.exhaustive
+@pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize(("decisions", "threads"), [(100_000, 1), (240_000, 24)])
-def test_a_hundred_thousand_decisions_and_more_are_verified(app, tmp_path, decisions, threads):
+@pytest.mark.parametrize(("decisions", "threads"), [(30_000, 1), (96_000, 24)])
+def test_decisions_are_verified_at_length(app, tmp_path, decisions, threads):
+    """What goes wrong once in 20,000 decisions is found in 998 of 1,000 runs of both."""
     with own_loop(app, **QUICK, explorationPercentage=0.5) as own:
         verified(own, tmp_path, decisions=decisions, threads=threads)
 
