@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,7 +18,7 @@ from tests.doctests import Doctests
 from tests.functions_host.workers import OWN, SETTING
 from tests.left_behind import LeftBehind
 from tests.running import HostKind, RunningApp
-from tests.scheduling import Units, reorder
+from tests.scheduling import Turns, Units, reorder
 from tests.stores import NewStorage, left, new_place, quick_folder
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Look for examples where there are some, and have each file of tests leave what others share as it was."""
     config.pluginmanager.register(Doctests())
     config.pluginmanager.register(LeftBehind())
+    if hasattr(config, "workerinput"):
+        count = config.workerinput["workercount"]
+        config.pluginmanager.register(
+            Turns(Path(__file__).parent, process=int(config.workerinput["workerid"].removeprefix("gw")), of=count)
+        )
 
 
 def pytest_sessionstart() -> None:

@@ -1,8 +1,9 @@
 """How `make test` spreads the tests over its processes: what shares expensive fixtures stays together, what takes long begins first."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from zlib import crc32
 
 import pytest
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 PARTS: Final = 3
 """So many processes have a browser open at a time, each for its part of the files."""
+
+Nodes: TypeAlias = list[pytest.Item | pytest.Collector]
 
 _IN_A_BROWSER = re.compile(r"tests/browser/(?!test_demo\.py)")  # the demo's file alone takes as long as a part
 _OF_ITS_OWN = re.compile(  # each test takes up to a minute, and shares nothing dear
@@ -85,6 +88,48 @@ class Units(LoadScopeScheduling):  # type: ignore[misc]  # published without typ
     def _left_to(self, node: "WorkerController") -> list[str]:
         """Give what a process has still to do, the test that it is at included."""
         return [test for unit in self.assigned_work[node].values() for test, is_done in unit.items() if not is_done]
+
+
+class Turns:
+    """A plugin: each process reads the rooms of the tests in a turn of its own, so what one of them has compiled, the others find.
+
+    Left alone, all of them compile all files of a fresh checkout at the same moment, which takes longer than to read them.
+    """
+
+    def __init__(self, folder: Path, *, process: int, of: int) -> None:
+        self._folder = folder
+        self._process, self._of = process, of
+        self._rooms: dict[str, int] = {}
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Begin in another room than the others."""
+        if path != self._folder:
+            return None
+        folder: _Folder = _Folder.from_parent(parent, path=path)
+        folder.turn = self._turn
+        return folder
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Have all tests in the order of all processes again."""
+        items.sort(key=self._place)
+
+    def _place(self, item: pytest.Item) -> int:
+        if not item.path.is_relative_to(self._folder):
+            return len(self._rooms)
+        return self._rooms[item.path.relative_to(self._folder).parts[0]]
+
+    def _turn(self, rooms: Nodes) -> Nodes:
+        self._rooms = {room.path.name: number for number, room in enumerate(rooms)}
+        first = len(rooms) * self._process // self._of
+        return [*rooms[first:], *rooms[:first]]
+
+
+class _Folder(pytest.Package):
+    turn: Callable[[Nodes], Nodes]
+
+    def collect(self) -> Nodes:
+        return self.turn([*super().collect()])
 
 
 def reorder(items: list[Any]) -> None:
