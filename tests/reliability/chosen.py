@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from tests.storage_proxy import Call, StorageProxy
 
+NEVER = 1_000
+"""More calls than any of these runs makes."""
+
 _OF_ITS_OWN = re.compile(r"\([^)]*\)|[^/]*\d[^/]*")
 
 
@@ -39,3 +42,13 @@ def last_calls(way: StorageProxy | str, calls: int, *, done_first: bool) -> list
     if isinstance(way, str):
         return list(range(1, calls + 1, 2))
     return chosen(way.calls)[done_first::2]
+
+
+def stops(calls: Sequence[Call], *, engine: str, stride: int) -> list[int]:
+    """Number the calls to stop an undisturbed run before: in memory every other, or one of so many of them; on the wire the chosen ones.
+
+    >>> rows = [Call(number, "GET", f"/a1/table{number}") for number in (1, 2, 3, 4, 5)]
+    >>> stops(rows, engine="memory", stride=1), stops(rows, engine="memory", stride=2), stops(rows, engine="azurite", stride=1)
+    ([1, 3, 5], [1, 5], [1, 5])
+    """
+    return chosen(calls) if engine == "azurite" else list(range(1, len(calls) + 1, 2 * stride))

@@ -14,7 +14,7 @@ from shared.storage.ports import Storage
 from tests.builders import T0, after, decision, observation
 from tests.clocks import SetClock
 from tests.patience import BUSY
-from tests.reliability.chosen import chosen
+from tests.reliability.chosen import NEVER, chosen, stops
 from tests.reliability.world import (
     FIRST,
     SECOND,
@@ -130,31 +130,35 @@ async def test_a_commit_writes_the_state_then_the_model_and_last_the_pointer(pro
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # as above
 @STRIDES
 async def test_retention_stopped_at_any_call_leaves_no_model_without_its_state_and_the_next_run_does_the_rest(
-    proxy, faulty, account, stride
+    proxy, faulty, account, engine, stride
 ):
     await write_log(account)
-    for number in range(1, 100, 2 * stride):
-        store = f"kept{number}"
-        await trainer(account, SECOND, store=store, max_events=40).run()
-        await leave_behind(account, store)
-        proxy.forget()
-        proxy.plan = lambda call, number=number: Fault(412) if call.number >= number else None
-        try:
-            await retention(faulty, store=store, models_kept=2).run()
-        except PersonalizerError:
-            stopped = True
-        else:
-            stopped = False
-        proxy.plan = no_faults
-        models, states = await models_and_states(account, store)
-        assert set(models) <= set(states)
-        await retention(account, store=store, models_kept=2).run()
-        assert await models_and_states(account, store) == (models[-2:], models[-2:])
-        assert (await committed(account, store)).version == models[-1]
-        if not stopped:
-            break
-    assert number > 6
-    assert not stopped
+    assert not await _is_stopped(proxy, faulty, account, NEVER)
+    calls = list(proxy.calls)
+    assert len(calls) > 6
+    for number in stops(calls, engine=engine, stride=stride):
+        assert await _is_stopped(proxy, faulty, account, number)
+
+
+async def _is_stopped(proxy, faulty: Storage, account: Storage, number: int) -> bool:
+    store = f"kept{number}"
+    await trainer(account, SECOND, store=store, max_events=40).run()
+    await leave_behind(account, store)
+    proxy.forget()
+    proxy.plan = lambda call: Fault(412) if call.number >= number else None
+    try:
+        await retention(faulty, store=store, models_kept=2).run()
+    except PersonalizerError:
+        stopped = True
+    else:
+        stopped = False
+    proxy.plan = no_faults
+    models, states = await models_and_states(account, store)
+    assert set(models) <= set(states)
+    await retention(account, store=store, models_kept=2).run()
+    assert await models_and_states(account, store) == (models[-2:], models[-2:])
+    assert (await committed(account, store)).version == models[-1]
+    return stopped
 
 
 async def leave_behind(account, store: str) -> None:
