@@ -1,5 +1,6 @@
 """Quantiles that intervals need: of the normal, beta and F distributions; arrays in, arrays out."""
 
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
 
@@ -17,6 +18,9 @@ _LOWEST: Final = 1e-20
 """What is below counts as this: no interval's end needs to be told from 0 any better."""
 
 _MANY_DEGREES: Final = 500.0
+_REMEMBERED: Final = 4096
+"""Quantiles of single parameters: the policies of an evaluation have the same rounds, and ask for them again and again."""
+
 _HIGHEST: Final = float(np.nextafter(1.0, 0.0))
 _TINY: Final = 1e-300
 _SHIFT: Final = 12
@@ -38,9 +42,10 @@ def f_quantile(probability: float, degrees: Floats) -> Floats:
     >>> f_quantile(0.95, np.array([10.0, 1000.0])).round(6).tolist()
     [4.964603, 3.850775]
     """
-    few = np.minimum(degrees, _MANY_DEGREES)
+    many = degrees > _MANY_DEGREES
+    few = np.where(many, 1.0, degrees)
     below = beta_quantile(probability, np.full(degrees.shape, 0.5), few / 2.0)
-    quantile: Floats = np.where(degrees > _MANY_DEGREES, _near_normal(probability, degrees), few * below / (1.0 - below))
+    quantile: Floats = np.where(many, _near_normal(probability, degrees), few * below / (1.0 - below))
     return quantile
 
 
@@ -61,10 +66,17 @@ def beta_quantile(probability: float, a: Floats, b: Floats) -> Floats:
     >>> beta_quantile(0.5, np.array([1.0, 2.0]), np.array([1.0, 2.0])).round(9).tolist()
     [0.5, 0.5]
     """
+    if np.size(a) == 1:
+        return np.full(np.shape(a), _solved_for_one(probability, float(np.ravel(a)[0]), float(np.ravel(b)[0])))
     pairs = np.stack([np.ravel(a), np.ravel(b)])
     different, back = np.unique(pairs, axis=1, return_inverse=True)
     quantile: Floats = _solved(probability, different[0], different[1])[np.ravel(back)].reshape(np.shape(a))
     return quantile
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _solved_for_one(probability: float, a: float, b: float) -> float:
+    return float(_solved(probability, np.array([a]), np.array([b]))[0])
 
 
 def _solved(probability: float, a: Floats, b: Floats) -> Floats:

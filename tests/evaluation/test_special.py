@@ -40,3 +40,14 @@ def test_the_beta_distribution_is_scipys():
 
 def test_the_quantile_of_the_normal_distribution_is_scipys():
     assert normal_quantile(0.975) == pytest.approx(scipy().norm.ppf(0.975), abs=1e-12)
+
+
+@pytest.mark.parametrize("degrees", [7.0, 500.0, 501.0])
+def test_a_quantile_is_the_same_alone_again_and_among_others(degrees):
+    """One that is asked for alone is remembered; each has its own."""
+    among = f_quantile(0.95, np.array([degrees, 3.0, 2_000.0]))[0]
+    alone = [f_quantile(0.95, np.full(shape, degrees)) for shape in ((), (1,), (1, 1))]
+    assert [each.shape for each in alone] == [(), (1,), (1, 1)]
+    assert [float(each.ravel()[0]) for each in alone] == pytest.approx([among] * 3, rel=1e-12)
+    assert float(f_quantile(0.9, np.full((), degrees))) < float(f_quantile(0.95, np.full((), degrees)))
+    assert float(f_quantile(0.95, np.full((), degrees - 1.0))) > among
