@@ -22,7 +22,7 @@ WEIGHTS = {"mean_weight": 1.0, "mean_weight_interval": (0.95, 1.05)}
 
 @cache
 def told() -> tuple[Report, ...]:
-    return tuple(reports(compared(BLIND, LEARNS, events=1_500)))
+    return tuple(reports(compared(BLIND, LEARNS)))
 
 
 def changed(**members) -> tuple[Report, ...]:
@@ -50,8 +50,8 @@ def test_a_candidate_is_valued_as_it_would_serve_with_its_exploration():
     passed = {}
     for exploration in (0.05, 0.9):
         lanes = [Lane(each) for each in lineups(contenders(BLIND, [greedy]), exploration_percentage=exploration)]
-        for first in range(0, len(made), 100):
-            take_together(lanes, made[first : first + 100])
+        for first in range(0, len(made), 250):
+            take_together(lanes, made[first : first + 250])
         passed[exploration] = ruling(Gate(least_lift=0.1), reports(parts([Found.of(lane) for lane in lanes])), "greedy").is_passed
     assert passed == {0.05: True, 0.9: False}
 

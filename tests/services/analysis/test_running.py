@@ -23,14 +23,14 @@ from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import GREEDY, UNCROSSED, estimates, taken
 from tests.sweeps import STRIDES
 
-EVENTS = drawn(400, every=60.0)
-PARTS = [EVENTS[first : first + 50] for first in range(0, 400, 50)]
+EVENTS = drawn(160, every=150.0)
+PARTS = [EVENTS[first : first + 20] for first in range(0, 160, 20)]
 
 
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch):
-    monkeypatch.setattr(running, "STEP_EVENTS", 100)
-    monkeypatch.setattr(running, "PART_EVENTS", 50)
+    monkeypatch.setattr(running, "STEP_EVENTS", 40)
+    monkeypatch.setattr(running, "PART_EVENTS", 20)
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ async def finished(desk: Desk, *policies: LearningPolicy, **others):
     return await desk.run()
 
 
-FEW = [EVENTS[first : first + 20] for first in range(0, 80, 20)]
+FEW = [EVENTS[first : first + 10] for first in range(0, 40, 10)]
 
 
 @pytest.fixture
 def in_short_steps(monkeypatch):
-    monkeypatch.setattr(running, "STEP_EVENTS", 40)
-    monkeypatch.setattr(running, "PART_EVENTS", 40)
+    monkeypatch.setattr(running, "STEP_EVENTS", 20)
+    monkeypatch.setattr(running, "PART_EVENTS", 20)
 
 
 async def undisturbed(parts=FEW):
@@ -74,12 +74,12 @@ async def test_all_policies_are_valued_as_a_lane_by_itself_would(desk):
         ("greedy", PolicySource.CUSTOM),
         ("blind", PolicySource.CUSTOM),
     ]
-    alone = taken(Lane(board_lineup(desk)), EVENTS, 50)
+    alone = taken(Lane(board_lineup(desk)), EVENTS, 20)
     expected = estimates(alone)
     for result in record.results[:5]:
         assert result.estimate.expected_reward == pytest.approx(expected[result.name])
         assert result.estimate.lower < result.estimate.expected_reward < result.estimate.upper
-        assert result.sums.rounds == 400
+        assert result.sums.rounds == 160
     assert record.optimal_policy == "greedy"
 
 
@@ -149,14 +149,14 @@ async def test_the_plan_is_fixed_when_it_begins():
     expected, sums = await undisturbed()
     await desk.asked(GREEDY, UNCROSSED)
     await desk.deliver()
-    desk.log.add(drawn(50, seed=9, first=after(60 * 80)))
+    desk.log.add(drawn(10, seed=9, first=after(150 * 40)))
     desk.settings.loop = LoopSettings(default_reward=1.0, exploration_percentage=0.9)
     assert (await desk.run(), report(desk)) == (expected, sums)
 
 
 async def test_only_decisions_of_the_range_are_scored_and_only_its_chunks_are_read(desk):
     record = await finished(desk, since=after(60 * 110), until=after(60 * 260))
-    assert record.results[0].sums.rounds == 150
+    assert record.results[0].sums.rounds == 60
     board = next(data for name, (data, _) in desk.files.values.items() if name.endswith("/board"))
     assert len(Board.read(board).chunks) == 4
 
@@ -195,7 +195,7 @@ async def test_a_log_that_is_deleted_meanwhile_fails_it_with_the_reason(desk):
 async def test_a_chunk_that_is_damaged_is_left_out_and_said_to_be(desk):
     desk.log.damaged = {[*desk.log.texts][3]}
     record = await finished(desk)
-    assert record.results[0].sums.rounds == 350
+    assert record.results[0].sums.rounds == 140
     assert record.job.description == "1 of 8 chunks of the log could not be read and are left out."
 
 
@@ -325,4 +325,4 @@ def test_any_range_of_the_calendar_finds_the_chunks_that_it_meets(since, until):
 async def test_an_evaluation_of_all_there_is_and_ever_will_be_counts_every_event(desk):
     record = await finished(desk, since=EARLIEST, until=LATEST)
     assert record.job.status is JobStatus.SUCCEEDED
-    assert [each.sums.rounds for each in record.results] == [400] * 4
+    assert [each.sums.rounds for each in record.results] == [160] * 4

@@ -18,14 +18,14 @@ from tests.services.analysis.logs import drawn
 from tests.services.analysis.test_lane import GREEDY
 from tests.sweeps import STRIDES
 
-EVENTS = drawn(80, every=60.0)
-PARTS = [EVENTS[first : first + 20] for first in range(0, 80, 20)]
+EVENTS = drawn(30, every=60.0)
+PARTS = [EVENTS[first : first + 10] for first in range(0, 30, 10)]
 LOGGED = (T0, after(3600))
 
 
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch):
-    monkeypatch.setattr(running, "STEP_EVENTS", 20)
+    monkeypatch.setattr(running, "STEP_EVENTS", 10)
 
 
 def place(number: int, status: JobStatus = JobStatus.NOT_SUBMITTED, *, is_automatic: bool = False, since: int = 0) -> Place:
@@ -192,7 +192,7 @@ async def test_a_lost_message_costs_a_sweep_at_most(lost):
 @STRIDES
 async def test_a_worker_that_dies_anywhere_loses_none_of_those_that_wait(done_first, stride):
     """The message comes again, as a queue's do; and the sweep finds what that does not."""
-    small = [EVENTS[:8], EVENTS[8:16]]
+    small = [EVENTS[:5], EVENTS[5:10]]
     whole = new_desk(small)
     await asked(whole, TURNS + 1)
     await delivered(whole)
