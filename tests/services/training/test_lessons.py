@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.events import JoinedEvent, SkipReason
@@ -83,7 +83,9 @@ MODES = {
 }
 
 
-@given(st.lists(st.tuples(st.sampled_from([*MODES]), st.integers(1, 130)), min_size=1, max_size=6), st.integers(1, 90))
+@given(st.lists(st.tuples(st.sampled_from([*MODES]), st.integers(1, 130)), min_size=1, max_size=6), st.integers(30, 120))
+@example([("observe", 98), ("imitate", 4), ("online", 4), ("imitate", 4)], 5)
+@settings(max_examples=25)
 def test_whatever_the_sequence_of_modes_no_lesson_to_imitate_comes_after_a_hundred_rewards(phases, size):
     """Played in windows of ``size``, each after a round trip of the learner's state; the windows do not matter either."""
     events = [MODES[mode] for mode, count in phases for _ in range(count)]
