@@ -106,7 +106,10 @@ async def test_a_better_policy_is_found_and_valued_on_the_rest_of_the_log(desk):
     assert job.id == record.job.id
 
 
-async def test_a_search_whose_workers_die_finds_the_same(desk):
+async def test_a_search_whose_workers_die_finds_the_same(monkeypatch):
+    monkeypatch.setattr(running, "STEP_EVENTS", 100)
+    events = drawn(480, every=40.0)
+    desk = Desk([events[first : first + 60] for first in range(0, 480, 60)])
     await desk.asked(online=BLIND, seeks_better=True)
     desk.fate.calls = 0
     expected, sums, calls = await desk.run(), report(desk), desk.fate.calls
