@@ -78,6 +78,8 @@ class Books:
     """What was acknowledged."""
 
     def __init__(self) -> None:
+        self.next = 0
+        """What the pointer becomes with the next write, which may be done and not be told."""
         self.rows: dict[str, set[str]] = {}
         self.leaving: set[str] = set()
         self.dropped: set[str] = set()
@@ -98,7 +100,7 @@ class Books:
             elif what == "deleting":
                 self.files.pop(name, None)
             elif what == "pointer":
-                self.pointer = int(name)
+                self.pointer, self.next = int(name), int(name) + 1
             else:
                 self.messages.add(name)
 
@@ -117,7 +119,7 @@ class Books:
             assert present is not None, name
             assert len(present.data) == size
         pointer = await files.read("pointer")
-        assert self.pointer <= (int(pointer.data) if pointer else -1) <= self.pointer + 1
+        assert (int(pointer.data) if pointer else -1) in (self.pointer, self.next)
         await store.close()
 
     async def compare_messages(self, folder: Path) -> None:
@@ -149,6 +151,7 @@ def run_and_kill(folder: Path, begin: int, seconds: float) -> list[str]:
 def test_after_kills_at_random_moments_all_that_was_acknowledged_is_there(folder):
     chance, books = random.Random(7), Books()
     for round_ in range(6):
+        books.next = 1_000 * round_  # a process that is killed early may have told nothing of it
         books.note(run_and_kill(folder, 1_000 * round_, chance.uniform(0.0, 0.6)))
         asyncio.run(books.compare(folder))
     assert sum(map(len, books.rows.values())) > 50
