@@ -24,12 +24,21 @@ ENGINES: Final = ("embedded", pytest.param("azurite", marks=pytest.mark.azurite)
 
 _MEMORY: Final = Path("/dev/shm")  # a folder of the tests' own is made in it
 _AZURITE_LATER: Final = pytest.param("azurite", marks=[pytest.mark.azurite, pytest.mark.exhaustive])
+FEW_ON_AZURITE: Final = ("embedded", pytest.param("azurite", marks=[pytest.mark.azurite, pytest.mark.sweep(keep=2, of_file=True)]))
+"""The same for what stands on the ports, of which `tests/storage/ports` proves that the engines keep them alike: of all tests of a file
+two run on Azurite, and in `make exhaustive` the others."""
+
 on_both = pytest.mark.parametrize("engine", ENGINES)
 embedded_first = pytest.mark.parametrize("engine", ["embedded", _AZURITE_LATER])
 """For tests that kill a process at many calls: by way of a proxy and the emulator that takes five times as long."""
 
 in_memory_first = pytest.mark.parametrize("engine", ["memory", _AZURITE_LATER])
 """For tests of what becomes of the service when a call fails: on the wire they say the same, and take longer."""
+
+memory_and_once_azurite = pytest.mark.parametrize(
+    "engine", ["memory", pytest.param("azurite", marks=[pytest.mark.azurite, pytest.mark.sweep(keep=1)])]
+)
+"""For a sweep that takes no time in memory: all of it there, and one of its places on Azurite; `make exhaustive` has the others."""
 
 on_azurite = pytest.mark.parametrize("engine", ENGINES[1:])
 """For one test of a file."""

@@ -2,7 +2,8 @@
 
 A sweep is one law tried at many places: a fault at each call, each engine, each host. Its mark says how many places stay. They are the
 first, the last, and some that are drawn by the names of the tests: so they are the same in every process, and those of another law are
-others. If one alone stays, it is the first. A test that has the mark `exhaustive` itself has a smaller one beside it with the same law.
+others. If one alone stays, it is the first. All that has the mark in one file is one sweep if the mark says `of_file`. A test that has the
+mark `exhaustive` itself has a smaller one beside it with the same law.
 
 A test of both hosts whose cases are many is such a sweep as well: all of them stay in the local host, one in Microsoft's worker.
 """
@@ -32,8 +33,8 @@ def mark(items: Sequence[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("exhaustive"):
             continue
-        if item.get_closest_marker("sweep"):
-            sweeps.setdefault(item.nodeid.partition("[")[0], []).append(item)
+        if found := item.get_closest_marker("sweep"):
+            sweeps.setdefault(item.nodeid.partition("::" if "of_file" in found.kwargs else "[")[0], []).append(item)
         elif is_in_the_worker(item):
             sweeps.setdefault(item.nodeid.partition("[")[0] + " in the worker", []).append(item)
     for tests in sweeps.values():

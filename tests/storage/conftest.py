@@ -8,7 +8,7 @@ from shared.storage.hot_log import LogSettings
 from shared.storage.ports import Storage
 from tests.builders import T0
 from tests.clocks import SetClock
-from tests.stores import ENGINES, opened
+from tests.stores import FEW_ON_AZURITE, opened
 
 SETTLED = timedelta(seconds=40)
 
@@ -18,7 +18,7 @@ def clock():
     return SetClock(T0)
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=FEW_ON_AZURITE)
 def engine(request: pytest.FixtureRequest) -> str:
     """What is ours has the same laws on either engine."""
     found: str = request.param
