@@ -7,6 +7,7 @@ less time. What the SDK makes of an answer on the wire is for the emulator.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final, TypeVar
 
 from shared.domain.errors import ConflictError, StorageUnavailableError
@@ -35,11 +36,12 @@ class MemoryProxy:
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
         self.plan: Plan = no_faults
+        self.date: Callable[[], datetime] = stored.now
         self.calls: list[storage_proxy.Call] = []
 
-    def open(self) -> MemoryStorage:
-        """Open the storage by way of this network."""
-        return MemoryStorage(self._stored, network=self)
+    def open(self, *, time: StorageTime | None = None) -> MemoryStorage:
+        """Open the storage by way of this network; ``time`` is what the opening knows of storage's clock, which shows ``date``."""
+        return MemoryStorage(self._stored, network=self, time=time)
 
     def forget(self) -> None:
         """Start counting anew."""
@@ -53,8 +55,11 @@ class MemoryProxy:
                 sent = time.leaving()
                 self.calls.append(storage_proxy.Call(len(self.calls) + 1, _method(call), _path(call)))
                 fault = self.plan(self.calls[-1])
-                if fault is None or fault.passes:
-                    await asyncio.sleep(fault.delay if fault else 0.0)
+                if fault is None:
+                    return self._answered(apply, time, sent)
+                if fault.passes:
+                    await asyncio.to_thread(fault.meanwhile)
+                    await asyncio.sleep(fault.delay)
                     return self._answered(apply, time, sent)
                 if await self._failed(fault, apply):
                     raise _refusal(fault.status, call)
@@ -65,7 +70,7 @@ class MemoryProxy:
         try:
             return apply()
         finally:
-            time.note(date_of(self._stored.now()), sent=sent)
+            time.note(date_of(self.date()), sent=sent)
 
     async def _failed(self, fault: Fault, apply: Callable[[], object]) -> bool:
         """Fail a call, which storage may have done; tells whether that is final."""

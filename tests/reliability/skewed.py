@@ -24,6 +24,7 @@ from shared.storage.model_store import FileModelStore
 from shared.storage.ports import Storage
 from shared.storage.settings import AccountSettings, FolderSettings
 from tests.builders import T0, decision, observation
+from tests.memory_proxy import MemoryProxy
 from tests.processes import Configuration
 from tests.storage_proxy import StorageProxy
 from tests.stores import SHORT_PAUSES
@@ -89,10 +90,12 @@ class Instance:
         self.rewarded: list[float] = []
 
     @staticmethod
-    def in_azure(proxy: StorageProxy, world: World, *, skew: float) -> "Instance":
+    def behind(proxy: StorageProxy | MemoryProxy, world: World, *, skew: float) -> "Instance":
         """Give one of several machines, each with a clock of its own, on storage that has a clock as well."""
         clock = WrongClock(world, skew)
         time_ = StorageTime(clock, monotonic=world.monotonic)
+        if isinstance(proxy, MemoryProxy):
+            return Instance(proxy.open(time=time_), world, clock)
         account = AzureStorage(AccountSettings(connection_string=proxy.connection_string), retries=SHORT_PAUSES, time=time_)
         return Instance(account, world, clock)
 

@@ -10,12 +10,19 @@ import pytest
 from shared.domain.errors import ClocksDifferError
 from tests.reliability.skewed import Instance, World
 from tests.storage_proxy import Call, Fault, no_faults
+from tests.stores import in_memory_first, memory_and_once_azurite
 
 pytestmark = pytest.mark.long
 
 SKEWS = [-300.0, -3.0, 0.0, 3.0, 300.0]
 FROZEN = 720.0
 Make = Callable[[float], Instance]
+
+
+@pytest.fixture
+def engine() -> str:
+    """Storage's clock is told in memory as on the wire; what goes by the wire's own ways has both."""
+    return "memory"
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ async def instance(proxy, world) -> AsyncIterator[Make]:
     made: list[Instance] = []
 
     def make(skew: float) -> Instance:
-        made.append(Instance.in_azure(proxy, world, skew=skew))
+        made.append(Instance.behind(proxy, world, skew=skew))
         return made[-1]
 
     yield make
@@ -62,8 +69,8 @@ async def check_books(*instances: Instance, lost_at_most: int = 0) -> None:
     assert counters.rewards >= len(rewarded)
 
 
+@memory_and_once_azurite
 @pytest.mark.parametrize(("writer", "trainer"), [(-300.0, -300.0), (-300.0, 300.0), (0.0, -300.0), (0.0, 300.0), (300.0, -300.0)])
-@pytest.mark.sweep(keep=3)
 async def test_whatever_the_clocks_of_writer_and_trainer_all_is_learned_with_its_rewards(instance, world, writer, trainer):
     one, other, third = instance(trainer), instance(writer), instance(0.0)
     await hear(one, other, third)
@@ -80,7 +87,6 @@ async def test_whatever_the_clocks_of_writer_and_trainer_all_is_learned_with_its
 
 
 @pytest.mark.parametrize("skew", SKEWS)
-@pytest.mark.sweep(keep=2)
 async def test_what_a_process_writes_before_it_heard_of_storage_is_refused_or_learned(instance, world, skew):
     one, other = instance(0.0), instance(skew)
     for number in range(3):
@@ -113,10 +119,10 @@ async def test_a_clock_that_is_set_while_the_process_runs_loses_nothing(instance
     await check_books(one, other)
 
 
+@memory_and_once_azurite
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["rank", "reward"])
 @pytest.mark.parametrize("point", range(1, 9))
-@pytest.mark.sweep(keep=4)
 async def test_a_process_that_stands_still_anywhere_in_an_append_loses_nothing_it_acknowledges(instance, world, what, point):
     """Meanwhile a trainer elsewhere goes on: it learns what was sealed at the time at which the process stood still."""
     one, other = instance(0.0), instance(0.0)
@@ -138,9 +144,9 @@ async def test_a_process_that_stands_still_anywhere_in_an_append_loses_nothing_i
     await check_books(one, other)
 
 
+@memory_and_once_azurite
 @pytest.mark.parametrize("when", ["before storage has it", "after storage has it"])
 @pytest.mark.parametrize("what", ["rank", "reward"])
-@pytest.mark.sweep(keep=2)
 async def test_a_row_that_was_under_way_for_twelve_minutes_is_not_acknowledged(instance, proxy, world, what, when):
     one, other = instance(0.0), instance(0.0)
     await hear(one, other)
@@ -176,9 +182,9 @@ async def test_a_row_that_was_under_way_for_twelve_minutes_is_not_acknowledged(i
     await check_books(one, other)
 
 
+@in_memory_first
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.sweep(keep=3)
 async def test_the_books_balance_whatever_happens_to_whom(instance, proxy, world, seed):
     chance = random.Random(seed)
     trainers = [instance(chance.choice(SKEWS)) for _ in range(2)]

@@ -36,7 +36,7 @@ async def test_each_of_a_hundred_rewards_that_wait_for_slow_storage_is_refused_o
 async def assert_refused_or_in_the_books(proxy: StorageProxy, slow: list[float]) -> None:
     world = World()
     proxy.date = world.now
-    one = Instance.in_azure(proxy, world, skew=0.0)
+    one = Instance.behind(proxy, world, skew=0.0)
     await asyncio.gather(*[one.rank(f"e{number}") for number in range(EVENTS)])
     assert len(one.decided) == EVENTS
     assert await one.reward("e0", 1000.5)
@@ -67,7 +67,7 @@ async def assert_refused_or_in_the_books(proxy: StorageProxy, slow: list[float])
 async def test_a_row_that_lands_late_and_was_refused_is_found_as_a_straggler_and_counted(proxy):
     world = World()
     proxy.date = world.now
-    one, other = Instance.in_azure(proxy, world, skew=0.0), Instance.in_azure(proxy, world, skew=0.0)
+    one, other = Instance.behind(proxy, world, skew=0.0), Instance.behind(proxy, world, skew=0.0)
     assert await one.rank("before")
     loop = asyncio.get_running_loop()
 
