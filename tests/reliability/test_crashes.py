@@ -14,7 +14,7 @@ from tests.reliability.chosen import last_calls
 from tests.reliability.killed import WHEN, Child
 from tests.reliability.test_faults import break_lease, stored
 from tests.reliability.world import FIRST, LOOP, SECOND, assert_as_undisturbed, committed, event_log, trainer, write_log
-from tests.stores import embedded_first
+from tests.stores import embedded_first, in_memory_first, memory_and_once_azurite
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -65,6 +65,7 @@ async def test_a_trainer_killed_at_any_call_leaves_a_state_to_go_on_from(way, ac
         await assert_as_undisturbed(account, store)
 
 
+@in_memory_first
 async def test_two_trainers_at_once_learn_everything_once(account):
     await write_log(account)
     both = [trainer(account, at, store="both") for at in (FIRST, FIRST)]
@@ -75,6 +76,7 @@ async def test_two_trainers_at_once_learn_everything_once(account):
     await assert_as_undisturbed(account, "both")
 
 
+@memory_and_once_azurite
 async def test_even_without_the_lease_only_one_of_two_trainers_commits(account, monkeypatch):
     @asynccontextmanager
     async def anyone(self):
@@ -88,6 +90,7 @@ async def test_even_without_the_lease_only_one_of_two_trainers_commits(account, 
     await assert_as_undisturbed(account, "free")
 
 
+@in_memory_first
 async def test_a_window_too_large_for_memory_is_learned_in_several_commits(account):
     expected = await write_log(account)
     await trainer(account, SECOND, store="small", max_events=15).run()
@@ -97,11 +100,13 @@ async def test_a_window_too_large_for_memory_is_learned_in_several_commits(accou
     assert pointer.counters == expected
 
 
+@in_memory_first
 async def test_a_trainer_that_comes_again_at_the_same_time_changes_nothing(account):
     await write_log(account)
     assert await trainer(account, SECOND, store="expected").run() == []
 
 
+@in_memory_first
 async def test_an_idle_loop_keeps_its_watermark_moving_now_and_then(account):
     await write_log(account)
     before = await committed(account, "expected")

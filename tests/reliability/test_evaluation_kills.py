@@ -21,7 +21,7 @@ from tests.running import REPOSITORY
 from tests.services.analysis.logs import drawn
 from tests.services.analysis.seeding import seed
 from tests.services.analysis.test_lane import GREEDY, UNCROSSED
-from tests.stores import settings_of
+from tests.stores import embedded_first, settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +68,7 @@ async def over(services: LoopServices, job_id: str, *, within: float) -> Evaluat
     return None
 
 
+@embedded_first
 async def test_the_result_is_the_same_however_often_workers_are_killed(services, storage):
     chance = random.Random(5)
     for job_id in ("undisturbed", "disturbed"):
