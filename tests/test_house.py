@@ -6,7 +6,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,21 +43,26 @@ def texts() -> Iterator[tuple[str, str]]:
             yield path.relative_to(REPOSITORY).as_posix(), path.read_text("utf-8")
 
 
-def deployed_modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in [REPOSITORY / "function_app.py", *(found for room in DEPLOYED for found in sorted((REPOSITORY / room).rglob("*.py")))]:
-        yield path.relative_to(REPOSITORY).as_posix(), ast.parse(path.read_text("utf-8"))
+Module = tuple[ast.AST, ...]
+"""All nodes of one."""
 
 
-def imported(module: ast.Module) -> Iterator[str]:
-    for node in ast.walk(module):
+@cache
+def deployed_modules() -> Sequence[tuple[str, Module]]:
+    paths = [REPOSITORY / "function_app.py", *(found for room in DEPLOYED for found in sorted((REPOSITORY / room).rglob("*.py")))]
+    return [(path.relative_to(REPOSITORY).as_posix(), (*ast.walk(ast.parse(path.read_text("utf-8"))),)) for path in paths]
+
+
+def imported(module: Module) -> Iterator[str]:
+    for node in module:
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{name.name}" for name in node.names)
 
 
-def reads_environment(module: ast.Module) -> bool:
-    attributes = {node.attr for node in ast.walk(module) if isinstance(node, ast.Attribute)}
+def reads_environment(module: Module) -> bool:
+    attributes = {node.attr for node in module if isinstance(node, ast.Attribute)}
     names = set(imported(module))
     return bool(attributes & {"environ", "environb", "getenv", "getenvb"} or names & {"os.environ", "os.environb", "os.getenv", "os.*"})
 
@@ -222,15 +228,13 @@ def test_of_all_that_is_deployed_only_the_entry_reads_the_environment():
 def test_how_logs_are_written_is_settled_in_one_place():
     """A handler, or a logger that passes nothing on, would be past what keeps a message until the host hears it."""
     words = {"addHandler", "removeHandler", "basicConfig", "dictConfig", "fileConfig", "propagate", "setFormatter", "addFilter"}
-    touching = {
-        place for place, module in deployed_modules() if words & {each.attr for each in ast.walk(module) if isinstance(each, ast.Attribute)}
-    }
+    touching = {place for place, module in deployed_modules() if words & {each.attr for each in module if isinstance(each, ast.Attribute)}}
     assert touching == {"shared/runtime/telemetry.py"}
 
 
 def test_headers_are_set_one_by_one():
     """Older versions of azure-functions know no other way, and a worker may bring its own."""
-    calls = [(place, each.func) for place, module in deployed_modules() for each in ast.walk(module) if isinstance(each, ast.Call)]
+    calls = [(place, each.func) for place, module in deployed_modules() for each in module if isinstance(each, ast.Call)]
     updates = [
         (place, each.value) for place, each in calls if isinstance(each, ast.Attribute) and each.attr in ("update", "setdefault", "pop")
     ]

@@ -1,5 +1,6 @@
 """A file of tests that changes what others share is named, and fails itself in their place."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,8 @@ def said(folder: Path, first: str, second: str = "") -> str:
     (folder / "test_a.py").write_text(f"{begin}def test_first():\n    pass\ndef test_one(monkeypatch, caplog):\n    {first}\n")
     (folder / "test_b.py").write_text(f"{begin}def test_other():\n    {second or 'pass'}\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", str(folder), str(folder)]
-    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False).stdout
+    plain = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return subprocess.run(command, cwd=REPOSITORY, env=plain, capture_output=True, text=True, check=False).stdout
 
 
 def test_the_file_that_leaves_a_change_behind_fails_with_what_it_is_and_the_others_pass(tmp_path):
