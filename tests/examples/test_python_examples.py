@@ -60,6 +60,7 @@ def test_the_router_tells_what_one_model_for_all_would_have_earned(told, name):
 
 
 @pytest.mark.parametrize("name", ["news", "movies", "products"])
+@pytest.mark.sweep(keep=1)
 def test_an_application_shows_its_own_choice_when_personalizer_refuses(name):
     refusals = [(503, [("Retry-After", "0")])] * 40
     with Service(troubles=refusals) as service:
