@@ -11,14 +11,22 @@ from local.demo_loop import CONFIGURATION, NAME, ask, demo_key
 from local.listening import LOOPBACK, Place
 from tests.http.building import KEY, path
 from tests.running import RunningApp
+from tests.stores import NewStorage
 
 ADMIN_KEY = "the-administrators-key"
 
 
-@pytest.fixture
-def app(storage: str) -> Iterator[RunningApp]:
-    with RunningApp(storage, settings={"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}) as running:
+@pytest.fixture(scope="module")
+def running(new_store: NewStorage) -> Iterator[RunningApp]:
+    with RunningApp(new_store(), settings={"PERSONALIZER_ADMIN_KEY": ADMIN_KEY}) as running:
         yield running
+
+
+@pytest.fixture
+def app(running: RunningApp) -> Iterator[RunningApp]:
+    """The app of this file, which has no such loop before a test and after it."""
+    yield running
+    running.request("DELETE", f"/loops/{NAME}", headers={KEY: ADMIN_KEY})
 
 
 def opens(app: RunningApp, key: str | None) -> bool:

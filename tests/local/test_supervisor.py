@@ -5,6 +5,7 @@ import base64
 import contextlib
 import http.client
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -17,11 +18,11 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NoReturn
 
 import pytest
 
-from local.__main__ import wanted_port
+from local.__main__ import main, wanted_port
 from local.azurite import ensure_installed
 from local.processes import LocalError, free_port
 from shared.storage.copying.mark import Mark, MarkFile
@@ -44,9 +45,11 @@ class Supervisor:
         clean = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "PROCESSES"))}
         environment = {**clean, "PERSONALIZER_LOCAL_DIR": str(home), "PORT": str(port), "PYTHONUNBUFFERED": "1", **settings}
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "local", "--app", str(app), *options], cwd=REPOSITORY, env=environment, stdout=log, stderr=log
-            )
+            self._begin(["--app", str(app), *options], environment, log)
+
+    def _begin(self, arguments: list[str], environment: dict[str, str], log: BinaryIO) -> None:
+        command = [sys.executable, "-m", "local", *arguments]
+        self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log)
 
     @property
     def output(self) -> str:
@@ -81,6 +84,37 @@ class Supervisor:
         listed = subprocess.run(["ps", "-ww", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout.splitlines()
         mine = [line.split(None, 2) for line in listed if line.split(None, 2)[1] == str(self.process.pid)]
         return {name_of(command): int(pid) for pid, _, command in mine}
+
+
+_prepared = multiprocessing.get_context("forkserver")
+_prepared.set_forkserver_preload(["local.__main__"])
+
+
+class Refused(Supervisor):
+    """One that ends before it starts anything, in a process that need not load its modules: that would take most of its time."""
+
+    def _begin(self, arguments: list[str], environment: dict[str, str], log: BinaryIO) -> None:
+        self._process = _prepared.Process(target=run_main, args=(arguments, environment, log.name))
+        self._process.start()
+
+    def exit_code(self) -> int:
+        self._process.join(PATIENCE)
+        if self._process.exitcode is None:
+            self._process.kill()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
+def run_main(arguments: list[str], environment: dict[str, str], log: str) -> NoReturn:
+    """Be `python -m local`."""
+    descriptor = os.open(log, os.O_WRONLY)
+    for each in (1, 2):
+        os.dup2(descriptor, each)
+    os.chdir(REPOSITORY)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["local", *arguments]
+    sys.exit(main())
 
 
 def name_of(command: str) -> str:
@@ -131,6 +165,27 @@ def start(sample_folder: Path, tmp_path: Path) -> Iterator[Callable[..., Supervi
         yield started
 
 
+@pytest.fixture
+def refused(sample_folder: Path, tmp_path: Path) -> Callable[..., Supervisor]:
+    def begun(*options: str, home: Path = tmp_path / "home", port: int | None = None, **settings: str) -> Supervisor:
+        return Refused(sample_folder, home, free_port() if port is None else port, *options, **settings)
+
+    return begun
+
+
+@pytest.fixture(scope="module")
+def beside(running: Supervisor, sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """Another for all who only look at it: it makes its keys, listens on two addresses, and its data are in a folder that is named."""
+    folder = tmp_path_factory.mktemp("beside")
+    options = ("--host", "127.0.0.2", "--host", "::1", "--no-demo")
+    supervisor = Supervisor(sample_folder, folder / "home", free_port(), *options, PERSONALIZER_STORE=str(folder / "a disk" / "store"))
+    try:
+        yield supervisor.ready()
+    finally:
+        supervisor.process.terminate()
+        supervisor.process.wait(PATIENCE)
+
+
 HOSTS = {"http", "timers", "take"}
 ON_AZURITE = ("--storage", "azurite")
 
@@ -164,11 +219,10 @@ def test_given_keys_are_used_and_none_is_made(running):
     assert not (running.home / "keys").exists()
 
 
-def test_keys_are_shown_at_a_terminal_and_never_written_to_a_log(start):
-    supervisor = start().ready()
-    assert [line["keys"] for line in supervisor.started] == [str(supervisor.home / "keys")]
-    assert [line["admin_key"] for line in supervisor.started] == [str(supervisor.home / "admin-key")]
-    assert not [name for name in ("keys", "admin-key") if (supervisor.home / name).read_text() in supervisor.output]
+def test_keys_are_shown_at_a_terminal_and_never_written_to_a_log(beside):
+    assert [line["keys"] for line in beside.started] == [str(beside.home / "keys")]
+    assert [line["admin_key"] for line in beside.started] == [str(beside.home / "admin-key")]
+    assert not [name for name in ("keys", "admin-key") if (beside.home / name).read_text() in beside.output]
 
 
 def test_no_setting_leads_to_another_store(running):
@@ -178,6 +232,7 @@ def test_no_setting_leads_to_another_store(running):
 
 
 def test_a_port_in_use_is_named_before_anything_starts(start):
+    """In a process of its own from the beginning, as anyone starts it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         supervisor = start(port=port)
@@ -186,15 +241,14 @@ def test_a_port_in_use_is_named_before_anything_starts(start):
     assert not (supervisor.home / "store").exists()
 
 
-def test_it_answers_where_it_was_asked_to_and_tells_of_each_address(start):
-    supervisor = start("--host", "127.0.0.2", "--host", "::1", "--no-demo").ready()
-    told = [f"http://127.0.0.2:{supervisor.port}", f"http://[::1]:{supervisor.port}"]
-    assert [(line["endpoints"], line["from_other_machines"]) for line in supervisor.started] == [(told, False)]
+def test_it_answers_where_it_was_asked_to_and_tells_of_each_address(beside):
+    told = [f"http://127.0.0.2:{beside.port}", f"http://[::1]:{beside.port}"]
+    assert [(line["endpoints"], line["from_other_machines"]) for line in beside.started] == [(told, False)]
     for endpoint in told:
         with urllib.request.urlopen(f"{endpoint}/status") as answer:
             assert answer.status == 200
     with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", supervisor.port)) != 0
+        assert probe.connect_ex(("127.0.0.1", beside.port)) != 0
 
 
 @pytest.mark.parametrize(
@@ -206,17 +260,17 @@ def test_it_answers_where_it_was_asked_to_and_tells_of_each_address(start):
     ],
     ids=str,
 )
-def test_where_it_cannot_listen_it_says_so_and_nothing_is_started(start, options, complaint):
-    supervisor = start(*options)
+def test_where_it_cannot_listen_it_says_so_and_nothing_is_started(refused, options, complaint):
+    supervisor = refused(*options)
     assert supervisor.exit_code() == 1
     (line,) = [json.loads(line) for line in supervisor.output.splitlines()]
     assert (line["level"], complaint in line["message"]) == ("ERROR", True)
     assert [each.name for each in supervisor.home.iterdir()] == ["lock"]
 
 
-def test_settings_in_a_file_that_cannot_be_read_are_said_in_a_sentence_and_nothing_is_started(start, tmp_path):
+def test_settings_in_a_file_that_cannot_be_read_are_said_in_a_sentence_and_nothing_is_started(refused, tmp_path):
     (tmp_path / "local.settings.json").write_text('{"Values": {"PERSONALIZER_KEYS": "s3cr3t",}}')
-    supervisor = start("--app", str(tmp_path))
+    supervisor = refused("--app", str(tmp_path))
     assert supervisor.exit_code() == 1
     (line,) = supervisor.output.splitlines()
     assert line.startswith(f"{tmp_path}/local.settings.json cannot be read as JSON: ")
@@ -230,18 +284,18 @@ def test_what_is_not_a_port_is_refused(monkeypatch, port):
         wanted_port()
 
 
-def test_a_second_one_in_the_same_folder_is_refused(running, start):
-    second = start(home=running.home)
+def test_a_second_one_in_the_same_folder_is_refused(running, refused):
+    second = refused(home=running.home)
     assert second.exit_code() == 1
     assert f"process {running.process.pid} is already running here" in second.output
     assert running.process.poll() is None
 
 
-def test_two_run_side_by_side_in_folders_of_their_own(running, start):
-    second = start().ready()
-    assert second.key == (second.home / "keys").read_text()
-    for each in (running, second):
-        with urllib.request.urlopen(f"http://127.0.0.1:{each.port}/status") as answer:
+def test_two_run_side_by_side_in_folders_of_their_own(running, beside):
+    assert running.home != beside.home
+    for each in (running, beside):
+        [line] = each.started
+        with urllib.request.urlopen(f"{line['endpoints'][0]}/status") as answer:
             assert answer.status == 200
 
 
@@ -391,7 +445,7 @@ def test_a_queue_s_messages_are_shared_by_its_processes(several):
     assert set(seen().values()) <= {"take-1", "take-2", "take-3"}
 
 
-def test_several_processes_speak_https_too(start):
+def test_several_processes_speak_https_too_and_none_is_left_when_the_service_ends(start):
     supervisor = start("--tls", "--processes", "2").ready()
     trust = ssl.create_default_context(cafile=str(supervisor.home / "tls" / "authority.pem"))
     answered = set()
@@ -409,10 +463,6 @@ def test_several_processes_speak_https_too(start):
             plain.recv(100)
     with urllib.request.urlopen(f"https://127.0.0.1:{supervisor.port}/process", context=trust) as answer:
         assert answer.status == 200
-
-
-def test_none_of_several_is_left_when_the_service_ends(start):
-    supervisor = start("--processes", "2").ready()
     children = supervisor.children()
     assert len(children) == 5
     supervisor.process.terminate()
@@ -420,8 +470,8 @@ def test_none_of_several_is_left_when_the_service_ends(start):
     assert not any(runs(pid) for pid in children.values())
 
 
-def test_a_number_of_processes_that_there_cannot_be_is_refused_before_anything_starts(start):
-    supervisor = start(PROCESSES="none")
+def test_a_number_of_processes_that_there_cannot_be_is_refused_before_anything_starts(refused):
+    supervisor = refused(PROCESSES="none")
     assert supervisor.exit_code() == 1
     assert supervisor.said == ["PROCESSES=none must be a number from 1 to 64."]
     assert not (supervisor.home / "store").exists()
@@ -438,17 +488,17 @@ def test_nothing_is_left_when_it_is_killed_and_the_next_start_waits_for_that(sta
     assert stat.S_IMODE((next_one.home / "keys").stat().st_mode) == 0o600
 
 
-def test_the_data_are_in_the_folder_that_is_named_and_else_beside_the_keys(start, running, tmp_path):
+def test_the_data_are_in_the_folder_that_is_named_and_else_beside_the_keys(beside, running):
     assert [line["storage"] for line in running.started] == [str(running.home / "store")]
     assert is_store(running.home / "store")
-    named = start(PERSONALIZER_STORE=str(tmp_path / "a disk" / "store")).ready()
-    assert [line["storage"] for line in named.started] == [str(tmp_path / "a disk" / "store")]
-    assert is_store(tmp_path / "a disk" / "store")
-    assert not (named.home / "store").exists()
+    named = beside.home.parent / "a disk" / "store"
+    assert [line["storage"] for line in beside.started] == [str(named)]
+    assert is_store(named)
+    assert not (beside.home / "store").exists()
 
 
 @pytest.mark.parametrize("last", ["of a service that runs", "of one that was killed"])
-def test_a_store_has_one_service_at_a_time_wherever_its_keys_are(start, tmp_path, last):
+def test_a_store_has_one_service_at_a_time_wherever_its_keys_are(start, refused, tmp_path, last):
     first = start(home=tmp_path / "first", PERSONALIZER_STORE=str(tmp_path / "store")).ready()
     children = first.children()
     if last == "of one that was killed":
@@ -462,7 +512,7 @@ def test_a_store_has_one_service_at_a_time_wherever_its_keys_are(start, tmp_path
         second.ready()
         assert not any(runs(pid) for pid in children.values())
         return
-    second = start(home=tmp_path / "second", PERSONALIZER_STORE=str(tmp_path / "store"))
+    second = refused(home=tmp_path / "second", PERSONALIZER_STORE=str(tmp_path / "store"))
     assert second.exit_code() == 1
     assert (
         f"Another service uses the store {tmp_path / 'store'} (process {first.process.pid}): stop it, or name another folder."
@@ -506,10 +556,10 @@ def close_off(store: Path) -> None:
         (close_off, "cannot be used: Permission denied"),
     ],
 )
-def test_a_store_that_cannot_be_used_is_one_line_and_nothing_is_started(start, tmp_path, spoil, said):
+def test_a_store_that_cannot_be_used_is_one_line_and_nothing_is_started(refused, tmp_path, spoil, said):
     store = tmp_path / "store"
     spoil(store)
-    supervisor = start(PERSONALIZER_STORE=str(store))
+    supervisor = refused(PERSONALIZER_STORE=str(store))
     assert supervisor.exit_code() == 1
     [line] = supervisor.said
     assert line.startswith(("The store", "The folder"))
@@ -542,8 +592,8 @@ def test_an_account_that_is_given_for_a_folder_is_one_line_and_makes_no_folder_o
     assert not (REPOSITORY / "AccountName=x;AccountKey=eA==").exists()
 
 
-def test_two_places_for_the_data_are_refused(start, tmp_path):
-    supervisor = start(*ON_AZURITE, PERSONALIZER_STORE=str(tmp_path / "store"))
+def test_two_places_for_the_data_are_refused(refused, tmp_path):
+    supervisor = refused(*ON_AZURITE, PERSONALIZER_STORE=str(tmp_path / "store"))
     assert supervisor.exit_code() == 1
     assert supervisor.said == [
         "PERSONALIZER_STORE names a folder for the data, and --storage azurite another place: leave one of them out."
