@@ -131,6 +131,16 @@ async def test_fifty_models_leave_no_more_behind_than_the_setting_says_and_the_o
     assert {each.kind for each in await services.keeper.versions()} <= set(ModelKind)
 
 
+async def test_commits_in_a_row_leave_no_file_that_they_wrote_and_that_a_later_one_made_needless(services):
+    """The process that makes them lists nothing after the first, and so has to know what it wrote since."""
+    making, store = Making(services), services.store
+    for _ in range(KEPT + 3):
+        await making.by_training()
+    kept = (store.figures_kept, store.lookbacks_kept, store.breakdowns_kept)
+    assert max([len([name async for name in names()]) for names in kept]) == 1
+    assert await making.stored() == len([version async for version in store.states()]) == KEPT
+
+
 async def test_what_others_left_behind_goes_with_the_next_commits_and_all_of_it_with_retention(services):
     making = Making(services)
     for _ in range(2):
