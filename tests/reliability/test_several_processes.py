@@ -23,7 +23,7 @@ from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
-PROCESSES = 3
+PROCESSES = 2
 ADMIN = secrets.token_hex(16)
 POLLS = 3.0
 """Seconds of three polls."""
