@@ -12,7 +12,7 @@ from local.backend import QueueCall, QueueTrigger
 from local.queues import Queues
 from local.settings import QueueSettings, queue_settings
 from tests.local.queue_place import QueuePlace
-from tests.stores import ENGINES, settings_of
+from tests.stores import FEW_ON_AZURITE, settings_of
 
 SECOND = timedelta(seconds=1)
 QUICK = QueueSettings(max_polling_interval=0.2 * SECOND)
@@ -50,7 +50,7 @@ class Place(QueuePlace):
         return Queues(self.functions, [trigger], settings=settings, held_for=held_for)  # type: ignore[arg-type]
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=FEW_ON_AZURITE)
 def engine(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
