@@ -62,7 +62,7 @@ def until_over(app: RunningApp, where: str, *, running: tuple[str, ...]) -> tupl
         if found["status"] not in running:
             return found, seen
         seen.add(found["status"])
-        time.sleep(0.1)
+        time.sleep(0.4 if found["status"] == running[-1] else 0.1)  # it takes long enough, and each question takes time of its own
     raise AssertionError(f"it is not over: {found}, {app.logs[-2000:]}")
 
 

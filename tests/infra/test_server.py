@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -183,11 +184,16 @@ def health(container: Container, port: int, *more: str) -> subprocess.CompletedP
 
 def wait_until_healthy(container: Container, process: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + PATIENCE
-    while health(container, port).returncode != 0:
+    while not is_open(port) or health(container, port).returncode != 0:  # the second takes a process
         log = (container.root / "log").read_text()
         assert process.poll() is None, log
         assert time.monotonic() < until, log
-        time.sleep(0.3)
+        time.sleep(0.1)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_the_container_is_not_root_and_has_its_data_in_a_volume(container):
