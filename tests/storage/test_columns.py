@@ -199,15 +199,15 @@ async def test_tails_that_do_not_fit_together_do_not_drive_each_other_out_while_
 
 @pytest.mark.slow
 async def test_remembering_takes_few_bytes_an_event_though_each_comes_in_a_row_of_its_own():
-    events, log, clock = 20_000, Log(piece=timedelta(minutes=2)), SetClock(after(100_000))
+    log, clock = Log(piece=timedelta(minutes=2)), SetClock(after(100_000))
     tail = Tail(log.load, Upkeep(clock, timedelta(seconds=20)), most=1_000_000)
     keys = Keys(set())
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    async for block in tail.between(T0, after(events)):
+    async for block in tail.between(T0, after(30_000)):
         assert not [*keys.found(block)]
     log.read.clear()
     took, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(tail) == events
-    assert (took - before) / events < 52
+    assert len(tail) == 30_000
+    assert (took - before) / 30_000 < 52
