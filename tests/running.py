@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 import pytest
 
 from local.processes import free_port
+from tests import ready_hosts
 from tests.patience import PATIENCE
 from tests.stores import settings_of
 
@@ -80,6 +81,7 @@ class RunningApp:
         self.key = secrets.token_hex(16)
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
         self._ready, self._ready_status = ready, ready_status
         self._log = Path(tempfile.gettempdir()) / f"host-{secrets.token_hex(8)}.log"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
@@ -110,10 +112,14 @@ class RunningApp:
 
     def start(self) -> None:
         """Start, or start again after `stop` or `kill`: same port, key and settings."""
+        self._process: subprocess.Popen[bytes] | ready_hosts.Fork
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment, cwd=REPOSITORY, pass_fds=self.handed
-            )
+            if self._may_be_a_fork():
+                self._process = ready_hosts.start(self.command, environment=self.environment, log=log)
+            else:
+                self._process = subprocess.Popen(
+                    self.command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment, cwd=REPOSITORY, pass_fds=self.handed
+                )
         try:
             self._wait_until_ready()
         except BaseException:
@@ -172,6 +178,11 @@ class RunningApp:
             connection.request(method, path, payload, {**sent, **(headers or {})})
             response = connection.getresponse()
             return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, response.read())
+
+    def _may_be_a_fork(self) -> bool:
+        """Whether this is the app in a host of the usual kinds, so that it can start without its imports."""
+        is_usual = self.folder == REPOSITORY and self.command[1:3] in (["-m", "local.host"], ["-m", "tests.worker_host"])
+        return sys.platform == "linux" and is_usual and not self.handed
 
     def _wait_until_ready(self, seconds: float = PATIENCE) -> None:
         until = time.monotonic() + seconds
