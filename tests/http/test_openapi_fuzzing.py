@@ -152,6 +152,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
+@pytest.mark.long
 @pytest.mark.parametrize("tag", CHAINS)
 def test_schemathesis_follows_the_links_of_the_description(tag, described, tmp_path):
     """As a user runs it: no server error and nothing undescribed on any chain of calls."""
