@@ -7,6 +7,8 @@ import { count, decimal, percent } from "/dashboard/lib/format.js";
 
 const WINDOW = 80;
 const MOST_POINTS = 160;
+/** A crowd comes faster than anybody reads, and each drawing takes the processor some milliseconds. */
+const DRAWN_EVERY_MS = 200;
 const [TOP, RIGHT, BOTTOM, LEFT] = [14, 14, 26, 38];
 const HEIGHT = 250;
 const LINES = /** @type {const} */ (["reward", "random", "best"]);
@@ -20,9 +22,14 @@ export class LearningCurve {
   /** @type {number[]} */
   #changes = [];
   #isDue = false;
+  #drawnAt = -DRAWN_EVERY_MS;
 
-  /** @param {AbortSignal} signal */
-  constructor(signal) {
+  /**
+   * @param {AbortSignal} signal
+   * @param {() => void} [onDrawn]
+   */
+  constructor(signal, onDrawn = () => {}) {
+    this.onDrawn = onDrawn;
     this.picture = svg("svg", { class: "curve", role: "img", height: HEIGHT });
     this.frame = h("div", { class: "frame" }, this.picture);
     this.nothing = h("p", { class: "nothing faint" }, "There were no visitors yet. Simulate a thousand of them.");
@@ -104,17 +111,18 @@ export class LearningCurve {
   #soon() {
     if (this.#isDue) return;
     this.#isDue = true;
-    requestAnimationFrame(() => {
-      this.#isDue = false;
-      this.#draw();
-    });
+    const inMs = this.#drawnAt + DRAWN_EVERY_MS - performance.now();
+    setTimeout(() => requestAnimationFrame(() => this.#draw()), inMs);
   }
 
   #draw() {
+    this.#isDue = false;
+    this.#drawnAt = performance.now();
     const isEmpty = this.visitors === 0;
     this.nothing.hidden = !isEmpty;
     this.frame.hidden = isEmpty;
     this.#tell();
+    this.onDrawn();
     if (isEmpty || !this.frame.clientWidth) return;
     const width = this.frame.clientWidth;
     this.picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);

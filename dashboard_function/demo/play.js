@@ -46,6 +46,8 @@ class Play {
   #asked = 0;
   /** Visitors of a crowd that was interrupted, who have yet to come. */
   #left = 0;
+  /** Visitors of the present crowd who have come. */
+  #come = 0;
   /** Whether they come by themselves, as soon as it is seen that they can. */
   #goesOn = false;
   /** @type {AbortController | null} */
@@ -59,7 +61,6 @@ class Play {
     this.root = root;
     this.signal = signal;
     this.onError = onError;
-    this.curve = new LearningCurve(signal);
     this.chances = new Chances((id) => this.#explain(id));
     this.story = new StoryCard({ onReward: (value) => this.#reward(value), onAnother: () => this.#ask() });
     this.notice = h("div", { class: "notice" });
@@ -67,6 +68,7 @@ class Play {
     this.calls = h("pre", { tabindex: "0", role: "region", "aria-label": "The calls behind it" });
     this.likes = h("div", {}, whatTheyLike(this.#tastes));
     this.progress = h("progress", { max: CROWD, value: 0, "aria-label": "Visitors who have come", hidden: true });
+    this.curve = new LearningCurve(signal, () => (this.progress.value = this.#come));
     this.invite = h("button", {
       type: "button",
       class: "primary",
@@ -108,7 +110,7 @@ class Play {
 
   #keep() {
     const seed = Math.floor(this.#chance() * 2 ** 32);
-    const left = this.#crowd ? CROWD - this.progress.value : this.#left;
+    const left = this.#crowd ? CROWD - this.#come : this.#left;
     keep(this.loop.name, { seed, liked: this.#tastes.liked, curve: this.curve.drawn, left });
   }
 
@@ -297,8 +299,8 @@ class Play {
   async #invite() {
     const crowd = new AbortController();
     this.#crowd = crowd;
-    this.progress.value = CROWD - (this.#left || CROWD);
-    const before = this.progress.value;
+    const before = CROWD - (this.#left || CROWD);
+    this.#come = this.progress.value = before;
     this.progress.hidden = false;
     this.root.setAttribute("data-crowd", "");
     write(this.invite, "Stop");
@@ -312,14 +314,14 @@ class Play {
         signal: AbortSignal.any([crowd.signal, this.signal]),
         onVisit: (visit) => {
           this.curve.add(visit);
-          this.progress.value += 1;
+          this.#come += 1;
         },
       });
-      this.#left = this.signal.aborted ? CROWD - this.progress.value : 0;
-      note(`${counted(this.progress.value - before, "visitor")} came by.`);
+      this.#left = this.signal.aborted ? CROWD - this.#come : 0;
+      note(`${counted(this.#come - before, "visitor")} came by.`);
     } catch (error) {
       crowd.abort();
-      this.#left = CROWD - this.progress.value;
+      this.#left = CROWD - this.#come;
       this.#goesOn = isPassing(error);
       this.onError(error);
     }

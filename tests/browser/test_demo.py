@@ -34,7 +34,7 @@ EQUAL = "13%"
 LEARNS_WITHIN_MS = 60_000
 CROWD_WITHIN = 180.0
 FIRST_MODEL_BY = 100
-FIRST_VISITORS, ENOUGH_VISITORS, GAINED, WON = 500, 1000, 0.25, 40
+FIRST_VISITORS, ENOUGH_VISITORS, GAINED, WON = 400, 700, 0.15, 25
 """After so many visitors: how far the reward is above picking blindly at least, and how many per cent of what there is to win are won."""
 Playing = Callable[..., AbstractContextManager["Demo"]]
 
@@ -340,6 +340,30 @@ def test_a_crowd_is_stopped_by_the_same_button(demo):
     demo.visit.button("Stop").click()
     expect(demo.visit.button("Simulate 1,000 visitors")).to_be_visible()
     assert 0 < demo.figure("Visitors") < 1000
+
+
+DRAWINGS = """async () => {
+  const { LearningCurve } = await import("/demo/curve.js");
+  const curve = new LearningCurve(new AbortController().signal);
+  document.body.append(curve.element);
+  let drawn = 0;
+  new MutationObserver(() => drawn++).observe(curve.picture, { childList: true });
+  const begun = performance.now();
+  while (performance.now() < begun + 1_000) {
+    curve.add({ reward: 1, expected: 1, random: 0, best: 1 });
+    await new Promise(requestAnimationFrame);
+  }
+  const [visitors, seconds] = [curve.visitors, (performance.now() - begun) / 1_000];
+  const drawnMeanwhile = drawn;
+  while (Number(curve.figures.visitors.textContent) < visitors) await new Promise(requestAnimationFrame);
+  return [drawnMeanwhile, seconds];
+}"""
+
+
+def test_the_curve_is_drawn_a_few_times_a_second_however_many_come_and_the_last_one_is_on_it(demo):
+    demo.open()
+    drawn, seconds = demo.page.evaluate(DRAWINGS)
+    assert 1 <= drawn <= 5 * seconds + 2
 
 
 def test_the_first_model_is_there_before_a_hundred_have_come(demo):
