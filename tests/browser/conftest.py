@@ -1,4 +1,4 @@
-"""One browser for all files of tests that follow each other, the app for each file, and a visit for each test."""
+"""One browser and one app for all files of tests that follow each other, a loop for each file, and a visit for each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.browser.packages import installed
 from tests.browser.traffic import SETTINGS
 from tests.browser.visits import WITHIN_MS, Chromium, Visit, program, visited
+from tests.http.own_loops import OwnLoop, own_loop
 from tests.running import RunningApp
 from tests.stores import NewStorage
 
@@ -32,15 +33,29 @@ def browser(chromium: Chromium) -> Browser:
     return chromium.running()
 
 
-@pytest.fixture(scope="module")
-def app(new_store: NewStorage) -> Iterator[RunningApp]:
-    """The app on an account of its own, quick to learn, trained by hand."""
+@pytest.fixture(scope="package")
+def service(new_store: NewStorage) -> Iterator[RunningApp]:
+    """The app that files share: quick to learn, trained by hand."""
     with RunningApp(new_store(), settings=SETTINGS) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def own_app(new_store: NewStorage) -> Iterator[RunningApp]:
+    """The same app for one file, whose tests stop it, or speak of its default loop or of its storage."""
+    with RunningApp(new_store(), settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def app(service: RunningApp) -> Iterator[RunningApp | OwnLoop]:
+    """What a file looks at: a loop of its own, which is asked as an app is."""
+    with own_loop(service) as loop:
+        yield loop
+
+
 @pytest.fixture
-def visiting(browser: Browser, app: RunningApp) -> Visiting:
+def visiting(browser: Browser, app: RunningApp | OwnLoop) -> Visiting:
     """Visits of other sizes and colours."""
     return partial(visited, browser, app)
 

@@ -12,8 +12,14 @@ from tests.browser.traffic import learned, loop_of, ranked, until
 from tests.browser.visits import PHONE, WITHIN_MS
 from tests.checkpointing import leave_behind
 from tests.http.building import path
+from tests.running import RunningApp
 
 TITLE = "The model is learned again"
+
+
+@pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
 
 
 @pytest.fixture(scope="module")

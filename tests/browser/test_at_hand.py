@@ -14,6 +14,11 @@ KEEP = "Keep me signed in in this tab"
 
 
 @pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
+
+
+@pytest.fixture(scope="module")
 def news_key(app: RunningApp) -> str:
     ranked(app, 1)
     return str(app.request("PUT", "/loops/news", {}, headers={KEY: ADMIN_KEY}).json["keys"][0])

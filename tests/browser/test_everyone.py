@@ -65,6 +65,11 @@ STRETCHED = """() => [...document.querySelectorAll("main td .pill")].filter((pil
 
 
 @pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
+
+
+@pytest.fixture(scope="module")
 def crowded(app: RunningApp) -> None:
     """A loop, and a deployment, whose names are as long as they may be."""
     for _ in range(6):

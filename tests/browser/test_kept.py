@@ -7,6 +7,12 @@ from playwright.sync_api import Dialog, expect
 
 from tests.browser.traffic import ADMIN_KEY
 from tests.http.building import KEY, path
+from tests.running import RunningApp
+
+
+@pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
 
 
 @pytest.fixture

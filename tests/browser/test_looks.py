@@ -13,7 +13,7 @@ EMPTY = ".empty"
 SECTIONS = {
     "Overview": ".figure",
     "Events": "form",
-    "Changes": EMPTY,
+    "Changes": "table",
     "Evaluations": EMPTY,
     "Features": EMPTY,
     "Policy": "form",

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from tests.browser.traffic import ADMIN_KEY, learned, loop_of, ranked
 from tests.browser.visits import Visit
 from tests.http.building import KEY, path
-from tests.running import RunningApp
+from tests.http.own_loops import OwnLoop
 
 ODD_NAMES = ["constructor", "__proto__", "toString"]
 
@@ -41,11 +41,11 @@ def test_an_event_that_is_not_there_is_said_not_to_be(visit):
     visit.says("event 'nobody / knows' was not found")
 
 
-def test_the_administrator_makes_a_loop_takes_its_keys_and_deletes_it(visit, app):
+def test_the_administrator_makes_a_loop_takes_its_keys_and_deletes_it(visit, service):
     visit.sign_in()
     visit.go("Loops")
     visit.refusals |= {400, 401}
-    visit.page.get_by_label("Administrator's key").fill(app.key)
+    visit.page.get_by_label("Administrator's key").fill(service.key)
     visit.button("Show the loops").click()
     assert "administrator's key" in visit.error_of("Administrator's key")
     visit.page.get_by_label("Administrator's key").fill(ADMIN_KEY)
@@ -57,16 +57,16 @@ def test_the_administrator_makes_a_loop_takes_its_keys_and_deletes_it(visit, app
     visit.page.get_by_label("Tier", exact=True).select_option("E0")
     visit.button("Make it").click()
     key = visit.page.get_by_role("region", name="Key 1 of fresh").inner_text()
-    assert app.request("GET", "/loops/fresh/status", headers={KEY: key}).json["loop"]["learningMode"] == "Apprentice"
+    assert service.request("GET", "/loops/fresh/status", headers={KEY: key}).json["loop"]["learningMode"] == "Apprentice"
     visit.button("New key 1 of fresh").click()
     visit.confirm("Regenerate")
     expect(visit.page.get_by_role("heading", name="The new key 1 of fresh")).to_be_visible()
-    assert app.request("GET", "/loops/fresh/status", headers={KEY: key}).status == 401
+    assert service.request("GET", "/loops/fresh/status", headers={KEY: key}).status == 401
     visit.button("Delete fresh").click()
     visit.page.get_by_label("Type “fresh” to confirm").fill("fresh")
     visit.confirm("Delete")
     visit.says("The loop fresh is deleted.")
-    assert app.request("GET", "/loops/fresh", headers={KEY: ADMIN_KEY}).status == 404
+    assert service.request("GET", "/loops/fresh", headers={KEY: ADMIN_KEY}).status == 404
 
 
 def test_the_administrators_key_is_forgotten_with_the_loops(visit, app):
@@ -140,7 +140,7 @@ def test_a_feature_importance_is_asked_for_listed_and_deleted(visit, app):
 
 
 @pytest.fixture(scope="module")
-def oddly_named(app: RunningApp) -> None:
+def oddly_named(app: OwnLoop) -> None:
     """Events and actions with the names, all learned: they are waited for once."""
     for name in ODD_NAMES:
         body = {"eventId": name, "actions": [{"id": name, "features": [{name: {name: name}}]}], "contextFeatures": [{name: 1}]}

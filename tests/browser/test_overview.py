@@ -7,6 +7,12 @@ from playwright.sync_api import Route, expect
 
 from tests.browser.traffic import learned, loop_of, ranked
 from tests.browser.visits import WITHIN_MS
+from tests.running import RunningApp
+
+
+@pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
 
 
 def test_before_the_first_call_the_page_says_what_to_do(visit, app):
@@ -17,6 +23,8 @@ def test_before_the_first_call_the_page_says_what_to_do(visit, app):
     assert f"curl -s {app.base_url}/personalizer/v1.0/rank" in example
     assert app.key not in example
     expect(visit.page.get_by_text("Send the first Rank call")).to_be_visible()
+    visit.go("Changes")
+    visit.says("Nothing was changed yet")
 
 
 def test_the_figures_move_while_events_are_ranked_rewarded_and_learned(visit, app):

@@ -155,7 +155,7 @@ def test_the_log_is_deleted_only_by_whoever_types_the_loops_name(visit, app):
     visit.button("Delete the log…").click()
     remove = visit.page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True)
     expect(remove).to_be_disabled()
-    visit.page.get_by_label("Type “default” to confirm").fill("default")
+    visit.page.get_by_label(f"Type “{app.name}” to confirm").fill(app.name)
     remove.click()
     visit.says("The log is deleted.")
     visit.says("Nothing is logged")

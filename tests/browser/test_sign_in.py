@@ -7,9 +7,15 @@ from playwright.sync_api import expect
 
 from tests.browser.traffic import ADMIN_KEY
 from tests.http.building import KEY
+from tests.running import RunningApp
 
 KEPT = "[location.href, document.title, document.cookie, ...Object.values(localStorage), ...Object.values(sessionStorage)]"
 """Everything in which a browser could keep a key."""
+
+
+@pytest.fixture(scope="module")
+def app(own_app: RunningApp) -> RunningApp:
+    return own_app
 
 
 @pytest.fixture(scope="module")

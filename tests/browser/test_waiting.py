@@ -36,7 +36,7 @@ def test_while_a_section_is_on_its_way_nothing_of_the_last_one_can_be_used(visit
 
 def test_signing_in_by_a_link_says_that_it_waits(visit, app):
     let_go = visit.hold(ASKED)
-    visit.open(f"#key={app.key}")
+    visit.open(f"#key={app.key}&loop={app.name}")
     expect(visit.page.locator("main[aria-busy=true]")).to_contain_text("Loading…")
     let_go()
     visit.heading("Overview")
@@ -76,14 +76,14 @@ def test_a_question_that_was_on_its_way_is_not_asked_of_another_section(visit):
     expect(visit.page.get_by_role("dialog")).to_have_count(0)
 
 
-def test_a_question_does_not_stay_over_the_page_to_sign_in(visit, app):
-    made = app.request("PUT", "/loops/asking", {}, headers={KEY: ADMIN_KEY}).json
+def test_a_question_does_not_stay_over_the_page_to_sign_in(visit, service):
+    made = service.request("PUT", "/loops/asking", {}, headers={KEY: ADMIN_KEY}).json
     visit.sign_in(key=made["keys"][0], loop="asking")
     visit.go("Models")
     visit.button("Reset…").click()
     expect(visit.page.get_by_role("dialog")).to_be_visible()
     visit.refusals |= {401}
-    app.request("POST", "/loops/asking/keys/1/regenerate", headers={KEY: ADMIN_KEY})
+    service.request("POST", "/loops/asking/keys/1/regenerate", headers={KEY: ADMIN_KEY})
     visit.heading("Sign in")
     expect(visit.page.get_by_role("dialog")).to_have_count(0)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.http.building import path, rank_body
 from tests.patience import PATIENCE
-from tests.running import RunningApp
+from tests.running import Asked
 
 ADMIN_KEY = "the-administrators-key"
 SETTINGS = {
@@ -19,7 +19,7 @@ SETTINGS = {
 }
 
 
-def ranked(app: RunningApp, count: int, *, reward: float | None = 1.0, named: str = "") -> list[str]:
+def ranked(app: Asked, count: int, *, reward: float | None = 1.0, named: str = "") -> list[str]:
     """Rank so many events, and reward them; gives their ids, which begin as told, so that what is drawn for them is the same each time.
 
     A reward is sent before its event, which it may be by two minutes: so it is in time however slow the machine is.
@@ -32,11 +32,11 @@ def ranked(app: RunningApp, count: int, *, reward: float | None = 1.0, named: st
     return ids
 
 
-def loop_of(app: RunningApp) -> Any:
+def loop_of(app: Asked) -> Any:
     return app.request("GET", "/status").json["loop"]
 
 
-def until(app: RunningApp, found: Callable[[], Any]) -> Any:
+def until(app: Asked, found: Callable[[], Any]) -> Any:
     """Wait for it, and give it."""
     deadline = time.monotonic() + PATIENCE
     while not (it := found()):
@@ -45,7 +45,7 @@ def until(app: RunningApp, found: Callable[[], Any]) -> Any:
     return it
 
 
-def learned(app: RunningApp, count: int) -> None:
+def learned(app: Asked, count: int) -> None:
     """Have the trainer come by until so many events are learned and served."""
 
     def is_so() -> bool:

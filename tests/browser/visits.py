@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, Route, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Playwright, Request, Route, expect
 
+from tests.http.own_loops import OwnLoop
 from tests.running import RunningApp
 
 UNUSED = [
@@ -42,6 +44,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--process-per-site",
     f"--disable-features={','.join(UNUSED)}",
 ]
 PROGRAMS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -85,16 +88,29 @@ class Visit:
     """A page of its own, and what it complained about. ``refusals`` are the statuses that the test brings about on purpose."""
 
     page: Page
-    app: RunningApp
+    app: RunningApp | OwnLoop
     refusals: set[int] = field(default_factory=set)
     is_cut_off: bool = False
     complaints: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
+    others: list[Page] = field(init=False)
+    """Pages that were there before."""
+
+    def __post_init__(self) -> None:
+        self.others = [each for each in self.page.context.pages if each != self.page]
 
     def watch(self) -> None:
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.complaints.append(f"{error}\n{error.stack}"))
         self.page.context.on("request", self._see)
+
+    def leave(self) -> None:
+        """Close the page and those that it has opened; what is left of its context is for other visits."""
+        context = self.page.context
+        context.remove_listener("request", self._see)
+        for page in context.pages:
+            if page not in self.others:
+                page.close()
 
     def _note(self, said: ConsoleMessage) -> None:
         refused = REFUSED.match(said.text)
@@ -112,9 +128,14 @@ class Visit:
     def open(self, fragment: str = "") -> None:
         self.page.goto(f"{self.app.base_url}/dashboard{fragment}")
 
-    def sign_in(self, *, key: str | None = None, loop: str = "default") -> None:
+    @property
+    def loop(self) -> str:
+        """The loop that is looked at."""
+        return self.app.name if isinstance(self.app, OwnLoop) else "default"
+
+    def sign_in(self, *, key: str | None = None, loop: str | None = None) -> None:
         """Come in by a link, as `make run` prints it."""
-        self.open(f"#{urlencode({'key': key or self.app.key, 'loop': loop})}")
+        self.open(f"#{urlencode({'key': key or self.app.key, 'loop': loop or self.loop})}")
         self.heading("Overview")
 
     def go(self, section: str) -> None:
@@ -186,15 +207,41 @@ class Visit:
 
 
 @contextmanager
-def visited(browser: Browser, app: RunningApp, *, size: tuple[int, int] = DESKTOP, **options: Any) -> Iterator[Visit]:
-    """Visit; at the end there was nothing to complain about and no request to anybody else."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, timezone_id="Europe/Berlin", **options)
-    context.set_default_timeout(WITHIN_MS)
+def visited(
+    browser: Browser, app: RunningApp | OwnLoop, *, size: tuple[int, int] = DESKTOP, is_first: bool = False, **options: Any
+) -> Iterator[Visit]:
+    """Visit; at the end there was nothing to complain about and no request to anybody else.
+
+    The browser has the page's files from earlier visits, unless it is the first one, or has another size or other options.
+    """
+    is_usual = not (is_first or options or size != DESKTOP)
+    context = usual_context(browser, app) if is_usual else new_context(browser, size, **options)
+    visit = Visit(context.new_page(), app)
+    visit.watch()
     try:
-        visit = Visit(context.new_page(), app)
-        visit.watch()
         yield visit
         assert visit.complaints == []
         assert visit.outside == []
     finally:
-        context.close()
+        if is_usual:
+            visit.leave()
+        else:
+            context.close()
+
+
+def new_context(browser: Browser, size: tuple[int, int], **options: Any) -> BrowserContext:
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, timezone_id="Europe/Berlin", **options)
+    context.set_default_timeout(WITHIN_MS)
+    return context
+
+
+_USUAL: WeakKeyDictionary[Browser, BrowserContext] = WeakKeyDictionary()
+
+
+def usual_context(browser: Browser, app: RunningApp | OwnLoop) -> BrowserContext:
+    """Give the context of usual visits. A page stays open in it: so one process shows them all, and has read the scripts."""
+    found = _USUAL.get(browser)
+    if found is None:
+        found = _USUAL[browser] = new_context(browser, DESKTOP)
+        found.new_page().goto(f"{app.base_url}/dashboard/favicon.svg")
+    return found

@@ -33,6 +33,10 @@ class OwnLoop(NamedTuple):
         sent = {KEY: self.key} if keyed else {}
         return self.app.request(method, place, body, headers={**sent, **(headers or {})}, keyed=False)
 
+    @property
+    def base_url(self) -> str:
+        return self.app.base_url
+
     def at(self, app: RunningApp) -> "OwnLoop":
         """Give the same loop as another process of the app serves it."""
         return self._replace(app=app)
