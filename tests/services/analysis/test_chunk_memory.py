@@ -149,7 +149,7 @@ def test_all_chunks_together_take_no_more_than_the_room(uses, room):
         assert 0 <= memory.size <= room
 
 
-@pytest.mark.parametrize("events", [lambda: drawn(300), lambda: [*wide(60)], lambda: [*wide(20, actions=1, numbers=5)]])
+@pytest.mark.parametrize("events", [lambda: drawn(100), lambda: [*wide(20)], lambda: [*wide(20, actions=1, numbers=5)]])
 def test_the_room_is_counted_in_bytes_that_are_really_taken(events):
     memory, text = ChunkMemory(), lines(events())
     gc.collect()

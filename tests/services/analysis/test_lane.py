@@ -42,7 +42,7 @@ def estimates(lane: Lane, slot: str = "") -> dict[str, float]:
 
 
 def test_each_policy_is_valued_near_what_it_would_have_earned():
-    found = estimates(taken(lane(GREEDY), drawn(6_000)))
+    found = estimates(taken(lane(GREEDY), drawn(6_000), 300))
     assert found["baseline1"] == pytest.approx(FIRST, abs=0.03)
     assert found["random"] == pytest.approx(RANDOM, abs=0.03)
     assert found["greedy"] == pytest.approx(BEST, abs=0.04)  # less what it did not know in the beginning
@@ -173,7 +173,7 @@ def test_policies_that_learn_from_the_same_features_share_a_lane():
     assert [each.name for each in first.contenders] == ["online", "baseline1", "random", "present policy", "greedy"]
     assert [each.name for each in second.contenders] == ["blind", "bag"]
     assert (first.since, second.exploration_percentage) == (T0, 0.3)
-    blind = taken(Lane(second), drawn(3_000))
+    blind = taken(Lane(second), drawn(3_000), 300)
     assert estimates(blind)["blind"] == pytest.approx(FIRST, abs=0.05)
 
 
@@ -194,10 +194,10 @@ def numbers(plain: object) -> list[float]:
 
 def test_figures_are_those_of_rounds_scored_one_by_one(monkeypatch):
     """Slots, excluded actions and rounds of other sizes included."""
-    several = [replace(each, decision=replace(each.decision, slot=f"s{number % 2}")) for number, each in enumerate(drawn(60, seed=2))]
-    excluded = drawn(60, seed=3, probabilities=(0.0, 0.4, 0.6))
-    events = [*drawn(180), *several, *excluded]
-    at_once = taken(lane(*EVERY_WAY), events)
+    several = [replace(each, decision=replace(each.decision, slot=f"s{number % 2}")) for number, each in enumerate(drawn(30, seed=2))]
+    excluded = drawn(30, seed=3, probabilities=(0.0, 0.4, 0.6))
+    events = [*drawn(70), *several, *excluded]
+    at_once = taken(lane(*EVERY_WAY), events, 50)
 
     def one_by_one(block: Block) -> None:
         first = len(block) - len(block._waiting)
@@ -211,7 +211,7 @@ def test_figures_are_those_of_rounds_scored_one_by_one(monkeypatch):
         block._waiting = []
 
     monkeypatch.setattr(Block, "score", one_by_one)
-    alone = taken(lane(*EVERY_WAY), events)
+    alone = taken(lane(*EVERY_WAY), events, 50)
     assert at_once.counts == alone.counts
     assert at_once.sums.keys() == alone.sums.keys()
     for slot, sums in at_once.sums.items():

@@ -102,8 +102,8 @@ def as_written(mine: Lane) -> tuple[object, bytes, object]:
     return {slot: sums.plain() for slot, sums in mine.sums.items()}, artifact.dump_state(mine.learner), mine.counts
 
 
-@given(count=st.integers(1, 500), seed=st.integers(0, 5))
-@settings(max_examples=10, deadline=None)
+@given(count=st.integers(1, 250), seed=st.integers(0, 5))
+@settings(max_examples=8, deadline=None)
 def test_whether_a_chunk_comes_as_a_list_or_as_it_is_read_makes_no_difference(count, seed):
     events = drawn(count, seed=seed)
     at_once, as_read = lane(GREEDY), lane(GREEDY)
@@ -114,7 +114,7 @@ def test_whether_a_chunk_comes_as_a_list_or_as_it_is_read_makes_no_difference(co
 
 
 @given(damaged=st.integers(0, 449), what=st.sampled_from([b"{}", b"[", b'{"FromUrl":[],"_multi":[]}']))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_chunk_with_a_line_anywhere_that_cannot_be_read_changes_nothing(damaged, what):
     mine, events = lane(GREEDY), drawn(450, seed=2)
     mine.take(drawn(50))
