@@ -4,7 +4,7 @@ Each row is one call: how many events it is said to leave (as the API says it be
 operation that writes something of a loop, so that a new one has to say what it does to the model.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -21,9 +21,8 @@ from shared.services.loops.loops import Loops
 from shared.storage.loop_store import FileLoopStore
 from tests.http.described import OPERATIONS
 from tests.keeping import keeper
-from tests.prepared import Prepared
 from tests.reliability.world import LOOKBACK, SETTLED_FOR, event_log
-from tests.services.loops.test_previewing import BLIND, DEFAULTS, NOW, STORE, Loop, with_imported_log
+from tests.services.loops.imported import BLIND, DEFAULTS, NOW, STORE, Loop
 from tests.stores import opened
 
 Told = Callable[[Loop], Awaitable[int]]
@@ -167,19 +166,6 @@ WITHOUT_EFFECT: Final = {
 
 OF_THEIR_OWN: Final = {"model_restore", "loops_delete"}
 """Tests below."""
-
-
-@pytest.fixture
-def imported(prepared: Prepared) -> Iterator[str]:
-    with prepared.copy(with_imported_log) as place:
-        yield place
-
-
-@pytest.fixture
-async def loop(imported) -> AsyncIterator[Loop]:
-    account = opened(imported)
-    yield Loop(account)
-    await account.close()
 
 
 def test_each_call_that_writes_says_what_becomes_of_the_model():
