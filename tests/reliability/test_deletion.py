@@ -15,7 +15,7 @@ from tests.storage_proxy import Call, Fault, StorageProxy, no_faults
 from tests.stores import in_memory_first, listed
 from tests.sweeps import STRIDES
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 async def write(process: Process) -> None:
