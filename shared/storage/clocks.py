@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from shared.domain.clock import Clock, SystemClock
 
@@ -22,8 +22,7 @@ _DRIFT = 5e-4
 _send_by: ContextVar[float | None] = ContextVar("send_by", default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(NamedTuple):
     """Storage's clock is ahead of the own one by seconds between ``least`` and ``most``.
 
     That was so at the monotonic time ``at``, when the own clock was ahead of that by ``lead``.

@@ -9,16 +9,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from shared.domain import loop
+from shared.domain.loop import LoopRecord, LoopSettings
 from shared.evaluation import special
-from shared.learning import crosses, fourier, npz, sizes
-from shared.storage import clocks, signing_keys
+from shared.learning import arguments, crosses, fourier, npz, sizes
+from shared.storage import clocks, loop_records, pointers, signing_keys
 
 _LENGTH: Final = 8
+_KEPT: Final = 256
 
 
 def make_cheap() -> None:
     """Have models of few weights, which take a hundredth of the time, plain files of arrays, and no count of their bytes, and intervals
-    that are not searched for.
+    that are not searched for. What is read again and again is read once.
 
     Others take these when they are imported. Nothing is collected while a schedule is played.
     """
@@ -29,8 +32,27 @@ def make_cheap() -> None:
     special.beta_quantile = lambda probability, a, b: a / (a + b)  # intervals are searched for; the mean is as good
     clocks._seconds = lru_cache(maxsize=64)(clocks._seconds)
     signing_keys._made = lambda now, made=signing_keys._made: _key(made)  # type: ignore[misc]  # all sign by one key
+    pointers.read_pointer = lru_cache(maxsize=64)(pointers.read_pointer)
+    loop_records.read_record = lru_cache(maxsize=64)(loop_records.read_record)
+    arguments.parse_arguments = lru_cache(maxsize=64)(arguments.parse_arguments)
+    loop.LoopRecord.settings = _settings_once(loop.LoopRecord.settings)  # type: ignore[assignment, method-assign]
     signing_keys._read = cache(signing_keys._read)
     gc.disable()
+
+
+def _settings_once(settings: Callable[[LoopRecord, LoopSettings], LoopSettings]) -> Callable[[LoopRecord, LoopSettings], LoopSettings]:
+    """Keep what a record and the app's settings come to, as long as both are those."""
+    kept: dict[tuple[int, int], tuple[LoopRecord, LoopSettings, LoopSettings]] = {}
+
+    def once(record: LoopRecord, defaults: LoopSettings) -> LoopSettings:
+        found = kept.get((id(record), id(defaults)))
+        if found is None:
+            if len(kept) == _KEPT:
+                kept.clear()
+            found = kept[id(record), id(defaults)] = (record, defaults, settings(record, defaults))
+        return found[2]
+
+    return once
 
 
 @cache

@@ -12,22 +12,25 @@ from typing import Any, Final
 from tests.simulation.faults import Kind, Weather
 from tests.simulation.plan import KEYS, MIDNIGHT, NOON, POLICIES, Beside, Clock, Plan, Step, whole
 
-EVERY: Final = 50
+EVERY: Final = 100
 """Of so many seeds one is a whole schedule."""
 
 WAIT: Final = 5
 """Seconds that a focus waits for rewards."""
 
-_DEAR: Final = {"unanswered", "evaluations", "imports", "copies", "clients"}
+_DEAR: Final = {"evaluations", "imports", "copies", "clients"}
 """Focuses that cost most, and are drawn half as often."""
+
+_CHEAP: Final = {"rivals", "loops", "schedules"}
+"""Focuses that cost least, and are drawn twice as often."""
 
 _OF_TWO: Final = {"stale", "rivals", "loops"}
 """Focuses that say nothing of a process that is alone."""
 
-_OF_MODELS: Final = {"models", "deletion", "copies", "imports"}
+_OF_MODELS: Final = {"models", "deletion"}
 """Focuses of what models are made of. In the others, models are rebuilt in one schedule of `REBUILT`."""
 
-REBUILT: Final = 4
+REBUILT: Final = 8
 
 LOOKED_BACK: Final = 45.0
 """Seconds after which a window may be learned, and a little more: the time of all that is done late."""
@@ -41,7 +44,7 @@ def drawn(seed: int) -> Plan:
 def focused(seed: int) -> Plan:
     """Draw a schedule of few processes that do one thing."""
     chance = Random(f"{seed} focus")
-    name = chance.choices(list(FOCUSES), [1 if each in _DEAR else 2 for each in FOCUSES])[0]
+    name = chance.choices(list(FOCUSES), [1 if each in _DEAR else 4 if each in _CHEAP else 2 for each in FOCUSES])[0]
     length = chance.choice((1.0, 5.0, 20.0))
     processes = 2 if name in _OF_TWO else chance.choice((1, 2, 2))
     settings = {
@@ -74,6 +77,9 @@ class _Close(Beside):
     """Draws few steps, close together."""
 
     first = 0
+    slotted = (2, 4)
+    clients_at_once = (1, 2)
+    unheard = (1, 2)
 
     @staticmethod
     def disturbed(chance: Random, length: float, processes: int) -> Iterator[Step]:
@@ -86,6 +92,11 @@ class _Close(Beside):
     def _events(self, count: int = 2) -> Iterator[Step]:
         for number in range(count):
             yield from self._event(f"e{number}")
+
+    def _ended_during(self, step: Step) -> Step:
+        """Have the process end that does this, while it does it."""
+        at = step.at + self._chance.choice((0.02, 0.2, 2.0)) * self._chance.random()
+        return self._step(at, "crash", process=step.process, seconds=0.1)
 
     def _late(self) -> float:
         """Draw a time at which what was done before may be learned."""
@@ -129,7 +140,7 @@ class _Close(Beside):
         yield from self._events(1)
         yield from self._trained()
         yield from self._clients()
-        for number in range(self._chance.choice((0, 2))):
+        for number in range(self._chance.choice((0, 1))):
             at, events = self._late() - 10.0, [f"k{number}"]
             yield self._step(at, "decide", batch=f"k{number}", events=events)
             yield self._step(at + self._chance.choice((9.0, 20.0, 40.0)), "send", batch=f"k{number}", events=events)
@@ -139,12 +150,17 @@ class _Close(Beside):
         yield from self._trained(most=1)
 
     def slots(self) -> Iterator[Step]:
-        yield from self._slots()
+        """Rank several slots; often a process ends while it ranks the last ones."""
+        steps = list(self._slots())
+        yield from steps
+        ranked = max(each for each in steps if each.what == "rank_slots")
+        if self._chance.random() < 0.5:
+            yield self._ended_during(ranked)
 
     def models(self) -> Iterator[Step]:
         """Delete and restore models while others are learned."""
         chance = self._chance
-        for number in range(chance.choice((1, 2, 3))):
+        for number in range(chance.choice((1, 2))):
             at = number * (LOOKED_BACK + WAIT + 5.0)
             yield self._step(at, "rank", event=f"e{number}", deferred=False)
             yield self._reward(f"e{number}", at + 0.5)
@@ -174,9 +190,8 @@ class _Close(Beside):
         for _ in range(self._chance.choice((1, 2))):
             mirror = self._step(self._late() + self._chance.choice((1.0, 10.0, 60.0)), "mirror")
             yield mirror
-            if self._chance.random() < 0.5:  # its process ends while it copies
-                at = mirror.at + self._chance.choice((0.02, 0.2, 2.0)) * self._chance.random()
-                yield self._step(at, "crash", process=mirror.process, seconds=0.1)
+            if self._chance.random() < 0.5:
+                yield self._ended_during(mirror)
 
     def copies(self) -> Iterator[Step]:
         """Copy the deployment while a model is learned, and while events are written."""

@@ -232,6 +232,9 @@ class Beside(Drawing):
     """Draws what is done beside the rest, in a part of the schedules, by a chance of its own."""
 
     first = 500
+    slotted: tuple[int, ...] = (3, 8)
+    clients_at_once: tuple[int, ...] = (1, 3, 5)
+    unheard: tuple[int, ...] = (2, 5)
 
     def steps(self) -> Iterator[Step]:
         kinds = (self._slots, self._clients, self._mirrored, self._schedules, self._policies, self._holdout, self._rivals, self._unanswered)
@@ -242,7 +245,7 @@ class Beside(Drawing):
     def _slots(self) -> Iterator[Step]:
         """Rank two slots, at times again, and reward one or both of them."""
         chance = self._chance
-        for number in range(chance.choice((3, 8))):
+        for number in range(chance.choice(self.slotted)):
             event, at = f"m{number}", self._moment()
             for later in (0.0, 1.0)[: chance.choice((1, 1, 2))]:
                 yield self._step(at + later, "rank_slots", event=event)
@@ -253,7 +256,7 @@ class Beside(Drawing):
     def _clients(self) -> Iterator[Step]:
         """Have clients decide, send that later, and at times again, to another process."""
         chance = self._chance
-        for number in range(chance.choice((1, 3, 5))):
+        for number in range(chance.choice(self.clients_at_once)):
             at, events = self._moment(), [f"c{number}-{place}" for place in range(chance.choice((1, 3)))]
             yield self._step(at, "decide", batch=f"c{number}", events=events)
             at += chance.choice((0.5, 5.0, 40.0))
@@ -287,7 +290,7 @@ class Beside(Drawing):
     def _unanswered(self) -> Iterator[Step]:
         """Have clients send rewards that have an id, and again, since no answer comes to them: to any process, at any later time."""
         chance = self._chance
-        for number in range(chance.choice((2, 5))):
+        for number in range(chance.choice(self.unheard)):
             event, at = f"r{number}", self._moment()
             slot = chance.choice(("", "", "top"))
             yield self._step(at, "rank_slots", event=event) if slot else self._step(at, "rank", event=event, deferred=False)

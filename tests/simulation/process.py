@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from shared.domain.patience import unlimited
 from shared.domain.uploads import Claim
+from shared.runtime.loop_services import LoopServices
 from shared.runtime.settings import AppSettings
 from shared.runtime.wiring import Deployment
 from shared.services.serving.model_server import Polling, Refreshable
@@ -18,7 +19,7 @@ from shared.storage.ports import Storage
 from tests.simulation.engine import MemoryStorage, Stored
 from tests.simulation.faults import SimulatedNetwork
 from tests.simulation.network import Call
-from tests.simulation.virtual import Life, current
+from tests.simulation.virtual import Life, VirtualLoop, current
 
 Answer = TypeVar("Answer")
 
@@ -48,7 +49,7 @@ class Process:
         self.deployment = self.context.run(self._made)
 
     def _made(self) -> Deployment:
-        self.polling = SimulatedPolling(self.settings.model_poll_interval)
+        self.polling = SimulatedPolling(self.settings.model_poll_interval, self.life.loop)
         return Deployment(self.settings, storage=self.storage, clock=self.life, polling=self.polling)
 
     def begin(self, work: Coroutine[Any, Any, Answer]) -> "asyncio.Task[Answer]":
@@ -58,6 +59,16 @@ class Process:
         self.life.tasks.add(task)
         task.add_done_callback(self.life.tasks.discard, context=context)
         return task
+
+    @property
+    def served(self) -> list[LoopServices]:
+        """The loops that it has served, and serves still."""
+        return list(self.deployment._present.values())
+
+    async def look(self) -> None:
+        """Look at once whether what it serves is still what is published."""
+        for services in self.served:
+            await asyncio.to_thread(services.models.refresh)
 
     def end(self) -> None:
         """Be gone: nothing that it was about to do is done."""
@@ -100,9 +111,16 @@ class AtOnce:
 
 
 class SimulatedPolling(Polling):
-    """Polls in the event loop, by the same rules; the first look is there when the first call comes."""
+    """Polls in the event loop, by the same rules; the first look is there when the first call comes.
+
+    Nothing is polled for once it is calm: all look once at the end.
+    """
 
     _task: "asyncio.Task[None] | None" = None
+
+    def __init__(self, interval: timedelta, loop: VirtualLoop) -> None:
+        super().__init__(interval)
+        self._loop = loop
 
     def _is_running(self) -> bool:
         return self._task is not None and not self._task.done()
@@ -121,5 +139,7 @@ class SimulatedPolling(Polling):
         while not self._stopped:
             due = min([each.due for each in self._watched.values()], default=clock_of_process.monotonic() + self._interval)
             await asyncio.sleep(max(due - clock_of_process.monotonic(), 0.001))
+            if self._loop.is_calm:
+                return
             if any(each.due <= clock_of_process.monotonic() for each in self._watched.values()):
                 await asyncio.to_thread(self._look_at_next)

@@ -34,8 +34,8 @@ OTHER: Final = "other"
 TAKEN: Final = "taken"
 """A loop that a log is imported into."""
 
-IMPORTED: Final = 20
-_SMALL: Final = Pace(first=5, events=5, commit=10)
+IMPORTED: Final = 8
+_SMALL: Final = Pace(first=2, events=2, commit=4)
 
 MOST_TRIES: Final = 5
 """As host.json has it."""

@@ -70,3 +70,19 @@ def test_each_process_has_a_clock_of_its_own():
     assert (right.now() - BEGIN).total_seconds() == 100.0
     assert (wrong.now() - BEGIN).total_seconds() == 131.0
     assert wrong.monotonic() - right.monotonic() == pytest.approx(1.0)
+
+
+def test_while_it_is_quiet_what_runs_in_a_thread_is_done_at_once():
+    loop = VirtualLoop()
+    here = life(loop, "here")
+
+    async def work() -> tuple[float, float]:
+        await asyncio.to_thread(int)
+        before = loop.time()
+        loop.is_quiet = True
+        await asyncio.to_thread(int)
+        return before, loop.time() - before
+
+    before, during = loop.run(begin(here, work()))
+    assert before > 0.0
+    assert during == 0.0

@@ -61,12 +61,12 @@ current: ContextVar[Life | None] = ContextVar("life", default=None)
 class Handle:
     """What asyncio has of the same name, without what is for debugging."""
 
-    __slots__ = ("_args", "_callback", "_context", "_when", "is_cancelled")
+    __slots__ = ("_when", "args", "callback", "context", "is_cancelled")
 
     def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None, when: float = 0.0) -> None:
-        self._callback = callback
-        self._args = args
-        self._context = copy_context() if context is None else context
+        self.callback = callback
+        self.args = args
+        self.context = copy_context() if context is None else context
         self._when = when
         self.is_cancelled = False
 
@@ -79,16 +79,12 @@ class Handle:
     def cancel(self) -> None:
         self.is_cancelled = True
 
-    @property
-    def life(self) -> Life | None:
-        return self._context.get(current)
-
-    def run(self) -> None:
-        self._context.run(self._callback, *self._args)
-
 
 class VirtualLoop:
-    """Runs what is ready, in order; when nothing is, it is the time of the next timer. It has what asyncio asks of an event loop."""
+    """Runs what is ready, in order; when nothing is, it is the time of the next timer. It has what asyncio asks of an event loop.
+
+    While it ``is_quiet``, what would run in a thread runs at once.
+    """
 
     def __init__(self, start: float = 0.0) -> None:
         self._itself: Any = self  # for asyncio, which names a class that has far more
@@ -98,6 +94,7 @@ class VirtualLoop:
         self._timers: list[tuple[float, int, Handle]] = []
         self.errors: list[str] = []
         self.has_seen_an_end = False
+        self.is_calm = self.is_quiet = False
         self.events = 0
 
     # --- what a simulation does with it ----------------------------------------------------------------------------------
@@ -108,34 +105,36 @@ class VirtualLoop:
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(finalizer=self._finalize)
         try:
-            while not until.done():
-                self._step()
-                if self.events > most:
-                    raise StuckError(f"{most} events, and no end")
+            self._run(until, most)
         finally:
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(None)
         return until.result()
 
-    def _step(self) -> None:
-        if self._ready:
-            handle = self._ready.popleft()
-        elif self._timers:
-            at, _, handle = heapq.heappop(self._timers)
-            self._now = max(self._now, at)
-        else:
-            raise StuckError("nothing is left to happen, but somebody still waits")
-        if handle.is_cancelled:
-            return
-        life = handle.life
-        if life is not None:
-            if life.ended:
-                return
-            if life.frozen_until > self._now:
-                self._push(life.frozen_until, handle)
-                return
-        self.events += 1
-        handle.run()
+    def _run(self, until: "asyncio.Future[Any]", most: int) -> None:
+        ready, timers = self._ready, self._timers
+        while not until.done():
+            if ready:
+                handle = ready.popleft()
+            elif timers:
+                at, _, handle = heapq.heappop(timers)
+                if at > self._now:
+                    self._now = at
+            else:
+                raise StuckError("nothing is left to happen, but somebody still waits")
+            if handle.is_cancelled:
+                continue
+            life = handle.context.get(current)
+            if life is not None:
+                if life.ended:
+                    continue
+                if life.frozen_until > self._now:
+                    self._push(life.frozen_until, handle)
+                    continue
+            self.events += 1
+            if self.events > most:
+                raise StuckError(f"{most} events, and no end")
+            handle.context.run(handle.callback, *handle.args)
 
     def _push(self, at: float, handle: Handle) -> None:
         self._number += 1
@@ -175,6 +174,9 @@ class VirtualLoop:
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":
         """Do it at a moment a little later, at once: to all others it is as if a thread had done it."""
         future = self.create_future()
+        if self.is_quiet:
+            self._execute(future, func, args)
+            return future
         life = current.get()
         delay = 0.0 if life is None else life.chance.random() * 0.002
         self.call_later(delay, self._execute, future, func, args)
@@ -219,6 +221,8 @@ def install() -> None:
     make_cheap()
     sys.unraisablehook = lambda _: None  # a process that ended left coroutines behind, whose blocks cannot be left as they should
     warnings.simplefilter("ignore")  # and others that had not begun
+    tasks = vars(asyncio.tasks)["_all_tasks" if sys.version_info < (3, 12) else "_scheduled_tasks"]
+    tasks.add = lambda _: None  # nobody asks for all tasks
 
 
 _elsewhere: Final = Random(0)

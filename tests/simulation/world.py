@@ -5,12 +5,13 @@ import gc
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from random import Random
 from typing import Any, Final
 
 from shared.domain.errors import PersonalizerError, UnavailableError
 from shared.domain.patience import patience
-from shared.runtime.settings import read_settings
+from shared.runtime.settings import AppSettings, read_settings
 from shared.services.analysis.running import STALE
 from tests.simulation.auditor import Auditor
 from tests.simulation.beside import BESIDE
@@ -31,7 +32,7 @@ _TAKEN_UP: Final = STALE.total_seconds() + 120.0
 """Seconds after which an evaluation is taken up that was lost between two calls; a schedule asks for one whoever is gone by then."""
 
 _SETTLES: Final = {"delete_log", "delete_loop", "make_loop", "evaluate", "put_schedule", "mirror", "set_policy", "configure"}
-"""What is at its end some time later; a focus without it ends after the first of the last chances."""
+"""What is at its end some time later; a focus without it ends at once."""
 
 _HIDDEN: Final = 600.0
 """Seconds after which a message is seen again whose process has ended."""
@@ -79,6 +80,12 @@ def play(plan: Plan) -> Played:
     return played
 
 
+@lru_cache(maxsize=128)
+def _read(settings: tuple[tuple[str, str], ...]) -> AppSettings:
+    """Read settings, of which there are few."""
+    return read_settings(dict(settings))
+
+
 @dataclass
 class World:
     """Everything that there is in one schedule."""
@@ -94,7 +101,7 @@ class World:
         self.outside = Outside()
         self.backups: list[tuple[Promise, Stored]] = []
         self.network = SimulatedNetwork(self.loop, plan.weather, without=plan.without)
-        self.settings = read_settings(plan.settings)
+        self.settings = _read(tuple(sorted(plan.settings.items())))
         self.lives = [0 for _ in plan.clocks]
         self.processes: list[Process | None] = [None for _ in plan.clocks]
         self.offsets = [clock.offset for clock in plan.clocks]
@@ -185,7 +192,7 @@ class World:
 
     async def _calm_down(self) -> None:
         """End all faults, have what is under way end, and let everything be done that is due, by one who lives."""
-        self.network.is_calm = True
+        self.loop.is_calm = True
         for number, process in enumerate(self.processes):
             if process is None:
                 self._start(number)
@@ -195,18 +202,21 @@ class World:
         self.auditor.waiting = [str(task.get_coro()) for task in self.tasks]
         behind = max(map(abs, self.offsets)) + self.plan.wait + self.settings.lookback.total_seconds() + 30.0
         await asyncio.sleep(max(behind, 30.0))
-        await self._last_chance()
+        self.loop.is_quiet = True
         asked = {step.what for step in self.plan.steps}
-        if self.plan.focus and not asked & _SETTLES:
-            return
-        hidden = _TAKEN_UP if "put_schedule" in asked else _HIDDEN if "evaluate" in asked else 0.0
-        await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
-        await self._last_chance()
+        if not self.plan.focus:
+            await self._last_chance(["train", "retain", "train"])
+        settles = not self.plan.focus or bool(asked & _SETTLES)
+        if settles:
+            hidden = _TAKEN_UP if "put_schedule" in asked else _HIDDEN if "evaluate" in asked else 0.0
+            await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
+        await self._last_chance(["train", "retain"] if settles else ["train"])
+        for each in range(len(self.processes)):
+            await self.present(each).begin(self.present(each).look())
 
-    async def _last_chance(self) -> None:
+    async def _last_chance(self, does: list[str]) -> None:
         number = self.plan.seed % len(self.processes)
         asked = {step.what for step in self.plan.steps}
-        does = ["train", "retain", "train"]
         does += ["run_schedules"] * ("put_schedule" in asked)
         does += ["sweep", "work"] * bool(asked & {"evaluate", "put_schedule"})
         does += ["run_schedules"] * ("put_schedule" in asked)
@@ -214,11 +224,3 @@ class World:
         for what in does:
             process = self.present(number)
             await process.begin(_DOES[what](process, {}))
-        for each in range(len(self.processes)):
-            await self.present(each).begin(self._looked(self.present(each)))
-
-    async def _looked(self, process: Process) -> None:
-        for loop in await process.deployment.names():
-            services = await process.deployment.find(loop)
-            if services is not None:
-                await asyncio.to_thread(services.models.refresh)
