@@ -14,6 +14,7 @@ from shared.domain.loop import ApprenticeLearning, LoopRecord, LoopSettings
 from shared.domain.ports import ModelStore
 from shared.domain.words import counted
 from shared.joining.chunks import ChunkName
+from shared.learning.artifact import load_learner
 from shared.learning.learner import KEPT_FROM
 from shared.services.loops.configuring import Change, Configurator
 from shared.services.training.retraining import Chunks, Way, reach, way_back
@@ -71,9 +72,12 @@ class Previewer:
         learned = looked.learned if is_again else pointer.learned
         is_exact = looked.is_exact if is_again or _is_shorter(old, new, now) else True
         told = _message(pointer, new, learned, is_again=is_again, is_exact=is_exact, deleted=looked.deleted)
-        begins, is_young = _begins_to_imitate(old, new), 0 < learned < KEPT_FROM
-        later = [*_later(old, new), *(_of_imitation(is_young=is_young) if begins and learned else [])]
-        is_lossy = learned < pointer.learned or looked.deleted > 0 or not is_exact or (begins and is_young)
+        begins = _begins_to_imitate(old, new) and learned > 0
+        stays = not is_again and pointer.resets == old.resets
+        rewarded = await self._rewarded(pointer.version) if begins and stays else None
+        later = [*_later(old, new), *(_of_imitation(learned, rewarded) if begins else [])]
+        forgets = begins and _is_young(learned, rewarded)
+        is_lossy = learned < pointer.learned or looked.deleted > 0 or not is_exact or forgets
         message = " ".join([told, *later])
         return Preview(old, new, is_again, learned, pointer.learned, looked.deleted, is_exact, is_lossy, message)
 
@@ -88,6 +92,16 @@ class Previewer:
         except UnreadableError:
             return True
         return begun is None or begun.resets != loop.resets
+
+    async def _rewarded(self, version: str) -> int | None:
+        """Read how many events taught a model by their rewards, as its learner counts them; None if that cannot be told."""
+        try:
+            learner = await asyncio.to_thread(load_learner, await self._store.state(version))
+        except NewerFormatError:
+            raise
+        except UnreadableError:
+            return None
+        return learner.rewarded
 
     async def _look(self, pointer: Pointer, old: LoopSettings, new: LoopSettings, now: datetime, *, is_again: bool) -> "_Counts":
         """Count what would be learned again, and what shorter retention would delete, in one walk back through the log."""
@@ -197,14 +211,23 @@ def _begins_to_imitate(old: LoopSettings, new: LoopSettings) -> bool:
     return is_begun and new.apprentice_learning is ApprenticeLearning.IMITATE
 
 
-def _of_imitation(*, is_young: bool) -> Sequence[str]:
-    """Say what a model does that is there when Apprentice mode begins.
+def _is_young(learned: int, rewarded: int | None) -> bool:
+    """Whether a model imitates in Apprentice mode; where nobody knows how many rewards taught it, its events tell."""
+    return (learned if rewarded is None else rewarded) < KEPT_FROM
 
-    >>> _of_imitation(is_young=True)[0]
+
+def _of_imitation(learned: int, rewarded: int | None) -> Sequence[str]:
+    """Say what a model does that is there when Apprentice mode begins; ``rewarded`` events taught it by their rewards, None if unknown.
+
+    >>> _of_imitation(5_000, 20)[0]
     'In Apprentice mode the model learns to choose as your application does. It forgets its few rewards by that.'
+    >>> _of_imitation(5_000, 100)[0]
+    "In Apprentice mode the model keeps what rewards taught it, and goes on with the rewards of your application's choices."
     """
-    if is_young:
+    if _is_young(learned, rewarded):
         return ["In Apprentice mode the model learns to choose as your application does. It forgets its few rewards by that."]
+    if rewarded is not None:
+        return ["In Apprentice mode the model keeps what rewards taught it, and goes on with the rewards of your application's choices."]
     return [
         f"In Apprentice mode a model keeps what at least {KEPT_FROM} events taught by their rewards: it goes on with the rewards of your"
         " application's choices. A model that knows fewer rewards learns to choose as your application does."

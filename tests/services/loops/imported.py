@@ -8,6 +8,7 @@ from typing import cast
 from shared.domain.loop import LearningPolicy
 from shared.joining.foreign.reader import TERMS
 from shared.joining.foreign.terms import Terms
+from shared.learning.artifact import dump_state, load_learner
 from shared.services.importing.importer import Importer, Pace
 from shared.services.log.retention import Retention
 from shared.services.log.retention import Terms as RetentionTerms
@@ -88,11 +89,21 @@ class Loop:
         assert pointer is not None
         return pointer[0].learned
 
-    async def has_learned(self, events: int) -> None:
-        """Have the pointer say that the model learned so many."""
+    async def was_taught(self, events: int, *, by_rewards: int) -> None:
+        """Have the loop a model that learned so many events, of which so many taught it by their rewards."""
         found = await self.store.pointer()
         assert found is not None
-        await self.store.commit(replace(found[0], learned=events), expected=found[1])
+        learner = load_learner(await self.store.state(found[0].version))
+        learner.rewarded = by_rewards
+        version = f"{events}-of-{by_rewards}"
+        await self.store.write_state(version, dump_state(learner))
+        await self.store.commit(replace(found[0], version=version, learned=events), expected=found[1])
+
+    async def loses_its_state(self) -> None:
+        """Take away the learner behind the model."""
+        found = await self.store.pointer()
+        assert found is not None
+        await Files(self.account, names.MODELS).delete(names.state_file(STORE, found[0].version))
 
     async def asked(self, policy: LearningPolicy | None = None, **settings) -> Preview:
         return await self.previewer.preview(Change(settings, policy))

@@ -157,13 +157,25 @@ async def test_the_days_that_are_unset_before_the_model_is_learned_again_are_sai
         ({"learning_mode": LearningMode.LOGGING_ONLY}, False),
     ],
 )
-@pytest.mark.parametrize("known", [1, KEPT_FROM - 1, KEPT_FROM])
-async def test_a_model_is_said_to_keep_what_rewards_taught_unless_they_are_few(loop, changes, imitates, known):
-    await loop.has_learned(known)
+@pytest.mark.parametrize(
+    ("learned", "rewarded"),
+    [(1, 1), (KEPT_FROM - 1, KEPT_FROM - 1), (KEPT_FROM, KEPT_FROM), (9_000, KEPT_FROM), (9_000, KEPT_FROM - 1), (9_000, 0)],
+)
+async def test_a_model_is_said_to_keep_what_rewards_taught_unless_they_are_few(loop, changes, imitates, learned, rewarded):
+    await loop.was_taught(learned, by_rewards=rewarded)
     told = await loop.asked(**changes)
-    is_forgotten = imitates and known < KEPT_FROM
+    is_forgotten = imitates and rewarded < KEPT_FROM
     assert (told.is_lossy, "forgets its few rewards" in told.message) == (is_forgotten, is_forgotten)
-    assert ("keeps what at least 100 events taught" in told.message) == (imitates and not is_forgotten)
+    assert ("keeps what rewards taught it" in told.message) == (imitates and not is_forgotten)
+
+
+@pytest.mark.parametrize(("learned", "is_forgotten"), [(KEPT_FROM - 1, True), (KEPT_FROM, False)])
+async def test_where_nothing_tells_how_many_rewards_taught_a_model_its_events_do_and_the_rule_is_said(loop, learned, is_forgotten):
+    await loop.was_taught(learned, by_rewards=0)
+    await loop.loses_its_state()
+    told = await loop.asked(learning_mode=LearningMode.APPRENTICE)
+    assert (told.is_lossy, "forgets its few rewards" in told.message) == (is_forgotten, is_forgotten)
+    assert ("keeps what at least 100 events taught" in told.message) != is_forgotten
 
 
 async def test_days_that_leave_an_import_out_are_said_to_before_and_by_their_name(loop):
