@@ -147,9 +147,12 @@ def test_the_templates_keep(rule):
     assert not list(rule(Project(REPOSITORY)))
 
 
+def test_a_copy_has_no_problem(copied):
+    assert not problems(Project(copied))
+
+
 @pytest.mark.parametrize("planted", PLANTED.values(), ids=PLANTED.keys())
 def test_a_planted_error_is_caught(copied, planted):
-    assert not problems(Project(copied))
     plant(copied, *planted)
     assert problems(Project(copied))
 
