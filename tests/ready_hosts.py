@@ -1,6 +1,7 @@
 """Hosts that start in a moment: each is a fork of a process that has imported all that they need, and is else what a start makes of it.
 
 Four fifths of a start are imports, and the tests start the app hundreds of times. `tests/local` and `make run` start it from nothing.
+The command line in a script is a fork too: `standing_for`. `tests/cli/test_import_and_export.py` starts it from nothing.
 """
 
 import ast
@@ -10,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -80,11 +82,17 @@ def start(command: Sequence[str], *, environment: Mapping[str, str], log: IO[byt
     ours, theirs = socket.socketpair()
     read, write = os.pipe()
     with theirs:
-        socket.send_fds(_source(python, module), [b"."], [theirs.fileno(), read, log.fileno()])
+        socket.send_fds(_source(python, module), [b"."], [theirs.fileno(), read, log.fileno(), log.fileno()])
     os.close(read)
-    asked = json.dumps({"arguments": arguments, "environment": dict(environment)}).encode()
+    asked = json.dumps({"arguments": arguments, "environment": dict(environment), "folder": str(REPOSITORY)}).encode()
     ours.sendall(len(asked).to_bytes(_NUMBER, "big") + asked)
     return Fork(ours, os.fdopen(write, "wb"))
+
+
+def standing_for(python: str, module: str) -> tuple[str, int]:
+    """Give what to write in a script for ``python -m MODULE``, and the socket that the script has to have open and in its environment."""
+    words = [python, "-S", "-E", str(REPOSITORY / "tests" / "asking.py")]
+    return shlex.join(words), _source(python, f"{module}.main").fileno()
 
 
 @cache
@@ -112,11 +120,11 @@ _NUMBER: Final = 8
 def host_of(module: str, control: socket.socket) -> Callable[[], None]:
     """Start hosts until nobody can ask for one any more; this returns in each of them, with what it is to run."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the tests and for the hosts
-    main, backend = _imported(module)
+    main = _imported(module)
     gc.collect()
     gc.freeze()
     while True:
-        _, given, _, _ = socket.recv_fds(control, 1, 3)
+        _, given, _, _ = socket.recv_fds(control, 1, 4)
         _reap()
         if not given:
             sys.exit()
@@ -124,14 +132,17 @@ def host_of(module: str, control: socket.socket) -> Callable[[], None]:
             control.close()
             with socket.socket(fileno=given[0]) as asking:
                 arguments = _asked(asking, given[1:])
-            return lambda: main(backend(), arguments)
+            return lambda: sys.exit(main(arguments))
         for each in given:
             os.close(each)
 
 
-def _imported(module: str) -> tuple[Any, Any]:
-    """Import what a host of this kind does, and give its ``main`` and the class of its backend."""
+def _imported(module: str) -> Callable[[list[str]], Any]:
+    """Import what a host of this kind or a command does, and give what runs it."""
     host = importlib.import_module(module)
+    if module.endswith(".main"):
+        command: Callable[[list[str]], Any] = host.main
+        return command
     for node in ast.walk(ast.parse((REPOSITORY / "function_app.py").read_text("utf-8"))):  # which itself reads the settings
         if isinstance(node, ast.Import):
             for name in node.names:
@@ -140,7 +151,8 @@ def _imported(module: str) -> tuple[Any, Any]:
             importlib.import_module(node.module)
     for each in _STORES:
         importlib.import_module(each)
-    return host.main, host.WorkerBackend if hasattr(host, "WorkerBackend") else host.DirectBackend
+    backend = host.WorkerBackend if hasattr(host, "WorkerBackend") else host.DirectBackend
+    return lambda arguments: host.main(backend(), arguments)
 
 
 def _reap() -> None:
@@ -162,14 +174,14 @@ def _asked(asking: socket.socket, streams: Sequence[int]) -> list[str]:
             code = os.waitstatus_to_exitcode(os.waitpid(host, 0)[1])
             asking.sendall(code.to_bytes(_NUMBER, "big", signed=True))
         os._exit(0)
-    stdin, log = streams
-    for target, source in ((0, stdin), (1, log), (2, log)):
+    for target, source in enumerate(streams):
         os.dup2(source, target)
     for each in streams:
         os.close(each)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(asked["environment"])
+    os.chdir(asked["folder"])
     time.tzset()
     return list(asked["arguments"])
 

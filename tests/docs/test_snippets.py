@@ -34,6 +34,7 @@ from shared.domain.events import JoinedEvent
 from shared.joining.chunks import compressed
 from shared.joining.dsjson import lines
 from shared.storage.loop_records import read_record
+from tests import asking, ready_hosts
 from tests.builders import decision, observation
 from tests.deployments import put_release
 from tests.docs.snippets import NOT_HERE, READ, Snippet, snippets
@@ -51,6 +52,8 @@ LOG_FILES = "docs/internals/log-files.md"
 ADMIN = "the-administrators-key"
 STRICT = 'set -euo pipefail\ncurl() { command curl --fail-with-body "$@"; }\n'
 """Stops at the first command that fails, a refused call included."""
+
+HAS_FORKS = sys.platform == "linux"
 
 LANGUAGES = {"bash", "http", "python", "javascript", "java", "json", READ}
 SHORT_WAITS = {
@@ -300,9 +303,16 @@ def given(reader: Reader, text: str) -> str:
         .replace("python3 ", f"{sys.executable} ")
         .replace("AzureWebJobsStorage='...'", f"AzureWebJobsStorage='{reader.storage}'")
     )
+    if HAS_FORKS:
+        text = text.replace(f"{sys.executable} -m cli ", f"{command_line()[0]} ")
     text = text.replace("127.0.0.1:8123", f"127.0.0.1:{reader.port}").replace('"127.0.0.1", 8123', f'"127.0.0.1", {reader.port}')
     text = text.replace("PERSONALIZER_KEYS=KEY", f"PERSONALIZER_KEYS={reader.app.key}").replace("00000041-36c28f7b92d1", reader.version)
     return f"STORAGE = {reader.storage!r}\n{text}" if "(STORAGE)" in text else text
+
+
+def command_line() -> tuple[str, int]:
+    """Give what stands for the command line, with the socket that it is told of: of what it does, most would be imports."""
+    return ready_hosts.standing_for(sys.executable, "cli")
 
 
 def asked(reader: Reader, text: str) -> dict[str, Any]:
@@ -314,7 +324,9 @@ def asked(reader: Reader, text: str) -> dict[str, Any]:
 
 
 def run(command: list[str], folder: Path, told: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=told, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    sockets = [command_line()[1]] if HAS_FORKS else []
+    told = told | {asking.CONTROL: str(*sockets)}
+    done = subprocess.run(command, cwd=folder, env=told, pass_fds=sockets, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
