@@ -34,6 +34,9 @@ _TAKEN_UP: Final = STALE.total_seconds() + 120.0
 _SETTLES: Final = {"delete_log", "delete_loop", "make_loop", "evaluate", "put_schedule", "mirror", "set_policy", "configure"}
 """What is at its end some time later; a focus without it ends at once."""
 
+_BEGINS_ANEW: Final = {"set_policy", "configure"}
+"""What may have a model begun anew: a run ends with that model, and one that is due later learns what came meanwhile."""
+
 _HIDDEN: Final = 600.0
 """Seconds after which a message is seen again whose process has ended."""
 
@@ -210,17 +213,23 @@ class World:
         if settles:
             hidden = _TAKEN_UP if "put_schedule" in asked else _HIDDEN if "evaluate" in asked else 0.0
             await asyncio.sleep(max(self.settings.settled_for.total_seconds() + max(map(abs, self.offsets)), hidden) + 10.0)
+        if asked & _BEGINS_ANEW:
+            await self._do(["train"])
+            await asyncio.sleep(self.settings.loop.model_export_frequency.total_seconds() + 1.0)
         await self._last_chance(["train", "retain"] if settles else ["train"])
         for each in range(len(self.processes)):
             await self.present(each).begin(self.present(each).look())
 
     async def _last_chance(self, does: list[str]) -> None:
-        number = self.plan.seed % len(self.processes)
         asked = {step.what for step in self.plan.steps}
         does += ["run_schedules"] * ("put_schedule" in asked)
         does += ["sweep", "work"] * bool(asked & {"evaluate", "put_schedule"})
         does += ["run_schedules"] * ("put_schedule" in asked)
         does += ["mirror_all"] * ("mirror" in asked)
+        await self._do(does)
+
+    async def _do(self, does: list[str]) -> None:
+        number = self.plan.seed % len(self.processes)
         for what in does:
             process = self.present(number)
             await process.begin(_DOES[what](process, {}))
