@@ -56,7 +56,7 @@ export class LearningCurve {
         figure("Share of the possible gain", this.figures.share, "main"),
       ),
     );
-    const observer = new ResizeObserver(() => this.#soon());
+    const observer = new ResizeObserver(() => requestAnimationFrame(() => this.#draw()));
     observer.observe(this.frame);
     signal.addEventListener("abort", () => observer.disconnect(), { once: true });
     this.#draw();
@@ -88,13 +88,13 @@ export class LearningCurve {
   resume({ sums, changes }) {
     this.#sums = mapped((name) => [...sums[name]]);
     this.#changes = [...changes];
-    this.#soon();
+    this.#draw();
   }
 
   clear() {
     for (const name of SUMMED) this.#sums[name] = [0];
     this.#changes = [];
-    this.#soon();
+    this.#draw();
   }
 
   /**
@@ -112,11 +112,15 @@ export class LearningCurve {
     if (this.#isDue) return;
     this.#isDue = true;
     const inMs = this.#drawnAt + DRAWN_EVERY_MS - performance.now();
-    setTimeout(() => requestAnimationFrame(() => this.#draw()), inMs);
+    setTimeout(() => {
+      requestAnimationFrame(() => {
+        this.#isDue = false;
+        this.#draw();
+      });
+    }, inMs);
   }
 
   #draw() {
-    this.#isDue = false;
     this.#drawnAt = performance.now();
     const isEmpty = this.visitors === 0;
     this.nothing.hidden = !isEmpty;
