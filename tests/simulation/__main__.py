@@ -16,6 +16,9 @@ from collections.abc import Iterator
 _ALIKE = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """So that a seed stands for the same in every process."""
 
+_TURN = 50
+"""After so many seeds a process takes the next one's."""
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
@@ -24,6 +27,7 @@ def main() -> int:
     parser.add_argument("--focus", default="", help="a focus of `tests.simulation.focus`; or `whole`; other seeds are left out")
     parser.add_argument("--processes", type=int, default=2, help="how many play many seeds")
     parser.add_argument("--stride", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("--lane", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--enough", type=int, default=0, help="how many failures of a process are enough")
     asked = parser.parse_args()
     if any(os.environ.get(name) != value for name, value in _ALIKE.items()):
@@ -32,8 +36,18 @@ def main() -> int:
     if not last:
         return _one(int(first), asked.planted)
     if asked.stride:
-        return _lane(range(int(first), int(last), asked.stride), asked.planted, asked.enough, asked.focus)
+        return _lane(share(int(first), int(last), asked.stride, asked.lane), asked.planted, asked.enough, asked.focus)
     return _many(int(first), int(last), asked)
+
+
+def share(first: int, last: int, lanes: int, lane: int) -> list[int]:
+    """Give the seeds of one of several processes: of each few one, in turns, since every hundredth seed is a whole schedule and dear.
+
+    >>> share(0, 6, 2, 0), share(0, 202, 2, 0)[49:52]
+    ([0, 2, 4], [98, 101, 103])
+    """
+    found = [start + (lane + number // _TURN) % lanes for number, start in enumerate(range(first, last, lanes))]
+    return [seed for seed in found if seed < last]
 
 
 def _one(seed: int, fault: str) -> int:
@@ -54,7 +68,7 @@ def _one(seed: int, fault: str) -> int:
     return bool(played.broken)
 
 
-def _lane(seeds: range, faults: str, enough: int, focus: str) -> int:
+def _lane(seeds: list[int], faults: str, enough: int, focus: str) -> int:
     """Play one seed after the other, a line of JSON for each; with each of the planted faults, until enough have failed."""
     from tests.simulation.virtual import install
 
@@ -95,7 +109,7 @@ def _many(first: int, last: int, asked: argparse.Namespace) -> int:
 
 
 def _played(first: int, last: int, asked: argparse.Namespace) -> Iterator[dict]:
-    """Have the seeds played by processes, each of which takes every second one, or every third."""
+    """Have the seeds played by processes, each of which takes its share."""
     command = [
         sys.executable,
         "-m",
@@ -109,7 +123,9 @@ def _played(first: int, last: int, asked: argparse.Namespace) -> Iterator[dict]:
         "--focus",
         asked.focus,
     ]
-    lanes = [subprocess.Popen([*command, f"{first + lane}:{last}"], stdout=subprocess.PIPE) for lane in range(asked.processes)]
+    lanes = [
+        subprocess.Popen([*command, "--lane", f"{lane}", f"{first}:{last}"], stdout=subprocess.PIPE) for lane in range(asked.processes)
+    ]
     waiting = lanes[:]
     try:
         while waiting:
